@@ -1,0 +1,48 @@
+"""The objective that ALS minimises: one float64 routine for every solver and every audit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # the solvers import this module
+    from halfstep.solvers.matrix import Floats
+    from halfstep.solvers.problem import Weights
+
+
+def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
+    """Return the objective of `halfstep.solvers.problem` in float64.
+
+    Parameters
+    ----------
+    users, items
+        The two sides' weights, as `Solver.weights` returns them. Of `items` only the regularisation
+        is read.
+    X, Y
+        User factors (users, f) and item factors (items, f), any float dtype.
+
+    Notes
+    -----
+    With z = x_u . y_i the sum over all entries is never formed:
+
+        constant + sum over stored (w z^2 - 2 t z) + a0 tr(X'X Y'Y) + sum lambda |x|^2 + sum lambda |y|^2
+    """
+    stored = 0.0
+    Y64 = Y.astype(np.float64)
+    problem = users.fixing(Y64)
+    # A block at a time: the products of 100 M entries are not held at once.
+    for start, stop in problem.blocks(1 << 20):
+        block = problem.block(start, stop)
+        z = block.stored_products(X[start:stop].astype(np.float64))
+        stored += float(np.sum(z * (block.w.astype(np.float64) * z - 2 * block.t)))
+    background = 0.0
+    if users.a0 != 0:
+        X64 = X.astype(np.float64)
+        background = users.a0 * float(np.sum((X64.T @ X64) * (Y64.T @ Y64)))
+    penalty = _penalty(users, X) + _penalty(items, Y)
+    return users.constant + stored + background + penalty
+
+
+def _penalty(side: Weights, X: Floats) -> float:
+    return float(side.lam @ np.einsum("uf,uf->u", X, X, dtype=np.float64))

@@ -1,0 +1,28 @@
+"""halfstep: implicit-feedback matrix factorisation by alternating least squares.
+
+The repository keeps `solvers/`, `kernels/`, `evaluation/`, `datasets/` and `bench/` at its top level;
+they are imported as `halfstep.solvers` and so on. An installed copy has them inside the package. A
+bare clone has them beside it, so the clone's root joins the package's search path.
+"""
+
+from pathlib import Path as _Path
+
+_root = _Path(__file__).resolve().parent.parent
+if (_root / "pyproject.toml").is_file():
+    __path__.append(str(_root))
+
+__version__ = "0.1.0"
+
+# After the search path is complete.
+from halfstep.errors import InputError, NumericalWarning, SolverUnavailable  # noqa: E402
+from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver  # noqa: E402
+
+__all__ = [
+    "SOLVERS",
+    "AlternatingLeastSquares",
+    "InputError",
+    "NumericalWarning",
+    "Solver",
+    "SolverUnavailable",
+    "__version__",
+]

@@ -1,0 +1,29 @@
+"""The solvers, to be read in this order: `base`, `problem`, then one file per rung.
+
+`SOLVERS` is the one list of them: the baseline, the ladder from the slowest rung to the fastest, the
+references. Tests, the command, the benchmark and the README iterate over it, so adding a solver is
+adding a file and a line here.
+"""
+
+from halfstep.solvers.als import AlternatingLeastSquares, choose, make
+from halfstep.solvers.base import Solver
+from halfstep.solvers.cholesky import Cholesky
+from halfstep.solvers.conjugate_gradient import ConjugateGradient
+from halfstep.solvers.implicit_cpu import ImplicitCpu
+from halfstep.solvers.implicit_gpu import ImplicitGpu
+from halfstep.solvers.naive import Naive
+from halfstep.solvers.popularity import Popularity
+
+SOLVERS: dict[str, type[Solver]] = {
+    solver.name: solver
+    for solver in (
+        Popularity,
+        Naive,
+        Cholesky,
+        ConjugateGradient,
+        ImplicitCpu,
+        ImplicitGpu,
+    )
+}
+
+__all__ = ["SOLVERS", "AlternatingLeastSquares", "Solver", "choose", "make"]

@@ -1,0 +1,250 @@
+"""The one interface: everything about ALS but the half-step.
+
+A solver is a class with a `half_step`. Constructor, argument checks, weighting, start, alternation,
+loss, callback, recommendation and files are here or in the modules that this one inherits from, so
+that two solvers differ in nothing but the way they solve a row.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from halfstep.errors import InputError
+from halfstep.evaluation.objective import objective
+from halfstep.solvers.matrix import Floats, as_csr, not_empty
+from halfstep.solvers.problem import Problem, Weights, check_convention, weigh
+from halfstep.solvers.progress import progress_bar
+from halfstep.solvers.recommender import Recommender
+from halfstep.solvers.start import RandomState, starting_factors
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Callback: TypeAlias = Callable[[int, float, float | None], Any]
+Report: TypeAlias = Callable[[int, float, Any, Any], bool]
+
+
+@dataclass(eq=False, repr=False)
+class Solver(Recommender, ABC):
+    """Implicit-feedback matrix factorisation by alternating least squares.
+
+    Parameters
+    ----------
+    factors
+        Columns f of both factor matrices, at least 1.
+    regularization
+        lambda, at least 0. With 0 on data of lower rank than `factors` the exact rungs return the
+        minimum-norm solution or say what ridge they added.
+    alpha
+        Slope of the confidence.
+    dtype
+        float32 or float64, of the factors and of the arithmetic.
+    iterations
+        Pairs of half-steps (users, then items), at least 0.
+    calculate_training_loss
+        Append the float64 objective to `loss_history_` after every iteration.
+    num_threads
+        Cores to use; 0 means all of them.
+    random_state
+        None, an int, a `numpy.random.Generator` or a `RandomState`. One seed gives one start, on
+        every device, and the same one as `implicit`'s CPU model.
+    confidence, epsilon, background, regularization_exponent
+        The convention: see `halfstep.solvers.problem`.
+    init_factors
+        Starting factors (user_factors, item_factors) of shapes (users, f) and (items, f) in `dtype`;
+        copied. None draws them.
+
+    Attributes
+    ----------
+    user_factors, item_factors
+        (users, f) and (items, f), C-contiguous, in `dtype`; None before `fit`.
+    loss_history_
+        The objective after each iteration, where it was calculated.
+    seconds_
+        Seconds that each iteration's two half-steps took.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str] = "rung"
+    device: ClassVar[str] = "cpu"
+
+    factors: int = 100
+    regularization: float = 0.01
+    alpha: float = 1.0
+    dtype: npt.DTypeLike = np.float32
+    _: KW_ONLY
+    iterations: int = 15
+    calculate_training_loss: bool = False
+    num_threads: int = 0
+    random_state: RandomState = None
+    confidence: str = "implicit"
+    epsilon: float = 1.0
+    background: float | None = None
+    regularization_exponent: float = 0.0
+    init_factors: tuple[Floats, Floats] | None = None
+
+    def __post_init__(self) -> None:
+        self.user_factors: Floats | None = None
+        self.item_factors: Floats | None = None
+        self.loss_history_: list[float] = []
+        self.seconds_: list[float] = []
+        self._warned_of_ridge = False
+        self.check()
+
+    @abstractmethod
+    def half_step(self, problem: Problem, X: Floats) -> Floats:
+        """Return X (rows, f) that solves, or comes nearer to solving, every row of `problem`.
+
+        Parameters
+        ----------
+        problem
+            The side to solve, with the other side's factors fixed.
+        X
+            (rows, f), the warm start. Not written to.
+        """
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Return why this solver cannot run here and what to install, or None when it can."""
+        return None
+
+    @property
+    def solver_(self) -> str:
+        """Name of the solver, as in `halfstep.SOLVERS`."""
+        return self.name
+
+    def fit(
+        self, user_items: Any, show_progress: bool = True, callback: Callback | None = None
+    ) -> Self:
+        """Factorise `user_items`.
+
+        Parameters
+        ----------
+        user_items
+            Sparse (users, items); what its values mean is `confidence`. Duplicates are summed. Not
+            written to.
+        show_progress
+            Draw a progress bar, on a terminal only.
+        callback
+            Called as `callback(iteration, seconds, loss)` after each iteration, when
+            `user_factors` and `item_factors` hold its result. Returning True ends the fit.
+
+        Raises
+        ------
+        InputError
+            A bad argument or matrix; nothing was changed.
+        FloatingPointError
+            A row's factors are not finite; the factors of the iteration before are kept.
+        """
+        self.check()
+        matrix = not_empty(as_csr(user_items))
+        users, items = self.weights(matrix)
+        X, Y = starting_factors(
+            self.init_factors, matrix.shape, self.factors, self.dtype, self.random_state
+        )
+        self._forget_norms()
+        self.user_factors, self.item_factors = X, Y
+        self.loss_history_, self.seconds_ = [], []
+        self._warned_of_ridge = False
+        with (
+            progress_bar(self.iterations, show_progress, self.name) as advance,
+            threadpool_limits(self.num_threads or None),
+        ):
+
+            def report(iteration: int, seconds: float, X: Any, Y: Any) -> bool:
+                self._keep(iteration, X, Y)
+                self.seconds_.append(seconds)
+                loss = None
+                if self.calculate_training_loss:
+                    loss = objective(users, items, *self._fitted())
+                    self.loss_history_.append(loss)
+                advance(loss)
+                return callback is not None and callback(iteration, seconds, loss) is True
+
+            self._alternate(users, items, X, Y, report)
+        return self
+
+    def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
+        """Return what the half-steps of users and of items need to know of a canonical matrix."""
+        return self._weigh(matrix), self._weigh(matrix.T.tocsr())
+
+    def check(self) -> None:
+        """Raise InputError for an argument that breaks its rule."""
+        values = self.get_params()
+        if isinstance(self.factors, bool) or not isinstance(self.factors, int | np.integer):
+            raise InputError(f"factors must be an integer, got {self.factors!r}")
+        if self.factors < 1:
+            raise InputError(f"factors must be at least 1, got {self.factors}")
+        for name in ("regularization", "regularization_exponent"):
+            if not (np.isfinite(values[name]) and values[name] >= 0):
+                raise InputError(f"{name} must be at least 0 and finite, got {values[name]}")
+        for name in ("iterations", "num_threads"):
+            if values[name] < 0:
+                raise InputError(f"{name} must be at least 0, got {values[name]}")
+        if np.dtype(self.dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise InputError(f"dtype must be float32 or float64, got {np.dtype(self.dtype).name}")
+        check_convention(values)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name; `deep` is scikit-learn's and changes nothing."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor arguments by name and return the model; a fit is needed to apply them."""
+        known = self.get_params()
+        for name in params:
+            if name not in known:
+                raise InputError(f"{self.name} has no argument {name!r}; it has {', '.join(known)}")
+        for name, value in params.items():
+            setattr(self, name, value)
+        self.check()
+        return self
+
+    def __repr__(self) -> str:
+        defaults = {f.name: f.default for f in fields(self) if f.init}
+        changed = {k: v for k, v in self.get_params().items() if v is not defaults[k]}
+        settings = ", ".join(
+            f"{k}={v!r}" for k, v in changed.items() if k == "init_factors" or v != defaults[k]
+        )
+        return f"{type(self).__name__}({settings})"
+
+    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
+        """Run the iterations; `report(iteration, seconds, X, Y)` is True when they shall end."""
+        for iteration in range(self.iterations):
+            start = time.perf_counter()
+            X = self.half_step(users.fixing(Y), X)
+            Y = self.half_step(items.fixing(X), Y)
+            if report(iteration, time.perf_counter() - start, X, Y):
+                break
+
+    def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
+        return weigh(
+            matrix,
+            confidence=self.confidence,
+            alpha=self.alpha,
+            epsilon=self.epsilon,
+            background=self.background,
+            regularization=self.regularization,
+            regularization_exponent=self.regularization_exponent,
+            dtype=self.dtype,
+        )
+
+    def _keep(self, iteration: int, X: Floats, Y: Floats) -> None:
+        for side, factors in (("user", X), ("item", Y)):
+            finite = np.isfinite(factors).all(axis=1)
+            if not finite.all():
+                raise FloatingPointError(
+                    f"iteration {iteration}: the {side} factors of row {int(np.argmin(finite))} "
+                    "are not finite"
+                )
+        self._forget_norms()
+        self.user_factors, self.item_factors = X, Y

@@ -1,0 +1,103 @@
+"""Rung 2, cholesky: what all rows share is computed once.
+
+From `naive` the weights of the entries that are *not* stored are pulled out of the sum. They are the
+same constant a0 for every row, so their part is one Gramian for the whole half-step, and a row only
+adds its own n_u stored entries to it (Hu, Koren, Volinsky 2008, section 4):
+
+    Y' C_u Y = a0 Y'Y + sum_{i in S_u} w_ui y_i y_i'
+
+The matrix is symmetric positive definite, so a Cholesky factorisation solves it in half the
+operations of a general one.
+
+Cost of a half-step: columns f^2 once, then n_u f^2 + f^3 / 3 per row.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.linalg import get_lapack_funcs
+
+from halfstep.errors import NumericalWarning
+from halfstep.solvers.base import Solver
+from halfstep.solvers.matrix import Floats
+from halfstep.solvers.problem import Problem
+
+_SCRATCH_ENTRIES = 1 << 15
+
+
+@dataclass(eq=False, repr=False)
+class Cholesky(Solver):
+    """ALS with an exact solve per row: shared Gramian, own entries, Cholesky."""
+
+    name: ClassVar[str] = "cholesky"
+
+    def half_step(self, problem: Problem, X: Floats) -> Floats:
+        """Solve every row exactly; the start X (rows, f) gives shape and dtype only."""
+        solution, ridge = solve_rows(problem, X.dtype)
+        if ridge and not self._warned_of_ridge:
+            self._warned_of_ridge = True
+            warnings.warn(
+                f"regularization {self.regularization} leaves rows singular to working precision: "
+                f"added {ridge:.2g} (eps times the mean diagonal) to their diagonals",
+                NumericalWarning,
+                stacklevel=2,
+            )
+        return solution
+
+
+def solve_rows(problem: Problem, dtype: np.dtype[np.floating]) -> tuple[Floats, float]:
+    """Solve every row of a half-step exactly.
+
+    Returns
+    -------
+    X (rows, f), ridge
+        Rows without entries are zero. `ridge` is the largest number that was added to a diagonal to
+        make a matrix positive definite, 0.0 when none was.
+    """
+    Y = problem.Y
+    f = Y.shape[1]
+    gramian = problem.gramian()
+    solution = np.zeros((problem.rows, f), dtype)
+    largest_ridge = 0.0
+    for u in range(problem.rows):
+        start, stop = int(problem.indptr[u]), int(problem.indptr[u + 1])
+        if start == stop:
+            continue
+        A = gramian.copy()
+        b = np.zeros(f, dtype)
+        # A row of a million entries must not gather a million rows of Y at once.
+        for first in range(start, stop, _SCRATCH_ENTRIES):
+            piece = slice(first, min(first + _SCRATCH_ENTRIES, stop))
+            Y_u = Y[problem.indices[piece]]
+            A += (Y_u.T * problem.w[piece]) @ Y_u
+            b += problem.t[piece] @ Y_u
+        solution[u], ridge = _solve(A, b, problem.lam[u], u)
+        largest_ridge = max(largest_ridge, ridge)
+    return solution, largest_ridge
+
+
+def _solve(A: Floats, b: Floats, lam: float, row: int) -> tuple[Floats, float]:
+    """Solve (A + lam I) x = b and return x and the ridge that this took; A is overwritten."""
+    (posv,) = get_lapack_funcs(("posv",), (A,))
+    diagonal = A.reshape(-1)[:: len(b) + 1]
+    diagonal += A.dtype.type(lam)
+    ridge = float(np.finfo(A.dtype).eps * diagonal.mean())
+    if ridge == 0:
+        return np.zeros_like(b), 0.0
+    added = 0.0
+    if lam <= 0:
+        diagonal += ridge
+        added = ridge
+    # A positive lambda can still vanish beside the diagonal in this precision: then, too, a ridge.
+    while np.isfinite(ridge):
+        _, x, failed_at = posv(A, b, lower=True)
+        if not failed_at:
+            return x, added
+        diagonal += ridge
+        added += ridge
+        ridge *= 2
+    raise FloatingPointError(f"the system of row {row} is not finite")

@@ -1,0 +1,70 @@
+"""The border: from whatever sparse matrix a caller has to one canonical CSR matrix, checked once."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.errors import InputError
+
+Floats: TypeAlias = npt.NDArray[np.floating[Any]]
+Integers: TypeAlias = npt.NDArray[np.integer[Any]]
+
+
+def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
+    """Return `matrix` as a canonical CSR matrix: indices sorted, duplicates summed.
+
+    Parameters
+    ----------
+    matrix
+        Any two-dimensional SciPy sparse matrix or array, with 32- or 64-bit indices. It is never
+        written to; arrays that need no change are shared with the result.
+    name
+        What errors call it.
+
+    Returns
+    -------
+    csr_matrix (rows, columns)
+        Stored zeros are kept: to the `implicit` convention they are entries of confidence 0.
+
+    Raises
+    ------
+    InputError
+        Not sparse, not two-dimensional, not numeric, or a stored value that is NaN or infinite.
+    """
+    if not sparse.issparse(matrix):
+        raise InputError(
+            f"{name} must be a SciPy sparse matrix or array, got {type(matrix).__name__}"
+        )
+    if len(matrix.shape) != 2:
+        raise InputError(f"{name} must be two-dimensional, got shape {matrix.shape}")
+    if matrix.dtype.kind not in "biuf":
+        raise InputError(f"{name} must hold real numbers, got dtype {matrix.dtype}")
+    csr = sparse.csr_matrix(matrix)
+    if csr.dtype.kind == "b":
+        csr = csr.astype(np.float32)
+    if not csr.has_canonical_format:
+        # csr_matrix(csr) shares its arrays, and sum_duplicates works in place.
+        csr = csr.copy()
+        csr.sum_duplicates()
+    finite = np.isfinite(csr.data)
+    if not finite.all():
+        entry = int(np.argmin(finite))
+        row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
+        raise InputError(
+            f"{name} must be finite, got {csr.data[entry]} at row {row}, "
+            f"column {csr.indices[entry]}"
+        )
+    return csr
+
+
+def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_matrix:
+    """Return `csr`; raise InputError if it has no rows, no columns or no stored entry."""
+    if min(csr.shape) == 0 or csr.nnz == 0:
+        raise InputError(
+            f"{name} must hold at least one entry, got shape {csr.shape} with {csr.nnz} entries"
+        )
+    return csr

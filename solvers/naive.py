@@ -1,0 +1,60 @@
+"""Rung 1, naive: the normal equations as they are written, every item in every row.
+
+For one row u, with C_u the diagonal matrix of *all* its confidences, stored or not:
+
+    x_u = (Y' C_u Y + lambda_u I)^-1 Y' C_u p_u        (Hu, Koren, Volinsky 2008, eq. 4)
+
+Nothing is shared between rows and nothing is skipped, so the code is the formula. In float64 it is
+the oracle that every other rung is tested against.
+
+Cost of a half-step: rows (columns f^2 + f^3) operations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from halfstep.solvers.base import Solver
+from halfstep.solvers.matrix import Floats
+from halfstep.solvers.problem import Problem
+
+
+@dataclass(eq=False, repr=False)
+class Naive(Solver):
+    """ALS by dense normal equations over all items of every row; for reading and for checking."""
+
+    name: ClassVar[str] = "naive"
+
+    def half_step(self, problem: Problem, X: Floats) -> Floats:
+        """Solve every row exactly; the start X (rows, f) gives shape and dtype only."""
+        Y = problem.Y
+        solution = np.zeros_like(X)
+        for u in range(problem.rows):
+            stored = slice(problem.indptr[u], problem.indptr[u + 1])
+            if stored.start == stored.stop:
+                continue
+            items = problem.indices[stored]
+            c = np.full(problem.columns, problem.a0, X.dtype)
+            c[items] += problem.w[stored]
+            cp = np.zeros(problem.columns, X.dtype)
+            cp[items] = problem.t[stored]
+            A = (Y.T * c) @ Y + np.eye(Y.shape[1], dtype=X.dtype) * X.dtype.type(problem.lam[u])
+            solution[u] = _solve(A, Y.T @ cp, problem.lam[u])
+        return solution
+
+
+def _solve(A: Floats, b: Floats, lam: float) -> Floats:
+    """Solve A x = b; without regularisation, by the minimum-norm solution.
+
+    In the eigenbasis of A, directions below f eps times the largest eigenvalue are rounding and get
+    zero.
+    """
+    if lam > 0:
+        return np.linalg.solve(A, b)
+    eigenvalues, Q = np.linalg.eigh(A)
+    kept = eigenvalues > eigenvalues[-1] * len(b) * np.finfo(A.dtype).eps
+    x: Floats = Q[:, kept] @ ((b @ Q[:, kept]) / eigenvalues[kept])
+    return x

@@ -1,0 +1,39 @@
+"""The baseline, popularity: everybody is recommended what most others have.
+
+No factorisation: user factors are one in the first column, item factors the number of users of each
+item. It takes the arguments of all solvers, so that it can stand in every table, and reads only
+`factors` (the shape) and `dtype`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from halfstep.solvers.base import Report, Solver
+from halfstep.solvers.matrix import Floats
+from halfstep.solvers.problem import Problem, Weights
+
+
+@dataclass(eq=False, repr=False)
+class Popularity(Solver):
+    """Rank items by their number of users, for everybody alike."""
+
+    name: ClassVar[str] = "popularity"
+    kind: ClassVar[str] = "baseline"
+
+    def half_step(self, problem: Problem, X: Floats) -> Floats:
+        """Return each row's number of stored entries in the first column of X (rows, f)."""
+        counts = np.zeros_like(X)
+        counts[:, 0] = np.diff(problem.indptr)
+        return counts
+
+    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
+        start = time.perf_counter()
+        X = np.zeros_like(X)
+        X[:, 0] = 1
+        Y = self.half_step(items.fixing(X), Y)
+        report(0, time.perf_counter() - start, X, Y)

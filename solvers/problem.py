@@ -1,0 +1,260 @@
+"""The half-step as data, and the conventions that lead to it.
+
+ALS minimises, over user factors X and item factors Y,
+
+      sum over stored (u,i)    c_ui (p_ui - x_u . y_i)^2
+    + sum over unstored (u,i)  a0 (x_u . y_i)^2
+    + sum_u lambda_u |x_u|^2 + sum_i lambda_i |y_i|^2
+
+With Y fixed this falls apart into one small symmetric positive definite system per row u:
+
+    (a0 Y'Y + lambda_u I + sum_{i in S_u} w_ui y_i y_i') x_u = sum_{i in S_u} t_ui y_i
+
+so all that a solver needs of a stored entry are two numbers: its *excess weight* w = c - a0 and its
+*target weight* t = c p. Each convention is a choice of (w, t, a0, lambda_u), for a stored value r:
+
+| confidence   | c_ui                       | p_ui             | a0         | w         | t     |
+| ------------ | -------------------------- | ---------------- | ---------- | --------- | ----- |
+| `"implicit"` | abs(alpha r)               | 1, 0 where r < 0 | 1          | c - 1     | c p   |
+| `"linear"`   | 1 + alpha abs(r)           | 1, 0 where r < 0 | 1          | c - 1     | c p   |
+| `"log"`      | 1 + alpha log(1+abs(r)/eps)| 1, 0 where r < 0 | 1          | c - 1     | c p   |
+| `"binary"`   | stored entries count once  | 1                | background | 1         | 1     |
+| `"explicit"` | 1                          | r                | 0          | 1         | r     |
+
+`"implicit"` is the convention of the library of that name, where c is alpha r itself and may be
+below 1 (then w < 0); `"linear"` is eq. 4 and `"log"` eq. 6 of Hu, Koren and Volinsky (ICDM 2008);
+`"binary"` is that of Rendle et al., "Revisiting the Performance of iALS" (2021), which adds
+(1 - x.y)^2 for a stored entry to the background a0 (x.y)^2 that *every* entry has. The
+regularisation is the same everywhere, frequency-scaled by the exponent nu (0 by default; with
+`"explicit"` nu = 1 is the ALS-WR of Zhou et al. 2008):
+
+    lambda_u = regularization (n_u + a0 N)^nu      n_u stored entries in the row, N columns
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.errors import InputError
+from halfstep.solvers.matrix import Floats, Integers
+
+CONFIDENCES = ("implicit", "linear", "log", "binary", "explicit")
+DEFAULT_BACKGROUND = 0.1
+_GATHER_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What the half-steps of one side need of the data; the same for the whole fit.
+
+    Attributes
+    ----------
+    indptr
+        (rows + 1,) int64.
+    indices
+        (entries,) int32, or int64 beyond 2^31 columns; sorted in each row.
+    w, t
+        (entries,) excess and target weights, in the dtype of the factors.
+    lam
+        (rows,) lambda_u, float64.
+    a0
+        Weight of every entry that is not stored.
+    columns
+        Rows of the fixed side.
+    constant
+        Sum of c p^2 (for `"binary"`: the number of entries): the objective at X = 0.
+    """
+
+    indptr: npt.NDArray[np.int64]
+    indices: Integers
+    w: Floats
+    t: Floats
+    lam: npt.NDArray[np.float64]
+    a0: float
+    columns: int
+    constant: float
+
+    @property
+    def rows(self) -> int:
+        """Rows of the side being solved."""
+        return len(self.indptr) - 1
+
+    def fixing(self, Y: Floats) -> Problem:
+        """Return the half-step's problem with the other side's factors fixed at Y (columns, f)."""
+        return Problem(**{f.name: getattr(self, f.name) for f in fields(Weights)}, Y=Y)
+
+
+@dataclass(frozen=True)
+class Problem(Weights):
+    """One half-step: find X (rows, f) given Y (columns, f)."""
+
+    Y: Floats
+
+    def block(self, start: int, stop: int) -> Problem:
+        """Return rows start to stop as a problem of its own; its arrays are views."""
+        first, last = self.indptr[start], self.indptr[stop]
+        return replace(
+            self,
+            indptr=self.indptr[start : stop + 1] - first,
+            indices=self.indices[first:last],
+            w=self.w[first:last],
+            t=self.t[first:last],
+            lam=self.lam[start:stop],
+        )
+
+    def blocks(self, entries: int) -> Iterator[tuple[int, int]]:
+        """Yield (start, stop) of runs of rows with at most `entries` stored entries, or one row."""
+        start = 0
+        while start < self.rows:
+            limit = self.indptr[start] + entries
+            stop = int(np.searchsorted(self.indptr, limit, side="right")) - 1
+            # The bound on rows keeps runs of empty rows from growing into one huge block.
+            stop = min(max(stop, start + 1), start + entries, self.rows)
+            yield start, stop
+            start = stop
+
+    def row_of_entry(self) -> Integers:
+        """Return the row of each stored entry, (entries,)."""
+        return np.repeat(np.arange(self.rows), np.diff(self.indptr))
+
+    def stored_products(self, X: Floats) -> Floats:
+        """Return x_u . y_i for each stored entry, (entries,), gathering a bounded piece at a time."""
+        rows = self.row_of_entry()
+        products = np.empty(len(rows), X.dtype)
+        step = max(1, _GATHER_BYTES // (max(1, X.shape[1]) * X.itemsize))
+        for start in range(0, len(rows), step):
+            piece = slice(start, start + step)
+            products[piece] = np.einsum("ef,ef->e", X[rows[piece]], self.Y[self.indices[piece]])
+        return products
+
+    def scatter(self, values: Floats) -> Floats:
+        """Return sum over the row's stored entries of value times y_i, (rows, f)."""
+        shape = (self.rows, self.columns)
+        matrix = sparse.csr_array((values, self.indices, self.indptr), shape=shape)
+        product: Floats = matrix @ self.Y
+        return product
+
+    def gramian(self) -> Floats:
+        """Return the background a0 Y'Y, (f, f): the part of every row's matrix that all share."""
+        gramian: Floats = (self.Y.T @ self.Y) * self.Y.dtype.type(self.a0)
+        return gramian
+
+    def apply(self, P: Floats, gramian: Floats) -> Floats:
+        """Return each row's matrix times that row of P, (rows, f)."""
+        Ap = P @ gramian
+        Ap += self.lam[:, None].astype(P.dtype) * P
+        Ap += self.scatter(self.w * self.stored_products(P))
+        return Ap
+
+    def right_hand_side(self) -> Floats:
+        """Return sum t y of each row, (rows, f)."""
+        return self.scatter(self.t)
+
+
+def weigh(
+    matrix: sparse.csr_matrix,
+    *,
+    confidence: str = "implicit",
+    alpha: float = 1.0,
+    epsilon: float = 1.0,
+    background: float | None = None,
+    regularization: float = 0.01,
+    regularization_exponent: float = 0.0,
+    dtype: npt.DTypeLike = np.float32,
+) -> Weights:
+    """Turn stored values into weights, by the table at the head of this module.
+
+    Parameters
+    ----------
+    matrix
+        Canonical CSR (rows, columns), as `as_csr` returns it. Not written to.
+    confidence, alpha, epsilon, background, regularization, regularization_exponent
+        The convention; `background` is for `"binary"` alone (0.1 when None).
+    dtype
+        float32 or float64: of w and t.
+
+    Raises
+    ------
+    InputError
+        A weight overflows `dtype`.
+    """
+    r = matrix.data.astype(dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        w, t, a0, constant = _excess_and_target(r, confidence, alpha, epsilon, background)
+    if not (np.isfinite(w).all() and np.isfinite(t).all()):
+        entry = int(np.argmin(np.isfinite(w) & np.isfinite(t)))
+        raise InputError(
+            f"the weight of a stored value must fit {np.dtype(dtype).name}, "
+            f"got alpha {alpha} times {matrix.data[entry]}"
+        )
+    rows, columns = matrix.shape
+    counts = np.diff(matrix.indptr)
+    lam = regularization * (counts + a0 * columns) ** regularization_exponent
+    return Weights(
+        indptr=matrix.indptr.astype(np.int64),
+        indices=matrix.indices if columns > np.iinfo(np.int32).max else _int32(matrix.indices),
+        w=w,
+        t=t,
+        lam=np.asarray(lam, np.float64),
+        a0=a0,
+        columns=columns,
+        constant=constant,
+    )
+
+
+def _excess_and_target(
+    r: Floats, confidence: str, alpha: float, epsilon: float, background: float | None
+) -> tuple[Floats, Floats, float, float]:
+    if confidence == "explicit":
+        return np.ones_like(r), r, 0.0, float(np.sum(np.square(r, dtype=np.float64)))
+    if confidence == "binary":
+        a0 = DEFAULT_BACKGROUND if background is None else background
+        return np.ones_like(r), np.ones_like(r), float(a0), float(len(r))
+    size = np.abs(r)
+    if confidence == "log":
+        size = np.log1p(size / r.dtype.type(epsilon))
+    size *= r.dtype.type(alpha)
+    # Not c - 1 where c = 1 + size: that would round the smallest excesses away.
+    c, w = (size, size - 1) if confidence == "implicit" else (size + 1, size)
+    t = np.where(r < 0, r.dtype.type(0), c)
+    return w, t, 1.0, float(np.sum(t, dtype=np.float64))
+
+
+def _int32(indices: Integers) -> Integers:
+    return indices.astype(np.int32, copy=False)
+
+
+def check_convention(values: dict[str, Any]) -> None:
+    """Raise InputError for a convention that does not exist or an argument that it would ignore."""
+    confidence = values["confidence"]
+    if confidence not in CONFIDENCES:
+        raise InputError(f"confidence must be one of {', '.join(CONFIDENCES)}, got {confidence!r}")
+    background = values["background"]
+    if background is not None:
+        if confidence != "binary":
+            raise InputError(
+                f"background belongs to confidence 'binary' alone, got {background} "
+                f"with {confidence!r}"
+            )
+        if not (np.isfinite(background) and background > 0):
+            raise InputError(f"background must be positive and finite, got {background}")
+    if not (np.isfinite(values["alpha"]) and values["alpha"] >= 0):
+        raise InputError(f"alpha must be at least 0 and finite, got {values['alpha']}")
+    if confidence in ("binary", "explicit") and values["alpha"] != 1.0:
+        raise InputError(
+            f"alpha has no meaning with confidence {confidence!r} and must be 1, "
+            f"got {values['alpha']}"
+        )
+    if confidence != "log" and values["epsilon"] != 1.0:
+        raise InputError(
+            f"epsilon belongs to confidence 'log' alone, got {values['epsilon']} "
+            f"with {confidence!r}"
+        )
+    if not (np.isfinite(values["epsilon"]) and values["epsilon"] > 0):
+        raise InputError(f"epsilon must be positive and finite, got {values['epsilon']}")

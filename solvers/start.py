@@ -1,0 +1,67 @@
+"""Where every solver starts: drawn on the host, so that one seed means one start on every device."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.errors import InputError
+from halfstep.solvers.matrix import Floats
+
+RandomState: TypeAlias = int | np.integer | np.random.Generator | np.random.RandomState | None
+
+
+def generator(random_state: RandomState) -> np.random.Generator:
+    """Return a Generator: the given one, one seeded by an int or a RandomState, or a fresh one."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31))
+    if random_state is None or isinstance(
+        random_state, int | np.integer | np.random.Generator | np.random.SeedSequence
+    ):
+        if isinstance(random_state, int | np.integer) and random_state < 0:
+            raise InputError(f"random_state must be at least 0, got {random_state}")
+        return np.random.default_rng(random_state)
+    raise InputError(
+        "random_state must be None, an int, a Generator or a RandomState, "
+        f"got {type(random_state).__name__}"
+    )
+
+
+def starting_factors(
+    init_factors: tuple[Floats, Floats] | None,
+    shape: tuple[int, int],
+    factors: int,
+    dtype: npt.DTypeLike,
+    random_state: RandomState,
+) -> tuple[Floats, Floats]:
+    """Return starting factors of shapes (users, f) and (items, f): copies, never the caller's.
+
+    Drawn ones are uniform on [0, 0.01), users first: the numbers that `implicit`'s CPU model draws
+    from the same seed.
+    """
+    names = ("user_factors", "item_factors")
+    if init_factors is None:
+        rng = generator(random_state)
+        kind: Any = np.dtype(dtype)
+        X, Y = (rng.random((rows, factors), kind) * kind.type(0.01) for rows in shape)
+        return X, Y
+    if len(init_factors) != 2:
+        raise InputError(
+            f"init_factors must be (user_factors, item_factors), got {len(init_factors)} arrays"
+        )
+    for name, array, rows in zip(names, init_factors, shape, strict=True):
+        if np.shape(array) != (rows, factors):
+            raise InputError(
+                f"init_factors: {name} must have shape ({rows}, {factors}), got {np.shape(array)}"
+            )
+        if np.asarray(array).dtype != np.dtype(dtype):
+            raise InputError(
+                f"init_factors: {name} must have dtype {np.dtype(dtype).name}, "
+                f"got {np.asarray(array).dtype.name}"
+            )
+        if not np.isfinite(array).all():
+            raise InputError(f"init_factors: {name} must be finite")
+    X, Y = (np.array(array, order="C") for array in init_factors)
+    return X, Y
