@@ -50,32 +50,42 @@ class ConjugateGradient(Solver):
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Take `cg_steps` steps for every row from X (rows, f), which is not written to."""
         gramian = problem.gramian()
+        null = _null_space(problem)
         solution = np.empty_like(X)
-        start = _without_null_space(problem, X)
         for first, last in problem.blocks(_BLOCK_ENTRIES):
             rows = slice(first, last)
-            solution[rows] = _cg(problem.block(first, last), gramian, start[rows], self.cg_steps)
+            solution[rows] = _cg(problem.block(first, last), gramian, null, X[rows], self.cg_steps)
         solution[np.diff(problem.indptr) == 0] = 0
         return solution
 
 
-def _cg(problem: Problem, gramian: Floats, X: Floats, steps: int) -> Floats:
+def _cg(problem: Problem, gramian: Floats, null: Floats, X: Floats, steps: int) -> Floats:
     """Conjugate gradients on a block of rows (Saad, Iterative Methods, alg. 6.18)."""
     B = problem.right_hand_side()
-    R = B - problem.apply(X, gramian)  # r_0 = b - A x_0
+    # With neither background nor regularisation each row has a null space of its own; a start
+    # from zero never enters it.
+    singular = problem.a0 == 0 and not (problem.lam > 0).any()
+    X = np.zeros_like(X) if singular else _project_out(X, null)
+    R = _project_out(B - problem.apply(X, gramian), null)  # r_0 = b - A x_0
     P = R  # p_0 = r_0
     rs = _squared_norms(R)
-    # Beyond this a residual is rounding, and stepping along it would only add to it.
-    floor = _squared_norms(B) * np.finfo(X.dtype).eps ** 2
+    rounding = X.shape[1] * np.finfo(X.dtype).eps
+    bb = _squared_norms(B)
+    steepest = np.zeros_like(rs)  # largest curvature met, a lower bound of |A_u|
     for _ in range(steps):
+        # A residual below this is rounding, and so is a direction without curvature; steps along
+        # either would wander off into the null space of a singular A_u.
+        floor = rounding**2 * (bb + steepest**2 * _squared_norms(X))
         if not (rs > floor).any():
             break
         AP = problem.apply(P, gramian)
         pAp = np.einsum("uf,uf->u", P, AP)
-        moving = (rs > floor) & (pAp > 0)
+        pp = _squared_norms(P)
+        steepest = np.maximum(steepest, _ratio(pAp, pp, pp > 0))
+        moving = (rs > floor) & (pAp > rounding * steepest * pp)
         step = _ratio(rs, pAp, moving)  # alpha_j
         X = X + step[:, None] * P
-        R = R - step[:, None] * AP
+        R = _project_out(R - step[:, None] * AP, null)
         rs_next = _squared_norms(R)
         P = R + _ratio(rs_next, rs, moving)[:, None] * P  # beta_j
         rs = rs_next
@@ -91,21 +101,20 @@ def _ratio(a: Floats, b: Floats, where: np.ndarray[tuple[int], np.dtype[np.bool_
     return np.divide(a, b, out=np.zeros_like(a), where=where)
 
 
-def _without_null_space(problem: Problem, X: Floats) -> Floats:
-    """Return a start from which the unregularised rows converge to the minimum-norm solution.
+def _null_space(problem: Problem) -> Floats:
+    """Return an orthonormal basis (f, k) of the directions in which Y is zero to working precision.
 
-    Conjugate gradients leave the part of x_0 in the null space of A_u as it is. With lambda_u > 0
-    there is none. With lambda_u = 0 it is that of Y for a0 > 0, and the row's own for a0 = 0, where
-    the start is zero.
+    Only without regularisation does it matter: conjugate gradients keep what x_0 has there, and
+    collect rounding. Freed of both they converge to the minimum-norm solution.
     """
-    free = problem.lam <= 0
-    if not free.any():
-        return X
-    X = X.copy()
-    if problem.a0 == 0:
-        X[free] = 0
-        return X
+    f = problem.Y.shape[1]
+    if (problem.lam > 0).any():
+        return np.zeros((f, 0), problem.Y.dtype)
     eigenvalues, Q = np.linalg.eigh(problem.Y.T.astype(np.float64) @ problem.Y)
-    null = Q[:, eigenvalues <= eigenvalues[-1] * np.finfo(X.dtype).eps].astype(X.dtype)
-    X[free] -= (X[free] @ null) @ null.T
-    return X
+    null = eigenvalues <= eigenvalues[-1] * f * np.finfo(problem.Y.dtype).eps
+    return Q[:, null].astype(problem.Y.dtype)
+
+
+def _project_out(X: Floats, null: Floats) -> Floats:
+    projected: Floats = X - (X @ null) @ null.T if null.shape[1] else X
+    return projected

@@ -1,0 +1,137 @@
+"""What every reader returns: a users x items matrix with its ids, names, held-out part and origin."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from halfstep.errors import InputError
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset:
+    """One data set; `halfstep.datasets.builder.from_triples` makes one from arrays.
+
+    Parameters
+    ----------
+    name : str
+        What tables and logs call it.
+    interactions : csr_matrix
+        Shape (users, items), canonical (sorted columns, no duplicates); float32 where that holds every
+        value exactly, otherwise float64; int32 indices where they fit, otherwise int64.
+    user_ids, item_ids : ndarray
+        Shapes (users,) and (items,): the original ids, integers or an object array of str.
+    item_names : ndarray or None
+        Object array of str, shape (items,); "" where an item has no name.
+    test : csr_matrix or None
+        The held-out part that the data set is published with; same shape as `interactions`.
+    negatives : ndarray or None
+        int32, shape (users, k): the item indices to rank a user's test item among; -1 is padding.
+    provenance : dict
+        Format, source files (base names), rows read, malformed rows per file and kind, licence, seed.
+    """
+
+    name: str
+    interactions: csr_matrix
+    user_ids: NDArray[Any]
+    item_ids: NDArray[Any]
+    item_names: NDArray[Any] | None = None
+    test: csr_matrix | None = None
+    negatives: NDArray[np.int32] | None = None
+    provenance: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        users, items = self.interactions.shape
+        lengths = [("user_ids", self.user_ids, users), ("item_ids", self.item_ids, items)]
+        if self.item_names is not None:
+            lengths.append(("item_names", self.item_names, items))
+        if self.negatives is not None:
+            lengths.append(("negatives", self.negatives, users))
+        for argument, array, expected in lengths:
+            if len(array) != expected:
+                raise InputError(f"{argument} must have {expected} rows, got {len(array)}")
+        if self.test is not None and self.test.shape != (users, items):
+            raise InputError(f"test must have shape {(users, items)}, got {self.test.shape}")
+
+    @property
+    def users(self) -> int:
+        """Number of rows."""
+        return int(self.interactions.shape[0])
+
+    @property
+    def items(self) -> int:
+        """Number of columns."""
+        return int(self.interactions.shape[1])
+
+    @property
+    def entries(self) -> int:
+        """Number of stored entries, the held-out part not counted."""
+        return int(self.interactions.nnz)
+
+    @property
+    def density(self) -> float:
+        """Share of all user-item pairs that is stored."""
+        return self.entries / (self.users * self.items)
+
+    def user_index(self, user_id: object) -> int:
+        """Row of an original user id; an InputError if there is none."""
+        return _position(self.user_ids, user_id, "user_id")
+
+    def item_index(self, item_id: object) -> int:
+        """Column of an original item id; an InputError if there is none."""
+        return _position(self.item_ids, item_id, "item_id")
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 (hex) of the matrix alone, the same whatever its types in memory are.
+
+        Of the shape, indptr and indices as int64, then the data as float64, all little-endian.
+        """
+        matrix = self.interactions
+        digest = hashlib.sha256(np.asarray(matrix.shape, dtype="<i8").tobytes())
+        step = 1 << 20
+        for array, dtype in ((matrix.indptr, "<i8"), (matrix.indices, "<i8"), (matrix.data, "<f8")):
+            for start in range(0, len(array), step):
+                digest.update(array[start : start + step].astype(dtype).tobytes())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        held_out = "" if self.test is None else f", {self.test.nnz:,} held out"
+        return (
+            f"<Dataset {self.name!r}: {self.users:,} users x {self.items:,} items, "
+            f"{self.entries:,} entries{held_out}>"
+        )
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write all of it to one `.npz` without pickles; the file appears whole or not at all."""
+        from halfstep.datasets.archive import write_archive
+
+        write_archive(self, path)
+
+    @classmethod
+    def load_npz(cls, path: str | PathLike[str]) -> Dataset:
+        """Read what `save` or `scipy.sparse.save_npz` wrote."""
+        from halfstep.datasets.archive import read_archive
+
+        return read_archive(path)
+
+
+def _position(ids: NDArray[Any], wanted: object, argument: str) -> int:
+    value = wanted
+    if ids.dtype.kind in "iu" and isinstance(wanted, str) and wanted.strip().isdecimal():
+        value = int(wanted)  # a command line has only strings
+    matches = np.array([], dtype=np.int64)
+    if isinstance(value, str) == (ids.dtype.kind not in "iu") and np.ndim(value) == 0:  # type: ignore[arg-type]
+        matches = np.flatnonzero(ids == value)
+    if len(matches) == 0:
+        raise InputError(
+            f"{argument} must be one of the {len(ids)} ids in the data, got {wanted!r}"
+        )
+    return int(matches[0])

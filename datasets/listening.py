@@ -1,0 +1,154 @@
+"""The model behind the generated play counts: genres, listeners' tastes, draws and plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+GENRES = 48
+FAVOURITES = 5
+ZIPF_EXPONENT = 1.2
+TOP_AUDIENCE = 0.5  # asked for; about half of it is left once nobody is counted twice
+FAVOURITE_ROUNDS, MAINSTREAM_ROUNDS, LAST_ROUND = 4, 8, 24
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Artists, in the order (genre, rank) until `number` shuffles them."""
+
+    share: NDArray[np.float64]  # of the genres in all listening, (genres,)
+    start: NDArray[np.int64]  # of each genre's ranks, (genres,)
+    size: NDArray[np.int64]  # (genres,)
+    shift: NDArray[np.float64]  # q of each genre, (genres,)
+    number: NDArray[np.int32]  # item index of each artist, (items,)
+    genre: NDArray[np.uint8]  # of each item index, (items,)
+
+
+@dataclass(frozen=True)
+class Listeners:
+    mainstream: NDArray[np.float64]  # share of listening outside the favourites, (block,)
+    favourites: NDArray[np.uint8]  # genres, (block, FAVOURITES)
+    weights: NDArray[np.float64]  # of the favourites, rows sum to 1, (block, FAVOURITES)
+    loudness: NDArray[np.float64]  # logarithm of the listener's usual plays, (block,)
+
+
+def make_catalogue(items: int, mean_activity: float, rng: np.random.Generator) -> Catalogue:
+    genres = int(np.clip(items // 16, 1, GENRES))
+    share = rng.permutation((np.arange(genres) + 4.0) ** -0.7)
+    share /= share.sum()
+    edges = np.concatenate([[0], np.round(np.cumsum(share) * items)]).astype(np.int64)
+    edges = np.maximum(edges, np.arange(genres + 1))
+    shift = share * _overall_shift(items, TOP_AUDIENCE / mean_activity)
+    number = rng.permutation(items).astype(np.int32)
+    genre = np.empty(items, dtype=np.uint8)
+    genre[number] = np.repeat(np.arange(genres), np.diff(edges))
+    return Catalogue(share, edges[:-1], np.diff(edges), shift, number, genre)
+
+
+def _overall_shift(items: int, top: float) -> float:
+    """Find q such that the first of `items` ranks has the probability `top`, by bisection on log q."""
+    low, high = np.log(1e-2), np.log(1e9)
+    power = 1 - ZIPF_EXPONENT
+    for _ in range(60):
+        middle = (low + high) / 2
+        q = np.exp(middle)
+        first = ((q + 1) ** power - q**power) / ((q + items) ** power - q**power)
+        low, high = (middle, high) if first > top else (low, middle)
+    return float(np.exp(low))
+
+
+def draw_listeners(
+    activity: NDArray[np.int64], catalogue: Catalogue, rng: np.random.Generator
+) -> Listeners:
+    count = len(activity)
+    bounds = np.cumsum(catalogue.share)
+    favourites = np.searchsorted(bounds, rng.random((count, FAVOURITES)) * bounds[-1], side="right")
+    weights = rng.gamma(0.8, size=(count, FAVOURITES)) * 0.6 ** np.arange(FAVOURITES) + 1e-9
+    return Listeners(
+        rng.beta(2.0, 5.0, size=count),
+        favourites.astype(np.uint8),
+        weights / weights.sum(axis=1, keepdims=True),
+        rng.normal(0.7, 0.85, size=count),
+    )
+
+
+def draw(
+    activity: NDArray[np.int64],
+    listeners: Listeners,
+    catalogue: Catalogue,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw `activity` different items for each listener; sorted by (row, column)."""
+    items = len(catalogue.number)
+    lacking = activity
+    keys = np.empty(0, dtype=np.int64)
+    for attempt in range(LAST_ROUND):
+        rows = np.repeat(np.arange(len(activity)), lacking)
+        if attempt < MAINSTREAM_ROUNDS:
+            only_mainstream = attempt >= FAVOURITE_ROUNDS
+            genre = _genres(rows, listeners, catalogue, rng, only_mainstream)
+            columns = catalogue.number[_artists(genre, catalogue, rng)]
+        else:  # who has heard all of the head goes on anywhere
+            columns = rng.integers(0, items, size=len(rows), dtype=np.int32)
+        keys = np.concatenate([keys, rows * items + columns])
+        keys.sort()
+        keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
+        lacking = activity - np.bincount(keys // items, minlength=len(activity))
+        if lacking.sum() * 200 < len(keys):
+            break
+    return np.divmod(keys, items)
+
+
+def _genres(
+    rows: NDArray[np.int64],
+    listeners: Listeners,
+    catalogue: Catalogue,
+    rng: np.random.Generator,
+    only_mainstream: bool,
+) -> NDArray[np.int64]:
+    """Draw a genre for each of `rows`: the mainstream's, or one of the listener's favourites."""
+    bounds = np.cumsum(catalogue.share)
+    genre = np.searchsorted(bounds, rng.random(len(rows)) * bounds[-1], side="right")
+    if only_mainstream:
+        return genre
+    mainstream = listeners.mainstream[:, None]
+    edges = np.concatenate(
+        [mainstream, mainstream + (1 - mainstream) * np.cumsum(listeners.weights, axis=1)], axis=1
+    )
+    point = rng.random(len(rows))
+    choice = np.full(len(rows), -1)
+    for place in range(FAVOURITES):
+        choice += point >= edges[rows, place]
+    fond = np.flatnonzero(choice >= 0)
+    genre[fond] = listeners.favourites[rows[fond], choice[fond]]
+    return genre
+
+
+def _artists(
+    genre: NDArray[np.int64], catalogue: Catalogue, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Draw a rank within each genre by inverting the continuous law's distribution function."""
+    power = 1 - ZIPF_EXPONENT
+    low = catalogue.shift**power
+    high = (catalogue.shift + catalogue.size) ** power
+    point = low[genre] + rng.random(len(genre)) * (high - low)[genre]
+    rank = (point ** (1 / power) - catalogue.shift[genre]).astype(np.int64)
+    return catalogue.start[genre] + np.clip(rank, 0, catalogue.size[genre] - 1)
+
+
+def draw_plays(
+    rows: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    listeners: Listeners,
+    catalogue: Catalogue,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    genre = catalogue.genre[columns]
+    fit = np.zeros(len(rows))
+    for place in range(FAVOURITES):
+        same = listeners.favourites[rows, place] == genre
+        fit += same * listeners.weights[rows, place]
+    logarithm = listeners.loudness[rows] + 1.5 * fit + 1.55 * rng.standard_normal(len(rows))
+    return np.clip(np.rint(np.exp(logarithm)), 1, 1_000_000).astype(np.float32)

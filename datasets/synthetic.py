@@ -1,0 +1,165 @@
+"""Generated play counts in the shape of the Audioscrobbler dump: the data that needs no files.
+
+How an entry comes about. Artists belong to genres. A listener has a number of artists (log-normal), a
+share of mainstream listening, and favourite genres with falling weights. Each artist of a listener is
+drawn by genre first (mainstream: by the genres' sizes; otherwise from the favourites), then within the
+genre by a Zipf-Mandelbrot law, weight (rank + q)^-s; what was drawn before is drawn again. Plays are
+log-normal with a scale of the listener's own and grow with the listener's taste for the genre.
+
+Measured with seed 0:
+
+| | music-medium | music-full | the dump of 2005 |
+| --- | --- | --- | --- |
+| entries | 4.98 M | 24.0 M | 24.1 M |
+| listeners x artists | 49,452 x 20,684 | 148,111 x 1,568,126 | 148,111 x 1,568,126 |
+| artists a listener: mean, median, 99 %, most | 101, 50, 794, 4,507 | 162, 80, 1,284, 10,876 | mean 163 |
+| listeners an artist: mean, median, 99 % | 241, 168, 3,201 | 15, 2, 168 | mean 15 |
+| the top artist's audience | 23 % | 22 % | about a quarter |
+| plays an entry: mean, median, 99.9 % | 15.0, 3, 788 | 15.9, 3, 839 | mean 15.4 |
+| entries of at most 10 plays, of one | 77 %, 36 % | 76 %, 35 % | |
+
+What does not match: a fifth of music-full's artists have no listener (in the dump each has one), the
+largest count of plays is tens of thousands (there it is 439,771), nobody misspells an artist, and taste
+is 48 flat genres, so that quality stops growing at about that many factors. Held-out NDCG@10 with one
+million entries, 80/20: popularity 0.070, ALS with 8, 32 and 64 factors 0.140, 0.262 and 0.244.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from halfstep.datasets.artist_names import artist_names
+from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.listening import draw, draw_listeners, draw_plays, make_catalogue
+from halfstep.errors import InputError
+
+ACTIVITY_SIGMA = 1.2
+BLOCK_ENTRIES = 1 << 20
+
+_SIZES: dict[str, tuple[int, int | None, int | None]] = {
+    "music-small": (100_000, None, None),
+    "music-medium": (5_000_000, None, None),
+    "music-full": (24_100_000, 148_111, 1_568_126),
+}
+
+
+def generate_preset(name: str) -> Dataset:
+    """Generate one of `halfstep.datasets.PRESETS` with seed 0."""
+    entries, users, items = _SIZES[name]
+    return generate_music(entries, users=users, items=items, name=name)
+
+
+def generate_music(
+    entries: int,
+    *,
+    users: int | None = None,
+    items: int | None = None,
+    seed: int = 0,
+    name: str | None = None,
+) -> Dataset:
+    """Generate a data set of about `entries` listener-artist pairs; the same arguments give the same one.
+
+    Parameters
+    ----------
+    entries : int
+        Wanted number of different pairs, 1,000 to 100,000,000; the result is within 5 % of it.
+    users, items : int, optional
+        Shape; by default 2000 s^0.82 and 4000 s^0.42 with s = entries / 100,000.
+    seed : int
+        Of the generator, from 0.
+    name : str, optional
+        "music-ENTRIES-SEED" if not given.
+
+    Returns
+    -------
+    Dataset
+        Every user has an entry; an item of the long tail may have none. Item numbers say nothing about
+        popularity. Memory beyond the result is one block of about a million entries.
+    """
+    _check_range("entries", entries, 1_000, 100_000_000)
+    scale = entries / 1e5
+    users = round(2000 * scale**0.82) if users is None else users
+    items = round(4000 * scale**0.42) if items is None else items
+    _check(entries, users, items, seed)
+    root = np.random.SeedSequence(seed)
+    world_seed, user_seed, block_seeds = root.spawn(3)
+    catalogue = make_catalogue(items, entries / users, np.random.default_rng(world_seed))
+    rng = np.random.default_rng(user_seed)
+    activity = _activity(entries, users, items, rng)
+    user_ids = 1_000_000 + np.cumsum(rng.integers(1, 20, size=users))
+    item_ids = np.cumsum(rng.integers(1, 14, size=items))
+
+    indptr = np.zeros(users + 1, dtype=np.int64)
+    indices = np.empty(int(activity.sum()), dtype=np.int32)
+    data = np.empty(len(indices), dtype=np.float32)
+    filled = 0
+    for first, last in _blocks(activity):
+        block_rng = np.random.default_rng(block_seeds.spawn(1)[0])
+        listeners = draw_listeners(activity[first:last], catalogue, block_rng)
+        rows, columns = draw(activity[first:last], listeners, catalogue, block_rng)
+        end = filled + len(rows)
+        indices[filled:end] = columns
+        data[filled:end] = draw_plays(rows, columns, listeners, catalogue, block_rng)
+        indptr[first + 1 : last + 1] = filled + np.cumsum(np.bincount(rows, minlength=last - first))
+        filled = end
+    indices.resize(filled, refcheck=False)
+    data.resize(filled, refcheck=False)
+
+    matrix = csr_matrix((data, indices, indptr.astype(np.int32)), shape=(users, items), copy=False)
+    matrix.has_canonical_format = True
+    return Dataset(
+        name or f"music-{entries}-{seed}",
+        matrix,
+        user_ids,
+        item_ids,
+        item_names=artist_names(catalogue.genre),
+        provenance={
+            "format": "generated",
+            "files": [],
+            "rows": filled,
+            "malformed": {},
+            "licence": "none needed: generated",
+            "seed": seed,
+            "entries": entries,
+        },
+    )
+
+
+def _check(entries: int, users: int, items: int, seed: int) -> None:
+    _check_range("users", users, 1, entries)
+    _check_range("items", items, 16, 2**31 - 1)
+    _check_range("seed", seed, 0, 2**63)
+    if entries > users * items / 8:
+        raise InputError(
+            f"entries must be at most an eighth of users x items ({users} x {items}), got {entries}"
+        )
+
+
+def _check_range(argument: str, value: int, low: int, high: int) -> None:
+    if not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise InputError(f"{argument} must be an integer from {low} to {high}, got {value}")
+
+
+def _activity(entries: int, users: int, items: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Number of artists of each user: log-normal, from 1 to a quarter of the items, sum near `entries`."""
+    shape = np.exp(ACTIVITY_SIGMA * rng.standard_normal(users))
+    factor = entries / shape.sum()
+    for _ in range(30):
+        activity = np.clip(np.rint(factor * shape), 1, items // 4)
+        factor *= entries / activity.sum()
+    return activity.astype(np.int64)
+
+
+def _blocks(activity: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    ends = np.cumsum(activity)
+    first = 0
+    while first < len(activity):
+        done = ends[first - 1] if first else 0
+        last = int(np.searchsorted(ends, done + BLOCK_ENTRIES))
+        last = min(max(last, first + 1), len(activity))
+        yield first, last
+        first = last

@@ -1,0 +1,106 @@
+"""Is one model as good as another, for held-out users? Intervals by bootstrap, verdicts by margin.
+
+The same users judge both models, so the differences user by user are what is resampled: the spread
+between users, which is far larger than that between models, drops out. The verdict is that of two
+one-sided tests (Schuirmann 1987): *equivalent* needs evidence that the difference lies inside the
+margin. Too few users give *undecided*, never *equivalent*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.errors import InputError
+
+Word = Literal["equivalent", "better", "worse", "undecided"]
+_MIN_USERS = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The mean difference a - b, its interval, the margin, and what they say of a."""
+
+    verdict: Word
+    difference: float
+    low: float
+    high: float
+    margin: float
+    users: int
+
+
+def paired_verdict(
+    a: npt.NDArray[np.float64],
+    b: npt.NDArray[np.float64],
+    *,
+    margin: float,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: int = 0,
+) -> Verdict:
+    """Compare a per-user metric of two models on the same users; higher is better.
+
+    Parameters
+    ----------
+    a, b
+        (users,) the metric of either model, in the same order of users.
+    margin
+        Largest difference of the means that does not matter, positive, in the metric's units.
+
+    Returns
+    -------
+    Verdict
+        Equivalent: the interval lies inside (-margin, margin). Better, worse: it lies on one side of
+        zero. Undecided otherwise, and always with fewer than 20 users.
+
+    Raises
+    ------
+    InputError
+        Different lengths, a NaN, or a margin that is not positive.
+    """
+    if a.shape != b.shape:
+        raise InputError(f"a and b must hold the same users, got shapes {a.shape} and {b.shape}")
+    if not margin > 0:
+        raise InputError(f"margin must be positive, got {margin}")
+    difference = np.asarray(a, np.float64) - b
+    if np.isnan(difference).any():
+        raise InputError("a and b must not hold NaN")
+    if len(difference) < _MIN_USERS:
+        mean = float(difference.mean()) if len(difference) else 0.0
+        return Verdict("undecided", mean, -np.inf, np.inf, margin, len(difference))
+    low, high = bootstrap_interval(
+        difference, resamples=resamples, confidence=confidence, random_state=random_state
+    )
+    word: Word = "undecided"
+    if -margin < low and high < margin:
+        word = "equivalent"
+    elif low > 0:
+        word = "better"
+    elif high < 0:
+        word = "worse"
+    return Verdict(word, float(difference.mean()), low, high, margin, len(difference))
+
+
+def bootstrap_interval(
+    values: npt.NDArray[np.float64],
+    *,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: int = 0,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean of `values` (users,)."""
+    rng = np.random.default_rng(random_state)
+    n = len(values)
+    means = [values[rng.integers(n, size=n)].mean() for _ in range(resamples)]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def overall(words: list[Word]) -> Word:
+    """Return one word for several: the worst of worse, undecided, better, equivalent."""
+    order: tuple[Word, ...] = ("worse", "undecided", "better", "equivalent")
+    return next(word for word in order if word in words)

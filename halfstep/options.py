@@ -1,0 +1,66 @@
+"""The options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+DEFAULT_DATA = "music-small"
+
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        "-d",
+        help="A preset (see `halfstep data list`), a file, a folder, or FORMAT:PATH.",
+    ),
+]
+Factors = Annotated[int, typer.Option("--factors", "-f", help="Columns of the factor matrices.")]
+Iterations = Annotated[int, typer.Option(help="Pairs of half-steps: users, then items.")]
+Regularization = Annotated[float, typer.Option(help="lambda.")]
+Exponent = Annotated[
+    float,
+    typer.Option("--regularization-exponent", help="nu: lambda grows with the row's entries."),
+]
+Confidence = Annotated[str, typer.Option(help="implicit, linear, log, binary or explicit.")]
+Alpha = Annotated[float, typer.Option(help="Slope of the confidence.")]
+Epsilon = Annotated[float, typer.Option(help="Scale inside the logarithm, confidence log only.")]
+Background = Annotated[
+    float | None,
+    typer.Option(help="Weight of what is not stored, confidence binary only."),
+]
+Seed = Annotated[int, typer.Option(help="Of the start, the split and everything else drawn.")]
+Threads = Annotated[int, typer.Option("--threads", help="Cores to use; 0 means all.")]
+Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]
+TestFraction = Annotated[
+    float, typer.Option(help="Share of each user's entries held out, where the data has no split.")
+]
+
+
+def model_settings(
+    factors: int,
+    iterations: int,
+    regularization: float,
+    exponent: float,
+    confidence: str,
+    alpha: float,
+    epsilon: float,
+    background: float | None,
+    seed: int,
+    threads: int,
+) -> dict[str, Any]:
+    """Return a solver's keyword arguments from the command's options."""
+    return {
+        "factors": factors,
+        "iterations": iterations,
+        "regularization": regularization,
+        "regularization_exponent": exponent,
+        "confidence": confidence,
+        "alpha": alpha,
+        "epsilon": epsilon,
+        "background": background,
+        "random_state": seed,
+        "num_threads": threads,
+    }
