@@ -22,7 +22,7 @@ from halfstep.datasets.fields import MISSING, Kind, Layout, parse, split
 from halfstep.datasets.malformed import MalformedLines
 from halfstep.datasets.textfile import blocks
 
-_DTYPES = {
+_DTYPES: dict[str, Any] = {
     "id": "int64",
     "text id": object,
     "count": "int64",
@@ -85,7 +85,7 @@ def _fast(block: bytes, layout: Layout) -> list[NDArray[Any]] | None:
         signs = b"+-.eE" if "number" in layout.kinds else b""
         if block.translate(None, b"0123456789\r\n" + signs + layout.separator.encode()):
             return None
-    names = list(range(len(layout.kinds)))
+    names = range(len(layout.kinds))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -107,7 +107,7 @@ def _fast(block: bytes, layout: Layout) -> list[NDArray[Any]] | None:
             ValueError,
             OverflowError,
             Warning,
-        ):  # ParserError and UnicodeDecodeError are ValueErrors
+        ):  # pandas' own errors are ValueErrors
             return None
     if len(frame) != block.count(b"\n") + (not block.endswith(b"\n")):
         return None
@@ -148,11 +148,8 @@ def _slow(
 
 
 def _narrow(column: NDArray[Any]) -> NDArray[Any]:
+    if column.dtype.kind != "i" or len(column) == 0:
+        return column
     limits = np.iinfo(np.int32)
-    if (
-        column.dtype.kind == "i"
-        and len(column)
-        and limits.min <= column.min() <= column.max() <= limits.max
-    ):
-        return column.astype(np.int32)
-    return column
+    fits = limits.min <= column.min() and column.max() <= limits.max
+    return column.astype(np.int32) if fits else column

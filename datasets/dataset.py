@@ -125,11 +125,11 @@ class Dataset:
 
 def _position(ids: NDArray[Any], wanted: object, argument: str) -> int:
     value = wanted
-    if ids.dtype.kind in "iu" and isinstance(wanted, str) and wanted.strip().isdecimal():
+    integer_ids = ids.dtype.kind in "iu"
+    if integer_ids and isinstance(wanted, str) and wanted.strip().isdecimal():
         value = int(wanted)  # a command line has only strings
-    matches = np.array([], dtype=np.int64)
-    if isinstance(value, str) == (ids.dtype.kind not in "iu") and np.ndim(value) == 0:  # type: ignore[arg-type]
-        matches = np.flatnonzero(ids == value)
+    comparable = isinstance(value, (int, np.integer) if integer_ids else str)
+    matches = np.flatnonzero(ids == value) if comparable else np.empty(0, np.int64)
     if len(matches) == 0:
         raise InputError(
             f"{argument} must be one of the {len(ids)} ids in the data, got {wanted!r}"

@@ -28,6 +28,8 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class Listeners:
+    """The tastes of one block of users."""
+
     mainstream: NDArray[np.float64]  # share of listening outside the favourites, (block,)
     favourites: NDArray[np.uint8]  # genres, (block, FAVOURITES)
     weights: NDArray[np.float64]  # of the favourites, rows sum to 1, (block, FAVOURITES)
@@ -35,6 +37,7 @@ class Listeners:
 
 
 def make_catalogue(items: int, mean_activity: float, rng: np.random.Generator) -> Catalogue:
+    """Give every artist a genre, a rank in it and a column; `mean_activity` is in items per user."""
     genres = int(np.clip(items // 16, 1, GENRES))
     share = rng.permutation((np.arange(genres) + 4.0) ** -0.7)
     share /= share.sum()
@@ -62,6 +65,7 @@ def _overall_shift(items: int, top: float) -> float:
 def draw_listeners(
     activity: NDArray[np.int64], catalogue: Catalogue, rng: np.random.Generator
 ) -> Listeners:
+    """Draw the tastes of `len(activity)` users."""
     count = len(activity)
     bounds = np.cumsum(catalogue.share)
     favourites = np.searchsorted(bounds, rng.random((count, FAVOURITES)) * bounds[-1], side="right")
@@ -110,7 +114,9 @@ def _genres(
 ) -> NDArray[np.int64]:
     """Draw a genre for each of `rows`: the mainstream's, or one of the listener's favourites."""
     bounds = np.cumsum(catalogue.share)
-    genre = np.searchsorted(bounds, rng.random(len(rows)) * bounds[-1], side="right")
+    genre: NDArray[np.int64] = np.searchsorted(
+        bounds, rng.random(len(rows)) * bounds[-1], side="right"
+    )
     if only_mainstream:
         return genre
     mainstream = listeners.mainstream[:, None]
@@ -135,7 +141,7 @@ def _artists(
     high = (catalogue.shift + catalogue.size) ** power
     point = low[genre] + rng.random(len(genre)) * (high - low)[genre]
     rank = (point ** (1 / power) - catalogue.shift[genre]).astype(np.int64)
-    return catalogue.start[genre] + np.clip(rank, 0, catalogue.size[genre] - 1)
+    return np.asarray(catalogue.start[genre] + np.clip(rank, 0, catalogue.size[genre] - 1))
 
 
 def draw_plays(
@@ -145,6 +151,7 @@ def draw_plays(
     catalogue: Catalogue,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
+    """Draw the play count of each entry (row, column), a whole number from 1."""
     genre = catalogue.genre[columns]
     fit = np.zeros(len(rows))
     for place in range(FAVOURITES):

@@ -109,7 +109,7 @@ def _is_header(rows: Sequence[Sequence[str]]) -> bool:
 
 
 def _ids_look_numeric(rows: Sequence[Sequence[str]], roles: Roles) -> bool:
-    """Tell from the first lines which of two passes is the right one; the whole file has the last word."""
+    """Guess from the first lines; the whole file has the last word."""
     fields = (row[place] for row in rows for place in (roles.user, roles.item) if place < len(row))
     return all(
         integer(field) is not None or field.strip().casefold() in MISSING for field in fields

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import zipfile
+from contextlib import nullcontext
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
@@ -61,7 +62,10 @@ def load_model(cls: type[Model], file: str | PathLike[str] | IO[bytes]) -> Model
 
     label = str(file) if isinstance(file, str | PathLike) else getattr(file, "name", "file")
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        # Opened here: NumPy leaves the file open when it is not an archive.
+        path_given = isinstance(file, str | PathLike)
+        opened = open(file, "rb") if path_given else nullcontext(file)  # noqa: SIM115
+        with opened as stream, np.load(stream, allow_pickle=False) as archive:
             header = json.loads(str(archive["halfstep"]))
             X, Y = archive["user_factors"], archive["item_factors"]
         if header["format"] != _FORMAT:

@@ -60,6 +60,8 @@ def top_k(
 def _select(scores: Floats, k: int) -> tuple[Integers, Floats]:
     """Return the indices and values of each row's k highest scores, ties by lower index."""
     n = scores.shape[1]
+    if k == 0:
+        return np.empty((len(scores), 0), np.int64), scores[:, :0]
     if k < n:
         # Partitioning alone breaks ties at the k-th place at random: whatever equals the k-th score
         # is kept in index order by taking strictly better ones first.

@@ -1,0 +1,374 @@
+"""The metrics of full ranking: by hand, against scikit-learn, and against a slow dense oracle."""
+
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
+
+from halfstep.errors import InputError
+from halfstep.evaluation import metrics_blocks, metrics_kernels
+from halfstep.evaluation.metrics import evaluate
+
+
+def dense_oracle(scores, train, test, ks):
+    """Each metric by its definition, in float64, one user at a time, every pair of the AUC by itself."""
+    found = {}
+    for u in np.flatnonzero(test.any(axis=1)):
+        free = np.flatnonzero(~train[u])
+        order = free[np.lexsort((free, -scores[u, free]))]
+        h, n = test[u, order], int(test[u].sum())
+        for k in ks:
+            ranks = np.flatnonzero(h[:k]) + 1
+            best = min(k, n)
+            ideal = sum(1 / np.log2(r + 1) for r in range(1, best + 1))
+            precisions = [(ranks <= r).sum() / r for r in ranks]
+            for name, value in {
+                "precision": len(ranks) / k,
+                "recall": len(ranks) / n,
+                "recall_capped": len(ranks) / best,
+                "ndcg": sum(1 / np.log2(r + 1) for r in ranks) / ideal,
+                "map": sum(precisions) / best,
+                "hit_rate": float(len(ranks) > 0),
+            }.items():
+                found.setdefault(f"{name}@{k}", []).append(value)
+        positive = scores[u, test[u]][:, None]
+        negative = scores[u, ~train[u] & ~test[u]]
+        right = (positive > negative) + 0.5 * (positive == negative)
+        found.setdefault("auc", []).append(right.mean() if right.size else 0.5)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def random_case(users, items, f, dtype, seed, *, held_out=0.1, ties=True):
+    """Draw factors and a disjoint train and test; small integers as factors make many scores equal."""
+    rng = np.random.default_rng(seed)
+    X, Y = rng.standard_normal((users, f)), rng.standard_normal((items, f))
+    if ties:
+        X, Y = np.round(X), np.round(Y)
+    draw = rng.random((users, items))
+    test = draw < held_out
+    train = (draw >= held_out) & (draw < held_out + 0.2)
+    train[0], test[0] = False, False  # nothing at all
+    test[1] = False  # nothing held out
+    train[2], test[2] = True, False  # everything seen
+    train[3], test[3] = ~test[3], test[3]  # no negatives
+    test[3, 1], train[3, 1] = True, False
+    train[4], test[4] = False, draw[4] < 0.9  # nearly everything held out
+    return X.astype(dtype), Y.astype(dtype), train, test
+
+
+def as_sparse(*dense):
+    return tuple(sparse.csr_matrix(M.astype(np.float32)) for M in dense)
+
+
+def by_scores(scores, train, test, **options):
+    """Evaluate given scores: they are the item factors of users that are unit vectors."""
+    scores = np.asarray(scores, dtype=np.float64)
+    return evaluate(np.eye(len(scores)), scores.T.copy(), *as_sparse(train, test), **options)
+
+
+def test_one_list_by_hand():
+    # Items by score: 5 (seen), 0, 1, 2, 3, 4. Without item 5 the held-out 1 and 4 are at ranks 2, 5.
+    train = np.array([[0, 0, 0, 0, 0, 1]])
+    test = np.array([[0, 1, 0, 0, 1, 0]])
+    result = by_scores([[50, 40, 30, 20, 10, 60]], train, test, ks=(1, 2, 5, 9))
+    expected = {
+        "precision@1": 0,
+        "precision@2": 1 / 2,
+        "precision@5": 2 / 5,
+        "precision@9": 2 / 9,
+        "recall@1": 0,
+        "recall@2": 1 / 2,
+        "recall@5": 2 / 2,
+        "recall@9": 2 / 2,
+        "recall_capped@1": 0,
+        "recall_capped@2": 1 / 2,
+        "recall_capped@5": 2 / 2,
+        "recall_capped@9": 2 / 2,
+        "ndcg@1": 0,
+        "ndcg@2": (1 / np.log2(3)) / (1 + 1 / np.log2(3)),
+        "ndcg@5": (1 / np.log2(3) + 1 / np.log2(6)) / (1 + 1 / np.log2(3)),
+        "ndcg@9": (1 / np.log2(3) + 1 / np.log2(6)) / (1 + 1 / np.log2(3)),
+        "map@1": 0,
+        "map@2": (1 / 2) / 2,
+        "map@5": (1 / 2 + 2 / 5) / 2,
+        "map@9": (1 / 2 + 2 / 5) / 2,
+        "hit_rate@1": 0,
+        "hit_rate@2": 1,
+        "hit_rate@5": 1,
+        "hit_rate@9": 1,
+        # Negatives 0, 2, 3 (scores 50, 30, 20): item 1 (40) beats two of them, item 4 (10) none.
+        "auc": (2 + 0) / (2 * 3),
+    }
+    assert result.means() == pytest.approx(expected, rel=1e-15)
+    assert result.coverage == {1: 1 / 6, 2: 2 / 6, 5: 5 / 6, 9: 5 / 6}
+
+
+def test_recall_and_capped_recall_differ_where_more_is_held_out_than_listed():
+    # Held out 0, 1, 2; the list of two is 0, 3.
+    result = by_scores([[9, 1, 1, 8]], np.zeros((1, 4)), np.array([[1, 1, 1, 0]]), ks=(2,))
+    assert result.means() == pytest.approx(
+        {
+            "precision@2": 1 / 2,
+            "recall@2": 1 / 3,
+            "recall_capped@2": 1 / 2,
+            "ndcg@2": 1 / (1 + 1 / np.log2(3)),
+            "map@2": (1 / 1) / 2,
+            "hit_rate@2": 1,
+            "auc": (1 + 0 + 0) / 3,
+        },
+        rel=1e-15,
+    )
+
+
+def test_equal_scores_go_by_item_index_and_count_half_in_the_auc():
+    train, test = np.zeros((2, 5)), np.array([[0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
+    result = by_scores([[7] * 5, [7, 7, 7, 7, 8]], train, test, ks=(2, 4))
+    np.testing.assert_array_equal(result.per_user["hit_rate@2"], [1, 0])  # list 0 1, list 4 0
+    np.testing.assert_array_equal(result.per_user["hit_rate@4"], [1, 0])  # list 4 0 1 2
+    np.testing.assert_array_equal(result.per_user["auc"], [0.5, (3 * 0.5 + 0) / 4])
+
+
+def test_users_without_held_out_items_are_left_out_and_means_weigh_users_equally():
+    train = np.zeros((3, 4))
+    test = np.array([[1, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 1]])
+    result = by_scores([[4, 3, 2, 1], [4, 3, 2, 1], [1, 2, 3, 0]], train, test, ks=(1,))
+    np.testing.assert_array_equal(result.users, [0, 2])
+    np.testing.assert_array_equal(result.per_user["precision@1"], [1, 0])
+    assert result.means()["precision@1"] == 0.5
+
+
+def test_user_without_negatives_has_the_auc_of_no_information():
+    train, test = np.array([[1, 0, 0]]), np.array([[0, 1, 1]])
+    assert by_scores([[1, 2, 3]], train, test).means()["auc"] == 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("users", "items", "f", "held_out"),
+    [(41, 67, 7, 0.1), (19, 301, 3, 0.3), (23, 2503, 33, 0.005), (9, 5003, 5, 0.2)],
+)
+def test_agrees_with_the_dense_oracle_where_scores_are_exact(dtype, users, items, f, held_out):
+    X, Y, train, test = random_case(users, items, f, dtype, users, held_out=held_out)
+    result = evaluate(X, Y, *as_sparse(train, test), ks=(1, 3, 20, 5100))
+    expected = dense_oracle(X.astype(np.float64) @ Y.T, train, test, (1, 3, 20, 5100))
+    np.testing.assert_array_equal(result.users, np.flatnonzero(test.any(axis=1)))
+    assert result.per_user.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(
+            result.per_user[name], values, rtol=64 * np.finfo(float).eps, err_msg=name
+        )
+        assert result.per_user[name].dtype == np.float64
+
+
+def test_coverage_is_the_share_of_items_in_some_list():
+    X, Y, train, test = random_case(41, 467, 7, np.float64, 5)
+    scores = np.where(train, -np.inf, X @ Y.T)
+    result = evaluate(X, Y, *as_sparse(train, test), ks=(2, 9))
+    for k in (2, 9):
+        lists = [np.lexsort((np.arange(467), -scores[u]))[:k] for u in result.users]
+        listed = {
+            i for u, top in zip(result.users, lists, strict=True) for i in top[~train[u, top]]
+        }
+        assert result.coverage[k] == len(listed) / 467
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_agrees_with_scikit_learn(ties):
+    X, Y, train, test = random_case(37, 211, 7, np.float64, 8, ties=ties)
+    keep = [u for u in range(37) if test[u].any() and (~train[u] & ~test[u]).any()]
+    result = evaluate(X, Y, *as_sparse(train, test), ks=(10, 211), users=keep)
+    for row, u in enumerate(keep):
+        free = ~train[u]
+        truth, scores = test[u, free], X[u] @ Y[free].T
+        mine = {name: values[row] for name, values in result.per_user.items()}
+        assert mine["auc"] == pytest.approx(roc_auc_score(truth, scores), rel=1e-12)
+        if not ties:
+            assert mine["map@211"] == pytest.approx(
+                average_precision_score(truth, scores), rel=1e-12
+            )
+            for k in (10, 211):
+                expected = ndcg_score(truth[None], scores[None], k=k)
+                assert mine[f"ndcg@{k}"] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("positives", [1, 8, 9, 700])
+@pytest.mark.parametrize("spread", ["even", "equal", "one far off", "tiny", "huge"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_auc_count_is_exact_whatever_the_spread_of_scores(positives, spread, dtype):
+    rng = np.random.default_rng(positives)
+    row = np.round(rng.standard_normal(3001) * 100).astype(dtype)
+    if spread == "equal":
+        row[:2000] = 3
+    elif spread == "one far off":
+        row[0] = 1e12
+    elif spread == "tiny":
+        row *= dtype(np.finfo(dtype).tiny)
+    elif spread == "huge":
+        row = row / np.abs(row).max() * np.finfo(dtype).max
+    row[[2500, 3000]] = -np.inf
+    chosen = np.sort(row[:positives])
+    expected = np.searchsorted(chosen, row).sum() + np.searchsorted(chosen, row, "right").sum()
+    assert metrics_kernels.twice_the_positives_below(row, chosen) == expected
+    assert metrics_kernels.compare_directly(row, chosen) == expected
+
+
+@pytest.mark.parametrize("order", ["rising", "falling", "equal", "random"])
+@pytest.mark.parametrize("k", [1, 2, 63, 1000])
+def test_selection_agrees_with_a_sort(order, k):
+    rng = np.random.default_rng(k)
+    row = rng.integers(0, 50, 777).astype(np.float32)
+    row = {"rising": np.sort(row), "falling": np.sort(row)[::-1].copy(), "equal": row * 0}.get(
+        order, row
+    )
+    row[::7] = -np.inf
+    scores, items = np.empty(k, np.float32), np.empty(k, np.int32)
+    metrics_kernels.select_best(row, scores, items)
+    expected = np.lexsort((np.arange(777), -row))[: min(k, np.isfinite(row).sum())]
+    np.testing.assert_array_equal(items[: expected.size], expected)
+    np.testing.assert_array_equal(scores[: expected.size], row[expected])
+    assert (items[expected.size :] == -1).all()
+
+
+def test_users_chooses_rows_and_their_order():
+    X, Y, train, test = random_case(41, 67, 7, np.float64, 1)
+    everyone = evaluate(X, Y, *as_sparse(train, test))
+    some = evaluate(X, Y, *as_sparse(train, test), users=[30, 0, 12, 3])
+    np.testing.assert_array_equal(some.users, [30, 12, 3])
+    for name, values in some.per_user.items():
+        expected = everyone.per_user[name][np.searchsorted(everyone.users, [30, 12, 3])]
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_auc_can_be_left_out():
+    X, Y, train, test = random_case(41, 67, 7, np.float64, 1)
+    full = evaluate(X, Y, *as_sparse(train, test), ks=(3,))
+    short = evaluate(X, Y, *as_sparse(train, test), ks=(3,), auc=False)
+    assert full.per_user.keys() - short.per_user.keys() == {"auc"}
+
+
+@pytest.mark.parametrize("kind", ["csc_matrix", "coo_array", "csr_array", "int64"])
+def test_every_sparse_form_gives_the_same_metrics_and_is_left_alone(kind):
+    X, Y, train, test = random_case(41, 67, 7, np.float32, 1)
+    given = list(as_sparse(train, test))
+    expected = evaluate(X, Y, *given).means()
+    for place, matrix in enumerate(given):
+        if kind == "int64":
+            matrix.indices = matrix.indices.astype(np.int64)
+            matrix.indptr = matrix.indptr.astype(np.int64)
+        else:
+            given[place] = getattr(sparse, kind)(matrix)
+    before = X.copy(), Y.copy()
+    assert evaluate(np.asfortranarray(X), Y, *given).means() == expected
+    for matrix, dense in zip(given, (train, test), strict=True):
+        np.testing.assert_array_equal(matrix.toarray(), dense)
+    np.testing.assert_array_equal(X, before[0])
+    np.testing.assert_array_equal(Y, before[1])
+
+
+def test_block_bytes_bounds_the_memory_and_changes_no_result():
+    rng = np.random.default_rng(2)
+    X, Y = (rng.standard_normal((n, 3), dtype=np.float32) for n in (301, 5003))
+    given = [sparse.random(301, 5003, 0.001, random_state=seed, format="csr") for seed in (1, 2)]
+    given[1] -= given[1].multiply(given[0] > 0)
+    given[1].eliminate_zeros()
+    evaluate(X, Y, *given)
+    users = np.unique(given[1].nonzero()[0]).size
+    results, peaks = [], []
+    for block_bytes in (1, 2 * 50 * 4 * 5003, 10**9):
+        tracemalloc.start()
+        results.append(evaluate(X, Y, *given, block_bytes=block_bytes, num_threads=2).means())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert results[0] == results[1] == results[2]
+    # Everything else is the same, so the difference is that of two threads' blocks of float32.
+    for small, large, rows in ((0, 1, 50 - 1), (1, 2, (users + 1) // 2 - 50)):
+        assert peaks[large] - peaks[small] == pytest.approx(2 * rows * 4 * 5003, rel=0.25)
+
+
+def test_num_threads_is_the_number_of_threads_at_work(monkeypatch):
+    X, Y, train, test = random_case(301, 67, 7, np.float32, 2)
+    pools = []
+
+    class Pool(metrics_blocks.ThreadPoolExecutor):
+        def __init__(self, threads):
+            pools.append(threads)
+            super().__init__(threads)
+
+    monkeypatch.setattr(metrics_blocks, "ThreadPoolExecutor", Pool)
+    results = [evaluate(X, Y, *as_sparse(train, test), num_threads=n).means() for n in (1, 3)]
+    assert results[0] == results[1]
+    assert pools == [1, 3]
+
+
+def test_several_evaluations_at_once():
+    X, Y, train, test = random_case(301, 167, 7, np.float32, 2)
+    given = as_sparse(train, test)
+    expected, results = evaluate(X, Y, *given).means(), []
+    threads = [
+        threading.Thread(target=lambda: results.append(evaluate(X, Y, *given).means()))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [expected] * 4
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("side", [0, 1])
+def test_factor_that_is_not_finite_fails(bad, side):
+    X, Y, train, test = random_case(41, 67, 7, np.float32, 1)
+    (X, Y)[side][13, 2] = bad
+    with pytest.raises(InputError, match=r"^(user|item)_factors must be finite, got .* row 13$"):
+        evaluate(X, Y, *as_sparse(train, test))
+
+
+@pytest.mark.parametrize("second", [2e38, -2e38], ids=["infinite", "nan"])
+def test_score_that_overflows_fails(second):
+    X, Y, train, test = random_case(41, 67, 7, np.float32, 1)
+    X[:, :2] = Y[:, :2] = 0
+    X[30, :2], Y[5, :2] = 2e38, (2e38, second)
+    match = r"^scores must be finite, got (inf|nan) for user 30 and item 5$"
+    with pytest.raises(InputError, match=match):
+        evaluate(X, Y, *as_sparse(train, test))
+
+
+def test_long_factors_at_right_angles_pass():
+    X, Y, train, test = random_case(41, 67, 7, np.float32, 1)
+    X[:, :2] = Y[:, :2] = 0
+    expected = evaluate(X, Y, *as_sparse(train, test)).means()
+    X[30, 0], Y[5, 1] = 2e38, 2e38
+    assert evaluate(X, Y, *as_sparse(train, test)).means() == expected
+
+
+def test_bad_arguments_are_named():
+    X, Y, train, test = random_case(41, 67, 7, np.float32, 1)
+    A, B = as_sparse(train, test)
+    train[30, 3] = test[30, 3] = True
+    overlapping = as_sparse(train, test)
+    for message, call in {
+        "user_factors must be a two-dim": lambda: evaluate(X[0], Y, A, B),
+        "item_factors must be a two-dim": lambda: evaluate(X, Y.astype(int), A, B),
+        "item_factors must have as many columns": lambda: evaluate(X, Y[:, :3], A, B),
+        "train must have the factors' shape": lambda: evaluate(X, Y, A[:, :3], B),
+        "test must have the factors' shape": lambda: evaluate(X, Y, A, B[:40]),
+        "train must be a SciPy sparse": lambda: evaluate(X, Y, train, B),
+        "ks must be an integer": lambda: evaluate(X, Y, A, B, ks=(0,)),
+        "ks must be a sequence": lambda: evaluate(X, Y, A, B, ks=10),
+        "ks must hold at least one": lambda: evaluate(X, Y, A, B, ks=()),
+        "ks must hold .* none twice": lambda: evaluate(X, Y, A, B, ks=(3, 3)),
+        "users must lie in": lambda: evaluate(X, Y, A, B, users=[41]),
+        "users must be an integer array": lambda: evaluate(X, Y, A, B, users=[0.5]),
+        "users must not repeat": lambda: evaluate(X, Y, A, B, users=[4, 4]),
+        "test must hold out an item": lambda: evaluate(X, Y, A, B, users=[0]),
+        "block_bytes must be": lambda: evaluate(X, Y, A, B, block_bytes=0),
+        "num_threads must be": lambda: evaluate(X, Y, A, B, num_threads=-1),
+        "test must share no entry with train": lambda: evaluate(X, Y, *overlapping),
+    }.items():
+        with pytest.raises(InputError, match=f"^{message}.* got ") as raised:
+            call()
+        assert "\n" not in str(raised.value)

@@ -1,0 +1,93 @@
+"""Saved models: round trips across solvers, refusals, and a failure that leaves the old file."""
+
+import io
+import os
+
+import numpy as np
+import pytest
+from conftest import awkward
+
+from halfstep import SOLVERS, AlternatingLeastSquares, InputError, Solver
+
+
+@pytest.fixture
+def fitted():
+    model = SOLVERS["conjugate_gradient"](
+        factors=3, iterations=2, cg_steps=2, random_state=0, alpha=2.0
+    )
+    return model.fit(awkward(), show_progress=False)
+
+
+def test_every_solver_and_dtype_comes_back(any_solver, tmp_path):
+    for dtype in (np.float32, np.float64):
+        model = any_solver(factors=3, iterations=1, dtype=dtype, confidence="linear")
+        model.fit(awkward(), show_progress=False).save(tmp_path / "model.npz")
+        again = AlternatingLeastSquares.load(tmp_path / "model.npz")
+        assert type(again) is any_solver
+        assert again.dtype == dtype
+        assert again.confidence == "linear"
+        assert np.array_equal(again.user_factors, model.user_factors)
+        assert np.array_equal(again.item_factors, model.item_factors)
+    assert os.listdir(tmp_path) == ["model.npz"]
+
+
+def test_a_model_can_be_read_as_another_solver(fitted, tmp_path):
+    path = str(tmp_path / "model")
+    fitted.save(path)
+    assert Solver.load(path).cg_steps == 2
+    other = SOLVERS["cholesky"].load(path)
+    assert other.solver_ == "cholesky"
+    assert other.alpha == 2.0
+    assert np.array_equal(other.item_factors, fitted.item_factors)
+
+
+def test_file_objects(fitted):
+    stream = io.BytesIO()
+    fitted.save(stream)
+    stream.seek(0)
+    assert np.array_equal(Solver.load(stream).user_factors, fitted.user_factors)
+
+
+def test_what_is_not_a_model_is_refused_in_one_line(fitted, tmp_path):
+    fitted.save(tmp_path / "model.npz")
+    whole = (tmp_path / "model.npz").read_bytes()
+    np.savez(tmp_path / "other.npz", user_factors=np.ones((2, 2)))
+    np.savez(tmp_path / "pickled.npz", halfstep=np.array([object()], dtype=object))
+    (tmp_path / "truncated.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "text.npz").write_text("user,item\n1,2\n")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    for name in ("other", "pickled", "truncated", "text", "empty"):
+        with pytest.raises(InputError, match=f"{name}.npz is not a halfstep model") as error:
+            Solver.load(tmp_path / f"{name}.npz")
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match=r"file must exist, got .*absent.npz"):
+        Solver.load(tmp_path / "absent.npz")
+    with pytest.raises(InputError, match="must be a file, got the folder"):
+        Solver.load(tmp_path)
+
+
+def test_factors_that_do_not_fit_the_arguments_are_refused(fitted, tmp_path):
+    fitted.save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz") as archive:
+        members = dict(archive)
+    members["item_factors"] = members["item_factors"][:, :2]
+    np.savez(tmp_path / "model.npz", **members)
+    with pytest.raises(InputError, match=r"is damaged: factors of shapes \(43, 3\) and \(61, 2\)"):
+        Solver.load(tmp_path / "model.npz")
+
+
+def test_a_failed_save_leaves_the_old_file(fitted, tmp_path, monkeypatch):
+    path = tmp_path / "model.npz"
+    fitted.save(path)
+    before = path.read_bytes()
+
+    def full(*args, **arrays):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        fitted.save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.npz"]
+    with pytest.raises(InputError, match=r"the folder .* does not exist"):
+        fitted.save(tmp_path / "nowhere" / "model.npz")
