@@ -194,7 +194,5 @@ def _require_disjoint(train: csr_matrix, test: csr_matrix) -> None:
     )
     shared = train.multiply(test).tocoo()
     if shared.nnz:
-        raise InputError(
-            f"test must share no entry with train, got {shared.nnz} shared, "
-            f"the first at row {shared.row[0]}, column {shared.col[0]}"
-        )
+        first = f"row {shared.row[0]}, column {shared.col[0]}"
+        raise InputError(f"test must share no entry with train, got {shared.nnz}, first at {first}")

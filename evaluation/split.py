@@ -24,8 +24,9 @@ class Split:
     Attributes
     ----------
     train, test : csr_matrix, shape (users, items)
-        Values and dtype are the input's (bool becomes float32); columns are sorted within a row; duplicated entries of the
-        input were summed. The arrays belong to the split, not to the caller's matrix.
+        Values and dtype are the input's, except that bool becomes float32; columns are sorted within
+        a row; duplicated entries of the input were summed. The arrays belong to the split, not to the
+        caller's matrix.
     """
 
     train: csr_matrix
@@ -48,7 +49,8 @@ def random_rows(user_items: Any, test_fraction: float = 0.1, *, random_state: Ra
     Raises
     ------
     InputError
-        Where `user_items` is no sparse matrix of finite numbers, a fraction outside (0, 1), or a bad `random_state`.
+        Where `user_items` is no sparse matrix of finite numbers, `test_fraction` outside (0, 1), or
+        `random_state` none of these.
     """
     matrix = as_csr(user_items)
     held_out = round(_fraction(test_fraction) * matrix.nnz)
@@ -81,8 +83,8 @@ def per_user(
     Raises
     ------
     InputError
-        Where `user_items` is no sparse matrix of finite numbers, a fraction outside (0, 1), a negative `min_train`, or a bad
-        `random_state`.
+        Where `user_items` is no sparse matrix of finite numbers, `test_fraction` outside (0, 1),
+        `min_train` negative, or `random_state` none of these.
     """
     matrix = as_csr(user_items)
     fraction = _fraction(test_fraction)
@@ -111,7 +113,7 @@ def leave_one_out(user_items: Any, *, random_state: RandomState) -> Split:
     Raises
     ------
     InputError
-        Where `user_items` is no sparse matrix of finite numbers or a bad `random_state`.
+        Where `user_items` is no sparse matrix of finite numbers, or `random_state` none of these.
     """
     matrix = as_csr(user_items)
     counts = np.diff(matrix.indptr)

@@ -27,6 +27,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Look at data sets and convert them.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 console = Console()
+_INTERRUPTED = 130
 
 
 @app.command()
@@ -234,6 +235,50 @@ def compare(
         raise typer.Exit(1)
 
 
+@app.command()
+def bench(
+    data: o.Data = o.DEFAULT_DATA,
+    suite: o.Suite = "quick",
+    solvers: o.Names = None,
+    factors: o.Sizes = None,
+    iterations: o.Iterations = 10,
+    repeats: Annotated[int, typer.Option(help="Timed fits of each solver.")] = 5,
+    regularization: o.Regularization = 20.0,
+    exponent: o.Exponent = 0.0,
+    confidence: o.Confidence = "log",
+    alpha: o.Alpha = 1.0,
+    epsilon: o.Epsilon = 1.0,
+    background: o.Background = None,
+    test_fraction: o.TestFraction = 0.2,
+    seed: o.Seed = 0,
+    threads: o.Threads = 0,
+    memory: Annotated[bool, typer.Option(help="Measure peak memory, in processes apart.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder for results.json and report.html.")] = Path(
+        "bench-report"
+    ),
+    json: o.Json = None,
+) -> None:
+    """Run every solver on the same data: time, objective, held-out quality, and a verdict."""
+    from halfstep.bench import run as benchmark
+    from halfstep.bench.results_file import write_results
+    from halfstep.bench.settings import BenchSettings
+    from halfstep.bench.table import print_results
+
+    settings = BenchSettings(
+        data=data, suite=suite, solvers=None if solvers is None else tuple(solvers.split(",")),
+        factors=o.integers("--factors", factors), iterations=iterations, repeats=repeats, seed=seed,
+        num_threads=threads, confidence=confidence, alpha=alpha, epsilon=epsilon,
+        background=background, regularization=regularization, regularization_exponent=exponent,
+        test_fraction=test_fraction, memory=memory, out=out,
+    )  # fmt: skip
+    results = benchmark.run_bench(settings, Console(stderr=True))
+    print_results(results, console)
+    for path in benchmark.write_report(results, out, console):
+        console.print(f"wrote {path}", highlight=False)
+    if json is not None:
+        write_results(results, json)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; errors that a user can mend are one line on stderr."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -258,6 +303,9 @@ def run(arguments: list[str] | None = None) -> int:
         if type(error).__name__ == "Abort":
             return _interrupted()
         raise
+    # Some releases of Typer turn Ctrl-C into this code and say nothing.
+    if code == _INTERRUPTED:
+        return _interrupted()
     return code if isinstance(code, int) else 0
 
 
@@ -268,7 +316,7 @@ def _refuse(message: str) -> int:
 
 def _interrupted() -> int:
     print("halfstep: interrupted", file=sys.stderr)
-    return 130
+    return _INTERRUPTED
 
 
 if __name__ == "__main__":

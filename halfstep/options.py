@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from halfstep.errors import InputError
+
 DEFAULT_DATA = "music-small"
 
 Data = Annotated[
@@ -37,6 +39,24 @@ Json = Annotated[Path | None, typer.Option("--json", help="Also write the result
 TestFraction = Annotated[
     float, typer.Option(help="Share of each user's entries held out, where the data has no split.")
 ]
+Suite = Annotated[str, typer.Option(help="quick, full or scaling.")]
+Names = Annotated[
+    str | None,
+    typer.Option(help="Solvers to run, separated by commas; all of them if not given."),
+]
+Sizes = Annotated[
+    str | None, typer.Option("--factors", "-f", help="Sizes, separated by commas: 32,64.")
+]
+
+
+def integers(option: str, value: str | None) -> tuple[int, ...] | None:
+    """Return the integers of a comma-separated option."""
+    if value is None:
+        return None
+    try:
+        return tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise InputError(f"{option} must be integers separated by commas, got {value!r}") from None
 
 
 def model_settings(

@@ -156,7 +156,7 @@ def comparison(console: Console, c: Comparison, data: Dataset) -> None:
     console.print(f"{data!r}: is {c.b.name} as good as {c.a.name}?", highlight=False)
     columns = ("iteration", "users, a", "items, a", "users, b", "items, b", "objective gap")
     fits = table(
-        f"a = {c.a.name}, b = {c.b.name}\n(a) residuals of the half-steps (medians), (b) relative gap of b's objective",
+        f"a = {c.a.name}, b = {c.b.name}\n(a) median residuals, (b) relative gap of b's objective",
         *columns,
         right=columns,
     )

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
+from threadpoolctl import threadpool_limits
 
 from halfstep.errors import NumericalWarning
 from halfstep.solvers.base import Solver
@@ -37,7 +38,8 @@ class Cholesky(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Solve every row exactly; the start X (rows, f) gives shape and dtype only."""
-        solution, ridge = solve_rows(problem, X.dtype)
+        with threadpool_limits(1, "blas"):  # as in `naive`
+            solution, ridge = solve_rows(problem, X.dtype)
         if ridge and not self._warned_of_ridge:
             self._warned_of_ridge = True
             warnings.warn(

@@ -1,4 +1,4 @@
-"""The metrics of full ranking: by hand, against scikit-learn, and against a slow dense oracle."""
+"""The metrics of full ranking, against scikit-learn and a slow dense oracle; and every argument."""
 
 import threading
 import tracemalloc
@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 
 from halfstep.errors import InputError
-from halfstep.evaluation import metrics_blocks, metrics_kernels
+from halfstep.evaluation import metrics_blocks
 from halfstep.evaluation.metrics import evaluate
 
 
@@ -63,88 +63,6 @@ def as_sparse(*dense):
     return tuple(sparse.csr_matrix(M.astype(np.float32)) for M in dense)
 
 
-def by_scores(scores, train, test, **options):
-    """Evaluate given scores: they are the item factors of users that are unit vectors."""
-    scores = np.asarray(scores, dtype=np.float64)
-    return evaluate(np.eye(len(scores)), scores.T.copy(), *as_sparse(train, test), **options)
-
-
-def test_one_list_by_hand():
-    # Items by score: 5 (seen), 0, 1, 2, 3, 4. Without item 5 the held-out 1 and 4 are at ranks 2, 5.
-    train = np.array([[0, 0, 0, 0, 0, 1]])
-    test = np.array([[0, 1, 0, 0, 1, 0]])
-    result = by_scores([[50, 40, 30, 20, 10, 60]], train, test, ks=(1, 2, 5, 9))
-    expected = {
-        "precision@1": 0,
-        "precision@2": 1 / 2,
-        "precision@5": 2 / 5,
-        "precision@9": 2 / 9,
-        "recall@1": 0,
-        "recall@2": 1 / 2,
-        "recall@5": 2 / 2,
-        "recall@9": 2 / 2,
-        "recall_capped@1": 0,
-        "recall_capped@2": 1 / 2,
-        "recall_capped@5": 2 / 2,
-        "recall_capped@9": 2 / 2,
-        "ndcg@1": 0,
-        "ndcg@2": (1 / np.log2(3)) / (1 + 1 / np.log2(3)),
-        "ndcg@5": (1 / np.log2(3) + 1 / np.log2(6)) / (1 + 1 / np.log2(3)),
-        "ndcg@9": (1 / np.log2(3) + 1 / np.log2(6)) / (1 + 1 / np.log2(3)),
-        "map@1": 0,
-        "map@2": (1 / 2) / 2,
-        "map@5": (1 / 2 + 2 / 5) / 2,
-        "map@9": (1 / 2 + 2 / 5) / 2,
-        "hit_rate@1": 0,
-        "hit_rate@2": 1,
-        "hit_rate@5": 1,
-        "hit_rate@9": 1,
-        # Negatives 0, 2, 3 (scores 50, 30, 20): item 1 (40) beats two of them, item 4 (10) none.
-        "auc": (2 + 0) / (2 * 3),
-    }
-    assert result.means() == pytest.approx(expected, rel=1e-15)
-    assert result.coverage == {1: 1 / 6, 2: 2 / 6, 5: 5 / 6, 9: 5 / 6}
-
-
-def test_recall_and_capped_recall_differ_where_more_is_held_out_than_listed():
-    # Held out 0, 1, 2; the list of two is 0, 3.
-    result = by_scores([[9, 1, 1, 8]], np.zeros((1, 4)), np.array([[1, 1, 1, 0]]), ks=(2,))
-    assert result.means() == pytest.approx(
-        {
-            "precision@2": 1 / 2,
-            "recall@2": 1 / 3,
-            "recall_capped@2": 1 / 2,
-            "ndcg@2": 1 / (1 + 1 / np.log2(3)),
-            "map@2": (1 / 1) / 2,
-            "hit_rate@2": 1,
-            "auc": (1 + 0 + 0) / 3,
-        },
-        rel=1e-15,
-    )
-
-
-def test_equal_scores_go_by_item_index_and_count_half_in_the_auc():
-    train, test = np.zeros((2, 5)), np.array([[0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
-    result = by_scores([[7] * 5, [7, 7, 7, 7, 8]], train, test, ks=(2, 4))
-    np.testing.assert_array_equal(result.per_user["hit_rate@2"], [1, 0])  # list 0 1, list 4 0
-    np.testing.assert_array_equal(result.per_user["hit_rate@4"], [1, 0])  # list 4 0 1 2
-    np.testing.assert_array_equal(result.per_user["auc"], [0.5, (3 * 0.5 + 0) / 4])
-
-
-def test_users_without_held_out_items_are_left_out_and_means_weigh_users_equally():
-    train = np.zeros((3, 4))
-    test = np.array([[1, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 1]])
-    result = by_scores([[4, 3, 2, 1], [4, 3, 2, 1], [1, 2, 3, 0]], train, test, ks=(1,))
-    np.testing.assert_array_equal(result.users, [0, 2])
-    np.testing.assert_array_equal(result.per_user["precision@1"], [1, 0])
-    assert result.means()["precision@1"] == 0.5
-
-
-def test_user_without_negatives_has_the_auc_of_no_information():
-    train, test = np.array([[1, 0, 0]]), np.array([[0, 1, 1]])
-    assert by_scores([[1, 2, 3]], train, test).means()["auc"] == 0.5
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("users", "items", "f", "held_out"),
@@ -192,44 +110,6 @@ def test_agrees_with_scikit_learn(ties):
             for k in (10, 211):
                 expected = ndcg_score(truth[None], scores[None], k=k)
                 assert mine[f"ndcg@{k}"] == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("positives", [1, 8, 9, 700])
-@pytest.mark.parametrize("spread", ["even", "equal", "one far off", "tiny", "huge"])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_auc_count_is_exact_whatever_the_spread_of_scores(positives, spread, dtype):
-    rng = np.random.default_rng(positives)
-    row = np.round(rng.standard_normal(3001) * 100).astype(dtype)
-    if spread == "equal":
-        row[:2000] = 3
-    elif spread == "one far off":
-        row[0] = 1e12
-    elif spread == "tiny":
-        row *= dtype(np.finfo(dtype).tiny)
-    elif spread == "huge":
-        row = row / np.abs(row).max() * np.finfo(dtype).max
-    row[[2500, 3000]] = -np.inf
-    chosen = np.sort(row[:positives])
-    expected = np.searchsorted(chosen, row).sum() + np.searchsorted(chosen, row, "right").sum()
-    assert metrics_kernels.twice_the_positives_below(row, chosen) == expected
-    assert metrics_kernels.compare_directly(row, chosen) == expected
-
-
-@pytest.mark.parametrize("order", ["rising", "falling", "equal", "random"])
-@pytest.mark.parametrize("k", [1, 2, 63, 1000])
-def test_selection_agrees_with_a_sort(order, k):
-    rng = np.random.default_rng(k)
-    row = rng.integers(0, 50, 777).astype(np.float32)
-    row = {"rising": np.sort(row), "falling": np.sort(row)[::-1].copy(), "equal": row * 0}.get(
-        order, row
-    )
-    row[::7] = -np.inf
-    scores, items = np.empty(k, np.float32), np.empty(k, np.int32)
-    metrics_kernels.select_best(row, scores, items)
-    expected = np.lexsort((np.arange(777), -row))[: min(k, np.isfinite(row).sum())]
-    np.testing.assert_array_equal(items[: expected.size], expected)
-    np.testing.assert_array_equal(scores[: expected.size], row[expected])
-    assert (items[expected.size :] == -1).all()
 
 
 def test_users_chooses_rows_and_their_order():

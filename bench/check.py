@@ -1,0 +1,173 @@
+"""The check before the timing: does it run, how good is it, how many iterations does it need.
+
+It warms up too: compiled solvers compile here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from halfstep.bench.contestants import FAILURES, Contestant, Start
+from halfstep.bench.inputs import BenchData
+from halfstep.bench.probe import predict_seconds
+from halfstep.bench.suites import Case
+from halfstep.evaluation.metrics import Evaluation, evaluate
+from halfstep.evaluation.objective import objective
+from halfstep.solvers import SOLVERS, Solver
+from halfstep.solvers.problem import Weights
+
+TARGET_TOLERANCE = 1e-5
+METRICS = ("ndcg@10", "auc")
+
+Objective = Callable[[Solver], float]
+
+
+@dataclass
+class Checked:
+    """What the check of one contestant found; `reason` says why there is nothing.
+
+    `seconds` are those of each iteration, to plan the timing by; they are no result. `best` is the
+    lowest objective seen, in the reference's case in up to twice the iterations: what the others'
+    progress is drawn against.
+    """
+
+    contestant: Contestant
+    reason: str | None = None
+    notes: list[str] = field(default_factory=list)
+    objectives: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    best: float | None = None
+    iterations_to_target: int | None = None
+    evaluation: Evaluation | None = None
+
+    @property
+    def seconds_per_iteration(self) -> float:
+        """Seconds that an iteration is to be expected to take."""
+        return float(np.median(self.seconds))
+
+
+def float64_objective(contestant: Contestant, data: BenchData) -> Objective:
+    """Return the one function that every contestant's factors are measured by."""
+    arguments = contestant.arguments | {"dtype": np.float64}
+    # Any solver's float64 weights: the references know no float64.
+    users, items = SOLVERS["conjugate_gradient"](**arguments).weights(data.train)
+    return _Objective(users, items)
+
+
+@dataclass(frozen=True)
+class _Objective:
+    users: Weights
+    items: Weights
+
+    def __call__(self, model: Solver) -> float:
+        X, Y = model.user_factors, model.item_factors
+        if X is None or Y is None:
+            raise RuntimeError("the objective of a model without factors was asked for")
+        return objective(self.users, self.items, X, Y)
+
+
+def check(
+    contestant: Contestant,
+    case: Case,
+    data: BenchData,
+    start: Start,
+    measure: Objective,
+    target: float | None,
+    budget: float,
+) -> Checked:
+    """Fit a contestant and look at it after every iteration.
+
+    Parameters
+    ----------
+    target
+        Objective of the reference; a contestant in a table may go on to twice the iterations to
+        reach it. None for the reference itself, and in a sweep.
+    budget
+        Seconds of half-steps; a contestant is left out that would need more for one iteration, and
+        one that has used them ends there.
+    """
+    found = Checked(contestant, reason=contestant.solver.unavailable())
+    if found.reason is not None:
+        return found
+    try:
+        _fit(found, case, data, start, measure, target, budget)
+    except FAILURES as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        return Checked(contestant, reason=message)
+    return found
+
+
+def _fit(
+    found: Checked,
+    case: Case,
+    data: BenchData,
+    start: Start,
+    measure: Objective,
+    target: float | None,
+    budget: float,
+) -> None:
+    nominal = case.iterations
+    leads = case.table and target is None
+    model = found.contestant.model(2 * nominal if case.table else nominal, start)
+    if not found.contestant.baseline:
+        predicted = predict_seconds(model, data.train, start)
+        if predicted > budget:
+            found.reason = (
+                f"left out: an iteration would take about {predicted:.0f} s, "
+                f"the check has {budget:g} s"
+            )
+            return
+
+    def audit(iteration: int, seconds: float, loss: float | None) -> bool:
+        done = iteration + 1
+        found.seconds.append(seconds)
+        if found.contestant.baseline:
+            found.evaluation = evaluate_held_out(model, case, data)
+            return True
+        value = measure(model)
+        found.best = value if found.best is None else min(value, found.best)
+        if leads and done > nominal:
+            return sum(found.seconds) > case.budget
+        found.objectives.append(value)
+        if found.iterations_to_target is None and _reached(found.objectives[-1], target):
+            found.iterations_to_target = done
+        if done == nominal and case.table:
+            found.evaluation = evaluate_held_out(model, case, data)
+        if done < nominal and sum(found.seconds) > budget:
+            found.notes.append(
+                f"stopped after {done} of {nominal} iterations: the check has {budget:g} s"
+            )
+            return True
+        going_on = leads or (target is not None and found.iterations_to_target is None)
+        spent = sum(found.seconds) > min(budget, case.budget)
+        return done >= nominal and (not going_on or spent)
+
+    model.fit(data.train, show_progress=False, callback=audit)
+    done = len(found.objectives)
+    if target is not None and found.iterations_to_target is None and done >= nominal:
+        found.notes.append(f"did not reach the target objective in {done} iterations")
+
+
+def first_reaching(objectives: list[float], target: float) -> int | None:
+    """Return after how many iterations `target` was reached within its tolerance, or None."""
+    reached = (i + 1 for i, value in enumerate(objectives) if _reached(value, target))
+    return next(reached, None)
+
+
+def _reached(value: float, target: float | None) -> bool:
+    return target is not None and value <= target + abs(target) * TARGET_TOLERANCE
+
+
+def evaluate_held_out(model: Solver, case: Case, data: BenchData) -> Evaluation:
+    """Return the held-out metrics of a fitted model."""
+    return evaluate(
+        model.user_factors,
+        model.item_factors,
+        data.train,
+        data.test,
+        users=data.evaluated,
+        num_threads=case.num_threads,
+    )

@@ -1,0 +1,155 @@
+"""One case: check everybody, time everybody, measure memory, and put the rows together."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from halfstep.bench import memory
+from halfstep.bench.check import Checked, check, first_reaching, float64_objective
+from halfstep.bench.contestants import Start, contestants
+from halfstep.bench.inputs import BenchData
+from halfstep.bench.judge import gap, judge, quality
+from halfstep.bench.record import CaseRecord, Row
+from halfstep.bench.settings import BenchSettings
+from halfstep.bench.spread import pairwise_ratio, seconds_to, spread
+from halfstep.bench.suites import Case
+from halfstep.bench.timing import Timings, entry, time_fits
+from halfstep.errors import InputError
+from halfstep.solvers.start import starting_factors
+
+Say = Callable[[str], None]
+
+
+def run_case(
+    case: Case, data: BenchData, data_index: int, settings: BenchSettings, say: Say
+) -> CaseRecord:
+    """Run one case and return its record.
+
+    Raises
+    ------
+    InputError
+        The reference itself cannot be run on this data.
+    """
+    start = starting_factors(None, data.train.shape, case.factors, np.float32, settings.seed)
+    checks = _check_all(case, data, start, settings, say)
+    reference = checks[0]
+    fits = [c for c in checks if c.reason is None and not c.contestant.baseline]
+    entries = [entry(c, case) for c in fits]
+    timings = time_fits(
+        [e for e in entries if e is not None],
+        data.train,
+        start,
+        lambda repeat, name: say(f"f = {case.factors}: timing {name}, repeat {repeat + 1}"),
+    )
+    rows = [_row(c, reference, timings, case, settings) for c in checks]
+    if settings.memory and case.table:
+        _measure_memory(checks, rows, case, data, start, say)
+    return CaseRecord(
+        data=data_index,
+        factors=case.factors,
+        num_threads=case.num_threads,
+        table=case.table,
+        iterations=case.iterations,
+        reference=reference.contestant.name,
+        target=reference.objectives[-1] if case.table else None,
+        best=min((c.best for c in checks if c.best is not None), default=None),
+        order=timings.order,
+        rows=rows,
+    )
+
+
+def _check_all(
+    case: Case, data: BenchData, start: Start, settings: BenchSettings, say: Say
+) -> list[Checked]:
+    """Check everybody, the reference first, since its objective is the others' target."""
+    checks: list[Checked] = []
+    target = None
+    field = contestants(settings, case)
+    measure = float64_objective(field[0], data)
+    for contestant in field:
+        say(f"f = {case.factors}: checking {contestant.name}")
+        # The reference is checked whatever it takes: without its target there is no table.
+        budget = case.budget if checks else math.inf
+        found = check(contestant, case, data, start, measure, target, budget)
+        if not checks:
+            if found.reason is not None:
+                raise InputError(f"the reference {contestant.name} cannot run: {found.reason}")
+            if case.table:
+                target = found.objectives[-1]
+                found.iterations_to_target = first_reaching(found.objectives, target)
+        checks.append(found)
+    return checks
+
+
+def _row(
+    checked: Checked, reference: Checked, timings: Timings, case: Case, settings: BenchSettings
+) -> Row:
+    solver = checked.contestant.solver
+    row = Row(solver.name, solver.kind, solver.device, reason=checked.reason, notes=checked.notes)
+    if checked.reason is not None:
+        return row
+    row.objectives = list(checked.objectives)
+    if len(row.objectives) >= case.iterations:
+        row.objective = row.objectives[case.iterations - 1]
+    row.objective_gap = gap(checked, reference, case.iterations)
+    if checked.evaluation is not None:
+        row.quality = quality(checked.evaluation, settings.seed)
+    if checked is not reference:
+        row.judgement = judge(checked, reference, case.iterations, settings.seed)
+    if not checked.contestant.baseline:
+        _add_timings(row, checked, reference, timings, case)
+    return row
+
+
+def _add_timings(
+    row: Row, checked: Checked, reference: Checked, timings: Timings, case: Case
+) -> None:
+    # Without a fit of its own a row has its check's seconds, and no pairs.
+    timed = timings.seconds.get(row.solver, [])
+    row.seconds = timed or [checked.seconds]
+    row.setup_seconds = timings.setup_seconds.get(row.solver, [])
+    of_reference = timings.seconds.get(reference.contestant.name, [])
+    # Of each fit the mean iteration, not the median over all: a fit is what is repeated.
+    row.seconds_per_iteration = spread([mean(fit) for fit in row.seconds])
+    row.iterations_to_target = checked.iterations_to_target
+    if not case.table:
+        row.speed_up = pairwise_ratio([mean(f) for f in of_reference], [mean(f) for f in timed])
+        return
+    ours, theirs = checked.iterations_to_target, reference.iterations_to_target
+    if ours is not None and theirs is not None:
+        row.seconds_to_target = spread([seconds_to(fit, ours) for fit in row.seconds])
+        row.speed_up = pairwise_ratio(
+            [seconds_to(fit, theirs) for fit in of_reference],
+            [seconds_to(fit, ours) for fit in timed],
+        )
+
+
+def _measure_memory(
+    checks: Sequence[Checked],
+    rows: Sequence[Row],
+    case: Case,
+    data: BenchData,
+    start: Start,
+    say: Say,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="halfstep-bench-") as folder:
+        path = Path(folder) / "input.npz"
+        memory.write_input(path, checks[0].contestant, data.train, start)
+        for checked, row in zip(checks, rows, strict=True):
+            if checked.reason is not None:
+                continue
+            if memory.ITERATIONS * checked.seconds_per_iteration > case.budget / 2:
+                row.notes.append("memory not measured: over the time budget")
+                continue
+            say(f"f = {case.factors}: memory of {row.solver}")
+            peak = memory.measure(path, row.solver)
+            if isinstance(peak, int):
+                row.peak_memory_bytes = peak
+            else:
+                row.notes.append(peak)

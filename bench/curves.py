@@ -1,0 +1,83 @@
+"""From rows to the lines of the report's charts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from halfstep.bench.record import CaseRecord, Results, Row
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One solver's line; all coordinates are positive, for logarithmic axes."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+def solver_names(results: Results) -> list[str]:
+    """Return every solver of a run once, in order of appearance."""
+    return list(dict.fromkeys(row.solver for case in results.cases for row in case.rows))
+
+
+def objective_curves(case: CaseRecord) -> list[Curve]:
+    """Return each solver's relative gap to the case's best objective over its median seconds so far.
+
+    The best point itself has no gap, and is left out.
+    """
+    best = case.best
+    curves = []
+    for row in case.rows:
+        if not row.seconds or not best:
+            continue
+        seconds = cumulative_seconds(row)
+        gaps = [None if v is None else (v - best) / abs(best) for v in row.objectives]
+        points = [(s, g) for s, g in zip(seconds, gaps, strict=False) if g is not None and g > 0]
+        if points:
+            x, y = zip(*points, strict=True)
+            curves.append(Curve(row.solver, x, y))
+    return curves
+
+
+def cumulative_seconds(row: Row) -> list[float]:
+    """Return the seconds up to each checked iteration: medians over the repeats, summed.
+
+    Iterations that were not timed count as the mean of those that were.
+    """
+    timed = np.median([fit for fit in row.seconds if len(fit) == len(row.seconds[0])], axis=0)
+    lacking = max(0, len(row.objectives) - len(timed))
+    each = np.concatenate([timed, np.full(lacking, timed.mean())])
+    return [float(s) for s in np.cumsum(each)]
+
+
+def sweep_curves(results: Results) -> dict[str, list[Curve]]:
+    """Return time per iteration over factors, or over entries; one chart per title."""
+    by_entries = len({results.data[case.data].entries for case in results.cases}) > 1
+    charts: dict[str, list[CaseRecord]] = {}
+    for case in results.cases:
+        threads = f"{case.num_threads} threads" if case.num_threads else "all threads"
+        other = f"f = {case.factors}, " if by_entries else ""
+        charts.setdefault(f"{other}{threads}", []).append(case)
+    found = {}
+    for title, cases in charts.items():
+        curves = []
+        for name in solver_names(results):
+            points = sorted(
+                (_size(results, case, by_entries), row.seconds_per_iteration.median)
+                for case in cases
+                for row in case.rows
+                if row.solver == name and row.seconds_per_iteration is not None
+            )
+            if points:
+                x, y = zip(*points, strict=True)
+                curves.append(Curve(name, x, y))
+        if any(len(curve.x) > 1 for curve in curves):
+            found[title] = curves
+    return found
+
+
+def _size(results: Results, case: CaseRecord, by_entries: bool) -> float:
+    return float(results.data[case.data].entries if by_entries else case.factors)

@@ -1,0 +1,94 @@
+"""What was measured, where and how, in sentences; each result is read with these."""
+
+from __future__ import annotations
+
+from halfstep.bench import cells
+from halfstep.bench.record import DataRecord, Results
+
+RATIOS = "Cores that are shared with other work make seconds unsteady: read the ratios."
+
+
+def data_line(data: DataRecord) -> str:
+    """Return one line about a data set."""
+    return (
+        f"{data.name}: {data.users:,} users × {data.items:,} items, {data.entries:,} entries to fit, "
+        f"{data.held_out:,} held out ({data.split}), quality over {data.evaluated_users:,} users; "
+        f"content hash {data.content_hash[:12]}"
+    )
+
+
+def environment_line(results: Results) -> str:
+    """Return one line about the machine and the versions."""
+    where = results.environment
+    versions = ", ".join(f"{name} {v}" for name, v in where.versions.items() if v is not None)
+    memory = f", {cells.size(where.memory_bytes)}" if where.memory_bytes else ""
+    gpu = f", {where.gpu}" if where.gpu else ""
+    dirty = " with changes" if where.dirty else ""
+    return (
+        f"{where.cpu}, {where.cores} cores{memory}{gpu}; {where.system}; {versions}; "
+        f"{', '.join(where.blas) or 'BLAS unknown'}; commit {where.commit[:12]}{dirty}; "
+        f"{when(results)}"
+    )
+
+
+def when(results: Results) -> str:
+    """Return the day and minute of the run."""
+    return f"{results.created[:16].replace('T', ' ')} UTC"
+
+
+def convention_line(results: Results) -> str:
+    """Return one line about the convention and the start."""
+    settings = results.settings
+    shown = ("confidence", "alpha", "epsilon", "background", "regularization")
+    values = [f"{name} {settings[name]}" for name in shown if settings.get(name) is not None]
+    if settings.get("regularization_exponent"):
+        values.append(f"regularization exponent {settings['regularization_exponent']}")
+    threads = settings.get("num_threads") or "all"
+    return (
+        f"{', '.join(values)}; factors start from the same float32 draw (seed {settings.get('seed')}); "
+        f"threads: {threads}"
+    )
+
+
+def method_lines(results: Results) -> list[str]:
+    """Return how it was measured, one statement each."""
+    method = results.method
+    tables = results.tables()
+    lines = []
+    if tables:
+        case = tables[0]
+        lines += [
+            f"Target: the float64 objective of {case.reference} after {case.iterations} iterations. "
+            f"“To target” is the half-step time until a solver is within "
+            f"{method.target_tolerance:g} (relative) of it, for which it may take up to twice the "
+            "iterations. Objectives come from an untimed check, which compiles and warms up as well.",
+            f"Verdict against {case.reference} after {case.iterations} iterations: equivalent means "
+            f"an objective within {100 * method.objective_tolerance:g} % and held-out NDCG@10 within "
+            f"{100 * method.margin_share:g} % of the reference's mean, by a paired bootstrap over "
+            f"users ({method.resamples:,} resamples, {100 * method.confidence:g} % interval).",
+            "Peak memory is the peak resident memory of a process that loads the data and fits.",
+        ]
+    return [
+        *lines,
+        "Timed fits are interleaved, and each repeat begins with the next solver. Only half-steps "
+        "count; weighting, transposing and copying are recorded apart. Speed-ups are formed pair by "
+        "pair within a repeat: the median, and in brackets the extremes.",
+        RATIOS,
+    ]
+
+
+def target_line(results: Results) -> str:
+    """Return what the columns of a table mean."""
+    case = results.tables()[0]
+    return (
+        f"To target: half-step time to the objective of {case.reference} after {case.iterations} "
+        f"iterations. Gap: objective against that of {case.reference}. Speed-up: median of the ratios "
+        "to it, pair by pair, with their extremes."
+    )
+
+
+def reading_lines(results: Results) -> list[str]:
+    """Return the few lines that belong under a table on a terminal."""
+    target = [target_line(results)] if results.tables() else []
+    data = [data_line(data) for data in results.data]
+    return [*target, RATIOS, *data, convention_line(results)]

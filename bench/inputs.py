@@ -1,0 +1,98 @@
+"""The data of a comparison: what is fitted, what is held out, and what the results say about both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep import datasets
+from halfstep.bench.record import DataRecord
+from halfstep.bench.settings import BenchSettings
+from halfstep.datasets import Dataset
+from halfstep.errors import InputError
+from halfstep.evaluation.split import per_user
+
+EVALUATED_USERS = 10_000
+
+
+@dataclass(frozen=True)
+class BenchData:
+    """One data set, split.
+
+    Attributes
+    ----------
+    train, test
+        (users, items), without a common entry.
+    evaluated
+        Users with held-out items to compare quality on: all, or a seeded sample of 10,000.
+    """
+
+    train: sparse.csr_matrix
+    test: sparse.csr_matrix
+    evaluated: npt.NDArray[np.int64]
+    record: DataRecord
+
+
+def load_data(settings: BenchSettings, entries: int | None = None) -> BenchData:
+    """Load the settings' data, or generate some with so many entries, and split it.
+
+    Raises
+    ------
+    InputError
+        No such data, or nothing in it can be held out.
+    """
+    if entries is None:
+        return split_data(datasets.load(settings.data), settings)
+    from halfstep.datasets.synthetic import generate_music
+
+    return split_data(generate_music(entries, seed=settings.seed), settings)
+
+
+def split_data(dataset: Dataset, settings: BenchSettings) -> BenchData:
+    """Use the held-out part that the data comes with, or else hold out a share of each user's."""
+    if dataset.test is not None:
+        train, test, how = dataset.interactions, dataset.test, "the data's own held-out part"
+    else:
+        split = per_user(dataset.interactions, settings.test_fraction, random_state=settings.seed)
+        train, test = split.train, split.test
+        share = 100 * settings.test_fraction
+        how = f"{share:g} % of each user's entries held out at random, seed {settings.seed}"
+    rows = np.flatnonzero(np.diff(test.indptr)).astype(np.int64)
+    if not len(rows) or train.nnz == 0:
+        raise InputError(
+            f"data must leave entries to fit and to hold out, got {train.nnz} and {test.nnz}"
+        )
+    if len(rows) > EVALUATED_USERS:
+        rng = np.random.default_rng(settings.seed)
+        rows = np.sort(rng.choice(rows, EVALUATED_USERS, replace=False))
+    return BenchData(
+        train=train,
+        test=test,
+        evaluated=rows,
+        record=DataRecord(
+            name=dataset.name,
+            content_hash=dataset.content_hash,
+            users=int(train.shape[0]),
+            items=int(train.shape[1]),
+            entries=int(train.nnz),
+            held_out=int(test.nnz),
+            evaluated_users=len(rows),
+            split=how,
+            provenance=_plain(dataset.provenance),
+        ),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as what JSON can hold."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -1,0 +1,118 @@
+"""The README's benchmark tables, rewritten from results files so that no number is typed by hand.
+
+Run as `python -m halfstep.bench.readme README.md bench/results`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from halfstep.bench.atomic import write_text
+from halfstep.bench.describe import (
+    RATIOS,
+    convention_line,
+    data_line,
+    environment_line,
+    method_lines,
+    target_line,
+)
+from halfstep.bench.grids import Grid, sweep_grid, table_grid
+from halfstep.bench.record import Results
+from halfstep.bench.results_file import read_results
+from halfstep.errors import InputError
+
+BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
+
+
+def rewrite(readme: str | Path, folder: str | Path) -> list[Path]:
+    """Put the tables of all results files in `folder` between the README's markers.
+
+    Returns
+    -------
+    The results files, in the order of their tables.
+
+    Raises
+    ------
+    InputError
+        The README cannot be read or lacks its markers, the folder holds no results file, or one of
+        them is damaged; the README is then as it was.
+    """
+    path = Path(readme)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise InputError(f"{path}: must hold {BEGIN} and then {END}, once each")
+    files = sorted(Path(folder).rglob("*.json"))
+    if not files:
+        raise InputError(f"{folder}: must hold results files (*.json), got none")
+    tables = "\n\n".join(markdown(read_results(file)) for file in files)
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    write_text(path, f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}")
+    return files
+
+
+def markdown(results: Results) -> str:
+    """Return one run's tables with what is needed to read them."""
+    where = results.environment
+    gpu = f", {where.gpu}" if where.gpu else ""
+    parts = []
+    for case in results.tables():
+        grid = table_grid(results, case)
+        parts.append(
+            f"**{_text(grid.title)}** on {_text(where.cpu)}, {where.cores} cores{_text(gpu)}"
+        )
+        parts.append(_table(grid))
+    sweep = sweep_grid(results)
+    if sweep is not None:
+        parts.append(
+            f"**Seconds per iteration** on {_text(where.cpu)}, {where.cores} cores{_text(gpu)}"
+        )
+        parts.append(_table(sweep))
+    facts = [
+        *(data_line(data) for data in results.data),
+        convention_line(results),
+        *(f"left out: {line}" for line in results.left_out),
+        *method_lines(results),
+        environment_line(results),
+    ]
+    body = "\n".join(f"- {_text(fact)}" for fact in facts)
+    if results.tables():
+        parts.append(f"{_text(target_line(results))} {RATIOS}")
+    else:
+        parts.append(RATIOS)
+    parts.append(f"<details><summary>How this was measured</summary>\n\n{body}\n\n</details>")
+    return "\n\n".join(parts)
+
+
+def _table(grid: Grid) -> str:
+    rules = ("---:" if numeric else "---" for numeric in grid.numeric)
+    lines = [_line(grid.headings), _line(rules), *(_line(map(_text, line)) for line in grid.cells)]
+    notes = "\n".join(f"- {_text(note)}" for note in grid.notes)
+    return "\n".join(lines) + (f"\n\n{notes}" if notes else "")
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(value: str) -> str:
+    """Escape what Markdown would read as markup or as the end of a cell."""
+    for character in ("\\", "|", "<", "*", "`", "["):
+        value = value.replace(character, f"\\{character}")
+    return " ".join(value.split())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m halfstep.bench.readme README.md FOLDER")
+    try:
+        for used in rewrite(sys.argv[1], sys.argv[2]):
+            print(used)
+    except InputError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(2)

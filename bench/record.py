@@ -1,0 +1,182 @@
+"""What a results file holds: these classes are its schema, field by field.
+
+A number that does not exist (a metric without users, an unbounded interval) is None, never NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Five numbers for repeated measurements of one quantity."""
+
+    lowest: float
+    q1: float
+    median: float
+    q3: float
+    highest: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over users with its bootstrap interval."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a row is as good as the reference.
+
+    `verdict` is the worse of `objective` (relative gap against its tolerance; None for a baseline,
+    which minimises nothing) and `held_out` (paired bootstrap of NDCG@10 against `margin`).
+    """
+
+    verdict: str
+    objective: str | None
+    held_out: str
+    difference: float
+    low: float | None
+    high: float | None
+    margin: float
+
+
+@dataclass
+class Row:
+    """One contestant in one case.
+
+    Attributes
+    ----------
+    reason
+        Why there is nothing else here, or None.
+    objectives
+        Float64 objective after each iteration of the check.
+    objective
+        After the case's iterations; None where the check ended before.
+    objective_gap
+        Relative to the reference after the same number of iterations: the case's, or those checked.
+    iterations_to_target
+        Iterations that the target took, None where it was not reached.
+    seconds
+        For each timed fit, the seconds of each iteration's two half-steps.
+    setup_seconds
+        For each timed fit, all its other seconds: weighting, transposing, copying.
+    speed_up
+        Pair by pair within a repeat: the reference's seconds over this row's, to the target in a
+        table, per iteration otherwise.
+    peak_memory_bytes
+        Peak resident memory of a process that loads the data and fits.
+    """
+
+    solver: str
+    kind: str
+    device: str
+    reason: str | None = None
+    notes: list[str] = field(default_factory=list)
+    objectives: list[float | None] = field(default_factory=list)
+    objective: float | None = None
+    objective_gap: float | None = None
+    iterations_to_target: int | None = None
+    seconds: list[list[float]] = field(default_factory=list)
+    setup_seconds: list[float] = field(default_factory=list)
+    seconds_per_iteration: Spread | None = None
+    seconds_to_target: Spread | None = None
+    speed_up: Spread | None = None
+    quality: dict[str, Interval] = field(default_factory=dict)
+    judgement: Judgement | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass
+class CaseRecord:
+    """One comparison.
+
+    Attributes
+    ----------
+    data
+        Index into `Results.data`.
+    target
+        The reference's objective after `iterations`; None where none was set.
+    best
+        Lowest objective that anybody reached in up to twice the iterations.
+    order
+        Who was timed in each repeat, in this order.
+    """
+
+    data: int
+    factors: int
+    num_threads: int
+    table: bool
+    iterations: int
+    reference: str
+    target: float | None
+    best: float | None
+    order: list[list[str]]
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """One data set; `entries` are those that are fitted, `content_hash` that of the unsplit data."""
+
+    name: str
+    content_hash: str
+    users: int
+    items: int
+    entries: int
+    held_out: int
+    evaluated_users: int
+    split: str
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where it was measured; `commit` is "unknown" outside a checkout, `dirty` then None."""
+
+    commit: str
+    dirty: bool | None
+    versions: dict[str, str | None]
+    blas: list[str]
+    system: str
+    cpu: str
+    cores: int
+    memory_bytes: int | None
+    gpu: str | None
+
+
+@dataclass(frozen=True)
+class Method:
+    """The numbers behind the verdicts."""
+
+    target_tolerance: float
+    objective_tolerance: float
+    margin_share: float
+    confidence: float
+    resamples: int
+
+
+@dataclass
+class Results:
+    """One benchmark run."""
+
+    schema: int
+    created: str
+    suite: str
+    settings: dict[str, Any]
+    data: list[DataRecord]
+    environment: Environment
+    method: Method
+    cases: list[CaseRecord]
+    left_out: list[str]
+
+    def tables(self) -> list[CaseRecord]:
+        """Return the cases that were run by the whole method."""
+        return [case for case in self.cases if case.table]

@@ -1,0 +1,162 @@
+"""The report: one HTML file with everything in it, charts included."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+from halfstep.bench import cells
+from halfstep.bench.atomic import write_text
+from halfstep.bench.charts import line_chart, quality_chart, unavailable
+from halfstep.bench.curves import objective_curves, solver_names, sweep_curves
+from halfstep.bench.describe import convention_line, data_line, method_lines, when
+from halfstep.bench.grids import Grid, ordered, sweep_grid, table_grid
+from halfstep.bench.headlines import objective_headline, quality_headline, sweep_headline
+from halfstep.bench.raw import raw_grid
+from halfstep.bench.record import CaseRecord, Results
+from halfstep.bench.report_style import CSS
+from halfstep.errors import InputError
+
+
+def write_html(results: Results, path: Path) -> None:
+    """Write the report to `path`.
+
+    Raises
+    ------
+    InputError
+        matplotlib, which draws the charts, is not installed, or the file cannot be written.
+    """
+    reason = unavailable()
+    if reason is not None:
+        raise InputError(f"the report cannot be drawn: {reason}")
+    write_text(path, html(results))
+
+
+def html(results: Results) -> str:
+    """Return the report as one self-contained page."""
+    title = f"ALS solvers compared on {', '.join(data.name for data in results.data)}"
+    parts = [f"<h1>{escape(title)}</h1>", *_opening(results)]
+    for case in results.tables():
+        parts += _case(results, case)
+    parts += _sweep(results)
+    parts += _list("How this was measured", method_lines(results))
+    data = [*(data_line(d) for d in results.data), convention_line(results)]
+    parts += _list("Data and settings", [*data, *(f"left out: {x}" for x in results.left_out)])
+    parts += _environment(results)
+    parts.append("<h2>Raw timings</h2>")
+    parts += _table(raw_grid(results))
+    body = "\n".join(parts)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _opening(results: Results) -> list[str]:
+    where = results.environment
+    gpu = f", {where.gpu}" if where.gpu else ""
+    tables = results.tables()
+    sentences = (
+        " ".join(f(tables[0]) for f in (objective_headline, quality_headline)) if tables else ""
+    )
+    machine = f"{where.cpu}, {where.cores} cores{gpu}. {when(results)}."
+    lead = f'<p class="lead">{escape(sentences)}</p>'
+    return [*([lead] if sentences else []), f'<p class="quiet">{escape(machine)}</p>']
+
+
+def _case(results: Results, case: CaseRecord) -> list[str]:
+    grid = table_grid(results, case)
+    parts = [f"<h2>{escape(grid.title)}</h2>", *_table(grid)]
+    names = solver_names(results)
+    curves, best = objective_curves(case), case.best
+    if curves and best and case.target is not None:
+        target = (case.target - best) / abs(best)
+        chart = line_chart(
+            curves,
+            names,
+            "seconds of half-steps",
+            "objective above the best, relative",
+            (target, f"target ({case.reference})") if target > 0 else None,
+        )
+        detail = (
+            "One mark per iteration; lower and further left is better. The best is the lowest "
+            f"objective seen in up to {2 * case.iterations} iterations. Both axes logarithmic."
+        )
+        parts.append(_figure(chart, objective_headline(case), detail))
+    rows = [row for row in ordered(case.rows) if row.quality]
+    if rows:
+        chart = quality_chart(rows, names, list(rows[0].quality))
+        detail = (
+            f"Mean over users with its bootstrap interval, after {case.iterations} iterations. "
+            "Intervals of the means overlap sooner than those of paired differences, by which the "
+            "verdicts are made."
+        )
+        parts.append(_figure(chart, quality_headline(case), detail))
+    return parts
+
+
+def _sweep(results: Results) -> list[str]:
+    grid = sweep_grid(results)
+    if grid is None:
+        return []
+    parts = ["<h2>Seconds per iteration</h2>", *_table(grid)]
+    by_entries = len({data.entries for data in results.data}) > 1
+    for title, curves in sweep_curves(results).items():
+        ticks = sorted({x for curve in curves for x in curve.x})
+        label = "stored entries" if by_entries else "factors f"
+        chart = line_chart(
+            curves, solver_names(results), label, "seconds per iteration", x_ticks=ticks
+        )
+        detail = f"Medians, {title}. Both axes logarithmic; lower is better."
+        parts.append(_figure(chart, sweep_headline(curves, label), detail))
+    return parts
+
+
+def _figure(svg: str, headline: str, detail: str) -> str:
+    label = escape(f"Chart. {headline} {detail}")
+    drawn = svg.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
+    caption = f'{escape(headline)}<span class="quiet">{escape(detail)}</span>'
+    return f"<figure><figcaption>{caption}</figcaption>{drawn}</figure>"
+
+
+def _table(grid: Grid) -> list[str]:
+    def line(tag: str, values: tuple[str, ...]) -> str:
+        classes = (' class="number"' if numeric else "" for numeric in grid.numeric)
+        scope = ' scope="col"' if tag == "th" else ""
+        inside = "".join(
+            f"<{tag}{scope}{kind}>{escape(value)}</{tag}>"
+            for kind, value in zip(classes, values, strict=True)
+        )
+        return f"<tr>{inside}</tr>"
+
+    body = "".join(line("td", values) for values in grid.cells)
+    label = escape(grid.title)
+    table = (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+        f"<thead>{line('th', grid.headings)}</thead><tbody>{body}</tbody></table></div>"
+    )
+    notes = "".join(f"<li>{escape(note)}</li>" for note in grid.notes)
+    return [table, f'<ul class="quiet">{notes}</ul>'] if notes else [table]
+
+
+def _list(title: str, lines: list[str]) -> list[str]:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return [f"<h2>{escape(title)}</h2>", f"<ul>{items}</ul>"]
+
+
+def _environment(results: Results) -> list[str]:
+    where = results.environment
+    facts = {
+        "processor": where.cpu,
+        "cores": str(where.cores),
+        "memory": cells.size(where.memory_bytes),
+        "GPU": where.gpu or "none",
+        "system": where.system,
+        "BLAS": ", ".join(where.blas) or "unknown",
+        "commit": where.commit + (" with changes" if where.dirty else ""),
+        **{name: version or "not installed" for name, version in where.versions.items()},
+    }
+    pairs = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in facts.items())
+    return ["<h2>Environment</h2>", f"<dl>{pairs}</dl>"]

@@ -1,0 +1,107 @@
+"""Results as strict JSON: written whole or not at all, and read only when every field fits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+from halfstep.bench.atomic import write_text
+from halfstep.bench.record import SCHEMA, Results
+from halfstep.errors import InputError
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Write `results` to `path`; a number that is not finite becomes null."""
+    text = json.dumps(_finite(dataclasses.asdict(results)), indent=1, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def read_results(path: str | Path) -> Results:
+    """Read a results file.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, is not strict JSON, is of another schema, or a field is missing, unknown or
+        of the wrong type; the message names the field.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not strict JSON: {error}") from error
+    if not isinstance(value, dict) or "schema" not in value:
+        raise InputError(f"{path}: is not a halfstep results file: it has no field 'schema'")
+    if value["schema"] != SCHEMA:
+        raise InputError(f"{path}: schema must be {SCHEMA}, got {value['schema']!r}")
+    try:
+        results: Results = _decode(Results, value, "results")
+        for number, case in enumerate(results.cases):
+            if not 0 <= case.data < len(results.data):
+                raise InputError(
+                    f"results.cases[{number}].data must be below {len(results.data)}, got {case.data}"
+                )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return results
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _decode(kind: Any, value: Any, where: str) -> Any:
+    """Return `value` as the annotated type `kind`; the schema's types are these few."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (typing.Union, types.UnionType):
+        (other,) = (argument for argument in arguments if argument is not type(None))
+        return None if value is None else _decode(other, value, where)
+    if origin is list:
+        _expect(isinstance(value, list), "a list", value, where)
+        return [_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if origin is dict:
+        _expect(isinstance(value, dict), "an object", value, where)
+        return {key: _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return _decode_fields(kind, value, where)
+    if kind in (int, float):
+        number = isinstance(value, int if kind is int else int | float)
+        _expect(number and not isinstance(value, bool), f"a {kind.__name__}", value, where)
+        return value
+    _expect(isinstance(value, kind), f"a {kind.__name__}", value, where)
+    return value
+
+
+def _decode_fields(kind: Any, value: Any, where: str) -> Any:
+    _expect(isinstance(value, dict), "an object", value, where)
+    hints = typing.get_type_hints(kind)
+    for missing in hints.keys() - value.keys():
+        raise InputError(f"{where} must have the field {missing!r}")
+    for unknown in value.keys() - hints.keys():
+        raise InputError(f"{where} must not have the field {unknown!r}")
+    return kind(**{key: _decode(hints[key], value[key], f"{where}.{key}") for key in hints})
+
+
+def _expect(holds: bool, wanted: str, value: Any, where: str) -> None:
+    if not holds:
+        raise InputError(f"{where} must be {wanted}, got {json.dumps(value)[:60]}")

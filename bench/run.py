@@ -1,0 +1,106 @@
+"""A whole benchmark run: `run_bench` measures, `write_report` writes what was measured."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rich.console import Console
+
+from halfstep.bench import judge
+from halfstep.bench.charts import unavailable
+from halfstep.bench.check import TARGET_TOLERANCE
+from halfstep.bench.contest import run_case
+from halfstep.bench.environment import environment
+from halfstep.bench.inputs import BenchData, load_data
+from halfstep.bench.record import SCHEMA, Method, Results
+from halfstep.bench.report import write_html
+from halfstep.bench.results_file import write_results
+from halfstep.bench.settings import BenchSettings
+from halfstep.bench.suites import plan
+from halfstep.errors import InputError
+
+
+def run_bench(settings: BenchSettings, console: Console) -> Results:
+    """Run the settings' suite, with a line on `console` for each step.
+
+    Plain lines and no animation: a thread that redraws a spinner would be timed along.
+
+    Raises
+    ------
+    InputError
+        The data cannot be loaded, or no reference can run on it.
+    KeyboardInterrupt
+        After one line that says that nothing was written.
+    """
+    try:
+        return _run(settings, console)
+    except KeyboardInterrupt:
+        console.print("interrupted: no results were written", style="red")
+        raise
+
+
+def _run(settings: BenchSettings, console: Console) -> Results:
+    chosen = plan(settings)
+    if not chosen.cases:
+        raise InputError(
+            f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
+        )
+    results = Results(
+        schema=SCHEMA,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        suite=settings.suite,
+        settings=settings.record(),
+        data=[],
+        environment=environment(),
+        method=Method(
+            target_tolerance=TARGET_TOLERANCE,
+            objective_tolerance=judge.OBJECTIVE_TOLERANCE,
+            margin_share=judge.MARGIN_SHARE,
+            confidence=judge.CONFIDENCE,
+            resamples=judge.RESAMPLES,
+        ),
+        cases=[],
+        left_out=list(chosen.left_out),
+    )
+    data: BenchData | None = None
+    loaded: int | None = None
+    for case in chosen.cases:
+        if data is None or case.entries != loaded:
+            data = None  # two large data sets need not be held at once
+            data, loaded = load_data(settings, case.entries), case.entries
+            results.data.append(data.record)
+        results.cases.append(
+            run_case(
+                case,
+                data,
+                len(results.data) - 1,
+                settings,
+                lambda line: console.print(line, style="dim", highlight=False),
+            )
+        )
+    return results
+
+
+def write_report(
+    results: Results, out_dir: str | Path, console: Console | None = None
+) -> list[Path]:
+    """Write `results.json` and `report.html` into `out_dir` and return the files written.
+
+    Without matplotlib the report is left out, with a line on `console` that says so.
+
+    Raises
+    ------
+    InputError
+        A file cannot be written.
+    """
+    folder = Path(out_dir)
+    written = [folder / "results.json"]
+    write_results(results, written[0])
+    reason = unavailable()
+    if reason is not None:
+        if console is not None:
+            console.print(f"no report: {reason}", markup=False)
+        return written
+    write_html(results, folder / "report.html")
+    return [*written, folder / "report.html"]

@@ -1,0 +1,122 @@
+"""The suites: which sizes are compared, on which data, and what was left out beforehand.
+
+* `quick`: one full table at f = 32, and time per iteration at three more sizes; three minutes.
+* `full`: a full table for each of f = 32 to 512; hours on large data.
+* `scaling`: time per iteration on generated data of a million entries and more, as far as memory
+  allows, with one, two and all threads.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from halfstep.bench.settings import BenchSettings
+
+QUICK_TABLE, QUICK_SWEEP = 32, (8, 16, 64)
+FULL_FACTORS = (32, 64, 128, 256, 512)
+SCALING_FACTORS = (64,)
+SCALING_ENTRIES = (1_000_000, 10_000_000, 100_000_000)
+SWEEP_ITERATIONS, SWEEP_REPEATS = 3, 3
+BUDGETS = {"quick": 30.0, "full": 1800.0, "scaling": 600.0}
+SWEEP_BUDGET = 6.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One comparison of all contestants.
+
+    Attributes
+    ----------
+    entries
+        Size of the data to generate; None for the settings' data.
+    table
+        True for the whole method; False for time per iteration alone, after few iterations.
+    budget
+        Seconds for the check of one contestant.
+    """
+
+    entries: int | None
+    factors: int
+    num_threads: int
+    table: bool
+    iterations: int
+    repeats: int
+    budget: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cases to run, in this order, and one line for each thing left out."""
+
+    cases: tuple[Case, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def plan(settings: BenchSettings) -> Plan:
+    """Return what the settings' suite consists of on this machine."""
+    if settings.suite == "scaling":
+        return _scaling(settings)
+    budget = settings.budget or BUDGETS[settings.suite]
+    if settings.suite == "full" or settings.factors:
+        sizes = settings.factors or FULL_FACTORS
+        return Plan(tuple(_table(settings, f, budget) for f in sizes))
+    sweep_budget = settings.budget or SWEEP_BUDGET
+    return Plan(
+        (
+            _table(settings, QUICK_TABLE, budget),
+            *(_sweep(settings, None, f, settings.num_threads, sweep_budget) for f in QUICK_SWEEP),
+        )
+    )
+
+
+def bytes_needed(entries: int, factors: int) -> int:
+    """Return a generous estimate of the memory that a fit on generated data of this size takes.
+
+    A stored entry exists up to about eight times at 8 to 16 bytes: the data, both sides' weights, a
+    reference's own copy and its transpose. The generator's shapes give some 0.1 rows per entry, whose
+    factors exist up to five times in float32.
+    """
+    return entries * 100 + entries // 10 * factors * 4 * 5
+
+
+def _table(settings: BenchSettings, factors: int, budget: float) -> Case:
+    return Case(
+        None, factors, settings.num_threads, True, settings.iterations, settings.repeats, budget
+    )
+
+
+def _sweep(
+    settings: BenchSettings, entries: int | None, factors: int, threads: int, budget: float
+) -> Case:
+    iterations = min(settings.iterations, SWEEP_ITERATIONS)
+    repeats = min(settings.repeats, SWEEP_REPEATS)
+    return Case(entries, factors, threads, False, iterations, repeats, budget)
+
+
+def _scaling(settings: BenchSettings) -> Plan:
+    import psutil
+
+    cores = os.cpu_count() or 1
+    wanted = (settings.num_threads,) if settings.num_threads else tuple(sorted({1, 2, cores}))
+    available = psutil.virtual_memory().available // 2
+    cases, left_out = [], []
+    for threads in wanted:
+        if threads > cores and not settings.num_threads:
+            left_out.append(f"{threads} threads: this machine has {cores}")
+    for entries in SCALING_ENTRIES:
+        for factors in settings.factors or SCALING_FACTORS:
+            needed = bytes_needed(entries, factors)
+            if needed > available:
+                left_out.append(
+                    f"{entries:,} entries with {factors} factors: needs about {needed / 1e9:.1f} GB, "
+                    f"half of this machine's free memory is {available / 1e9:.1f} GB"
+                )
+                continue
+            budget = settings.budget or BUDGETS["scaling"]
+            cases += [
+                _sweep(settings, entries, factors, threads, budget)
+                for threads in wanted
+                if threads <= cores or settings.num_threads
+            ]
+    return Plan(tuple(cases), tuple(left_out))

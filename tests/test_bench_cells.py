@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+
+import halfstep
+from halfstep.bench import cells
+from halfstep.bench.chart_labels import spread_apart
+from halfstep.bench.environment import environment
+from halfstep.bench.record import Judgement, Row, Spread
+
+
+def test_the_environment_outside_a_checkout(monkeypatch, tmp_path):
+    package = tmp_path / "site" / "halfstep" / "__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text("")
+    monkeypatch.setattr(halfstep, "__file__", str(package))
+    where = environment()
+    assert where.commit == "unknown"
+    assert where.dirty is None
+
+
+def test_cells():
+    assert cells.duration(None) == "–"
+    seconds = (123.4, 1.234, 0.01234, 0.0000123)
+    assert [cells.duration(s) for s in seconds] == ["123 s", "1.23 s", "12.3 ms", "12.3 µs"]
+    assert cells.ratio(Spread(2.9, 3.0, 3.14, 3.2, 3.4)) == "3.1× (2.9–3.4)"
+    assert cells.ratio(Spread(90, 95, 123, 150, 1234)) == "120× (90–1,200)"
+    assert cells.percent(0.0000012) == "+0.0001 %"
+    assert cells.percent(-0.25) == "-25 %"
+    assert cells.number(1234567.8) == "1,234,568"
+    assert cells.size(71_000_000) == "71 MB"
+    assert cells.size(1_234_000_000) == "1.23 GB"
+    row = Row("x", "rung", "cpu", judgement=Judgement("worse", None, "worse", 0, 0, 0, 1))
+    assert cells.verdict(row, "y") == "worse"
+    assert cells.verdict(row, "x") == "reference"
+    assert cells.verdict(Row("x", "rung", "cpu", reason="left out: slow"), "y") == "left out"
+
+
+def test_labels_are_moved_apart_but_not_past_each_other():
+    assert spread_apart([10.0, 50.0], 5) == [10.0, 50.0]
+    moved = spread_apart([1.0, 1.0, 2.0, 30.0], 5)
+    assert np.all(np.diff(moved) >= 5 - 1e-9)
+    assert moved[3] == 30.0
+    assert sum(moved[:3]) == pytest.approx(4.0)
+    assert spread_apart([], 5) == []

@@ -1,0 +1,126 @@
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from halfstep.bench.inputs import split_data
+from halfstep.bench.settings import BenchSettings
+from halfstep.bench.suites import bytes_needed, plan
+from halfstep.datasets.builder import from_triples
+from halfstep.errors import InputError
+
+SETTINGS = BenchSettings(factors=(7,))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """Two tastes with noise: 120 users x 45 items, so that a fit beats popularity."""
+    rng = np.random.default_rng(1)
+    users = np.repeat(np.arange(120), 14)
+    taste = users % 3
+    items = np.where(rng.random(len(users)) < 0.8, taste * 15, 0) + rng.integers(
+        15, size=len(users)
+    )
+    return from_triples(users, items, rng.integers(1, 9, size=len(users)), name="tiny")
+
+
+@pytest.fixture(scope="module")
+def bench_data(dataset):
+    return split_data(dataset, SETTINGS)
+
+
+def test_data_with_its_own_held_out_part(dataset):
+    absent = np.setdiff1d(range(45), dataset.interactions[0].indices)[:1]
+    test = sparse.csr_matrix(([1.0], ([0], absent)), shape=dataset.interactions.shape)
+    own = split_data(replace(dataset, test=test), SETTINGS)
+    assert own.test is test
+    assert own.train is dataset.interactions
+    assert own.record.split == "the data's own held-out part"
+    assert own.evaluated.tolist() == [0]
+
+
+def test_a_split_is_seeded_and_recorded(dataset, bench_data):
+    again = split_data(dataset, SETTINGS)
+    other = split_data(dataset, replace(SETTINGS, seed=1))
+    assert (again.test != bench_data.test).nnz == 0
+    assert (other.test != bench_data.test).nnz > 0
+    assert bench_data.record.entries + bench_data.record.held_out == dataset.entries
+    assert bench_data.record.content_hash == dataset.content_hash
+
+
+def test_many_users_are_sampled(dataset, monkeypatch):
+    monkeypatch.setattr("halfstep.bench.inputs.EVALUATED_USERS", 50)
+    sampled = split_data(dataset, SETTINGS)
+    assert len(np.unique(sampled.evaluated)) == sampled.record.evaluated_users == 50
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"suite": "slow"}, "suite must be one of"),
+        ({"solvers": ("cholesky", "nobody")}, "solvers must be among"),
+        ({"solvers": ()}, "solvers must name at least one"),
+        ({"factors": (8, 8)}, "factors must be different"),
+        ({"factors": ()}, "factors must be different"),
+        ({"factors": (0,)}, "factors must be different"),
+        ({"iterations": 0}, "iterations must be"),
+        ({"repeats": 1.5}, "repeats must be"),
+        ({"seed": -1}, "seed must be"),
+        ({"test_fraction": math.nan}, "test_fraction must lie"),
+        ({"budget": 0.0}, "budget must be"),
+        ({"confidence": "cubic"}, "confidence must be"),
+        ({"regularization": -1.0}, "regularization must be"),
+    ],
+)
+def test_bad_settings_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        BenchSettings(**change)
+
+
+def test_out_must_not_be_a_file(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(InputError, match="out must be a folder"):
+        BenchSettings(out=file)
+
+
+def test_recorded_settings_hold_no_folder():
+    record = BenchSettings(data="table:folder/ratings.csv").record()
+    assert record["data"] == "table:ratings.csv"
+    assert "out" not in record
+    assert BenchSettings(data="music-small").record()["data"] == "music-small"
+
+
+def test_suites():
+    quick = plan(BenchSettings())
+    assert [c.factors for c in quick.cases] == [32, 8, 16, 64]
+    assert [c.table for c in quick.cases] == [True, False, False, False]
+    full = plan(BenchSettings(suite="full"))
+    assert [c.factors for c in full.cases] == [32, 64, 128, 256, 512]
+    assert all(c.table for c in full.cases)
+    chosen = plan(BenchSettings(factors=(5, 6), iterations=4, repeats=1))
+    assert [c.factors for c in chosen.cases] == [5, 6]
+    assert all(c.table and (c.iterations, c.repeats) == (4, 1) for c in chosen.cases)
+
+
+def test_scaling_says_what_memory_does_not_allow(monkeypatch):
+    psutil = pytest.importorskip("psutil")
+    available = SimpleNamespace(available=2 * bytes_needed(10_000_000, 64))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: available)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    scaling = plan(BenchSettings(suite="scaling"))
+    assert [(c.entries, c.num_threads) for c in scaling.cases] == [
+        (1_000_000, 1),
+        (1_000_000, 2),
+        (10_000_000, 1),
+        (10_000_000, 2),
+    ]
+    assert len(scaling.left_out) == 1
+    assert scaling.left_out[0].startswith("100,000,000 entries with 64 factors: needs about")
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    scaling = plan(BenchSettings(suite="scaling"))
+    assert {c.num_threads for c in scaling.cases} == {1}
+    assert scaling.left_out[0] == "2 threads: this machine has 1"

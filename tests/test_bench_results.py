@@ -1,0 +1,260 @@
+import dataclasses
+import json
+import math
+import re
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import halfstep
+from halfstep.bench import readme
+from halfstep.bench.record import Row
+from halfstep.bench.report import html
+from halfstep.bench.results_file import read_results, write_results
+from halfstep.bench.run import run_bench
+from halfstep.bench.settings import BenchSettings
+from halfstep.bench.table import print_results
+from halfstep.datasets.builder import from_triples
+from halfstep.errors import InputError
+from halfstep.solvers import SOLVERS
+
+README = f"# halfstep\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n"
+
+
+class Missing(SOLVERS["cholesky"]):
+    name = "missing"
+
+    @classmethod
+    def unavailable(cls):
+        return 'needs <CUDA> & "luck": pip install a|b'
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    rng = np.random.default_rng(3)
+    users = np.repeat(np.arange(60), 12)
+    items = (users % 2) * 20 + rng.integers(20, size=len(users))
+    path = tmp_path_factory.mktemp("data") / "<b>tiny&.npz"
+    from_triples(users, items, name="<b>tiny&").save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(file):
+    """Two small tables with a solver that cannot run."""
+    SOLVERS["missing"] = Missing
+    try:
+        settings = BenchSettings(
+            data=str(file),
+            solvers=("popularity", "naive", "cholesky", "missing"),
+            factors=(3, 5),
+            iterations=3,
+            repeats=2,
+            num_threads=1,
+            memory=False,
+        )
+        return run_bench(settings, Console(file=StringIO()))
+    finally:
+        del SOLVERS["missing"]
+
+
+def shown(results, width):
+    stream = StringIO()
+    print_results(results, Console(file=stream, width=width))
+    return stream.getvalue()
+
+
+def test_a_run_holds_what_a_record_must(results, file):
+    assert results.schema == 1
+    assert results.data[0].name == "<b>tiny&"
+    assert len(results.data[0].content_hash) == 64
+    assert [case.factors for case in results.cases] == [3, 5]
+    assert results.settings["data"] == file.name
+    assert str(file.parent) not in json.dumps(dataclasses.asdict(results))
+    where = results.environment
+    assert {"python", "numpy", "scipy", "numba", "implicit", "halfstep"} <= set(where.versions)
+    assert where.cores >= 1
+    assert where.blas
+
+
+def test_results_survive_the_file(results, tmp_path):
+    write_results(results, tmp_path / "deep" / "results.json")
+    assert read_results(tmp_path / "deep" / "results.json") == results
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["results.json"]
+
+
+def test_no_nan_reaches_the_file(results, tmp_path):
+    spoiled = dataclasses.replace(results, cases=[dataclasses.replace(results.cases[0])])
+    spoiled.cases[0].rows = [
+        Row(
+            "x",
+            "rung",
+            "cpu",
+            objectives=[1.0, math.nan],
+            objective=math.inf,
+            objective_gap=-math.inf,
+        )
+    ]
+    write_results(spoiled, tmp_path / "results.json")
+    text = (tmp_path / "results.json").read_text()
+    assert not re.search(r"\b(NaN|Infinity)\b", text)
+    row = read_results(tmp_path / "results.json").cases[0].rows[0]
+    assert row.objectives == [1.0, None]
+    assert row.objective is None
+
+
+def damage(results, change):
+    value = json.loads(json.dumps(dataclasses.asdict(results)))
+    change(value)
+    return json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda v: v.pop("schema"), "has no field 'schema'"),
+        (lambda v: v.update(schema=2), "schema must be 1, got 2"),
+        (lambda v: v.pop("cases"), "results must have the field 'cases'"),
+        (lambda v: v.update(extra=1), "results must not have the field 'extra'"),
+        (
+            lambda v: v["cases"][0].update(factors="3"),
+            r"cases\[0\].factors must be a int, got \"3\"",
+        ),
+        (lambda v: v["cases"][0].update(factors=True), r"cases\[0\].factors must be a int"),
+        (lambda v: v["cases"][1].update(data=1), r"cases\[1\].data must be below 1, got 1"),
+        (lambda v: v["cases"][0]["rows"][0].update(seconds=[1.0]), r"seconds\[0\] must be a list"),
+        (lambda v: v["cases"][0]["rows"][0].update(solver=None), "solver must be a str"),
+        (lambda v: v["environment"].update(versions=[]), "versions must be an object"),
+    ],
+)
+def test_a_foreign_or_damaged_file_is_refused(results, tmp_path, change, message):
+    path = tmp_path / "results.json"
+    path.write_text(damage(results, change))
+    with pytest.raises(InputError, match=message):
+        read_results(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "3", '{"schema": NaN}', "\x00"])
+def test_what_is_no_results_file_is_refused(tmp_path, text):
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"strict JSON|has no field"):
+        read_results(path)
+
+
+def test_an_absent_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_results(tmp_path / "absent.json")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_the_terminal_shows_every_solver_and_reason(results, width):
+    text = shown(results, width)
+    names = {row.solver for case in results.cases for row in case.rows}
+    for name in names:
+        assert text.count(name) >= 2
+    assert "cannot run" in text
+    assert "needs <CUDA>" in text
+    assert all(len(line) <= width for line in text.splitlines())
+
+
+def test_wide_terminals_show_more(results):
+    assert "NDCG@10" not in shown(results, 80)
+    assert "NDCG@10" in shown(results, 100)
+    assert "device" in shown(results, 140)
+
+
+def test_the_readme_is_rewritten_between_its_markers(results, tmp_path):
+    write_results(results, tmp_path / "results" / "one.json")
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    readme.rewrite(path, tmp_path / "results")
+    text = path.read_text()
+    assert text.startswith(f"# halfstep\n\n{readme.BEGIN}\n")
+    assert text.endswith(f"{readme.END}\n\nafter\n")
+    assert "old" not in text
+    assert "| cholesky |" in text
+    assert "cannot run" in text
+    assert "\\<CUDA>" in text
+    assert results.environment.cpu in text
+    assert "read the ratios" in text
+    rows = [
+        line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| --")
+    ]
+    assert {line.replace("\\|", "").count("|") for line in rows if "cholesky" in line} <= {13, 4}
+    again = path.read_text()
+    readme.rewrite(path, tmp_path / "results")
+    assert path.read_text() == again
+
+
+@pytest.mark.parametrize(
+    "text", ["none", readme.BEGIN, f"{readme.END}{readme.BEGIN}", README + README]
+)
+def test_a_readme_without_its_markers_is_left_alone(results, tmp_path, text):
+    write_results(results, tmp_path / "results" / "one.json")
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    with pytest.raises(InputError, match="must hold <!-- table:begin -->"):
+        readme.rewrite(path, tmp_path / "results")
+    assert path.read_text() == text
+
+
+def test_the_readme_needs_results(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(README)
+    with pytest.raises(InputError, match="must hold results files"):
+        readme.rewrite(path, tmp_path / "nothing")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "bad.json").write_text("{}")
+    with pytest.raises(InputError, match=r"bad\.json"):
+        readme.rewrite(path, tmp_path / "results")
+    assert path.read_text() == README
+
+
+def test_the_readme_module_reports_bad_input_in_one_line(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "halfstep.bench.readme",
+        str(tmp_path / "no.md"),
+        str(tmp_path),
+    ]
+    root = Path(halfstep.__file__).resolve().parent.parent
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_interrupted_run_says_so_and_goes_on_up(file, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("halfstep.bench.run.run_case", interrupt)
+    stream = StringIO()
+    with pytest.raises(KeyboardInterrupt):
+        run_bench(BenchSettings(data=str(file)), Console(file=stream))
+    assert stream.getvalue() == "interrupted: no results were written\n"
+
+
+def test_absent_data_is_refused(tmp_path):
+    with pytest.raises(InputError):
+        run_bench(BenchSettings(data=str(tmp_path / "absent.npz")), Console(file=StringIO()))
+
+
+def test_scaling_runs_on_generated_data(monkeypatch):
+    monkeypatch.setattr("halfstep.bench.suites.SCALING_ENTRIES", (1_000, 3_000))
+    settings = BenchSettings(
+        suite="scaling", solvers=("conjugate_gradient",), factors=(4,), num_threads=1, repeats=1
+    )
+    results = run_bench(settings, Console(file=StringIO()))
+    assert [case.table for case in results.cases] == [False, False]
+    assert len({data.entries for data in results.data}) == 2
+    assert results.cases[0].target is None
+    assert "entries, f = 4" in shown(results, 120)
+    assert "stored entries" in html(results)
+    assert "**Seconds per iteration**" in readme.markdown(results)

@@ -1,0 +1,194 @@
+"""The command: exit codes, one-line errors, nothing written on refusal, JSON for machines."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import awkward
+from scipy import sparse
+
+from halfstep import SOLVERS, Solver
+from halfstep.cli import run
+
+
+@pytest.fixture
+def plays(tmp_path):
+    """Return a small table of plays with ids that are not indices."""
+    counts = awkward(users=60, items=45, negative=False).tocoo()
+    lines = ["user,item,plays"] + [
+        f"{100 + u},{7000 + i},{int(np.ceil(v))}"
+        for u, i, v in zip(counts.row, counts.col, counts.data, strict=True)
+    ]
+    path = tmp_path / "plays.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def command(*arguments):
+    return run([str(a) for a in arguments])
+
+
+def test_doctor_names_every_solver_and_its_reason(capsys, tmp_path):
+    assert command("doctor", "--json", tmp_path / "doctor.json") == 0
+    printed = capsys.readouterr().out
+    found = json.loads((tmp_path / "doctor.json").read_text())
+    assert list(found["solvers"]) == list(SOLVERS)
+    for name in SOLVERS:
+        assert name in printed
+        assert found["solvers"][name] == (SOLVERS[name].unavailable() or "")
+    assert found["auto"] in SOLVERS
+    assert "numpy" in found["packages"]
+
+
+def test_data_list_info_convert(plays, capsys, tmp_path):
+    assert command("data", "list") == 0
+    assert "music-small" in capsys.readouterr().out
+    assert command("data", "info", plays, "--json", tmp_path / "info.json") == 0
+    info = json.loads((tmp_path / "info.json").read_text())
+    assert info["users"] == 58
+    assert command("data", "convert", plays, "-o", tmp_path / "plays.npz") == 0
+    assert command("data", "info", tmp_path / "plays.npz", "--json", tmp_path / "again.json") == 0
+    again = json.loads((tmp_path / "again.json").read_text())
+    assert again["hash"] == info["hash"]
+
+
+def test_fit_then_recommend(plays, tmp_path, capsys):
+    model = tmp_path / "model.npz"
+    settings = ("--data", plays, "--factors", 4, "--iterations", 3, "--confidence", "linear")
+    assert command("fit", "-o", model, *settings, "--solver", "cholesky") == 0
+    assert "cholesky: objective" in capsys.readouterr().out
+    assert Solver.load(model).confidence == "linear"
+    output = tmp_path / "list.json"
+    assert (
+        command("recommend", model, "--user", 109, "--data", plays, "-n", 5, "--json", output) == 0
+    )
+    ranked = json.loads(output.read_text())
+    assert len(ranked) == 5
+    assert all(7000 <= int(r["item"]) < 7045 for r in ranked)
+    played = {
+        line.split(",")[1] for line in plays.read_text().splitlines() if line.startswith("109,")
+    }
+    assert not played & {r["item"] for r in ranked}
+
+
+def test_evaluate_shows_popularity_beside_the_solver(plays, tmp_path):
+    output = tmp_path / "metrics.json"
+    settings = ("--data", plays, "--factors", 4, "--solver", "cholesky", "-k", 5)
+    assert command("evaluate", *settings, "--json", output) == 0
+    means = json.loads(output.read_text())
+    assert list(means) == ["popularity", "cholesky"]
+    assert {"ndcg@5", "recall@5", "auc", "coverage@5"} <= set(means["cholesky"])
+
+
+def test_compare_exit_code_is_the_verdict(plays, tmp_path, capsys):
+    output = tmp_path / "comparison.json"
+    settings = ("--data", plays, "--factors", 4, "--confidence", "linear", "--json", output)
+    assert command("compare", "naive", "cholesky", *settings) == 0
+    verdict = json.loads(output.read_text())
+    assert verdict["verdict"] == "equivalent"
+    assert [s["name"] for s in verdict["solvers"]] == ["naive", "cholesky"]
+    assert "verdict: cholesky is equivalent" in capsys.readouterr().out
+    assert command("compare", "cholesky", "popularity", *settings) == 1
+    assert json.loads(output.read_text())["verdict"] == "worse"
+
+
+def test_bench_writes_results_and_a_report(plays, tmp_path, capsys):
+    out = tmp_path / "bench"
+    settings = ("--data", plays, "--factors", 3, "--iterations", 2, "--repeats", 2, "--no-memory")
+    assert command("bench", *settings, "--solvers", "cholesky,naive", "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert "cholesky" in printed
+    assert {p.name for p in out.iterdir()} == {"results.json", "report.html"}
+    assert json.loads((out / "results.json").read_text())["schema"] >= 1
+
+
+REFUSED = [
+    (("fit",), "Missing option '--output'"),
+    (("fit", "-o", "m.npz", "--factors", "0"), "factors must be at least 1, got 0"),
+    (("fit", "-o", "m.npz", "--factors", "many"), "Invalid value for '--factors'"),
+    (("fit", "-o", "m.npz", "--regularization", "-1"), "regularization must be at least 0"),
+    (
+        ("fit", "-o", "m.npz", "--solver", "fast"),
+        "solver must be one of auto, cpu, gpu, popularity",
+    ),
+    (("fit", "-o", "m.npz", "--data", "absent.csv"), "existing folder or file, got 'absent.csv'"),
+    (("fit", "-o", "m.npz", "--data", "page.csv"), "page.csv"),
+    (("fit", "-o", "nowhere/m.npz"), "the folder nowhere does not exist"),
+    (("recommend", "absent.npz", "--user", "1"), "file must exist, got absent.npz"),
+    (("recommend", "page.csv", "--user", "1"), "page.csv is not a halfstep model"),
+    (("compare", "naive", "fast"), "solver must be one of"),
+    (("compare", "naive", "implicit_cpu", "--confidence", "explicit"), "no confidence 'explicit'"),
+    (
+        ("compare", "naive", "cholesky", "--test-fraction", "1.5", "--data", "few.csv"),
+        "test_fraction",
+    ),
+    (("evaluate", "--preset", "ml-1m"), "preset must be one of ncf-ml-1m, got 'ml-1m'"),
+    (
+        ("evaluate", "--preset", "ncf-ml-1m", "--data", "few.csv"),
+        "must have a test item and negatives",
+    ),
+    (("bench", "--suite", "long"), "suite must be one of quick, full, scaling, got 'long'"),
+    (("bench", "--solvers", "fast"), "solvers must be among popularity"),
+    (("bench", "--factors", "32;64"), "--factors must be integers separated by commas"),
+    (("bench", "--data", "absent"), "got 'absent'"),
+    (("train",), "No such command 'train'"),
+    (("data", "info", "image.png"), "image.png"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+def test_refusals(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "page.csv").write_text("<html><body>Not found</body></html>\n")
+    (tmp_path / "few.csv").write_text("user,item\n1,2\n2,3\n2,2\n")
+    (tmp_path / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    before = sorted(os.listdir(tmp_path))
+    assert run(list(arguments)) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.startswith("halfstep: ")
+    assert len(captured.err.strip().splitlines()) == 1
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_help_of_every_command_is_free_of_heavy_imports():
+    code = (
+        "import sys; from halfstep.cli import run; run(['--help']); print('numba' in sys.modules)"
+    )
+    run_ = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=path_env()
+    )
+    assert run_.returncode == 0, run_.stderr
+    assert run_.stdout.strip().endswith("False")
+    for name in ("doctor", "data", "fit", "recommend", "evaluate", "compare", "bench"):
+        assert name in run_.stdout
+        assert run([name, "--help"]) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_is_one_line_and_writes_nothing(tmp_path):
+    program = [sys.executable, "-m", "halfstep", "fit", "-o", str(tmp_path / "m.npz"),
+               "--solver", "naive", "--iterations", "1000", "--factors", "64"]  # fmt: skip
+    fit = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=path_env())
+    time.sleep(4)
+    fit.send_signal(signal.SIGINT)
+    _, error = fit.communicate(timeout=30)
+    assert fit.returncode == 130
+    assert error.strip().splitlines()[-1] == "halfstep: interrupted"
+    assert "Traceback" not in error
+    assert os.listdir(tmp_path) == []
+
+
+def path_env():
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+def test_npz_of_scipy_is_data_too(tmp_path):
+    matrix = sparse.csr_matrix(np.eye(30) + np.eye(30, k=1))
+    sparse.save_npz(tmp_path / "m.npz", matrix)
+    assert command("data", "info", tmp_path / "m.npz") == 0

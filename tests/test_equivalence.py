@@ -1,0 +1,98 @@
+"""The four questions, asked of solvers that agree and of one that is damaged."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from halfstep import SOLVERS
+from halfstep.evaluation.equivalence import compare, compare_predictions, trace_fit
+from halfstep.evaluation.split import per_user
+from halfstep.solvers.start import starting_factors
+
+
+class Damaged(SOLVERS["cholesky"]):
+    """Solves every third row of users a little wrong."""
+
+    def half_step(self, problem, X):
+        solution = super().half_step(problem, X)
+        if len(solution) == 400:
+            solution[::3] *= 0.8
+        return solution
+
+
+@pytest.fixture(scope="module")
+def split():
+    rng = np.random.default_rng(0)
+    taste = rng.dirichlet(np.full(6, 0.2), 400) @ rng.dirichlet(np.full(150, 0.1), 6)
+    plays = rng.poisson(300 * taste * rng.lognormal(0, 1, (400, 1)) / 3)
+    return per_user(sparse.csr_matrix(plays.astype(float)), 0.2, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def traced(split):
+    start = starting_factors(None, split.train.shape, 6, np.float32, 0)
+
+    def trace(solver, **own):
+        settings = {"factors": 6, "iterations": 4, "confidence": "linear", "regularization": 1.0}
+        return trace_fit(solver(init_factors=start, **settings, **own), split.train)
+
+    return {
+        "naive": trace(SOLVERS["naive"]),
+        "cholesky": trace(SOLVERS["cholesky"]),
+        "steps": trace(SOLVERS["conjugate_gradient"], cg_steps=60),
+        "one step": trace(SOLVERS["conjugate_gradient"], cg_steps=1),
+        "damaged": trace(Damaged),
+    }
+
+
+@pytest.mark.parametrize("other", ["cholesky", "steps"])
+def test_rungs_that_solve_exactly_are_equivalent(traced, split, other):
+    answer = compare(traced["naive"], traced[other], split.train, split.test)
+    assert answer.verdict == answer.objective_verdict == "equivalent"
+    assert len(answer.objective_gaps) == 4
+    assert max(map(abs, answer.objective_gaps)) < 1e-4
+    assert answer.predictions.overlap > 0.99
+    assert answer.predictions.rank_correlation > 0.98
+    assert answer.predictions.item_angle < 1
+    for trace in (traced["naive"], traced[other]):
+        assert max(worst for _, worst in trace.user_residuals + trace.item_residuals) < 1e-3
+
+
+def test_a_damaged_half_step_is_seen_in_every_answer(traced, split):
+    answer = compare(traced["naive"], traced["damaged"], split.train, split.test)
+    assert answer.verdict != "equivalent"
+    assert answer.objective_verdict == "worse"
+    assert answer.objective_gaps[-1] > 0.005
+    assert max(worst for _, worst in traced["damaged"].user_residuals) > 0.1
+    assert max(worst for _, worst in traced["damaged"].item_residuals) < 1e-3
+    assert answer.predictions.item_angle > 1
+
+
+def test_fewer_steps_leave_a_residual_and_an_objective_behind(traced, split):
+    answer = compare(traced["naive"], traced["one step"], split.train, split.test)
+    assert answer.objective_gaps[0] > 0.001
+    assert traced["one step"].user_residuals[0][0] > 1e-3
+    assert answer.predictions.overlap < 0.99
+
+
+def test_margins_and_lists_matter(traced, split):
+    a, b = traced["naive"], traced["damaged"]
+    lenient = compare(a, b, split.train, split.test, margin=10.0, objective_tolerance=10.0, k=5)
+    assert lenient.verdict == "equivalent"
+    assert list(lenient.held_out) == ["ndcg@5", "auc"]
+    few = compare_predictions(a, b, split.train, users=7)
+    assert few.users == 7
+    assert few.overlap != compare_predictions(a, b, split.train).overlap
+
+
+def test_rotated_factors_predict_the_same(traced, split):
+    """Factors are free up to rotation; predictions and verdicts are not changed by one."""
+    from dataclasses import replace
+
+    a = traced["naive"]
+    Q, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))
+    rotated = replace(a, X=(a.X @ Q).astype(np.float32), Y=(a.Y @ Q).astype(np.float32))
+    answer = compare(a, rotated, split.train, split.test)
+    assert answer.verdict == "equivalent"
+    assert answer.predictions.user_angle < 0.1
+    assert answer.predictions.overlap > 0.99

@@ -1,0 +1,92 @@
+"""Verdicts: right on made-up differences, and never equivalent for want of data."""
+
+import numpy as np
+import pytest
+
+from halfstep import InputError
+from halfstep.evaluation.verdict import bootstrap_interval, overall, paired_verdict
+
+
+def metric(users=400, seed=0):
+    return np.random.default_rng(seed).beta(1, 4, users)
+
+
+@pytest.mark.parametrize(
+    ("shift", "noise", "expected"),
+    [
+        (0.0, 0.01, "equivalent"),
+        (0.004, 0.01, "equivalent"),
+        (0.05, 0.01, "better"),
+        (-0.05, 0.01, "worse"),
+        (0.0, 0.5, "undecided"),
+    ],
+)
+def test_words(shift, noise, expected):
+    b = metric()
+    a = b + shift + noise * np.random.default_rng(1).normal(size=len(b))
+    verdict = paired_verdict(a, b, margin=0.01)
+    assert verdict.verdict == expected
+    assert verdict.low <= verdict.difference <= verdict.high
+    assert verdict.difference == pytest.approx(np.mean(a - b))
+    assert verdict.users == 400
+
+
+def test_the_same_model_is_equivalent_and_too_few_users_never_are():
+    a = metric()
+    assert paired_verdict(a, a, margin=1e-9).verdict == "equivalent"
+    few = paired_verdict(a[:19], a[:19], margin=1.0)
+    assert few.verdict == "undecided"
+    assert np.isinf(few.high)
+    assert paired_verdict(a[:0], a[:0], margin=1.0).verdict == "undecided"
+
+
+def test_pairing_removes_the_spread_between_users():
+    a = metric()
+    rng = np.random.default_rng(2)
+    paired = paired_verdict(a + 1e-3 * rng.normal(size=400), a, margin=0.005)
+    shuffled = paired_verdict(rng.permutation(a), a, margin=0.005)
+    assert paired.verdict == "equivalent"
+    assert shuffled.verdict == "undecided"
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    covered = 0
+    for seed in range(200):
+        low, high = bootstrap_interval(
+            rng.exponential(size=80), resamples=300, confidence=0.9, random_state=seed
+        )
+        covered += low <= 1 <= high
+    assert 165 <= covered <= 195
+
+
+def test_arguments_matter():
+    values = metric()
+    base = bootstrap_interval(values)
+    assert bootstrap_interval(values) == base
+    assert bootstrap_interval(values, random_state=1) != base
+    assert bootstrap_interval(values, resamples=500) != base
+    wide, narrow = (
+        bootstrap_interval(values, confidence=0.99),
+        bootstrap_interval(values, confidence=0.8),
+    )
+    assert wide[0] < base[0] < narrow[0] < narrow[1] < base[1] < wide[1]
+
+
+def test_bad_input():
+    a = metric()
+    with pytest.raises(InputError, match="a and b must hold the same users"):
+        paired_verdict(a, a[:-1], margin=0.1)
+    with pytest.raises(InputError, match="margin must be positive, got 0"):
+        paired_verdict(a, a, margin=0)
+    broken = a.copy()
+    broken[3] = np.nan
+    with pytest.raises(InputError, match="must not hold NaN"):
+        paired_verdict(broken, a, margin=0.1)
+
+
+def test_overall_is_the_worst_word():
+    assert overall(["equivalent", "equivalent"]) == "equivalent"
+    assert overall(["equivalent", "better"]) == "better"
+    assert overall(["better", "undecided", "equivalent"]) == "undecided"
+    assert overall(["undecided", "worse", "better"]) == "worse"
