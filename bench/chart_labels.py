@@ -12,28 +12,35 @@ from halfstep.bench.curves import Curve
 _LINE_HEIGHT = 12.5  # points
 
 
-def label_ends(axes: Any, curves: Sequence[Curve], colours: Sequence[str]) -> None:
-    """Write each curve's name right of the axes, with a thin line to its end."""
-    ends = [(curve.x[-1], curve.y[-1]) for curve in curves]
-    pixels = axes.transData.transform(ends) if ends else []
+def label_ends(axes: Any, curves: Sequence[Curve], looks: Sequence[dict[str, str]]) -> None:
+    """Write each curve's mark and name right of the axes, as near the height of its end as may be.
+
+    Marks and not leading lines: where many lines end at one height, those would cross.
+    """
+    if not curves:
+        return
     box = axes.get_window_extent()
+    pixels = axes.transData.transform([(curve.x[-1], curve.y[-1]) for curve in curves])
     unit = axes.figure.dpi / 72
     heights = spread_apart([float(y) for _, y in pixels], _LINE_HEIGHT * unit)
-    for curve, colour, end, height in zip(curves, colours, ends, heights, strict=True):
+    for curve, look, height in zip(curves, looks, heights, strict=True):
+        place = (height - box.y0) / box.height
+        axes.plot(
+            [1.03, 1.055, 1.08],
+            [place] * 3,
+            transform=axes.transAxes,
+            clip_on=False,
+            color=look["color"],
+            linestyle=look["linestyle"],
+            marker=look["marker"],
+            markevery=[1],
+        )
         axes.annotate(
             curve.name,
-            end,
-            xytext=(1.03, (height - box.y0) / box.height),
-            textcoords="axes fraction",
+            (1.1, place),
+            xycoords="axes fraction",
             va="center",
             fontsize=9,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": colour,
-                "linewidth": 0.8,
-                "shrinkA": 1,
-                "shrinkB": 2,
-            },
             annotation_clip=False,
         )
 

@@ -90,7 +90,7 @@ def line_chart(
                 color="#555555",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             )
-        label_ends(axes, curves, [style_of(curve.name, names)["color"] for curve in curves])
+        label_ends(axes, curves, [style_of(curve.name, names) for curve in curves])
         return _svg(figure)
 
 
@@ -134,7 +134,7 @@ def _figure(height: float, columns: int = 0) -> tuple[Any, Any]:
         )
         return figure, panels
     axes = figure.subplots()
-    figure.subplots_adjust(left=0.11, right=1 - 1.5 / WIDTH, bottom=0.14, top=0.92)
+    figure.subplots_adjust(left=0.11, right=1 - 1.6 / WIDTH, bottom=0.14, top=0.92)
     return figure, axes
 
 

@@ -36,8 +36,16 @@ def run_case(
     InputError
         The reference itself cannot be run on this data.
     """
+    if case.num_threads:
+        where = f"{data.record.name}, f = {case.factors}, threads {case.num_threads}"
+    else:
+        where = f"{data.record.name}, f = {case.factors}"
+
+    def report(line: str) -> None:
+        say(f"{where}: {line}")
+
     start = starting_factors(None, data.train.shape, case.factors, np.float32, settings.seed)
-    checks = _check_all(case, data, start, settings, say)
+    checks = _check_all(case, data, start, settings, report)
     reference = checks[0]
     fits = [c for c in checks if c.reason is None and not c.contestant.baseline]
     entries = [entry(c, case) for c in fits]
@@ -45,11 +53,11 @@ def run_case(
         [e for e in entries if e is not None],
         data.train,
         start,
-        lambda repeat, name: say(f"f = {case.factors}: timing {name}, repeat {repeat + 1}"),
+        lambda repeat, name: report(f"timing {name}, repeat {repeat + 1}"),
     )
     rows = [_row(c, reference, timings, case, settings) for c in checks]
     if settings.memory and case.table:
-        _measure_memory(checks, rows, case, data, start, say)
+        _measure_memory(checks, rows, case, data, start, report)
     return CaseRecord(
         data=data_index,
         factors=case.factors,
@@ -73,7 +81,7 @@ def _check_all(
     field = contestants(settings, case)
     measure = float64_objective(field[0], data)
     for contestant in field:
-        say(f"f = {case.factors}: checking {contestant.name}")
+        say(f"checking {contestant.name}")
         # The reference is checked whatever it takes: without its target there is no table.
         budget = case.budget if checks else math.inf
         found = check(contestant, case, data, start, measure, target, budget)
@@ -147,7 +155,7 @@ def _measure_memory(
             if memory.ITERATIONS * checked.seconds_per_iteration > case.budget / 2:
                 row.notes.append("memory not measured: over the time budget")
                 continue
-            say(f"f = {case.factors}: memory of {row.solver}")
+            say(f"memory of {row.solver}")
             peak = memory.measure(path, row.solver)
             if isinstance(peak, int):
                 row.peak_memory_bytes = peak

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from halfstep.bench.grids import thread_count
 from halfstep.bench.record import CaseRecord, Results, Row
 
 
@@ -58,7 +59,7 @@ def sweep_curves(results: Results) -> dict[str, list[Curve]]:
     by_entries = len({results.data[case.data].entries for case in results.cases}) > 1
     charts: dict[str, list[CaseRecord]] = {}
     for case in results.cases:
-        threads = f"{case.num_threads} threads" if case.num_threads else "all threads"
+        threads = thread_count(case)
         other = f"f = {case.factors}, " if by_entries else ""
         charts.setdefault(f"{other}{threads}", []).append(case)
     found = {}

@@ -43,7 +43,8 @@ def convention_line(results: Results) -> str:
     values = [f"{name} {settings[name]}" for name in shown if settings.get(name) is not None]
     if settings.get("regularization_exponent"):
         values.append(f"regularization exponent {settings['regularization_exponent']}")
-    threads = settings.get("num_threads") or "all"
+    counts = sorted({case.num_threads for case in results.cases})
+    threads = " and ".join(str(count or "all") for count in counts)
     return (
         f"{', '.join(values)}; factors start from the same float32 draw (seed {settings.get('seed')}); "
         f"threads: {threads}"

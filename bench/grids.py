@@ -113,8 +113,15 @@ def case_name(results: Results, case: CaseRecord) -> str:
     if len(results.data) > 1:
         parts.insert(0, f"{results.data[case.data].entries:,} entries")
     if len({c.num_threads for c in results.cases}) > 1:
-        parts.append(f"{case.num_threads} thread{'s' if case.num_threads > 1 else ''}")
+        parts.append(thread_count(case))
     return ", ".join(parts)
+
+
+def thread_count(case: CaseRecord) -> str:
+    """Return how many threads a case ran with, in words."""
+    if case.num_threads == 0:
+        return "all threads"
+    return f"{case.num_threads} thread{'s' if case.num_threads > 1 else ''}"
 
 
 def _column_order(results: Results) -> list[CaseRecord]:

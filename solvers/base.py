@@ -158,6 +158,9 @@ class Solver(Recommender, ABC):
         with (
             progress_bar(self.iterations, show_progress, self.name) as advance,
             threadpool_limits(self.num_threads or None),
+            # Not by the processor's flags, which OpenBLAS's AVX-512 kernels also set on good input:
+            # what is not finite is found in `_keep`, with its row.
+            np.errstate(all="ignore"),
         ):
 
             def report(iteration: int, seconds: float, X: Any, Y: Any) -> bool:
