@@ -29,7 +29,7 @@ microbench: $(VENV)/.test
 # One stamp per extra: installing again when pyproject.toml changes, and only then.
 $(VENV)/.%: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --editable ".[$*]"
 	touch $@
 
 clean:

@@ -224,9 +224,11 @@ def compare(
     source = datasets.load(data)
     split = train_and_test(source, test_fraction, seed)
     start = starting_factors(None, split.train.shape, factors, np.float32, seed)
-    traces = [trace_fit(model.set_params(init_factors=start), split.train) for model in models]
+    reference, judged = (
+        trace_fit(model.set_params(init_factors=start), split.train) for model in models
+    )
     comparison = judge(
-        *traces, split.train, split.test, k=k, margin=margin, objective_tolerance=tolerance,
+        reference, judged, split.train, split.test, k=k, margin=margin, objective_tolerance=tolerance,
         random_state=seed,
     )  # fmt: skip
     show.comparison(console, comparison, source)

@@ -63,8 +63,8 @@ def load_model(cls: type[Model], file: str | PathLike[str] | IO[bytes]) -> Model
     label = str(file) if isinstance(file, str | PathLike) else getattr(file, "name", "file")
     try:
         # Opened here: NumPy leaves the file open when it is not an archive.
-        path_given = isinstance(file, str | PathLike)
-        opened = open(file, "rb") if path_given else nullcontext(file)  # noqa: SIM115
+        given = Path(file) if isinstance(file, str | PathLike) else file
+        opened = given.open("rb") if isinstance(given, Path) else nullcontext(given)
         with opened as stream, np.load(stream, allow_pickle=False) as archive:
             header = json.loads(str(archive["halfstep"]))
             X, Y = archive["user_factors"], archive["item_factors"]
