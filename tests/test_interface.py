@@ -24,7 +24,7 @@ OWN = {
 def public(solver):
     return {
         name: inspect.signature(member)
-        for name, member in inspect.getmembers(solver, callable)
+        for name, member in inspect.getmembers(solver, inspect.isroutine)
         if not name.startswith("_")
     }
 
