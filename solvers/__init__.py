@@ -9,6 +9,7 @@ from halfstep.solvers.als import AlternatingLeastSquares, choose, make
 from halfstep.solvers.base import Solver
 from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
+from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.implicit_cpu import ImplicitCpu
 from halfstep.solvers.implicit_gpu import ImplicitGpu
 from halfstep.solvers.naive import Naive
@@ -21,6 +22,7 @@ SOLVERS: dict[str, type[Solver]] = {
         Naive,
         Cholesky,
         ConjugateGradient,
+        Eigenbasis,
         ImplicitCpu,
         ImplicitGpu,
     )

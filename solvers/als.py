@@ -69,7 +69,7 @@ def _signature() -> inspect.Signature:
 
 
 # `isinstance(model, AlternatingLeastSquares)` holds for every solver, and help() shows arguments.
-AlternatingLeastSquares.register(Solver)
+AlternatingLeastSquares.register(Solver)  # type: ignore[type-abstract]
 AlternatingLeastSquares.__signature__ = _signature()  # type: ignore[attr-defined]
 
 

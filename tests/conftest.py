@@ -18,7 +18,7 @@ CONVENTIONS = {
     "explicit": {"confidence": "explicit"},
 }
 # Settings that make an approximate solver solve to rounding.
-EXACT = {"conjugate_gradient": {"cg_steps": 400}}
+EXACT = {"conjugate_gradient": {"cg_steps": 400}, "eigenbasis": {"exact": True}}
 RUNGS = [name for name, solver in SOLVERS.items() if solver.kind == "rung"]
 
 

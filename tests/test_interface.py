@@ -16,6 +16,7 @@ from halfstep.solvers import als
 
 OWN = {
     "conjugate_gradient": {"cg_steps"},
+    "eigenbasis": {"cg_steps", "cg_tolerance", "exact"},
     "implicit_cpu": {"use_cg", "cg_steps"},
     "implicit_gpu": {"cg_steps"},
 }

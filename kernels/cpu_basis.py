@@ -1,0 +1,125 @@
+"""The coordinates of a half-step, in which what all its rows share is diagonal or the identity.
+
+With the shared part G = a0 Y'Y:
+
+* rows with one lambda > 0: G + lambda I = R'R (Cholesky), z = R'^-1 y, x = R^-1 x~. The row's system
+  is the identity plus its own entries.
+* rows with lambdas of their own: G = Q L Q', z = Q'y, x = Q x~. The shared part is the diagonal
+  L + lambda_u; scaled by its -1/2 it is the identity as well, row by row.
+* a0 = 0: nothing is shared but lambda_u, and z = y.
+
+Directions of Q in which a row without regularisation knows nothing (L below f eps times the largest)
+are dropped, z = 0, which makes the solution the one of minimum norm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cholesky, solve_triangular
+
+from halfstep.kernels.cpu_workers import spread
+from halfstep.solvers.matrix import Floats
+from halfstep.solvers.problem import Problem
+
+Matrix = npt.NDArray[np.float64]
+_BLOCK_NUMBERS = 1 << 17
+_GROUPS = 8
+
+
+class Basis(NamedTuple):
+    """Z = Y forward, x~ = x inward, x = x~ outward; coordinate k scaled by base + slope lambda_u.
+
+    None in place of a matrix stands for the identity.
+    """
+
+    forward: Matrix | None
+    inward: Matrix | None
+    outward: Matrix | None
+    base: Matrix
+    slope: Matrix
+
+
+def basis_of(problem: Problem, threads: int) -> Basis:
+    """Return the coordinates for a half-step."""
+    f = problem.Y.shape[1]
+    eps = float(np.finfo(problem.Y.dtype).eps)
+    stored = np.diff(problem.indptr) > 0
+    lam = problem.lam[stored]
+    smallest, largest = (lam.min(), lam.max()) if len(lam) else (1.0, 1.0)
+    if problem.a0 == 0:
+        size = float(np.einsum("if,if->", problem.Y, problem.Y, dtype=np.float64))
+        floor = size / max(1, problem.columns) * (eps if smallest <= 0 else eps * eps)
+        return Basis(None, None, None, np.full(f, floor or 1.0), np.ones(f))
+    G = problem.a0 * gramian(problem.Y, threads)
+    if smallest == largest and smallest > np.trace(G) * max(eps * eps, 2.0**-50):
+        R = cholesky(G + smallest * np.eye(f), check_finite=False)
+        inverse = solve_triangular(R, np.eye(f), check_finite=False)
+        return Basis(inverse, R.T, inverse.T, np.ones(f), np.zeros(f))
+    L, Q = np.linalg.eigh(G)
+    L = np.maximum(L, 0)
+    known = L + smallest > L[-1] * f * (eps if smallest <= 0 else max(eps * eps, 2.0**-52))
+    Q = Q * known
+    return Basis(Q, Q, Q.T, np.where(known, L, 1.0), known.astype(np.float64))
+
+
+def gramian(Y: Floats, threads: int) -> Matrix:
+    """Return Y'Y (f, f), summed in float64 over blocks of rows in a fixed order."""
+    f = Y.shape[1]
+    rows = max(64, _BLOCK_NUMBERS // f)
+    starts = range(0, len(Y), rows)
+    sums = np.zeros((_GROUPS, f, f))
+
+    def run(group: int, wide: Matrix) -> None:
+        for start in starts[group::_GROUPS]:
+            block = Y[start : start + rows]
+            np.copyto(wide[: len(block)], block)
+            sums[group] += wide[: len(block)].T @ wide[: len(block)]
+
+    spread(range(_GROUPS), threads, lambda: np.empty((rows, f)), run)
+    total: Matrix = sums.sum(axis=0)
+    return total
+
+
+def rotate(Y: Floats, matrix: Matrix | None, padded_to: int, threads: int) -> Floats:
+    """Return Y times `matrix`, (rows, padded_to), its last columns zero."""
+    f = Y.shape[1]
+    Z = np.empty((len(Y), padded_to), Y.dtype)
+    apply = rotation(matrix, f, padded_to, Y.dtype)
+
+    rows = max(64, _BLOCK_NUMBERS // f)
+
+    def run(start: int, _: None) -> None:
+        apply(Y[start : start + rows], Z[start : start + rows])
+
+    spread(range(0, len(Y), rows), threads, lambda: None, run)
+    return Z
+
+
+def rotation(
+    matrix: Matrix | None, rows: int, columns: int, dtype: npt.DTypeLike
+) -> Callable[[Floats, Floats], None]:
+    """Return a function that writes its first argument times `matrix`, padded, to its second."""
+    padded = np.zeros((rows, columns), dtype)
+    if matrix is None:
+        np.fill_diagonal(padded, 1)
+    else:
+        padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    # Half of a triangular matrix is zeros; beyond four pieces the products get too thin to pay.
+    triangular = np.count_nonzero(padded) < 0.75 * padded.size
+    step = max(64, -(-columns // 64) * 16) if triangular else columns
+    pieces = []
+    for first in range(0, columns, step):
+        part = slice(first, first + step)
+        used = np.flatnonzero(padded[:, part].any(axis=1))
+        low, high = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
+        pieces.append((slice(low, high), part, np.ascontiguousarray(padded[low:high, part])))
+
+    def apply(source: Floats, target: Floats) -> None:
+        for inner, part, piece in pieces:
+            np.matmul(source[:, inner], piece, out=target[:, part])
+
+    return apply

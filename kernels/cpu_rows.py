@@ -1,0 +1,207 @@
+"""The compiled entry points, which solve a block of rows, and the scratch that a thread needs."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from halfstep.kernels.cpu import compiled, inlined
+from halfstep.kernels.cpu_cg import conjugate_gradients
+from halfstep.kernels.cpu_cholesky import PANEL
+from halfstep.kernels.cpu_exact import in_factor_space, in_own_space
+from halfstep.kernels.cpu_vector import address, item, lanes, put
+
+_KEPT_BYTES = 1 << 19
+_TILE_BYTES = 1 << 14
+_AHEAD = 1 << 10  # numbers between a prefetch and its use
+
+
+class Side(NamedTuple):
+    """What a half-step's rows share; arrays, S-contiguous.
+
+    indptr, indices, w, t as in `Weights`; Z (columns, f) in the working coordinates; row u's
+    coordinate k is scaled by (base[k] + slope[k] lam[u])^-1/2, all in the factors' dtype.
+    """
+
+    indptr: Any
+    indices: Any
+    w: Any
+    t: Any
+    Z: Any
+    base: Any
+    slope: Any
+    lam: Any
+
+
+class Entries(NamedTuple):
+    """Pointers into a `Side`, and the last entry, beyond which nothing is prefetched."""
+
+    indices: Any
+    w: Any
+    t: Any
+    Z: Any
+    last: int
+    ahead: int
+
+
+class Scratch(NamedTuple):
+    """What one thread works in: sizes, limits, and arrays (pointers once inside)."""
+
+    tile: int
+    kept: int
+    own: int
+    multiple: int
+    eps: float
+    least: float
+    block: Any
+    q: Any
+    products: Any
+    A: Any
+    panel: Any
+    scale: Any
+    x: Any
+    r: Any
+    p: Any
+    Ap: Any
+
+
+def padding(dtype: Any) -> int:
+    """Return what the columns of Z must be a multiple of."""
+    return max(8, lanes(np.dtype(dtype).itemsize))
+
+
+def make_scratch(f: int, dtype: Any, own: int, order: int, keep: bool, a0: float) -> Scratch:
+    """Allocate one thread's scratch.
+
+    Rows of up to `own` entries can be solved in their own space and systems of up to `order` unknowns
+    by Cholesky. With `keep`, conjugate gradients keep the gathered rows of short enough rows.
+    """
+    size = np.dtype(dtype).itemsize
+    multiple = padding(dtype)
+    tile = min(64, max(8, _TILE_BYTES // (f * size) // 8 * 8))
+    kept = max(tile, _KEPT_BYTES // (f * size) // 8 * 8) if keep else 0
+    own_order = -(-own // multiple) * multiple
+    order = max(own_order, order)
+    ld = order + lanes(size)
+    eps = float(np.finfo(dtype).eps)
+    block = np.zeros(max(kept, 2 * tile, own_order) * f, dtype)
+    entry = [np.zeros(max(tile, own_order) + 8, dtype) for _ in range(2)]
+    matrix = [np.zeros(rows * ld, dtype) for rows in (order, PANEL)]
+    coordinate = [np.zeros(f, dtype) for _ in range(5)]
+    least = eps * (a0 if a0 > 0 else 1.0)
+    return Scratch(tile, kept, own, multiple, eps, least, block, *entry, *matrix, *coordinate)
+
+
+@inlined
+def entries_of(side: Any, f: int) -> Any:
+    """Return the pointers that the loops over entries need."""
+    return Entries(
+        address(side.indices),
+        address(side.w),
+        address(side.t),
+        address(side.Z),
+        len(side.indices) - 1,
+        max(2, _AHEAD // f),
+    )
+
+
+@inlined
+def pointers(work: Any) -> Any:
+    """Return the scratch with pointers in place of arrays: counting references costs a third."""
+    return Scratch(
+        work.tile,
+        work.kept,
+        work.own,
+        work.multiple,
+        work.eps,
+        work.least,
+        address(work.block),
+        address(work.q),
+        address(work.products),
+        address(work.A),
+        address(work.panel),
+        address(work.scale),
+        address(work.x),
+        address(work.r),
+        address(work.p),
+        address(work.Ap),
+    )
+
+
+@inlined
+def set_scale(side: Any, u: int, f: int, scale: Any) -> None:
+    """Write row u's scale (f,)."""
+    base, slope, lam = address(side.base), address(side.slope), item(address(side.lam), u)
+    for k in range(f):
+        put(scale, k, 1 / np.sqrt(item(base, k) + item(slope, k) * lam))
+
+
+@inlined
+def fits_own_space(w: Any, first: int, stop: int, own: int, largest: float) -> bool:
+    """Return whether the row is short and its excess weights are neither negative nor huge.
+
+    x = Z'g amplifies the rounding of g by the weights; the factor space does not.
+    """
+    if stop - first > own:
+        return False
+    outside = 0
+    for e in range(first, stop):
+        outside += item(w, e) < 0 or item(w, e) > largest
+    return outside == 0
+
+
+@compiled
+def solve_block(
+    side: Any, work: Any, begin: int, rows: int, start: Any, f: int, steps: int, tolerance: float
+) -> None:
+    """Take up to `steps` conjugate gradient steps for rows `begin` to `begin + rows`.
+
+    `start` (rows, f) is the start and becomes the solution, both in working coordinates. Short rows
+    are solved exactly. Rows without entries become zero.
+    """
+    entries, scratch = entries_of(side, f), pointers(work)
+    indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
+    scaled_for = -1.0
+    for i in range(rows):
+        first, stop = item(indptr, begin + i), item(indptr, begin + i + 1)
+        row = i * f
+        if first == stop:
+            for k in range(f):
+                put(X, row + k, 0)
+            continue
+        if item(lam, begin + i) != scaled_for:
+            scaled_for = item(lam, begin + i)
+            set_scale(side, begin + i, f, scratch.scale)
+        if fits_own_space(entries.w, first, stop, scratch.own, 1e-3 / scratch.eps):
+            in_own_space(entries, scratch, first, stop - first, f)
+        else:
+            for k in range(f):
+                put(x, k, item(X, row + k) / item(scratch.scale, k))
+            conjugate_gradients(entries, scratch, first, stop, f, steps, tolerance)
+        for k in range(f):
+            put(X, row + k, item(x, k) * item(scratch.scale, k))
+
+
+@compiled
+def solve_block_exactly(side: Any, work: Any, begin: int, rows: int, out: Any, f: int) -> None:
+    """Solve rows `begin` to `begin + rows` exactly; written: `out` (rows, f), working coordinates."""
+    entries, scratch = entries_of(side, f), pointers(work)
+    indptr, lam, X, x = address(side.indptr), address(side.lam), address(out), scratch.x
+    scaled_for = -1.0
+    for i in range(rows):
+        first, stop = item(indptr, begin + i), item(indptr, begin + i + 1)
+        row = i * f
+        if first == stop:
+            for k in range(f):
+                put(X, row + k, 0)
+            continue
+        if item(lam, begin + i) != scaled_for:
+            scaled_for = item(lam, begin + i)
+            set_scale(side, begin + i, f, scratch.scale)
+        if fits_own_space(entries.w, first, stop, scratch.own, 1e-3 / scratch.eps):
+            in_own_space(entries, scratch, first, stop - first, f)
+        else:
+            in_factor_space(entries, scratch, first, stop, f)
+        for k in range(f):
+            put(X, row + k, item(x, k) * item(scratch.scale, k))

@@ -1,0 +1,56 @@
+"""Spread tasks over threads.
+
+The loops release the GIL, so plain threads will do. Numba's own `prange` would not: its fallback
+layer aborts the process when two threads call it, and OpenMP's does not survive a fork. Tasks are
+handed out in order, the next one to whichever thread is free, and no result depends on which thread
+that is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, TypeVar
+
+Task = TypeVar("Task")
+State = TypeVar("State")
+
+
+def cores(num_threads: int) -> int:
+    """Return how many threads to run: `num_threads`, or for 0 all cores this process may use."""
+    if num_threads:
+        return num_threads
+    affinity: Any = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def spread(
+    tasks: Iterable[Task],
+    threads: int,
+    prepare: Callable[[], State],
+    run: Callable[[Task, State], None],
+) -> None:
+    """Call `run(task, state)` for each task, `state` being what `prepare()` gave the thread."""
+    waiting = list(tasks)
+    threads = min(threads, len(waiting))
+    queue, lock = iter(waiting), Lock()
+
+    def work() -> None:
+        state = prepare()
+        while True:
+            with lock:
+                task = next(queue, None)
+            if task is None:
+                return
+            run(task, state)
+
+    if threads <= 1:
+        work()
+        return
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(work) for _ in range(threads - 1)]
+        work()
+        for other in others:
+            other.result()

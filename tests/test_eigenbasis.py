@@ -1,0 +1,217 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from halfstep.errors import InputError
+from halfstep.evaluation.residual import relative_residuals
+from halfstep.solvers.cholesky import Cholesky
+from halfstep.solvers.eigenbasis import Eigenbasis
+from halfstep.solvers.naive import Naive
+from halfstep.solvers.problem import weigh
+
+FACTORS = (1, 7, 33, 64, 130, 257)
+CONVENTIONS = {
+    "implicit": {"confidence": "implicit", "alpha": 0.25},  # w = -0.75, -0.5, -0.25, 0
+    "linear": {"confidence": "linear", "alpha": 3.0},
+    "log": {"confidence": "log", "epsilon": 0.5},
+    "binary": {"confidence": "binary"},
+    "explicit": {"confidence": "explicit"},
+    "scaled": {"confidence": "binary", "regularization_exponent": 1.0},
+    "huge": {"confidence": "linear", "alpha": 1e6},
+}
+COLUMNS = 5003
+
+
+def problem(f, dtype="float32", *, rank=None, regularization=0.1, convention="linear", seed=0):
+    """Rows of 0, 1, f-1, f, f+1 and 5,000 entries, then a few ordinary ones."""
+    rng = np.random.default_rng(seed)
+    lengths = [0, 1, f - 1, f, f + 1, 5000, *rng.integers(1, 120, 7)]
+    rows = [np.sort(rng.choice(COLUMNS, n, replace=False)) for n in lengths]
+    values = rng.integers(1, 5, sum(lengths)).astype(dtype)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    matrix = sparse.csr_matrix(
+        (values, np.concatenate(rows), indptr), shape=(len(lengths), COLUMNS)
+    )
+    Y = rng.standard_normal((COLUMNS, rank or f)) * 0.3
+    if rank:
+        Y = Y @ rng.standard_normal((rank, f))
+    settings = {"regularization": regularization, **CONVENTIONS[convention]}
+    X = rng.standard_normal((len(lengths), f)).astype(dtype)
+    return weigh(matrix, dtype=dtype, **settings).fixing(Y.astype(dtype)), X
+
+
+def solver(f, dtype="float32", **settings):
+    return Eigenbasis(factors=f, dtype=dtype, **settings)
+
+
+def eps(dtype):
+    return np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("f", FACTORS)
+def test_exact_rows_have_no_residual(f, dtype, convention):
+    half, X = problem(f, dtype, convention=convention)
+    solution = solver(f, dtype, exact=True).half_step(half, X)
+    assert solution.dtype == dtype
+    assert not solution[0].any()
+    residuals = relative_residuals(half, solution)
+    # Where the excess is 1e6, f32's digits of w z z' x alone make hundreds of eps.
+    assert (residuals < (3e4 if convention == "huge" else 300) * eps(dtype)).all(), residuals
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("f", FACTORS)
+def test_many_steps_reach_the_solution(f, dtype, convention):
+    half, X = problem(f, dtype, convention=convention)
+    solution = solver(f, dtype, cg_steps=3000 if convention == "huge" else 500).half_step(half, X)
+    residuals = relative_residuals(half, solution)
+    assert (residuals < 3e4 * eps(dtype)).all(), residuals
+
+
+@pytest.mark.parametrize("settings", [{"exact": True}, {"cg_steps": 300}], ids=str)
+@pytest.mark.parametrize("rank", [None, 5])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_without_regularization_the_solution_has_minimum_norm(dtype, rank, settings):
+    half, X = problem(33, dtype, rank=rank, regularization=0.0, convention="binary")
+    wide, _ = problem(33, "float64", rank=rank, regularization=0.0, convention="binary")
+    expected = Naive(factors=33, dtype="float64").half_step(wide, X.astype("float64"))
+    solution = solver(33, dtype, **settings).half_step(half, X)
+    error = np.linalg.norm(solution - expected, axis=1)
+    assert (error <= 3e4 * eps(dtype) * np.linalg.norm(expected, axis=1)).all(), error
+
+
+@pytest.mark.parametrize("settings", [{"exact": True}, {"cg_steps": 3}], ids=str)
+@pytest.mark.parametrize("rank", [None, 5])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_explicit_rows_without_regularization_stay_finite(dtype, rank, settings):
+    half, X = problem(33, dtype, rank=rank, regularization=0.0, convention="explicit")
+    solution = solver(33, dtype, **settings).half_step(half, X)
+    assert np.isfinite(solution).all()
+    assert (relative_residuals(half, solution) < 1).all()
+
+
+@pytest.mark.parametrize("settings", [{"exact": True}, {}], ids=str)
+def test_threads_and_blocks_change_no_bit(settings):
+    rng = np.random.default_rng(3)
+    matrix = sparse.random(5000, 900, 0.02, format="csr", random_state=rng, dtype="float32")
+    half = weigh(matrix, confidence="linear", regularization_exponent=0.5).fixing(
+        rng.standard_normal((900, 33)).astype("float32")
+    )
+    X = rng.standard_normal((5000, 33)).astype("float32")
+    one, two, three = (solver(33, num_threads=n, **settings).half_step(half, X) for n in (1, 2, 3))
+    assert one.tobytes() == two.tobytes() == three.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("settings", [{"exact": True}, {}, {"cg_tolerance": 1e-2}], ids=str)
+def test_rows_split_over_threads_solve_the_same_system(monkeypatch, settings, dtype):
+    from halfstep.kernels import cpu_long
+
+    half, X = problem(33, dtype, convention="scaled")
+    whole = solver(33, dtype, **settings).half_step(half, X)
+    monkeypatch.setattr(cpu_long, "SHORTEST", 3)
+    monkeypatch.setattr(cpu_long, "SHARE", 100)
+    assert len(cpu_long.long_rows(half)) > 1
+    one, two = (solver(33, dtype, num_threads=n, **settings).half_step(half, X) for n in (1, 2))
+    assert one.tobytes() == two.tobytes()
+    assert not np.array_equal(one, whole)
+    np.testing.assert_allclose(one, whole, atol=1e3 * eps(dtype))
+
+
+def test_wide_indices_give_the_same_bits():
+    half, X = problem(33)
+    narrow = solver(33).half_step(half, X)
+    object.__setattr__(half, "indices", half.indices.astype(np.int64))
+    assert narrow.tobytes() == solver(33).half_step(half, X).tobytes()
+
+
+@pytest.mark.parametrize("settings", [{"exact": True}, {}], ids=str)
+@pytest.mark.parametrize("array", ["Y", "w", "t", "X"])
+def test_a_nan_reaches_the_solution(array, settings):
+    half, X = problem(33)
+    if array == "X" and "exact" in settings:
+        X[5] = np.nan
+        assert np.isfinite(solver(33, **settings).half_step(half, X)).all()
+        return
+    target = (
+        X[5] if array == "X" else half.Y[half.indices[-1]] if array == "Y" else half.__dict__[array]
+    )
+    target[-1] = np.nan
+    try:
+        solution = solver(33, **settings).half_step(half, X)
+    except (np.linalg.LinAlgError, FloatingPointError):
+        return
+    assert not np.isfinite(solution).all()
+
+
+def test_matrices_without_entries_give_zeros():
+    matrix = sparse.csr_matrix((3, 5), dtype="float32")
+    half = weigh(matrix).fixing(np.ones((5, 7), "float32"))
+    for settings in ({"exact": True}, {}):
+        assert not solver(7, **settings).half_step(half, np.ones((3, 7), "float32")).any()
+
+
+def test_every_parameter_changes_something():
+    half, X = problem(33)
+    default = solver(33).half_step(half, X)
+    one = solver(33, cg_steps=1).half_step(half, X)
+    loose = solver(33, cg_tolerance=0.9).half_step(half, X)
+    exact = solver(33, exact=True).half_step(half, X)
+    for other in (one, loose, exact):
+        assert not np.array_equal(other, default)
+    assert np.array_equal(loose, one) or not np.array_equal(loose, default)
+    tight = solver(33, cg_steps=500, cg_tolerance=1e-3).half_step(half, X)
+    assert (relative_residuals(half, tight) < 0.1).all()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"cg_steps": 0},
+        {"cg_tolerance": 0.0},
+        {"cg_tolerance": 1.5},
+        {"exact": True, "cg_steps": 5},
+        {"exact": True, "cg_tolerance": 0.1},
+    ],
+    ids=str,
+)
+def test_arguments_that_break_a_rule_are_errors(settings):
+    with pytest.raises(InputError, match="cg_"):
+        Eigenbasis(**settings)
+
+
+def test_a_fit_lowers_the_objective_and_keeps_the_start():
+    rng = np.random.default_rng(5)
+    matrix = sparse.random(300, 200, 0.05, format="csr", random_state=rng, dtype="float32")
+    model = Eigenbasis(
+        factors=9, iterations=5, calculate_training_loss=True, random_state=1, confidence="linear"
+    ).fit(matrix, show_progress=False)
+    assert model.loss_history_ == sorted(model.loss_history_, reverse=True)
+
+
+@pytest.mark.parametrize("convention", ["implicit", "linear", "scaled"])
+def test_ten_iterations_end_at_the_objective_of_the_float64_reference(convention):
+    rng = np.random.default_rng(6)
+    matrix = sparse.random(200, 150, 0.08, format="csr", random_state=rng, dtype="float32")
+    X, Y = (rng.random((n, 16)).astype("float32") * 0.1 for n in matrix.shape)
+    settings = {"factors": 16, "iterations": 10, "calculate_training_loss": True}
+    settings.update(CONVENTIONS[convention])
+    wide = Cholesky(
+        dtype="float64", init_factors=(X.astype("float64"), Y.astype("float64")), **settings
+    )
+    expected = wide.fit(matrix, show_progress=False).loss_history_[-1]
+    for steps in ({"exact": True}, {"cg_steps": 30}):
+        model = Eigenbasis(init_factors=(X, Y), **settings, **steps)
+        got = model.fit(matrix, show_progress=False).loss_history_[-1]
+        assert abs(got - expected) <= 1e-5 * expected
+
+
+def test_importing_the_package_imports_no_compiler():
+    code = "import sys, halfstep.solvers.eigenbasis; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
