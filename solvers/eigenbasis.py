@@ -113,6 +113,8 @@ class Eigenbasis(Solver):
         # An unregularised row of a0 = 0 keeps what its start has in its null space.
         from_zero = problem.a0 == 0 and bool((problem.lam <= 0).any())
         own = max(_OWN_SPACE, wide * 5 // 8) if self.exact else _OWN_SPACE
+        if from_zero:
+            own = 0  # a row of more entries than its rank has no inverse in its own space
         order = wide if self.exact else 0
         tolerance = self.cg_tolerance or 0.0
 
