@@ -1,0 +1,76 @@
+"""Results as files: strict JSON, and any file written in whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from os import PathLike
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from halfstep.errors import InputError
+
+
+@contextmanager
+def whole_file(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
+    """Yield a file to write that takes `path`'s name when the block ends, and only if it ends well.
+
+    A full disk, an error or an interruption leaves what was at `path` as it was.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    target = Path(path)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except OSError as error:
+        raise InputError(f"'{target}' cannot be written: {error.strerror or error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_writable(path: Path | None, argument: str) -> None:
+    """Raise InputError where a file can not be made at `path`, before the work that it is for."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{argument} must be a file, got the folder '{path}'")
+    if not path.parent.is_dir():
+        raise InputError(f"{argument}: the folder '{path.parent}' does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{argument}: the folder '{path.parent}' cannot be written to")
+
+
+def write_json(path: str | PathLike[str], result: Any) -> None:
+    """Write dataclasses, mappings, sequences and numbers as strict JSON; see `plain`."""
+    text = json.dumps(plain(result), indent=1, allow_nan=False) + "\n"
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as what JSON can hold; NaN and infinities become None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
