@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 import zlib
 from os import PathLike
@@ -17,6 +16,7 @@ from scipy.sparse import csr_matrix, load_npz
 from halfstep.datasets.builder import canonical_csr
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
+from halfstep.files import whole_file
 
 FORMAT_VERSION = 1
 _UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
@@ -41,15 +41,8 @@ def write_archive(dataset: Dataset, path: str | PathLike[str]) -> None:
         members |= _matrix_members("test", dataset.test)
     if dataset.negatives is not None:
         members["negatives"] = dataset.negatives
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **members)
-        os.replace(partial, target)
-    except OSError as error:
-        raise InputError(f"path '{target}' cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(target) as file:
+        np.savez(file, allow_pickle=False, **members)
 
 
 def read_archive(path: str | PathLike[str]) -> Dataset:

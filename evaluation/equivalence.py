@@ -26,6 +26,7 @@ from scipy import sparse
 from scipy.linalg import subspace_angles
 from scipy.stats import rankdata
 
+from halfstep.errors import InputError
 from halfstep.evaluation.metrics import Evaluation, evaluate
 from halfstep.evaluation.objective import objective
 from halfstep.evaluation.residual import relative_residuals
@@ -33,6 +34,9 @@ from halfstep.evaluation.verdict import Verdict, Word, overall, paired_verdict
 from halfstep.solvers import Solver
 from halfstep.solvers.matrix import Floats, as_csr
 from halfstep.solvers.topk import top_k
+
+OBJECTIVE_TOLERANCE = 0.005  # relative gap of the final objectives that does not matter
+MARGIN = 0.02  # difference in held-out quality that does not matter, as a share of a's mean
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,8 @@ def compare_predictions(
 
 def _largest_angle(A: Floats, B: Floats) -> float:
     angles = subspace_angles(A.astype(np.float64), B.astype(np.float64))
-    return float(np.degrees(angles.max()))
+    # Factors of zero span nothing.
+    return float(np.degrees(angles.max())) if len(angles) else 90.0
 
 
 @dataclass(frozen=True)
@@ -174,8 +179,8 @@ def compare(
     test: sparse.csr_matrix,
     *,
     k: int = 10,
-    margin: float = 0.02,
-    objective_tolerance: float = 0.005,
+    margin: float = MARGIN,
+    objective_tolerance: float = OBJECTIVE_TOLERANCE,
     random_state: int = 0,
 ) -> Comparison:
     """Answer the four questions for two audited fits on the same training matrix.
@@ -187,10 +192,14 @@ def compare(
     objective_tolerance
         Relative gap of the final objectives that does not matter.
     """
+    check_margins(k, margin, objective_tolerance)
+    # Up to the last of both: a baseline has one iteration only.
+    iterations = max(len(a.objectives), len(b.objectives))
     gaps = [
-        (ob - oa) / abs(oa) if oa else ob
-        for oa, ob in zip(a.objectives, b.objectives, strict=False)
-    ]
+        _relative_gap(a.objectives[min(i, len(a.objectives) - 1)],
+                      b.objectives[min(i, len(b.objectives) - 1)])
+        for i in range(iterations if a.objectives and b.objectives else 0)
+    ]  # fmt: skip
     word: Word = "equivalent"
     if not gaps or not np.isfinite(gaps[-1]):
         word = "undecided"
@@ -217,8 +226,21 @@ def _held_out(
 ) -> tuple[Verdict, tuple[float, float]]:
     of_a, of_b = (e.per_user[metric] for e in evaluations)
     mean_a, mean_b = (float(m.mean()) if len(m) else 0.0 for m in (of_a, of_b))
-    absolute = max(margin * mean_a, np.finfo(np.float64).tiny)
-    return (
-        paired_verdict(of_b, of_a, margin=absolute, random_state=random_state),
-        (mean_a, mean_b),
-    )
+    if mean_a == 0:  # a share of nothing is no margin
+        nothing = Verdict("undecided", mean_b - mean_a, -np.inf, np.inf, 0.0, len(of_a))
+        return nothing, (mean_a, mean_b)
+    verdict = paired_verdict(of_b, of_a, margin=margin * mean_a, random_state=random_state)
+    return verdict, (mean_a, mean_b)
+
+
+def check_margins(k: int, margin: float, objective_tolerance: float) -> None:
+    """Raise InputError for a list of no items or a margin that allows nothing."""
+    if k < 1:
+        raise InputError(f"k must be at least 1, got {k}")
+    for name, value in (("margin", margin), ("tolerance", objective_tolerance)):
+        if not (np.isfinite(value) and value > 0):
+            raise InputError(f"{name} must be positive and finite, got {value}")
+
+
+def _relative_gap(reference: float, other: float) -> float:
+    return (other - reference) / abs(reference) if reference else other

@@ -84,7 +84,12 @@ def rank(
         chosen = users[start : start + rows]
         part = slice(start, start + chosen.size)
         block = spare.get()
-        scores = block[: chosen.size]
+        try:
+            rank_users(chosen, part, block[: chosen.size])
+        finally:  # another block waits for this one, also after an error
+            spare.put(block)
+
+    def rank_users(chosen: Indices, part: slice, scores: Array) -> None:
         with np.errstate(over="ignore", invalid="ignore"):
             np.matmul(X[chosen], Y.T, out=scores)
         if may_overflow:
@@ -101,7 +106,6 @@ def rank(
             ranking.hits[part],
             ranking.areas[part],
         )
-        spare.put(block)
 
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
         # list() raises what a thread raised.

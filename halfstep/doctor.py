@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
+import halfstep
 from halfstep.errors import SolverUnavailable
 from halfstep.solvers import SOLVERS, choose
 
-_PACKAGES = ("halfstep", "numpy", "scipy", "numba", "implicit", "irspack", "cmfrec")
+_PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "implicit", "irspack", "cmfrec")
+# CuPy's distribution is named after the CUDA version.
 _CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 
 
@@ -32,16 +37,61 @@ def examine() -> Examination:
         auto = str(error)
     return Examination(
         machine={
-            "python": platform.python_version(),
             "system": platform.platform(),
-            "processor": _processor(),
+            "processor": processor(),
             "cores": str(os.cpu_count()),
-            "gpu": _gpu(),
+            "gpu": gpu() or "no NVIDIA GPU: nvidia-smi is absent or names none",
+            "CUDA from Python": _cuda(),
         },
-        packages={name: _version(name) or "not installed" for name in _PACKAGES},
+        packages={name: found or "not installed" for name, found in versions().items()},
         solvers={name: solver.unavailable() or "" for name, solver in SOLVERS.items()},
         auto=auto,
     )
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python, of this package and of those it calculates with."""
+    return {
+        "python": platform.python_version(),
+        # A bare clone has no metadata.
+        "halfstep": halfstep.__version__,
+        **{name: _version(name) for name in _PACKAGES},
+        "cupy": next((found for name in _CUPY if (found := _version(name))), None),
+    }
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    if platform.system() == "Darwin":
+        brand = output_of("sysctl", "-n", "machdep.cpu.brand_string")
+        if brand:
+            return brand
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def gpu() -> str | None:
+    """Return the first NVIDIA GPU's name, memory and driver, also where CuPy is not installed."""
+    query = "--query-gpu=name,memory.total,driver_version"
+    found = output_of("nvidia-smi", query, "--format=csv,noheader")
+    facts = found.splitlines()[0].rsplit(", ", 2) if found else []
+    # Some drivers say in words, and with exit code 0, that there is no device.
+    return f"{facts[0]}, {facts[1]}, driver {facts[2]}" if len(facts) == 3 else None
+
+
+def output_of(*command: str) -> str | None:
+    """Return what a program prints; None where it is absent, fails or hangs."""
+    if shutil.which(command[0]) is None:
+        return None
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:
@@ -51,19 +101,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _gpu() -> str:
-    """Return the CUDA device's name, or why there is none."""
+def _cuda() -> str:
+    """Return the compiler that CuPy uses, or why CuPy cannot be used."""
     installed = [name for name in _CUPY if _version(name)]
     if not installed:
         return 'CuPy is not installed: pip install "halfstep[cuda13]" (or cuda12) with an NVIDIA driver'
@@ -73,9 +112,7 @@ def _gpu() -> str:
 
         if not cupy.cuda.is_available():
             return f"{installed[0]} is installed, but finds no CUDA device"
-        properties = cupy.cuda.runtime.getDeviceProperties(0)
-        name = properties["name"].decode()
         nvrtc = ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
-        return f"{name}, {properties['totalGlobalMem'] / 2**30:.0f} GiB, NVRTC {nvrtc}"
+        return f"{installed[0]}, NVRTC {nvrtc}"
     except Exception as error:
         return f"{installed[0]} is installed, but cannot be used: {error}"

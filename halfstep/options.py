@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from halfstep.errors import InputError
+from halfstep.files import write_json
 
 DEFAULT_DATA = "music-small"
 
@@ -84,3 +85,9 @@ def model_settings(
         "random_state": seed,
         "num_threads": threads,
     }
+
+
+def write(json: Path | None, result: Any) -> None:
+    """Write a result as JSON where `--json` names a file."""
+    if json is not None:
+        write_json(json, result)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable
-from dataclasses import asdict, is_dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +11,6 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-
-from halfstep.errors import InputError
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
@@ -32,29 +27,6 @@ def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     for name in columns:
         made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     return made
-
-
-def write_json(path: Path | None, result: Any) -> None:
-    """Write a result as strict JSON where a path was given; NaN and infinities become null."""
-    if path is None:
-        return
-    if not path.parent.is_dir():
-        raise InputError(f"--json: the folder {path.parent} does not exist")
-    path.write_text(json.dumps(_plain(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value))
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def doctor(console: Console, examination: Examination) -> None:
@@ -162,9 +134,9 @@ def comparison(console: Console, c: Comparison, data: Dataset) -> None:
     )
     for i, gap in enumerate(c.objective_gaps):
         medians = [
-            f"{median:.1e}"
+            f"{residuals[i][0]:.1e}" if i < len(residuals) else ""
             for trace in (c.a, c.b)
-            for median, _ in (trace.user_residuals[i], trace.item_residuals[i])
+            for residuals in (trace.user_residuals, trace.item_residuals)
         ]
         fits.add_row(str(i + 1), *medians, f"{gap:+.2e}")
     console.print(fits)

@@ -20,11 +20,12 @@ from threadpoolctl import threadpool_limits
 
 from halfstep.errors import InputError
 from halfstep.evaluation.objective import objective
+from halfstep.solvers.arguments import check_dtype, check_integers, check_number
 from halfstep.solvers.matrix import Floats, as_csr, not_empty
 from halfstep.solvers.problem import Problem, Weights, check_convention, weigh
 from halfstep.solvers.progress import progress_bar
 from halfstep.solvers.recommender import Recommender
-from halfstep.solvers.start import RandomState, starting_factors
+from halfstep.solvers.start import RandomState, check_random_state, starting_factors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,7 +54,7 @@ class Solver(Recommender, ABC):
     calculate_training_loss
         Append the float64 objective to `loss_history_` after every iteration.
     num_threads
-        Cores to use; 0 means all of them.
+        Cores to use at most; 0 means all of them. `naive` and `cholesky` go row by row and use one.
     random_state
         None, an int, a `numpy.random.Generator` or a `RandomState`. One seed gives one start, on
         every device, and the same one as `implicit`'s CPU model.
@@ -157,7 +158,7 @@ class Solver(Recommender, ABC):
         self._warned_of_ridge = False
         with (
             progress_bar(self.iterations, show_progress, self.name) as advance,
-            threadpool_limits(self.num_threads or None),
+            threadpool_limits(int(self.num_threads) or None),
             # Not by the processor's flags, which OpenBLAS's AVX-512 kernels also set on good input:
             # what is not finite is found in `_keep`, with its row.
             np.errstate(all="ignore"),
@@ -171,7 +172,8 @@ class Solver(Recommender, ABC):
                     loss = objective(users, items, *self._fitted())
                     self.loss_history_.append(loss)
                 advance(loss)
-                return callback is not None and callback(iteration, seconds, loss) is True
+                said = None if callback is None else callback(iteration, seconds, loss)
+                return isinstance(said, bool | np.bool_) and bool(said)
 
             self._alternate(users, items, X, Y, report)
         return self
@@ -183,18 +185,17 @@ class Solver(Recommender, ABC):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         values = self.get_params()
-        if isinstance(self.factors, bool) or not isinstance(self.factors, int | np.integer):
-            raise InputError(f"factors must be an integer, got {self.factors!r}")
-        if self.factors < 1:
-            raise InputError(f"factors must be at least 1, got {self.factors}")
-        for name in ("regularization", "regularization_exponent"):
-            if not (np.isfinite(values[name]) and values[name] >= 0):
-                raise InputError(f"{name} must be at least 0 and finite, got {values[name]}")
-        for name in ("iterations", "num_threads"):
-            if values[name] < 0:
-                raise InputError(f"{name} must be at least 0, got {values[name]}")
-        if np.dtype(self.dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
-            raise InputError(f"dtype must be float32 or float64, got {np.dtype(self.dtype).name}")
+        check_integers(values, factors=1, iterations=0, num_threads=0)
+        for name in ("regularization", "regularization_exponent", "alpha", "epsilon", "background"):
+            value = values[name]
+            if not (name == "background" and value is None):
+                check_number(name, value)
+        check_dtype(self.dtype)
+        if not isinstance(self.init_factors, tuple | list | None):
+            raise InputError(
+                f"init_factors must be (user_factors, item_factors), got {self.init_factors!r}"
+            )
+        check_random_state(self.random_state)
         check_convention(values)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -207,9 +208,9 @@ class Solver(Recommender, ABC):
         for name in params:
             if name not in known:
                 raise InputError(f"{self.name} has no argument {name!r}; it has {', '.join(known)}")
+        type(self)(**{**known, **params})  # refused as a whole, before anything is set
         for name, value in params.items():
             setattr(self, name, value)
-        self.check()
         return self
 
     def __repr__(self) -> str:

@@ -43,8 +43,8 @@ class Cholesky(Solver):
         if ridge and not self._warned_of_ridge:
             self._warned_of_ridge = True
             warnings.warn(
-                f"regularization {self.regularization} leaves rows singular to working precision: "
-                f"added {ridge:.2g} (eps times the mean diagonal) to their diagonals",
+                f"regularization {self.regularization} may leave rows singular to working precision: "
+                f"added up to {ridge:.2g} (eps times the mean diagonal) to their diagonals",
                 NumericalWarning,
                 stacklevel=2,
             )

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from halfstep.errors import InputError
+from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
@@ -44,8 +45,7 @@ class ConjugateGradient(Solver):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         super().check()
-        if self.cg_steps < 1:
-            raise InputError(f"cg_steps must be at least 1, got {self.cg_steps}")
+        check_integers(self.get_params(), cg_steps=1)
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Take `cg_steps` steps for every row from X (rows, f), which is not written to."""
@@ -79,25 +79,34 @@ def _cg(problem: Problem, gramian: Floats, null: Floats, X: Floats, steps: int) 
         if not (rs > floor).any():
             break
         AP = problem.apply(P, gramian)
-        pAp = np.einsum("uf,uf->u", P, AP)
+        pAp = _dots(P, AP)
         pp = _squared_norms(P)
         steepest = np.maximum(steepest, _ratio(pAp, pp, pp > 0))
         moving = (rs > floor) & (pAp > rounding * steepest * pp)
-        step = _ratio(rs, pAp, moving)  # alpha_j
+        step = _ratio(rs, pAp, moving).astype(X.dtype)  # alpha_j
         X = X + step[:, None] * P
         R = _project_out(R - step[:, None] * AP, null)
         rs_next = _squared_norms(R)
-        P = R + _ratio(rs_next, rs, moving)[:, None] * P  # beta_j
+        P = R + _ratio(rs_next, rs, moving).astype(X.dtype)[:, None] * P  # beta_j
         rs = rs_next
     return X
 
 
-def _squared_norms(R: Floats) -> Floats:
-    norms: Floats = np.einsum("uf,uf->u", R, R)
-    return norms
+def _dots(A: Floats, B: Floats) -> npt.NDArray[np.float64]:
+    """Return the dot product of each row, in float64: squares of float32 weights overflow float32."""
+    dots: npt.NDArray[np.float64] = np.einsum("uf,uf->u", A, B, dtype=np.float64)
+    if not np.isfinite(dots).all():
+        raise FloatingPointError("the residual of a row is not finite")
+    return dots
 
 
-def _ratio(a: Floats, b: Floats, where: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Floats:
+def _squared_norms(R: Floats) -> npt.NDArray[np.float64]:
+    return _dots(R, R)
+
+
+def _ratio(
+    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.float64]:
     return np.divide(a, b, out=np.zeros_like(a), where=where)
 
 

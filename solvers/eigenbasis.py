@@ -42,6 +42,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from halfstep.errors import InputError
+from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
@@ -74,8 +75,7 @@ class Eigenbasis(Solver):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
         super().check()
-        if self.cg_steps < 1:
-            raise InputError(f"cg_steps must be at least 1, got {self.cg_steps}")
+        check_integers(self.get_params(), cg_steps=1)
         if self.cg_tolerance is not None and not 0 < self.cg_tolerance < 1:
             raise InputError(f"cg_tolerance must be between 0 and 1, got {self.cg_tolerance}")
         if self.exact and self.cg_steps != 2:

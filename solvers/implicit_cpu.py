@@ -23,6 +23,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from halfstep.errors import InputError
+from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Report, Solver
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
@@ -60,8 +61,9 @@ class ImplicitCpu(Solver):
         """Raise InputError for an argument that breaks its rule or that implicit cannot express."""
         super().check()
         check_expressible(self)
-        if self.cg_steps < 1:
-            raise InputError(f"cg_steps must be at least 1, got {self.cg_steps}")
+        check_integers(self.get_params(), cg_steps=1)
+        if not self.use_cg and self.cg_steps != 3:
+            raise InputError(f"cg_steps has no meaning with use_cg=False, got {self.cg_steps}")
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Run implicit's row solver once on the side being solved."""

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.errors import InputError
+from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Report, Solver
 from halfstep.solvers.implicit_cpu import (
     check_expressible,
@@ -69,8 +70,7 @@ class ImplicitGpu(Solver):
         """Raise InputError for an argument that breaks its rule or that implicit cannot express."""
         super().check()
         check_expressible(self)
-        if self.cg_steps < 1:
-            raise InputError(f"cg_steps must be at least 1, got {self.cg_steps}")
+        check_integers(self.get_params(), cg_steps=1)
         if self.factors > MAX_FACTORS:
             raise InputError(
                 f"factors must be at most {MAX_FACTORS} for {self.name}, got {self.factors}"

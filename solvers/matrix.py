@@ -43,9 +43,11 @@ def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
         raise InputError(f"{name} must be two-dimensional, got shape {matrix.shape}")
     if matrix.dtype.kind not in "biuf":
         raise InputError(f"{name} must hold real numbers, got dtype {matrix.dtype}")
+    _check_indices(matrix, name)
+    if matrix.dtype.kind == "b" or (matrix.dtype.kind in "iu" and not _is_canonical_csr(matrix)):
+        # Small integers would wrap around where duplicates are summed.
+        matrix = matrix.astype(np.int64)
     csr = sparse.csr_matrix(matrix)
-    if csr.dtype.kind == "b":
-        csr = csr.astype(np.float32)
     if not csr.has_canonical_format:
         # csr_matrix(csr) shares its arrays, and sum_duplicates works in place.
         csr = csr.copy()
@@ -59,6 +61,31 @@ def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
             f"column {csr.indices[entry]}"
         )
     return csr
+
+
+def _is_canonical_csr(matrix: Any) -> bool:
+    return matrix.format == "csr" and bool(matrix.has_canonical_format)
+
+
+def _check_indices(matrix: Any, name: str) -> None:
+    """Raise InputError for indices outside the shape, on which SciPy's compiled code would crash.
+
+    SciPy checks coordinates when it is given them, but not the arrays of a compressed matrix.
+    """
+    if matrix.format not in ("csr", "csc"):
+        return
+    rows, columns = matrix.shape
+    lines, bound = (rows, columns) if matrix.format == "csr" else (columns, rows)
+    indptr, indices = matrix.indptr, matrix.indices
+    ends = (int(indptr[0]), int(indptr[-1])) if len(indptr) else (0, 0)
+    if len(indptr) != lines + 1 or ends[0] != 0 or (np.diff(indptr) < 0).any():
+        raise InputError(f"{name} must have row pointers that rise from 0, one more than rows")
+    if ends[1] > min(len(indices), len(matrix.data)):
+        raise InputError(f"{name} must store as many entries as its row pointers say, {ends[1]}")
+    used = indices[: ends[1]]
+    if len(used) and (used.min() < 0 or used.max() >= bound):
+        wrong = used.min() if used.min() < 0 else used.max()
+        raise InputError(f"{name} must have item ids from 0 to {bound - 1}, got {wrong}")
 
 
 def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_matrix:

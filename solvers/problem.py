@@ -15,16 +15,18 @@ so all that a solver needs of a stored entry are two numbers: its *excess weight
 
 | confidence   | c_ui                       | p_ui             | a0         | w         | t     |
 | ------------ | -------------------------- | ---------------- | ---------- | --------- | ----- |
-| `"implicit"` | abs(alpha r)               | 1, 0 where r < 0 | 1          | c - 1     | c p   |
-| `"linear"`   | 1 + alpha abs(r)           | 1, 0 where r < 0 | 1          | c - 1     | c p   |
-| `"log"`      | 1 + alpha log(1+abs(r)/eps)| 1, 0 where r < 0 | 1          | c - 1     | c p   |
+| `"implicit"` | abs(alpha r)               | 1, 0 where r <= 0| 1          | c - 1     | c p   |
+| `"linear"`   | 1 + alpha abs(r)           | 1, 0 where r <= 0| 1          | c - 1     | c p   |
+| `"log"`      | 1 + alpha log(1+abs(r)/eps)| 1, 0 where r <= 0| 1          | c - 1     | c p   |
 | `"binary"`   | stored entries count once  | 1                | background | 1         | 1     |
 | `"explicit"` | 1                          | r                | 0          | 1         | r     |
 
 `"implicit"` is the convention of the library of that name, where c is alpha r itself and may be
 below 1 (then w < 0); `"linear"` is eq. 4 and `"log"` eq. 6 of Hu, Koren and Volinsky (ICDM 2008);
 `"binary"` is that of Rendle et al., "Revisiting the Performance of iALS" (2021), which adds
-(1 - x.y)^2 for a stored entry to the background a0 (x.y)^2 that *every* entry has. The
+(1 - x.y)^2 for a stored entry to the background a0 (x.y)^2 that *every* entry has. A stored zero is
+the same as none with `"linear"` and `"log"`, an entry to be ignored with `"implicit"` (c = 0), and
+counts as stored with the other two. The
 regularisation is the same everywhere, frequency-scaled by the exponent nu (0 by default; with
 `"explicit"` nu = 1 is the ALS-WR of Zhou et al. 2008):
 
@@ -184,8 +186,8 @@ def weigh(
     InputError
         A weight overflows `dtype`.
     """
-    r = matrix.data.astype(dtype)
     with np.errstate(over="ignore", invalid="ignore"):
+        r = matrix.data.astype(dtype)
         w, t, a0, constant = _excess_and_target(r, confidence, alpha, epsilon, background)
     if not (np.isfinite(w).all() and np.isfinite(t).all()):
         entry = int(np.argmin(np.isfinite(w) & np.isfinite(t)))
@@ -222,7 +224,7 @@ def _excess_and_target(
     size *= r.dtype.type(alpha)
     # Not c - 1 where c = 1 + size: that would round the smallest excesses away.
     c, w = (size, size - 1) if confidence == "implicit" else (size + 1, size)
-    t = np.where(r < 0, r.dtype.type(0), c)
+    t = np.where(r > 0, c, r.dtype.type(0))
     return w, t, 1.0, float(np.sum(t, dtype=np.float64))
 
 
@@ -242,10 +244,8 @@ def check_convention(values: dict[str, Any]) -> None:
                 f"background belongs to confidence 'binary' alone, got {background} "
                 f"with {confidence!r}"
             )
-        if not (np.isfinite(background) and background > 0):
-            raise InputError(f"background must be positive and finite, got {background}")
-    if not (np.isfinite(values["alpha"]) and values["alpha"] >= 0):
-        raise InputError(f"alpha must be at least 0 and finite, got {values['alpha']}")
+        if background <= 0:
+            raise InputError(f"background must be positive, got {background}")
     if confidence in ("binary", "explicit") and values["alpha"] != 1.0:
         raise InputError(
             f"alpha has no meaning with confidence {confidence!r} and must be 1, "
@@ -256,5 +256,5 @@ def check_convention(values: dict[str, Any]) -> None:
             f"epsilon belongs to confidence 'log' alone, got {values['epsilon']} "
             f"with {confidence!r}"
         )
-    if not (np.isfinite(values["epsilon"]) and values["epsilon"] > 0):
-        raise InputError(f"epsilon must be positive and finite, got {values['epsilon']}")
+    if values["epsilon"] <= 0:
+        raise InputError(f"epsilon must be positive, got {values['epsilon']}")

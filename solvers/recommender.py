@@ -180,6 +180,8 @@ class Recommender:
 
     @staticmethod
     def _rows(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matrix:
+        if rows == 1 and sparse.issparse(matrix) and len(matrix.shape) == 1:
+            matrix = sparse.coo_array(matrix).reshape(1, -1)  # one row of a csr_array
         csr = as_csr(matrix, name)
         if csr.shape != (rows, columns):
             raise InputError(

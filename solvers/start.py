@@ -15,18 +15,23 @@ RandomState: TypeAlias = int | np.integer | np.random.Generator | np.random.Rand
 
 def generator(random_state: RandomState) -> np.random.Generator:
     """Return a Generator: the given one, one seeded by an int or a RandomState, or a fresh one."""
+    check_random_state(random_state)
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
-    if random_state is None or isinstance(
-        random_state, int | np.integer | np.random.Generator | np.random.SeedSequence
+    return np.random.default_rng(random_state)
+
+
+def check_random_state(random_state: RandomState) -> None:
+    """Raise InputError for what `generator` cannot use; draws nothing."""
+    if isinstance(random_state, int | np.integer) and random_state < 0:
+        raise InputError(f"random_state must be at least 0, got {random_state}")
+    if not isinstance(
+        random_state, int | np.integer | np.random.Generator | np.random.RandomState | None
     ):
-        if isinstance(random_state, int | np.integer) and random_state < 0:
-            raise InputError(f"random_state must be at least 0, got {random_state}")
-        return np.random.default_rng(random_state)
-    raise InputError(
-        "random_state must be None, an int, a Generator or a RandomState, "
-        f"got {type(random_state).__name__}"
-    )
+        raise InputError(
+            "random_state must be None, an int, a Generator or a RandomState, "
+            f"got {type(random_state).__name__}"
+        )
 
 
 def starting_factors(

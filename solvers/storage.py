@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 import zipfile
 from contextlib import nullcontext
 from dataclasses import fields
@@ -15,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from halfstep.errors import InputError
+from halfstep.files import check_writable, plain, whole_file
 
 if TYPE_CHECKING:
     from halfstep.solvers.recommender import Recommender
@@ -31,28 +30,18 @@ def save_model(model: Any, file: str | PathLike[str] | IO[bytes]) -> None:
     user_factors, item_factors = model._fitted()
     settings = {k: v for k, v in model.get_params().items() if k not in _LEFT_OUT}
     settings["dtype"] = np.dtype(settings["dtype"]).name
-    header = json.dumps({"format": _FORMAT, "solver": model.solver_, "settings": settings})
+    header = json.dumps(plain({"format": _FORMAT, "solver": model.solver_, "settings": settings}))
     arrays = {
         "halfstep": np.array(header),
         "user_factors": user_factors,
         "item_factors": item_factors,
     }
     if not isinstance(file, str | PathLike):
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
         return
-    path = Path(file)
-    if not path.parent.is_dir():
-        raise InputError(f"file: the folder {path.parent} does not exist")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as part:
-            np.savez(part, **arrays)
-            part.flush()
-            os.fsync(part.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    check_writable(Path(file), "file")
+    with whole_file(file) as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
 
 
 def load_model(cls: type[Model], file: str | PathLike[str] | IO[bytes]) -> Model:

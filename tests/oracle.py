@@ -5,7 +5,7 @@ import numpy as np
 
 def confidence_and_preference(r, confidence, alpha=1.0, epsilon=1.0, background=None):
     """Return (c, p) of stored values r, and a0; for "binary" the weight on top of the background."""
-    p = np.where(r < 0, 0.0, 1.0)
+    p = np.where(r > 0, 1.0, 0.0)
     if confidence == "implicit":
         return np.abs(alpha * r), p, 1.0
     if confidence == "linear":

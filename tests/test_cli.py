@@ -118,7 +118,7 @@ REFUSED = [
     ),
     (("fit", "-o", "m.npz", "--data", "absent.csv"), "existing folder or file, got 'absent.csv'"),
     (("fit", "-o", "m.npz", "--data", "page.csv"), "page.csv"),
-    (("fit", "-o", "nowhere/m.npz"), "the folder nowhere does not exist"),
+    (("fit", "-o", "nowhere/m.npz"), "the folder 'nowhere' does not exist"),
     (("recommend", "absent.npz", "--user", "1"), "file must exist, got absent.npz"),
     (("recommend", "page.csv", "--user", "1"), "page.csv is not a halfstep model"),
     (("compare", "naive", "fast"), "solver must be one of"),
@@ -137,6 +137,25 @@ REFUSED = [
     (("bench", "--factors", "32;64"), "--factors must be integers separated by commas"),
     (("bench", "--data", "absent"), "got 'absent'"),
     (("train",), "No such command 'train'"),
+    (("fit", "-o", "."), "--output must be a file, got the folder '.'"),
+    (("fit", "-o", "m.npz", "--alpha", "1e39", "--data", "few.csv"), "must fit float32"),
+    (("evaluate", "--json", "nowhere/x.json"), "--json: the folder 'nowhere' does not exist"),
+    (("evaluate", "-k", "0"), "-k must be at least 1, got 0"),
+    (
+        ("evaluate", "--preset", "ncf-ml-1m", "--factors", "8"),
+        "--factors has no meaning with --preset",
+    ),
+    (("compare", "naive", "cholesky", "--json", "."), "--json must be a file"),
+    (
+        ("compare", "naive", "cholesky", "--margin", "-1"),
+        "margin must be positive and finite, got -1",
+    ),
+    (
+        ("compare", "naive", "cholesky", "--tolerance", "nan"),
+        "tolerance must be positive and finite",
+    ),
+    (("compare", "naive", "cholesky", "-k", "0"), "k must be at least 1, got 0"),
+    (("bench", "--json", "nowhere/x.json"), "--json: the folder 'nowhere' does not exist"),
     (("data", "info", "image.png"), "image.png"),
 ]
 
@@ -154,6 +173,58 @@ def test_refusals(arguments, message, tmp_path, monkeypatch, capsys):
     assert captured.err.startswith("halfstep: ")
     assert len(captured.err.strip().splitlines()) == 1
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def halfstep(*arguments, cwd):
+    program = [sys.executable, "-m", "halfstep", *map(str, arguments)]
+    return subprocess.run(
+        program, capture_output=True, text=True, env=path_env(), cwd=cwd, check=False
+    )
+
+
+def test_a_process_says_one_line_on_refusal_and_none_on_success(plays, tmp_path):
+    refused = halfstep("fit", "-o", "m.npz", "--factors", "0", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr == "halfstep: factors must be at least 1, got 0\n"
+    settings = ("--data", plays, "--factors", "3", "--iterations", "1")
+    done = halfstep("fit", "-o", "m.npz", *settings, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    warned = halfstep(
+        "fit",
+        "-o",
+        "m.npz",
+        *settings,
+        "--regularization",
+        "0",
+        "--solver",
+        "cholesky",
+        cwd=tmp_path,
+    )
+    assert warned.returncode == 0
+    assert warned.stderr.startswith("halfstep: regularization 0.0 may leave rows singular")
+    assert len(warned.stderr.splitlines()) == 1
+    bare = halfstep(cwd=tmp_path)
+    assert "Usage" in bare.stdout
+    assert bare.stderr == ""
+
+
+def test_numbers_out_of_range_are_a_refusal_not_a_traceback(plays, tmp_path):
+    settings = (
+        "--data",
+        plays,
+        "--factors",
+        "3",
+        "--regularization",
+        "1e38",
+        "--confidence",
+        "linear",
+    )
+    ran = halfstep("compare", "naive", "cholesky", *settings, cwd=tmp_path)
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode in (1, 2)
+    ran = halfstep("compare", "naive", "cholesky", "--data", plays, "--alpha", "0", cwd=tmp_path)
+    assert "Traceback" not in ran.stderr
+    assert ran.returncode == 1
 
 
 def test_help_of_every_command_is_free_of_heavy_imports():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from halfstep import SOLVERS
+from halfstep import SOLVERS, InputError
 from halfstep.evaluation.equivalence import compare, compare_predictions, trace_fit
 from halfstep.evaluation.split import per_user
 from halfstep.solvers.start import starting_factors
@@ -83,6 +83,26 @@ def test_margins_and_lists_matter(traced, split):
     few = compare_predictions(a, b, split.train, users=7)
     assert few.users == 7
     assert few.overlap != compare_predictions(a, b, split.train).overlap
+
+
+def test_a_margin_that_allows_nothing_is_refused(traced, split):
+    for wrong in ({"margin": -1.0}, {"margin": np.nan}, {"objective_tolerance": 0.0}, {"k": 0}):
+        with pytest.raises(InputError, match=r"must be (positive and finite|at least 1)"):
+            compare(traced["naive"], traced["cholesky"], split.train, split.test, **wrong)
+
+
+def test_models_that_recommend_nothing_right_are_undecided(traced, split):
+    from dataclasses import replace
+
+    # Item 149 comes last among equals, so factors of zero never recommend it.
+    train = sparse.csr_matrix(
+        (np.ones(400), (np.arange(400), np.zeros(400, int))), shape=(400, 150)
+    )
+    test = sparse.csr_matrix((np.ones(400), (np.arange(400), np.full(400, 149))), shape=(400, 150))
+    nothing = replace(traced["naive"], X=0 * traced["naive"].X, Y=0 * traced["naive"].Y)
+    answer = compare(nothing, nothing, train, test)
+    assert answer.held_out["ndcg@10"].verdict == answer.verdict == "undecided"
+    assert answer.predictions.item_angle == 90
 
 
 def test_rotated_factors_predict_the_same(traced, split):

@@ -4,13 +4,19 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from halfstep import InputError
+from halfstep import SOLVERS, InputError
 from halfstep.errors import NotFitted, UnknownId
 
 ARGUMENTS = [
     ({"factors": 0}, "factors must be at least 1, got 0"),
     ({"factors": 2.5}, "factors must be an integer, got 2.5"),
     ({"regularization": -0.1}, "regularization must be at least 0 and finite, got -0.1"),
+    ({"iterations": 2.5}, "iterations must be an integer, got 2.5"),
+    ({"num_threads": "2"}, "num_threads must be an integer, got '2'"),
+    ({"regularization": None}, "regularization must be a number, got None"),
+    ({"alpha": "a"}, "alpha must be a number, got 'a'"),
+    ({"dtype": "foo"}, "dtype must be float32 or float64, got 'foo'"),
+    ({"init_factors": 3}, r"init_factors must be \(user_factors, item_factors\), got 3"),
     ({"regularization": float("nan")}, "regularization must be at least 0 and finite, got nan"),
     ({"regularization_exponent": -1}, "regularization_exponent must be at least 0"),
     ({"iterations": -1}, "iterations must be at least 0, got -1"),
@@ -21,11 +27,11 @@ ARGUMENTS = [
     ({"background": 0.1}, "background belongs to confidence 'binary' alone, got 0.1"),
     (
         {"confidence": "binary", "background": 0.0},
-        "background must be positive and finite, got 0.0",
+        "background must be positive, got 0.0",
     ),
     ({"confidence": "binary", "alpha": 2.0}, "alpha has no meaning with confidence 'binary'"),
     ({"epsilon": 2.0}, "epsilon belongs to confidence 'log' alone, got 2.0"),
-    ({"confidence": "log", "epsilon": 0.0}, "epsilon must be positive and finite, got 0.0"),
+    ({"confidence": "log", "epsilon": 0.0}, "epsilon must be positive, got 0.0"),
 ]
 
 
@@ -39,7 +45,25 @@ def with_value(value):
     return matrix
 
 
+def with_index(index, form=sparse.csr_matrix):
+    matrix = form(good())
+    matrix.indices[0] = index
+    return matrix
+
+
+def with_pointers(*pointers):
+    matrix = good()
+    matrix.indptr[:] = pointers
+    return matrix
+
+
 MATRICES = [
+    (with_index(3), "user_items must have item ids from 0 to 2, got 3"),
+    (with_index(-1), "user_items must have item ids from 0 to 2, got -1"),
+    (with_index(10**6, sparse.csc_array), "user_items must have item ids from 0 to 1, got 1000000"),
+    (with_pointers(0, 9, 3), "user_items must have row pointers that rise from 0"),
+    (with_pointers(0, 2, 9), "user_items must store as many entries as its row pointers say, 9"),
+    (sparse.csr_array((np.array([1e300]), ([0], [0])), shape=(2, 3)), "must fit float32"),
     (np.ones((2, 2)), "user_items must be a SciPy sparse matrix or array, got ndarray"),
     (None, "user_items must be a SciPy sparse matrix or array, got NoneType"),
     (sparse.coo_array(np.array([1.0, 2.0])), "user_items must be two-dimensional, got shape"),
@@ -65,8 +89,10 @@ def test_constructor(any_solver, arguments, message):
 @pytest.mark.parametrize(("arguments", "message"), ARGUMENTS)
 def test_set_params_is_checked_and_so_is_fit(any_solver, arguments, message):
     model = any_solver()
+    before = model.get_params()
     with pytest.raises(InputError, match=message):
         model.set_params(**arguments)
+    assert model.get_params() == before
     model = any_solver()
     for name, value in arguments.items():
         setattr(model, name, value)
@@ -104,7 +130,17 @@ def test_start(any_solver, start, message):
 @pytest.mark.parametrize("seed", [-1, 1.5, "seed"])
 def test_seed(rung, seed):
     with pytest.raises(InputError, match="random_state must be"):
-        rung(factors=2, random_state=seed).fit(good(), show_progress=False)
+        rung(factors=2, random_state=seed)
+
+
+def test_own_settings():
+    for name in ("conjugate_gradient", "eigenbasis", "implicit_cpu", "implicit_gpu"):
+        with pytest.raises(InputError, match="cg_steps must be at least 1, got 0"):
+            SOLVERS[name](cg_steps=0)
+        with pytest.raises(InputError, match=r"cg_steps must be an integer, got 1\.5"):
+            SOLVERS[name](cg_steps=1.5)
+    with pytest.raises(InputError, match="cg_steps has no meaning with use_cg=False, got 5"):
+        SOLVERS["implicit_cpu"](use_cg=False, cg_steps=5)
 
 
 def test_queries(any_solver):

@@ -13,6 +13,7 @@ from sklearn.base import clone
 import halfstep
 from halfstep import SOLVERS, AlternatingLeastSquares, InputError, Solver, SolverUnavailable
 from halfstep.solvers import als
+from halfstep.solvers.matrix import as_csr
 
 OWN = {
     "conjugate_gradient": {"cg_steps"},
@@ -128,7 +129,7 @@ def test_callback_sees_each_iteration_and_ends_the_fit(any_solver, matrix):
 
     def callback(iteration, seconds, loss):
         seen.append((iteration, seconds, loss, m.item_factors.copy()))
-        return iteration == 1
+        return np.bool_(iteration == 1)
 
     m = any_solver(factors=3, iterations=9, random_state=0, calculate_training_loss=True)
     m.fit(matrix, show_progress=False, callback=callback)
@@ -174,6 +175,53 @@ def test_int64_indices_unsorted_and_duplicates(rung, matrix):
     m = rung(factors=3, iterations=2, random_state=0).fit(unsorted, show_progress=False)
     assert np.array_equal(m.item_factors, expected.item_factors)
     assert np.array_equal(unsorted.indices, untouched)
+
+
+@pytest.mark.parametrize("form", ["csr_matrix", "coo_matrix", "csc_array"])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, bool])
+def test_duplicates_of_small_integers_do_not_wrap_around(form, dtype):
+    rows, columns = np.array([0, 0, 1, 0]), np.array([1, 1, 0, 2])
+    values = np.array([100, 100, 3, 1]).astype(dtype)
+    coo = sparse.coo_matrix((values, (rows, columns)), shape=(2, 3))
+    given = getattr(sparse, form)(coo) if form == "coo_matrix" else coo
+    if form == "csr_matrix":
+        given = sparse.csr_matrix((values[[0, 1, 3, 2]], [1, 1, 2, 0], [0, 3, 4]), shape=(2, 3))
+    summed = as_csr(given).toarray()
+    assert summed[0, 1] == (2 if dtype is bool else 200)
+    assert summed[1, 0] == int(values[2])
+
+
+def test_numpy_numbers_are_numbers(tmp_path, matrix):
+    m = SOLVERS["cholesky"](
+        factors=np.int64(3), regularization=np.float32(0.1), num_threads=np.int32(1), iterations=1
+    )
+    m.fit(matrix, show_progress=False).save(tmp_path / "m.npz")
+    assert Solver.load(tmp_path / "m.npz").factors == 3
+
+
+def test_a_stored_zero_is_as_none_where_it_says_so():
+    zeros = awkward(negative=False)
+    zeros.data[::9] = 0
+    gone = zeros.copy()
+    gone.eliminate_zeros()
+    for convention in ("linear", "log"):
+        settings = {"factors": 3, "iterations": 2, "random_state": 0, "confidence": convention}
+        a = SOLVERS["cholesky"](**settings).fit(zeros, show_progress=False)
+        b = SOLVERS["cholesky"](**settings).fit(gone, show_progress=False)
+        np.testing.assert_allclose(a.item_factors, b.item_factors, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("confidence", ["implicit", "linear"])
+@pytest.mark.filterwarnings("ignore::halfstep.NumericalWarning")
+def test_large_weights_are_solved_never_left(rung, confidence):
+    matrix = awkward(negative=False) * 1e12
+    m = rung(factors=4, iterations=4, random_state=0, confidence=confidence)
+    m.set_params(calculate_training_loss=True)
+    losses = m.fit(matrix, show_progress=False).loss_history_
+    settings = {"factors": 4, "iterations": 4, "random_state": 0, "confidence": confidence}
+    exact = SOLVERS["naive"](**settings, calculate_training_loss=True, dtype=np.float64)
+    best = exact.fit(matrix, show_progress=False).loss_history_[-1]
+    assert losses[-1] < 20 * best
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, bool, np.float32])

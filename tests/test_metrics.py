@@ -1,5 +1,8 @@
 """The metrics of full ranking, against scikit-learn and a slow dense oracle; and every argument."""
 
+import os
+import subprocess
+import sys
 import threading
 import tracemalloc
 
@@ -215,6 +218,27 @@ def test_score_that_overflows_fails(second):
     match = r"^scores must be finite, got (inf|nan) for user 30 and item 5$"
     with pytest.raises(InputError, match=match):
         evaluate(X, Y, *as_sparse(train, test))
+
+
+def test_score_that_overflows_ends_the_work_of_every_block():
+    """In a process of its own: what could go wrong is that a thread waits for ever."""
+    program = """
+import numpy as np
+from scipy import sparse
+from halfstep.evaluation.metrics import evaluate
+X, Y = np.full((2000, 4), 1e20, np.float32), np.full((50, 4), 1e20, np.float32)
+train = sparse.csr_matrix((np.ones(2000), (np.arange(2000), np.zeros(2000, int))), shape=(2000, 50))
+test = sparse.csr_matrix((np.ones(2000), (np.arange(2000), np.ones(2000, int))), shape=(2000, 50))
+try:
+    evaluate(X, Y, train, test, num_threads=1)
+except ValueError as error:
+    print(error)
+"""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=env
+    )
+    assert ran.stdout.startswith("scores must be finite, got inf"), ran.stderr
 
 
 def test_long_factors_at_right_angles_pass():

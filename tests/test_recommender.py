@@ -66,6 +66,14 @@ def test_more_than_there_are(fitted):
     assert model.similar_items(3, N=1000)[0].shape == (61,)
 
 
+def test_a_row_of_a_sparse_array_is_a_row(fitted):
+    model, matrix = fitted
+    row = sparse.csr_array(matrix)[9]
+    assert len(row.shape) == 1
+    assert model.recommend(9, row)[0].tolist() == model.recommend(9, matrix[9])[0].tolist()
+    assert model.recalculate_user(9, row).shape == (5,)
+
+
 def test_already_liked_are_left_out_of_csc_too(fitted):
     model, matrix = fitted
     ids, _ = model.recommend(9, sparse.csc_matrix(matrix[9]), N=1000)

@@ -41,6 +41,15 @@ def test_a_model_can_be_read_as_another_solver(fitted, tmp_path):
     assert np.array_equal(other.item_factors, fitted.item_factors)
 
 
+def test_others_may_read_it_as_the_umask_says(fitted, tmp_path):
+    old = os.umask(0o022)
+    try:
+        fitted.save(tmp_path / "model.npz")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "model.npz").stat().st_mode & 0o777 == 0o644
+
+
 def test_file_objects(fitted):
     stream = io.BytesIO()
     fitted.save(stream)
@@ -81,11 +90,12 @@ def test_a_failed_save_leaves_the_old_file(fitted, tmp_path, monkeypatch):
     fitted.save(path)
     before = path.read_bytes()
 
-    def full(*args, **arrays):
+    def full(file, **arrays):
+        file.write(b"half of it")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InputError, match="cannot be written: No space left on device"):
         fitted.save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["model.npz"]
