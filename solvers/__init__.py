@@ -12,6 +12,7 @@ from halfstep.solvers.conjugate_gradient import ConjugateGradient
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.implicit_cpu import ImplicitCpu
 from halfstep.solvers.implicit_gpu import ImplicitGpu
+from halfstep.solvers.irspack_cpu import IrspackCpu
 from halfstep.solvers.naive import Naive
 from halfstep.solvers.popularity import Popularity
 
@@ -25,6 +26,7 @@ SOLVERS: dict[str, type[Solver]] = {
         Eigenbasis,
         ImplicitCpu,
         ImplicitGpu,
+        IrspackCpu,
     )
 }
 

@@ -1,5 +1,6 @@
 """Fixtures: every solver, every convention, and data that is awkward on purpose."""
 
+import io
 import os
 from pathlib import Path
 
@@ -19,6 +20,9 @@ CONVENTIONS = {
 }
 # Settings that make an approximate solver solve to rounding.
 EXACT = {"conjugate_gradient": {"cg_steps": 400}, "eigenbasis": {"exact": True}}
+# What a reference cannot say by the default convention, or in another precision.
+SUITED = {"irspack_cpu": {"confidence": "log"}}
+FLOAT32_ONLY = ("implicit_gpu", "irspack_cpu")
 RUNGS = [name for name, solver in SOLVERS.items() if solver.kind == "rung"]
 
 
@@ -32,6 +36,15 @@ def awkward(users=43, items=61, seed=0, negative=True):
     dense[[0, 17]] = 0
     dense[:, [2, items - 1]] = 0
     return sparse.csr_matrix(dense)
+
+
+def suited(solver, **settings):
+    """Return a model of any solver with settings that it can express on positive values."""
+    return solver(**{**SUITED.get(solver.name, {}), **settings})
+
+
+def dtypes(solver):
+    return [np.float32] if solver.name in FLOAT32_ONLY else [np.float32, np.float64]
 
 
 def require(name):
@@ -69,6 +82,11 @@ def matrix():
     return awkward()
 
 
+@pytest.fixture
+def positive():
+    return awkward(negative=False)
+
+
 def data_folder(name):
     """Return a folder of real data, or skip: it is not part of the project."""
     root = (
@@ -78,3 +96,58 @@ def data_folder(name):
     if not folder.is_dir():
         pytest.skip(f"no real data: set HALFSTEP_DATA to the folder that holds {name}/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def two_tastes():
+    """Two tastes with noise: 120 users x 45 items, so that a fit beats popularity."""
+    from halfstep.datasets.builder import from_triples
+
+    rng = np.random.default_rng(1)
+    users = np.repeat(np.arange(120), 14)
+    items = np.where(rng.random(len(users)) < 0.8, users % 3 * 15, 0) + rng.integers(
+        15, size=len(users)
+    )
+    return from_triples(users, items, rng.integers(1, 9, size=len(users)), name="tiny")
+
+
+@pytest.fixture(scope="session")
+def bench_file(tmp_path_factory):
+    """Return a small data set's file; its name needs escaping in HTML, Markdown and on a terminal."""
+    from halfstep.datasets.builder import from_triples
+
+    rng = np.random.default_rng(3)
+    users = np.repeat(np.arange(60), 12)
+    items = (users % 2) * 20 + rng.integers(20, size=len(users))
+    path = tmp_path_factory.mktemp("data") / "<b>tiny&.npz"
+    from_triples(users, items, name="<b>tiny&").save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bench_results(bench_file):
+    """Two small tables with a solver that cannot run."""
+    from rich.console import Console
+
+    from halfstep.bench.run import run_bench
+    from halfstep.bench.settings import BenchSettings
+
+    class Missing(SOLVERS["cholesky"]):
+        name = "missing"
+
+        @classmethod
+        def unavailable(cls):
+            return 'needs <CUDA> & "luck": pip install a|b'
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SOLVERS, "missing", Missing)
+        settings = BenchSettings(
+            data=str(bench_file),
+            solvers=("popularity", "naive", "cholesky", "missing"),
+            factors=(3, 5),
+            iterations=3,
+            repeats=2,
+            num_threads=1,
+            memory=False,
+        )
+        return run_bench(settings, Console(file=io.StringIO()))

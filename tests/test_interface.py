@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import CONVENTIONS, RUNGS, awkward
+from conftest import CONVENTIONS, RUNGS, awkward, dtypes, suited
 from scipy import sparse
 from sklearn.base import clone
 
@@ -20,6 +20,7 @@ OWN = {
     "eigenbasis": {"cg_steps", "cg_tolerance", "exact"},
     "implicit_cpu": {"use_cg", "cg_steps"},
     "implicit_gpu": {"cg_steps"},
+    "irspack_cpu": {"method", "cg_steps"},
 }
 
 
@@ -59,10 +60,10 @@ def test_the_first_arguments_are_those_of_implicit():
             assert inspect.signature(Solver).parameters[name].default == parameter.default
 
 
-def test_fit_returns_the_model_and_factors_of_the_stated_shape(any_solver, matrix):
-    for dtype in (np.float32, np.float64):
-        m = any_solver(factors=5, iterations=2, dtype=dtype, random_state=1)
-        assert m.fit(matrix, show_progress=False) is m
+def test_fit_returns_the_model_and_factors_of_the_stated_shape(any_solver, positive):
+    for dtype in dtypes(any_solver):
+        m = suited(any_solver, factors=5, iterations=2, dtype=dtype, random_state=1)
+        assert m.fit(positive, show_progress=False) is m
         assert m.user_factors.shape == (43, 5)
         assert m.item_factors.shape == (61, 5)
         for factors in (m.user_factors, m.item_factors):
@@ -70,10 +71,10 @@ def test_fit_returns_the_model_and_factors_of_the_stated_shape(any_solver, matri
             assert factors.flags.c_contiguous
 
 
-def test_same_seed_same_start_same_factors(any_solver, matrix):
+def test_same_seed_same_start_same_factors(any_solver, positive):
     def fitted(seed):
-        m = any_solver(factors=5, iterations=1, random_state=seed)
-        return m.fit(matrix, show_progress=False).item_factors
+        m = suited(any_solver, factors=5, iterations=1, random_state=seed)
+        return m.fit(positive, show_progress=False).item_factors
 
     assert np.array_equal(fitted(1), fitted(1))
     assert np.array_equal(fitted(1), fitted(np.random.default_rng(1)))
@@ -124,15 +125,15 @@ def test_loss_falls_and_is_kept_only_when_asked_for(rung, convention, matrix):
     assert rung(factors=2, iterations=1).fit(matrix, show_progress=False).loss_history_ == []
 
 
-def test_callback_sees_each_iteration_and_ends_the_fit(any_solver, matrix):
+def test_callback_sees_each_iteration_and_ends_the_fit(any_solver, positive):
     seen = []
 
     def callback(iteration, seconds, loss):
         seen.append((iteration, seconds, loss, m.item_factors.copy()))
         return np.bool_(iteration == 1)
 
-    m = any_solver(factors=3, iterations=9, random_state=0, calculate_training_loss=True)
-    m.fit(matrix, show_progress=False, callback=callback)
+    m = suited(any_solver, factors=3, iterations=9, random_state=0, calculate_training_loss=True)
+    m.fit(positive, show_progress=False, callback=callback)
     expected = 1 if any_solver.kind == "baseline" else 2
     assert [s[0] for s in seen] == list(range(expected))
     assert all(s[1] >= 0 for s in seen)
@@ -233,15 +234,15 @@ def test_counts_of_any_dtype(dtype):
     assert np.array_equal(m.fit(counts.astype(dtype), show_progress=False).item_factors, expected)
 
 
-def test_parameters_clone_pickle_and_repr(any_solver, matrix):
-    m = any_solver(factors=3, iterations=1, regularization=0.5, random_state=7)
+def test_parameters_clone_pickle_and_repr(any_solver, positive):
+    m = suited(any_solver, factors=3, iterations=1, regularization=0.5, random_state=7)
     copy = clone(m)
     assert copy.get_params() == m.get_params()
     assert copy.set_params(factors=4).factors == 4
     assert repr(m).startswith(type(m).__name__)
     assert "regularization=0.5" in repr(m)
     assert "alpha" not in repr(m)
-    m.fit(matrix, show_progress=False)
+    m.fit(positive, show_progress=False)
     again = pickle.loads(pickle.dumps(m))
     assert np.array_equal(again.user_factors, m.user_factors)
     with pytest.raises(InputError, match="has no argument 'rank'"):

@@ -110,3 +110,46 @@ def test_implicit_missing_is_a_reason_with_a_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "implicit.cpu.als", None)
     for name in ("implicit_cpu", "implicit_gpu"):
         assert 'pip install "halfstep[bench]"' in SOLVERS[name].unavailable()
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.7])
+@pytest.mark.parametrize("name", ["linear", "log", "binary"])
+@pytest.mark.parametrize(
+    ("ours", "method"), [("cholesky", "cholesky"), ("conjugate_gradient", "cg")]
+)
+def test_same_objective_as_irspack_after_ten_iterations(ours, method, name, exponent):
+    matrix = abs(plays())
+    convention = {**CONVENTIONS[name], "regularization_exponent": exponent}
+    start = starting_factors(None, matrix.shape, 33, np.float32, 4)
+    _, mine = audited(ours, matrix, start, convention)
+    _, theirs = audited("irspack_cpu", matrix, start, convention, method=method)
+    assert mine == pytest.approx(theirs, rel=1e-5)
+
+
+def test_one_half_step_is_solved_by_irspacks_cholesky():
+    model = require("irspack_cpu")(
+        factors=7, method="cholesky", regularization=0.5, confidence="log"
+    )
+    matrix = awkward(negative=False)
+    users, _ = model.weights(as_csr(matrix))
+    rng = np.random.default_rng(0)
+    problem = users.fixing(rng.normal(size=(61, 7)).astype(np.float32))
+    solution = model.half_step(problem, np.zeros((43, 7), np.float32))
+    assert relative_residuals(problem, solution).max() < 1e-4
+
+
+def test_what_irspack_cannot_express_is_refused():
+    solver = SOLVERS["irspack_cpu"]
+    with pytest.raises(InputError, match="irspack_cpu has no confidence 'explicit'"):
+        solver(confidence="explicit")
+    with pytest.raises(InputError, match="dtype must be float32 for irspack_cpu, got float64"):
+        solver(dtype=np.float64)
+    with pytest.raises(InputError, match="method must be one of cg, cholesky, ialspp, got 'lu'"):
+        solver(method="lu")
+    with pytest.raises(InputError, match="cg_steps has no meaning with method 'ialspp', got 5"):
+        solver(method="ialspp", cg_steps=5)
+    for matrix, confidence in ((plays(), "linear"), (0.1 * abs(plays()), "implicit")):
+        with pytest.raises(InputError, match="needs stored values whose confidence is above 1"):
+            require("irspack_cpu")(factors=3, confidence=confidence).fit(
+                matrix, show_progress=False
+            )

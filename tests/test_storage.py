@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import awkward
+from conftest import awkward, dtypes
 
 from halfstep import SOLVERS, AlternatingLeastSquares, InputError, Solver
 
@@ -19,9 +19,9 @@ def fitted():
 
 
 def test_every_solver_and_dtype_comes_back(any_solver, tmp_path):
-    for dtype in (np.float32, np.float64):
+    for dtype in dtypes(any_solver):
         model = any_solver(factors=3, iterations=1, dtype=dtype, confidence="linear")
-        model.fit(awkward(), show_progress=False).save(tmp_path / "model.npz")
+        model.fit(awkward(negative=False), show_progress=False).save(tmp_path / "model.npz")
         again = AlternatingLeastSquares.load(tmp_path / "model.npz")
         assert type(again) is any_solver
         assert again.dtype == dtype
