@@ -5,22 +5,28 @@ It warms up too: compiled solvers compile here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 from halfstep.bench.contestants import FAILURES, Contestant, Start
-from halfstep.bench.inputs import BenchData
-from halfstep.bench.probe import predict_seconds
+from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.suites import Case
+from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.metrics import Evaluation, evaluate
 from halfstep.evaluation.objective import objective
 from halfstep.solvers import SOLVERS, Solver
+from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Weights
 
 TARGET_TOLERANCE = 1e-5
 METRICS = ("ndcg@10", "auc")
+_FIRST_ROWS = 16
+_ENOUGH_SECONDS = 0.25
 
 Objective = Callable[[Solver], float]
 
@@ -49,11 +55,11 @@ class Checked:
         return float(np.median(self.seconds))
 
 
-def float64_objective(contestant: Contestant, data: BenchData) -> Objective:
+def float64_objective(contestant: Contestant, dataset: SplitDataset) -> Objective:
     """Return the one function that every contestant's factors are measured by."""
     arguments = contestant.arguments | {"dtype": np.float64}
     # Any solver's float64 weights: the references know no float64.
-    users, items = SOLVERS["conjugate_gradient"](**arguments).weights(data.train)
+    users, items = SOLVERS["conjugate_gradient"](**arguments).weights(dataset.train)
     return _Objective(users, items)
 
 
@@ -63,16 +69,13 @@ class _Objective:
     items: Weights
 
     def __call__(self, model: Solver) -> float:
-        X, Y = model.user_factors, model.item_factors
-        if X is None or Y is None:
-            raise RuntimeError("the objective of a model without factors was asked for")
-        return objective(self.users, self.items, X, Y)
+        return objective(self.users, self.items, *factors_of(model))
 
 
 def check(
     contestant: Contestant,
     case: Case,
-    data: BenchData,
+    dataset: SplitDataset,
     start: Start,
     measure: Objective,
     target: float | None,
@@ -93,7 +96,7 @@ def check(
     if found.reason is not None:
         return found
     try:
-        _fit(found, case, data, start, measure, target, budget)
+        _fit(found, case, dataset, start, measure, target, budget)
     except FAILURES as error:
         message = " ".join(str(error).split()) or type(error).__name__
         return Checked(contestant, reason=message)
@@ -103,7 +106,7 @@ def check(
 def _fit(
     found: Checked,
     case: Case,
-    data: BenchData,
+    dataset: SplitDataset,
     start: Start,
     measure: Objective,
     target: float | None,
@@ -113,7 +116,7 @@ def _fit(
     leads = case.table and target is None
     model = found.contestant.model(2 * nominal if case.table else nominal, start)
     if not found.contestant.baseline:
-        predicted = predict_seconds(model, data.train, start)
+        predicted = predict_seconds(model, dataset.train, start)
         if predicted > budget:
             found.reason = (
                 f"left out: an iteration would take about {predicted:.0f} s, "
@@ -125,7 +128,7 @@ def _fit(
         done = iteration + 1
         found.seconds.append(seconds)
         if found.contestant.baseline:
-            found.evaluation = evaluate_held_out(model, case, data)
+            found.evaluation = evaluate_held_out(model, case, dataset)
             return True
         value = measure(model)
         found.best = value if found.best is None else min(value, found.best)
@@ -135,7 +138,7 @@ def _fit(
         if found.iterations_to_target is None and _reached(found.objectives[-1], target):
             found.iterations_to_target = done
         if done == nominal and case.table:
-            found.evaluation = evaluate_held_out(model, case, data)
+            found.evaluation = evaluate_held_out(model, case, dataset)
         if done < nominal and sum(found.seconds) > budget:
             found.notes.append(
                 f"stopped after {done} of {nominal} iterations: the check has {budget:g} s"
@@ -145,7 +148,7 @@ def _fit(
         spent = sum(found.seconds) > min(budget, case.budget)
         return done >= nominal and (not going_on or spent)
 
-    model.fit(data.train, show_progress=False, callback=audit)
+    model.fit(dataset.train, show_progress=False, callback=audit)
     done = len(found.objectives)
     if target is not None and found.iterations_to_target is None and done >= nominal:
         found.notes.append(f"did not reach the target objective in {done} iterations")
@@ -161,13 +164,40 @@ def _reached(value: float, target: float | None) -> bool:
     return target is not None and value <= target + abs(target) * TARGET_TOLERANCE
 
 
-def evaluate_held_out(model: Solver, case: Case, data: BenchData) -> Evaluation:
+def evaluate_held_out(model: Solver, case: Case, dataset: SplitDataset) -> Evaluation:
     """Return the held-out metrics of a fitted model."""
     return evaluate(
-        model.user_factors,
-        model.item_factors,
-        data.train,
-        data.test,
-        users=data.evaluated,
+        *factors_of(model),
+        dataset.train,
+        dataset.test,
+        users=dataset.evaluated,
         num_threads=case.num_threads,
     )
+
+
+def predict_seconds(model: Solver, train: sparse.csr_matrix, start: Start) -> float:
+    """Return about how many seconds an iteration of `model` takes; it also compiles what is compiled.
+
+    Growing runs of rows are solved until one takes a quarter of a second, and the result is scaled by
+    rows or by entries, whichever gives more: what all rows share counts too often then, so that the
+    prediction errs upwards, and only for solvers that are fast.
+    """
+    users, items = model.weights(train)
+    X, Y = start
+    with threadpool_limits(model.num_threads or None):
+        return _predict_side(model, users, X, Y) + _predict_side(model, items, Y, X)
+
+
+def _predict_side(model: Solver, side: Weights, X: Floats, Y: Floats) -> float:
+    problem = side.fixing(Y)
+    rows = min(_FIRST_ROWS, side.rows)
+    model.half_step(problem.block(0, rows), X[:rows])
+    while True:
+        start = time.perf_counter()
+        model.half_step(problem.block(0, rows), X[:rows])
+        seconds = time.perf_counter() - start
+        if seconds >= _ENOUGH_SECONDS or rows == side.rows:
+            break
+        rows = min(rows * 4, side.rows)
+    entries = max(1, int(side.indptr[rows]))
+    return seconds * max(side.rows / rows, len(side.indices) / entries)

@@ -13,13 +13,12 @@ import numpy as np
 from halfstep.bench import memory
 from halfstep.bench.check import Checked, check, first_reaching, float64_objective
 from halfstep.bench.contestants import Start, contestants
-from halfstep.bench.inputs import BenchData
+from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.judge import gap, judge, quality
 from halfstep.bench.record import CaseRecord, Row
 from halfstep.bench.settings import BenchSettings
-from halfstep.bench.spread import pairwise_ratio, seconds_to, spread
 from halfstep.bench.suites import Case
-from halfstep.bench.timing import Timings, entry, time_fits
+from halfstep.bench.timing import Timings, entry, pairwise_ratio, seconds_to, spread, time_fits
 from halfstep.errors import InputError
 from halfstep.solvers.start import starting_factors
 
@@ -27,7 +26,7 @@ Say = Callable[[str], None]
 
 
 def run_case(
-    case: Case, data: BenchData, data_index: int, settings: BenchSettings, say: Say
+    case: Case, dataset: SplitDataset, dataset_index: int, settings: BenchSettings, say: Say
 ) -> CaseRecord:
     """Run one case and return its record.
 
@@ -37,29 +36,29 @@ def run_case(
         The reference itself cannot be run on this data.
     """
     if case.num_threads:
-        where = f"{data.record.name}, f = {case.factors}, threads {case.num_threads}"
+        where = f"{dataset.record.name}, f = {case.factors}, threads {case.num_threads}"
     else:
-        where = f"{data.record.name}, f = {case.factors}"
+        where = f"{dataset.record.name}, f = {case.factors}"
 
     def report(line: str) -> None:
         say(f"{where}: {line}")
 
-    start = starting_factors(None, data.train.shape, case.factors, np.float32, settings.seed)
-    checks = _check_all(case, data, start, settings, report)
+    start = starting_factors(None, dataset.train.shape, case.factors, np.float32, settings.seed)
+    checks = _check_all(case, dataset, start, settings, report)
     reference = checks[0]
     fits = [c for c in checks if c.reason is None and not c.contestant.baseline]
     entries = [entry(c, case) for c in fits]
     timings = time_fits(
         [e for e in entries if e is not None],
-        data.train,
+        dataset.train,
         start,
         lambda repeat, name: report(f"timing {name}, repeat {repeat + 1}"),
     )
     rows = [_row(c, reference, timings, case, settings) for c in checks]
     if settings.memory and case.table:
-        _measure_memory(checks, rows, case, data, start, report)
+        _measure_memory(checks, rows, case, dataset, start, report)
     return CaseRecord(
-        data=data_index,
+        data=dataset_index,
         factors=case.factors,
         num_threads=case.num_threads,
         table=case.table,
@@ -73,18 +72,18 @@ def run_case(
 
 
 def _check_all(
-    case: Case, data: BenchData, start: Start, settings: BenchSettings, say: Say
+    case: Case, dataset: SplitDataset, start: Start, settings: BenchSettings, say: Say
 ) -> list[Checked]:
     """Check everybody, the reference first, since its objective is the others' target."""
     checks: list[Checked] = []
     target = None
     field = contestants(settings, case)
-    measure = float64_objective(field[0], data)
+    measure = float64_objective(field[0], dataset)
     for contestant in field:
         say(f"checking {contestant.name}")
         # The reference is checked whatever it takes: without its target there is no table.
         budget = case.budget if checks else math.inf
-        found = check(contestant, case, data, start, measure, target, budget)
+        found = check(contestant, case, dataset, start, measure, target, budget)
         if not checks:
             if found.reason is not None:
                 raise InputError(f"the reference {contestant.name} cannot run: {found.reason}")
@@ -142,13 +141,13 @@ def _measure_memory(
     checks: Sequence[Checked],
     rows: Sequence[Row],
     case: Case,
-    data: BenchData,
+    dataset: SplitDataset,
     start: Start,
     say: Say,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="halfstep-bench-") as folder:
         path = Path(folder) / "input.npz"
-        memory.write_input(path, checks[0].contestant, data.train, start)
+        memory.write_input(path, checks[0].contestant, dataset.train, start)
         for checked, row in zip(checks, rows, strict=True):
             if checked.reason is not None:
                 continue

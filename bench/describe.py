@@ -8,12 +8,12 @@ from halfstep.bench.record import DataRecord, Results
 RATIOS = "Cores that are shared with other work make seconds unsteady: read the ratios."
 
 
-def data_line(data: DataRecord) -> str:
+def data_line(dataset: DataRecord) -> str:
     """Return one line about a data set."""
     return (
-        f"{data.name}: {data.users:,} users × {data.items:,} items, {data.entries:,} entries to fit, "
-        f"{data.held_out:,} held out ({data.split}), quality over {data.evaluated_users:,} users; "
-        f"content hash {data.content_hash[:12]}"
+        f"{dataset.name}: {dataset.users:,} users × {dataset.items:,} items, "
+        f"{dataset.entries:,} entries to fit, {dataset.held_out:,} held out ({dataset.split}), "
+        f"quality over {dataset.evaluated_users:,} users; content hash {dataset.content_hash[:12]}"
     )
 
 
@@ -64,9 +64,10 @@ def method_lines(results: Results) -> list[str]:
             f"{method.target_tolerance:g} (relative) of it, for which it may take up to twice the "
             "iterations. Objectives come from an untimed check, which compiles and warms up as well.",
             f"Verdict against {case.reference} after {case.iterations} iterations: equivalent means "
-            f"an objective within {100 * method.objective_tolerance:g} % and held-out NDCG@10 within "
-            f"{100 * method.margin_share:g} % of the reference's mean, by a paired bootstrap over "
-            f"users ({method.resamples:,} resamples, {100 * method.confidence:g} % interval).",
+            f"an objective within {100 * method.objective_tolerance:g} %, and held-out NDCG@10 and "
+            f"AUC each within {100 * method.margin_share:g} % of the reference's mean, by a paired "
+            f"bootstrap over users ({method.resamples:,} resamples, "
+            f"{100 * method.confidence:g} % interval).",
             "Peak memory is the peak resident memory of a process that loads the data and fits.",
         ]
     return [
@@ -91,5 +92,5 @@ def target_line(results: Results) -> str:
 def reading_lines(results: Results) -> list[str]:
     """Return the few lines that belong under a table on a terminal."""
     target = [target_line(results)] if results.tables() else []
-    data = [data_line(data) for data in results.data]
-    return [*target, RATIOS, *data, convention_line(results)]
+    datasets = [data_line(dataset) for dataset in results.data]
+    return [*target, RATIOS, *datasets, convention_line(results)]

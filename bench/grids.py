@@ -14,50 +14,53 @@ Cell = Callable[[Row, CaseRecord], str]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a case's table; a terminal narrower than `least_width` goes without it."""
+    """One column of a case's table; where that is too wide, it is cut between `part`s."""
 
     heading: str
+    part: str
     cell: Cell
-    least_width: int = 0
     numeric: bool = True
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A drawn-up table: `cells[i]` is a line with one entry per heading."""
+    """A drawn-up table: `cells[i]` is a line with one entry per heading; the first names the line."""
 
     title: str
     headings: tuple[str, ...]
+    parts: tuple[str, ...]
     numeric: tuple[bool, ...]
     cells: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
 
 COLUMNS = (
-    Column("solver", lambda row, case: row.solver, numeric=False),
-    Column("device", lambda row, case: row.device, 125, numeric=False),
-    Column("iteration", lambda row, case: cells.median_duration(row.seconds_per_iteration)),
-    Column("to target", lambda row, case: cells.to_target(row)),
-    Column("it.", lambda row, case: cells.iterations(row), 100),
-    Column("speed-up", lambda row, case: cells.ratio(row.speed_up)),
-    Column("objective", lambda row, case: cells.number(row.objective), 138),
-    Column("gap", lambda row, case: cells.percent(row.objective_gap), 86),
-    Column("NDCG@10", lambda row, case: cells.mean(row, "ndcg@10"), 95),
-    Column("AUC", lambda row, case: cells.mean(row, "auc"), 118),
-    Column("memory", lambda row, case: cells.size(row.peak_memory_bytes), 110),
-    Column("verdict", lambda row, case: cells.verdict(row, case.reference), numeric=False),
+    Column("solver", "", lambda row, case: row.solver, numeric=False),
+    Column("device", "time", lambda row, case: row.device, numeric=False),
+    Column("iteration", "time", lambda row, case: cells.median_duration(row.seconds_per_iteration)),
+    Column("to target", "time", lambda row, case: cells.to_target(row)),
+    Column("it.", "time", lambda row, case: cells.iterations(row)),
+    Column("speed-up", "time", lambda row, case: cells.ratio(row.speed_up)),
+    Column("objective", "quality", lambda row, case: cells.number(row.objective)),
+    Column("gap", "quality", lambda row, case: cells.percent(row.objective_gap)),
+    Column("NDCG@10", "quality", lambda row, case: cells.mean(row, "ndcg@10")),
+    Column("AUC", "quality", lambda row, case: cells.mean(row, "auc")),
+    Column("memory", "quality", lambda row, case: cells.size(row.peak_memory_bytes)),
+    Column(
+        "verdict", "quality", lambda row, case: cells.verdict(row, case.reference), numeric=False
+    ),
 )
 
 
-def table_grid(results: Results, case: CaseRecord, width: int = 10_000) -> Grid:
+def table_grid(results: Results, case: CaseRecord) -> Grid:
     """Return one case's table, the fastest to the target first; its notes hold the reasons."""
-    columns = [column for column in COLUMNS if column.least_width <= width]
     rows = ordered(case.rows)
     return Grid(
         title=f"{results.data[case.data].name}, f = {case.factors}",
-        headings=tuple(column.heading for column in columns),
-        numeric=tuple(column.numeric for column in columns),
-        cells=tuple(tuple(column.cell(row, case) for column in columns) for row in rows),
+        headings=tuple(column.heading for column in COLUMNS),
+        parts=tuple(column.part for column in COLUMNS),
+        numeric=tuple(column.numeric for column in COLUMNS),
+        cells=tuple(tuple(column.cell(row, case) for column in COLUMNS) for row in rows),
         notes=notes(rows),
     )
 
@@ -101,10 +104,44 @@ def sweep_grid(results: Results) -> Grid | None:
     return Grid(
         title="seconds per iteration",
         headings=("solver", *(case_name(results, case) for case in order)),
+        parts=("",) * (1 + len(order)),
         numeric=(False, *(True for _ in order)),
         cells=tuple(lines),
         notes=tuple(left_out),
     )
+
+
+def raw_grid(results: Results) -> Grid:
+    """Return one line per solver and case: seconds of all its fits and objective of all iterations."""
+    lines = []
+    for case in results.cases:
+        for row in case.rows:
+            if not row.seconds:
+                continue
+            lines.append(
+                (
+                    row.solver,
+                    case_name(results, case),
+                    str(len(row.seconds[0])),
+                    ", ".join(f"{sum(fit):.4g}" for fit in row.seconds),
+                    ", ".join(f"{seconds:.3g}" for seconds in row.setup_seconds),
+                    cells.number(row.objectives[0]) if row.objectives else cells.NONE,
+                    cells.number(row.objectives[-1]) if row.objectives else cells.NONE,
+                    str(len(row.objectives)),
+                )
+            )
+    headings = (
+        "solver",
+        "case",
+        "timed iterations",
+        "half-step seconds of each fit",
+        "its other seconds",
+        "first objective",
+        "last objective",
+        "checked iterations",
+    )
+    numeric = (False, False, True, False, False, True, True, True)
+    return Grid("raw timings", headings, ("",) * len(headings), numeric, tuple(lines))
 
 
 def case_name(results: Results, case: CaseRecord) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +13,14 @@ from halfstep.bench.record import DataRecord
 from halfstep.bench.settings import BenchSettings
 from halfstep.datasets import Dataset
 from halfstep.errors import InputError
-from halfstep.evaluation.split import per_user
+from halfstep.evaluation.hold_out import train_and_test
+from halfstep.files import plain
 
 EVALUATED_USERS = 10_000
 
 
 @dataclass(frozen=True)
-class BenchData:
+class SplitDataset:
     """One data set, split.
 
     Attributes
@@ -37,7 +37,7 @@ class BenchData:
     record: DataRecord
 
 
-def load_data(settings: BenchSettings, entries: int | None = None) -> BenchData:
+def load_data(settings: BenchSettings, entries: int | None = None) -> SplitDataset:
     """Load the settings' data, or generate some with so many entries, and split it.
 
     Raises
@@ -52,15 +52,15 @@ def load_data(settings: BenchSettings, entries: int | None = None) -> BenchData:
     return split_data(generate_music(entries, seed=settings.seed), settings)
 
 
-def split_data(dataset: Dataset, settings: BenchSettings) -> BenchData:
+def split_data(dataset: Dataset, settings: BenchSettings) -> SplitDataset:
     """Use the held-out part that the data comes with, or else hold out a share of each user's."""
     if dataset.test is not None:
-        train, test, how = dataset.interactions, dataset.test, "the data's own held-out part"
+        how = "the data's own held-out part"
     else:
-        split = per_user(dataset.interactions, settings.test_fraction, random_state=settings.seed)
-        train, test = split.train, split.test
         share = 100 * settings.test_fraction
         how = f"{share:g} % of each user's entries held out at random, seed {settings.seed}"
+    split = train_and_test(dataset, settings.test_fraction, settings.seed)
+    train, test = split.train, split.test
     rows = np.flatnonzero(np.diff(test.indptr)).astype(np.int64)
     if not len(rows) or train.nnz == 0:
         raise InputError(
@@ -69,7 +69,7 @@ def split_data(dataset: Dataset, settings: BenchSettings) -> BenchData:
     if len(rows) > EVALUATED_USERS:
         rng = np.random.default_rng(settings.seed)
         rows = np.sort(rng.choice(rows, EVALUATED_USERS, replace=False))
-    return BenchData(
+    return SplitDataset(
         train=train,
         test=test,
         evaluated=rows,
@@ -82,17 +82,6 @@ def split_data(dataset: Dataset, settings: BenchSettings) -> BenchData:
             held_out=int(test.nnz),
             evaluated_users=len(rows),
             split=how,
-            provenance=_plain(dataset.provenance),
+            provenance=plain(dataset.provenance),
         ),
     )
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` as what JSON can hold."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

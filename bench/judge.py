@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from halfstep.bench.check import METRICS, Checked
-from halfstep.bench.record import Interval, Judgement
+from halfstep.bench.record import HeldOut, Interval, Judgement
+from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
 from halfstep.evaluation.metrics import Evaluation
 from halfstep.evaluation.verdict import Word, bootstrap_interval, overall, paired_verdict
 
-OBJECTIVE_TOLERANCE = 0.005
-MARGIN_SHARE = 0.02
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 
@@ -42,31 +39,39 @@ def gap(checked: Checked, reference: Checked, iterations: int) -> float | None:
 
 
 def judge(checked: Checked, reference: Checked, iterations: int, seed: int) -> Judgement | None:
-    """Compare a contestant with the reference; None where its check ended before `iterations`."""
-    if checked.evaluation is None or reference.evaluation is None:
+    """Compare a contestant with the reference; None where its check ended before `iterations`.
+
+    A baseline, which minimises nothing, is judged by its held-out quality alone.
+    """
+    ours, theirs = checked.evaluation, reference.evaluation
+    if ours is None or theirs is None:
         return None
-    ours, theirs = (c.evaluation.per_user["ndcg@10"] for c in (checked, reference) if c.evaluation)
-    margin = max(MARGIN_SHARE * float(theirs.mean()), float(np.finfo(np.float64).tiny))
-    held_out = paired_verdict(
-        ours,
-        theirs,
-        margin=margin,
-        resamples=RESAMPLES,
-        confidence=CONFIDENCE,
-        random_state=seed,
-    )
-    words: list[Word] = [held_out.verdict]
-    word = None
-    if not checked.contestant.baseline:
-        word = _objective_word(gap(checked, reference, iterations))
+    words: list[Word] = []
+    held_out = {}
+    for metric in METRICS:
+        word, held_out[metric] = _held_out(ours, theirs, metric, seed)
         words.append(word)
-    return Judgement(
-        verdict=overall(words),
-        objective=word,
-        held_out=held_out.verdict,
-        difference=held_out.difference,
-        low=held_out.low if math.isfinite(held_out.low) else None,
-        high=held_out.high if math.isfinite(held_out.high) else None,
+    objective = None
+    if not checked.contestant.baseline:
+        objective = _objective_word(gap(checked, reference, iterations))
+        words.append(objective)
+    return Judgement(verdict=overall(words), objective=objective, held_out=held_out)
+
+
+def _held_out(ours: Evaluation, theirs: Evaluation, metric: str, seed: int) -> tuple[Word, HeldOut]:
+    """Return a metric's verdict; undecided where the reference's mean leaves no margin."""
+    a, b = ours.per_user[metric], theirs.per_user[metric]
+    margin = MARGIN * float(b.mean())
+    if margin <= 0:
+        return "undecided", HeldOut("undecided", float((a - b).mean()), None, None, margin)
+    found = paired_verdict(
+        a, b, margin=margin, resamples=RESAMPLES, confidence=CONFIDENCE, random_state=seed
+    )
+    return found.verdict, HeldOut(
+        verdict=found.verdict,
+        difference=found.difference,
+        low=found.low if math.isfinite(found.low) else None,
+        high=found.high if math.isfinite(found.high) else None,
         margin=margin,
     )
 

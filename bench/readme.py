@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from halfstep.bench.atomic import write_text
 from halfstep.bench.describe import (
     RATIOS,
     convention_line,
@@ -22,6 +21,7 @@ from halfstep.bench.grids import Grid, sweep_grid, table_grid
 from halfstep.bench.record import Results
 from halfstep.bench.results_file import read_results
 from halfstep.errors import InputError
+from halfstep.files import whole_file
 
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
 
@@ -52,7 +52,8 @@ def rewrite(readme: str | Path, folder: str | Path) -> list[Path]:
     tables = "\n\n".join(markdown(read_results(file)) for file in files)
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    write_text(path, f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}")
+    with whole_file(path) as file:
+        file.write(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}".encode())
     return files
 
 
@@ -74,7 +75,7 @@ def markdown(results: Results) -> str:
         )
         parts.append(_table(sweep))
     facts = [
-        *(data_line(data) for data in results.data),
+        *(data_line(dataset) for dataset in results.data),
         convention_line(results),
         *(f"left out: {line}" for line in results.left_out),
         *method_lines(results),

@@ -32,20 +32,27 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Whether a row is as good as the reference.
-
-    `verdict` is the worse of `objective` (relative gap against its tolerance; None for a baseline,
-    which minimises nothing) and `held_out` (paired bootstrap of NDCG@10 against `margin`).
-    """
+class HeldOut:
+    """A metric's mean difference to the reference, its paired bootstrap interval, and the margin."""
 
     verdict: str
-    objective: str | None
-    held_out: str
     difference: float
     low: float | None
     high: float | None
     margin: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether a row is as good as the reference.
+
+    `verdict` is the worst of `objective` (relative gap against its tolerance; None for a baseline,
+    which minimises nothing) and of those in `held_out`, one per metric.
+    """
+
+    verdict: str
+    objective: str | None
+    held_out: dict[str, HeldOut]
 
 
 @dataclass

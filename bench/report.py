@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from halfstep.bench import cells
-from halfstep.bench.atomic import write_text
 from halfstep.bench.charts import line_chart, quality_chart, unavailable
-from halfstep.bench.curves import objective_curves, solver_names, sweep_curves
+from halfstep.bench.curves import Curve, objective_curves, solver_names, sweep_curves
 from halfstep.bench.describe import convention_line, data_line, method_lines, when
-from halfstep.bench.grids import Grid, ordered, sweep_grid, table_grid
-from halfstep.bench.headlines import objective_headline, quality_headline, sweep_headline
-from halfstep.bench.raw import raw_grid
+from halfstep.bench.grids import Grid, ordered, raw_grid, sweep_grid, table_grid
 from halfstep.bench.record import CaseRecord, Results
 from halfstep.bench.report_style import CSS
 from halfstep.errors import InputError
+from halfstep.files import whole_file
 
 
 def write_html(results: Results, path: Path) -> None:
@@ -29,19 +28,21 @@ def write_html(results: Results, path: Path) -> None:
     reason = unavailable()
     if reason is not None:
         raise InputError(f"the report cannot be drawn: {reason}")
-    write_text(path, html(results))
+    page = html(results).encode()
+    with whole_file(path) as file:
+        file.write(page)
 
 
 def html(results: Results) -> str:
     """Return the report as one self-contained page."""
-    title = f"ALS solvers compared on {', '.join(data.name for data in results.data)}"
+    title = f"ALS solvers compared on {', '.join(dataset.name for dataset in results.data)}"
     parts = [f"<h1>{escape(title)}</h1>", *_opening(results)]
     for case in results.tables():
         parts += _case(results, case)
     parts += _sweep(results)
     parts += _list("How this was measured", method_lines(results))
-    data = [*(data_line(d) for d in results.data), convention_line(results)]
-    parts += _list("Data and settings", [*data, *(f"left out: {x}" for x in results.left_out)])
+    facts = [*(data_line(dataset) for dataset in results.data), convention_line(results)]
+    parts += _list("Data and settings", [*facts, *(f"left out: {x}" for x in results.left_out)])
     parts += _environment(results)
     parts.append("<h2>Raw timings</h2>")
     parts += _table(raw_grid(results))
@@ -102,7 +103,7 @@ def _sweep(results: Results) -> list[str]:
     if grid is None:
         return []
     parts = ["<h2>Seconds per iteration</h2>", *_table(grid)]
-    by_entries = len({data.entries for data in results.data}) > 1
+    by_entries = len({dataset.entries for dataset in results.data}) > 1
     for title, curves in sweep_curves(results).items():
         ticks = sorted({x for curve in curves for x in curve.x})
         label = "stored entries" if by_entries else "factors f"
@@ -112,6 +113,73 @@ def _sweep(results: Results) -> list[str]:
         detail = f"Medians, {title}. Both axes logarithmic; lower is better."
         parts.append(_figure(chart, sweep_headline(curves, label), detail))
     return parts
+
+
+def objective_headline(case: CaseRecord) -> str:
+    """Say who reaches the target first, and how much sooner than the reference."""
+    reached = [
+        (row.seconds_to_target.median, row)
+        for row in case.rows
+        if row.seconds_to_target is not None
+    ]
+    if not reached:
+        return "No solver was timed to the target objective."
+    seconds, first = min(reached, key=lambda pair: pair[0])
+    sentence = f"{first.solver} reaches the target objective first, in {cells.duration(seconds)}"
+    if first.solver == case.reference:
+        return f"{sentence}; it is the reference."
+    if first.speed_up is None:
+        return f"{sentence}."
+    low, high = first.speed_up.lowest, first.speed_up.highest
+    return (
+        f"{sentence}: {first.speed_up.median:.2g} times as fast as {case.reference} "
+        f"(pairs: {low:.2g} to {high:.2g})."
+    )
+
+
+def quality_headline(case: CaseRecord) -> str:
+    """Say which solvers are as good as the reference, and which are not."""
+    groups: dict[str, list[str]] = {}
+    for row in case.rows:
+        if row.judgement is not None and row.kind != "baseline":
+            groups.setdefault(row.judgement.verdict, []).append(row.solver)
+    if not groups:
+        return f"Held-out quality of {case.reference}; nothing was compared with it."
+    phrases = {
+        "equivalent": "as good as {}",
+        "better": "better than {}",
+        "worse": "worse than {}",
+        "undecided": "not decided against {} by these users",
+    }
+    parts = [
+        f"{', '.join(groups[word])}: {phrase.format(case.reference)}"
+        for word, phrase in phrases.items()
+        if word in groups
+    ]
+    return f"Quality: {'; '.join(parts)}."
+
+
+def sweep_headline(curves: Sequence[Curve], label: str) -> str:
+    """Say who has the shortest iteration at the smallest and at the largest size."""
+    sizes = sorted({x for curve in curves for x in curve.x})
+    fastest = []
+    for size in (sizes[0], sizes[-1]):
+        at_size = [
+            (y, curve.name)
+            for curve in curves
+            for x, y in zip(curve.x, curve.y, strict=True)
+            if x == size
+        ]
+        fastest.append(min(at_size)[1])
+    what = label.removesuffix(" f")
+    if fastest[0] == fastest[1]:
+        return (
+            f"{fastest[0]} has the shortest iteration from {sizes[0]:,g} to {sizes[-1]:,g} {what}."
+        )
+    return (
+        f"{fastest[0]} has the shortest iteration at {sizes[0]:,g} {what}, "
+        f"{fastest[1]} at {sizes[-1]:,g}."
+    )
 
 
 def _figure(svg: str, headline: str, detail: str) -> str:

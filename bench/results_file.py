@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import types
 import typing
 from pathlib import Path
 from typing import Any
 
-from halfstep.bench.atomic import write_text
 from halfstep.bench.record import SCHEMA, Results
 from halfstep.errors import InputError
+from halfstep.files import write_json
 
 
 def write_results(results: Results, path: Path) -> None:
     """Write `results` to `path`; a number that is not finite becomes null."""
-    text = json.dumps(_finite(dataclasses.asdict(results)), indent=1, allow_nan=False)
-    write_text(path, text + "\n")
+    write_json(path, results)
 
 
 def read_results(path: str | Path) -> Results:
@@ -56,16 +54,6 @@ def read_results(path: str | Path) -> Results:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
 
 
 def _decode(kind: Any, value: Any, where: str) -> Any:

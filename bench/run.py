@@ -7,18 +7,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from halfstep.bench import judge
 from halfstep.bench.charts import unavailable
 from halfstep.bench.check import TARGET_TOLERANCE
 from halfstep.bench.contest import run_case
 from halfstep.bench.environment import environment
-from halfstep.bench.inputs import BenchData, load_data
+from halfstep.bench.inputs import SplitDataset, load_data
+from halfstep.bench.judge import CONFIDENCE, RESAMPLES
 from halfstep.bench.record import SCHEMA, Method, Results
 from halfstep.bench.report import write_html
 from halfstep.bench.results_file import write_results
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
+from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
 
 
 def run_bench(settings: BenchSettings, console: Console) -> Results:
@@ -55,25 +56,25 @@ def _run(settings: BenchSettings, console: Console) -> Results:
         environment=environment(),
         method=Method(
             target_tolerance=TARGET_TOLERANCE,
-            objective_tolerance=judge.OBJECTIVE_TOLERANCE,
-            margin_share=judge.MARGIN_SHARE,
-            confidence=judge.CONFIDENCE,
-            resamples=judge.RESAMPLES,
+            objective_tolerance=OBJECTIVE_TOLERANCE,
+            margin_share=MARGIN,
+            confidence=CONFIDENCE,
+            resamples=RESAMPLES,
         ),
         cases=[],
         left_out=list(chosen.left_out),
     )
-    data: BenchData | None = None
+    dataset: SplitDataset | None = None
     loaded: int | None = None
     for case in chosen.cases:
-        if data is None or case.entries != loaded:
-            data = None  # two large data sets need not be held at once
-            data, loaded = load_data(settings, case.entries), case.entries
-            results.data.append(data.record)
+        if dataset is None or case.entries != loaded:
+            dataset = None  # two large data sets need not be held at once
+            dataset, loaded = load_data(settings, case.entries), case.entries
+            results.data.append(dataset.record)
         results.cases.append(
             run_case(
                 case,
-                data,
+                dataset,
                 len(results.data) - 1,
                 settings,
                 lambda line: console.print(line, style="dim", highlight=False),
@@ -92,9 +93,13 @@ def write_report(
     Raises
     ------
     InputError
-        A file cannot be written.
+        The folder cannot be made or a file not be written.
     """
     folder = Path(out_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"'{folder}' cannot be made: {error.strerror or error}") from error
     written = [folder / "results.json"]
     write_results(results, written[0])
     reason = unavailable()

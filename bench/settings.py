@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -67,15 +68,14 @@ class BenchSettings:
     test_fraction: float = 0.2
     budget: float | None = None
     memory: bool = True
-    out: Path = Path("bench-results")
+    out: Path = Path("bench-report")
 
     def __post_init__(self) -> None:
         if self.suite not in SUITES:
             raise InputError(f"suite must be one of {', '.join(SUITES)}, got {self.suite!r}")
         self._check_numbers()
         self._check_solvers()
-        if self.out.exists() and not self.out.is_dir():
-            raise InputError(f"out must be a folder, got the file '{self.out}'")
+        self._check_out()
 
     def convention(self) -> dict[str, Any]:
         """Return the arguments that all contestants share, by the names of `Solver`."""
@@ -117,6 +117,17 @@ class BenchSettings:
         ):
             raise InputError(
                 f"factors must be different sizes of at least 1, got {', '.join(map(str, self.factors))}"
+            )
+
+    def _check_out(self) -> None:
+        nearest = self.out.absolute()
+        while not nearest.exists() and nearest != nearest.parent:
+            nearest = nearest.parent
+        if not nearest.is_dir():
+            raise InputError(f"out must be a folder, got '{self.out}', where '{nearest}' is none")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise InputError(
+                f"out must be a folder to write to, got '{self.out}': no permission in '{nearest}'"
             )
 
     def _check_solvers(self) -> None:

@@ -1,9 +1,12 @@
+from importlib import metadata
+
 import numpy as np
 import pytest
 
 import halfstep
+from halfstep import doctor
 from halfstep.bench import cells
-from halfstep.bench.chart_labels import spread_apart
+from halfstep.bench.charts import spread_apart
 from halfstep.bench.environment import environment
 from halfstep.bench.record import Judgement, Row, Spread
 
@@ -18,6 +21,38 @@ def test_the_environment_outside_a_checkout(monkeypatch, tmp_path):
     assert where.dirty is None
 
 
+def test_a_bare_clone_knows_its_own_version(monkeypatch):
+    def absent(package):
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "version", absent)
+    assert doctor.versions()["halfstep"] == halfstep.__version__
+    assert doctor.examine().packages["halfstep"] == halfstep.__version__
+    assert doctor.examine().packages["numpy"] == "not installed"
+
+
+@pytest.mark.parametrize(
+    ("printed", "found"),
+    [
+        ("NVIDIA H200, 143771 MiB, 570.10", "NVIDIA H200, 143771 MiB, driver 570.10"),
+        ("One, 1 MiB, 1\nTwo, 2 MiB, 1", "One, 1 MiB, driver 1"),
+        ("No devices were found", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_the_gpu_is_the_first_that_the_driver_names(monkeypatch, printed, found):
+    monkeypatch.setattr(doctor, "output_of", lambda *command: printed)
+    assert doctor.gpu() == found
+    assert (doctor.examine().machine["gpu"] == found) == (found is not None)
+
+
+def test_doctor_and_environment_name_the_same(monkeypatch):
+    examined, where = doctor.examine(), environment()
+    assert examined.machine["processor"] == where.cpu
+    assert examined.packages == {k: v or "not installed" for k, v in where.versions.items()}
+
+
 def test_cells():
     assert cells.duration(None) == "–"
     seconds = (123.4, 1.234, 0.01234, 0.0000123)
@@ -29,7 +64,7 @@ def test_cells():
     assert cells.number(1234567.8) == "1,234,568"
     assert cells.size(71_000_000) == "71 MB"
     assert cells.size(1_234_000_000) == "1.23 GB"
-    row = Row("x", "rung", "cpu", judgement=Judgement("worse", None, "worse", 0, 0, 0, 1))
+    row = Row("x", "rung", "cpu", judgement=Judgement("worse", None, {}))
     assert cells.verdict(row, "y") == "worse"
     assert cells.verdict(row, "x") == "reference"
     assert cells.verdict(Row("x", "rung", "cpu", reason="left out: slow"), "y") == "left out"

@@ -4,15 +4,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from halfstep.bench.check import check, first_reaching, float64_objective
+from halfstep.bench.check import Checked, check, first_reaching, float64_objective, predict_seconds
 from halfstep.bench.contest import run_case
 from halfstep.bench.contestants import Contestant, choose_reference, contestants
 from halfstep.bench.inputs import split_data
-from halfstep.bench.probe import predict_seconds
+from halfstep.bench.judge import judge
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import Case
-from halfstep.datasets.builder import from_triples
 from halfstep.errors import InputError
+from halfstep.evaluation.equivalence import MARGIN
+from halfstep.evaluation.metrics import Evaluation
 from halfstep.solvers import SOLVERS, Solver
 from halfstep.solvers.start import starting_factors
 
@@ -29,20 +30,8 @@ CASE = Case(None, 7, 1, True, 3, 2, 30.0)
 
 
 @pytest.fixture(scope="module")
-def dataset():
-    """Two tastes with noise: 120 users x 45 items, so that a fit beats popularity."""
-    rng = np.random.default_rng(1)
-    users = np.repeat(np.arange(120), 14)
-    taste = users % 3
-    items = np.where(rng.random(len(users)) < 0.8, taste * 15, 0) + rng.integers(
-        15, size=len(users)
-    )
-    return from_triples(users, items, rng.integers(1, 9, size=len(users)), name="tiny")
-
-
-@pytest.fixture(scope="module")
-def bench_data(dataset):
-    return split_data(dataset, SETTINGS)
+def bench_data(two_tastes):
+    return split_data(two_tastes, SETTINGS)
 
 
 @pytest.fixture
@@ -221,6 +210,48 @@ def test_the_check_ends_with_its_budget(bench_data, start, register):
     assert found.notes == [
         f"stopped after {len(found.objectives)} of 20 iterations: the check has 1 s"
     ]
+
+
+def checked(name, ndcg, auc, objectives=(1.0,)):
+    per_user = {"ndcg@10": np.asarray(ndcg, float), "auc": np.asarray(auc, float)}
+    evaluation = Evaluation(np.arange(len(ndcg)), per_user, {})
+    found = Checked(Contestant(SOLVERS[name], {}), evaluation=evaluation)
+    found.objectives = list(objectives)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ndcg", "auc", "objective", "verdict"),
+    [
+        (0.5, 0.8, 1.0, "equivalent"),
+        (0.5, 0.8, 1.006, "worse"),
+        (0.5, 0.8, math.nan, "undecided"),
+        (0.48, 0.8, 1.0, "worse"),
+        (0.5, 0.77, 1.0, "worse"),
+        (0.5, 0.83, 1.0, "better"),
+    ],
+)
+def test_objective_and_both_metrics_are_judged(ndcg, auc, objective, verdict):
+    reference = checked("cholesky", [0.5] * 30, [0.8] * 30)
+    other = checked("conjugate_gradient", [ndcg] * 30, [auc] * 30, (objective,))
+    found = judge(other, reference, 1, 0)
+    assert found.verdict == verdict
+    assert found.held_out["auc"].margin == pytest.approx(MARGIN * 0.8)
+    assert found.held_out["ndcg@10"].difference == pytest.approx(ndcg - 0.5)
+
+
+def test_without_a_margin_nothing_is_decided():
+    reference = checked("cholesky", [0.0] * 30, [0.8] * 30)
+    for ours in (0.0, 0.5):
+        found = judge(checked("conjugate_gradient", [ours] * 30, [0.8] * 30), reference, 1, 0)
+        assert found.verdict == found.held_out["ndcg@10"].verdict == "undecided"
+        assert found.held_out["auc"].verdict == "equivalent"
+
+
+def test_a_baseline_is_judged_by_held_out_quality_alone():
+    reference = checked("cholesky", [0.5] * 30, [0.8] * 30)
+    found = judge(checked("popularity", [0.5] * 30, [0.8] * 30, ()), reference, 1, 0)
+    assert (found.verdict, found.objective) == ("equivalent", None)
 
 
 def test_the_target_is_within_its_tolerance():

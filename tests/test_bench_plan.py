@@ -9,51 +9,38 @@ from scipy import sparse
 from halfstep.bench.inputs import split_data
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import bytes_needed, plan
-from halfstep.datasets.builder import from_triples
 from halfstep.errors import InputError
 
 SETTINGS = BenchSettings(factors=(7,))
 
 
 @pytest.fixture(scope="module")
-def dataset():
-    """Two tastes with noise: 120 users x 45 items, so that a fit beats popularity."""
-    rng = np.random.default_rng(1)
-    users = np.repeat(np.arange(120), 14)
-    taste = users % 3
-    items = np.where(rng.random(len(users)) < 0.8, taste * 15, 0) + rng.integers(
-        15, size=len(users)
-    )
-    return from_triples(users, items, rng.integers(1, 9, size=len(users)), name="tiny")
+def bench_data(two_tastes):
+    return split_data(two_tastes, SETTINGS)
 
 
-@pytest.fixture(scope="module")
-def bench_data(dataset):
-    return split_data(dataset, SETTINGS)
-
-
-def test_data_with_its_own_held_out_part(dataset):
-    absent = np.setdiff1d(range(45), dataset.interactions[0].indices)[:1]
-    test = sparse.csr_matrix(([1.0], ([0], absent)), shape=dataset.interactions.shape)
-    own = split_data(replace(dataset, test=test), SETTINGS)
+def test_data_with_its_own_held_out_part(two_tastes):
+    absent = np.setdiff1d(range(45), two_tastes.interactions[0].indices)[:1]
+    test = sparse.csr_matrix(([1.0], ([0], absent)), shape=two_tastes.interactions.shape)
+    own = split_data(replace(two_tastes, test=test), SETTINGS)
     assert own.test is test
-    assert own.train is dataset.interactions
+    assert own.train is two_tastes.interactions
     assert own.record.split == "the data's own held-out part"
     assert own.evaluated.tolist() == [0]
 
 
-def test_a_split_is_seeded_and_recorded(dataset, bench_data):
-    again = split_data(dataset, SETTINGS)
-    other = split_data(dataset, replace(SETTINGS, seed=1))
+def test_a_split_is_seeded_and_recorded(two_tastes, bench_data):
+    again = split_data(two_tastes, SETTINGS)
+    other = split_data(two_tastes, replace(SETTINGS, seed=1))
     assert (again.test != bench_data.test).nnz == 0
     assert (other.test != bench_data.test).nnz > 0
-    assert bench_data.record.entries + bench_data.record.held_out == dataset.entries
-    assert bench_data.record.content_hash == dataset.content_hash
+    assert bench_data.record.entries + bench_data.record.held_out == two_tastes.entries
+    assert bench_data.record.content_hash == two_tastes.content_hash
 
 
-def test_many_users_are_sampled(dataset, monkeypatch):
+def test_many_users_are_sampled(two_tastes, monkeypatch):
     monkeypatch.setattr("halfstep.bench.inputs.EVALUATED_USERS", 50)
-    sampled = split_data(dataset, SETTINGS)
+    sampled = split_data(two_tastes, SETTINGS)
     assert len(np.unique(sampled.evaluated)) == sampled.record.evaluated_users == 50
 
 
@@ -85,6 +72,20 @@ def test_out_must_not_be_a_file(tmp_path):
     file.write_text("")
     with pytest.raises(InputError, match="out must be a folder"):
         BenchSettings(out=file)
+
+
+def test_out_may_be_made_below_the_first_folder_that_exists(tmp_path):
+    BenchSettings(out=tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"out must be a folder, got .*, where '.*file' is none"):
+        BenchSettings(out=tmp_path / "file" / "b")
+
+
+def test_out_must_be_writable(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(InputError, match="out must be a folder to write to"):
+        BenchSettings(out=tmp_path / "a" / "b")
 
 
 def test_recorded_settings_hold_no_folder():

@@ -2,53 +2,12 @@ import re
 from html.parser import HTMLParser
 from io import StringIO
 
-import numpy as np
 import pytest
 from rich.console import Console
 
 from halfstep.bench.report import html
-from halfstep.bench.run import run_bench, write_report
-from halfstep.bench.settings import BenchSettings
-from halfstep.datasets.builder import from_triples
+from halfstep.bench.run import write_report
 from halfstep.errors import InputError
-from halfstep.solvers import SOLVERS
-
-
-class Missing(SOLVERS["cholesky"]):
-    name = "missing"
-
-    @classmethod
-    def unavailable(cls):
-        return 'needs <CUDA> & "luck": pip install a|b'
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    rng = np.random.default_rng(3)
-    users = np.repeat(np.arange(60), 12)
-    items = (users % 2) * 20 + rng.integers(20, size=len(users))
-    path = tmp_path_factory.mktemp("data") / "<b>tiny&.npz"
-    from_triples(users, items, name="<b>tiny&").save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def results(file):
-    """Two small tables with a solver that cannot run."""
-    SOLVERS["missing"] = Missing
-    try:
-        settings = BenchSettings(
-            data=str(file),
-            solvers=("popularity", "naive", "cholesky", "missing"),
-            factors=(3, 5),
-            iterations=3,
-            repeats=2,
-            num_threads=1,
-            memory=False,
-        )
-        return run_bench(settings, Console(file=StringIO()))
-    finally:
-        del SOLVERS["missing"]
 
 
 class Loads(HTMLParser):
@@ -71,9 +30,9 @@ class Loads(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(results):
+def page(bench_results):
     pytest.importorskip("matplotlib")
-    return html(results)
+    return html(bench_results)
 
 
 def test_the_report_is_self_contained(page):
@@ -87,11 +46,11 @@ def test_the_report_is_self_contained(page):
     assert len(parser.ids) == len(set(parser.ids))
 
 
-def test_the_report_shows_everybody_and_escapes(page, results):
+def test_the_report_shows_everybody_and_escapes(page, bench_results):
     parser = Loads()
     parser.feed(page)
     text = "".join(parser.text)
-    for name in {row.solver for case in results.cases for row in case.rows}:
+    for name in {row.solver for case in bench_results.cases for row in case.rows}:
         assert name in text
     assert '<CUDA> & "luck"' in text
     assert "<b>tiny" not in page
@@ -109,24 +68,24 @@ def test_every_reference_inside_a_chart_has_its_target(page):
     assert used <= ids
 
 
-def test_write_report_writes_both_files(results, tmp_path):
+def test_write_report_writes_both_files(bench_results, tmp_path):
     pytest.importorskip("matplotlib")
-    paths = write_report(results, tmp_path / "out")
+    paths = write_report(bench_results, tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["report.html", "results.json"]
     assert all(p.exists() for p in paths)
 
 
-def test_without_matplotlib_there_is_a_line_and_no_report(results, tmp_path, monkeypatch):
+def test_without_matplotlib_there_is_a_line_and_no_report(bench_results, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     stream = StringIO()
-    paths = write_report(results, tmp_path, Console(file=stream, width=200))
+    paths = write_report(bench_results, tmp_path, Console(file=stream, width=200))
     assert [p.name for p in paths] == ["results.json"]
     assert (
         'no report: matplotlib is not installed: pip install "halfstep[bench]"' in stream.getvalue()
     )
 
 
-def test_an_unwritable_folder_is_bad_input(results, tmp_path):
+def test_an_unwritable_folder_is_bad_input(bench_results, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
-        write_report(results, tmp_path / "file")
+    with pytest.raises(InputError, match="cannot be made"):
+        write_report(bench_results, tmp_path / "file")

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import math
@@ -7,60 +8,22 @@ import sys
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
 import halfstep
 from halfstep.bench import readme
-from halfstep.bench.record import Row
+from halfstep.bench.grids import COLUMNS, table_grid
+from halfstep.bench.record import Row, Spread
 from halfstep.bench.report import html
 from halfstep.bench.results_file import read_results, write_results
 from halfstep.bench.run import run_bench
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.table import print_results
-from halfstep.datasets.builder import from_triples
 from halfstep.errors import InputError
-from halfstep.solvers import SOLVERS
 
 README = f"# halfstep\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n"
-
-
-class Missing(SOLVERS["cholesky"]):
-    name = "missing"
-
-    @classmethod
-    def unavailable(cls):
-        return 'needs <CUDA> & "luck": pip install a|b'
-
-
-@pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    rng = np.random.default_rng(3)
-    users = np.repeat(np.arange(60), 12)
-    items = (users % 2) * 20 + rng.integers(20, size=len(users))
-    path = tmp_path_factory.mktemp("data") / "<b>tiny&.npz"
-    from_triples(users, items, name="<b>tiny&").save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def results(file):
-    """Two small tables with a solver that cannot run."""
-    SOLVERS["missing"] = Missing
-    try:
-        settings = BenchSettings(
-            data=str(file),
-            solvers=("popularity", "naive", "cholesky", "missing"),
-            factors=(3, 5),
-            iterations=3,
-            repeats=2,
-            num_threads=1,
-            memory=False,
-        )
-        return run_bench(settings, Console(file=StringIO()))
-    finally:
-        del SOLVERS["missing"]
+HEADINGS = [column.heading for column in COLUMNS]
 
 
 def shown(results, width):
@@ -69,27 +32,29 @@ def shown(results, width):
     return stream.getvalue()
 
 
-def test_a_run_holds_what_a_record_must(results, file):
-    assert results.schema == 1
-    assert results.data[0].name == "<b>tiny&"
-    assert len(results.data[0].content_hash) == 64
-    assert [case.factors for case in results.cases] == [3, 5]
-    assert results.settings["data"] == file.name
-    assert str(file.parent) not in json.dumps(dataclasses.asdict(results))
-    where = results.environment
+def test_a_run_holds_what_a_record_must(bench_results, bench_file):
+    assert bench_results.schema == 1
+    assert bench_results.data[0].name == "<b>tiny&"
+    assert len(bench_results.data[0].content_hash) == 64
+    assert [case.factors for case in bench_results.cases] == [3, 5]
+    assert bench_results.settings["data"] == bench_file.name
+    assert str(bench_file.parent) not in json.dumps(dataclasses.asdict(bench_results))
+    where = bench_results.environment
     assert {"python", "numpy", "scipy", "numba", "implicit", "halfstep"} <= set(where.versions)
     assert where.cores >= 1
     assert where.blas
 
 
-def test_results_survive_the_file(results, tmp_path):
-    write_results(results, tmp_path / "deep" / "results.json")
-    assert read_results(tmp_path / "deep" / "results.json") == results
-    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["results.json"]
+def test_results_survive_the_file(bench_results, tmp_path):
+    write_results(bench_results, tmp_path / "results.json")
+    assert read_results(tmp_path / "results.json") == bench_results
+    assert [p.name for p in tmp_path.iterdir()] == ["results.json"]
 
 
-def test_no_nan_reaches_the_file(results, tmp_path):
-    spoiled = dataclasses.replace(results, cases=[dataclasses.replace(results.cases[0])])
+def test_no_nan_reaches_the_file(bench_results, tmp_path):
+    spoiled = dataclasses.replace(
+        bench_results, cases=[dataclasses.replace(bench_results.cases[0])]
+    )
     spoiled.cases[0].rows = [
         Row(
             "x",
@@ -132,9 +97,9 @@ def damage(results, change):
         (lambda v: v["environment"].update(versions=[]), "versions must be an object"),
     ],
 )
-def test_a_foreign_or_damaged_file_is_refused(results, tmp_path, change, message):
+def test_a_foreign_or_damaged_file_is_refused(bench_results, tmp_path, change, message):
     path = tmp_path / "results.json"
-    path.write_text(damage(results, change))
+    path.write_text(damage(bench_results, change))
     with pytest.raises(InputError, match=message):
         read_results(path)
 
@@ -152,25 +117,49 @@ def test_an_absent_file_is_refused(tmp_path):
         read_results(tmp_path / "absent.json")
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
-def test_the_terminal_shows_every_solver_and_reason(results, width):
-    text = shown(results, width)
-    names = {row.solver for case in results.cases for row in case.rows}
-    for name in names:
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 140, 200])
+def test_the_terminal_shows_every_column_solver_and_reason(bench_results, width):
+    text = shown(bench_results, width)
+    for word in " ".join(HEADINGS).split():
+        assert re.search(rf"(?<!\S){re.escape(word)}(?!\S)", text), word
+    for name in {row.solver for case in bench_results.cases for row in case.rows}:
         assert text.count(name) >= 2
-    assert "cannot run" in text
+    for case in bench_results.tables():
+        for cell in (c for line in table_grid(bench_results, case).cells for c in line):
+            assert all(word in text for word in cell.split())
+    assert "cannot run" in " ".join(text.split())
     assert "needs <CUDA>" in text
+    assert "…" not in text
     assert all(len(line) <= width for line in text.splitlines())
 
 
-def test_wide_terminals_show_more(results):
-    assert "NDCG@10" not in shown(results, 80)
-    assert "NDCG@10" in shown(results, 100)
-    assert "device" in shown(results, 140)
+def test_narrow_terminals_get_time_and_quality_below_one_another(bench_results):
+    narrow, wide = shown(bench_results, 80), shown(bench_results, 140)
+    titles = [line.rstrip() for line in narrow.splitlines() if line.startswith("<b>tiny&, ")]
+    assert titles == [f"<b>tiny&, f = {f}: {part}" for f in (3, 5) for part in ("time", "quality")]
+    headings = [line.split() for line in narrow.splitlines() if line.startswith("solver ")]
+    assert headings[0] == ["solver", "device", "iteration", "to", "target", "it.", "speed-up"]
+    assert headings[1] == ["solver", "objective", "gap", "NDCG@10", "AUC", "memory", "verdict"]
+    in_one = next(line.split() for line in wide.splitlines() if line.startswith("solver "))
+    assert in_one == " ".join(HEADINGS).split()
 
 
-def test_the_readme_is_rewritten_between_its_markers(results, tmp_path):
-    write_results(results, tmp_path / "results" / "one.json")
+def test_long_cells_are_broken_between_words_alone(bench_results):
+    results = copy.deepcopy(bench_results)
+    for row in results.cases[0].rows:
+        row.speed_up = Spread(1234.0, 1234.0, 23456.0, 34567.0, 34567.0)
+        row.objective = 123456789012.0
+        row.peak_memory_bytes = 12_340_000_000
+    for width in (60, 80, 100, 140):
+        text = shown(results, width)
+        for word in ("23,000×", "(1,200–35,000)", "123,456,789,012", "12.34"):
+            assert word in text
+        assert all(len(line) <= width for line in text.splitlines())
+
+
+def test_the_readme_is_rewritten_between_its_markers(bench_results, tmp_path):
+    (tmp_path / "results").mkdir()
+    write_results(bench_results, tmp_path / "results" / "one.json")
     path = tmp_path / "README.md"
     path.write_text(README)
     readme.rewrite(path, tmp_path / "results")
@@ -181,7 +170,7 @@ def test_the_readme_is_rewritten_between_its_markers(results, tmp_path):
     assert "| cholesky |" in text
     assert "cannot run" in text
     assert "\\<CUDA>" in text
-    assert results.environment.cpu in text
+    assert bench_results.environment.cpu in text
     assert "read the ratios" in text
     rows = [
         line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| --")
@@ -195,8 +184,9 @@ def test_the_readme_is_rewritten_between_its_markers(results, tmp_path):
 @pytest.mark.parametrize(
     "text", ["none", readme.BEGIN, f"{readme.END}{readme.BEGIN}", README + README]
 )
-def test_a_readme_without_its_markers_is_left_alone(results, tmp_path, text):
-    write_results(results, tmp_path / "results" / "one.json")
+def test_a_readme_without_its_markers_is_left_alone(bench_results, tmp_path, text):
+    (tmp_path / "results").mkdir()
+    write_results(bench_results, tmp_path / "results" / "one.json")
     path = tmp_path / "README.md"
     path.write_text(text)
     with pytest.raises(InputError, match="must hold <!-- table:begin -->"):
@@ -230,14 +220,14 @@ def test_the_readme_module_reports_bad_input_in_one_line(tmp_path):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_an_interrupted_run_says_so_and_goes_on_up(file, monkeypatch):
+def test_an_interrupted_run_says_so_and_goes_on_up(bench_file, monkeypatch):
     def interrupt(*args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("halfstep.bench.run.run_case", interrupt)
     stream = StringIO()
     with pytest.raises(KeyboardInterrupt):
-        run_bench(BenchSettings(data=str(file)), Console(file=stream))
+        run_bench(BenchSettings(data=str(bench_file)), Console(file=stream))
     assert stream.getvalue() == "interrupted: no results were written\n"
 
 

@@ -10,10 +10,8 @@ from halfstep.bench.contest import run_case
 from halfstep.bench.contestants import Contestant, contestants, rotated
 from halfstep.bench.inputs import split_data
 from halfstep.bench.settings import BenchSettings
-from halfstep.bench.spread import pairwise_ratio, seconds_to, spread
 from halfstep.bench.suites import Case
-from halfstep.bench.timing import Entry, entry, time_fits
-from halfstep.datasets.builder import from_triples
+from halfstep.bench.timing import Entry, entry, pairwise_ratio, seconds_to, spread, time_fits
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.start import starting_factors
 
@@ -30,20 +28,8 @@ CASE = Case(None, 7, 1, True, 3, 2, 30.0)
 
 
 @pytest.fixture(scope="module")
-def dataset():
-    """Two tastes with noise: 120 users x 45 items, so that a fit beats popularity."""
-    rng = np.random.default_rng(1)
-    users = np.repeat(np.arange(120), 14)
-    taste = users % 3
-    items = np.where(rng.random(len(users)) < 0.8, taste * 15, 0) + rng.integers(
-        15, size=len(users)
-    )
-    return from_triples(users, items, rng.integers(1, 9, size=len(users)), name="tiny")
-
-
-@pytest.fixture(scope="module")
-def bench_data(dataset):
-    return split_data(dataset, SETTINGS)
+def bench_data(two_tastes):
+    return split_data(two_tastes, SETTINGS)
 
 
 @pytest.fixture
