@@ -90,14 +90,13 @@ def recommendations(console: Console, data: Dataset, user: str, ids: Any, scores
 
 def reproductions(console: Console, rows: Iterable[Reproduction]) -> list[Reproduction]:
     """Print published results beside those of a run here, and return them."""
-    columns = ("source", "solver", "HR@10", "published", "NDCG@10", "published ", "agrees")
-    listed = table("Published results, run again", *columns, right=columns[2:6])
+    columns = ("source", "HR@10", "published", "NDCG@10", "published ", "agrees")
+    listed = table("Published results, run again", *columns, right=columns[1:5])
     done = []
     for row in rows:
         done.append(row)
         listed.add_row(
             row.published.source,
-            row.solver,
             f"{row.hit_rate:.4f}",
             f"{row.published.hit_rate:.4f}",
             f"{row.ndcg:.4f}",
@@ -105,6 +104,8 @@ def reproductions(console: Console, rows: Iterable[Reproduction]) -> list[Reprod
             "yes" if row.agrees else "no",
         )
     console.print(listed)
+    if done:
+        console.print(f"solver: {done[-1].solver}", highlight=False)
     return done
 
 
