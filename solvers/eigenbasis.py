@@ -56,6 +56,9 @@ _OWN_SPACE = 16
 class Eigenbasis(Solver):
     """ALS in the basis where the shared part is the identity: compiled, on all cores.
 
+    Without regularisation the solution is the one of least norm; with confidence `"explicit"` as
+    well, where rows share nothing, a row of fewer entries than factors gets one of its solutions.
+
     Parameters
     ----------
     cg_steps
