@@ -3,40 +3,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bench_case import CASE, SETTINGS
 
 from halfstep.bench.check import Checked, check, first_reaching, float64_objective, predict_seconds
 from halfstep.bench.contest import run_case
 from halfstep.bench.contestants import Contestant, choose_reference, contestants
-from halfstep.bench.inputs import split_data
 from halfstep.bench.judge import judge
-from halfstep.bench.settings import BenchSettings
-from halfstep.bench.suites import Case
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN
 from halfstep.evaluation.metrics import Evaluation
 from halfstep.solvers import SOLVERS, Solver
-from halfstep.solvers.start import starting_factors
-
-SETTINGS = BenchSettings(
-    solvers=("popularity", "cholesky", "conjugate_gradient"),
-    factors=(7,),
-    iterations=3,
-    repeats=2,
-    regularization=0.5,
-    num_threads=1,
-    memory=False,
-)
-CASE = Case(None, 7, 1, True, 3, 2, 30.0)
-
-
-@pytest.fixture(scope="module")
-def bench_data(two_tastes):
-    return split_data(two_tastes, SETTINGS)
-
-
-@pytest.fixture
-def start(bench_data):
-    return starting_factors(None, bench_data.train.shape, 7, np.float32, 0)
 
 
 class Damaged(SOLVERS["cholesky"]):

@@ -3,38 +3,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
+from bench_case import CASE, SETTINGS
 
 from halfstep.bench import memory
 from halfstep.bench.contest import run_case
 from halfstep.bench.contestants import Contestant, contestants, rotated
-from halfstep.bench.inputs import split_data
-from halfstep.bench.settings import BenchSettings
-from halfstep.bench.suites import Case
 from halfstep.bench.timing import Entry, entry, pairwise_ratio, seconds_to, spread, time_fits
 from halfstep.solvers import SOLVERS
-from halfstep.solvers.start import starting_factors
-
-SETTINGS = BenchSettings(
-    solvers=("popularity", "cholesky", "conjugate_gradient"),
-    factors=(7,),
-    iterations=3,
-    repeats=2,
-    regularization=0.5,
-    num_threads=1,
-    memory=False,
-)
-CASE = Case(None, 7, 1, True, 3, 2, 30.0)
-
-
-@pytest.fixture(scope="module")
-def bench_data(two_tastes):
-    return split_data(two_tastes, SETTINGS)
-
-
-@pytest.fixture
-def start(bench_data):
-    return starting_factors(None, bench_data.train.shape, 7, np.float32, 0)
 
 
 def test_timed_fits_are_interleaved_and_rotated(bench_data):

@@ -1,7 +1,6 @@
 """One interface: the same methods, arguments, defaults and meanings on every solver."""
 
 import inspect
-import logging
 import pickle
 
 import numpy as np
@@ -10,9 +9,7 @@ from conftest import CONVENTIONS, RUNGS, awkward, dtypes, suited
 from scipy import sparse
 from sklearn.base import clone
 
-import halfstep
-from halfstep import SOLVERS, AlternatingLeastSquares, InputError, Solver, SolverUnavailable
-from halfstep.solvers import als
+from halfstep import SOLVERS, InputError, Solver
 from halfstep.solvers.matrix import as_csr
 
 OWN = {
@@ -287,56 +284,3 @@ def test_a_solver_that_returns_nan_is_stopped_and_the_last_factors_kept(matrix):
     good = SOLVERS["cholesky"](factors=3, iterations=1, random_state=0)
     good.fit(matrix, show_progress=False)
     assert np.array_equal(m.item_factors, good.item_factors)
-
-
-def test_auto_takes_the_best_rung_and_says_so(caplog):
-    with caplog.at_level(logging.INFO, "halfstep"):
-        m = AlternatingLeastSquares(factors=3)
-    assert isinstance(m, AlternatingLeastSquares)
-    assert m.solver_ in RUNGS
-    assert f"{m.solver_!r} is the fastest that runs here" in caplog.text
-    assert AlternatingLeastSquares(7, 0.1, solver="naive").get_params()["regularization"] == 0.1
-    assert AlternatingLeastSquares(solver="conjugate_gradient", cg_steps=5).cg_steps == 5
-    assert "regularization" in inspect.signature(AlternatingLeastSquares).parameters
-
-
-def no_gpu(monkeypatch):
-    gpu = type("Gpu", (SOLVERS["cholesky"],), {"name": "gpu_test", "device": "gpu"})
-    gpu.unavailable = classmethod(lambda cls: 'CuPy is missing: pip install "halfstep[cuda13]"')
-    monkeypatch.setitem(halfstep.SOLVERS, "gpu_test", gpu)
-    return gpu
-
-
-def test_a_missing_gpu_is_an_error_unless_the_cpu_is_allowed(monkeypatch, caplog):
-    no_gpu(monkeypatch)
-    for asked in ("gpu", "gpu_test"):
-        with pytest.raises(SolverUnavailable, match=r"pip install .halfstep\[cuda13\]"):
-            AlternatingLeastSquares(solver=asked)
-    with pytest.warns(RuntimeWarning, match="CuPy is missing.*falling back to"):
-        m = AlternatingLeastSquares(solver="gpu", fallback="cpu", factors=3)
-    assert m.device == "cpu"
-    with caplog.at_level(logging.INFO, "halfstep"):
-        assert als.choose("auto").device == "cpu"
-    assert "CuPy is missing" in caplog.text
-
-
-def test_a_gpu_that_is_there_is_taken(monkeypatch):
-    gpu = no_gpu(monkeypatch)
-    gpu.unavailable = classmethod(lambda cls: None)
-    assert als.choose("auto") is gpu
-    assert als.choose("gpu") is gpu
-    assert als.choose("cpu").device == "cpu"
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"solver": "fast"}, "solver must be one of auto, cpu, gpu, popularity, naive"),
-        ({"solver": "naive", "cg_steps": 3}, "solver 'naive' has no argument 'cg_steps'"),
-        ({"fallback": "cpu"}, "fallback must be None, or 'cpu' with solver 'gpu'"),
-        ({"solver": "gpu", "fallback": "tpu"}, "fallback must be None, or 'cpu'"),
-    ],
-)
-def test_wrong_choices(settings, message):
-    with pytest.raises(InputError, match=message):
-        AlternatingLeastSquares(**settings)
