@@ -18,6 +18,7 @@ import numpy as np
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
+from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.sampled import rank_among_negatives
 from halfstep.solvers import SOLVERS, make
 from halfstep.solvers.base import Solver
@@ -153,7 +154,7 @@ def _start(
 def _ranked(published: Published, model: Solver, data: Dataset) -> Reproduction:
     assert data.test is not None
     assert data.negatives is not None
-    X, Y = model._fitted()
+    X, Y = factors_of(model)
     positives = np.full(data.test.shape[0], -1, np.int64)
     rows = np.repeat(np.arange(data.test.shape[0]), np.diff(data.test.indptr))
     positives[rows] = data.test.indices

@@ -93,17 +93,22 @@ def fit(
 ) -> None:
     """Fit a model to all of a data set and save it."""
     from halfstep import datasets
+    from halfstep.evaluation.equivalence import factors_of
+    from halfstep.evaluation.objective import objective
     from halfstep.solvers import make
+    from halfstep.solvers.matrix import as_csr
 
     settings = o.model_settings(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
         seed, threads,
     )  # fmt: skip
-    model = make(solver, calculate_training_loss=True, **settings)
+    model = make(solver, **settings)
     check_writable(output, "--output")
-    model.fit(datasets.load(data).interactions)
+    matrix = as_csr(datasets.load(data).interactions)
+    model.fit(matrix)
     model.save(output)
-    loss = model.loss_history_[-1] if model.loss_history_ else float("nan")
+    # Once, not after every iteration: the float64 audit takes longer than a compiled half-step.
+    loss = objective(*model.weights(matrix), *factors_of(model))
     console.print(
         f"{model.solver_}: objective {loss:.6g} after {len(model.seconds_)} iterations, "
         f"{sum(model.seconds_):.2f} s; wrote {output}",
