@@ -1,0 +1,193 @@
+"""The backend of the GPU solvers, with the emulator in CuPy's place and the same methods."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import halfstep.kernels
+from emulator import build
+from emulator.arrays import Device, DeviceArray
+from emulator.build import EmulatorError
+from emulator.module import SHARED_BYTES, Module
+
+KERNELS = Path(halfstep.kernels.__file__).parent
+_modules: dict[Any, Module] = {}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What was asked of the device."""
+
+    file: str
+    kernel: str
+    defines: tuple[str, ...]
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    shared_mem: int
+
+
+class EmulatorBackend:
+    """One emulated device.
+
+    Parameters
+    ----------
+    order, seed
+        Which thread goes first between two barriers; see `emulator.module.Kernel`.
+    ordinal
+        Number of the device: arrays of one cannot be handed to another.
+    memory
+        Bytes that can be allocated on it.
+    multiprocessors
+        What `sm_count` says; small, so that persistent blocks take several rows each.
+    shared_limit
+        Bytes of shared memory that a block may have.
+    sanitizer
+        A key of `emulator.build.SANITIZERS`; the environment's HALFSTEP_EMULATOR_SANITIZER unless given.
+    folder
+        Where `launch` looks for files: the package's kernels unless given.
+    mutations
+        Text to take in place of a file's, by name.
+
+    Attributes
+    ----------
+    launches
+        Every launch, as a `Launch`, in order.
+    device
+        Counts memory.
+    """
+
+    name = "emulator"
+
+    def __init__(
+        self,
+        *,
+        order: str = "forward",
+        seed: int = 1,
+        ordinal: int = 0,
+        memory: int = 1 << 30,
+        multiprocessors: int = 3,
+        shared_limit: int = SHARED_BYTES,
+        sanitizer: str | None = None,
+        folder: Path = KERNELS,
+        mutations: dict[str, str] | None = None,
+    ):
+        reason = build.why_not()
+        if reason:
+            raise EmulatorError(reason)
+        self.order, self.seed = order, seed
+        self.device = Device(ordinal, memory)
+        self.multiprocessors, self.shared_limit = multiprocessors, shared_limit
+        if sanitizer is None:
+            sanitizer = os.environ.get("HALFSTEP_EMULATOR_SANITIZER", "")
+        self.sanitizer, self.folder = sanitizer, folder
+        self.mutations = mutations or {}
+        self.launches: list[Launch] = []
+
+    def to_device(self, array: Any) -> DeviceArray:
+        """Return a copy on the device of a host array, C-contiguous; a device array as it is."""
+        if isinstance(array, DeviceArray):
+            return self._own(array)
+        array = np.asarray(array)
+        copied = self.empty(array.shape, array.dtype)
+        copied._values[...] = array
+        return copied
+
+    def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
+        """Return a copy on the host."""
+        return self._own(array)._values.copy()
+
+    def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
+        """Return an array whose bytes are all 0xFF: NaN until a kernel has written it."""
+        dtype = np.dtype(dtype)
+        shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+        nbytes = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        allocation = self.device.allocate(nbytes)
+        return DeviceArray(allocation, allocation.bytes.view(dtype).reshape(shape))
+
+    def product(
+        self,
+        A: DeviceArray,
+        B: DeviceArray,
+        *,
+        transpose_a: bool = False,
+        transpose_b: bool = False,
+    ) -> DeviceArray:
+        """Return A B on the device, of either factor's transpose where asked."""
+        left, right = self._own(A)._values, self._own(B)._values
+        return self.to_device(
+            (left.T if transpose_a else left) @ (right.T if transpose_b else right)
+        )
+
+    def sm_count(self) -> int:
+        """Return how many multiprocessors the device has."""
+        return self.multiprocessors
+
+    def synchronize(self) -> None:
+        """Do nothing: a launch ends before it returns."""
+
+    def launch(
+        self,
+        file: str,
+        kernel: str,
+        defines: Sequence[str] | dict[str, Any],
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        args: Sequence[Any],
+        shared_mem: int = 0,
+    ) -> None:
+        """Run a kernel of `file` compiled with `defines`; see `emulator.module.Kernel`.
+
+        Raises
+        ------
+        TypeError
+            A host array among the arguments.
+        EmulatorError
+            The launch does not fit the kernel, or the kernel went wrong.
+        """
+        if isinstance(defines, dict):
+            defines = [f"{name}={value}" for name, value in defines.items()]
+        values = []
+        for i, value in enumerate(args):
+            if isinstance(value, np.ndarray):
+                raise TypeError(f"{file}: {kernel}, argument {i} is a host array")
+            values.append(self._own(value)._values if isinstance(value, DeviceArray) else value)
+        self.launches.append(Launch(file, kernel, tuple(defines), grid, block, shared_mem))
+        self._module(file, tuple(defines), kernel).kernel(kernel)(
+            grid,
+            block,
+            values,
+            shared_mem=shared_mem,
+            order=self.order,
+            seed=self.seed + len(self.launches),
+            shared_limit=self.shared_limit,
+        )
+        self.device.check_guards()
+
+    def launched(self, kernel: str | None = None) -> int:
+        """Return how often a kernel (or any) was launched."""
+        return sum(kernel in (None, launch.kernel) for launch in self.launches)
+
+    def _module(self, file: str, defines: tuple[str, ...], kernel: str) -> Module:
+        templates = (kernel,) if "<" in kernel else ()
+        text = self.mutations.get(file)
+        key = (self.folder / file, defines, templates, self.sanitizer, text)
+        if key not in _modules:
+            _modules[key] = Module(
+                self.folder / file, defines, templates, sanitizer=self.sanitizer, text=text
+            )
+        return _modules[key]
+
+    def _own(self, array: Any) -> DeviceArray:
+        if not isinstance(array, DeviceArray):
+            raise TypeError(f"a device array is needed, got {type(array).__name__}")
+        if array.device != self.device.ordinal:
+            raise EmulatorError(
+                f"an array of device {array.device} was handed to device {self.device.ordinal}"
+            )
+        return array

@@ -1,0 +1,210 @@
+"""From a `.cu` file to a shared library, kept on disk under a name made of all that went into it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+RUNTIME = Path(__file__).parent / "runtime"
+INCLUDE = RUNTIME / "include"
+SANITIZERS = {
+    "": ("-O2",),
+    "address": ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize=vptr"),
+    "thread": ("-O1", "-g", "-fsanitize=thread", "-DCUEMU_TSAN"),
+}
+# The scheduler is not what is watched for races: it only tells the sanitizer who waits for whom.
+_UNWATCHED = "-fno-sanitize=thread"
+# As on the device: no contraction that the source does not ask for; what is not initialised is a
+# pattern that no calculation survives.
+FLAGS = ("-std=c++17", "-fPIC", "-w", "-ffp-contract=off", "-ftrivial-auto-var-init=pattern")
+
+
+class EmulatorError(RuntimeError):
+    """A kernel that does not compile, a launch that does not fit it, or an error while it ran."""
+
+
+def compiler() -> str | None:
+    """Return the C++ compiler: `CXX`, or g++."""
+    return shutil.which(os.environ.get("CXX", "g++"))
+
+
+@functools.cache
+def why_not() -> str | None:
+    """Return why the emulator cannot run here, or None."""
+    found = compiler()
+    if found is None:
+        return "g++ is not installed: the emulator compiles CUDA kernels with it"
+    probe = "using half = _Float16; half f(float x) { return (half)x; }"
+    command = [found, "-std=c++17", "-ftrivial-auto-var-init=pattern", "-x", "c++", "-c", "-"]
+    done = subprocess.run(
+        [*command, "-o", os.devnull], input=probe, capture_output=True, text=True, check=False
+    )
+    return None if done.returncode == 0 else f"{found} is older than g++ 12: {done.stderr.strip()}"
+
+
+def cache_folder() -> Path:
+    """Return the folder of compiled objects; `HALFSTEP_EMULATOR_CACHE` names another one."""
+    named = os.environ.get("HALFSTEP_EMULATOR_CACHE")
+    folder = (
+        Path(named) if named else Path(tempfile.gettempdir()) / f"halfstep-emulator-{os.getuid()}"
+    )
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
+_DYNAMIC = re.compile(
+    r"extern\s+__shared__\s+(?:(?:__align__|alignas)\s*\(\d+\)\s*)?([\w:<>\s]+?)\s*\b(\w+)\s*\[\s*\]\s*;"
+)
+_STATIC = re.compile(
+    r"__shared__\s+(?:(?:__align__|alignas)\s*\(\w+\)\s*)?([\w:<>]+(?:\s+(?:int|long|char|short))*)\s+"
+    r"([^;()=]+);"
+)
+_DECLARATOR = re.compile(r"(\w+)\s*((?:\[[^\]]*\]\s*)*)$")
+
+
+def translate(text: str, path: str = "") -> str:
+    """Return CUDA C++ with its shared arrays as macros of the emulator; every line stays a line.
+
+    Raises
+    ------
+    EmulatorError
+        A declaration of shared memory that this does not understand.
+    """
+    # Comments go, their line ends stay: a comment may speak of shared memory too.
+    text = _COMMENT.sub(
+        lambda m: m[0] if m[0].startswith('"') else "\n" * m[0].count("\n") or " ", text
+    )
+    text = _DYNAMIC.sub(r"CUEMU_DYNAMIC(\1, \2);", text)
+    text = _STATIC.sub(lambda m: _statics(m, path), text)
+    for number, line in enumerate(text.splitlines(), 1):
+        if "__shared__" in line and not line.lstrip().startswith("#"):
+            raise EmulatorError(f"{path}:{number}: cannot translate {line.strip()!r}")
+    return text
+
+
+def _statics(declaration: re.Match[str], path: str) -> str:
+    kind, names = declaration[1], declaration[2]
+    arrays = []
+    for name in names.split(","):
+        found = _DECLARATOR.fullmatch(name.strip())
+        if found is None:
+            raise EmulatorError(f"{path}: cannot translate {declaration[0]!r}")
+        arrays.append(f"CUEMU_STATIC({kind}, {found[1]}, {found[2].strip()});")
+    return " ".join(arrays) + "\n" * declaration[0].count("\n")
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EmulatorError(f"{command[0]} fails:\n{done.stderr}")
+    return done.stdout
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
+
+
+@functools.cache
+def _emulator_text() -> str:
+    files = [Path(__file__), *(p for p in sorted(RUNTIME.rglob("*")) if p.is_file())]
+    return "".join(p.read_text() for p in files)
+
+
+def _linked(name: str, arguments: list[str]) -> Path:
+    """Compile to a shared library of that name, unless it is there; never seen half written."""
+    target = cache_folder() / name
+    if not target.exists():
+        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
+            pass
+        try:
+            _run([compiler() or "g++", *FLAGS, *arguments, "-shared", "-o", part.name])
+            os.replace(part.name, target)
+        finally:
+            Path(part.name).unlink(missing_ok=True)
+    return target
+
+
+def runtime(sanitizer: str = "") -> Path:
+    """Return the library that schedules fibers, which every kernel's library needs loaded."""
+    flags = SANITIZERS[sanitizer]
+    key = _digest(_emulator_text(), FLAGS, flags, compiler())
+    sources = [str(p) for p in sorted(RUNTIME.glob("*.cpp"))]
+    return _linked(
+        f"runtime-{key}.so", [*flags, _UNWATCHED, f"-I{INCLUDE}", f"-I{RUNTIME}", *sources]
+    )
+
+
+def sources(path: Path, text: str | None = None) -> dict[str, str]:
+    """Return the file and the headers beside it, translated, by name."""
+    texts = {path.name: path.read_text() if text is None else text}
+    texts |= {p.name: p.read_text() for p in sorted(path.parent.glob("*.cuh"))}
+    return {name: translate(source, name) for name, source in texts.items()}
+
+
+_KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(\w+)\s*\(')
+
+
+def library(
+    path: Path,
+    defines: tuple[str, ...] = (),
+    templates: tuple[str, ...] = (),
+    sanitizer: str = "",
+    text: str | None = None,
+) -> tuple[Path, dict[str, str]]:
+    """Return a kernel file's library, and the symbol of each kernel in it.
+
+    Parameters
+    ----------
+    path
+        The `.cu` file; headers (`.cuh`) are looked for beside it.
+    defines
+        `NAME=value` or `NAME`, as after `-D`.
+    templates
+        Kernels that are template instances, as CuPy's name expressions: `"scale<float>"`. Those
+        declared `extern "C"` are found.
+    sanitizer
+        A key of `SANITIZERS`.
+    text
+        What to take in place of the file's content (a mutation).
+    """
+    texts = sources(path, text)
+    folder = cache_folder() / f"source-{_digest(texts)}"
+    if not folder.exists():
+        fresh = Path(tempfile.mkdtemp(dir=cache_folder()))
+        for name, source in texts.items():
+            (fresh / name).write_text(source)
+        try:
+            os.rename(fresh, folder)
+        except OSError:  # another process was first
+            shutil.rmtree(fresh)
+    macros = "".join(f"#define {d.replace('=', ' ', 1)}\n" for d in defines)
+    flags = SANITIZERS[sanitizer]
+    key = _digest(texts, macros, templates, flags, FLAGS, _emulator_text(), compiler())
+    symbols = _kernels(folder / path.name, macros, key)
+    symbols |= {name: f"t{_digest(name)}" for name in templates}
+    exports = "".join(f"CUEMU_EXPORT({symbol}, {name})\n" for name, symbol in symbols.items())
+    unit = cache_folder() / f"unit-{key}.cpp"
+    if not unit.exists():
+        unit.write_text(f'#include "cuemu.hpp"\n{macros}#include "{folder / path.name}"\n{exports}')
+    return _linked(f"kernels-{key}.so", [*flags, f"-I{INCLUDE}", str(unit)]), symbols
+
+
+def _kernels(path: Path, macros: str, key: str) -> dict[str, str]:
+    """Return the `extern "C"` kernels that are there under these definitions."""
+    listed = cache_folder() / f"kernels-{key}.txt"
+    if not listed.exists():
+        unit = cache_folder() / f"scan-{key}-{os.getpid()}.cpp"
+        unit.write_text(
+            f'#define CUEMU 1\n#define __launch_bounds__(...)\n{macros}#include "{path}"\n'
+        )
+        seen = _run([compiler() or "g++", *FLAGS, f"-I{INCLUDE}", "-E", "-P", str(unit)])
+        unit.unlink()
+        listed.write_text("\n".join(dict.fromkeys(_KERNEL.findall(seen))))
+    return {name: name for name in listed.read_text().split()}
