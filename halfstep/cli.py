@@ -20,6 +20,7 @@ from halfstep import measure
 from halfstep import options as o
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
+from halfstep.interruption import ended_cleanly, interrupted_at_once
 
 app = typer.Typer(
     help="Implicit-feedback matrix factorisation by alternating least squares.",
@@ -90,8 +91,15 @@ def fit(
     background: o.Background = None,
     seed: o.Seed = 0,
     threads: o.Threads = 0,
+    checkpoint: o.Checkpoint = None,
+    checkpoint_every: o.CheckpointEvery = 1,
+    resume: o.Resume = False,
 ) -> None:
-    """Fit a model to all of a data set and save it."""
+    """Fit a model to all of a data set and save it.
+
+    The first Ctrl-C ends the fit after the current half-step and saves what it has (exit code 130), the
+    second one ends the command at once.
+    """
     from halfstep import datasets
     from halfstep.evaluation.equivalence import factors_of
     from halfstep.evaluation.objective import objective
@@ -105,8 +113,16 @@ def fit(
     model = make(solver, **settings)
     check_writable(output, "--output")
     matrix = as_csr(datasets.load(data).interactions)
-    model.fit(matrix)
+    with ended_cleanly():
+        model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
     model.save(output)
+    if model.interrupted_ is not None:
+        console.print(
+            f"{model.solver_}: interrupted after {model.interrupted_} of {model.iterations} "
+            f"iterations; wrote {output}",
+            highlight=False,
+        )
+        raise typer.Exit(_INTERRUPTED)
     # Once, not after every iteration: the float64 audit takes longer than a compiled half-step.
     loss = objective(*model.weights(matrix), *factors_of(model))
     console.print(
@@ -158,7 +174,8 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     try:
-        code = app(arguments, standalone_mode=False)
+        with interrupted_at_once():
+            code = app(arguments, standalone_mode=False)
     except (InputError, SolverUnavailable, MemoryError) as error:
         return _refuse(str(error) or type(error).__name__)
     except (ArithmeticError, LinAlgError) as error:

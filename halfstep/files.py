@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import math
 import os
@@ -21,7 +22,8 @@ from halfstep.errors import InputError
 def whole_file(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
     """Yield a file to write that takes `path`'s name when the block ends, and only if it ends well.
 
-    A full disk, an error or an interruption leaves what was at `path` as it was.
+    A full disk, an error or an interruption leaves what was at `path` as it was, and so does a crash
+    of the machine: the bytes are on the disk before the name is, and the name before this returns.
 
     Raises
     ------
@@ -36,10 +38,43 @@ def whole_file(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, target)
+        _sync_folder(target.parent)
     except OSError as error:
         raise InputError(f"'{target}' cannot be written: {error.strerror or error}") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | PathLike[str]) -> None:
+    """Remove what processes that were killed in `whole_file` have left beside `path`."""
+    target = Path(path)
+    for partial in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
+        process = partial.name.removesuffix(".part").rpartition(".")[2]
+        if process.isdecimal() and not _runs(int(process)):
+            partial.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a renaming last; where folders cannot be synchronised (Windows, some network drives), not."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
 
 
 def check_writable(path: Path | None, argument: str) -> None:

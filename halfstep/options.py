@@ -37,6 +37,13 @@ Background = Annotated[
 Seed = Annotated[int, typer.Option(help="Of the start, the split and everything else drawn.")]
 Threads = Annotated[int, typer.Option("--threads", help="Cores to use; 0 means all.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]
+Checkpoint = Annotated[
+    Path | None, typer.Option(help="Save the fit's state to this file, again and again.")
+]
+CheckpointEvery = Annotated[int, typer.Option(help="Iterations from one checkpoint to the next.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the checkpoint, where there is one.")
+]
 TestFraction = Annotated[
     float, typer.Option(help="Share of each user's entries held out, where the data has no split.")
 ]

@@ -9,9 +9,9 @@ that is.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
@@ -33,16 +33,15 @@ def spread(
     run: Callable[[Task, State], None],
 ) -> None:
     """Call `run(task, state)` for each task, `state` being what `prepare()` gave the thread."""
-    waiting = list(tasks)
-    threads = min(threads, len(waiting))
-    queue, lock = iter(waiting), Lock()
+    queue = deque(tasks)  # whose popleft is atomic: no lock that an interruption could leave taken
+    threads = min(threads, len(queue))
 
     def work() -> None:
         state = prepare()
         while True:
-            with lock:
-                task = next(queue, None)
-            if task is None:
+            try:
+                task = queue.popleft()
+            except IndexError:
                 return
             run(task, state)
 
@@ -50,7 +49,11 @@ def spread(
         work()
         return
     with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(work) for _ in range(threads - 1)]
-        work()
-        for other in others:
-            other.result()
+        try:
+            others = [pool.submit(work) for _ in range(threads - 1)]
+            work()
+            for other in others:
+                other.result()
+        except BaseException:  # Ctrl-C, too: the others end after the task that they have
+            queue.clear()
+            raise

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from os import PathLike
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +19,18 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from halfstep.errors import InputError
-from halfstep.evaluation.objective import objective
+from halfstep.interruption import interruption
 from halfstep.solvers.arguments import check_dtype, check_integers, check_number
+from halfstep.solvers.checkpoint import checkpoints
 from halfstep.solvers.matrix import Floats, as_csr, not_empty
 from halfstep.solvers.problem import Problem, Weights, check_convention, weigh
 from halfstep.solvers.progress import progress_bar
 from halfstep.solvers.recommender import Recommender
+from halfstep.solvers.report import Callback, Report, located, row_not_finite
 from halfstep.solvers.start import RandomState, check_random_state, starting_factors
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-Callback: TypeAlias = Callable[[int, float, float | None], Any]
-Report: TypeAlias = Callable[[int, float, Any, Any], bool]
 
 
 @dataclass(eq=False, repr=False)
@@ -72,6 +71,8 @@ class Solver(Recommender, ABC):
         The objective after each iteration, where it was calculated.
     seconds_
         Seconds that each iteration's two half-steps took.
+    interrupted_
+        How many whole iterations a fit had done when Ctrl-C ended it, or None.
     """
 
     name: ClassVar[str]
@@ -98,6 +99,7 @@ class Solver(Recommender, ABC):
         self.item_factors: Floats | None = None
         self.loss_history_: list[float] = []
         self.seconds_: list[float] = []
+        self.interrupted_: int | None = None
         self._warned_of_ridge = False
         self.check()
 
@@ -124,9 +126,20 @@ class Solver(Recommender, ABC):
         return self.name
 
     def fit(
-        self, user_items: Any, show_progress: bool = True, callback: Callback | None = None
+        self,
+        user_items: Any,
+        show_progress: bool = True,
+        callback: Callback | None = None,
+        *,
+        checkpoint: str | PathLike[str] | None = None,
+        checkpoint_every: int = 1,
+        resume: bool | str | PathLike[str] = False,
     ) -> Self:
         """Factorise `user_items`.
+
+        The first Ctrl-C ends the fit after the current half-step: `fit` returns, the model has a
+        whole pair of factors, `interrupted_` and the log say after how many iterations. (The
+        references end after the iteration.) The second one raises KeyboardInterrupt at once.
 
         Parameters
         ----------
@@ -138,43 +151,51 @@ class Solver(Recommender, ABC):
         callback
             Called as `callback(iteration, seconds, loss)` after each iteration, when
             `user_factors` and `item_factors` hold its result. Returning True ends the fit.
+        checkpoint, checkpoint_every
+            A file for the fit's state, replaced after every so many iterations, after the last one
+            and on Ctrl-C; whatever kills the process, it is whole.
+        resume
+            True goes on from `checkpoint`, or begins where there is none yet, and ends with the same
+            bits as a fit that was never stopped (CPU rungs). A path goes on from that file. The data
+            and the settings must be those of the checkpoint, but for `iterations`, `num_threads` and
+            `calculate_training_loss`.
 
         Raises
         ------
         InputError
-            A bad argument or matrix; nothing was changed.
-        FloatingPointError
-            A row's factors are not finite; the factors of the iteration before are kept.
+            A bad argument, matrix or checkpoint; nothing was changed.
+        NotFinite
+            A FloatingPointError: a row's factors are not finite. Those of the iteration before are
+            kept.
         """
         self.check()
         matrix = not_empty(as_csr(user_items))
-        users, items = self.weights(matrix)
-        X, Y = starting_factors(
-            self.init_factors, matrix.shape, self.factors, self.dtype, self.random_state
-        )
+        keeper, state = checkpoints(self, matrix, checkpoint, checkpoint_every, resume)
+        users, items = weights = self.weights(matrix)
+        if state is None:
+            X, Y = starting_factors(
+                self.init_factors, matrix.shape, self.factors, self.dtype, self.random_state
+            )
+        else:
+            X, Y = state.user_factors, state.item_factors
+        done = 0 if state is None else state.done
         self._forget_norms()
-        self.user_factors, self.item_factors = X, Y
-        self.loss_history_, self.seconds_ = [], []
+        self.user_factors, self.item_factors, self.interrupted_ = X, Y, None
+        self.loss_history_, self.seconds_ = (
+            ([], []) if state is None else (state.losses, state.seconds)
+        )
         self._warned_of_ridge = False
+        if done >= self.iterations:
+            return self
         with (
-            progress_bar(self.iterations, show_progress, self.name) as advance,
+            progress_bar(self.iterations - done, show_progress, self.name) as advance,
             threadpool_limits(int(self.num_threads) or None),
             # Not by the processor's flags, which OpenBLAS's AVX-512 kernels also set on good input:
-            # what is not finite is found in `_keep`, with its row.
+            # what is not finite is found in the report, with its row.
             np.errstate(all="ignore"),
+            interruption() as asked,
         ):
-
-            def report(iteration: int, seconds: float, X: Any, Y: Any) -> bool:
-                self._keep(iteration, X, Y)
-                self.seconds_.append(seconds)
-                loss = None
-                if self.calculate_training_loss:
-                    loss = objective(users, items, *self._fitted())
-                    self.loss_history_.append(loss)
-                advance(loss)
-                said = None if callback is None else callback(iteration, seconds, loss)
-                return isinstance(said, bool | np.bool_) and bool(said)
-
+            report = Report(self, weights, done, keeper, asked, advance, callback)
             self._alternate(users, items, X, Y, report)
         return self
 
@@ -222,13 +243,21 @@ class Solver(Recommender, ABC):
         return f"{type(self).__name__}({settings})"
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
-        """Run the iterations; `report(iteration, seconds, X, Y)` is True when they shall end."""
+        """Run iterations until `report(iteration, seconds, X, Y)` is True."""
         for iteration in range(self.iterations):
             start = time.perf_counter()
-            X = self.half_step(users.fixing(Y), X)
-            Y = self.half_step(items.fixing(X), Y)
+            X = self._half_step("user", users.fixing(Y), X, report.done)
+            if report.half_step_done(X, Y):
+                break
+            Y = self._half_step("item", items.fixing(X), Y, report.done)
             if report(iteration, time.perf_counter() - start, X, Y):
                 break
+
+    def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
+        try:
+            return self.half_step(problem, X)
+        except (FloatingPointError, np.linalg.LinAlgError) as error:
+            raise located(error, done, side, problem) from error
 
     def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
         return weigh(
@@ -242,13 +271,11 @@ class Solver(Recommender, ABC):
             dtype=self.dtype,
         )
 
-    def _keep(self, iteration: int, X: Floats, Y: Floats) -> None:
-        for side, factors in (("user", X), ("item", Y)):
-            finite = np.isfinite(factors).all(axis=1)
-            if not finite.all():
-                raise FloatingPointError(
-                    f"iteration {iteration}: the {side} factors of row {int(np.argmin(finite))} "
-                    "are not finite"
-                )
+    def _row_not_finite(self, factors: Any) -> int | None:
+        """Return the first row of a side's factors that is not finite, or None."""
+        return row_not_finite(factors)
+
+    def _keep(self, iteration: int, X: Any, Y: Any) -> None:
+        """Take X and Y, both finite, as the model's factors."""
         self._forget_norms()
         self.user_factors, self.item_factors = X, Y

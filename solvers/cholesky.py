@@ -22,7 +22,7 @@ import numpy as np
 from scipy.linalg import get_lapack_funcs
 from threadpoolctl import threadpool_limits
 
-from halfstep.errors import NumericalWarning
+from halfstep.errors import NotFinite, NumericalWarning
 from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
@@ -102,4 +102,4 @@ def _solve(A: Floats, b: Floats, lam: float, row: int) -> tuple[Floats, float]:
         diagonal += ridge
         added += ridge
         ridge *= 2
-    raise FloatingPointError(f"the system of row {row} is not finite")
+    raise NotFinite(f"the system of row {row} is not finite", row)

@@ -21,12 +21,17 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.errors import NotFinite
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 
 _BLOCK_ENTRIES = 1 << 17
+
+
+class _Overflow(Exception):
+    """The row, counted in its block, whose residual is not finite."""
 
 
 @dataclass(eq=False, repr=False)
@@ -54,7 +59,12 @@ class ConjugateGradient(Solver):
         solution = np.empty_like(X)
         for first, last in problem.blocks(_BLOCK_ENTRIES):
             rows = slice(first, last)
-            solution[rows] = _cg(problem.block(first, last), gramian, null, X[rows], self.cg_steps)
+            block = problem.block(first, last)
+            try:
+                solution[rows] = _cg(block, gramian, null, X[rows], self.cg_steps)
+            except _Overflow as error:
+                row = first + error.args[0]
+                raise NotFinite(f"the residual of row {row} is not finite", row) from None
         solution[np.diff(problem.indptr) == 0] = 0
         return solution
 
@@ -95,8 +105,9 @@ def _cg(problem: Problem, gramian: Floats, null: Floats, X: Floats, steps: int) 
 def _dots(A: Floats, B: Floats) -> npt.NDArray[np.float64]:
     """Return the dot product of each row, in float64: squares of float32 weights overflow float32."""
     dots: npt.NDArray[np.float64] = np.einsum("uf,uf->u", A, B, dtype=np.float64)
-    if not np.isfinite(dots).all():
-        raise FloatingPointError("the residual of a row is not finite")
+    finite = np.isfinite(dots)
+    if not finite.all():
+        raise _Overflow(int(np.argmin(finite)))
     return dots
 
 

@@ -24,9 +24,10 @@ from threadpoolctl import threadpool_limits
 
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
-from halfstep.solvers.base import Report, Solver
+from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
+from halfstep.solvers.report import Report
 
 
 class _Stop(Exception):

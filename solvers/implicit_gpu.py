@@ -24,7 +24,7 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
-from halfstep.solvers.base import Report, Solver
+from halfstep.solvers.base import Solver
 from halfstep.solvers.implicit_cpu import (
     check_expressible,
     confidences,
@@ -34,6 +34,7 @@ from halfstep.solvers.implicit_cpu import (
 )
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
+from halfstep.solvers.report import Report
 
 MAX_FACTORS = 992
 _LIBRARIES = ("cudart", "cublasLt", "cublas", "curand")

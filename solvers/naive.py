@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from halfstep.errors import NotFinite
 from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
@@ -36,7 +37,12 @@ class Naive(Solver):
         # of the cores, waiting for each other made this 20 times slower.
         with threadpool_limits(1, "blas"):
             for u in np.flatnonzero(np.diff(problem.indptr)):
-                solution[u] = _solve_row(problem, int(u), X.dtype)
+                try:
+                    solution[u] = _solve_row(problem, int(u), X.dtype)
+                except np.linalg.LinAlgError as error:
+                    raise NotFinite(
+                        f"the system of row {u} has no solution: {error}", int(u)
+                    ) from None
         return solution
 
 

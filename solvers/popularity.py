@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from halfstep.solvers.base import Report, Solver
+from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
+from halfstep.solvers.report import Report
 
 
 @dataclass(eq=False, repr=False)

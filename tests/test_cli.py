@@ -242,16 +242,36 @@ def test_help_of_every_command_is_free_of_heavy_imports():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_is_one_line_and_writes_nothing(tmp_path):
+def test_ctrl_c_saves_what_the_fit_has(tmp_path):
     program = [sys.executable, "-m", "halfstep", "fit", "-o", str(tmp_path / "m.npz"),
-               "--solver", "naive", "--iterations", "1000", "--factors", "64"]  # fmt: skip
-    fit = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=path_env())
-    time.sleep(4)
+               "--solver", "naive", "--iterations", "1000", "--factors", "16",
+               "--checkpoint", str(tmp_path / "state")]  # fmt: skip
+    fit = subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=path_env()
+    )
+    while not (tmp_path / "state").exists():
+        assert fit.poll() is None
+        time.sleep(0.05)
     fit.send_signal(signal.SIGINT)
-    _, error = fit.communicate(timeout=30)
+    printed, error = fit.communicate(timeout=60)
     assert fit.returncode == 130
     assert error.strip().splitlines()[-1] == "halfstep: interrupted"
     assert "Traceback" not in error
+    assert "interrupted after" in " ".join(printed.split())
+    assert np.isfinite(Solver.load(tmp_path / "m.npz").user_factors).all()
+    assert sorted(os.listdir(tmp_path)) == ["m.npz", "state"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_in_other_commands_is_one_line_and_writes_nothing(tmp_path):
+    program = [sys.executable, "-m", "halfstep", "evaluate", "--json", str(tmp_path / "e.json"),
+               "--solver", "naive", "--iterations", "1000", "--factors", "64"]  # fmt: skip
+    evaluate = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=path_env())
+    time.sleep(3)
+    evaluate.send_signal(signal.SIGINT)
+    _, error = evaluate.communicate(timeout=30)
+    assert evaluate.returncode == 130
+    assert error == "halfstep: interrupted\n"
     assert os.listdir(tmp_path) == []
 
 

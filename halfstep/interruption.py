@@ -1,0 +1,74 @@
+"""Ctrl-C during a fit: the first one ends it after the current half-step, the second one at once.
+
+A fit is often stopped by hand, when its loss has come to rest or the time is up, and hours of work
+should not be lost by that. So the first SIGINT only sets a flag, and the fit returns its model with a
+whole pair of factors. Only where Python's own handler is installed, and only in the main thread: a
+program that handles SIGINT itself keeps its handler.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+log = logging.getLogger("halfstep")
+
+
+class Interruption:
+    """Whether this fit was asked to end."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        log.warning("interrupted: ending after this half-step; Ctrl-C again ends at once")
+
+
+@contextmanager
+def interruption() -> Iterator[Interruption]:
+    """Yield the flag that the first Ctrl-C sets; the second one raises KeyboardInterrupt."""
+    asked = Interruption()
+    with _handler(asked._handle, signal.default_int_handler):
+        yield asked
+
+
+@contextmanager
+def interrupted_at_once() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt inside the block, in fits too.
+
+    For what runs several fits and has no use for a part of one.
+    """
+    with _handler(_at_once, signal.default_int_handler):
+        yield
+
+
+@contextmanager
+def ended_cleanly() -> Iterator[None]:
+    """Undo `interrupted_at_once` inside the block."""
+    with _handler(signal.default_int_handler, _at_once):
+        yield
+
+
+@contextmanager
+def _handler(handler: Callable[[int, FrameType | None], Any], instead_of: Any) -> Iterator[None]:
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not instead_of:
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, instead_of)
+
+
+def _at_once(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

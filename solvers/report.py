@@ -1,0 +1,133 @@
+"""What happens in a fit after every half-step and after every iteration, whoever computes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from halfstep.errors import NotFinite
+from halfstep.evaluation.objective import objective
+from halfstep.interruption import Interruption
+from halfstep.solvers.checkpoint import Checkpoints, State
+from halfstep.solvers.matrix import Floats
+
+if TYPE_CHECKING:
+    from halfstep.solvers.base import Solver
+    from halfstep.solvers.problem import Problem, Weights
+
+Callback: TypeAlias = Callable[[int, float, float | None], Any]
+
+log = logging.getLogger("halfstep")
+
+
+class Report:
+    """Takes the factors as they come: checks, keeps, saves and shows them; True ends the fit.
+
+    A solver that takes its own half-steps calls `half_step_done` after the users' and the report
+    itself after the items'. One that cannot stop in between calls the report alone.
+    """
+
+    def __init__(
+        self,
+        model: Solver,
+        weights: tuple[Weights, Weights],
+        done: int,
+        checkpoints: Checkpoints | None,
+        interruption: Interruption,
+        advance: Callable[[float | None], None],
+        callback: Callback | None,
+    ) -> None:
+        self.model, self.weights, self.done = model, weights, done
+        self.checkpoints, self.interruption = checkpoints, interruption
+        self.advance, self.callback = advance, callback
+        self._checked: Any = None
+
+    def half_step_done(self, X: Any, Y: Any) -> bool:
+        """Take user factors that were solved for the item factors Y of the iteration before."""
+        self._check("user", X)
+        self._checked = X
+        if not self.interruption.requested:
+            return False
+        self._save()  # the whole iterations before: what a fit can go on from
+        self.model._keep(self.done, X, Y)
+        self._note(" and the users' half of one more")
+        return True
+
+    def __call__(self, iteration: int, seconds: float, X: Any, Y: Any) -> bool:
+        """Take both sides' factors after an iteration whose half-steps took so many seconds.
+
+        `iteration` is where the solver counts; a fit that goes on from a checkpoint counts on.
+        """
+        if X is not self._checked:
+            self._check("user", X)
+        self._check("item", Y)
+        model, iteration = self.model, self.done
+        model._keep(iteration, X, Y)
+        model.seconds_.append(seconds)
+        self.done += 1
+        loss = None
+        if model.calculate_training_loss:
+            loss = objective(*self.weights, *model._fitted())
+            model.loss_history_.append(loss)
+        last = self.done >= model.iterations
+        if self.checkpoints is not None and (last or self.checkpoints.due(self.done)):
+            self._save()
+        self.advance(loss)
+        said = None if self.callback is None else self.callback(iteration, seconds, loss)
+        if self.interruption.requested and not last:
+            self._save()
+            self._note("")
+            return True
+        return last or (isinstance(said, bool | np.bool_) and bool(said))
+
+    def _check(self, side: str, factors: Any) -> None:
+        row = self.model._row_not_finite(factors)
+        if row is not None:
+            reason = f"the {side} factors of row {row} are not finite"
+            raise NotFinite(reason, row, self.done, side)
+
+    def _save(self) -> None:
+        if self.checkpoints is not None:
+            model = self.model
+            X, Y = model._fitted()
+            self.checkpoints.write(State(self.done, X, Y, model.loss_history_, model.seconds_))
+
+    def _note(self, half: str) -> None:
+        self.model.interrupted_ = self.done
+        log.warning(
+            "fit interrupted after %d of %d iterations%s: the model has the factors of that point",
+            self.done,
+            self.model.iterations,
+            half,
+        )
+
+
+def row_not_finite(factors: Floats) -> int | None:
+    """Return the first row (of `factors`, (rows, f)) with a NaN or an infinity, or None.
+
+    The sum of squares is infinite or NaN if any number is, and takes one pass at the memory's speed;
+    only where it is not finite are the rows looked at, since squares of large numbers overflow too.
+    """
+    flat = factors.reshape(-1)
+    with np.errstate(all="ignore"):
+        if np.isfinite(np.dot(flat, flat)):
+            return None
+    finite = np.isfinite(factors).all(axis=1)
+    return None if finite.all() else int(np.argmin(finite))
+
+
+def located(error: Exception, done: int, side: str, problem: Problem) -> NotFinite:
+    """Return what to raise for a half-step of a fit that ended in `error` in place of factors."""
+    if isinstance(error, NotFinite):
+        where = f"the {side}s' half-step failed: {error.reason}"
+        return NotFinite(where, error.row, done, side)
+    # The fixed factors are so large that what all rows share overflows: the row is one of theirs.
+    row = int(np.argmax(np.abs(problem.Y).max(axis=1)))
+    other = "item" if side == "user" else "user"
+    reason = (
+        f"the {side}s' half-step failed ({error}): the {other} factors of row {row} are too large"
+    )
+    return NotFinite(reason, row, done, side)
