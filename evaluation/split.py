@@ -53,7 +53,7 @@ def random_rows(user_items: Any, test_fraction: float = 0.1, *, random_state: Ra
         `random_state` none of these.
     """
     matrix = as_csr(user_items)
-    held_out = round(_fraction(test_fraction) * matrix.nnz)
+    held_out = round(fraction_of(test_fraction) * matrix.nnz)
     in_test = np.zeros(matrix.nnz, dtype=bool)
     in_test[generator(random_state).permutation(matrix.nnz)[:held_out]] = True
     return _parts(matrix, in_test)
@@ -64,12 +64,13 @@ def per_user(
     test_fraction: float = 0.2,
     *,
     min_train: int = 1,
+    min_test: int = 0,
     random_state: RandomState,
 ) -> Split:
     """Hold out a random share of each user's entries.
 
-    Of a user's n entries, floor(test_fraction * n + 1/2) are held out, or fewer where `min_train` of
-    them must stay.
+    Of a user's n entries, floor(test_fraction * n + 1/2) are held out, `min_test` where that is more,
+    or fewer where `min_train` of them must stay.
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ def per_user(
     test_fraction : float in (0, 1)
     min_train : int
         Entries that each user keeps in `train`; a user with no more than these has none held out.
+    min_test : int
+        Entries that are held out at least, where `min_train` allows it.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
@@ -84,20 +87,16 @@ def per_user(
     ------
     InputError
         Where `user_items` is no sparse matrix of finite numbers, `test_fraction` outside (0, 1),
-        `min_train` negative, or `random_state` none of these.
+        `min_train` or `min_test` negative, or `random_state` none of these.
     """
     matrix = as_csr(user_items)
-    fraction = _fraction(test_fraction)
+    fraction = fraction_of(test_fraction)
     kept = whole_number("min_train", min_train, least=0)
+    least = whole_number("min_test", min_test, least=0)
     counts = np.diff(matrix.indptr)
-    wanted = np.floor(fraction * counts + 0.5).astype(np.int64)
+    wanted = np.maximum(np.floor(fraction * counts + 0.5).astype(np.int64), least)
     held_out = np.minimum(wanted, np.maximum(counts - kept, 0))
-    users = np.repeat(np.arange(matrix.shape[0]), counts)
-    # Sorted by user, then by a random key: each user's entries in a random order, in their place.
-    shuffled = np.lexsort((generator(random_state).random(matrix.nnz), users))
-    place = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], counts)
-    in_test = np.zeros(matrix.nnz, dtype=bool)
-    in_test[shuffled] = place < np.repeat(held_out, counts)
+    in_test = shuffled_places(matrix, generator(random_state)) < np.repeat(held_out, counts)
     return _parts(matrix, in_test)
 
 
@@ -123,22 +122,35 @@ def leave_one_out(user_items: Any, *, random_state: RandomState) -> Split:
     return _parts(matrix, in_test)
 
 
-def _fraction(value: float) -> float:
+def shuffled_places(matrix: csr_matrix, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return each entry's place, from 0, in a random order of its row's entries; (entries,)."""
+    counts = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), counts)
+    # Sorted by row, then by a random key: each row's entries in a random order, in their place.
+    shuffled = np.lexsort((rng.random(matrix.nnz), rows))
+    places = np.empty(matrix.nnz, np.int64)
+    places[shuffled] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], counts)
+    return places
+
+
+def fraction_of(value: float, name: str = "test_fraction") -> float:
+    """Return `value` as a float strictly between 0 and 1, or raise InputError."""
     # Written so that NaN fails too.
     if (
         isinstance(value, bool)
         or not isinstance(value, float | int | np.number)
         or not 0 < value < 1
     ):
-        raise InputError(f"test_fraction must lie strictly between 0 and 1, got {value!r}")
+        raise InputError(f"{name} must lie strictly between 0 and 1, got {value!r}")
     return float(value)
 
 
 def _parts(matrix: csr_matrix, in_test: npt.NDArray[np.bool_]) -> Split:
-    return Split(train=_stored(matrix, ~in_test), test=_stored(matrix, in_test))
+    return Split(train=entries_of(matrix, ~in_test), test=entries_of(matrix, in_test))
 
 
-def _stored(matrix: csr_matrix, chosen: npt.NDArray[np.bool_]) -> csr_matrix:
+def entries_of(matrix: csr_matrix, chosen: npt.NDArray[np.bool_]) -> csr_matrix:
+    """Return the chosen stored entries (bool, (entries,)) as a matrix of the same shape."""
     before = np.zeros(matrix.nnz + 1, dtype=matrix.indptr.dtype)
     np.cumsum(chosen, out=before[1:])
     return csr_matrix(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
+from halfstep.evaluation.intervals import bootstrap_intervals
 
 Word = Literal["equivalent", "better", "worse", "undecided"]
 _MIN_USERS = 20
@@ -92,11 +93,9 @@ def bootstrap_interval(
     random_state: int = 0,
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean of `values` (users,)."""
-    rng = np.random.default_rng(random_state)
-    n = len(values)
-    means = [values[rng.integers(n, size=n)].mean() for _ in range(resamples)]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
+    ((low, high),) = bootstrap_intervals(
+        values[None], resamples=resamples, confidence=confidence, random_state=random_state
+    )
     return float(low), float(high)
 
 

@@ -16,7 +16,7 @@ import typer
 from numpy.linalg import LinAlgError
 from rich.console import Console
 
-from halfstep import measure
+from halfstep import evaluate_command, measure
 from halfstep import options as o
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
@@ -159,7 +159,7 @@ def recommend(
     )
 
 
-app.command()(measure.evaluate)
+app.command()(evaluate_command.evaluate)
 app.command()(measure.compare)
 app.command()(measure.bench)
 

@@ -1,4 +1,4 @@
-"""The commands that measure: evaluate, compare, bench."""
+"""The commands that measure solvers against each other: compare, bench."""
 
 from __future__ import annotations
 
@@ -10,66 +10,9 @@ import typer
 from rich.console import Console
 
 from halfstep import options as o
-from halfstep.errors import InputError
 from halfstep.files import check_writable
 
 console = Console()
-
-
-def evaluate(
-    context: typer.Context,
-    data: o.Data = o.DEFAULT_DATA,
-    solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
-    preset: Annotated[
-        str | None,
-        typer.Option(help="Reproduce published results: ncf-ml-1m, with --data its folder."),
-    ] = None,
-    k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = 10,
-    test_fraction: o.TestFraction = 0.2,
-    factors: o.Factors = 32,
-    iterations: o.Iterations = 10,
-    regularization: o.Regularization = 0.01,
-    exponent: o.Exponent = 0.0,
-    confidence: o.Confidence = "implicit",
-    alpha: o.Alpha = 1.0,
-    epsilon: o.Epsilon = 1.0,
-    background: o.Background = None,
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
-    json: o.Json = None,
-) -> None:
-    """Fit on one part of a data set and measure on the other, beside the popularity baseline."""
-    from halfstep import datasets, show
-    from halfstep.evaluation.equivalence import factors_of
-    from halfstep.evaluation.hold_out import train_and_test
-    from halfstep.evaluation.metrics import evaluate as measure
-    from halfstep.evaluation.published import reproduce
-    from halfstep.solvers import make
-
-    check_writable(json, "--json")
-    if preset is not None:
-        _refuse_ignored(context)
-        exact = "eigenbasis" if solver == "auto" else solver
-        rows = reproduce(preset, datasets.load(data), solver=exact, seed=seed, num_threads=threads)
-        reproductions = show.reproductions(console, rows)
-        o.write(json, reproductions)
-        if not all(r.agrees for r in reproductions):
-            raise typer.Exit(1)
-        return
-    settings = o.model_settings(
-        factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
-        seed, threads,
-    )  # fmt: skip
-    models = [make(name, **settings) for name in ("popularity", solver)]
-    if k < 1:
-        raise InputError(f"-k must be at least 1, got {k}")
-    source = datasets.load(data)
-    split = train_and_test(source, test_fraction, seed)
-    measured = {}
-    for model in models:
-        model.fit(split.train)
-        measured[model.solver_] = measure(*factors_of(model), split.train, split.test, ks=(k,))
-    o.write(json, show.evaluations(console, repr(source), measured))
 
 
 def compare(
@@ -169,12 +112,3 @@ def bench(
         console.print(f"wrote {path}", highlight=False)
     if json is not None:
         write_results(results, json)
-
-
-def _refuse_ignored(context: typer.Context) -> None:
-    """Raise InputError for settings given beside a preset, which has its own."""
-    used = {"data", "solver", "preset", "seed", "threads", "json"}
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in used and source is not None and source.name == "COMMANDLINE":
-            raise InputError(f"--{name.replace('_', '-')} has no meaning with --preset")

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
     from halfstep.doctor import Examination
     from halfstep.evaluation.equivalence import Comparison
-    from halfstep.evaluation.metrics import Evaluation
     from halfstep.evaluation.published import Reproduction
 
 
@@ -107,21 +106,6 @@ def reproductions(console: Console, rows: Iterable[Reproduction]) -> list[Reprod
     if done:
         console.print(f"solver: {done[-1].solver}", highlight=False)
     return done
-
-
-def evaluations(console: Console, title: str, measured: dict[str, Evaluation]) -> dict[str, Any]:
-    """Print the held-out metrics of several models side by side, and return their means."""
-    means = {name: evaluation.means() for name, evaluation in measured.items()}
-    listed = table(title, "metric", *means, right=means)
-    for metric in next(iter(means.values())):
-        listed.add_row(metric, *(f"{of[metric]:.4f}" for of in means.values()))
-    for k in next(iter(measured.values())).coverage:
-        listed.add_row(f"coverage@{k}", *(f"{e.coverage[k]:.4f}" for e in measured.values()))
-    console.print(listed)
-    return {
-        name: {**of, **{f"coverage@{k}": c for k, c in measured[name].coverage.items()}}
-        for name, of in means.items()
-    }
 
 
 def comparison(console: Console, c: Comparison, data: Dataset) -> None:

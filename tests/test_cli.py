@@ -80,8 +80,8 @@ def test_evaluate_shows_popularity_beside_the_solver(plays, tmp_path):
     output = tmp_path / "metrics.json"
     settings = ("--data", plays, "--factors", 4, "--solver", "cholesky", "-k", 5)
     assert command("evaluate", *settings, "--json", output) == 0
-    means = json.loads(output.read_text())
-    assert list(means) == ["popularity", "cholesky"]
+    means = json.loads(output.read_text())["models"]
+    assert list(means) == ["random", "popularity", "cholesky"]
     assert {"ndcg@5", "recall@5", "auc", "coverage@5"} <= set(means["cholesky"])
 
 

@@ -1,0 +1,31 @@
+"""What every table of held-out quality needs beside its models: popularity, and no knowledge at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from halfstep.solvers.matrix import Floats
+
+_COLUMNS = 16
+
+
+def popularity_factors(train: csr_matrix, users: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """Return factors (users, 1) and (items, 1) that rank items by their number of training users."""
+    counts = np.bincount(train.indices, minlength=train.shape[1])
+    return np.ones((users, 1), np.float32), counts.astype(np.float32)[:, None]
+
+
+def random_factors(train: csr_matrix, users: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """Return normal factors (users, 16) and (items, 16): another random order for every user."""
+    rng = np.random.default_rng(seed)
+    X, Y = (rng.standard_normal((rows, _COLUMNS), np.float32) for rows in (users, train.shape[1]))
+    return X, Y
+
+
+BASELINES: dict[str, Callable[[csr_matrix, int, int], tuple[Floats, Floats]]] = {
+    "random": random_factors,
+    "popularity": popularity_factors,
+}

@@ -1,0 +1,154 @@
+"""The command that judges one model, or two, on held-out entries: evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from halfstep import options as o
+from halfstep.errors import InputError
+from halfstep.files import check_writable
+
+if TYPE_CHECKING:
+    from halfstep.datasets.dataset import Dataset
+    from halfstep.evaluation.protocols import Part
+
+console = Console()
+
+
+def evaluate(
+    context: typer.Context,
+    data: o.Data = o.DEFAULT_DATA,
+    solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
+    against: Annotated[
+        str | None, typer.Option(help="Compare with this solver, user by user, not popularity.")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Reproduce published results: ncf-ml-1m, with --data its folder."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="random-rows, per-user, leave-one-out, strong, k-fold or ratio-curve; if not given, "
+            "the data's own split, or per-user where it has none."
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Independent draws of the protocol.")] = 1,
+    folds: Annotated[int, typer.Option(help="Parts of k-fold.")] = 5,
+    k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = 10,
+    groups: Annotated[int, typer.Option(help="Groups of users by activity, for the AUC.")] = 4,
+    explain_auc: Annotated[
+        bool, typer.Option(help="Add two statistics that were once reported as AUC.")
+    ] = False,
+    test_fraction: Annotated[
+        float | None, typer.Option(help="Share held out; 0.1 with random-rows, 0.2 otherwise.")
+    ] = None,
+    factors: o.Factors = 32,
+    iterations: o.Iterations = 10,
+    regularization: o.Regularization = 0.01,
+    exponent: o.Exponent = 0.0,
+    confidence: o.Confidence = "implicit",
+    alpha: o.Alpha = 1.0,
+    epsilon: o.Epsilon = 1.0,
+    background: o.Background = None,
+    seed: o.Seed = 0,
+    threads: o.Threads = 0,
+    json: o.Json = None,
+) -> None:
+    """Fit on one part of a data set and judge on the other, beside popularity and random scores."""
+    from halfstep import datasets, show_validation
+    from halfstep.evaluation.validation import validate
+    from halfstep.solvers import make
+
+    check_writable(json, "--json")
+    if preset is not None:
+        _reproduce(context, preset, datasets.load(data), solver, seed, threads)
+        return
+    settings = o.model_settings(
+        factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
+        seed, threads,
+    )  # fmt: skip
+    if k < 1:
+        raise InputError(f"-k must be at least 1, got {k}")
+    if groups < 1:
+        raise InputError(f"--groups must be at least 1, got {groups}")
+    solvers = [name for name in (against, solver) if name not in (None, "popularity")]
+    named = {make(name, **settings).solver_: name for name in solvers}
+    source = datasets.load(data)
+    models = {label: lambda name=name: make(name, **settings) for label, name in named.items()}
+    validation = validate(
+        models,
+        parts(source, protocol, test_fraction, repeats, folds, seed),
+        ks=(k,),
+        explain_auc=explain_auc,
+        random_state=seed,
+        num_threads=threads,
+    )
+    title = f"{source!r}, {protocol or _default(source)}"
+    pool = protocol != "ratio-curve"
+    o.write(json, show_validation.validation(console, title, validation, groups, seed, pool=pool))
+
+
+def parts(
+    source: Dataset,
+    protocol: str | None,
+    test_fraction: float | None,
+    repeats: int,
+    folds: int,
+    seed: int,
+) -> Iterator[Part]:
+    """Return the parts of a protocol, or of the split that the data set brings, where None is given.
+
+    A protocol that is named splits the training part; the data set's own test part is then not used.
+    """
+    from halfstep.evaluation.protocols import part_of, parts_of
+    from halfstep.evaluation.split import Split
+
+    if protocol is None and source.test is not None:
+        for option, given in (("--test-fraction", test_fraction is not None),
+                              ("--repeats", repeats != 1)):  # fmt: skip
+            if given:
+                raise InputError(
+                    f"{option} has no meaning with the data's own split; name a --protocol"
+                )
+        return iter([part_of(Split(source.interactions, source.test))])
+    return parts_of(
+        protocol or "per-user",
+        source.interactions,
+        test_fraction=test_fraction,
+        repeats=repeats,
+        folds=folds,
+        random_state=seed,
+    )
+
+
+def _default(source: Dataset) -> str:
+    return "per-user" if source.test is None else "its own split"
+
+
+def _reproduce(
+    context: typer.Context, preset: str, source: Dataset, solver: str, seed: int, threads: int
+) -> None:
+    from halfstep import show
+    from halfstep.evaluation.published import reproduce
+
+    _refuse_ignored(context)
+    exact = "eigenbasis" if solver == "auto" else solver
+    rows = reproduce(preset, source, solver=exact, seed=seed, num_threads=threads)
+    reproductions = show.reproductions(console, rows)
+    o.write(context.params["json"], reproductions)
+    if not all(r.agrees for r in reproductions):
+        raise typer.Exit(1)
+
+
+def _refuse_ignored(context: typer.Context) -> None:
+    """Raise InputError for settings given beside a preset, which has its own."""
+    used = {"data", "solver", "preset", "seed", "threads", "json"}
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in used and source is not None and source.name == "COMMANDLINE":
+            raise InputError(f"--{name.replace('_', '-')} has no meaning with --preset")

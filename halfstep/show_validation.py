@@ -1,0 +1,133 @@
+"""A validation as tables for a terminal, and as JSON for machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from halfstep.evaluation.activity import PERCENTILES, ActivityGroup, by_activity
+from halfstep.evaluation.verdict import Verdict
+from halfstep.show import table
+
+if TYPE_CHECKING:
+    from halfstep.evaluation.validation import Summary, Validation
+
+_MARGIN = 0.02
+
+
+def validation(
+    console: Console, title: str, results: Validation, groups: int, seed: int, *, pool: bool = True
+) -> dict[str, Any]:
+    """Print all tables of a validation, and return what they hold.
+
+    With `pool` False the parts are not alike, as those of a curve are not: only they are shown.
+    """
+    record: dict[str, Any] = {"title": title, "parts": results.parts}
+    if len(results.parts) > 1:
+        record["by_part"] = _parts(console, results, seed)
+    if pool:
+        record |= _pooled(console, title, results, groups, seed)
+    return record
+
+
+def _pooled(
+    console: Console, title: str, results: Validation, groups: int, seed: int
+) -> dict[str, Any]:
+    models = list(results.judged)
+    summaries = {name: results.summaries(name, random_state=seed) for name in models}
+    record: dict[str, Any] = {
+        "users": len(results.user_means(models[0])[0]),
+        "models": {
+            name: {
+                **{metric: s.mean for metric, s in of.items()},
+                **{f"coverage@{k}": c for k, c in results.coverage(name).items()},
+            }
+            for name, of in summaries.items()
+        },
+        "intervals": summaries,
+    }
+    several = len(results.parts) > 1
+    _means(console, title, summaries, {name: results.coverage(name) for name in models}, several)
+    best = models[-1]
+    if len(models) > 2 or best != "popularity":
+        _, means = results.user_means(best)
+        spread = by_activity(means["auc"], results.activity(best), groups=groups)
+        _activity(console, best, spread)
+        record["auc_by_activity"] = spread
+        other = models[-2]
+        verdicts = {metric: results.paired(best, other, metric, margin=_MARGIN) for metric in means}
+        _verdicts(console, best, other, verdicts)
+        record["paired"] = {"of": best, "against": other, "metrics": verdicts}
+    return record
+
+
+def _means(
+    console: Console,
+    title: str,
+    summaries: dict[str, dict[str, Summary]],
+    coverage: dict[str, dict[int, float]],
+    several: bool,
+) -> None:
+    listed = table(title, "metric", *summaries, right=summaries)
+    for metric in next(iter(summaries.values())):
+        listed.add_row(metric, *(_cell(of[metric], several) for of in summaries.values()))
+    for k in next(iter(coverage.values())):
+        listed.add_row(f"coverage@{k}", *(f"{of[k]:.4f}" for of in coverage.values()))
+    console.print(listed)
+    said = "Mean over users [95 % bootstrap interval over users]"
+    console.print(f"{said} ± standard deviation of the parts' means" if several else said)
+
+
+def _cell(s: Summary, several: bool) -> str:
+    spread = f" ± {s.spread:.4f}" if several else ""
+    return f"{s.mean:.4f}{spread}\n\\[{s.low:.4f}, {s.high:.4f}]"
+
+
+def _parts(console: Console, results: Validation, seed: int) -> dict[str, Any]:
+    """Print the first NDCG and the AUC of each part: the folds, the draws, or a curve's points."""
+    models = list(results.judged)
+    metrics = [m for m in results.judged[models[0]][0].per_user if m.startswith("ndcg")] + ["auc"]
+    record: dict[str, Any] = {label: {} for label in results.parts}
+    for metric in metrics:
+        listed = table(f"{metric} by part", "part", "users", *models, right=["users", *models])
+        for label in results.parts:
+            part = results.part(label)
+            of = {name: part.summaries(name, random_state=seed)[metric] for name in models}
+            users = len(part.user_means(models[0])[0])
+            listed.add_row(label, f"{users:,}", *(_cell(s, False) for s in of.values()))
+            record[label] |= {"users": users, metric: of}
+        console.print(listed)
+    return record
+
+
+def _activity(console: Console, name: str, groups: list[ActivityGroup]) -> None:
+    percents = [f"{p} %" for p in PERCENTILES]
+    columns = ("known entries", "users", "mean", *percents)
+    listed = table(
+        f"AUC of {name} by the users' activity, with percentiles", *columns, right=columns
+    )
+    for place, g in enumerate(groups):
+        last = place == len(groups) - 1
+        listed.add_row(
+            "all" if last else f"{g.least:,} to {g.most:,}",
+            f"{g.users:,}",
+            f"{g.mean:.4f}\n\\[{g.low:.4f}, {g.high:.4f}]",
+            *(f"{v:.3f}" for v in g.percentiles.values()),
+            end_section=place == len(groups) - 2,
+        )
+    console.print(listed)
+
+
+def _verdicts(console: Console, best: str, other: str, verdicts: dict[str, Verdict]) -> None:
+    columns = ("metric", "difference", "95 % interval", "verdict")
+    listed = table(f"{best} minus {other}, user by user", *columns, right=columns[1:3])
+    for metric, v in verdicts.items():
+        interval = f"{v.low:+.4f} to {v.high:+.4f}"
+        listed.add_row(metric, f"{v.difference:+.4f}", interval, v.verdict)
+    console.print(listed)
+    console.print(
+        f"Equivalent: inside {_MARGIN:.0%} of the mean of {other}; otherwise better or worse where "
+        "zero is outside, or undecided.",
+        highlight=False,
+    )
