@@ -94,11 +94,10 @@ def evaluate(
     users : integer array, optional
         Rows to evaluate, in this order; those without a held-out item are left out. All by default.
     block_bytes : int
-        Upper limit of the memory for scores, in bytes, of all threads together, but one row of the
-        catalogue for each thread is always held. Catalogues of a million items gain from more.
+        Upper limit, in bytes, of the copy of `item_factors` in the order that the product reads; the
+        catalogue is gone through in pieces of that size. Scores take half a megabyte a thread.
     num_threads : int
-        Threads at work; 0 stands for Numba's setting, which by default is all cores. BLAS is held to
-        one thread of its own meanwhile, in the whole process.
+        Threads at work; 0 stands for all cores.
 
     Raises
     ------

@@ -1,25 +1,19 @@
-"""Scores in blocks of bounded memory: threads that each multiply a block and rank it at once.
+"""From factors to what all metrics are computed from: best items, hits, and areas under the ROC curve.
 
-Every thread calls BLAS on one thread for its own block and hands the block to a compiled loop that
-holds no lock. So there is no barrier between the product and the ranking, BLAS's threads and Numba's
-never wait on each other, and several evaluations may run in one process (Numba's own parallel loops
-abort there when OpenMP and TBB are missing).
+The work is in `halfstep.kernels.cpu_ranking`, shared with `recommend`: scores are ranked and counted
+where they are multiplied, in the cache.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
-from threadpoolctl import threadpool_limits
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics_inputs import Array, Indices
 
-# Beyond this many rows the product gets no faster, and the block only leaves the cache.
-BLOCK_ROWS = 256
+_CHECKED_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -61,56 +55,44 @@ def rank(
         Where a score overflows to NaN or infinity.
     """
     # Imported here so that importing halfstep does not import Numba.
-    import numba
+    from halfstep.kernels.cpu_ranking import Lists
+    from halfstep.kernels.cpu_ranking import rank as rank_all
 
-    from halfstep.evaluation.metrics_kernels import rank_block
-
-    ranking = Ranking(
-        top=np.empty((users.size, k), np.int32),
-        hits=np.empty((users.size, k), np.bool_),
-        areas=np.empty(users.size, np.float64),
+    if _may_overflow(X, Y):
+        _require_finite_scores(X, Y, users)
+    seen, held_out = (Lists(M.indptr.astype(np.int64), M.indices) for M in (train, test))
+    top, _, pairs = rank_all(
+        X,
+        Y,
+        users,
+        k,
+        excluded=seen,
+        lists=users,
+        held_out=held_out if auc else None,
+        slab_bytes=block_bytes,
+        num_threads=num_threads,
     )
-    threads = num_threads or numba.get_num_threads()
-    row_bytes = Y.shape[0] * Y.itemsize
-    rows = min(BLOCK_ROWS, max(1, block_bytes // (threads * row_bytes)), -(-users.size // threads))
-    starts = range(0, users.size, rows)
-    threads = min(threads, len(starts))
-    may_overflow = _may_overflow(X, Y)
-    spare: SimpleQueue[Array] = SimpleQueue()
-    for _ in range(threads):
-        spare.put(np.empty((rows, Y.shape[0]), Y.dtype))
+    areas = np.full(users.size, 0.5)
+    if auc:
+        P = np.diff(held_out.indptr)[users]
+        negatives = Y.shape[0] - np.diff(seen.indptr)[users] - P
+        # Off come the pairs of the held-out items with each other (2 for each two of them and 1 for
+        # each with itself: P^2); seen items, at -inf, have added nothing.
+        defined = negatives > 0
+        out_of_order = (pairs - P * P)[defined] / (2.0 * P * negatives)[defined]
+        areas[defined] = 1.0 - out_of_order
+    return Ranking(top=top, hits=_hits(top, test, users), areas=areas)
 
-    def one_block(start: int) -> None:
-        chosen = users[start : start + rows]
-        part = slice(start, start + chosen.size)
-        block = spare.get()
-        try:
-            rank_users(chosen, part, block[: chosen.size])
-        finally:  # another block waits for this one, also after an error
-            spare.put(block)
 
-    def rank_users(chosen: Indices, part: slice, scores: Array) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):
-            np.matmul(X[chosen], Y.T, out=scores)
-        if may_overflow:
-            _require_finite(scores, chosen)
-        rank_block(
-            scores,
-            train.indptr,
-            train.indices,
-            test.indptr,
-            test.indices,
-            chosen,
-            auc,
-            ranking.top[part],
-            ranking.hits[part],
-            ranking.areas[part],
-        )
-
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
-        # list() raises what a thread raised.
-        list(pool.map(one_block, starts))
-    return ranking
+def _hits(top: npt.NDArray[np.int32], test: csr_matrix, users: Indices) -> npt.NDArray[np.bool_]:
+    """Return which of the users' top items are stored in `test`: one sorted search for all."""
+    items = test.shape[1]
+    counts = np.diff(test.indptr)
+    keys = np.repeat(np.arange(len(counts)) * items, counts) + test.indices
+    wanted = users[:, None] * items + top
+    place = np.minimum(np.searchsorted(keys, wanted), max(0, len(keys) - 1))
+    found: npt.NDArray[np.bool_] = (keys[place] == wanted) & (top >= 0)
+    return found
 
 
 def _may_overflow(X: Array, Y: Array) -> bool:
@@ -120,10 +102,15 @@ def _may_overflow(X: Array, Y: Array) -> bool:
         return not longest[0] * longest[1] < 0.5 * np.finfo(X.dtype).max
 
 
-def _require_finite(scores: Array, users: Indices) -> None:
-    finite = np.isfinite(scores)
-    if not finite.all():
-        row, item = np.argwhere(~finite)[0]
-        raise InputError(
-            f"scores must be finite, got {scores[row, item]} for user {users[row]} and item {item}"
-        )
+def _require_finite_scores(X: Array, Y: Array, users: Indices) -> None:
+    for start in range(0, users.size, _CHECKED_ROWS):
+        chosen = users[start : start + _CHECKED_ROWS]
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = X[chosen] @ Y.T
+        finite = np.isfinite(scores)
+        if not finite.all():
+            row, item = np.argwhere(~finite)[0]
+            raise InputError(
+                f"scores must be finite, got {scores[row, item]} for user {chosen[row]} "
+                f"and item {item}"
+            )

@@ -218,20 +218,15 @@ def _answer(
 ) -> tuple[Integers, Floats]:
     if N < 1:
         raise InputError(f"N must be at least 1, got {N}")
-    chosen: Integers | None = None
+    chosen = filtered = None
     if among is not None:
         chosen = np.unique(_within(_ids(among, "items")[1], len(candidates), "items"))
     elif without is not None:
-        left = np.ones(len(candidates), bool)
-        left[_within(_ids(without, "filter_items")[1], len(candidates), "filter_items")] = False
-        chosen = np.flatnonzero(left)
-    if chosen is not None:
-        candidates = candidates[chosen]
-        scale = None if scale is None else scale[chosen]
-        excluded = None if excluded is None else excluded[:, chosen]
-    ids, scores = top_k(queries, candidates, N, scale=scale, excluded=excluded)
-    if chosen is not None and len(chosen):
-        ids = np.where(ids < 0, -1, chosen[ids]).astype(np.int32)
+        ids_without = _within(_ids(without, "filter_items")[1], len(candidates), "filter_items")
+        filtered = np.unique(ids_without)
+    ids, scores = top_k(
+        queries, candidates, N, scale=scale, excluded=excluded, among=chosen, without=filtered
+    )
     if single:
         found = ids[0] >= 0
         return ids[0][found], scores[0][found]

@@ -1,4 +1,10 @@
-"""The N best candidates for each query, a bounded block of scores at a time."""
+"""The N best candidates for each query, in one pass over scores that are never all there.
+
+Many queries go through `halfstep.kernels.cpu_ranking`: the product and the selection happen in one
+compiled loop, in the cache. A few of them, and small catalogues, are one product of NumPy's and a
+partition: nothing is packed or compiled, so that a single user is answered in a fraction of a
+millisecond from the first time on.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,10 @@ from scipy import sparse
 
 from halfstep.solvers.matrix import Floats, Integers
 
+# With fewer queries, packing the catalogue costs more than the product.
+_FEW_QUERIES = 32
+# Up to so many scores a partition by NumPy takes a millisecond or two.
+_FEW_SCORES = 1 << 18
 _SCORE_BYTES = 32 << 20
 
 
@@ -18,6 +28,9 @@ def top_k(
     *,
     scale: Floats | None = None,
     excluded: sparse.csr_matrix | None = None,
+    among: Integers | None = None,
+    without: Integers | None = None,
+    num_threads: int = 0,
 ) -> tuple[npt.NDArray[np.int32], Floats]:
     """Return the N candidates of highest score for each query, best first.
 
@@ -30,16 +43,87 @@ def top_k(
     scale
         (n,) factor of each candidate's score, or None.
     excluded
-        (m, n): stored entries name candidates that are not to be returned. None excludes nothing.
+        (m, n), columns sorted: stored entries name candidates that are not to be returned. None
+        excludes nothing.
+    among
+        Ascending indices of the only candidates to be returned. None stands for all.
+    without
+        Ascending indices of candidates that no query is to be given.
+    num_threads
+        0 for all cores.
 
     Returns
     -------
     indices (m, k) int32, scores (m, k)
-        k = min(N, n). Equal scores come in the order of their index. Where fewer than k candidates
-        are left, the tail holds index -1 and score -inf.
+        k = min(N, candidates to choose among). Equal scores come in the order of their index. Where
+        fewer than k candidates are left, the tail holds index -1 and score -inf.
     """
     m, n = len(queries), len(candidates)
-    k = min(N, n)
+    left = n if among is None else len(among)
+    if without is not None and 2 * len(without) > n:
+        among, without = np.setdiff1d(np.arange(n) if among is None else among, without), None
+        left = len(among)
+    elif without is not None:
+        gone = without if among is None else np.intersect1d(among, without)
+        left -= len(gone)
+    k = min(N, left)
+    if among is not None:
+        if excluded is not None:
+            excluded = excluded[:, among]
+        if without is not None:
+            without = np.searchsorted(among, np.intersect1d(among, without))
+    if m * n <= _FEW_SCORES or m < _FEW_QUERIES:
+        indices, best = _few(queries, candidates, k, scale, excluded, among, without)
+    else:
+        indices, best = _many(queries, candidates, k, scale, excluded, among, without, num_threads)
+    if among is not None and len(among):
+        indices = np.where(indices < 0, -1, among[indices]).astype(np.int32)
+    return indices, best
+
+
+def _many(
+    queries: Floats,
+    candidates: Floats,
+    k: int,
+    scale: Floats | None,
+    excluded: sparse.csr_matrix | None,
+    among: Integers | None,
+    without: Integers | None,
+    num_threads: int,
+) -> tuple[npt.NDArray[np.int32], Floats]:
+    from halfstep.kernels.cpu_ranking import Lists, no_lists, rank
+
+    m = len(queries)
+    lists = no_lists(m)
+    if excluded is not None:
+        lists = Lists(excluded.indptr.astype(np.int64), excluded.indices)
+    indices, best, _ = rank(
+        np.ascontiguousarray(queries),
+        np.ascontiguousarray(candidates),
+        np.arange(m, dtype=np.int64),
+        k,
+        excluded=lists,
+        chosen=None if among is None else among.astype(np.int64),
+        without=without,
+        scale=None if scale is None else scale.astype(queries.dtype),
+        num_threads=num_threads,
+    )
+    return indices, best
+
+
+def _few(
+    queries: Floats,
+    candidates: Floats,
+    k: int,
+    scale: Floats | None,
+    excluded: sparse.csr_matrix | None,
+    among: Integers | None,
+    without: Integers | None,
+) -> tuple[npt.NDArray[np.int32], Floats]:
+    if among is not None:
+        candidates = candidates[among]
+        scale = None if scale is None else scale[among]
+    m, n = len(queries), len(candidates)
     indices = np.empty((m, k), np.int32)
     best = np.empty((m, k), queries.dtype)
     step = max(1, _SCORE_BYTES // (max(1, n) * queries.itemsize))
@@ -52,7 +136,15 @@ def top_k(
             first, last = excluded.indptr[start], excluded.indptr[stop]
             row = np.repeat(np.arange(stop - start), np.diff(excluded.indptr[start : stop + 1]))
             scores[row, excluded.indices[first:last]] = -np.inf
-        indices[start:stop], best[start:stop] = _select(scores, k)
+        if without is not None:
+            scores[:, without] = -np.inf
+        part = slice(start, stop)
+        if scores.size <= _FEW_SCORES:
+            indices[part], best[part] = _select(scores, k)
+        else:
+            from halfstep.kernels.cpu_select import select_rows
+
+            select_rows(np.ascontiguousarray(scores), best[part], indices[part])
     indices[np.isneginf(best)] = -1
     return indices, best
 

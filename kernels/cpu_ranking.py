@@ -1,0 +1,155 @@
+"""The catalogue ranked for many queries on all cores; see `cpu_scores` for what a core does.
+
+The catalogue is packed a bounded slab at a time, and all queries are taken through a slab before the
+next one is packed: a catalogue of millions is never copied as a whole.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.kernels import cpu_scores
+from halfstep.kernels.cpu_vector import lanes
+from halfstep.kernels.cpu_workers import cores, spread
+from halfstep.solvers.matrix import Floats, Integers
+
+SLAB_BYTES = 64 << 20
+_BLOCK = 128
+_PACKED_TOGETHER = 64
+
+
+class Lists(NamedTuple):
+    """CSR structure of each row's items: ascending, without repetition."""
+
+    indptr: npt.NDArray[np.int64]
+    indices: Integers
+
+
+def no_lists(rows: int) -> Lists:
+    """Return the structure in which all rows are empty."""
+    return Lists(np.zeros(rows + 1, np.int64), np.empty(0, np.int32))
+
+
+def rank(
+    X: Floats,
+    Y: Floats,
+    queries: npt.NDArray[np.int64],
+    k: int,
+    *,
+    excluded: Lists,
+    lists: npt.NDArray[np.int64] | None = None,
+    held_out: Lists | None = None,
+    chosen: npt.NDArray[np.int64] | None = None,
+    without: Integers | None = None,
+    scale: Floats | None = None,
+    slab_bytes: int = SLAB_BYTES,
+    num_threads: int = 0,
+) -> tuple[npt.NDArray[np.int32], Floats, npt.NDArray[np.int64]]:
+    """Return each query's k best items, their scores, and the count of pairs for AUC.
+
+    Parameters
+    ----------
+    X, Y
+        (rows, f) and (items, f), one dtype, C-contiguous.
+    queries
+        (m,) rows of X.
+    excluded, held_out
+        Items to leave out, and items to compare all others with (they are ranked as well).
+    lists
+        (m,) the row of `excluded` and `held_out` for each query, with `held_out` its row of X; None
+        for 0 to m - 1.
+    chosen
+        Ascending items to choose among; None for all. What is said of items then speaks of places
+        in `chosen`.
+    without
+        Ascending items to leave out for all queries.
+    scale
+        (items,) factor of each item's score.
+    slab_bytes
+        Upper limit of the packed copy's size, but one panel is always held.
+    num_threads
+        0 for all cores.
+
+    Returns
+    -------
+    items (m, k) int32, scores (m, k), pairs (m,) int64
+        Best first, ties by lower item; the rest is (-1, -inf). `pairs` is empty without `held_out`.
+    """
+    m, f = len(queries), X.shape[1]
+    n = len(Y) if chosen is None else len(chosen)
+    dtype = X.dtype
+    places = np.arange(m, dtype=np.int64) if lists is None else lists
+    W = 2 * lanes(dtype.itemsize)
+    threads = cores(num_threads)
+    best = np.full((m, k), -np.inf, dtype)
+    items = np.full((m, k), -1, np.int32)
+    pairs = np.zeros(0 if held_out is None else m, np.int64)
+    held_indptr = np.zeros(1, np.int64) if held_out is None else held_out.indptr
+    held_scores = np.empty(0, dtype)
+    left_out = np.empty(0, np.int64) if without is None else without.astype(np.int64)
+    order = np.empty(0, np.int64) if chosen is None else chosen
+    factor = np.empty(0, dtype) if scale is None else scale
+    blocks = _blocks(m, threads, W)
+    if held_out is not None:
+        held_scores = _score_held_out(X, Y, [queries[part] for part in blocks], held_out, threads)
+    slab = max(1, slab_bytes // (W * f * dtype.itemsize)) * W
+    panels = np.empty(-(-min(slab, n) // W) * W * f, dtype)
+
+    def prepare() -> tuple[Floats, Floats]:
+        return np.empty(f * W, dtype), np.empty(W * cpu_scores.STRIP, dtype)
+
+    for first in range(0, n, slab):
+        count = min(slab, n - first)
+        rows = Y[first : first + count] if chosen is None else Y
+        part_of_order = order[first : first + count] if len(order) else order
+        part_of_factor = factor[first : first + count] if chosen is None else factor
+        _pack(rows, part_of_order, part_of_factor, panels, -(-count // W), threads)
+
+        def run(
+            part: slice, scratch: tuple[Floats, Floats], first: int = first, count: int = count
+        ) -> None:
+            cpu_scores.rank_block(
+                X, queries[part], panels, first, count, places[part], *excluded, left_out,
+                held_indptr, held_scores, best[part], items[part],
+                pairs[part], *scratch,
+            )  # fmt: skip
+
+        spread(blocks, threads, prepare, run)
+    cpu_scores.finish(best, items)
+    return items, best, pairs
+
+
+def _score_held_out(
+    X: Floats, Y: Floats, blocks: list[npt.NDArray[np.int64]], held_out: Lists, threads: int
+) -> Floats:
+    scores = np.empty(len(held_out.indices), X.dtype)
+
+    def run(users: npt.NDArray[np.int64], _: None) -> None:
+        cpu_scores.score_held_out(X, Y, users, *held_out, scores)
+
+    spread(blocks, threads, lambda: None, run)
+    return scores
+
+
+def _pack(
+    rows: Floats,
+    chosen: npt.NDArray[np.int64],
+    scale: Floats,
+    panels: Floats,
+    count: int,
+    threads: int,
+) -> None:
+    def run(first: int, _: None) -> None:
+        last = min(first + _PACKED_TOGETHER, count)
+        cpu_scores.pack(rows, chosen, scale, panels, first, last)
+
+    spread(range(0, count, _PACKED_TOGETHER), threads, lambda: None, run)
+
+
+def _blocks(m: int, threads: int, W: int) -> list[slice]:
+    """Return the runs of queries that are handed to a thread together, multiples of W long."""
+    size = min(_BLOCK, max(W, -(-m // (threads * W)) * W))
+    return [slice(start, start + size) for start in range(0, m, size)]

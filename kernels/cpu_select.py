@@ -1,0 +1,100 @@
+"""The k best of a row of scores, read once and never sorted.
+
+A vector of scores at a time is compared with the k-th best so far; only one with a winner is looked
+at score by score, and a heap keeps the k best. Ties go to the lower index.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from halfstep.kernels.cpu import called, compiled
+from halfstep.kernels.cpu_scan import above
+from halfstep.kernels.cpu_vector import address, width
+
+
+@compiled
+def select_rows(block: Any, best: Any, items: Any) -> None:
+    """Write each row's highest scores and their indices, best first; the rest is (-inf, -1).
+
+    `block` (rows, n), `best` (rows, k) and `items` (rows, k) int32, all C-contiguous.
+    """
+    for u in range(len(block)):
+        best[u, :] = -np.inf
+        items[u, :] = -1
+        offer(block[u], 0, block.shape[1], 0, best[u], items[u])
+        sort_heap(best[u], items[u])
+
+
+@called
+def offer(scores: Any, at: int, count: int, first: int, best: Any, items: Any) -> None:
+    """Put those of `scores[at : at + count]` that belong there into the heap of the best.
+
+    They are the scores of the items `first` and following, in this order, all above those offered
+    before: an equal score is then a worse one.
+    """
+    if best.size == 0:
+        return
+    row = address(scores)
+    V = width(row)
+    limit = best[0]
+    whole = count - count % V
+    for start in range(0, whole, V):
+        found = above(row, at + start, limit)
+        while found:
+            lane = trailing(found)
+            found &= found - 1
+            score = scores[at + start + lane]
+            if score > limit:
+                replace_worst(best, items, best.size, score, first + start + lane)
+                limit = best[0]
+    for i in range(whole, count):
+        if scores[at + i] > limit:
+            replace_worst(best, items, best.size, scores[at + i], first + i)
+            limit = best[0]
+
+
+@called
+def trailing(bits: int) -> int:
+    """Return the place of the lowest bit that is set."""
+    place = 0
+    while not (bits >> place) & 1:
+        place += 1
+    return place
+
+
+@called
+def sort_heap(best: Any, items: Any) -> None:
+    """Turn the heap into a list, best first."""
+    for last in range(best.size - 1, 0, -1):
+        score, item = best[last], items[last]
+        best[last], items[last] = best[0], items[0]
+        replace_worst(best, items, last, score, item)
+
+
+@called
+def replace_worst(best: Any, items: Any, size: int, score: Any, item: int) -> None:
+    """Put (score, item) in place of the root of a heap whose parents are worse than their children."""
+    hole = 0
+    child = 1
+    while child < size:
+        if child + 1 < size and is_worse(
+            best[child + 1], items[child + 1], best[child], items[child]
+        ):
+            child += 1
+        if is_worse(score, item, best[child], items[child]):
+            break
+        best[hole] = best[child]
+        items[hole] = items[child]
+        hole = child
+        child = 2 * hole + 1
+    best[hole] = score
+    items[hole] = item
+
+
+@called
+def is_worse(score_a: Any, item_a: int, score_b: Any, item_b: int) -> bool:
+    """Whether a comes after b: a lower score, or an equal one and a higher index."""
+    return bool(score_a < score_b or (score_a == score_b and item_a > item_b))

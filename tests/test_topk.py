@@ -1,0 +1,108 @@
+"""The one-pass ranking against sorting every score; factors are whole numbers, so that ties abound."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from halfstep.kernels.cpu_ranking import Lists, no_lists, rank
+from halfstep.solvers import topk
+from halfstep.solvers.topk import top_k
+
+
+def case(m, n, f, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    X, Y = (rng.integers(-3, 4, (rows, f)).astype(dtype) for rows in (m, n))
+    stored = rng.random((m, n)) < 0.02
+    stored[m // 2] = True  # somebody has everything
+    stored[1] = False
+    return X, Y, sparse.csr_matrix(stored.astype(dtype))
+
+
+def sorted_scores(scores, k, allowed):
+    """Return ids and scores of the k best, ties by index, -1 and -inf where none is left."""
+    scores = np.where(allowed, scores, -np.inf)
+    order = np.lexsort((np.broadcast_to(np.arange(scores.shape[1]), scores.shape), -scores))[:, :k]
+    values = np.take_along_axis(scores, order, axis=1)
+    return np.where(np.isneginf(values), -1, order), values
+
+
+@pytest.fixture(params=["compiled", "numpy"])
+def path(request, monkeypatch):
+    monkeypatch.setattr(topk, "_FEW_QUERIES", 0 if request.param == "compiled" else 10**9)
+    monkeypatch.setattr(topk, "_FEW_SCORES", 0)
+
+
+@pytest.mark.parametrize(("f", "dtype"), [(1, np.float32), (7, np.float32), (33, np.float64)])
+@pytest.mark.parametrize("filtered", ["", "among", "without", "nearly all", "both"])
+def test_agrees_with_a_sort(path, f, dtype, filtered):
+    X, Y, excluded = case(70, 4133, f, dtype)
+    rng = np.random.default_rng(1)
+    allowed = excluded.toarray() == 0
+    among = without = None
+    if filtered in ("among", "both"):
+        among = np.unique(rng.integers(4133, size=900))
+        allowed[:, np.setdiff1d(np.arange(4133), among)] = False
+    if filtered in ("without", "both", "nearly all"):
+        without = np.unique(rng.integers(4133, size=300 if filtered != "nearly all" else 9000))
+        allowed[:, without] = False
+    scale = 2.0 ** rng.integers(-2, 3, 4133).astype(dtype)
+    ids, scores = top_k(X, Y, 9, scale=scale, excluded=excluded, among=among, without=without)
+    expected = sorted_scores((X @ Y.T) * scale, 9, allowed)
+    np.testing.assert_array_equal(ids, expected[0])
+    np.testing.assert_array_equal(scores, expected[1])
+    assert (ids.dtype, scores.dtype) == (np.int32, dtype)
+
+
+def test_int64_ids_and_no_candidates(path):
+    X, Y, excluded = case(70, 133, 7, np.float32)
+    expected = top_k(X, Y, 5, excluded=excluded)
+    excluded.indices = excluded.indices.astype(np.int64)
+    excluded.indptr = excluded.indptr.astype(np.int64)
+    for got, wanted in zip(top_k(X, Y, 5, excluded=excluded), expected, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+    assert top_k(X, Y, 5, among=np.empty(0, np.int64))[0].shape == (70, 0)
+    assert top_k(X, Y, 0)[0].shape == (70, 0)
+    assert top_k(X, Y, 200)[0].shape == (70, 133)
+
+
+@pytest.mark.parametrize("slab_bytes", [1, 100_000])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_slabs_and_threads_change_nothing(slab_bytes, threads):
+    X, Y, excluded = case(200, 9001, 7, np.float32)
+    X += 0.1 * np.random.default_rng(2).standard_normal(X.shape, np.float32)
+    queries = np.arange(200)[::-1].copy()
+    lists = Lists(excluded.indptr.astype(np.int64), excluded.indices)
+    held = sparse.random(200, 9001, 0.003, format="csr", random_state=3)
+    held.sort_indices()
+    held_out = Lists(held.indptr.astype(np.int64), held.indices)
+    options = {"excluded": lists, "lists": queries, "held_out": held_out}
+    expected = rank(X, Y, queries, 12, **options)
+    got = rank(X, Y, queries, 12, **options, slab_bytes=slab_bytes, num_threads=threads)
+    for mine, other in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(mine, other)
+
+
+def test_pairs_are_counted_against_every_other_item_ties_included():
+    X, Y, _ = case(40, 5000, 3, np.float32)
+    held = sparse.random(40, 5000, 0.02, format="csr", random_state=3)
+    held.sort_indices()
+    rows = np.arange(40)
+    _, _, pairs = rank(
+        X, Y, rows, 1, excluded=no_lists(40), lists=rows,
+        held_out=Lists(held.indptr.astype(np.int64), held.indices),
+    )  # fmt: skip
+    scores = X @ Y.T
+    for u in range(40):
+        p = scores[u, held[u].indices][:, None]
+        assert pairs[u] == (p < scores[u]).sum() + (p <= scores[u]).sum()
+
+
+def test_equal_factors_tie_exactly():
+    rng = np.random.default_rng(5)
+    X, Y = (rng.standard_normal((n, 64), dtype=np.float32) for n in (64, 5000))
+    Y[4321] = Y[17]
+    ids, scores = rank(X, Y, np.arange(64), 5000, excluded=no_lists(64))[:2]
+    for u in range(64):
+        first = int(np.flatnonzero(ids[u] == 17)[0])
+        assert ids[u, first + 1] == 4321
+        assert scores[u, first] == scores[u, first + 1]
