@@ -10,6 +10,7 @@ from halfstep.solvers.base import Solver
 from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
 from halfstep.solvers.eigenbasis import Eigenbasis
+from halfstep.solvers.gpu_cg_1_naive import GpuCgNaive
 from halfstep.solvers.implicit_cpu import ImplicitCpu
 from halfstep.solvers.implicit_gpu import ImplicitGpu
 from halfstep.solvers.irspack_cpu import IrspackCpu
@@ -24,6 +25,7 @@ SOLVERS: dict[str, type[Solver]] = {
         Cholesky,
         ConjugateGradient,
         Eigenbasis,
+        GpuCgNaive,
         ImplicitCpu,
         ImplicitGpu,
         IrspackCpu,

@@ -124,6 +124,11 @@ class EmulatorBackend:
             (left.T if transpose_a else left) @ (right.T if transpose_b else right)
         )
 
+    def gram(self, Y: DeviceArray) -> DeviceArray:
+        """Return Y'Y (f, f) in float64."""
+        values = self._own(Y)._values.astype(np.float64)
+        return self.to_device(values.T @ values)
+
     def sm_count(self) -> int:
         """Return how many multiprocessors the device has."""
         return self.multiprocessors

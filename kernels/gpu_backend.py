@@ -1,0 +1,225 @@
+"""The device, as the GPU solvers see it: arrays, two matrix products and the launch of a kernel.
+
+Solvers call nothing of CuPy's but this, so that tests can put an emulated device in its place
+(`using`). Kernels are read as text when they are first launched, compiled by CuPy with their constants
+as `-D` definitions, and kept: in memory here, on the disk by CuPy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FOLDER = Path(__file__).parent
+_INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
+_INSTALL = 'pip install "halfstep[cuda13]" (or [cuda12], with an older driver)'
+_GRAM_ROWS = 4096
+# More dynamic shared memory than this has to be asked for, and no device grants it all.
+_PLAIN_SHARED = 48 * 1024
+
+Array: TypeAlias = Any  # CuPy's, or the emulator's
+Defines: TypeAlias = tuple[str, ...]
+
+
+class Backend(Protocol):
+    """What a solver may ask of a device."""
+
+    name: str
+
+    def to_device(self, array: Any) -> Array:
+        """Return a C-contiguous copy on the device of a host array; a device array as it is."""
+
+    def to_host(self, array: Array) -> npt.NDArray[Any]:
+        """Return a copy on the host."""
+
+    def empty(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """Return an array of unknown content."""
+
+    def product(
+        self, A: Array, B: Array, *, transpose_a: bool = False, transpose_b: bool = False
+    ) -> Array:
+        """Return A B, of either factor's transpose where asked."""
+
+    def gram(self, Y: Array) -> Array:
+        """Return Y'Y (f, f) in float64; the sum over rows does not lose float32's digits."""
+
+    def sm_count(self) -> int:
+        """Return how many multiprocessors the device has."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+
+    def launch(
+        self,
+        file: str,
+        kernel: str,
+        defines: Defines,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        args: Sequence[Any],
+        shared_mem: int = 0,
+    ) -> None:
+        """Launch a kernel of `file`, compiled with `defines`, as `cupy.RawKernel` does it.
+
+        A Python int is passed as int64, a float as float64, a NumPy scalar as what it is, and None as
+        a null pointer.
+        """
+
+
+class CupyBackend:
+    """A CUDA device through CuPy, on its current stream."""
+
+    name = "cupy"
+
+    def __init__(self, ordinal: int | None = None) -> None:
+        import cupy
+
+        self.cupy = cupy
+        self.device = cupy.cuda.Device(ordinal)
+        self._functions: dict[tuple[str, str, Defines], Any] = {}
+        self._modules: dict[tuple[str, Defines], Any] = {}
+
+    def to_device(self, array: Any) -> Array:
+        """See `Backend`; any array with `__cuda_array_interface__` is taken where it is."""
+        with self.device:
+            return self.cupy.ascontiguousarray(self.cupy.asarray(array))
+
+    def to_host(self, array: Array) -> npt.NDArray[Any]:
+        """See `Backend`."""
+        with self.device:
+            host: npt.NDArray[Any] = self.cupy.asnumpy(array)
+            return host
+
+    def empty(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+        """See `Backend`."""
+        with self.device:
+            return self.cupy.empty(shape, dtype)
+
+    def product(
+        self, A: Array, B: Array, *, transpose_a: bool = False, transpose_b: bool = False
+    ) -> Array:
+        """See `Backend`."""
+        with self.device:
+            return (A.T if transpose_a else A) @ (B.T if transpose_b else B)
+
+    def gram(self, Y: Array) -> Array:
+        """See `Backend`: slabs of rows in the array's type, their sum in float64, in a fixed order."""
+        rows, f = Y.shape
+        slabs, rest = divmod(rows, _GRAM_ROWS)
+        with self.device:
+            total = self.cupy.zeros((f, f), np.float64)
+            if slabs:
+                whole = Y[: slabs * _GRAM_ROWS].reshape(slabs, _GRAM_ROWS, f)
+                parts = self.cupy.matmul(whole.transpose(0, 2, 1), whole)
+                total += parts.sum(axis=0, dtype=np.float64)
+            if rest:
+                tail = Y[slabs * _GRAM_ROWS :]
+                total += tail.T @ tail
+            return total
+
+    def sm_count(self) -> int:
+        """See `Backend`."""
+        return int(self.device.attributes["MultiProcessorCount"])
+
+    def synchronize(self) -> None:
+        """See `Backend`."""
+        self.device.synchronize()
+
+    def launch(
+        self,
+        file: str,
+        kernel: str,
+        defines: Defines,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        args: Sequence[Any],
+        shared_mem: int = 0,
+    ) -> None:
+        """See `Backend`."""
+        with self.device:
+            function = self._function(file, kernel, defines)
+            if shared_mem > _PLAIN_SHARED:
+                function.max_dynamic_shared_size_bytes = shared_mem
+            function(grid, block, tuple(args), shared_mem=shared_mem)
+
+    def _function(self, file: str, kernel: str, defines: Defines) -> Any:
+        key = (file, kernel, defines)
+        if key not in self._functions:
+            if (file, defines) not in self._modules:
+                self._modules[file, defines] = self.cupy.RawModule(
+                    code=source(file), options=("-std=c++17", *(f"-D{d}" for d in defines))
+                )
+            self._functions[key] = self._modules[file, defines].get_function(kernel)
+        return self._functions[key]
+
+
+@cache
+def source(file: str) -> str:
+    """Return a kernel file's text with our own headers put in: CuPy's cache looks at no other file."""
+    text = (FOLDER / file).read_text(encoding="utf-8")
+
+    def content(include: re.Match[str]) -> str:
+        after = text.count("\n", 0, include.end()) + 2
+        return f'#line 1 "{include[1]}"\n{source(include[1])}\n#line {after} "{file}"'
+
+    return _INCLUDE.sub(content, text)
+
+
+def why_not() -> str | None:
+    """Return why CuPy cannot be used on this machine and what to install, or None."""
+    # A missing driver or library shows as one of many errors, some of them only on use.
+    try:
+        import cupy
+    except ImportError:
+        return f"CuPy is not installed: {_INSTALL}"
+    except Exception as error:
+        return f"CuPy cannot be imported ({error}): {_INSTALL}"
+    try:
+        if not cupy.cuda.is_available():
+            return "CuPy finds no CUDA device: an NVIDIA GPU and its driver are needed"
+    except Exception as error:
+        return f"CuPy finds no CUDA device ({error}): an NVIDIA GPU and its driver are needed"
+    try:
+        cupy.cuda.nvrtc.getVersion()
+    except Exception as error:
+        return f"CuPy finds no NVRTC to compile kernels with ({error}): {_INSTALL}"
+    return None
+
+
+_used: list[Backend] = []
+
+
+@contextmanager
+def using(backend: Backend) -> Iterator[Backend]:
+    """Make the GPU solvers use `backend` inside the `with`, whatever the machine has."""
+    _used.append(backend)
+    try:
+        yield backend
+    finally:
+        _used.pop()
+
+
+def current() -> Backend:
+    """Return the backend to use: that of `using`, or CuPy on its current device."""
+    if _used:
+        return _used[-1]
+    import cupy
+
+    return _cupy(int(cupy.cuda.Device().id))
+
+
+def unavailable() -> str | None:
+    """Return why `current` cannot work, or None."""
+    return None if _used else why_not()
+
+
+@cache
+def _cupy(ordinal: int) -> Backend:
+    return CupyBackend(ordinal)

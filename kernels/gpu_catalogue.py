@@ -1,0 +1,51 @@
+"""Every CUDA file, its kernels and the definitions that they are compiled with.
+
+The solvers take their definitions from here, and the proofs (that a file compiles without spills, that
+it runs right in the emulator) walk `CATALOGUE`, so that what is proved is what is launched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+# From one factor to the most, with sizes that no vector divides.
+_FACTORS = (1, 7, 33, 64, 130, 256, 512, 1024)
+_REALS = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file's kernels, and every variant of its definitions that the proofs shall compile."""
+
+    kernels: tuple[str, ...]
+    variants: tuple[tuple[str, ...], ...]
+
+
+def real(dtype: npt.DTypeLike) -> str:
+    """Return the definition of the factors' type."""
+    return f"REAL={'double' if np.dtype(dtype) == np.float64 else 'float'}"
+
+
+def factor_per_thread(factors: int, dtype: npt.DTypeLike) -> tuple[str, ...]:
+    """Return the definitions of the rungs in which a thread holds one factor."""
+    return (f"F={factors}", real(dtype))
+
+
+def threads_for(factors: int) -> int:
+    """Return how many threads hold so many factors, one each: whole warps."""
+    return -(-factors // 32) * 32
+
+
+def _each(
+    defines: Callable[[int, str], tuple[str, ...]], factors: Iterable[int] = _FACTORS
+) -> tuple[tuple[str, ...], ...]:
+    return tuple(defines(f, dtype) for dtype in _REALS for f in factors)
+
+
+CATALOGUE: dict[str, Source] = {
+    "cg_1_naive.cu": Source(("cg_1_naive",), _each(factor_per_thread)),
+}

@@ -1,0 +1,72 @@
+"""GPU rung 1, gpu_cg_1_naive: conjugate gradients as everybody writes their first kernel.
+
+The algorithm is that of `conjugate_gradient`: A_u p costs n_u f + f^2, and a few steps from the last
+iteration's x_u do. A block of threads takes a row and a thread one factor, so each y . p is a sum
+over threads, at a barrier, once per stored entry and step. `kernels/cg_1_naive.cu` counts what that
+costs; every later rung removes one of its costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.gpu_catalogue import factor_per_thread, threads_for
+from halfstep.solvers.arguments import check_integers
+from halfstep.solvers.gpu import GpuSolver
+from halfstep.solvers.gpu_side import Side
+
+_BLOCKS_PER_MULTIPROCESSOR = 32
+
+
+@dataclass(eq=False, repr=False)
+class GpuCgNaive(GpuSolver):
+    """ALS with conjugate gradient steps, a block of threads per row and a thread per factor.
+
+    Parameters
+    ----------
+    cg_steps
+        Steps per half-step, at least 1.
+    """
+
+    name: ClassVar[str] = "gpu_cg_1_naive"
+    cg_steps: int = field(default=3, kw_only=True)
+
+    def check(self) -> None:
+        """Raise InputError for an argument that breaks its rule."""
+        super().check()
+        check_integers(self.get_params(), cg_steps=1)
+
+    def _solve(self, backend: Backend, side: Side, Y: Array, X: Array) -> Array:
+        f, dtype = self.factors, X.dtype
+        gramian = backend.to_host(backend.gram(Y))
+        G = backend.to_device((side.a0 * gramian).astype(dtype))
+        known = _range(gramian, dtype) if side.smallest_lam <= 0 else None
+        if known is not None:
+            # What the start has in the null space of Y would stay; rows that share nothing have a
+            # null space of their own, which a start from zero never enters.
+            known = known if side.a0 else np.zeros_like(known)
+            X = backend.product(X, backend.to_device(known))
+        backend.launch(
+            "cg_1_naive.cu",
+            "cg_1_naive",
+            factor_per_thread(f, dtype),
+            (min(side.rows, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count()),),
+            (threads_for(f),),
+            (
+                X, Y, G, side.indptr, side.indices, side.w, side.t, side.lam,
+                np.int64(side.rows), np.int32(self.cg_steps),
+            ),
+        )  # fmt: skip
+        return X
+
+
+def _range(gramian: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Return the projection (f, f) on the directions in which Y is not zero to working precision."""
+    eigenvalues, Q = np.linalg.eigh(gramian)
+    kept = Q[:, eigenvalues > eigenvalues[-1] * len(Q) * np.finfo(dtype).eps]
+    projection: np.ndarray = (kept @ kept.T).astype(dtype)
+    return projection

@@ -1,0 +1,78 @@
+"""One side's data on the device: what `halfstep.solvers.problem.Weights` is on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.errors import InputError
+
+if TYPE_CHECKING:
+    from halfstep.kernels.gpu_backend import Array, Backend
+    from halfstep.solvers.problem import Weights
+
+
+@dataclass(frozen=True)
+class Side:
+    """The stored entries of a side by rows, and what belongs to each row.
+
+    Attributes
+    ----------
+    indptr, indices, w, t, lam
+        On the device: (rows + 1,) int64, (entries,) int32, and in the factors' dtype (entries,),
+        (entries,) and (rows,).
+    lengths, penalty
+        On the host: stored entries of each row, and lambda_u in float64; both (rows,).
+    columns, a0, constant
+        As in `Weights`.
+    """
+
+    indptr: Array
+    indices: Array
+    w: Array
+    t: Array
+    lam: Array
+    lengths: npt.NDArray[np.int64]
+    penalty: npt.NDArray[np.float64]
+    columns: int
+    a0: float
+    constant: float
+
+    @property
+    def rows(self) -> int:
+        """Rows of the side being solved."""
+        return len(self.lengths)
+
+    @property
+    def smallest_lam(self) -> float:
+        """The smallest lambda of a row that has entries; 1 where none has any."""
+        return (
+            float(self.penalty[self.lengths > 0].min(initial=np.inf)) if self.lengths.any() else 1.0
+        )
+
+    @classmethod
+    def upload(cls, backend: Backend, weights: Weights) -> Side:
+        """Return the device's copy of host weights."""
+        check_columns(weights.columns)
+        dtype = weights.w.dtype
+        return cls(
+            indptr=backend.to_device(weights.indptr.astype(np.int64)),
+            indices=backend.to_device(weights.indices.astype(np.int32)),
+            w=backend.to_device(weights.w),
+            t=backend.to_device(weights.t),
+            lam=backend.to_device(weights.lam.astype(dtype)),
+            lengths=np.diff(weights.indptr),
+            penalty=weights.lam,
+            columns=weights.columns,
+            a0=weights.a0,
+            constant=weights.constant,
+        )
+
+
+def check_columns(columns: int) -> None:
+    """Raise InputError for more ids than the device's 32-bit indices can name."""
+    if columns >= 2**31:
+        raise InputError(f"a GPU solver takes at most {2**31 - 1} users or items, got {columns}")
