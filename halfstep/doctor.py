@@ -11,12 +11,12 @@ from importlib import metadata
 from pathlib import Path
 
 import halfstep
+from halfstep.doctor_gpu import gpu_facts
 from halfstep.errors import SolverUnavailable
+from halfstep.kernels.gpu_guard import DISTRIBUTIONS
 from halfstep.solvers import SOLVERS, choose
 
 _PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "implicit", "irspack", "cmfrec")
-# CuPy's distribution is named after the CUDA version.
-_CUPY = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def examine() -> Examination:
             "processor": processor(),
             "cores": str(os.cpu_count()),
             "gpu": gpu() or "no NVIDIA GPU: nvidia-smi is absent or names none",
-            "CUDA from Python": _cuda(),
+            **gpu_facts(),
         },
         packages={name: found or "not installed" for name, found in versions().items()},
         solvers={name: solver.unavailable() or "" for name, solver in SOLVERS.items()},
@@ -56,7 +56,7 @@ def versions() -> dict[str, str | None]:
         # A bare clone has no metadata.
         "halfstep": halfstep.__version__,
         **{name: _version(name) for name in _PACKAGES},
-        "cupy": next((found for name in _CUPY if (found := _version(name))), None),
+        "cupy": next((found for name in DISTRIBUTIONS if (found := _version(name))), None),
     }
 
 
@@ -99,20 +99,3 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cuda() -> str:
-    """Return the compiler that CuPy uses, or why CuPy cannot be used."""
-    installed = [name for name in _CUPY if _version(name)]
-    if not installed:
-        return 'CuPy is not installed: pip install "halfstep[cuda13]" (or cuda12) with an NVIDIA driver'
-    # CuPy reports a missing driver or library by various errors, some of them only on use.
-    try:
-        import cupy
-
-        if not cupy.cuda.is_available():
-            return f"{installed[0]} is installed, but finds no CUDA device"
-        nvrtc = ".".join(map(str, cupy.cuda.nvrtc.getVersion()))
-        return f"{installed[0]}, NVRTC {nvrtc}"
-    except Exception as error:
-        return f"{installed[0]} is installed, but cannot be used: {error}"

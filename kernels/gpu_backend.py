@@ -17,9 +17,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.kernels.gpu_guard import why_no_gpu
+
 FOLDER = Path(__file__).parent
 _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
-_INSTALL = 'pip install "halfstep[cuda13]" (or [cuda12], with an older driver)'
 _GRAM_ROWS = 4096
 # More dynamic shared memory than this has to be asked for, and no device grants it all.
 _PLAIN_SHARED = 48 * 1024
@@ -172,27 +173,6 @@ def source(file: str) -> str:
     return _INCLUDE.sub(content, text)
 
 
-def why_not() -> str | None:
-    """Return why CuPy cannot be used on this machine and what to install, or None."""
-    # A missing driver or library shows as one of many errors, some of them only on use.
-    try:
-        import cupy
-    except ImportError:
-        return f"CuPy is not installed: {_INSTALL}"
-    except Exception as error:
-        return f"CuPy cannot be imported ({error}): {_INSTALL}"
-    try:
-        if not cupy.cuda.is_available():
-            return "CuPy finds no CUDA device: an NVIDIA GPU and its driver are needed"
-    except Exception as error:
-        return f"CuPy finds no CUDA device ({error}): an NVIDIA GPU and its driver are needed"
-    try:
-        cupy.cuda.nvrtc.getVersion()
-    except Exception as error:
-        return f"CuPy finds no NVRTC to compile kernels with ({error}): {_INSTALL}"
-    return None
-
-
 _used: list[Backend] = []
 
 
@@ -217,7 +197,7 @@ def current() -> Backend:
 
 def unavailable() -> str | None:
     """Return why `current` cannot work, or None."""
-    return None if _used else why_not()
+    return None if _used else why_no_gpu()
 
 
 @cache

@@ -3,10 +3,9 @@
 What its 0.7 series needs to be told, and what goes wrong in silence otherwise:
 
 * its `fit` never applies `alpha`: the matrix is weighted before, as for the CPU reference;
-* without RMM of the matching version it has no CUDA and its factory trains on the CPU: the class is
-  taken from `implicit.gpu.als` itself, and `HAS_CUDA` is checked;
-* its wheels carry no search path for the CUDA libraries: those are loaded first where
-  `cuda-pathfinder` is there to find them;
+* without RMM of the matching version, or without a path to the CUDA libraries, its factory trains on
+  the CPU: the class is taken from `implicit.gpu.als` itself, and `HAS_CUDA` is checked
+  (`implicit_cuda`);
 * a second `fit` goes on from the first one's factors: here every fit makes a new model, and starts
   from the factors that all solvers start from.
 
@@ -16,8 +15,8 @@ It has conjugate gradients only (3 steps unless told), float32, 32-bit indices a
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
 import numpy as np
@@ -32,12 +31,12 @@ from halfstep.solvers.implicit_cpu import (
     run_fit,
     scale_of,
 )
+from halfstep.solvers.implicit_cuda import cuda_backend
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.report import Report
 
 MAX_FACTORS = 992
-_LIBRARIES = ("cudart", "cublasLt", "cublas", "curand")
 
 
 @dataclass(eq=False, repr=False)
@@ -58,11 +57,10 @@ class ImplicitGpu(Solver):
     @classmethod
     def unavailable(cls) -> str | None:
         """Return why implicit's CUDA backend cannot be used here, or None."""
-        try:
-            import implicit  # noqa: F401
-        except ImportError as error:
-            return f'implicit is not installed ({error}): pip install "halfstep[bench]"'
-        gpu, reason = _cuda_backend()
+        # Not by importing it: that would decide on CUDA before its libraries are loaded.
+        if find_spec("implicit") is None:
+            return 'implicit is not installed: pip install "halfstep[bench]"'
+        gpu, reason = cuda_backend()
         if gpu is None:
             return reason
         return None
@@ -119,36 +117,8 @@ class ImplicitGpu(Solver):
         )
 
 
-def _cuda_backend() -> tuple[Any, str]:
-    """Return implicit's CUDA module, or None and the reason why it cannot work."""
-    try:
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-    except ImportError:
-        pass
-    else:
-        for library in _LIBRARIES:
-            try:
-                load_nvidia_dynamic_lib(library)
-            except Exception:  # what is missing shows in the import below, with its name
-                break
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            import implicit.gpu as gpu
-        except Exception as error:
-            return None, f"implicit.gpu cannot be imported: {error}"
-    if gpu.HAS_CUDA:
-        return gpu, ""
-    if not gpu.HAS_RMM:
-        return None, (
-            "implicit finds no RMM: pip install rmm-cu13==26.2.0 (an NVIDIA GPU with CUDA 13 is needed)"
-        )
-    said = str(caught[0].message) if caught else "its CUDA extension found no device"
-    return None, f"implicit has no CUDA here: {said}"
-
-
 def _require_backend() -> Any:
-    gpu, reason = _cuda_backend()
+    gpu, reason = cuda_backend()
     if gpu is None:
         from halfstep.errors import SolverUnavailable
 

@@ -72,7 +72,7 @@ def test_asynchronous_copies_and_groups(backend):
     x = floats(9, 128)
     out = backend.empty(1, np.float32)
     arguments = (backend.to_device(x), out, np.int32(9))
-    backend.launch("good.cu", "prefetched_sum", (), (1,), (32,), arguments)
+    backend.launch("groups.cu", "prefetched_sum", (), (1,), (32,), arguments)
     np.testing.assert_allclose(backend.to_host(out)[0], x.sum(), rtol=0, atol=1e-3)
 
 
@@ -86,12 +86,12 @@ def test_asynchronous_copies_and_groups(backend):
     ids=["waits for too few", "waits for none", "forgets to commit"],
 )
 def test_a_copy_that_is_not_waited_for_is_nan(bug):
-    text = (KERNELS / "good.cu").read_text()
+    text = (KERNELS / "groups.cu").read_text()
     assert bug[0] in text
-    backend = EmulatorBackend(folder=KERNELS, mutations={"good.cu": text.replace(*bug)})
+    backend = EmulatorBackend(folder=KERNELS, mutations={"groups.cu": text.replace(*bug)})
     out = backend.empty(1, np.float32)
     arguments = (backend.to_device(floats(9, 128)), out, np.int32(9))
-    backend.launch("good.cu", "prefetched_sum", (), (1,), (32,), arguments)
+    backend.launch("groups.cu", "prefetched_sum", (), (1,), (32,), arguments)
     assert np.isnan(backend.to_host(out)[0])
 
 

@@ -180,11 +180,11 @@ class EmulatorBackend:
 
     def _module(self, file: str, defines: tuple[str, ...], kernel: str) -> Module:
         templates = (kernel,) if "<" in kernel else ()
-        text = self.mutations.get(file)
-        key = (self.folder / file, defines, templates, self.sanitizer, text)
+        texts = tuple(sorted(self.mutations.items()))
+        key = (self.folder / file, defines, templates, self.sanitizer, texts)
         if key not in _modules:
             _modules[key] = Module(
-                self.folder / file, defines, templates, sanitizer=self.sanitizer, text=text
+                self.folder / file, defines, templates, sanitizer=self.sanitizer, texts=texts
             )
         return _modules[key]
 

@@ -141,11 +141,20 @@ def runtime(sanitizer: str = "") -> Path:
     )
 
 
-def sources(path: Path, text: str | None = None) -> dict[str, str]:
-    """Return the file and the headers beside it, translated, by name."""
-    texts = {path.name: path.read_text() if text is None else text}
-    texts |= {p.name: p.read_text() for p in sorted(path.parent.glob("*.cuh"))}
-    return {name: translate(source, name) for name, source in texts.items()}
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"([\w.]+)"', re.MULTILINE)
+
+
+def sources(path: Path, texts: dict[str, str]) -> dict[str, str]:
+    """Return the file and those of the headers beside it that it includes, translated, by name."""
+    found: dict[str, str] = {}
+    wanted = [path.name]
+    while wanted:
+        name = wanted.pop()
+        if name not in found and (name in texts or (path.parent / name).exists()):
+            text = texts[name] if name in texts else (path.parent / name).read_text()
+            found[name] = translate(text, name)
+            wanted += _INCLUDE.findall(text)
+    return dict(sorted(found.items()))
 
 
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(\w+)\s*\(')
@@ -156,7 +165,7 @@ def library(
     defines: tuple[str, ...] = (),
     templates: tuple[str, ...] = (),
     sanitizer: str = "",
-    text: str | None = None,
+    texts: tuple[tuple[str, str], ...] = (),
 ) -> tuple[Path, dict[str, str]]:
     """Return a kernel file's library, and the symbol of each kernel in it.
 
@@ -171,14 +180,14 @@ def library(
         declared `extern "C"` are found.
     sanitizer
         A key of `SANITIZERS`.
-    text
-        What to take in place of the file's content (a mutation).
+    texts
+        (name, text) pairs: what to take in place of a file's content, or of a header's.
     """
-    texts = sources(path, text)
-    folder = cache_folder() / f"source-{_digest(texts)}"
+    translated = sources(path, dict(texts))
+    folder = cache_folder() / f"source-{_digest(translated)}"
     if not folder.exists():
         fresh = Path(tempfile.mkdtemp(dir=cache_folder()))
-        for name, source in texts.items():
+        for name, source in translated.items():
             (fresh / name).write_text(source)
         try:
             os.rename(fresh, folder)
@@ -186,7 +195,7 @@ def library(
             shutil.rmtree(fresh)
     macros = "".join(f"#define {d.replace('=', ' ', 1)}\n" for d in defines)
     flags = SANITIZERS[sanitizer]
-    key = _digest(texts, macros, templates, flags, FLAGS, _emulator_text(), compiler())
+    key = _digest(translated, macros, templates, flags, FLAGS, _emulator_text(), compiler())
     symbols = _kernels(folder / path.name, macros, key)
     symbols |= {name: f"t{_digest(name)}" for name in templates}
     exports = "".join(f"CUEMU_EXPORT({symbol}, {name})\n" for name, symbol in symbols.items())

@@ -36,12 +36,12 @@ class Module:
         templates: Sequence[str] = (),
         *,
         sanitizer: str = "",
-        text: str | None = None,
+        texts: tuple[tuple[str, str], ...] = (),
     ):
         self.path = Path(path).resolve()
         self._runtime = _runtime(sanitizer)
         file, self._symbols = build.library(
-            self.path, tuple(defines), tuple(templates), sanitizer, text
+            self.path, tuple(defines), tuple(templates), sanitizer, texts
         )
         self._library = ctypes.CDLL(str(file))
 

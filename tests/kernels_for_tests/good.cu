@@ -1,11 +1,6 @@
 // Kernels that are right, to prove the emulator by: one for each thing that it must be able to do.
-#include <cooperative_groups.h>
-#include <cooperative_groups/reduce.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
-#include <cuda_pipeline.h>
-
-namespace cg = cooperative_groups;
 
 __device__ __forceinline__ float warp_sum(float v) {
 #pragma unroll
@@ -66,27 +61,6 @@ extern "C" __global__ void votes(const int *x, int n, unsigned *odd, float *tota
     atomicMax(last, v);
   }
   __syncwarp();
-}
-
-// out[0] = the sum of x (rows, 128) by one warp, the next row always under way (cp.async).
-extern "C" __global__ void prefetched_sum(const float *x, float *out, int rows) {
-  __shared__ __align__(16) float s[2][128];
-  const cg::thread_block block = cg::this_thread_block();
-  const auto warp = cg::tiled_partition<32>(block);
-  float sum = 0;
-  __pipeline_memcpy_async(&s[0][threadIdx.x * 4], x + threadIdx.x * 4, 16);
-  __pipeline_commit();
-  for (int r = 0; r < rows; r++) {
-    if (r + 1 < rows)
-      __pipeline_memcpy_async(&s[(r + 1) & 1][threadIdx.x * 4], x + (r + 1) * 128 + threadIdx.x * 4, 16);
-    __pipeline_commit();
-    __pipeline_wait_prior(1);
-    block.sync();
-    for (int j = 0; j < 4; j++) sum += s[r & 1][threadIdx.x + 32 * j];
-    block.sync();
-  }
-  sum = cg::reduce(warp, sum, cg::plus<float>());
-  if (warp.thread_rank() == 0) out[0] = sum;
 }
 
 // Dynamic shared memory; each thread passes its value to the next.

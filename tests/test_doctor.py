@@ -1,0 +1,248 @@
+"""What the doctor says of GPUs: with no CuPy, with a CuPy that works, and with every way it fails.
+
+The stand-ins raise what CuPy 14.2 and 13.6 raise on machines without a driver, a device or NVRTC; a
+real CuPy takes their place where HALFSTEP_CUPY names the folder that it is installed in.
+"""
+
+import ctypes
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import halfstep
+from halfstep import AlternatingLeastSquares, SolverUnavailable, doctor
+from halfstep.doctor_gpu import gpu_facts
+from halfstep.kernels import gpu_guard
+from halfstep.solvers import implicit_cuda
+
+
+class CUDARuntimeError(RuntimeError):
+    pass
+
+
+class DynamicLibNotFoundError(RuntimeError):
+    pass
+
+
+def raising(error):
+    def question(*arguments):
+        raise error
+
+    return question
+
+
+def cupy(**wrong):
+    """A CuPy on a machine with one device, but for what is wrong."""
+    properties = {"name": b"NVIDIA H200", "major": 9, "minor": 0, "multiProcessorCount": 132}
+    runtime = {
+        "getDeviceCount": lambda: 1,
+        "getDevice": lambda: 0,
+        "getDeviceProperties": lambda ordinal: properties,
+        "memGetInfo": lambda: (140_000_000_000, 150_100_000_000),
+        "runtimeGetVersion": lambda: 13020,
+    }
+    return SimpleNamespace(
+        __version__="14.2.0",
+        cuda=SimpleNamespace(
+            is_available=wrong.get("is_available", lambda: True),
+            nvrtc=SimpleNamespace(getVersion=wrong.get("getVersion", lambda: (13, 0))),
+            runtime=SimpleNamespace(**{k: wrong.get(k, v) for k, v in runtime.items()}),
+        ),
+    )
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Set what is installed: a CuPy (None: not importable), its distributions, the driver's CUDA."""
+
+    def set_to(module, distributions=("cupy-cuda13x",), driver=(13, 0)):
+        monkeypatch.setitem(sys.modules, "cupy", module)
+        monkeypatch.setattr(gpu_guard, "installed", lambda: list(distributions))
+        monkeypatch.setattr(gpu_guard, "driver_cuda", lambda: driver)
+        monkeypatch.setattr("halfstep.doctor_gpu.installed", lambda: list(distributions))
+        monkeypatch.setattr("halfstep.doctor_gpu.driver_cuda", lambda: driver)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    return set_to
+
+
+NO_DRIVER = CUDARuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient")
+NO_DEVICE = CUDARuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+CASES = {
+    "CuPy is absent": (
+        {"module": None, "distributions": (), "driver": None},
+        'CuPy is not installed: pip install "halfstep[cuda13]" with an NVIDIA driver',
+    ),
+    "absent beside an older driver": (
+        {"module": None, "distributions": (), "driver": (12, 4)},
+        'CuPy is not installed: pip install "halfstep[cuda12]" with an NVIDIA driver',
+    ),
+    "installed and broken": (
+        {"module": None},
+        "cupy-cuda13x cannot be imported (import of cupy halted; None in sys.modules): "
+        'pip uninstall cupy-cuda13x; pip install "halfstep[cuda13]"',
+    ),
+    "no driver, 14": (
+        {"module": cupy(is_available=lambda: False), "driver": None},
+        "cupy-cuda13x finds no CUDA device (no NVIDIA driver: install one from nvidia.com or your "
+        "distribution)",
+    ),
+    "no driver, 13 raises": (
+        {"module": cupy(is_available=raising(NO_DRIVER)), "driver": None},
+        "cupy-cuda13x finds no CUDA device (no NVIDIA driver: install one from nvidia.com or your "
+        "distribution)",
+    ),
+    "driver too old": (
+        {"module": cupy(is_available=raising(NO_DRIVER)), "driver": (12, 4)},
+        "cupy-cuda13x finds no CUDA device (the driver is for CUDA 12.4: update it, or "
+        'pip uninstall cupy-cuda13x; pip install "halfstep[cuda12]")',
+    ),
+    "no device": (
+        {"module": cupy(is_available=lambda: False, getDeviceCount=raising(NO_DEVICE))},
+        "cupy-cuda13x finds no CUDA device (cudaErrorNoDevice: no CUDA-capable device is detected: "
+        "nvidia-smi says what the driver sees)",
+    ),
+    "no compiler": (
+        {"module": cupy(getVersion=raising(DynamicLibNotFoundError("nvrtc\nnot found")))},
+        'cupy-cuda13x finds no compiler, NVRTC (nvrtc not found): pip install "halfstep[cuda13]"',
+    ),
+    "all is there": ({"module": cupy()}, None),
+}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_each_way_of_having_no_gpu_is_told_with_what_mends_it(machine, case):
+    settings, reason = CASES[case]
+    machine(**settings)
+    assert gpu_guard.why_no_gpu() == reason
+    facts = gpu_facts()
+    assert facts["GPU from Python"] == ("yes" if reason is None else f"no: {reason}")
+    assert ("device" in facts) == (reason is None)
+
+
+def test_two_cupys_are_named(machine):
+    machine(None, ("cupy-cuda13x", "cupy-cuda12x"))
+    reason = gpu_guard.why_no_gpu()
+    assert "pip uninstall cupy-cuda13x cupy-cuda12x; pip install" in reason
+
+
+def test_hidden_devices_are_named(machine, monkeypatch):
+    machine(cupy(is_available=lambda: False))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert "unset CUDA_VISIBLE_DEVICES" in gpu_guard.why_no_gpu()
+
+
+def test_a_working_device_is_described(machine):
+    machine(cupy())
+    assert gpu_facts() == {
+        "CUDA of the driver": "13.0",
+        "CuPy": "14.2.0 (cupy-cuda13x)",
+        "CUDA of CuPy": "13.2",
+        "NVRTC": "13.0",
+        "device": "NVIDIA H200, sm_90, 132 multiprocessors",
+        "device memory": "140.0 GB free of 150.1 GB",
+        "GPU from Python": "yes",
+    }
+
+
+@pytest.mark.parametrize(("version", "found"), [(13000, (13, 0)), (12040, (12, 4))])
+def test_the_drivers_cuda_version(monkeypatch, version, found):
+    def query(pointer):
+        pointer._obj.value = version
+        return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=query))
+    assert gpu_guard.driver_cuda() == found
+
+
+def test_no_driver_has_no_version(monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", raising(OSError("libcuda.so.1: cannot open")))
+    assert gpu_guard.driver_cuda() is None
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        ("No module named 'rmm'", 'it finds no RMM .*: pip install "rmm-cu13==26.2'),
+        ("librmm.so: cannot open shared object file", "it finds no RMM"),
+        ("_cuda.so: undefined symbol: _ZN3rmm2mr", "is not the one that implicit .* 26.2.*pip"),
+        ("libcublas.so.13: cannot open shared object file", "pip install nvidia-cuda-runtime"),
+        ("No module named 'implicit.gpu._cuda'", "this build of implicit has no CUDA extension"),
+        ("no CUDA-capable device is detected", "finds no device"),
+    ],
+)
+def test_implicits_traps_are_explained(error, meaning):
+    assert re.search(meaning, implicit_cuda.explain(error))
+
+
+def test_implicit_is_asked_again_once_its_libraries_are_loaded(monkeypatch):
+    pytest.importorskip("implicit")
+    import implicit.gpu
+
+    reloaded = []
+    monkeypatch.setattr(implicit.gpu, "HAS_CUDA", False)
+    monkeypatch.setattr(implicit_cuda, "load_libraries", lambda: True)
+
+    def reload(module):
+        reloaded.append(module)
+        monkeypatch.setattr(module, "HAS_CUDA", True)
+        return module
+
+    monkeypatch.setattr(implicit_cuda.importlib, "reload", reload)
+    assert implicit_cuda.cuda_backend() == (implicit.gpu, "")
+    assert reloaded == [implicit.gpu]
+
+
+PROGRAM = """
+import json, warnings
+import halfstep
+from halfstep import doctor
+found = {"doctor": doctor.examine().machine, "solvers": doctor.examine().solvers}
+try:
+    halfstep.AlternatingLeastSquares(solver="gpu")
+except halfstep.SolverUnavailable as error:
+    found["error"] = str(error)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    found["fallback"] = halfstep.AlternatingLeastSquares(solver="gpu", fallback="cpu").solver_
+found["warnings"] = [str(w.message) for w in caught]
+found["auto"] = halfstep.AlternatingLeastSquares().solver_
+print(json.dumps(found))
+"""
+
+
+def test_a_real_cupy_without_a_device():
+    folder = os.environ.get("HALFSTEP_CUPY")
+    if not folder or not (Path(folder) / "cupy").is_dir():
+        pytest.skip("HALFSTEP_CUPY does not name a folder with CuPy: `make kernels` makes one")
+    path = os.pathsep.join([folder, *(p for p in sys.path if p)])
+    env = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=env, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert found["doctor"]["CuPy"].startswith(("13.", "14."))
+    assert found["doctor"]["GPU from Python"].startswith("no: cupy-cuda")
+    assert "finds no CUDA device" in found["error"]
+    assert any("finds no CUDA device" in warning for warning in found["warnings"])
+    best = [n for n, s in halfstep.SOLVERS.items() if s.kind == "rung" and s.device == "cpu"][-1]
+    assert found["auto"] == found["fallback"] == best
+    for name, solver in halfstep.SOLVERS.items():
+        if solver.kind == "rung" and solver.device == "gpu":
+            assert "finds no CUDA device" in found["solvers"][name]
+
+
+def test_gpu_solvers_fall_back_only_where_it_is_allowed(machine):
+    machine(None, (), None)
+    with pytest.raises(SolverUnavailable, match="solver 'gpu' cannot run here"):
+        AlternatingLeastSquares(solver="gpu")
+    with pytest.warns(RuntimeWarning, match="falling back to"):
+        assert AlternatingLeastSquares(solver="gpu", fallback="cpu").device == "cpu"
+    assert "GPU from Python" in doctor.examine().machine
