@@ -2,98 +2,109 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from halfstep.datasets.builder import from_triples
-from halfstep.datasets.columns import read_columns
+from halfstep.datasets.aliases import Policy, account, check_policy, good_ids, resolve
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.fields import Layout
-from halfstep.datasets.item_names import read_item_names
-from halfstep.datasets.textfile import find_one, first_lines
-from halfstep.errors import InputError
+from halfstep.datasets.dump import Advance, find_dump
+from halfstep.datasets.dump_content import read_dump
+from halfstep.datasets.filters import Filters, apply
+from halfstep.datasets.malformed import BadLine
+from halfstep.datasets.numbering import count_matrix, number
+from halfstep.datasets.totals import Totals
+
+__all__ = ["read_audioscrobbler", "resolve"]
+
+TOP = 25
 
 
 def read_audioscrobbler(
-    path: Path, *, aliases: Literal["resolved", "once", "none"] = "resolved"
+    path: Path,
+    *,
+    aliases: Policy = "resolved",
+    filters: Filters | None = None,
+    listing: list[BadLine] | None = None,
+    advance: Advance = lambda count: None,
 ) -> Dataset:
     """Read `user_artist_data*.txt` with `artist_data*.txt` and `artist_alias*.txt` where they exist.
 
     Parameters
     ----------
     path : Path
-        The folder, or the plays file itself where a folder holds several dumps.
+        The folder, an archive (`.tar.gz`, `.tar`), or the plays file itself where a folder holds
+        several dumps. Each file may be packed (`.gz`).
     aliases : {"resolved", "once", "none"}
         Replace a misspelt artist's id by the good one, that one's by its own good one, and so on
-        ("resolved"); one step of this ("once"); or not at all. Plays that come together are added up.
+        ("resolved"); one step of this ("once"); or not at all. Plays that come together are added up
+        in int64.
+    filters : Filters, optional
+        What to leave out after that; nothing if not given.
+    listing : list, optional
+        Every bad line is appended to it.
+    advance : callable
+        Told how many bytes were read, again and again, as they lie on disk.
+
+    Returns
+    -------
+    Dataset
+        `provenance` tells of bad lines, of the aliases ("preparation"), and of the plays as they were
+        before aliases and filters ("raw", see `halfstep.datasets.totals`).
+
+    Raises
+    ------
+    InputError
     """
-    if aliases not in ("resolved", "once", "none"):
-        raise InputError(f"aliases must be 'resolved', 'once' or 'none', got {aliases!r}")
-    plays = find_one(path, "*user_artist_data*.txt") if path.is_dir() else path
-    if plays is None:
-        raise InputError(f"{path}: an audioscrobbler folder has a file *user_artist_data*.txt")
-    names_file, alias_file = (_sibling(plays, part) for part in ("artist_data", "artist_alias"))
-
-    separator = "\t" if any("\t" in line for line in first_lines(plays, 1)) else " "
-    (users, artists, counts), lines = read_columns(plays, Layout(("id", "id", "count"), separator))
-    malformed = lines.report()
-    aliased = 0
-    if alias_file is not None and aliases != "none":
-        (bad, good), alias_lines = read_columns(alias_file, Layout(("id", "id"), "\t"))
-        malformed |= alias_lines.report()
-        table = dict(zip(bad.tolist(), good.tolist(), strict=True))
-        artists, aliased = _substitute(artists, resolve(table) if aliases == "resolved" else table)
-
-    dataset = from_triples(users, artists, counts, name=plays.parent.resolve().name)
-    names = None
-    if names_file is not None:
-        names, malformed_names = read_item_names(names_file, dataset.item_ids)
-        malformed |= malformed_names
-    provenance: dict[str, object] = {
-        "format": "audioscrobbler",
-        "files": [file.name for file in (plays, names_file, alias_file) if file is not None],
-        "rows": lines.rows,
-        "malformed": malformed,
-        "aliases": aliases if alias_file is not None else "none",
-        "aliased_rows": aliased,
-        "licence": "CC BY-NC-SA 1.0",
+    check_policy(aliases)
+    files = read_dump(find_dump(path), aliases != "none", listing, advance)
+    users, user_ids = number(files.plays[0])
+    artists, raw_ids = number(files.plays[1])
+    counts = files.plays[2]
+    files.plays.clear()
+    raw = Totals.of_triples(users, artists, counts, (len(user_ids), len(raw_ids)))
+    table = {} if files.table is None else files.table
+    # By way of the different ids, which are few beside the rows.
+    good, item_ids = number(good_ids(raw_ids, table, aliases))
+    moved = item_ids[good] != raw_ids
+    matrix = count_matrix(users, good[artists], counts, (len(user_ids), len(item_ids)))
+    preparation: dict[str, Any] = {
+        "aliases": "none" if files.table is None else aliases,
+        "alias_table": asdict(account(table)),
+        "aliased_artists": int(moved.sum()),
+        "aliased_rows": int(raw.audience_per_artist[moved].sum()),
+        "rows_merged": len(users) - int(matrix.nnz),
     }
-    return replace(dataset, item_names=names, provenance=provenance)
-
-
-def resolve(table: dict[int, int]) -> dict[int, int]:
-    """Follow every chain of aliases to its end; a cycle's members all become its smallest id."""
-    ends: dict[int, int] = {}
-    for start in table:
-        path: list[int] = []
-        position: dict[int, int] = {}
-        here = start
-        while here in table and here not in ends and here not in position:
-            position[here] = len(path)
-            path.append(here)
-            here = table[here]
-        end = min(path[position[here] :]) if here in position else ends.get(here, here)
-        ends.update(dict.fromkeys(path, end))
-    return ends
-
-
-def _sibling(plays: Path, part: str) -> Path | None:
-    """Return the dump's other file: a folder may hold the full dump and `_small` ones together."""
-    before, _, after = plays.name.partition("user_artist_data")
-    ending = after.removesuffix(".gz")
-    for name in (f"{before}{part}{ending}", f"{before}{part}{ending}.gz"):
-        if plays.with_name(name).is_file():
-            return plays.with_name(name)
-    return None
-
-
-def _substitute(ids: NDArray[Any], table: dict[int, int]) -> tuple[NDArray[Any], int]:
-    bad = np.array(sorted(table), dtype=np.int64)
-    good = np.array([table[key] for key in bad.tolist()], dtype=np.int64)
-    place = np.minimum(np.searchsorted(bad, ids), len(bad) - 1)
-    substituted = np.where(bad[place] == ids, good[place], ids)
-    return substituted, int(np.count_nonzero(substituted != ids))
+    del users, artists, counts
+    if filters is not None and filters.any:
+        matrix, kept_users, kept_items, left_out = apply(filters, matrix, item_ids)
+        user_ids, item_ids = user_ids[kept_users], item_ids[kept_items]
+        preparation |= {"filters": asdict(filters), "left_out": [asdict(one) for one in left_out]}
+    top = np.argsort(-raw.plays_per_artist, kind="stable")[:TOP]
+    names, top_names = files.names(item_ids, raw_ids[top])
+    top_artists = {
+        "id": raw_ids[top].tolist(),
+        "name": top_names,
+        "plays": raw.plays_per_artist[top].tolist(),
+        "audience": raw.audience_per_artist[top].tolist(),
+    }
+    return Dataset(
+        files.name,
+        matrix,
+        user_ids,
+        item_ids,
+        item_names=names,
+        provenance={
+            "format": "audioscrobbler",
+            "files": files.used,
+            "rows": files.rows,
+            "malformed": files.malformed,
+            "aliases": preparation["aliases"],
+            "aliased_rows": preparation["aliased_rows"],
+            "licence": "CC BY-NC-SA 1.0",
+            "preparation": preparation,
+            "raw": {**raw.summary(), "top artists": top_artists},
+        },
+    )

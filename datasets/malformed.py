@@ -5,23 +5,37 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 from halfstep.errors import InputError
+from halfstep.files import whole_file
 
 logger = logging.getLogger("halfstep.datasets")
+
+
+class BadLine(NamedTuple):
+    """One line that was left out."""
+
+    file: str
+    line: int
+    kind: str
+    text: str
 
 
 class MalformedLines:
     """Counts one file's good lines, and its malformed ones per kind with the first five line numbers."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, listing: list[BadLine] | None = None) -> None:
         self.path = path
+        self._listing = listing
         self.good = 0
         self.counts: dict[str, int] = {}
         self._first: defaultdict[str, list[int]] = defaultdict(list)
 
-    def add(self, kind: str, line: int) -> None:
-        """Count line number `line` (from 1)."""
+    def add(self, kind: str, line: int, text: str = "") -> None:
+        """Count line number `line` (from 1), and list it where a listing was asked for."""
+        if self._listing is not None:
+            self._listing.append(BadLine(self.path.name, line, kind, text))
         self.counts[kind] = self.counts.get(kind, 0) + 1
         if len(self._first[kind]) < 5:
             self._first[kind].append(line)
@@ -53,3 +67,20 @@ class MalformedLines:
             raise InputError(f"{self.path}: all {total} lines are malformed: {kinds}")
         logger.warning("%s: %d malformed lines left out: %s", self.path.name, total, kinds)
         return {self.path.name: dict(self.counts)}
+
+
+def write_listing(path: Path, listing: list[BadLine]) -> None:
+    """Write bad lines as a table, tab separated; control characters of a line are escaped.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
+    with whole_file(path) as file:
+        file.write(b"file\tline\tkind\ttext\n")
+        for bad in sorted(listing, key=lambda bad: (bad.file, bad.line)):
+            text = "".join(
+                c if c.isprintable() else c.encode("unicode_escape").decode() for c in bad.text
+            )
+            file.write(f"{bad.file}\t{bad.line}\t{bad.kind}\t{text}\n".encode("utf-8", "replace"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.dump import is_archive
 from halfstep.errors import InputError
 
 PRESETS = {
@@ -17,7 +18,9 @@ PRESETS = {
 }
 
 FORMATS = {
-    "audioscrobbler": "folder with *user_artist_data*.txt (*artist_data*.txt, *artist_alias*.txt)",
+    "audioscrobbler": (
+        "folder or .tar.gz with *user_artist_data*.txt (*artist_data*.txt, *artist_alias*.txt)"
+    ),
     "hetrec": "folder with user_artists.dat (artists.dat)",
     "ncf": "folder with NAME.train.rating and NAME.test.rating (NAME.test.negative)",
     "lightgcn": "folder with train.txt (test.txt)",
@@ -108,7 +111,9 @@ def _folder_format(folder: Path) -> str:
         raise InputError(
             f"{folder}: holds {' and '.join(found)} files, say which: '{found[0]}:{folder}'"
         )
-    known = "; ".join(f"{name}: {FORMATS[name].removeprefix('folder with ')}" for name in _MARKS)
+    if [path.name for path in folder.glob("[!.]*") if is_archive(path)]:
+        return "audioscrobbler"
+    known = "; ".join(f"{name}: {FORMATS[name].partition(' with ')[2]}" for name in _MARKS)
     raise InputError(f"{folder}: no format recognised by its files; known are {known}")
 
 
@@ -116,7 +121,7 @@ def _file_format(path: Path) -> str:
     name = path.name.casefold()
     if name.endswith(".npz"):
         return "npz"
-    if "user_artist_data" in name:
+    if "user_artist_data" in name or is_archive(path):
         return "audioscrobbler"
     if name.removesuffix(".gz") == "user_artists.dat":
         return "hetrec"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,26 +25,34 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     InputError
         If the file is absent, empty, unreadable, cut short (`.gz`), or plainly not a text table.
     """
+    try:
+        with _open(path) as file:
+            yield from cut(file, path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def cut(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    """Do the same for an open file; `path` is what an error calls it."""
     line = 1
     rest = b""
     try:
-        with _open(path) as file:
+        chunk = file.read(BLOCK_BYTES)
+        _check_is_text(path, chunk)
+        chunk = chunk.removeprefix(BOM)
+        while chunk:
+            whole, newline, tail = chunk.rpartition(b"\n")
+            if newline:
+                block = rest + whole + newline
+                yield line, block
+                line += block.count(b"\n")
+                rest = tail
+            else:
+                rest += chunk
             chunk = file.read(BLOCK_BYTES)
-            _check_is_text(path, chunk)
-            chunk = chunk.removeprefix(BOM)
-            while chunk:
-                whole, newline, tail = chunk.rpartition(b"\n")
-                if newline:
-                    block = rest + whole + newline
-                    yield line, block
-                    line += block.count(b"\n")
-                    rest = tail
-                else:
-                    rest += chunk
-                chunk = file.read(BLOCK_BYTES)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
     if rest:
         yield line, rest

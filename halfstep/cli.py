@@ -16,7 +16,7 @@ import typer
 from numpy.linalg import LinAlgError
 from rich.console import Console
 
-from halfstep import evaluate_command, measure
+from halfstep import data_commands, evaluate_command, measure
 from halfstep import options as o
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
@@ -28,8 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Look at data sets and convert them.", no_args_is_help=True)
-app.add_typer(data_app, name="data")
+app.add_typer(data_commands.app, name="data")
 console = Console()
 _INTERRUPTED = 130
 
@@ -44,36 +43,6 @@ def doctor(json: o.Json = None) -> None:
     examination = examine()
     show.doctor(console, examination)
     o.write(json, examination)
-
-
-@data_app.command("list")
-def data_list() -> None:
-    """List the generated presets and the formats that are read."""
-    from halfstep import show
-
-    show.presets(console)
-
-
-@data_app.command("info")
-def data_info(source: str, json: o.Json = None) -> None:
-    """Read a data set and say what it holds and what was wrong with it."""
-    from halfstep import datasets, show
-
-    check_writable(json, "--json")
-    data = datasets.load(source)
-    show.dataset(console, data)
-    o.write(json, show.summary(data))
-
-
-@data_app.command("convert")
-def data_convert(source: str, output: Annotated[Path, typer.Option("--output", "-o")]) -> None:
-    """Read a data set, or generate a preset, and write it to one .npz file."""
-    from halfstep import datasets
-
-    check_writable(output, "--output")
-    loaded = datasets.load(source)
-    loaded.save(output)
-    console.print(f"wrote {output}: {loaded!r}", highlight=False)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -11,6 +11,7 @@ from halfstep.errors import InputError
 from halfstep.files import write_json
 
 DEFAULT_DATA = "music-small"
+Choice = TypeVar("Choice", bound=str)
 
 Data = Annotated[
     str,
@@ -65,6 +66,14 @@ def integers(option: str, value: str | None) -> tuple[int, ...] | None:
         return tuple(int(part) for part in value.split(","))
     except ValueError:
         raise InputError(f"{option} must be integers separated by commas, got {value!r}") from None
+
+
+def one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
+    """Return the choice that `value` names."""
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise InputError(f"{option} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def model_settings(

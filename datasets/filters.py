@@ -1,0 +1,165 @@
+"""What may be left out of the plays, on request only: pseudo-artists, outliers, the thin ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from halfstep.errors import InputError
+
+# Not artists: "[unknown]", "Various Artists", and a third entry that stands for no one.
+PSEUDO_ARTISTS = (1034635, 1338076, 393)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """All off by default; applied in the order of the fields.
+
+    Parameters
+    ----------
+    pseudo_artists
+        Leave out `PSEUDO_ARTISTS`.
+    outlier_percentile
+        Leave out users with more plays than this percentile of all users, above 0 and below 100; None
+        keeps them. Some are programs, or shops.
+    min_audience, min_artists
+        Leave out artists with fewer listeners, and users with fewer artists; again and again, since
+        each makes the other's numbers fall, until every one that is left has enough.
+    """
+
+    pseudo_artists: bool = False
+    outlier_percentile: float | None = None
+    min_audience: int = 1
+    min_artists: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("min_audience", "min_artists"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        share = self.outlier_percentile
+        if share is not None and not 0 < share < 100:
+            raise InputError(f"outlier_percentile must be between 0 and 100, got {share:g}")
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is left out."""
+        return self != Filters()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What one filter took away."""
+
+    filter: str
+    users: int
+    artists: int
+    rows: int
+    plays: int
+
+
+def apply(
+    filters: Filters, matrix: csr_matrix, artist_ids: NDArray[np.int64]
+) -> tuple[csr_matrix, NDArray[np.bool_], NDArray[np.bool_], list[LeftOut]]:
+    """Return (what is left, users kept, artists kept, an account); the masks are over the old numbers.
+
+    Raises
+    ------
+    InputError
+        Nothing is left.
+    """
+    left = _Left(matrix)
+    if filters.pseudo_artists:
+        left.keep("pseudo-artists", items=~np.isin(artist_ids, PSEUDO_ARTISTS))
+    if filters.outlier_percentile is not None:
+        plays = left.plays_per_user()
+        limit = np.percentile(plays[plays > 0], filters.outlier_percentile)
+        left.keep(f"users above {limit:,.0f} plays", users=plays <= limit)
+    rounds = 0
+    while filters.min_audience > 1 or filters.min_artists > 1:
+        before = left.rows
+        left.keep(
+            f"fewer than {filters.min_audience} listeners",
+            items=left.audience() >= filters.min_audience,
+        )
+        left.keep(
+            f"fewer than {filters.min_artists} artists",
+            users=left.activity() >= filters.min_artists,
+        )
+        rounds += 1
+        if left.rows == before:
+            break
+    if left.rows == 0:
+        raise InputError("the filters must leave something, got nothing: " + left.story())
+    return left.result()
+
+
+class _Left:
+    """A matrix of which ever less counts; it is cut once, at the end."""
+
+    def __init__(self, matrix: csr_matrix) -> None:
+        self._matrix = matrix
+        self._row = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
+        self._kept = np.ones(matrix.nnz, np.bool_)
+        self.account: dict[str, LeftOut] = {}
+
+    @property
+    def rows(self) -> int:
+        return int(self._kept.sum())
+
+    def plays_per_user(self) -> NDArray[np.float64]:
+        weights = np.where(self._kept, self._matrix.data, 0)
+        return np.bincount(self._row, weights, minlength=self._matrix.shape[0]).astype(np.float64)
+
+    def activity(self) -> NDArray[np.int64]:
+        return np.bincount(self._row[self._kept], minlength=self._matrix.shape[0])
+
+    def audience(self) -> NDArray[np.int64]:
+        return np.bincount(self._matrix.indices[self._kept], minlength=self._matrix.shape[1])
+
+    def keep(
+        self,
+        name: str,
+        users: NDArray[np.bool_] | None = None,
+        items: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Keep what is on the masks, and account for the rest under `name`."""
+        before = self._present()
+        kept = self._kept
+        if users is not None:
+            kept = kept & users[self._row]
+        if items is not None:
+            kept = kept & items[self._matrix.indices]
+        self._kept = kept
+        lost = [int(a - b) for a, b in zip(before, self._present(), strict=True)]
+        known = self.account.get(name)
+        if known is not None:
+            totals = (known.users, known.artists, known.rows, known.plays)
+            lost = [a + b for a, b in zip(lost, totals, strict=True)]
+        self.account[name] = LeftOut(name, *lost)
+
+    def story(self) -> str:
+        return "; ".join(f"{one.filter} took {one.rows:,} rows" for one in self.account.values())
+
+    def result(
+        self,
+    ) -> tuple[csr_matrix, NDArray[np.bool_], NDArray[np.bool_], list[LeftOut]]:
+        users, items = self.activity() > 0, self.audience() > 0
+        numbers = np.cumsum(items, dtype=np.int32) - 1
+        indptr = np.concatenate([[0], np.cumsum(self.activity()[users])])
+        shape = (int(users.sum()), int(items.sum()))
+        matrix = csr_matrix(shape, dtype=self._matrix.dtype)
+        matrix.data = self._matrix.data[self._kept]
+        matrix.indices = numbers[self._matrix.indices[self._kept]].astype(
+            self._matrix.indices.dtype, copy=False
+        )
+        matrix.indptr = indptr.astype(self._matrix.indptr.dtype, copy=False)
+        matrix.has_canonical_format = True
+        return matrix, users, items, list(self.account.values())
+
+    def _present(self) -> tuple[int, int, int, int]:
+        plays = self._matrix.data[self._kept].sum(dtype=np.float64)
+        users, artists = self.activity() > 0, self.audience() > 0
+        return int(users.sum()), int(artists.sum()), self.rows, int(plays)

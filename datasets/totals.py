@@ -1,0 +1,119 @@
+"""The four distributions that describe play counts, small enough to keep: exact percentiles, no rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+PERCENTILES = (5, 10, 25, 50, 75, 90, 95, 99, 99.9)
+_CURVE_POINTS = 200
+DISTRIBUTIONS = {
+    "plays per user": "plays of a user, all artists together",
+    "artists per user": "different artists of a user",
+    "plays per artist": "plays of an artist, all users together",
+    "audience per artist": "different users of an artist",
+}
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over rows and columns of a users x artists table of plays, each an array of whole numbers."""
+
+    plays_per_user: NDArray[np.int64]
+    artists_per_user: NDArray[np.int64]
+    plays_per_artist: NDArray[np.int64]
+    audience_per_artist: NDArray[np.int64]
+
+    @classmethod
+    def of_triples(
+        cls,
+        users: NDArray[np.int32],
+        artists: NDArray[np.int32],
+        plays: NDArray[Any],
+        shape: tuple[int, int],
+    ) -> Totals:
+        """Sum triples of contiguous numbers; each triple is one artist of its user."""
+        return cls(
+            _sums(users, plays, shape[0]),
+            np.bincount(users, minlength=shape[0]),
+            _sums(artists, plays, shape[1]),
+            np.bincount(artists, minlength=shape[1]),
+        )
+
+    @classmethod
+    def of_matrix(cls, matrix: csr_matrix) -> Totals:
+        """Sum a canonical matrix."""
+        users = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
+        return cls.of_triples(users, matrix.indices, matrix.data, matrix.shape)
+
+    def summary(self) -> dict[str, Any]:
+        """Return counts, exact percentiles, means, points of each curve, and the long tail's share.
+
+        A percentile is a value that occurs: the smallest one that at least so many percent do not
+        exceed.
+        """
+        users, artists = len(self.plays_per_user), len(self.plays_per_artist)
+        rows, plays = int(self.artists_per_user.sum()), int(self.plays_per_user.sum())
+        return {
+            "users": users,
+            "artists": artists,
+            "rows": rows,
+            "plays": plays,
+            "density": rows / (users * artists),
+            "distributions": {
+                name: _distribution(getattr(self, name.replace(" ", "_"))) for name in DISTRIBUTIONS
+            },
+            "long tail": long_tail(self.plays_per_artist, self.audience_per_artist),
+        }
+
+
+def long_tail(plays: NDArray[Any], audience: NDArray[Any]) -> dict[str, float]:
+    """Return how unevenly artists are played, as shares from 0 to 1."""
+    ordered = np.sort(plays)[::-1]
+    total = max(int(ordered.sum()), 1)
+    top = max(1, round(len(ordered) / 100))
+    half = int(np.searchsorted(np.cumsum(ordered), total / 2)) + 1
+    rare = audience <= 10
+    return {
+        "share of plays of the top 1 % of artists": float(ordered[:top].sum() / total),
+        "share of plays of the top 100 artists": float(ordered[:100].sum() / total),
+        "share of plays of the lower 80 % of artists": float(
+            ordered[len(ordered) - int(0.8 * len(ordered)) :].sum() / total
+        ),
+        "artists that make up half of all plays": half,
+        "share of artists with one listener": float((audience == 1).mean()),
+        "share of artists with at most ten listeners": float(rare.mean()),
+        "their share of plays": float(plays[rare].sum() / total),
+    }
+
+
+def _distribution(values: NDArray[np.int64]) -> dict[str, Any]:
+    ordered = np.sort(values)
+    last = len(ordered) - 1
+    # Evenly spaced shares, and finer towards the end: the last thousandth spans whole decades.
+    shares = np.unique(
+        np.concatenate([np.linspace(0, 1, _CURVE_POINTS), 1 - np.logspace(-2, -6, 60)])
+    )
+    return {
+        "mean": float(ordered.mean()),
+        "smallest": int(ordered[0]),
+        "largest": int(ordered[-1]),
+        "percentiles": {f"{p:g}": int(ordered[_rank(p / 100, last)]) for p in PERCENTILES},
+        "curve": {
+            "share": shares.tolist(),
+            "value": [int(ordered[_rank(share, last)]) for share in shares],
+        },
+    }
+
+
+def _rank(share: float, last: int) -> int:
+    return min(max(int(np.ceil(share * (last + 1))) - 1, 0), last)
+
+
+def _sums(numbers: NDArray[np.int32], plays: NDArray[Any], length: int) -> NDArray[np.int64]:
+    # Weighted bincounts add in float64: exact up to 2^53, beyond any number of plays.
+    return np.bincount(numbers, plays, minlength=length).astype(np.int64)

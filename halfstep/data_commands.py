@@ -1,0 +1,135 @@
+"""The commands about data: list, info, convert, and the way from a dump to plays that can be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from halfstep import options as o
+from halfstep.errors import InputError
+from halfstep.files import check_writable
+
+app = typer.Typer(help="Look at data sets, make them and convert them.", no_args_is_help=True)
+console = Console()
+
+Dump = Annotated[str, typer.Argument(metavar="audioscrobbler", help="The kind of dump.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The data set, an .npz file.")]
+Folder = Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")]
+
+
+@app.command("list")
+def list_presets() -> None:
+    """List the generated presets and the formats that are read."""
+    from halfstep import show
+
+    show.presets(console)
+
+
+@app.command()
+def info(source: str, json: o.Json = None) -> None:
+    """Read a data set and say what it holds and what was wrong with it."""
+    from halfstep import datasets, show
+
+    check_writable(json, "--json")
+    data = datasets.load(source)
+    show.dataset(console, data)
+    o.write(json, show.summary(data))
+
+
+@app.command()
+def convert(source: str, output: Output) -> None:
+    """Read a data set, or generate a preset, and write it to one .npz file."""
+    from halfstep import datasets
+
+    check_writable(output, "--output")
+    loaded = datasets.load(source)
+    loaded.save(output)
+    console.print(f"wrote {output}: {loaded!r}", highlight=False)
+
+
+@app.command()
+def prepare(
+    dump: Dump,
+    source: Annotated[
+        Path, typer.Argument(help="Folder, .tar.gz, or the plays file; each file may be .gz.")
+    ],
+    output: Output,
+    aliases: Annotated[
+        str, typer.Option(help="resolved: follow every chain; once: one step; none.")
+    ] = "resolved",
+    drop_pseudo_artists: Annotated[
+        bool, typer.Option(help="Leave out [unknown], Various Artists and artist 393.")
+    ] = False,
+    min_audience: Annotated[int, typer.Option(help="Leave out artists with fewer users.")] = 1,
+    min_artists: Annotated[int, typer.Option(help="Leave out users with fewer artists.")] = 1,
+    outlier_percentile: Annotated[
+        float | None,
+        typer.Option(help="Leave out users with more plays than this percentile of all users."),
+    ] = None,
+    bad_rows: Annotated[
+        Path | None, typer.Option(help="List every bad row in this file, tab separated.")
+    ] = None,
+    json: o.Json = None,
+) -> None:
+    """Clean a dump of play counts: bad rows, misspelt artists, filters; and write one .npz file."""
+    from halfstep.datasets.audioscrobbler import read_audioscrobbler
+    from halfstep.datasets.dump import find_dump
+    from halfstep.datasets.filters import Filters
+    from halfstep.datasets.malformed import BadLine, write_listing
+    from halfstep.progress import bytes_bar
+    from halfstep.show_data import preparation
+
+    _check_kind(dump)
+    check_writable(output, "--output")
+    check_writable(bad_rows, "--bad-rows")
+    check_writable(json, "--json")
+    if output.suffix != ".npz":
+        raise InputError(f"--output must end in .npz, got '{output}'")
+    filters = Filters(
+        pseudo_artists=drop_pseudo_artists,
+        outlier_percentile=outlier_percentile,
+        min_audience=min_audience,
+        min_artists=min_artists,
+    )
+    listing: list[BadLine] | None = None if bad_rows is None else []
+    total = sum(file.stat().st_size for file in find_dump(source))
+    with bytes_bar(f"reading {source.name}", total) as advance:
+        data = read_audioscrobbler(
+            source, aliases=o.one_of("--aliases", aliases, ("resolved", "once", "none")),
+            filters=filters, listing=listing, advance=advance,
+        )  # fmt: skip
+    data.save(output)
+    preparation(console, data)
+    console.print(f"wrote {output}: {data!r}", highlight=False)
+    if bad_rows is not None and listing is not None:
+        write_listing(bad_rows, listing)
+        console.print(f"wrote {bad_rows}: {len(listing):,} bad rows", highlight=False)
+    o.write(json, data.provenance)
+
+
+@app.command()
+def generate(
+    dump: Dump,
+    output: Folder,
+    entries: Annotated[int, typer.Option(help="About so many rows of plays.")] = 100_000,
+    users: Annotated[int | None, typer.Option(help="How many users.")] = None,
+    artists: Annotated[int | None, typer.Option(help="How many artists.")] = None,
+    seed: o.Seed = 0,
+) -> None:
+    """Write a dump's three files, generated, with all the defects of real ones."""
+    from halfstep.datasets.dump_generator import generate_dump
+
+    _check_kind(dump)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"--output must be a folder, got the file '{output}'")
+    lines = generate_dump(output, entries, seed=seed, users=users, items=artists)
+    for name, count in lines.items():
+        console.print(f"wrote {output / name}: {count:,} lines", highlight=False)
+
+
+def _check_kind(dump: str) -> None:
+    if dump != "audioscrobbler":
+        raise InputError(f"the kind of dump must be audioscrobbler, got {dump!r}")
