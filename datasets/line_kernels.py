@@ -161,9 +161,9 @@ def group_counts(
     for column in range(wide):
         next_place[column + 1] += next_place[column]
     by_column = np.empty(len(columns), np.int32)
-    for triple in range(len(columns)):
-        column = columns[triple]
-        by_column[next_place[column]] = triple
+    for at in range(len(columns)):
+        column = columns[at]
+        by_column[next_place[column]] = at
         next_place[column] += 1
     tall = len(indptr) - 1
     indptr[:] = 0
