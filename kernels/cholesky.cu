@@ -1,0 +1,329 @@
+// Exact half-step: one block of threads forms a row's system and factorises it, A = L L'.
+//
+// In coordinates where what all rows share is the identity (Z, its columns scaled by
+// (base + slope lambda_u)^-1/2), a row of n stored entries is one of two systems, whichever is smaller:
+//
+//   factor space, order f:  A = I + sum w z z',                 b = sum t z,      x = A^-1 b
+//   own space, order n:     A = I + W^1/2 Z Z' W^1/2,  b = W^-1/2 t,  x = Z' W^1/2 A^-1 b    (w > 0)
+//
+// Both are A = I + sum of products of short vectors, so one loop forms both: vectors of length
+// `order` pass through shared memory DEPTH at a time, and a thread adds their products to tiles of
+// TILE x TILE elements that it holds in registers meanwhile: 2 TILE loads for TILE^2 multiply-adds.
+//
+// grid    one block per row of the list `rows`, longest first; hub rows one block per part
+// block   THREADS threads
+// shared  the panel (PANEL x (order + 1)) and the vectors (DEPTH x order) take turns in one array; the
+//         system (order + 1) x ld as well, where it fits, else it lies in `systems` in global memory
+// limits  order up to what 2^31 elements allow; a row of any length (64-bit positions)
+// flops   n f^2 + f^3 / 3 or n^2 f + n^3 / 3 per row; bytes n f sizeof(REAL) gathered from Z
+//
+// The lower triangle is stored by rows, the right-hand side as row `order`: L's last row is then
+// L^-1 b, and forward substitution costs no loop of its own.
+
+#ifndef REAL
+#define REAL float
+#endif
+#ifndef THREADS
+#define THREADS 128
+#endif
+#ifndef TILE
+#define TILE 4
+#endif
+#ifndef DEPTH
+#define DEPTH 16
+#endif
+#define PANEL 16
+// A pivot below this many eps of its diagonal element is noise: its unknown gets zero.
+#define LOST 8
+
+struct Side {
+    const long long *indptr;  // (rows + 1,)
+    const int *indices;       // (entries,)
+    const REAL *w, *t;        // (entries,)
+    const REAL *Z;            // (columns, stride)
+    const REAL *base, *slope; // (f,)
+    const REAL *lam;          // (rows,)
+    int f, stride;
+};
+
+__device__ __forceinline__ REAL scale_of(const Side &side, int k, REAL lam) {
+    return REAL(1) / sqrt(side.base[k] + side.slope[k] * lam);
+}
+
+// Row and column of a tile of the lower triangle, counted by rows.
+__device__ __forceinline__ void tile_of(int place, int &row, int &column) {
+    row = int((sqrtf(8.f * place + 1.f) - 1.f) * 0.5f);
+    while (row * (row + 1) / 2 > place) row--;  // the root is rounded
+    while ((row + 1) * (row + 2) / 2 <= place) row++;
+    column = place - row * (row + 1) / 2;
+}
+
+// A[i][j] += sign * sum over k < depth of weight[k] V[k][i] V[k][j] for first <= j <= i < end, j < order.
+// V holds elements `first` to `end` of its vectors, `step` apart.
+__device__ __forceinline__ void add_products(REAL *A, int ld, int order, int first, int end, const REAL *V, int step,
+                             int depth, const REAL *weight, REAL sign) {
+    const int tiles = (end - first + TILE - 1) / TILE;
+    for (int place = threadIdx.x; place < tiles * (tiles + 1) / 2; place += THREADS) {
+        int row, column;
+        tile_of(place, row, column);
+        row *= TILE;
+        column *= TILE;
+        REAL sum[TILE][TILE];
+#pragma unroll
+        for (int a = 0; a < TILE; a++)
+#pragma unroll
+            for (int b = 0; b < TILE; b++) sum[a][b] = 0;
+        for (int k = 0; k < depth; k++) {
+            // V is padded to whole tiles; what lies beyond `end` is read, and never written to A.
+            const REAL *v = V + k * step;
+            const REAL scale = weight ? weight[k] * sign : sign;
+            REAL left[TILE], right[TILE];
+#pragma unroll
+            for (int a = 0; a < TILE; a++) left[a] = v[row + a];
+#pragma unroll
+            for (int b = 0; b < TILE; b++) right[b] = v[column + b] * scale;
+#pragma unroll
+            for (int a = 0; a < TILE; a++)
+#pragma unroll
+                for (int b = 0; b < TILE; b++) sum[a][b] += left[a] * right[b];
+        }
+#pragma unroll
+        for (int a = 0; a < TILE; a++) {
+            const int i = first + row + a;
+            if (i >= end) break;
+            REAL *line = A + (long long)i * ld;
+#pragma unroll
+            for (int b = 0; b < TILE; b++) {
+                const int j = first + column + b;
+                if (j <= i && j < order) line[j] += sum[a][b];
+            }
+        }
+    }
+}
+
+__device__ __forceinline__ void start_from_identity(REAL *A, int ld, int order) {
+    for (int i = 0; i <= order; i++)
+        for (int j = threadIdx.x; j < order && j <= i; j += THREADS) A[(long long)i * ld + j] = i == j;
+}
+
+// Factorise A (order, ld) and solve; the solution replaces row `order`. `panel` is scratch of
+// PANEL x padded(order + 1) elements, `pivots` of `order`, both in shared memory.
+__device__ __forceinline__ void solve(REAL *A, int ld, int order, REAL *panel, REAL *pivots, REAL eps) {
+    __shared__ REAL corner[PANEL][PANEL + 1];
+    const int step = (order + 1 + TILE - 1) / TILE * TILE;
+    REAL *x = A + (long long)order * ld;
+    for (int i = threadIdx.x; i < order; i += THREADS) pivots[i] = A[(long long)i * ld + i];
+    __syncthreads();
+    for (int top = 0; top < order; top += PANEL) {
+        const int size = min(PANEL, order - top), below = top + size;
+        for (int e = threadIdx.x; e < PANEL * PANEL; e += THREADS) {
+            const int i = e / PANEL, j = e % PANEL;
+            corner[i][j] = i < size && j <= i ? A[(long long)(top + i) * ld + top + j] : REAL(i == j);
+        }
+        __syncthreads();
+        // The corner: a warp, lane by row. Its diagonal becomes 1 / L_kk, which is what is used.
+        if (threadIdx.x < 32) {
+            const int i = threadIdx.x;
+            for (int k = 0; k < size; k++) {
+                const REAL pivot = corner[k][k];
+                // False for a NaN, which must reach x.
+                const REAL inverse = pivot <= pivots[top + k] * LOST * eps ? pivot * 0 : 1 / sqrt(pivot);
+                __syncwarp();
+                if (i == k) corner[k][k] = inverse;
+                if (i > k && i < PANEL) corner[i][k] *= inverse;
+                __syncwarp();
+                if (i > k && i < PANEL)
+                    for (int j = k + 1; j <= i; j++) corner[i][j] -= corner[i][k] * corner[j][k];
+                __syncwarp();
+            }
+        }
+        __syncthreads();
+        for (int e = threadIdx.x; e < size * PANEL; e += THREADS) {
+            const int i = e / PANEL, j = e % PANEL;
+            if (j <= i) A[(long long)(top + i) * ld + top + j] = corner[i][j];
+        }
+        // Below it, a thread by row: L = A corner'^-1, kept in the panel for the update as well.
+        for (int i = below + threadIdx.x; i <= order; i += THREADS) {
+            REAL *line = A + (long long)i * ld + top;
+            REAL l[PANEL];
+#ifndef CUEMU
+            asm volatile("" ::: "memory");  // else the corner is kept in 136 registers from row to row
+#endif
+#pragma unroll
+            for (int j = 0; j < PANEL; j++) {
+                REAL value = j < size ? line[j] : REAL(0);
+#pragma unroll
+                for (int k = 0; k < j; k++) value -= l[k] * corner[j][k];
+                l[j] = value * corner[j][j];
+                if (j < size) line[j] = l[j];
+                panel[j * step + i - below] = l[j];
+            }
+        }
+        // The last tile of the panel is read to its end.
+        const int rows = order + 1 - below, padded = (rows + TILE - 1) / TILE * TILE;
+        for (int e = threadIdx.x; e < PANEL * (padded - rows); e += THREADS)
+            panel[e / (padded - rows) * step + rows + e % (padded - rows)] = 0;
+        __syncthreads();
+        add_products(A, ld, order, below, order + 1, panel, step, size, nullptr, REAL(-1));
+        __syncthreads();
+    }
+    // L' x = y from the last corner up; x is row `order` of A.
+    for (int top = (order - 1) / PANEL * PANEL; top >= 0; top -= PANEL) {
+        const int size = min(PANEL, order - top);
+        if (threadIdx.x < 32) {
+            for (int j = size - 1; j >= 0; j--) {
+                if (threadIdx.x == 0) x[top + j] *= A[(long long)(top + j) * ld + top + j];
+                __syncwarp();
+                const REAL known = x[top + j];
+                if (threadIdx.x < j) x[top + threadIdx.x] -= A[(long long)(top + j) * ld + top + threadIdx.x] * known;
+                __syncwarp();
+            }
+        }
+        __syncthreads();
+        for (int i = threadIdx.x; i < top; i += THREADS) {
+            REAL sum = 0;
+            for (int k = 0; k < size; k++) sum += A[(long long)(top + k) * ld + i] * x[top + k];
+            x[i] -= sum;
+        }
+        __syncthreads();
+    }
+}
+
+// A += sum w z z', row f += sum t z over entries first to stop. V: DEPTH x padded(f), `weight`: 2 DEPTH.
+__device__ __forceinline__ void add_entries(const Side &side, long long first, long long stop, REAL lam, REAL *A, int ld,
+                            REAL *V, REAL *weight) {
+    const int f = side.f, step = (f + TILE - 1) / TILE * TILE;
+    for (long long start = first; start < stop; start += DEPTH) {
+        const int depth = int(min((long long)DEPTH, stop - start));
+        for (int e = threadIdx.x; e < depth; e += THREADS) {
+            weight[e] = side.w[start + e];
+            weight[DEPTH + e] = side.t[start + e];
+        }
+        for (int e = threadIdx.x; e < depth * step; e += THREADS) {
+            const int k = e % step;
+            const REAL *z = side.Z + (long long)side.indices[start + e / step] * side.stride;
+            V[e] = k < f ? z[k] * scale_of(side, k, lam) : REAL(0);
+        }
+        __syncthreads();
+        add_products(A, ld, f, 0, f, V, step, depth, weight, REAL(1));
+        for (int k = threadIdx.x; k < f; k += THREADS) {
+            REAL sum = 0;
+            for (int e = 0; e < depth; e++) sum += weight[DEPTH + e] * V[e * step + k];
+            A[(long long)f * ld + k] += sum;
+        }
+        __syncthreads();
+    }
+}
+
+__device__ __forceinline__ void write_factor_space(const Side &side, const REAL *A, int ld, REAL lam, REAL *x) {
+    const int f = side.f;
+    for (int k = threadIdx.x; k < side.stride; k += THREADS)
+        x[k] = k < f ? A[(long long)f * ld + k] * scale_of(side, k, lam) : REAL(0);
+}
+
+#define SIDE_ARGUMENTS                                                                             \
+    const long long *indptr, const int *indices, const REAL *w, const REAL *t, const REAL *Z,      \
+        const REAL *base, const REAL *slope, const REAL *lam, int f, int stride
+#define SIDE                                                                                       \
+    Side { indptr, indices, w, t, Z, base, slope, lam, f, stride }
+
+// Rows of any length in factor space. `systems`: (gridDim.x, f + 1, ld), or null for shared memory.
+extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS)
+    cholesky_factor_space(SIDE_ARGUMENTS, const int *rows, int count, REAL *systems, int ld, REAL eps, REAL *X) {
+    extern __shared__ REAL dynamic[];
+    const Side side = SIDE;
+    const int vectors = max(PANEL, DEPTH) * ((f + 1 + TILE - 1) / TILE * TILE);
+    REAL *pivots = dynamic + vectors, *weight = pivots + f;
+    REAL *A = systems ? systems + (long long)blockIdx.x * (f + 1) * ld : weight + 2 * DEPTH;
+    for (int place = blockIdx.x; place < count; place += gridDim.x) {
+        const int u = rows[place];
+        start_from_identity(A, ld, f);
+        __syncthreads();
+        add_entries(side, indptr[u], indptr[u + 1], lam[u], A, ld, dynamic, weight);
+        solve(A, ld, f, dynamic, pivots, eps);
+        write_factor_space(side, A, ld, lam[u], X + (long long)u * stride);
+        __syncthreads();
+    }
+}
+
+// Rows of at most `longest` entries, all with w >= 0, in their own space.
+extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS)
+    cholesky_own_space(SIDE_ARGUMENTS, const int *rows, int count, int longest, REAL *systems, REAL least, REAL eps,
+                       REAL *X) {
+    extern __shared__ REAL dynamic[];
+    const Side side = SIDE;
+    const int vectors = max(PANEL, DEPTH) * ((longest + 1 + TILE - 1) / TILE * TILE);
+    REAL *pivots = dynamic + vectors, *root = pivots + longest;
+    const int ld = longest;
+    REAL *A = systems ? systems + (long long)blockIdx.x * (longest + 1) * ld : root + longest;
+    for (int place = blockIdx.x; place < count; place += gridDim.x) {
+        const int u = rows[place];
+        const long long first = indptr[u];
+        const int n = int(indptr[u + 1] - first), step = (n + TILE - 1) / TILE * TILE;
+        start_from_identity(A, ld, n);
+        for (int e = threadIdx.x; e < n; e += THREADS) root[e] = sqrt(max(w[first + e], least));
+        __syncthreads();
+        for (int e = threadIdx.x; e < n; e += THREADS) A[n * ld + e] = t[first + e] / root[e];
+        for (int left = 0; left < f; left += DEPTH) {
+            const int depth = min(DEPTH, f - left);
+            // Neighbouring threads read neighbouring factors of one entry.
+            for (int p = threadIdx.x; p < step * DEPTH; p += THREADS) {
+                const int e = p / DEPTH, k = p % DEPTH;
+                if (k < depth)
+                    dynamic[k * step + e] = e < n ? root[e] * Z[(long long)indices[first + e] * stride + left + k] *
+                                                        scale_of(side, left + k, lam[u])
+                                                  : REAL(0);
+            }
+            __syncthreads();
+            add_products(A, ld, n, 0, n, dynamic, step, depth, nullptr, REAL(1));
+            __syncthreads();
+        }
+        solve(A, ld, n, dynamic, pivots, eps);
+        for (int k = threadIdx.x; k < stride; k += THREADS) {
+            REAL sum = 0;
+            if (k < f) {
+                for (int e = 0; e < n; e++)
+                    sum += root[e] * A[n * ld + e] * Z[(long long)indices[first + e] * stride + k];
+                const REAL scale = scale_of(side, k, lam[u]);
+                sum *= scale * scale;
+            }
+            X[(long long)u * stride + k] = sum;
+        }
+        __syncthreads();
+    }
+}
+
+// Hub rows: a block adds up one part of a row's entries, `parts` (f + 1, ld) apart in `systems`.
+extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS)
+    cholesky_hub_part(SIDE_ARGUMENTS, const int *row_of_part, const long long *first_of_part,
+                      const long long *stop_of_part, REAL *systems, int ld) {
+    extern __shared__ REAL dynamic[];
+    const Side side = SIDE;
+    REAL *weight = dynamic + max(PANEL, DEPTH) * ((f + 1 + TILE - 1) / TILE * TILE) + f;
+    REAL *A = systems + (long long)blockIdx.x * (f + 1) * ld;
+    for (int i = 0; i <= f; i++)
+        for (int j = threadIdx.x; j < f && j <= i; j += THREADS) A[(long long)i * ld + j] = 0;
+    __syncthreads();
+    add_entries(side, first_of_part[blockIdx.x], stop_of_part[blockIdx.x], lam[row_of_part[blockIdx.x]], A, ld, dynamic,
+                weight);
+}
+
+// Hub rows: sum the parts in their order, so that the same bits come out each time, and solve.
+extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS)
+    cholesky_hub_solve(SIDE_ARGUMENTS, const int *rows, const int *first_part, REAL *systems, int ld, REAL eps, REAL *X) {
+    extern __shared__ REAL dynamic[];
+    const Side side = SIDE;
+    REAL *pivots = dynamic + max(PANEL, DEPTH) * ((f + 1 + TILE - 1) / TILE * TILE);
+    const long long size = (long long)(f + 1) * ld;
+    const int u = rows[blockIdx.x], first = first_part[blockIdx.x], stop = first_part[blockIdx.x + 1];
+    REAL *A = systems + first * size;
+    for (int i = 0; i <= f; i++)
+        for (int j = threadIdx.x; j < f && j <= i; j += THREADS) {
+            REAL sum = i == j;
+            for (int part = first; part < stop; part++) sum += systems[part * size + (long long)i * ld + j];
+            A[(long long)i * ld + j] = sum;
+        }
+    __syncthreads();
+    solve(A, ld, f, dynamic, pivots, eps);
+    write_factor_space(side, A, ld, lam[u], X + (long long)u * stride);
+}
