@@ -1,0 +1,146 @@
+"""The best items of each query on the device, and what held-out items say of them: `kernels/topk.cu`.
+
+Everything goes in and comes out as device arrays; only the result is as large as queries times k.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from halfstep.errors import InputError
+
+_FILE = "topk.cu"
+_THREADS = 256
+_SLICE, _ITEMS = 16, 128
+LONGEST_LIST = 896  # eight queries' candidates then take 96 KB of shared memory in float64
+
+
+class Rows(NamedTuple):
+    """A CSR structure on the device, a row per query: int64 `indptr`, int32 ascending `indices`."""
+
+    indptr: Any
+    indices: Any
+
+
+def device_top_k(
+    backend: Any,
+    X: Any,
+    Y: Any,
+    k: int,
+    *,
+    rows: Any = None,
+    scale: Any = None,
+    allowed: Any = None,
+    liked: Rows | None = None,
+) -> tuple[Any, Any]:
+    """Return the k items with the highest scores for each query, ties by ascending index.
+
+    Parameters
+    ----------
+    X, Y
+        (·, f) and (items, f), C-contiguous device arrays of one dtype.
+    rows
+        (queries,) int32, the rows of X that ask; None for all of them.
+    scale
+        (items,) a factor on each item's score.
+    allowed
+        (items,) uint8, 0 for an item that nobody gets.
+    liked
+        Items that a query does not get.
+
+    Returns
+    -------
+    ids, scores
+        Device arrays (queries, k), int32 and the factors' dtype: id -1 and score -inf where fewer
+        than k are left.
+
+    Raises
+    ------
+    InputError
+        `k` is above LONGEST_LIST.
+    """
+    if k > LONGEST_LIST:
+        raise InputError(f"N must be at most {LONGEST_LIST} on a GPU, got {k}")
+    queries, (items, f) = len(X) if rows is None else len(rows), Y.shape
+    ids = backend.empty((queries, k), np.int32)
+    scores = backend.empty((queries, k), X.dtype)
+    if min(queries, items, k) == 0:
+        return ids, scores
+    capacity = 1 << int(k + _ITEMS - 1).bit_length()
+    group, shared = _grouping(X.dtype, capacity)
+    # grid: a block for each group of queries; eight warps, each with its share of the group.
+    backend.launch(
+        _FILE,
+        "top_k",
+        _defines(X.dtype, group, capacity),
+        (-(-queries // group),),
+        (_THREADS,),
+        (
+            X, Y, rows, scale, allowed, *(liked or Rows(None, None)), np.int32(queries),
+            np.int32(items), np.int32(f), np.int32(f), np.int32(k), ids, scores,
+        ),
+        shared_mem=shared,
+    )  # fmt: skip
+    return ids, scores
+
+
+def device_ranking(
+    backend: Any, X: Any, Y: Any, rows: Any, seen: Rows, held_out: Rows, k: int, entries: int
+) -> tuple[Any, Any, Any]:
+    """Rank the catalogue for the users `rows` and compare with what was held out.
+
+    Parameters
+    ----------
+    X, Y
+        (users, f) and (items, f) device arrays.
+    rows
+        (queries,) int32 users; `seen` and `held_out` have a row for each of them, in this order.
+    entries
+        Stored entries of `held_out`.
+
+    Returns
+    -------
+    ids, hits, wins
+        (queries, k) int32 best unseen items, (queries, k) uint8 whether each is held out, and
+        (queries,) int64 twice the number of pairs of a held-out item and a negative that are in the
+        right order, a tie counting once.
+    """
+    queries, (items, f) = len(rows), Y.shape
+    ids, _ = device_top_k(backend, X, Y, k, rows=rows, liked=seen)
+    hits = backend.empty((queries, k), np.uint8)
+    wins = backend.empty(queries, np.int64)
+    plain, ascending = (backend.empty(entries, X.dtype) for _ in range(2))
+    group, shared = _grouping(X.dtype, 0)
+    defines = _defines(X.dtype, group, 256)
+    shape = (np.int32(f), np.int32(f))
+    backend.launch(
+        _FILE, "find_hits", defines, (-(-queries * k // _THREADS),), (_THREADS,),
+        (ids, *held_out, np.int32(queries), np.int32(k), hits),
+    )  # fmt: skip
+    backend.launch(
+        _FILE, "score_held_out", defines, (queries,), (_THREADS,),
+        (X, Y, rows, *held_out, *shape, plain, ascending),
+    )  # fmt: skip
+    backend.launch(
+        _FILE, "count_pairs", defines, (-(-queries // group),), (_THREADS,),
+        (X, Y, rows, *seen, *held_out, ascending, np.int32(queries), np.int32(items), *shape, wins),
+        shared_mem=shared,
+    )  # fmt: skip
+    return ids, hits, wins
+
+
+def _grouping(dtype: Any, capacity: int) -> tuple[int, int]:
+    """Return how many queries a block takes, as many as its shared memory holds, and its bytes."""
+    size = np.dtype(dtype).itemsize
+    for group in (32, 16, 8):
+        shared = _SLICE * (group + _ITEMS + 1) * size + group * capacity * (size + 4)
+        if shared <= 80 * 1024 or group == 8:
+            return group, shared
+    raise AssertionError
+
+
+def _defines(dtype: Any, group: int, capacity: int) -> tuple[str, ...]:
+    real = "float" if np.dtype(dtype) == np.float32 else "double"
+    return (f"REAL={real}", f"QUERIES={group}", f"CAPACITY={max(capacity, 256)}")

@@ -1,0 +1,95 @@
+"""Top-k and ranking on the device, run by the emulator, against the CPU's own."""
+
+import numpy as np
+import pytest
+from emulator import build
+from scipy import sparse
+
+from halfstep.evaluation.metrics_blocks import rank
+from halfstep.evaluation.metrics_gpu import rank_on_device
+from halfstep.solvers.gpu_topk import LONGEST_LIST, Rows, device_top_k
+from halfstep.solvers.topk import top_k
+
+pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+
+
+@pytest.fixture(params=["forward", "warp-random"])
+def backend(request):
+    from emulator.backend import EmulatorBackend
+
+    return EmulatorBackend(order=request.param, seed=3)
+
+
+def factors(rows, f, dtype, seed):
+    """Small whole numbers: every sum is exact, and many scores are equal."""
+    return np.random.default_rng(seed).integers(-3, 4, (rows, f)).astype(dtype)
+
+
+def stored(rows, columns, density, seed):
+    matrix = sparse.random(rows, columns, density, format="csr", random_state=seed)
+    matrix.sort_indices()
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("queries", "items", "f", "k", "dtype"),
+    [(37, 700, 7, 10, np.float32), (5, 300, 33, 150, np.float64), (1, 1, 1, 3, np.float32)],
+)
+def test_top_k_is_the_cpu_s(backend, queries, items, f, k, dtype):
+    X, Y = factors(queries, f, dtype, 0), factors(items, f, dtype, 1)
+    scale = np.random.default_rng(2).integers(1, 4, items).astype(dtype)
+    liked = stored(queries, items, 0.1, 3)
+    ids, scores = device_top_k(
+        backend, backend.to_device(X), backend.to_device(Y), k, scale=backend.to_device(scale),
+        liked=Rows(
+            backend.to_device(liked.indptr.astype(np.int64)),
+            backend.to_device(liked.indices.astype(np.int32)),
+        ),
+    )  # fmt: skip
+    expected_ids, expected = top_k(X, Y, k, scale=scale, excluded=liked)
+    found = expected_ids.shape[1]  # the CPU's lists are no longer than the catalogue
+    np.testing.assert_array_equal(backend.to_host(ids)[:, :found], expected_ids)
+    np.testing.assert_array_equal(backend.to_host(scores)[:, :found], expected)
+    assert (backend.to_host(ids)[:, found:] == -1).all()
+
+
+def test_rows_and_allowed_choose_who_asks_and_what_is_offered(backend):
+    X, Y = factors(20, 9, np.float32, 0), factors(260, 9, np.float32, 1)
+    rows = np.array([7, 0, 19, 7], np.int32)
+    allowed = (np.arange(260) % 3 > 0).astype(np.uint8)
+    ids, _ = device_top_k(
+        backend, backend.to_device(X), backend.to_device(Y), 12, rows=backend.to_device(rows),
+        allowed=backend.to_device(allowed),
+    )  # fmt: skip
+    chosen = np.flatnonzero(allowed)
+    expected, _ = top_k(X[rows], Y[chosen], 12)
+    np.testing.assert_array_equal(backend.to_host(ids), chosen[expected])
+
+
+def test_a_list_beyond_shared_memory_is_refused(backend):
+    X = backend.to_device(factors(2, 3, np.float32, 0))
+    with pytest.raises(ValueError, match=f"N must be at most {LONGEST_LIST} on a GPU, got 897"):
+        device_top_k(backend, X, X, LONGEST_LIST + 1)
+    ids, _ = device_top_k(backend, X, X, LONGEST_LIST)
+    assert (np.sort(backend.to_host(ids)[:, :2]) == [0, 1]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ranking_is_the_cpu_s(backend, dtype):
+    X, Y = factors(40, 6, dtype, 0), factors(150, 6, dtype, 1)
+    train = stored(40, 150, 0.2, 2).toarray() != 0
+    test = (stored(40, 150, 0.2, 3).toarray() != 0) & ~train
+    train[3], test[3] = True, False
+    train[3, :5], test[3, :5] = False, True  # nothing is left but what was held out
+    train, test = (sparse.csr_matrix(part.astype(np.float32)) for part in (train, test))
+    users = np.flatnonzero(np.diff(test.indptr) > 0)[::-1].copy()
+    here = rank(
+        X, Y, train, test, users, k=11, auc=True, block_bytes=1 << 20, num_threads=1
+    )  # fmt: skip
+    there = rank_on_device(
+        backend, backend.to_device(X), backend.to_device(Y), train, test, users, k=11
+    )
+    np.testing.assert_array_equal(there.top, here.top)
+    np.testing.assert_array_equal(there.hits, here.hits)
+    np.testing.assert_allclose(there.areas, here.areas, rtol=1e-14)
+    assert there.areas[users == 3] == 0.5
