@@ -30,9 +30,16 @@ Defines: TypeAlias = tuple[str, ...]
 
 
 class Backend(Protocol):
-    """What a solver may ask of a device."""
+    """What a solver may ask of a device.
+
+    Attributes
+    ----------
+    shared_limit
+        Bytes of shared memory that a block may have.
+    """
 
     name: str
+    shared_limit: int
 
     def to_device(self, array: Any) -> Array:
         """Return a C-contiguous copy on the device of a host array; a device array as it is."""
@@ -84,6 +91,7 @@ class CupyBackend:
 
         self.cupy = cupy
         self.device = cupy.cuda.Device(ordinal)
+        self.shared_limit = int(self.device.attributes["MaxSharedMemoryPerBlockOptin"])
         self._functions: dict[tuple[str, str, Defines], Any] = {}
         self._modules: dict[tuple[str, Defines], Any] = {}
 
@@ -148,7 +156,9 @@ class CupyBackend:
             function = self._function(file, kernel, defines)
             if shared_mem > _PLAIN_SHARED:
                 function.max_dynamic_shared_size_bytes = shared_mem
-            function(grid, block, tuple(args), shared_mem=shared_mem)
+            # CuPy passes None as the address -1, and an integer as it is.
+            given = tuple(np.int64(0) if value is None else value for value in args)
+            function(grid, block, given, shared_mem=shared_mem)
 
     def _function(self, file: str, kernel: str, defines: Defines) -> Any:
         key = (file, kernel, defines)

@@ -40,6 +40,19 @@ def threads_for(factors: int) -> int:
     return -(-factors // 32) * 32
 
 
+CHOLESKY_DEPTH = 16  # vectors that a block holds in shared memory at a time
+
+
+def cholesky_defines(dtype: npt.DTypeLike, threads: int, tile: int) -> tuple[str, ...]:
+    """Return the definitions of the exact rung for blocks of `threads` and tiles of `tile`."""
+    return (real(dtype), f"THREADS={threads}", f"TILE={tile}", f"DEPTH={CHOLESKY_DEPTH}")
+
+
+def topk_defines(dtype: npt.DTypeLike, queries: int, capacity: int) -> tuple[str, ...]:
+    """Return the definitions of the selection for so many queries a block and candidates a query."""
+    return (real(dtype), f"QUERIES={queries}", f"CAPACITY={capacity}")
+
+
 def _each(
     defines: Callable[[int, str], tuple[str, ...]], factors: Iterable[int] = _FACTORS
 ) -> tuple[tuple[str, ...], ...]:
@@ -48,4 +61,26 @@ def _each(
 
 CATALOGUE: dict[str, Source] = {
     "cg_1_naive.cu": Source(("cg_1_naive",), _each(factor_per_thread)),
+    "cholesky_1_block.cu": Source(
+        (
+            "cholesky_own_space",
+            "cholesky_factor_space",
+            "cholesky_hub_part",
+            "cholesky_hub_solve",
+            "weight_range",
+        ),
+        tuple(
+            cholesky_defines(dtype, threads, tile)
+            for dtype in _REALS
+            for threads, tile in ((64, 4), (128, 4), (128, 8), (256, 8))
+        ),
+    ),
+    "topk.cu": Source(
+        ("top_k", "score_held_out", "count_pairs", "find_hits"),
+        tuple(
+            topk_defines(dtype, queries, capacity)
+            for dtype in _REALS
+            for queries, capacity in ((32, 256), (16, 512), (8, 1024))
+        ),
+    ),
 }

@@ -11,6 +11,7 @@ from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.gpu_cg_1_naive import GpuCgNaive
+from halfstep.solvers.gpu_cholesky import GpuCholesky
 from halfstep.solvers.implicit_cpu import ImplicitCpu
 from halfstep.solvers.implicit_gpu import ImplicitGpu
 from halfstep.solvers.irspack_cpu import IrspackCpu
@@ -25,6 +26,7 @@ SOLVERS: dict[str, type[Solver]] = {
         Cholesky,
         ConjugateGradient,
         Eigenbasis,
+        GpuCholesky,
         GpuCgNaive,
         ImplicitCpu,
         ImplicitGpu,

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from halfstep.errors import InputError
+from halfstep.kernels.gpu_catalogue import topk_defines
 
 _FILE = "topk.cu"
 _THREADS = 256
@@ -68,13 +69,13 @@ def device_top_k(
     scores = backend.empty((queries, k), X.dtype)
     if min(queries, items, k) == 0:
         return ids, scores
-    capacity = 1 << int(k + _ITEMS - 1).bit_length()
+    capacity = max(256, 1 << int(k + _ITEMS - 1).bit_length())
     group, shared = _grouping(X.dtype, capacity)
     # grid: a block for each group of queries; eight warps, each with its share of the group.
     backend.launch(
         _FILE,
         "top_k",
-        _defines(X.dtype, group, capacity),
+        topk_defines(X.dtype, group, capacity),
         (-(-queries // group),),
         (_THREADS,),
         (
@@ -113,7 +114,7 @@ def device_ranking(
     wins = backend.empty(queries, np.int64)
     plain, ascending = (backend.empty(entries, X.dtype) for _ in range(2))
     group, shared = _grouping(X.dtype, 0)
-    defines = _defines(X.dtype, group, 256)
+    defines = topk_defines(X.dtype, group, 256)
     shape = (np.int32(f), np.int32(f))
     backend.launch(
         _FILE, "find_hits", defines, (-(-queries * k // _THREADS),), (_THREADS,),
@@ -139,8 +140,3 @@ def _grouping(dtype: Any, capacity: int) -> tuple[int, int]:
         if shared <= 80 * 1024 or group == 8:
             return group, shared
     raise AssertionError
-
-
-def _defines(dtype: Any, group: int, capacity: int) -> tuple[str, ...]:
-    real = "float" if np.dtype(dtype) == np.float32 else "double"
-    return (f"REAL={real}", f"QUERIES={group}", f"CAPACITY={max(capacity, 256)}")

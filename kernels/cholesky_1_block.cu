@@ -293,6 +293,27 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS)
     }
 }
 
+// The smallest and the largest excess weight of each row, (2, rows): what decides which system is safe.
+extern "C" __global__ void __launch_bounds__(THREADS)
+    weight_range(const long long *indptr, const REAL *w, long long rows, REAL *range) {
+    const long long u = blockIdx.x * (long long)(THREADS / 32) + threadIdx.x / 32;
+    if (u >= rows) return;
+    const int lane = threadIdx.x % 32;
+    REAL low = 0, high = 0;
+    for (long long e = indptr[u] + lane; e < indptr[u + 1]; e += 32) {
+        low = min(low, w[e]);
+        high = max(high, w[e]);
+    }
+    for (int gap = 16; gap > 0; gap /= 2) {
+        low = min(low, __shfl_xor_sync(0xffffffffu, low, gap));
+        high = max(high, __shfl_xor_sync(0xffffffffu, high, gap));
+    }
+    if (lane == 0) {
+        range[u] = low;
+        range[rows + u] = high;
+    }
+}
+
 // Hub rows: a block adds up one part of a row's entries, `parts` (f + 1, ld) apart in `systems`.
 extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS)
     cholesky_hub_part(SIDE_ARGUMENTS, const int *row_of_part, const long long *first_of_part,

@@ -1,0 +1,154 @@
+"""Which kernel solves which row exactly, decided once per fit from the rows' lengths and weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.gpu_catalogue import cholesky_defines
+from halfstep.solvers.gpu_side import Side
+
+FILE = "cholesky_1_block.cu"
+# A row this long is added up by several blocks, a part each.
+HUB, PART = 8192, 4096
+_HUB_BYTES = 256 << 20
+_BINS = (16, 32, 64, 128, 256, 512, 1024)
+# In its own space a weight this much above the shared part would leave float32 no digits.
+_HUGE = 1e-3
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Rows whose systems have about the same order, and the launch that suits it.
+
+    Attributes
+    ----------
+    rows
+        (count,) int32 on the device, largest system first.
+    order
+        The largest system's.
+    """
+
+    rows: Array
+    count: int
+    order: int
+
+    @property
+    def threads(self) -> int:
+        """Threads per block: about one for each tile of the system."""
+        return 64 if self.order <= 32 else 128 if self.order <= 128 else 256
+
+    @property
+    def tile(self) -> int:
+        """Side of a thread's tile: a small system has too few tiles of eight."""
+        return 4 if self.order <= 64 else 8
+
+
+@dataclass(frozen=True)
+class Hubs:
+    """Very long rows and the parts that they are added up in; arrays of integers on the device."""
+
+    rows: Array
+    first_part: Array
+    row_of_part: Array
+    first: Array
+    stop: Array
+    count: int
+    parts: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The launches of an exact half-step."""
+
+    own_space: tuple[Bin, ...]
+    factor_space: Bin | None
+    hubs: tuple[Hubs, ...]
+
+
+def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
+    """Return which rows are solved in their own space, in factor space, and as hubs.
+
+    Own space takes rows of at most 5/8 f entries, from where on its n^2 f + n^3 / 3 exceed
+    n f^2 + f^3 / 3 on the CPU as well, whose weights are neither negative nor huge. Empty rows are
+    systems of order zero. Without regularisation and background a row of more entries than its rank
+    has no inverse there.
+    """
+    low, high = _weight_ranges(backend, side, dtype)
+    limit = max(16, factors * 5 // 8)
+    if side.a0 == 0 and side.smallest_lam <= 0:
+        limit = 0
+    eps = float(np.finfo(dtype).eps)
+    own = (side.lengths <= limit) & (low >= 0) & (high <= _HUGE / eps)
+    hub = ~own & (side.lengths > HUB)
+    bins, smallest = [], -1
+    for largest in _BINS:
+        members = np.flatnonzero(own & (side.lengths > smallest) & (side.lengths <= largest))
+        if len(members):
+            order = int(side.lengths[members].max())
+            bins.append(Bin(*_longest_first(backend, side, members), order=max(1, order)))
+        smallest = largest
+    rest = np.flatnonzero(~own & ~hub)
+    return Plan(
+        own_space=tuple(bins),
+        factor_space=Bin(*_longest_first(backend, side, rest), order=factors)
+        if len(rest)
+        else None,
+        hubs=tuple(_hubs(backend, side, np.flatnonzero(hub), factors, np.dtype(dtype).itemsize)),
+    )
+
+
+def _weight_ranges(
+    backend: Backend, side: Side, dtype: Any
+) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]:
+    found = backend.empty((2, side.rows), dtype)
+    threads = 128
+    backend.launch(
+        FILE, "weight_range", cholesky_defines(dtype, threads, 4), (-(-side.rows * 32 // threads),),
+        (threads,), (side.indptr, side.w, np.int64(side.rows), found),
+    )  # fmt: skip
+    low, high = backend.to_host(found)
+    return low, high
+
+
+def _longest_first(backend: Backend, side: Side, rows: npt.NDArray[np.int64]) -> tuple[Array, int]:
+    order = np.argsort(-side.lengths[rows], kind="stable")
+    return backend.to_device(rows[order].astype(np.int32)), len(rows)
+
+
+def _hubs(
+    backend: Backend, side: Side, rows: npt.NDArray[np.int64], factors: int, itemsize: int
+) -> list[Hubs]:
+    """Return hub rows in groups whose parts' systems fit a bounded slab."""
+    together = max(1, _HUB_BYTES // ((factors + 1) * factors * itemsize))
+    starts = np.concatenate([[0], np.cumsum(side.lengths)])
+    groups: list[list[int]] = []
+    held = 0
+    for u in rows:
+        parts = -(-int(side.lengths[u]) // PART)
+        if not groups or held + parts > together:
+            groups.append([])
+            held = 0
+        groups[-1].append(int(u))
+        held += parts
+    found = []
+    for group in groups:
+        first = [np.arange(starts[u], starts[u + 1], PART) for u in group]
+        stop = [np.minimum(f + PART, starts[u + 1]) for f, u in zip(first, group, strict=True)]
+        counts = [len(f) for f in first]
+        found.append(
+            Hubs(
+                rows=backend.to_device(np.array(group, np.int32)),
+                first_part=backend.to_device(np.cumsum([0, *counts]).astype(np.int32)),
+                row_of_part=backend.to_device(np.repeat(group, counts).astype(np.int32)),
+                first=backend.to_device(np.concatenate(first).astype(np.int64)),
+                stop=backend.to_device(np.concatenate(stop).astype(np.int64)),
+                count=len(group),
+                parts=sum(counts),
+            )
+        )
+    return found

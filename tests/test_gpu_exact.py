@@ -1,0 +1,93 @@
+"""The exact GPU rung through the emulator: both spaces, hub rows, systems beyond shared memory."""
+
+import numpy as np
+import pytest
+from emulator import EmulatorBackend, build
+from scipy import sparse
+
+from halfstep import SOLVERS
+from halfstep.evaluation.residual import relative_residuals
+from halfstep.kernels.gpu_backend import using
+from halfstep.solvers import gpu_exact_plan
+from halfstep.solvers.matrix import as_csr
+
+pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+LENGTHS = (0, 1, 6, 7, 8, 31, 32, 33, 64, 65, 150)
+COLUMNS = 160
+
+
+def rows_of(lengths=LENGTHS, seed=0):
+    """One row of each length, weights from far below to far above 1."""
+    rng = np.random.default_rng(seed)
+    columns = [np.sort(rng.choice(COLUMNS, n, replace=False)) for n in lengths]
+    values = rng.lognormal(0.5, 2, sum(lengths))
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    shape = (len(lengths), COLUMNS)
+    return as_csr(sparse.csr_matrix((values, np.concatenate(columns), indptr), shape=shape))
+
+
+def solved(matrix, f, dtype=np.float32, backend=None, **settings):
+    settings = {"confidence": "linear", "regularization": 0.3, **settings}
+    model = SOLVERS["gpu_cholesky"](factors=f, dtype=dtype, **settings)
+    problem = model._weigh(matrix).fixing(
+        np.random.default_rng(1).normal(size=(COLUMNS, f)).astype(dtype)
+    )
+    with using(backend or EmulatorBackend(order="warp-random")) as device:
+        X = model.half_step(problem, np.zeros((matrix.shape[0], f), dtype))
+    return relative_residuals(problem, X).max(), X, device
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("f", [1, 7, 33, 64, 130])
+def test_rows_of_every_length_have_no_residual(f, dtype):
+    residual, X, device = solved(rows_of(), f, dtype, regularization_exponent=0.5)
+    assert residual < 300 * np.finfo(dtype).eps
+    assert not X[0].any()
+    assert device.launched("cholesky_own_space")
+    assert device.launched("cholesky_factor_space")
+
+
+@pytest.mark.parametrize("convention", ["implicit", "log", "binary", "explicit"])
+def test_every_convention(convention):
+    residual, _, _ = solved(rows_of(), 9, confidence=convention)
+    assert residual < 1000 * np.finfo(np.float32).eps
+
+
+def test_hub_rows_are_added_up_in_parts(monkeypatch):
+    whole = solved(rows_of(), 17, np.float64)[1]
+    monkeypatch.setattr(gpu_exact_plan, "HUB", 40)
+    monkeypatch.setattr(gpu_exact_plan, "PART", 27)
+    monkeypatch.setattr(gpu_exact_plan, "_HUB_BYTES", 6 * 18 * 17 * 8)  # several groups
+    residual, X, device = solved(rows_of(), 17, np.float64)
+    assert residual < 300 * np.finfo(np.float64).eps
+    np.testing.assert_allclose(X, whole, rtol=1e-10, atol=1e-12)
+    assert device.launched("cholesky_hub_part") == device.launched("cholesky_hub_solve") == 2
+
+
+def test_systems_beyond_shared_memory_lie_in_global_memory():
+    small = EmulatorBackend(shared_limit=2 * 24 * 1024)
+    expected = solved(rows_of(), 64, np.float64)[1]
+    residual, X, device = solved(rows_of(), 64, np.float64, small)
+    assert residual < 300 * np.finfo(np.float64).eps
+    np.testing.assert_array_equal(X, expected)
+    assert max(launch.shared_mem for launch in device.launches) <= small.shared_limit // 2
+
+
+def test_the_solution_without_regularization_is_the_one_of_least_norm():
+    matrix = rows_of()
+    model = SOLVERS["gpu_cholesky"](factors=12, regularization=0, dtype=np.float64)
+    low_rank = np.random.default_rng(2).normal(size=(COLUMNS, 5)) @ np.eye(5, 12)
+    problem = model._weigh(matrix).fixing(low_rank)
+    with using(EmulatorBackend()):
+        X = model.half_step(problem, np.ones((len(LENGTHS), 12)))
+    assert relative_residuals(problem, X).max() < 1e-9
+    np.testing.assert_allclose(X[:, 5:], 0, atol=1e-12)
+
+
+def test_one_huge_confidence_and_negative_excess_weights():
+    matrix = rows_of()
+    matrix.data[:] = np.where(np.arange(matrix.nnz) % 3 == 0, 0.2, 1.4)
+    matrix.data[[0, 40]] = 1e6
+    residual, X, _ = solved(matrix, 20, confidence="implicit")
+    assert np.isfinite(X).all()
+    assert residual < 2000 * np.finfo(np.float32).eps
