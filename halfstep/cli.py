@@ -19,7 +19,7 @@ from rich.console import Console
 from halfstep import data_commands, evaluate_command, measure
 from halfstep import options as o
 from halfstep.errors import InputError, SolverUnavailable
-from halfstep.files import check_writable
+from halfstep.files import check_writable, npz_path
 from halfstep.interruption import ended_cleanly, interrupted_at_once
 
 app = typer.Typer(
@@ -80,6 +80,7 @@ def fit(
         seed, threads,
     )  # fmt: skip
     model = make(solver, **settings)
+    output = npz_path(output)
     check_writable(output, "--output")
     matrix = as_csr(datasets.load(data).interactions)
     with ended_cleanly():

@@ -77,6 +77,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def npz_path(path: str | PathLike[str]) -> Path:
+    """Return `path` with the ending `.npz`, which is added where it is missing."""
+    given = Path(path)
+    return given if given.suffix == ".npz" or given.is_dir() else given.with_name(f"{given.name}.npz")
+
+
 def check_writable(path: Path | None, argument: str) -> None:
     """Raise InputError where a file can not be made at `path`, before the work that it is for."""
     if path is None:

@@ -101,6 +101,7 @@ class Solver(Recommender, ABC):
         self.seconds_: list[float] = []
         self.interrupted_: int | None = None
         self._warned_of_ridge = False
+        self._forget_derived()
         self.check()
 
     @abstractmethod
@@ -179,7 +180,7 @@ class Solver(Recommender, ABC):
         else:
             X, Y = state.user_factors, state.item_factors
         done = 0 if state is None else state.done
-        self._forget_norms()
+        self._forget_derived()
         self.user_factors, self.item_factors, self.interrupted_ = X, Y, None
         self.loss_history_, self.seconds_ = (
             ([], []) if state is None else (state.losses, state.seconds)
@@ -277,5 +278,5 @@ class Solver(Recommender, ABC):
 
     def _keep(self, iteration: int, X: Any, Y: Any) -> None:
         """Take X and Y, both finite, as the model's factors."""
-        self._forget_norms()
+        self._forget_derived()
         self.user_factors, self.item_factors = X, Y

@@ -51,8 +51,15 @@ class Cholesky(Solver):
         return solution
 
 
-def solve_rows(problem: Problem, dtype: np.dtype[np.floating]) -> tuple[Floats, float]:
+def solve_rows(
+    problem: Problem, dtype: np.dtype[np.floating], YtY: Floats | None = None
+) -> tuple[Floats, float]:
     """Solve every row of a half-step exactly.
+
+    Parameters
+    ----------
+    YtY
+        The Gramian (f, f) of the fixed side, without a0, where it is known already.
 
     Returns
     -------
@@ -62,7 +69,7 @@ def solve_rows(problem: Problem, dtype: np.dtype[np.floating]) -> tuple[Floats, 
     """
     Y = problem.Y
     f = Y.shape[1]
-    gramian = problem.gramian()
+    gramian = problem.gramian() if YtY is None else YtY * YtY.dtype.type(problem.a0)
     solution = np.zeros((problem.rows, f), dtype)
     largest_ridge = 0.0
     for u in range(problem.rows):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import zipfile
+import zlib
 from contextlib import nullcontext
-from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -13,16 +14,25 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.files import check_writable, plain, whole_file
+from halfstep.files import check_writable, npz_path, plain, whole_file
 
 if TYPE_CHECKING:
-    from halfstep.solvers.recommender import Recommender
+    from halfstep.solvers.portable import Portable
+
+log = logging.getLogger("halfstep")
 
 _FORMAT = "halfstep model 1"
 # A stream of random numbers and a start that was handed in belong to a fit, not to its result.
 _LEFT_OUT = ("init_factors", "random_state")
+# What every file has that implicit's ALS saved, fitted or not, and what its other models add.
+_IMPLICIT = {"factors", "regularization", "iterations", "dtype"}
+_NOT_ALS = {"learning_rate", "verify_negative_samples", "neg_prop"}
+_IMPLICIT_SETTINGS = (
+    "factors", "regularization", "alpha", "iterations", "calculate_training_loss", "dtype",
+    "use_cg", "use_native", "num_threads",
+)  # fmt: skip
 
-Model = TypeVar("Model", bound="Recommender")
+Model = TypeVar("Model", bound="Portable")
 
 
 def save_model(model: Any, file: str | PathLike[str] | IO[bytes]) -> None:
@@ -39,41 +49,85 @@ def save_model(model: Any, file: str | PathLike[str] | IO[bytes]) -> None:
     if not isinstance(file, str | PathLike):
         np.savez(file, allow_pickle=False, **arrays)
         return
-    check_writable(Path(file), "file")
-    with whole_file(file) as stream:
+    path = npz_path(file)
+    check_writable(path, "file")
+    with whole_file(path) as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
 def load_model(cls: type[Model], file: str | PathLike[str] | IO[bytes]) -> Model:
-    """Read what `save_model` wrote as a model of class `cls`, or of the class that saved it."""
-    from halfstep.solvers import SOLVERS
-    from halfstep.solvers.base import Solver
-
+    """Read a model as one of class `cls`, or of the class that saved it; see `Portable.load`."""
     label = str(file) if isinstance(file, str | PathLike) else getattr(file, "name", "file")
+    given: Any = file
+    if isinstance(file, str | PathLike):
+        given = Path(file) if Path(file).exists() else npz_path(file)
     try:
         # Opened here: NumPy leaves the file open when it is not an archive.
-        given = Path(file) if isinstance(file, str | PathLike) else file
         opened = given.open("rb") if isinstance(given, Path) else nullcontext(given)
         with opened as stream, np.load(stream, allow_pickle=False) as archive:
-            header = json.loads(str(archive["halfstep"]))
-            X, Y = archive["user_factors"], archive["item_factors"]
-        if header["format"] != _FORMAT:
-            raise InputError(f"{label} must be a '{_FORMAT}' file, got {header['format']!r}")
-        saved_by, settings = SOLVERS[header["solver"]], header["settings"]
+            names = set(archive.files)
+            if "halfstep" in names:
+                model = _own(cls, label, archive)
+            elif names >= _IMPLICIT and not names & _NOT_ALS:
+                model = _of_implicit(cls, archive)
+            else:
+                raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
+            if "user_factors" in names:
+                _put(model, label, archive["user_factors"], archive["item_factors"])
     except FileNotFoundError:
         raise InputError(f"file must exist, got {label}") from None
     except IsADirectoryError:
         raise InputError(f"file must be a file, got the folder {label}") from None
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (
+        ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError,
+        NotImplementedError, zipfile.BadZipFile, zlib.error,
+    ):  # fmt: skip
         raise InputError(f"{label} is not a halfstep model, or is damaged") from None
-    chosen: Any = saved_by if cls is Solver or not issubclass(cls, Solver) else cls
-    known = {f.name for f in fields(chosen) if f.init}
-    settings["dtype"] = np.dtype(settings["dtype"]).type
-    model = chosen(**{k: v for k, v in settings.items() if k in known})
-    shape_agrees = X.ndim == Y.ndim == 2 and X.shape[1] == Y.shape[1] == model.factors
-    if not shape_agrees or X.dtype != model.dtype or Y.dtype != model.dtype:
-        raise InputError(f"{label} is damaged: factors of shapes {X.shape} and {Y.shape}")
-    model.user_factors, model.item_factors = X, Y
     return model  # type: ignore[no-any-return]
+
+
+def _own(cls: Any, label: str, archive: Any) -> Any:
+    from halfstep.solvers import SOLVERS
+    from halfstep.solvers.base import Solver
+
+    header = json.loads(str(archive["halfstep"]))
+    if header["format"] != _FORMAT:
+        raise InputError(f"{label} must be a '{_FORMAT}' file, got {header['format']!r}")
+    settings = dict(header["settings"])
+    settings["dtype"] = np.dtype(settings["dtype"]).type
+    if "user_factors" not in archive.files:
+        raise KeyError("user_factors")
+    if cls is not Solver and issubclass(cls, Solver):
+        return cls(**{k: v for k, v in settings.items() if k in cls.parameters()})
+    saved_by = SOLVERS[header["solver"]]
+    model = saved_by(**{k: v for k, v in settings.items() if k in saved_by.parameters()})
+    reason = saved_by.unavailable()
+    if reason:
+        from halfstep.solvers.interchange import to_device
+
+        model = to_device(model, "cpu") if saved_by.device != "cpu" else model
+        log.warning("%s was saved by %r, which cannot run here (%s): read as %r",
+                    label, saved_by.name, reason, model.solver_)  # fmt: skip
+    return model
+
+
+def _of_implicit(cls: Any, archive: Any) -> Any:
+    from halfstep.solvers.base import Solver
+    from halfstep.solvers.interchange import like_implicit
+
+    values = {k: archive[k].item() for k in _IMPLICIT_SETTINGS if k in archive.files}
+    named = cls is not Solver and issubclass(cls, Solver)
+    return like_implicit(values, cls if named else "auto")
+
+
+def _put(model: Any, label: str, X: Any, Y: Any) -> None:
+    narrow = X.dtype == Y.dtype == np.float16
+    shape_agrees = X.ndim == Y.ndim == 2 and X.shape[1] == Y.shape[1] == model.factors
+    if not shape_agrees or not (narrow or X.dtype == Y.dtype == model.dtype):
+        raise InputError(f"{label} is damaged: factors of shapes {X.shape} and {Y.shape}")
+    if not (np.isfinite(X).all() and np.isfinite(Y).all()):
+        raise InputError(f"{label} is damaged: factors that are not finite")
+    model.user_factors = np.ascontiguousarray(X, model.dtype)
+    model.item_factors = np.ascontiguousarray(Y, model.dtype)

@@ -61,7 +61,9 @@ def test_more_than_there_are(fitted):
     ids, scores = model.recommend(9, matrix[9], N=1000)
     assert len(ids) == len(scores) == 61 - matrix[9].nnz
     ids, scores = model.recommend([9, 5], matrix[[9, 5]], N=1000)
-    assert ids.shape == scores.shape == (2, 61)
+    assert ids.shape == scores.shape == (2, 1000)
+    assert (ids[0] >= 0).sum() == 61 - matrix[9].nnz
+    assert (ids[1] >= 0).sum() == 2
     assert len(model.recommend(9, matrix[9], N=3, items=matrix[9].indices)[0]) == 0
     assert model.similar_items(3, N=1000)[0].shape == (61,)
 

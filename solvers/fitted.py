@@ -1,0 +1,89 @@
+"""What a model knows once it has factors: the two matrices, and what is derived from them once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from scipy import sparse
+
+from halfstep.errors import NotFitted
+from halfstep.solvers.ids import lengths
+from halfstep.solvers.matrix import Floats
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from halfstep.solvers.problem import Weights
+
+
+class Fitted:
+    """User factors (users, f), item factors (items, f), their Gramians and their lengths.
+
+    What is derived is kept beside the array it came from: factors that are replaced, by a fit or by
+    an assignment, are never answered for with what belonged to others. After writing *into* a factor
+    matrix from outside, assign it again.
+    """
+
+    name: str
+    user_factors: Floats | None
+    item_factors: Floats | None
+    _derived: dict[str, tuple[Floats, Floats]]
+
+    @property
+    def YtY(self) -> Floats:  # noqa: N802
+        """Gramian of the item factors, (f, f)."""
+        return self._of("YtY", self._fitted()[1], _gramian)
+
+    @property
+    def XtX(self) -> Floats:  # noqa: N802
+        """Gramian of the user factors, (f, f)."""
+        return self._of("XtX", self._fitted()[0], _gramian)
+
+    @property
+    def user_norms(self) -> Floats:
+        """Length of each user's factors, (users,); 1 where they are zero."""
+        return self._of("user_norms", self._fitted()[0], lengths)
+
+    @property
+    def item_norms(self) -> Floats:
+        """Length of each item's factors, (items,); 1 where they are zero."""
+        return self._of("item_norms", self._fitted()[1], lengths)
+
+    def _of(self, what: str, factors: Floats, derive: Callable[[Floats], Floats]) -> Floats:
+        # One read and one write of the dictionary: several threads at once at worst derive it twice.
+        kept = self._derived.get(what)
+        if kept is None or kept[0] is not factors:
+            kept = (factors, derive(factors))
+            self._derived[what] = kept
+        return kept[1]
+
+    def _forget_derived(self) -> None:
+        self._derived = {}
+
+    def _fitted(self) -> tuple[Floats, Floats]:
+        """Return both factor matrices in the host's memory."""
+        if self.user_factors is None or self.item_factors is None:
+            raise NotFitted(f"{type(self).__name__} must be fitted first: it has no factors")
+        return self.user_factors, self.item_factors
+
+    def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_derived": {}}
+
+    def __copy__(self) -> Self:
+        # `partial_fit_users` writes into the factors: those of a copy must be its own.
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__getstate__())
+        for side in ("user_factors", "item_factors"):
+            factors = getattr(self, side)
+            setattr(copy, side, None if factors is None else factors.copy())
+        copy.__dict__.update({k: v.copy() for k, v in self.__dict__.items() if type(v) is list})
+        return copy
+
+
+def _gramian(factors: Floats) -> Floats:
+    gramian: Floats = factors.T @ factors
+    return gramian

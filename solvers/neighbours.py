@@ -1,0 +1,64 @@
+"""Factors for an external nearest-neighbour index.
+
+A recommendation is the item of largest inner product x.y, and an index that searches by inner
+product takes the factors as they are. Most search by angle or distance, and to those the longest item
+is not the nearest. One more coordinate makes them agree (Bachrach et al., RecSys 2014): with M the
+length of the longest item,
+
+    y~ = (y, sqrt(M^2 - |y|^2)),    x~ = (x, 0):    x~.y~ = x.y,  |y~| = M for every item
+
+so by cosine and by distance the order is that of the inner product:
+
+    cos(x~, y~) = x.y / (|x| M),    |x~ - y~|^2 = |x|^2 + M^2 - 2 x.y
+
+Similarity is the cosine: rows are scaled to length 1, and all three metrics give one order.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from halfstep.errors import InputError
+from halfstep.solvers.ids import lengths
+from halfstep.solvers.matrix import Floats
+
+METRICS = ("inner_product", "cosine", "l2")
+QUERIES = ("recommend", "similar_items", "similar_users")
+
+
+class Neighbours(NamedTuple):
+    """What to index and what to ask it with; row numbers are the model's ids.
+
+    Attributes
+    ----------
+    vectors
+        (n, d) C-contiguous, in the model's dtype: the items (or users) to be found.
+    queries
+        (m, d): row u finds the neighbours of user (or item) u.
+    """
+
+    vectors: Floats
+    queries: Floats
+
+
+def neighbours(X: Floats, Y: Floats, metric: str, query: str) -> Neighbours:
+    """Return vectors and queries for users X (users, f) and items Y (items, f)."""
+    if metric not in METRICS:
+        raise InputError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+    if query not in QUERIES:
+        raise InputError(f"query must be one of {', '.join(QUERIES)}, got {query!r}")
+    if query != "recommend":
+        factors = Y if query == "similar_items" else X
+        unit = factors / lengths(factors)[:, None]
+        return Neighbours(unit, unit)
+    if metric == "inner_product":
+        return Neighbours(Y.copy(), X.copy())
+    # In float64: M^2 - |y|^2 of the longest items is a difference of nearly equal numbers.
+    squared = np.square(Y, dtype=np.float64).sum(axis=1)
+    rest = np.sqrt(np.maximum(squared.max(initial=0) - squared, 0))
+    return Neighbours(
+        np.column_stack([Y, rest.astype(Y.dtype)]),
+        np.column_stack([X, np.zeros(len(X), X.dtype)]),
+    )
