@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 # After the search path is complete.
 from halfstep.errors import InputError, NumericalWarning, SolverUnavailable  # noqa: E402
-from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver  # noqa: E402
+from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver, from_implicit  # noqa: E402
 
 __all__ = [
     "SOLVERS",
@@ -25,4 +25,5 @@ __all__ = [
     "Solver",
     "SolverUnavailable",
     "__version__",
+    "from_implicit",
 ]

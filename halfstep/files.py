@@ -80,7 +80,9 @@ def _sync_folder(folder: Path) -> None:
 def npz_path(path: str | PathLike[str]) -> Path:
     """Return `path` with the ending `.npz`, which is added where it is missing."""
     given = Path(path)
-    return given if given.suffix == ".npz" or given.is_dir() else given.with_name(f"{given.name}.npz")
+    return (
+        given if given.suffix == ".npz" or given.is_dir() else given.with_name(f"{given.name}.npz")
+    )
 
 
 def check_writable(path: Path | None, argument: str) -> None:

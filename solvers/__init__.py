@@ -14,6 +14,7 @@ from halfstep.solvers.gpu_cg_1_naive import GpuCgNaive
 from halfstep.solvers.gpu_cholesky import GpuCholesky
 from halfstep.solvers.implicit_cpu import ImplicitCpu
 from halfstep.solvers.implicit_gpu import ImplicitGpu
+from halfstep.solvers.interchange import from_implicit
 from halfstep.solvers.irspack_cpu import IrspackCpu
 from halfstep.solvers.naive import Naive
 from halfstep.solvers.popularity import Popularity
@@ -34,4 +35,4 @@ SOLVERS: dict[str, type[Solver]] = {
     )
 }
 
-__all__ = ["SOLVERS", "AlternatingLeastSquares", "Solver", "choose", "make"]
+__all__ = ["SOLVERS", "AlternatingLeastSquares", "Solver", "choose", "from_implicit", "make"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,10 +23,12 @@ from halfstep.interruption import interruption
 from halfstep.solvers.arguments import check_dtype, check_integers, check_number
 from halfstep.solvers.checkpoint import checkpoints
 from halfstep.solvers.matrix import Floats, as_csr, not_empty
+from halfstep.solvers.portable import Portable
 from halfstep.solvers.problem import Problem, Weights, check_convention, weigh
 from halfstep.solvers.progress import progress_bar
 from halfstep.solvers.recommender import Recommender
 from halfstep.solvers.report import Callback, Report, located, row_not_finite
+from halfstep.solvers.settings import Settings
 from halfstep.solvers.start import RandomState, check_random_state, starting_factors
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, repr=False)
-class Solver(Recommender, ABC):
+class Solver(Recommender, Portable, Settings, ABC):
     """Implicit-feedback matrix factorisation by alternating least squares.
 
     Parameters
@@ -78,6 +80,9 @@ class Solver(Recommender, ABC):
     name: ClassVar[str]
     kind: ClassVar[str] = "rung"
     device: ClassVar[str] = "cpu"
+    # Compiled; solving every row exactly, always: what `implicit`'s use_native and use_cg ask about.
+    native: ClassVar[bool] = True
+    exact_only: ClassVar[bool] = False
 
     factors: int = 100
     regularization: float = 0.01
@@ -219,29 +224,6 @@ class Solver(Recommender, ABC):
             )
         check_random_state(self.random_state)
         check_convention(values)
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's arguments by name; `deep` is scikit-learn's and changes nothing."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.init}
-
-    def set_params(self, **params: Any) -> Self:
-        """Set constructor arguments by name and return the model; a fit is needed to apply them."""
-        known = self.get_params()
-        for name in params:
-            if name not in known:
-                raise InputError(f"{self.name} has no argument {name!r}; it has {', '.join(known)}")
-        type(self)(**{**known, **params})  # refused as a whole, before anything is set
-        for name, value in params.items():
-            setattr(self, name, value)
-        return self
-
-    def __repr__(self) -> str:
-        defaults = {f.name: f.default for f in fields(self) if f.init}
-        changed = {k: v for k, v in self.get_params().items() if v is not defaults[k]}
-        settings = ", ".join(
-            f"{k}={v!r}" for k, v in changed.items() if k == "init_factors" or v != defaults[k]
-        )
-        return f"{type(self).__name__}({settings})"
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         """Run iterations until `report(iteration, seconds, X, Y)` is True."""

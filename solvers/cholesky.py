@@ -35,6 +35,8 @@ class Cholesky(Solver):
     """ALS with an exact solve per row: shared Gramian, own entries, Cholesky."""
 
     name: ClassVar[str] = "cholesky"
+    native: ClassVar[bool] = False
+    exact_only: ClassVar[bool] = True
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Solve every row exactly; the start X (rows, f) gives shape and dtype only."""

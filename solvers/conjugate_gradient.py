@@ -45,6 +45,7 @@ class ConjugateGradient(Solver):
     """
 
     name: ClassVar[str] = "conjugate_gradient"
+    native: ClassVar[bool] = False
     cg_steps: int = field(default=3, kw_only=True)
 
     def check(self) -> None:

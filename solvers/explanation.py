@@ -16,6 +16,7 @@ from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from halfstep.errors import InputError
+from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.fitted import Fitted
 from halfstep.solvers.ids import as_ids, rows_of, within
 from halfstep.solvers.problem import Problem
@@ -65,8 +66,7 @@ class Explaining(Fitted):
         """
         _, Y = self._fitted()
         item = _one(itemid, len(Y), "itemid")
-        if N < 0:
-            raise InputError(f"N must be at least 0, got {N}")
+        check_integers({"N": N}, N=0)
         problem = self._weigh(self._row_of(userid, user_items, len(Y))).fixing(Y)
         Y_u = Y[problem.indices].astype(np.float64)
         if user_weights is None:
@@ -80,7 +80,7 @@ class Explaining(Fitted):
 
     @staticmethod
     def _row_of(userid: int, user_items: Any, columns: int) -> sparse.csr_matrix:
-        shape = getattr(user_items, "shape", ())
+        shape: tuple[int, ...] = getattr(user_items, "shape", ())
         if len(shape) == 2 and shape[0] != 1 and sparse.issparse(user_items):
             row = _one(userid, shape[0], "userid")
             # Only this row is checked: a whole matrix would take longer than the explanation.

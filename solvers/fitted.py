@@ -25,18 +25,17 @@ class Fitted:
     matrix from outside, assign it again.
     """
 
-    name: str
     user_factors: Floats | None
     item_factors: Floats | None
     _derived: dict[str, tuple[Floats, Floats]]
 
     @property
-    def YtY(self) -> Floats:  # noqa: N802
+    def YtY(self) -> Floats:
         """Gramian of the item factors, (f, f)."""
         return self._of("YtY", self._fitted()[1], _gramian)
 
     @property
-    def XtX(self) -> Floats:  # noqa: N802
+    def XtX(self) -> Floats:
         """Gramian of the user factors, (f, f)."""
         return self._of("XtX", self._fitted()[0], _gramian)
 

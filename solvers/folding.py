@@ -101,7 +101,9 @@ class Folding(Fitted):
             exact = Eigenbasis(
                 fixed.shape[1], dtype=fixed.dtype, num_threads=self.num_threads, exact=True
             )
-            solution = exact.half_step(problem, np.zeros((problem.rows, fixed.shape[1]), fixed.dtype))
+            solution = exact.half_step(
+                problem, np.zeros((problem.rows, fixed.shape[1]), fixed.dtype)
+            )
         finite = np.isfinite(solution).all(axis=1)
         if not finite.all():
             raise FloatingPointError(f"the factors of row {int(np.argmin(finite))} are not finite")

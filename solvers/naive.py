@@ -29,6 +29,8 @@ class Naive(Solver):
     """ALS by dense normal equations over all items of every row; for reading and for checking."""
 
     name: ClassVar[str] = "naive"
+    native: ClassVar[bool] = False
+    exact_only: ClassVar[bool] = True
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Solve every row exactly; the start X (rows, f) gives shape and dtype only."""

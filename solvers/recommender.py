@@ -13,7 +13,6 @@ order of arguments, defaults, shapes and dtypes are those of `implicit` 0.7.3. O
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
+from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.explanation import Explaining
 from halfstep.solvers.folding import Folding
 from halfstep.solvers.ids import as_ids, lengths, rows_of, within
@@ -84,7 +84,7 @@ class Recommender(Folding, Explaining):
         else:
             queries = X[within(users, len(X), "userid")]
         excluded = liked if filter_already_liked_items else None
-        return _answer(single, queries, Y, N, excluded, filter_items, items, None, "items")
+        return _answer(single, queries, Y, N, excluded, filter_items, items, None, "items", self.num_threads)
 
     def rank_items(
         self,
@@ -151,7 +151,7 @@ class Recommender(Folding, Explaining):
             queries = self._fold_in(rows, X, self.XtX)
         else:
             queries = Y[within(ids, len(Y), "itemid")]
-        return _similar(single, queries, Y, self.item_norms, N, filter_items, items, "items")
+        return _similar(single, queries, Y, self.item_norms, N, filter_items, items, "items", self.num_threads)
 
     def similar_users(
         self,
@@ -165,7 +165,7 @@ class Recommender(Folding, Explaining):
         single, ids = as_ids(userid, "userid")
         _exclusive(filter_users, users, "filter_users", "users")
         queries = X[within(ids, len(X), "userid")]
-        return _similar(single, queries, X, self.user_norms, N, filter_users, users, "users")
+        return _similar(single, queries, X, self.user_norms, N, filter_users, users, "users", self.num_threads)
 
 
 def _exclusive(without: Any, among: Any, without_name: str, among_name: str) -> None:
@@ -183,12 +183,10 @@ def _answer(
     among: npt.ArrayLike | None,
     scale: Floats | None,
     what: str,
+    num_threads: int,
 ) -> tuple[Integers, Floats]:
-    if isinstance(N, bool) or not isinstance(N, Integral):
-        raise InputError(f"N must be an integer, got {N!r}")
+    check_integers({"N": N}, N=1)
     N = int(N)
-    if N < 1:
-        raise InputError(f"N must be at least 1, got {N}")
     chosen = filtered = None
     dtype: np.dtype[Any] = np.dtype(np.int32)
     if among is not None:
@@ -199,7 +197,14 @@ def _answer(
         name = f"filter_{what}"
         filtered = np.unique(within(as_ids(without, name)[1], len(candidates), name))
     found, best = top_k(
-        queries, candidates, N, scale=scale, excluded=excluded, among=chosen, without=filtered
+        queries,
+        candidates,
+        N,
+        scale=scale,
+        excluded=excluded,
+        among=chosen,
+        without=filtered,
+        num_threads=int(num_threads),
     )
     if single:
         kept = found[0] >= 0
@@ -219,6 +224,9 @@ def _similar(
     without: npt.ArrayLike | None,
     among: npt.ArrayLike | None,
     what: str,
+    num_threads: int,
 ) -> tuple[Integers, Floats]:
     directions = queries / lengths(queries)[:, None]
-    return _answer(single, directions, candidates, N, None, without, among, 1 / norms, what)
+    return _answer(
+        single, directions, candidates, N, None, without, among, 1 / norms, what, num_threads
+    )
