@@ -45,6 +45,7 @@ class GpuCholesky(GpuSolver):
     """
 
     name: ClassVar[str] = "gpu_cholesky"
+    exact_only: ClassVar[bool] = True
     _plans: list[tuple[Side, Plan]] = field(init=False, repr=False, default_factory=list)
 
     def _alternate(self, *arguments: Any) -> None:

@@ -17,15 +17,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
-from halfstep.errors import InputError
-from halfstep.solvers.arguments import check_integers
+from halfstep.solvers.answers import Asked, answer, nearest
 from halfstep.solvers.explanation import Explaining
 from halfstep.solvers.folding import Folding
-from halfstep.solvers.ids import as_ids, lengths, rows_of, within
+from halfstep.solvers.ids import as_ids, rows_of, within
 from halfstep.solvers.matrix import Floats, Integers
-from halfstep.solvers.topk import top_k
 
 
 class Recommender(Folding, Explaining):
@@ -75,7 +72,7 @@ class Recommender(Folding, Explaining):
         """
         X, Y = self._fitted()
         single, users = as_ids(userid, "userid")
-        _exclusive(filter_items, items, "filter_items", "items")
+        asked = Asked(single, N, items, filter_items, "items", self.num_threads)
         liked = None
         if filter_already_liked_items or recalculate_user:
             liked = rows_of(user_items, len(users), len(Y), "user_items")
@@ -84,7 +81,7 @@ class Recommender(Folding, Explaining):
         else:
             queries = X[within(users, len(X), "userid")]
         excluded = liked if filter_already_liked_items else None
-        return _answer(single, queries, Y, N, excluded, filter_items, items, None, "items", self.num_threads)
+        return answer(asked, queries, Y, excluded=excluded)
 
     def rank_items(
         self,
@@ -145,13 +142,13 @@ class Recommender(Folding, Explaining):
         """
         X, Y = self._fitted()
         single, ids = as_ids(itemid, "itemid")
-        _exclusive(filter_items, items, "filter_items", "items")
+        asked = Asked(single, N, items, filter_items, "items", self.num_threads)
         if recalculate_item:
             rows = rows_of(item_users, len(ids), len(X), "item_users")
             queries = self._fold_in(rows, X, self.XtX)
         else:
             queries = Y[within(ids, len(Y), "itemid")]
-        return _similar(single, queries, Y, self.item_norms, N, filter_items, items, "items", self.num_threads)
+        return nearest(asked, queries, Y, self.item_norms)
 
     def similar_users(
         self,
@@ -163,70 +160,6 @@ class Recommender(Folding, Explaining):
         """Return the N users whose factors have the highest cosine with those of `userid`."""
         X, _ = self._fitted()
         single, ids = as_ids(userid, "userid")
-        _exclusive(filter_users, users, "filter_users", "users")
+        asked = Asked(single, N, users, filter_users, "users", self.num_threads)
         queries = X[within(ids, len(X), "userid")]
-        return _similar(single, queries, X, self.user_norms, N, filter_users, users, "users", self.num_threads)
-
-
-def _exclusive(without: Any, among: Any, without_name: str, among_name: str) -> None:
-    if without is not None and among is not None and np.size(without):
-        raise InputError(f"{without_name} and {among_name} exclude each other, got both")
-
-
-def _answer(
-    single: bool,
-    queries: Floats,
-    candidates: Floats,
-    N: int,
-    excluded: sparse.csr_matrix | None,
-    without: npt.ArrayLike | None,
-    among: npt.ArrayLike | None,
-    scale: Floats | None,
-    what: str,
-    num_threads: int,
-) -> tuple[Integers, Floats]:
-    check_integers({"N": N}, N=1)
-    N = int(N)
-    chosen = filtered = None
-    dtype: np.dtype[Any] = np.dtype(np.int32)
-    if among is not None:
-        chosen = np.unique(within(as_ids(among, what)[1], len(candidates), what))
-        given = np.asarray(among).dtype
-        dtype = given if given.kind == "i" else np.dtype(np.int64)
-    elif without is not None:
-        name = f"filter_{what}"
-        filtered = np.unique(within(as_ids(without, name)[1], len(candidates), name))
-    found, best = top_k(
-        queries,
-        candidates,
-        N,
-        scale=scale,
-        excluded=excluded,
-        among=chosen,
-        without=filtered,
-        num_threads=int(num_threads),
-    )
-    if single:
-        kept = found[0] >= 0
-        return found[0][kept].astype(dtype), best[0][kept]
-    ids = np.full((len(queries), N), -1, dtype)
-    scores = np.full((len(queries), N), -np.inf, best.dtype)
-    ids[:, : found.shape[1]], scores[:, : found.shape[1]] = found, best
-    return ids, scores
-
-
-def _similar(
-    single: bool,
-    queries: Floats,
-    candidates: Floats,
-    norms: Floats,
-    N: int,
-    without: npt.ArrayLike | None,
-    among: npt.ArrayLike | None,
-    what: str,
-    num_threads: int,
-) -> tuple[Integers, Floats]:
-    directions = queries / lengths(queries)[:, None]
-    return _answer(
-        single, directions, candidates, N, None, without, among, 1 / norms, what, num_threads
-    )
+        return nearest(asked, queries, X, self.user_norms)

@@ -49,12 +49,9 @@ def test_explanations_on_every_solver(any_solver, positive):
 
 
 @pytest.mark.filterwarnings("ignore::halfstep.NumericalWarning")
-@pytest.mark.parametrize("confidence", ["linear", "explicit"])
-def test_without_regularization_and_with_more_factors_than_entries(confidence):
+def test_without_regularization_and_with_more_factors_than_entries():
     matrix = awkward(negative=False)
-    model = SOLVERS["cholesky"](
-        80, 0.0, dtype=np.float64, iterations=1, random_state=0, confidence=confidence
-    )
+    model = SOLVERS["cholesky"](80, 0.0, dtype=np.float64, iterations=1, random_state=0)
     model.fit(matrix, show_progress=False)
     total, top, _ = model.explain(9, matrix, 40, N=100)
     assert total == pytest.approx(sum(c for _, c in top))
