@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix, load_npz
+from scipy.sparse import csr_matrix
 
 from halfstep.datasets.builder import canonical_csr
 from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.scipy_archive import matrix_of
 from halfstep.errors import InputError
 from halfstep.files import whole_file
+from halfstep.npz import read_arrays
 
 FORMAT_VERSION = 1
-_UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+_UNREADABLE = (
+    *(OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError),
+    MemoryError,
+)
 
 
 def write_archive(dataset: Dataset, path: str | PathLike[str]) -> None:
@@ -50,20 +53,15 @@ def read_archive(path: str | PathLike[str]) -> Dataset:
     source = Path(path)
     try:
         with source.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise InputError(f"{source}: not a complete .npz archive")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                if "halfstep_dataset" in archive.files:
-                    return _from_members(source, archive)
-                names = set(archive.files)
-            if not {"format", "shape", "data"} <= names:
+            members = read_arrays(file)
+            if "halfstep_dataset" in members:
+                return _from_members(source, members)
+            if not {"format", "shape", "data"} <= set(members):
                 raise InputError(
                     f"{source}: neither halfstep nor scipy.sparse.save_npz wrote this .npz, "
-                    f"it holds {', '.join(sorted(names)[:5]) or 'nothing'}"
+                    f"it holds {', '.join(sorted(members)[:5]) or 'nothing'}"
                 )
-            file.seek(0)
-            return _plain(source, _checked(load_npz(file)))
+            return _plain(source, _checked(matrix_of(members)))
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
     except InputError:
@@ -96,9 +94,9 @@ def _from_members(source: Path, archive: Any) -> Dataset:
         _matrix(archive, "interactions"),
         _ids(archive, "user_ids"),
         _ids(archive, "item_ids"),
-        item_names=_ids(archive, "item_names") if "item_names.ends" in archive.files else None,
-        test=_matrix(archive, "test") if "test.data" in archive.files else None,
-        negatives=archive["negatives"] if "negatives" in archive.files else None,
+        item_names=_ids(archive, "item_names") if "item_names.ends" in archive else None,
+        test=_matrix(archive, "test") if "test.data" in archive else None,
+        negatives=_negatives(archive) if "negatives" in archive else None,
         provenance=provenance,
     )
 
@@ -115,19 +113,27 @@ def _matrix_members(key: str, matrix: csr_matrix) -> dict[str, Any]:
 
 
 def _matrix(archive: Any, key: str) -> csr_matrix:
-    data, indices, indptr = (archive[f"{key}.{part}"] for part in ("data", "indices", "indptr"))
-    rows, columns = (int(length) for length in archive[f"{key}.shape"])
-    return _checked(csr_matrix((data, indices, indptr), shape=(rows, columns)))
+    parts = {part: archive[f"{key}.{part}"] for part in ("data", "indices", "indptr", "shape")}
+    return _checked(matrix_of({"format": np.array("csr"), **parts}))
+
+
+def _negatives(archive: Any) -> NDArray[np.int32]:
+    """Return the negatives, whose item indices rankings are going to trust."""
+    stored, items = archive["negatives"], int(archive["interactions.shape"][1])
+    if stored.ndim != 2 or stored.dtype.kind not in "iu":
+        raise ValueError(f"negatives must be rows of integers, got {stored.dtype} {stored.shape}")
+    if stored.size and not -1 <= stored.min() <= stored.max() < items:
+        raise ValueError(f"negatives must be item indices below {items}, or -1")
+    return np.asarray(stored, np.int32)
 
 
 def _checked(matrix: Any) -> csr_matrix:
+    if matrix.dtype.kind not in "biuf":
+        raise ValueError(f"the values must be real numbers, got {matrix.dtype}")
     rows = csr_matrix(matrix)
-    rows.check_format(
-        full_check=True
-    )  # scipy's C code trusts indices, so a foreign file is checked
     if rows.nnz == 0:
         raise ValueError("the matrix has no entries")
-    if rows.dtype.kind not in "biuf" or not np.isfinite(rows.data).all():
+    if not np.isfinite(rows.data).all():
         raise ValueError("the values are not finite real numbers")
     return canonical_csr(rows.astype(np.int64) if rows.dtype.kind in "biu" else rows)
 
@@ -143,8 +149,10 @@ def _id_members(key: str, ids: NDArray[Any]) -> dict[str, Any]:
 
 
 def _ids(archive: Any, key: str) -> NDArray[Any]:
-    if key in archive.files:
+    if key in archive:
         stored: NDArray[Any] = archive[key]
+        if stored.ndim != 1 or stored.dtype.kind not in "iu":
+            raise ValueError(f"{key} must be a list of integers, got {stored.dtype} {stored.shape}")
         return stored
     buffer, ends = archive[f"{key}.utf8"].tobytes(), archive[f"{key}.ends"].tolist()
     strings = np.empty(len(ends), dtype=object)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfstep.datasets.artist_lines import read_names
+from halfstep.datasets.bounds import read_all
 from halfstep.datasets.dump import Advance, Part, is_archive, open_parts
 from halfstep.datasets.fields import Kind
 from halfstep.datasets.integer_lines import read_integers
@@ -87,6 +88,6 @@ def read_dump(
 
 def _all(part: Part) -> bytes:
     try:
-        return part.file.read()
+        return read_all(part.file, part.path)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise InputError(f"{part.path}: cannot be read: {str(error).splitlines()[0]}") from error

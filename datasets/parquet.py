@@ -14,6 +14,7 @@ from halfstep.datasets.headers import by_name, by_position
 from halfstep.datasets.malformed import MalformedLines
 from halfstep.datasets.text_ids import TextIds
 from halfstep.errors import InputError
+from halfstep.memory import available, gigabytes
 
 
 def read_parquet(path: Path) -> Dataset:
@@ -31,6 +32,7 @@ def read_parquet(path: Path) -> Dataset:
         with parquet.ParquetFile(path) as file:
             names = list(file.schema_arrow.names)
             roles = by_name(names) or by_position(len(names), path)
+            _check_room(path, file.metadata.num_rows)
             places = [place for place in (roles.user, roles.item, roles.value) if place is not None]
             table = file.read(columns=[names[place] for place in places])
         columns = [_plain(table.column(names[place])) for place in places]
@@ -65,6 +67,15 @@ def read_parquet(path: Path) -> Dataset:
             "malformed": malformed,
         },
     )
+
+
+def _check_room(path: Path, rows: int) -> None:
+    """Raise InputError where three columns would not fit: a few kilobytes can name a billion rows."""
+    need, free = 3 * 8 * rows, available()
+    if free is not None and need > free:
+        raise InputError(
+            f"{path}: {rows} rows need {gigabytes(need)} of memory, and {gigabytes(free)} are free"
+        )
 
 
 def _plain(column: Any) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from halfstep.datasets.bounds import Bounds
 from halfstep.errors import InputError
 
 # Large enough that pandas' cost per call vanishes, small enough that one bad line sends only 8 MiB
@@ -23,7 +24,8 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises
     ------
     InputError
-        If the file is absent, empty, unreadable, cut short (`.gz`), or plainly not a text table.
+        If the file is absent, empty, unreadable, cut short (`.gz`), plainly not a text table, or
+        beyond the limits of `halfstep.datasets.bounds`.
     """
     try:
         with _open(path) as file:
@@ -39,6 +41,7 @@ def cut(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
     line = 1
     rest = b""
     try:
+        bounds = Bounds(path)
         chunk = file.read(BLOCK_BYTES)
         _check_is_text(path, chunk)
         chunk = chunk.removeprefix(BOM)
@@ -51,6 +54,7 @@ def cut(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
                 rest = tail
             else:
                 rest += chunk
+            bounds.take(chunk, rest, line)
             chunk = file.read(BLOCK_BYTES)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error

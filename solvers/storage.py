@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import zipfile
-import zlib
 from contextlib import nullcontext
 from os import PathLike
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.files import check_writable, npz_path, plain, whole_file
+from halfstep.npz import DamagedArchive, read_arrays
 
 if TYPE_CHECKING:
     from halfstep.solvers.portable import Portable
@@ -62,28 +61,27 @@ def load_model(cls: type[Model], file: str | PathLike[str] | IO[bytes]) -> Model
     if isinstance(file, str | PathLike):
         given = Path(file) if Path(file).exists() else npz_path(file)
     try:
-        # Opened here: NumPy leaves the file open when it is not an archive.
         opened = given.open("rb") if isinstance(given, Path) else nullcontext(given)
-        with opened as stream, np.load(stream, allow_pickle=False) as archive:
-            names = set(archive.files)
-            if "halfstep" in names:
-                model = _own(cls, label, archive)
-            elif names >= _IMPLICIT and not names & _NOT_ALS:
-                model = _of_implicit(cls, archive)
-            else:
-                raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
-            if "user_factors" in names:
-                _put(model, label, archive["user_factors"], archive["item_factors"])
+        with opened as stream:
+            archive = read_arrays(stream)
+        names = set(archive)
+        if "halfstep" in names:
+            model = _own(cls, label, archive)
+        elif names >= _IMPLICIT and not names & _NOT_ALS:
+            model = _of_implicit(cls, archive)
+        else:
+            raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
+        if "user_factors" in names:
+            _put(model, label, archive["user_factors"], archive["item_factors"])
     except FileNotFoundError:
         raise InputError(f"file must exist, got {label}") from None
     except IsADirectoryError:
         raise InputError(f"file must be a file, got the folder {label}") from None
     except InputError:
         raise
-    except (
-        ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, RuntimeError,
-        NotImplementedError, zipfile.BadZipFile, zlib.error,
-    ):  # fmt: skip
+    except DamagedArchive as error:
+        raise InputError(f"{label} is not a halfstep model, or is damaged: {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, ArithmeticError):
         raise InputError(f"{label} is not a halfstep model, or is damaged") from None
     return model  # type: ignore[no-any-return]
 
@@ -97,7 +95,7 @@ def _own(cls: Any, label: str, archive: Any) -> Any:
         raise InputError(f"{label} must be a '{_FORMAT}' file, got {header['format']!r}")
     settings = dict(header["settings"])
     settings["dtype"] = np.dtype(settings["dtype"]).type
-    if "user_factors" not in archive.files:
+    if "user_factors" not in archive:
         raise KeyError("user_factors")
     if cls is not Solver and issubclass(cls, Solver):
         return cls(**{k: v for k, v in settings.items() if k in cls.parameters()})
@@ -117,7 +115,7 @@ def _of_implicit(cls: Any, archive: Any) -> Any:
     from halfstep.solvers.base import Solver
     from halfstep.solvers.interchange import like_implicit
 
-    values = {k: archive[k].item() for k in _IMPLICIT_SETTINGS if k in archive.files}
+    values = {k: archive[k].item() for k in _IMPLICIT_SETTINGS if k in archive}
     named = cls is not Solver and issubclass(cls, Solver)
     return like_implicit(values, cls if named else "auto")
 

@@ -170,3 +170,12 @@ def start(bench_data):
     from halfstep.solvers.start import starting_factors
 
     return starting_factors(None, bench_data.train.shape, 7, np.float32, 0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def soak_record():
+    """Write what faults the tests have caused, and what came of them, where a soak asks for it."""
+    import soak
+
+    yield
+    soak.write_record()
