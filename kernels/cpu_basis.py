@@ -4,8 +4,9 @@ With the shared part G = a0 Y'Y:
 
 * rows with one lambda > 0: G + lambda I = R'R (Cholesky), z = R'^-1 y, x = R^-1 x~. The row's system
   is the identity plus its own entries.
-* rows with lambdas of their own: G = Q L Q', z = Q'y, x = Q x~. The shared part is the diagonal
-  L + lambda_u; scaled by its -1/2 it is the identity as well, row by row.
+* rows with lambdas of their own: G = Q L Q', and with the smallest of them, l, whitened by
+  (L + l)^-1/2. The shared part is the diagonal (L + lambda_u) / (L + l); scaled by its -1/2 it is the
+  identity as well, row by row.
 * a0 = 0: nothing is shared but lambda_u, and z = y.
 
 Directions of Q in which a row without regularisation knows nothing (L below f eps times the largest)
@@ -15,12 +16,13 @@ are dropped, z = 0, which makes the solution the one of minimum norm.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 
+from halfstep.kernels.cpu_pairs import pack
 from halfstep.kernels.cpu_workers import spread
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
@@ -62,8 +64,13 @@ def basis_of(problem: Problem, threads: int) -> Basis:
     L, Q = np.linalg.eigh(G)
     L = np.maximum(L, 0)
     known = L + smallest > L[-1] * f * (eps if smallest <= 0 else max(eps * eps, 2.0**-52))
-    Q = Q * known
-    return Basis(Q, Q, Q.T, np.where(known, L, 1.0), known.astype(np.float64))
+    # Whitened for the smallest lambda, which leaves a scale of at most 1 to each row.
+    shared = np.where(known, L + smallest, 1.0)
+    root = np.sqrt(shared)
+    inverse = Q * (known / root)
+    return Basis(
+        inverse, Q * (known * root), inverse.T, np.where(known, L, 1.0) / shared, known / shared
+    )
 
 
 def gramian(Y: Floats, threads: int) -> Matrix:
@@ -84,19 +91,41 @@ def gramian(Y: Floats, threads: int) -> Matrix:
     return total
 
 
-def rotate(Y: Floats, matrix: Matrix | None, padded_to: int, threads: int) -> Floats:
-    """Return Y times `matrix`, (rows, padded_to), its last columns zero."""
-    f = Y.shape[1]
-    Z = np.empty((len(Y), padded_to), Y.dtype)
-    apply = rotation(matrix, f, padded_to, Y.dtype)
+def rotate(
+    Y: Floats, matrix: Matrix | None, padded_to: int, threads: int, paired: bool
+) -> npt.NDArray[Any]:
+    """Return Y times `matrix`, (rows + 1, padded_to), its last columns and its last row zero.
 
+    With `paired` they are rounded to 16 bits and packed, (rows + 1, padded_to / 2): see `cpu_pairs`.
+    """
+    f = Y.shape[1]
+    Z = (
+        _aligned(len(Y) + 1, padded_to // 2, np.uint32)
+        if paired
+        else _aligned(len(Y) + 1, padded_to, Y.dtype)
+    )
+    Z[-1] = 0
+    apply = rotation(matrix, f, padded_to, Y.dtype)
     rows = max(64, _BLOCK_NUMBERS // f)
 
-    def run(start: int, _: None) -> None:
-        apply(Y[start : start + rows], Z[start : start + rows])
+    def run(start: int, wide: Floats) -> None:
+        block, target = Y[start : start + rows], Z[start : min(start + rows, len(Y))]
+        if paired:
+            apply(block, wide[: len(block)])
+            pack(wide[: len(block)], target)
+        else:
+            apply(block, target)
 
-    spread(range(0, len(Y), rows), threads, lambda: None, run)
+    spread(range(0, len(Y), rows), threads, lambda: np.empty((rows, padded_to), Y.dtype), run)
     return Z
+
+
+def _aligned(rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return an array that begins at a cache line."""
+    size = np.dtype(dtype).itemsize
+    room = np.empty(rows * columns + 64 // size, dtype)
+    skip = -room.ctypes.data % 64 // size
+    return room[skip : skip + rows * columns].reshape(rows, columns)
 
 
 def rotation(

@@ -1,9 +1,9 @@
 """Conjugate gradients on one row, in coordinates where what all rows share is the identity.
 
 The row's system is (I + sum w z z') x = sum t z. The stored entries are gone over once for the
-residual of the start and once per step, in tiles: dot products, coefficients, updates. The first
-pass gathers; rows that fit the second-level cache are kept there for the other passes, longer ones
-are gathered again, so the scratch is bounded whatever the row's length.
+residual of the start and once per step, in tiles: dot products, coefficients, updates. The last step
+needs no update: p'Ap = p.p + sum w (z.p)^2. Nothing of a row is copied, so the scratch is bounded
+whatever the row's length.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from halfstep.kernels.cpu import called, inlined, reordered
-from halfstep.kernels.cpu_tiles import dots, gather, update
-from halfstep.kernels.cpu_vector import fma, item, load, put, splat, store, width
+from halfstep.kernels.cpu_tiles import ask_for, dots, locate, update
+from halfstep.kernels.cpu_vector import fma, item, load, multiply, put, splat, store, width
 
 RESIDUAL = 0  # g = t - w (z.v)
 PRODUCT = 1  # g = w (z.v)
 RIGHT_HAND_SIDE = 2  # g = t
+FAR = 1 << 17  # a longer row has left the second-level cache by the next pass
 
 
 @reordered
@@ -48,23 +49,23 @@ def combine(alpha: Any, a: Any, b: Any, out: Any, f: int) -> None:
 def pass_over(
     entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any, out: Any, mode: int
 ) -> None:
-    """Add the row's sum g z to `out` (f,), with the g that `mode` names; v (f,).
-
-    A row that fits `scratch.block` is left there, and PRODUCT, which comes later, finds it there.
-    """
-    block, q, w, t = scratch.block, scratch.q, entries.w, entries.t
-    tile = scratch.tile
-    kept = stop - first <= scratch.kept
-    for start in range(first, stop, tile):
-        count = min(tile, stop - start)
-        at = (start - first) * f if kept else 0
-        if mode != PRODUCT or not kept:
-            gather(entries, start, count, f, scratch.scale, block, at)
+    """Add the row's sum g z to `out` (f,), with the g that `mode` names; v (f,)."""
+    q, w, t = scratch.q, entries.w, entries.t
+    rows, scaled, total, V = scratch.rows, scratch.scaled, scratch.total, width(out)
+    for k in range(0, f, V):
+        store(scaled, k, multiply(load(v, k), load(scratch.scale, k)))
+    clear(total, f)
+    far = (stop - first) * entries.stride > FAR
+    for start in range(first, stop, scratch.tile):
+        count = min(scratch.tile, stop - start)
+        locate(entries, start, count, rows)
         if mode == RIGHT_HAND_SIDE:
             for e in range(count):
                 put(q, e, item(t, start + e))
         else:
-            dots(block, at, count, f, v, 0, q)
+            if mode == RESIDUAL or far:
+                ask_for(entries, start + entries.ahead, count)
+            dots(entries.Z, rows, 0, count, f, scaled, 0, q)
             if mode == RESIDUAL:
                 for e in range(count):
                     put(q, e, item(t, start + e) - item(w, start + e) * item(q, e))
@@ -73,7 +74,28 @@ def pass_over(
                     put(q, e, item(w, start + e) * item(q, e))
         for e in range(count, (count + 3) // 4 * 4):
             put(q, e, 0)
-        update(block, at, count, f, q, out)
+        update(entries.Z, rows, count, f, q, total)
+    for k in range(0, f, V):
+        store(out, k, fma(load(total, k), load(scratch.scale, k), load(out, k)))
+
+
+@called
+def curvature(entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any) -> float:
+    """Return the row's sum w (z.v)^2; v (f,)."""
+    q, rows, scaled = scratch.q, scratch.rows, scratch.scaled
+    for k in range(0, f, width(v)):
+        store(scaled, k, multiply(load(v, k), load(scratch.scale, k)))
+    total = 0.0
+    far = (stop - first) * entries.stride > FAR
+    for start in range(first, stop, scratch.tile):
+        count = min(scratch.tile, stop - start)
+        if far:
+            ask_for(entries, start + entries.ahead, count)
+        locate(entries, start, count, rows)
+        dots(entries.Z, rows, 0, count, f, scaled, 0, q)
+        for e in range(count):
+            total += float(item(entries.w, start + e)) * float(item(q, e)) * float(item(q, e))
+    return total
 
 
 @inlined
@@ -101,14 +123,18 @@ def conjugate_gradients(
         # left where it was for its small residual: such a fit would come to rest short of its end.
         if (step > 0 and rs <= floor) or rs <= inner(x, x, f) * scratch.eps * scratch.eps:
             break
-        combine(0, p, p, Ap, f)
-        pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
-        pAp = inner(p, Ap, f)
+        last = step + 1 == steps
+        if last:
+            pAp = inner(p, p, f) + curvature(entries, scratch, first, stop, f, p)
+        else:
+            combine(0, p, p, Ap, f)
+            pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
+            pAp = inner(p, Ap, f)
         if pAp <= 0:  # false for a NaN, which must reach x
             break
         alpha = rs / pAp
         combine(alpha, p, x, x, f)
-        if step + 1 == steps:
+        if last:
             break
         combine(-alpha, Ap, r, r, f)
         rs_next = inner(r, r, f)

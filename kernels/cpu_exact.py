@@ -42,7 +42,10 @@ def in_own_space(entries: Any, scratch: Any, first: int, count: int, f: int) -> 
     V = width(A)
     n = (count + scratch.multiple - 1) // scratch.multiple * scratch.multiple
     ld = n + V
-    gather(entries, first, count, f, scratch.scale, block, 0)
+    rows = scratch.rows
+    gather(entries, first, count, f, scratch.scale, block)
+    for e in range((count + 3) // 4 * 4):
+        put(rows, e, e * f)
     start_from_identity(A, n, ld)
     for e in range(count):
         root = np.sqrt(max(item(entries.w, first + e), scratch.least))
@@ -52,7 +55,7 @@ def in_own_space(entries: Any, scratch: Any, first: int, count: int, f: int) -> 
     for e in range(count):
         begin = e // 4 * 4
         row = e * ld
-        dots(block, begin * f, count - begin, f, block, e * f, products)
+        dots(block, rows, begin, count - begin, f, block, e * f, products)
         root = item(q, e)
         for k in range(begin, count):
             put(A, row + k, item(A, row + k) + root * item(q, k) * item(products, k - begin))
@@ -63,7 +66,7 @@ def in_own_space(entries: Any, scratch: Any, first: int, count: int, f: int) -> 
         put(q, e, 0)
     for k in range(0, f, V):
         store(scratch.x, k, splat(A, 0))
-    update(block, 0, count, f, q, scratch.x)
+    update(block, rows, count, f, q, scratch.x)
 
 
 @called
@@ -87,13 +90,15 @@ def add_entries(entries: Any, scratch: Any, first: int, stop: int, f: int, A: An
     weighted = scratch.tile * f
     for start in range(first, stop, scratch.tile):
         count = min(scratch.tile, stop - start)
-        gather(entries, start, count, f, scratch.scale, block, 0)
+        gather(entries, start, count, f, scratch.scale, block)
         for e in range(count):
             put(q, e, item(entries.t, start + e))
             w = splat(A, item(entries.w, start + e))
             for k in range(e * f, (e + 1) * f, V):
                 store(block, weighted + k, multiply(load(block, k), w))
+            put(scratch.rows, e, e * f)
         for e in range(count, (count + 3) // 4 * 4):
             put(q, e, 0)
-        update(block, 0, count, f, q, b)
+            put(scratch.rows, e, e * f)
+        update(block, scratch.rows, count, f, q, b)
         add_outer(block, weighted, block, 0, f, count, A, 0, f, f, f + V)

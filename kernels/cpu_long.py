@@ -55,7 +55,7 @@ class LongRow:
     side, u, f
         The half-step's data, the row, and the padded number of factors.
     threads, scratch
-        How many threads to use, and what makes one's scratch; it must keep no rows.
+        How many threads to use, and what makes one's scratch.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class LongRow:
 
     def solve(self) -> Floats:
         """Return the row's exact solution (f,)."""
-        dtype, ld = self.side.Z.dtype, self.f + lanes(self.side.Z.dtype.itemsize)
+        dtype, ld = self.side.base.dtype, self.f + lanes(self.side.base.dtype.itemsize)
         A, b = np.zeros((PIECES, self.f, ld), dtype), np.zeros((PIECES, self.f), dtype)
 
         def run(piece: int, work: Scratch) -> None:
@@ -108,8 +108,8 @@ class LongRow:
         return solution
 
     def _sum(self, mode: int, v: Floats) -> Floats:
-        vector = v.astype(self.side.Z.dtype)
-        sums = np.zeros((PIECES, self.f), self.side.Z.dtype)
+        vector = v.astype(self.side.base.dtype)
+        sums = np.zeros((PIECES, self.f), self.side.base.dtype)
 
         def run(piece: int, work: Scratch) -> None:
             first, stop = self.pieces[piece]

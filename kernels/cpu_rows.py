@@ -12,16 +12,16 @@ from halfstep.kernels.cpu_cholesky import PANEL
 from halfstep.kernels.cpu_exact import in_factor_space, in_own_space
 from halfstep.kernels.cpu_vector import address, item, lanes, put
 
-_KEPT_BYTES = 1 << 19
 _TILE_BYTES = 1 << 14
-_AHEAD = 1 << 10  # numbers between a prefetch and its use
+_AHEAD = 1 << 11  # numbers between a prefetch and its use
 
 
 class Side(NamedTuple):
     """What a half-step's rows share; arrays, S-contiguous.
 
-    indptr, indices, w, t as in `Weights`; Z (columns, f) in the working coordinates; row u's
-    coordinate k is scaled by (base[k] + slope[k] lam[u])^-1/2, all in the factors' dtype.
+    indptr, indices, w, t as in `Weights`; Z (columns + 1, f) in the working coordinates, its last row
+    zero; or of pairs, (columns + 1, f / 2), see `cpu_pairs`; row u's coordinate k is scaled by
+    (base[k] + slope[k] lam[u])^-1/2. All but Z in the factors' dtype.
     """
 
     indptr: Any
@@ -35,13 +35,21 @@ class Side(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """Pointers into a `Side`, and the last entry, beyond which nothing is prefetched."""
+    """Pointers into a `Side`.
+
+    `end` is the number of entries, beyond which nothing is prefetched, `stride` the length of a row of
+    Z, `zeros` where the row of zeros begins, `line` how much of Z a cache line holds, and `ahead` how
+    many entries ahead to prefetch.
+    """
 
     indices: Any
     w: Any
     t: Any
     Z: Any
-    last: int
+    end: int
+    stride: int
+    zeros: int
+    line: int
     ahead: int
 
 
@@ -49,12 +57,12 @@ class Scratch(NamedTuple):
     """What one thread works in: sizes, limits, and arrays (pointers once inside)."""
 
     tile: int
-    kept: int
     own: int
     multiple: int
     eps: float
     least: float
     block: Any
+    rows: Any
     q: Any
     products: Any
     A: Any
@@ -64,33 +72,35 @@ class Scratch(NamedTuple):
     r: Any
     p: Any
     Ap: Any
+    scaled: Any
+    total: Any
 
 
 def padding(dtype: Any) -> int:
     """Return what the columns of Z must be a multiple of."""
-    return max(8, lanes(np.dtype(dtype).itemsize))
+    return 2 * lanes(np.dtype(dtype).itemsize)
 
 
-def make_scratch(f: int, dtype: Any, own: int, order: int, keep: bool, a0: float) -> Scratch:
+def make_scratch(f: int, dtype: Any, own: int, order: int, a0: float) -> Scratch:
     """Allocate one thread's scratch.
 
     Rows of up to `own` entries can be solved in their own space and systems of up to `order` unknowns
-    by Cholesky. With `keep`, conjugate gradients keep the gathered rows of short enough rows.
+    by Cholesky.
     """
     size = np.dtype(dtype).itemsize
-    multiple = padding(dtype)
+    multiple = lanes(size)
     tile = min(64, max(8, _TILE_BYTES // (f * size) // 8 * 8))
-    kept = max(tile, _KEPT_BYTES // (f * size) // 8 * 8) if keep else 0
     own_order = -(-own // multiple) * multiple
     order = max(own_order, order)
     ld = order + lanes(size)
     eps = float(np.finfo(dtype).eps)
-    block = np.zeros(max(kept, 2 * tile, own_order) * f, dtype)
+    block = np.zeros(max(2 * tile, own_order) * f, dtype)
     entry = [np.zeros(max(tile, own_order) + 8, dtype) for _ in range(2)]
     matrix = [np.zeros(rows * ld, dtype) for rows in (order, PANEL)]
-    coordinate = [np.zeros(f, dtype) for _ in range(5)]
+    rows = np.zeros(max(tile, own_order) + 8, np.int64)
+    coordinate = [np.zeros(f, dtype) for _ in range(7)]
     least = eps * (a0 if a0 > 0 else 1.0)
-    return Scratch(tile, kept, own, multiple, eps, least, block, *entry, *matrix, *coordinate)
+    return Scratch(tile, own, multiple, eps, least, block, rows, *entry, *matrix, *coordinate)
 
 
 @inlined
@@ -101,8 +111,11 @@ def entries_of(side: Any, f: int) -> Any:
         address(side.w),
         address(side.t),
         address(side.Z),
-        len(side.indices) - 1,
-        max(2, _AHEAD // f),
+        len(side.indices),
+        side.Z.shape[1],
+        (side.Z.shape[0] - 1) * side.Z.shape[1],
+        64 // side.Z.itemsize,
+        max(8, _AHEAD // f),
     )
 
 
@@ -111,12 +124,12 @@ def pointers(work: Any) -> Any:
     """Return the scratch with pointers in place of arrays: counting references costs a third."""
     return Scratch(
         work.tile,
-        work.kept,
         work.own,
         work.multiple,
         work.eps,
         work.least,
         address(work.block),
+        address(work.rows),
         address(work.q),
         address(work.products),
         address(work.A),
@@ -126,6 +139,8 @@ def pointers(work: Any) -> Any:
         address(work.r),
         address(work.p),
         address(work.Ap),
+        address(work.scaled),
+        address(work.total),
     )
 
 

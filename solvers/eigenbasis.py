@@ -16,8 +16,10 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
 * It holds for any regularisation, since only the scale differs between rows. Where all lambda_u are
   equal, a Cholesky factor G + lambda I = R'R whitens just as well (z = R'^-1 y), costs less than
   eigenvectors, and half of each rotation is zeros that are skipped.
-* A row is gathered once, into scratch that fits the cache, and then gone over in tiles of eight
-  entries whose dot products and updates share their loads (`kernels/cpu_*.py`).
+* A row's entries are gone over in tiles of eight whose dot products and updates share their loads,
+  once for the start's residual and once per step; the last step needs dot products only.
+* z is stored in 16 bits and computed with in 32: what bounds long rows is moving the z's. The steps
+  solve for the z's as stored, which moves the objective that a fit comes to by some millionths.
 * A row of n_u < f entries is a system of n_u unknowns in its own space: solved exactly there, rows
   of up to sixteen entries cost no more than two steps would.
 
@@ -28,8 +30,9 @@ Tried and left: one step (10 iterations' objective of three plain steps took 10 
 data set, 14 on another); stopping rows by their residual (of tolerances from 0.05 to 0.01 none was
 clearly ahead of two steps, and rows that take no step at all bring the fit to rest a percent
 short); NumPy arrays in place of pointers inside the loops (counting references took a third of the
-time); larger tiles and more kept rows (within the noise). At f = 256 the gathers and the second-level
-cache bound it; the three GEMMs and the Gramian are a sixth.
+time); copying a row's z's together (as dear as a pass); adding what an entry gives on average to the
+shared part (one step then does for long rows, but not for short ones, and the rotations are no
+longer triangular).
 """
 
 from __future__ import annotations
@@ -50,6 +53,7 @@ from halfstep.solvers.problem import Problem
 _BLOCK_ENTRIES = 1 << 15
 _BLOCK_ROWS = 1 << 10
 _OWN_SPACE = 16
+_FEW_STEPS = 3
 
 
 @dataclass(eq=False, repr=False)
@@ -68,12 +72,16 @@ class Eigenbasis(Solver):
         this times its right-hand side. None always takes all steps.
     exact
         Solve every row exactly instead, by Cholesky in the smaller of its two spaces.
+    compress
+        Store the fixed side's rotated factors in 16 bits, float32 only. None does where it is far below
+        what the steps themselves leave: for at most three of them, without a tolerance.
     """
 
     name: ClassVar[str] = "eigenbasis"
     cg_steps: int = field(default=2, kw_only=True)
     cg_tolerance: float | None = field(default=None, kw_only=True)
     exact: bool = field(default=False, kw_only=True)
+    compress: bool | None = field(default=None, kw_only=True)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
@@ -87,11 +95,22 @@ class Eigenbasis(Solver):
             raise InputError(
                 f"cg_tolerance has no meaning with exact=True, got {self.cg_tolerance}"
             )
+        if self.compress and np.dtype(self.dtype) != np.float32:
+            raise InputError(f"compress=True needs dtype float32, got {np.dtype(self.dtype).name}")
+        if self.compress and self.exact:
+            raise InputError("compress=True has no meaning with exact=True")
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return X (rows, f) after `cg_steps` steps from X, or exact."""
         with _blas().limit(limits=1):
             return self._solve(problem, X)
+
+    def _compresses(self) -> bool:
+        """Return whether to keep the fixed side in 16 bits."""
+        if self.compress is not None:
+            return self.compress
+        few = not self.exact and self.cg_tolerance is None and self.cg_steps <= _FEW_STEPS
+        return few and np.dtype(self.dtype) == np.float32
 
     def _solve(self, problem: Problem, X: Floats) -> Floats:
         from halfstep.kernels import cpu_rows
@@ -105,7 +124,7 @@ class Eigenbasis(Solver):
         basis = basis_of(problem, threads)
         base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
         base[:f], slope[:f] = basis.base, basis.slope
-        Z = rotate(problem.Y, basis.forward, wide, threads)
+        Z = rotate(problem.Y, basis.forward, wide, threads, self._compresses())
         lam = problem.lam.astype(dtype)
         side = cpu_rows.Side(
             problem.indptr, problem.indices, problem.w, problem.t, Z, base, slope, lam
@@ -121,11 +140,11 @@ class Eigenbasis(Solver):
         order = wide if self.exact else 0
         tolerance = self.cg_tolerance or 0.0
 
-        def scratch(keep: bool = False) -> cpu_rows.Scratch:
-            return cpu_rows.make_scratch(wide, dtype, own, order, keep, problem.a0)
+        def scratch() -> cpu_rows.Scratch:
+            return cpu_rows.make_scratch(wide, dtype, own, order, problem.a0)
 
         def prepare() -> tuple[Any, Floats]:
-            return scratch(keep=not self.exact), np.zeros((_BLOCK_ROWS, wide), dtype)
+            return scratch(), np.zeros((_BLOCK_ROWS, wide), dtype)
 
         def start(begin: int, end: int, part: Floats) -> None:
             if from_zero:

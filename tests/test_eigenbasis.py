@@ -163,7 +163,8 @@ def test_every_parameter_changes_something():
     one = solver(33, cg_steps=1).half_step(half, X)
     loose = solver(33, cg_tolerance=0.9).half_step(half, X)
     exact = solver(33, exact=True).half_step(half, X)
-    for other in (one, loose, exact):
+    whole = solver(33, compress=False).half_step(half, X)
+    for other in (one, loose, exact, whole):
         assert not np.array_equal(other, default)
     assert np.array_equal(loose, one) or not np.array_equal(loose, default)
     tight = solver(33, cg_steps=500, cg_tolerance=1e-3).half_step(half, X)
@@ -178,11 +179,13 @@ def test_every_parameter_changes_something():
         {"cg_tolerance": 1.5},
         {"exact": True, "cg_steps": 5},
         {"exact": True, "cg_tolerance": 0.1},
+        {"compress": True, "dtype": "float64"},
+        {"compress": True, "exact": True},
     ],
     ids=str,
 )
 def test_arguments_that_break_a_rule_are_errors(settings):
-    with pytest.raises(InputError, match="cg_"):
+    with pytest.raises(InputError, match=r"cg_|compress"):
         Eigenbasis(**settings)
 
 
@@ -210,6 +213,33 @@ def test_ten_iterations_end_at_the_objective_of_the_float64_reference(convention
         model = Eigenbasis(init_factors=(X, Y), **settings, **steps)
         got = model.fit(matrix, show_progress=False).loss_history_[-1]
         assert abs(got - expected) <= 1e-5 * expected
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_factors_in_16_bits_solve_the_system_to_8_bits(convention):
+    half, X = problem(33, convention=convention)
+    near, far = (
+        solver(33, cg_steps=3000, compress=compress).half_step(half, X)
+        for compress in (True, False)
+    )
+    # Against the objective of the rows, which is what the rounding may move: by the square of 2^-9.
+    products = half.Y.astype(np.float64) @ (near - far).T.astype(np.float64)
+    size = half.Y.astype(np.float64) @ far.T.astype(np.float64)
+    assert 0 < np.linalg.norm(products) < 2**-6 * np.linalg.norm(size)
+
+
+def test_factors_in_16_bits_move_the_objective_of_a_fit_by_millionths():
+    rng = np.random.default_rng(8)
+    matrix = sparse.random(400, 300, 0.06, format="csr", random_state=rng, dtype="float32")
+    losses = [
+        Eigenbasis(
+            factors=24, iterations=40, calculate_training_loss=True, random_state=2,
+            confidence="log", regularization=5.0, cg_steps=cg_steps, compress=compress,
+        ).fit(matrix, show_progress=False).loss_history_[-1]
+        for cg_steps, compress in ((12, True), (12, False))
+    ]  # fmt: skip
+    assert losses[0] == pytest.approx(losses[1], rel=2e-5)
+    assert losses[0] != losses[1]
 
 
 def test_importing_the_package_imports_no_compiler():
