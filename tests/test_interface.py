@@ -14,7 +14,7 @@ from halfstep.solvers.matrix import as_csr
 
 OWN = {
     "conjugate_gradient": {"cg_steps"},
-    "eigenbasis": {"cg_steps", "cg_tolerance", "exact"},
+    "eigenbasis": {"cg_steps", "cg_tolerance", "compress", "exact"},
     "gpu_cg_1_naive": {"cg_steps"},
     "implicit_cpu": {"use_cg", "cg_steps"},
     "implicit_gpu": {"cg_steps"},
