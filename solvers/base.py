@@ -105,6 +105,7 @@ class Solver(Recommender, Portable, Settings, ABC):
         self.loss_history_: list[float] = []
         self.seconds_: list[float] = []
         self.interrupted_: int | None = None
+        self.fit_callback: Callback | None = None
         self._warned_of_ridge = False
         self._forget_derived()
         self.check()
@@ -156,7 +157,8 @@ class Solver(Recommender, Portable, Settings, ABC):
             Draw a progress bar, on a terminal only.
         callback
             Called as `callback(iteration, seconds, loss)` after each iteration, when
-            `user_factors` and `item_factors` hold its result. Returning True ends the fit.
+            `user_factors` and `item_factors` hold its result. Returning True ends the fit. Without
+            one, the attribute `fit_callback` is called where it is set.
         checkpoint, checkpoint_every
             A file for the fit's state, replaced after every so many iterations, after the last one
             and on Ctrl-C; whatever kills the process, it is whole.
@@ -201,7 +203,9 @@ class Solver(Recommender, Portable, Settings, ABC):
             np.errstate(all="ignore"),
             interruption() as asked,
         ):
-            report = Report(self, weights, done, keeper, asked, advance, callback)
+            report = Report(
+                self, weights, done, keeper, asked, advance, callback or self.fit_callback
+            )
             self._alternate(users, items, X, Y, report)
         return self
 

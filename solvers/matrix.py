@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
+
+log = logging.getLogger("halfstep")
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 Integers: TypeAlias = npt.NDArray[np.integer[Any]]
@@ -89,9 +92,12 @@ def _check_indices(matrix: Any, name: str) -> None:
 
 
 def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_matrix:
-    """Return `csr`; raise InputError if it has no rows, no columns or no stored entry."""
-    if min(csr.shape) == 0 or csr.nnz == 0:
-        raise InputError(
-            f"{name} must hold at least one entry, got shape {csr.shape} with {csr.nnz} entries"
-        )
+    """Return `csr`; raise InputError if it has no rows or no columns, and log if it stores nothing.
+
+    A matrix of no entries has a model, as in `implicit`: one whose factors are all zero.
+    """
+    if min(csr.shape) == 0:
+        raise InputError(f"{name} must have at least one row and one column, got shape {csr.shape}")
+    if csr.nnz == 0:
+        log.warning("%s of shape %s stores no entry: all factors will be zero", name, csr.shape)
     return csr
