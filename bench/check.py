@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from halfstep.bench.contestants import FAILURES, Contestant, Start
 from halfstep.bench.inputs import SplitDataset
@@ -20,6 +19,7 @@ from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.metrics import Evaluation, evaluate
 from halfstep.evaluation.objective import objective
 from halfstep.solvers import SOLVERS, Solver
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Weights
 
@@ -184,7 +184,7 @@ def predict_seconds(model: Solver, train: sparse.csr_matrix, start: Start) -> fl
     """
     users, items = model.weights(train)
     X, Y = start
-    with threadpool_limits(model.num_threads or None):
+    with blas_threads(model.num_threads or None):
         return _predict_side(model, users, X, Y) + _predict_side(model, items, Y, X)
 
 

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.ids import as_ids, lengths, within
 from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.topk import top_k
@@ -52,16 +53,18 @@ def answer(
     check_integers({"N": asked.N}, N=1)
     N = int(asked.N)
     chosen, filtered = _subset(asked, len(candidates))
-    found, best = top_k(
-        queries,
-        candidates,
-        N,
-        scale=scale,
-        excluded=excluded,
-        among=chosen,
-        without=filtered,
-        num_threads=int(asked.num_threads),
-    )
+    threads = int(asked.num_threads)
+    with blas_threads(threads or None):
+        found, best = top_k(
+            queries,
+            candidates,
+            N,
+            scale=scale,
+            excluded=excluded,
+            among=chosen,
+            without=filtered,
+            num_threads=threads,
+        )
     dtype: np.dtype[Any] = np.dtype(np.int32)
     if asked.among is not None:
         given = np.asarray(asked.among).dtype

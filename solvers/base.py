@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
 from halfstep.solvers.arguments import check_dtype, check_integers, check_number
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.checkpoint import checkpoints
 from halfstep.solvers.matrix import Floats, as_csr, not_empty
 from halfstep.solvers.portable import Portable
@@ -197,7 +197,7 @@ class Solver(Recommender, Portable, Settings, ABC):
             return self
         with (
             progress_bar(self.iterations - done, show_progress, self.name) as advance,
-            threadpool_limits(int(self.num_threads) or None),
+            blas_threads(int(self.num_threads) or None),
             # Not by the processor's flags, which OpenBLAS's AVX-512 kernels also set on good input:
             # what is not finite is found in the report, with its row.
             np.errstate(all="ignore"),

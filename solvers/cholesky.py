@@ -20,10 +20,10 @@ from typing import ClassVar
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs
-from threadpoolctl import threadpool_limits
 
 from halfstep.errors import NotFinite, NumericalWarning
 from halfstep.solvers.base import Solver
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 
@@ -40,7 +40,7 @@ class Cholesky(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Solve every row exactly; the start X (rows, f) gives shape and dtype only."""
-        with threadpool_limits(1, "blas"):  # as in `naive`
+        with blas_threads(1):  # as in `naive`
             solution, ridge = solve_rows(problem, X.dtype)
         if ridge and not self._warned_of_ridge:
             self._warned_of_ridge = True

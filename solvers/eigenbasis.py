@@ -38,15 +38,14 @@ longer triangular).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 
@@ -102,7 +101,7 @@ class Eigenbasis(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return X (rows, f) after `cg_steps` steps from X, or exact."""
-        with _blas().limit(limits=1):
+        with blas_threads(1):
             return self._solve(problem, X)
 
     def _compresses(self) -> bool:
@@ -190,9 +189,3 @@ def _blocks(problem: Problem, without: list[int]) -> list[tuple[int, int]]:
     longest = np.maximum.reduceat(lengths, ends[:-1]) if problem.rows else ends[:-1]
     order = np.argsort(-longest, kind="stable")
     return [(int(ends[k]), int(ends[k + 1])) for k in order if ends[k] not in without]
-
-
-@cache
-def _blas() -> Any:
-    """Return the controller of the BLAS libraries; looking for them takes milliseconds."""
-    return ThreadpoolController()

@@ -20,11 +20,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.report import Report
@@ -71,7 +71,7 @@ class ImplicitCpu(Solver):
         scale = math.sqrt(scale_of(self, problem))
         solution = np.ascontiguousarray(X * X.dtype.type(scale))
         Y = np.ascontiguousarray(problem.Y * X.dtype.type(scale))
-        with threadpool_limits(1, "blas"):
+        with blas_threads(1):
             model = self._model(problem)
             model.solver(
                 confidences(problem),
@@ -85,7 +85,7 @@ class ImplicitCpu(Solver):
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         scale = X.dtype.type(math.sqrt(scale_of(self, users)))
-        with threadpool_limits(1, "blas"):
+        with blas_threads(1):
             model = self._model(users)
             model.user_factors, model.item_factors = X * scale, Y * scale
             run_fit(

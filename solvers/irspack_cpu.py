@@ -21,11 +21,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
 
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.report import Report
@@ -78,7 +78,7 @@ class IrspackCpu(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Run one of irspack's epochs and return the side that it solves first."""
-        with threadpool_limits(1, "blas"):
+        with blas_threads(1):
             trainer = self._trainer(problem, X, problem.Y)
             trainer.run_epoch()
         solution: Floats = np.array(trainer.core_trainer.user)
@@ -86,7 +86,7 @@ class IrspackCpu(Solver):
         return solution
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
-        with threadpool_limits(1, "blas"):
+        with blas_threads(1):
             trainer = self._trainer(users, X, Y)
             for iteration in range(self.iterations):
                 start = time.perf_counter()

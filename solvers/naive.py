@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from halfstep.errors import NotFinite
 from halfstep.solvers.base import Solver
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 
@@ -37,7 +37,7 @@ class Naive(Solver):
         solution = np.zeros_like(X)
         # A row's products are too small to share between BLAS threads: where other work holds one
         # of the cores, waiting for each other made this 20 times slower.
-        with threadpool_limits(1, "blas"):
+        with blas_threads(1):
             for u in np.flatnonzero(np.diff(problem.indptr)):
                 try:
                     solution[u] = _solve_row(problem, int(u), X.dtype)
