@@ -40,6 +40,8 @@ def threads_for(factors: int) -> int:
     return -(-factors // 32) * 32
 
 
+# In float64 a tile of eight needs more registers than there are.
+_WIDE = {"float32": ((128, 8), (256, 8)), "float64": ((256, 4),)}
 CHOLESKY_DEPTH = 16  # vectors that a block holds in shared memory at a time
 
 
@@ -48,9 +50,14 @@ def cholesky_defines(dtype: npt.DTypeLike, threads: int, tile: int) -> tuple[str
     return (real(dtype), f"THREADS={threads}", f"TILE={tile}", f"DEPTH={CHOLESKY_DEPTH}")
 
 
+def ranking_defines(dtype: npt.DTypeLike, queries: int) -> tuple[str, ...]:
+    """Return the definitions of whatever scores so many queries a block."""
+    return (real(dtype), f"QUERIES={queries}")
+
+
 def topk_defines(dtype: npt.DTypeLike, queries: int, capacity: int) -> tuple[str, ...]:
-    """Return the definitions of the selection for so many queries a block and candidates a query."""
-    return (real(dtype), f"QUERIES={queries}", f"CAPACITY={capacity}")
+    """Return the definitions of the selection with so many candidates a query."""
+    return (*ranking_defines(dtype, queries), f"CAPACITY={capacity}")
 
 
 def _each(
@@ -72,15 +79,19 @@ CATALOGUE: dict[str, Source] = {
         tuple(
             cholesky_defines(dtype, threads, tile)
             for dtype in _REALS
-            for threads, tile in ((64, 4), (128, 4), (128, 8), (256, 8))
+            for threads, tile in ((64, 4), (128, 4), *_WIDE[dtype])
         ),
     ),
     "topk.cu": Source(
-        ("top_k", "score_held_out", "count_pairs", "find_hits"),
+        ("top_k",),
         tuple(
             topk_defines(dtype, queries, capacity)
             for dtype in _REALS
             for queries, capacity in ((32, 256), (16, 512), (8, 1024))
         ),
+    ),
+    "ranking.cu": Source(
+        ("score_held_out", "count_pairs", "find_hits"),
+        tuple(ranking_defines(dtype, 32) for dtype in _REALS),
     ),
 }

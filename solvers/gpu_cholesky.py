@@ -98,7 +98,7 @@ class GpuCholesky(GpuSolver):
         self, backend: Backend, kernel: str, rows: Bin, dtype: Any, vectors: int, arguments: Any
     ) -> None:
         size = np.dtype(dtype).itemsize
-        shared = (_panel(rows.order, rows.tile) + vectors) * size
+        shared = (_panel(rows.order, rows.tile(dtype)) + vectors) * size
         system = (rows.order + 1) * rows.order
         grid = min(rows.count, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count())
         systems = None
@@ -108,7 +108,7 @@ class GpuCholesky(GpuSolver):
         else:
             systems = backend.empty((grid, system), dtype)
         backend.launch(
-            FILE, kernel, cholesky_defines(dtype, rows.threads, rows.tile), (grid,),
+            FILE, kernel, cholesky_defines(dtype, rows.threads, rows.tile(dtype)), (grid,),
             (rows.threads,), arguments(systems), shared_mem=shared,
         )  # fmt: skip
 
@@ -117,8 +117,8 @@ class GpuCholesky(GpuSolver):
     ) -> None:
         f, dtype = self.factors, rotated.dtype
         launch = Bin(hubs.rows, hubs.count, f)
-        defines = cholesky_defines(dtype, launch.threads, launch.tile)
-        shared = (_panel(f, launch.tile) + f + 2 * CHOLESKY_DEPTH) * np.dtype(dtype).itemsize
+        defines = cholesky_defines(dtype, launch.threads, launch.tile(dtype))
+        shared = (_panel(f, launch.tile(dtype)) + f + 2 * CHOLESKY_DEPTH) * np.dtype(dtype).itemsize
         systems = backend.empty((hubs.parts, (f + 1) * f), dtype)
         backend.launch(
             FILE, "cholesky_hub_part", defines, (hubs.parts,), (launch.threads,),

@@ -42,10 +42,9 @@ class Bin:
         """Threads per block: about one for each tile of the system."""
         return 64 if self.order <= 32 else 128 if self.order <= 128 else 256
 
-    @property
-    def tile(self) -> int:
-        """Side of a thread's tile: a small system has too few tiles of eight."""
-        return 4 if self.order <= 64 else 8
+    def tile(self, dtype: Any) -> int:
+        """Return the side of a thread's tile: a small system has too few tiles of eight."""
+        return 8 if self.order > 64 and np.dtype(dtype) == np.float32 else 4
 
 
 @dataclass(frozen=True)

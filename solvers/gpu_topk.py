@@ -1,4 +1,4 @@
-"""The best items of each query on the device, and what held-out items say of them: `kernels/topk.cu`.
+"""The best items of each query on the device, and what held-out items say of them.
 
 Everything goes in and comes out as device arrays; only the result is as large as queries times k.
 """
@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.kernels.gpu_catalogue import topk_defines
+from halfstep.kernels.gpu_catalogue import ranking_defines, topk_defines
 
-_FILE = "topk.cu"
 _THREADS = 256
 _SLICE, _ITEMS = 16, 128
 LONGEST_LIST = 896  # eight queries' candidates then take 96 KB of shared memory in float64
@@ -73,7 +72,7 @@ def device_top_k(
     group, shared = _grouping(X.dtype, capacity)
     # grid: a block for each group of queries; eight warps, each with its share of the group.
     backend.launch(
-        _FILE,
+        "topk.cu",
         "top_k",
         topk_defines(X.dtype, group, capacity),
         (-(-queries // group),),
@@ -114,18 +113,18 @@ def device_ranking(
     wins = backend.empty(queries, np.int64)
     plain, ascending = (backend.empty(entries, X.dtype) for _ in range(2))
     group, shared = _grouping(X.dtype, 0)
-    defines = topk_defines(X.dtype, group, 256)
+    defines = ranking_defines(X.dtype, group)
     shape = (np.int32(f), np.int32(f))
     backend.launch(
-        _FILE, "find_hits", defines, (-(-queries * k // _THREADS),), (_THREADS,),
+        "ranking.cu", "find_hits", defines, (-(-queries * k // _THREADS),), (_THREADS,),
         (ids, *held_out, np.int32(queries), np.int32(k), hits),
     )  # fmt: skip
     backend.launch(
-        _FILE, "score_held_out", defines, (queries,), (_THREADS,),
+        "ranking.cu", "score_held_out", defines, (queries,), (_THREADS,),
         (X, Y, rows, *held_out, *shape, plain, ascending),
     )  # fmt: skip
     backend.launch(
-        _FILE, "count_pairs", defines, (-(-queries // group),), (_THREADS,),
+        "ranking.cu", "count_pairs", defines, (-(-queries // group),), (_THREADS,),
         (X, Y, rows, *seen, *held_out, ascending, np.int32(queries), np.int32(items), *shape, wins),
         shared_mem=shared,
     )  # fmt: skip
