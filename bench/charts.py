@@ -18,9 +18,12 @@ from halfstep.bench.curves import Curve
 from halfstep.bench.record import Row
 
 WIDTH = 5.2
-# Okabe and Ito's colours, told apart with colour-blindness too; yellow is too pale on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# Okabe and Ito's colours, told apart with colour-blindness too; a dark purple stands for their yellow,
+# which is too pale on white.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#5E3C99",
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", ":")
 _INK, _RULE = "#222222", "#dddddd"
 _LABEL_HEIGHT = 12.5  # points

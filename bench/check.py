@@ -6,7 +6,7 @@ It warms up too: compiled solvers compile here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -43,7 +43,7 @@ class Checked:
     contestant: Contestant
     reason: str | None = None
     notes: list[str] = field(default_factory=list)
-    objectives: list[float] = field(default_factory=list)
+    objectives: list[float | None] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     best: float | None = None
     iterations_to_target: int | None = None
@@ -112,6 +112,11 @@ def _fit(
     target: float | None,
     budget: float,
 ) -> None:
+    if found.contestant.whole:
+        from halfstep.bench.whole import fit_whole
+
+        fit_whole(found, case, dataset, start, measure, target, budget)
+        return
     nominal = case.iterations
     leads = case.table and target is None
     model = found.contestant.model(2 * nominal if case.table else nominal, start)
@@ -135,7 +140,7 @@ def _fit(
         if leads and done > nominal:
             return sum(found.seconds) > case.budget
         found.objectives.append(value)
-        if found.iterations_to_target is None and _reached(found.objectives[-1], target):
+        if found.iterations_to_target is None and reached(found.objectives[-1], target):
             found.iterations_to_target = done
         if done == nominal and case.table:
             found.evaluation = evaluate_held_out(model, case, dataset)
@@ -154,14 +159,18 @@ def _fit(
         found.notes.append(f"did not reach the target objective in {done} iterations")
 
 
-def first_reaching(objectives: list[float], target: float) -> int | None:
+def first_reaching(objectives: Sequence[float | None], target: float) -> int | None:
     """Return after how many iterations `target` was reached within its tolerance, or None."""
-    reached = (i + 1 for i, value in enumerate(objectives) if _reached(value, target))
-    return next(reached, None)
+    return next((i + 1 for i, value in enumerate(objectives) if reached(value, target)), None)
 
 
-def _reached(value: float, target: float | None) -> bool:
-    return target is not None and value <= target + abs(target) * TARGET_TOLERANCE
+def reached(value: float | None, target: float | None) -> bool:
+    """Whether an objective is within the tolerance of the target."""
+    return (
+        target is not None
+        and value is not None
+        and value <= target + abs(target) * TARGET_TOLERANCE
+    )
 
 
 def evaluate_held_out(model: Solver, case: Case, dataset: SplitDataset) -> Evaluation:

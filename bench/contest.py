@@ -87,8 +87,8 @@ def _check_all(
         if not checks:
             if found.reason is not None:
                 raise InputError(f"the reference {contestant.name} cannot run: {found.reason}")
-            if case.table:
-                target = found.objectives[-1]
+            target = found.objectives[-1] if case.table else None
+            if target is not None:
                 found.iterations_to_target = first_reaching(found.objectives, target)
         checks.append(found)
     return checks
@@ -98,7 +98,13 @@ def _row(
     checked: Checked, reference: Checked, timings: Timings, case: Case, settings: BenchSettings
 ) -> Row:
     solver = checked.contestant.solver
-    row = Row(solver.name, solver.kind, solver.device, reason=checked.reason, notes=checked.notes)
+    row = Row(
+        checked.contestant.name,
+        solver.kind,
+        solver.device,
+        reason=checked.reason,
+        notes=checked.notes,
+    )
     if checked.reason is not None:
         return row
     row.objectives = list(checked.objectives)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from halfstep.bench.entrants import WHOLE, default_entrants, entrant
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import Case
 from halfstep.errors import InputError, SolverUnavailable
@@ -30,15 +31,30 @@ FAILURES = (
 
 @dataclass(frozen=True)
 class Contestant:
-    """One solver with the arguments that all contestants of a case share."""
+    """One solver with the arguments that all contestants of a case share, and its own.
+
+    Attributes
+    ----------
+    arguments
+        What all contestants share.
+    name
+        What it is called in tables: see `halfstep.bench.entrants`.
+    own
+        Its own settings, which come before the shared ones.
+    """
 
     solver: type[Solver]
     arguments: dict[str, Any]
+    name: str = ""
+    own: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name or self.solver.name)
 
     @property
-    def name(self) -> str:
-        """Name in `halfstep.SOLVERS`."""
-        return self.solver.name
+    def whole(self) -> bool:
+        """Whether it fits only as a whole: from its own start, with factors at the end alone."""
+        return self.solver.name in WHOLE
 
     @property
     def baseline(self) -> bool:
@@ -47,7 +63,14 @@ class Contestant:
 
     def model(self, iterations: int, start: Start | None = None) -> Solver:
         """Return an unfitted model that begins at `start`."""
-        return self.solver(**self.arguments, iterations=iterations, init_factors=start)
+        settings = {**self.arguments, "iterations": iterations, "init_factors": start, **self.own}
+        return self.solver(**settings)
+
+
+def contestant(name: str, arguments: dict[str, Any]) -> Contestant:
+    """Return the contestant of that name."""
+    solver, own = entrant(name)
+    return Contestant(solver, arguments, name, own)
 
 
 def contestants(settings: BenchSettings, case: Case) -> list[Contestant]:
@@ -58,12 +81,12 @@ def contestants(settings: BenchSettings, case: Case) -> list[Contestant]:
         "num_threads": case.num_threads,
         "dtype": np.float32,
     }
-    reference = choose_reference(arguments)
-    names = settings.solvers or tuple(SOLVERS)
+    reference = settings.reference or choose_reference(arguments)
+    names = settings.solvers or default_entrants(settings.suite)
     if not case.table:
-        names = tuple(name for name in names if SOLVERS[name].kind != "baseline")
+        names = tuple(name for name in names if entrant(name)[0].kind != "baseline")
     others = (name for name in names if name != reference)
-    return [Contestant(SOLVERS[name], arguments) for name in (reference, *others)]
+    return [contestant(name, arguments) for name in (reference, *others)]
 
 
 def choose_reference(arguments: dict[str, Any]) -> str:

@@ -20,8 +20,9 @@ class Curve:
 
 
 def solver_names(results: Results) -> list[str]:
-    """Return every solver of a run once, in order of appearance."""
-    return list(dict.fromkeys(row.solver for case in results.cases for row in case.rows))
+    """Return every solver that ran once, in order of appearance: those that charts need a colour for."""
+    rows = (row for case in results.cases for row in case.rows if row.reason is None)
+    return list(dict.fromkeys(row.solver for row in rows))
 
 
 def objective_curves(case: CaseRecord) -> list[Curve]:

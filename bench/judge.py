@@ -35,6 +35,8 @@ def gap(checked: Checked, reference: Checked, iterations: int) -> float | None:
     if common == 0:
         return None
     ours, theirs = checked.objectives[common - 1], reference.objectives[common - 1]
+    if ours is None or theirs is None:
+        return None
     return (ours - theirs) / abs(theirs) if theirs else ours - theirs
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 
 import halfstep
-from halfstep.bench.contestants import Contestant, Start
+from halfstep.bench.contestants import Contestant, Start, contestant
 
 ITERATIONS = 2
 _TIMEOUT_SECONDS = 3600
@@ -82,8 +82,6 @@ def peak_bytes() -> int:
 
 def fit_and_report(path: str, solver: str) -> dict[str, int]:
     """Load the input, fit, and return the peak."""
-    from halfstep.solvers import SOLVERS
-
     with np.load(path, allow_pickle=False) as archive:
         arguments: dict[str, Any] = json.loads(str(archive["arguments"]))
         train = sparse.csr_matrix(
@@ -91,7 +89,7 @@ def fit_and_report(path: str, solver: str) -> dict[str, int]:
             shape=tuple(archive["shape"]),
         )
         start = archive["X"], archive["Y"]
-    Contestant(SOLVERS[solver], arguments).model(ITERATIONS, start).fit(train, show_progress=False)
+    contestant(solver, arguments).model(ITERATIONS, start).fit(train, show_progress=False)
     return {"peak_bytes": peak_bytes()}
 
 

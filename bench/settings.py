@@ -26,7 +26,11 @@ class BenchSettings:
     suite
         `"quick"`, `"full"` or `"scaling"`: see `halfstep.bench.suites`.
     solvers
-        Names in `halfstep.SOLVERS`, None for all of them. The reference always runs as well.
+        Names in `halfstep.SOLVERS`, with settings of their own behind colons (`eigenbasis:exact`; see
+        `halfstep.bench.entrants`), None for the suite's. The reference always runs as well.
+    reference
+        Whose objective is the target and whose seconds the speed-ups are formed with; None for
+        implicit's CPU model, or `conjugate_gradient` where it cannot run.
     factors
         Sizes f to compare at, None for the suite's.
     iterations
@@ -53,6 +57,7 @@ class BenchSettings:
     data: str = "music-small"
     suite: str = "quick"
     solvers: tuple[str, ...] | None = None
+    reference: str | None = None
     factors: tuple[int, ...] | None = None
     iterations: int = 10
     repeats: int = 5
@@ -131,12 +136,18 @@ class BenchSettings:
             )
 
     def _check_solvers(self) -> None:
+        from halfstep.bench.entrants import WHOLE, entrant
         from halfstep.solvers import SOLVERS
 
         if self.solvers is not None and not self.solvers:
             raise InputError("solvers must name at least one, got none")
-        for name in self.solvers or ():
-            if name not in SOLVERS:
-                raise InputError(f"solvers must be among {', '.join(SOLVERS)}, got {name!r}")
+        for name in (*(self.solvers or ()), *filter(None, [self.reference])):
+            entrant(name)
+        if self.solvers is not None and len(set(self.solvers)) < len(self.solvers):
+            raise InputError(f"solvers must be different, got {', '.join(self.solvers)}")
+        if self.reference is not None and entrant(self.reference)[0].name in WHOLE:
+            raise InputError(
+                f"reference must have iterations to be measured by, got {self.reference!r}"
+            )
         # Any solver checks the convention; this one has no limits of its own.
         SOLVERS["conjugate_gradient"](**self.convention())

@@ -86,6 +86,13 @@ def bench(
     test_fraction: o.TestFraction = 0.2,
     seed: o.Seed = 0,
     threads: o.Threads = 0,
+    reference: Annotated[
+        str | None, typer.Option(help="Whose objective is the target; implicit_cpu if not given.")
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Seconds for the check of one solver at one size, half for its timing."),
+    ] = None,
     memory: Annotated[bool, typer.Option(help="Measure peak memory, in processes apart.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for results.json and report.html.")] = Path(
         "bench-report"
@@ -103,7 +110,7 @@ def bench(
         factors=o.integers("--factors", factors), iterations=iterations, repeats=repeats, seed=seed,
         num_threads=threads, confidence=confidence, alpha=alpha, epsilon=epsilon,
         background=background, regularization=regularization, regularization_exponent=exponent,
-        test_fraction=test_fraction, memory=memory, out=out,
+        test_fraction=test_fraction, memory=memory, out=out, reference=reference, budget=budget,
     )  # fmt: skip
     check_writable(json, "--json")
     results = benchmark.run_bench(settings, Console(stderr=True))

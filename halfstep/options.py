@@ -51,7 +51,10 @@ TestFraction = Annotated[
 Suite = Annotated[str, typer.Option(help="quick, full or scaling.")]
 Names = Annotated[
     str | None,
-    typer.Option(help="Solvers to run, separated by commas; all of them if not given."),
+    typer.Option(
+        help="Solvers to run, separated by commas, with settings behind colons (eigenbasis:exact); "
+        "the suite's if not given."
+    ),
 ]
 Sizes = Annotated[
     str | None, typer.Option("--factors", "-f", help="Sizes, separated by commas: 32,64.")
