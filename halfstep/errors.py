@@ -35,6 +35,10 @@ class NotFinite(FloatingPointError):
         return type(self), (self.reason, self.row, self.iteration, self.side)
 
 
+class NotEnoughMemory(InputError, MemoryError):
+    """A fit that would need more memory than there is was not started; the message says what fits."""
+
+
 class SolverUnavailable(RuntimeError):
     """A solver that was asked for by name cannot run here; the message says what to install."""
 

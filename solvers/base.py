@@ -23,6 +23,7 @@ from halfstep.solvers.arguments import check_dtype, check_integers, check_number
 from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.checkpoint import checkpoints
 from halfstep.solvers.matrix import Floats, as_csr, not_empty
+from halfstep.solvers.memory import Sized, check_memory
 from halfstep.solvers.portable import Portable
 from halfstep.solvers.problem import Problem, Weights, check_convention, weigh
 from halfstep.solvers.progress import progress_bar
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, repr=False)
-class Solver(Recommender, Portable, Settings, ABC):
+class Solver(Recommender, Portable, Settings, Sized, ABC):
     """Implicit-feedback matrix factorisation by alternating least squares.
 
     Parameters
@@ -171,7 +172,8 @@ class Solver(Recommender, Portable, Settings, ABC):
         Raises
         ------
         InputError
-            A bad argument, matrix or checkpoint; nothing was changed.
+            A bad argument, matrix or checkpoint, or (NotEnoughMemory) more memory than there is;
+            nothing was changed.
         NotFinite
             A FloatingPointError: a row's factors are not finite. Those of the iteration before are
             kept.
@@ -179,19 +181,19 @@ class Solver(Recommender, Portable, Settings, ABC):
         self.check()
         matrix = not_empty(as_csr(user_items))
         keeper, state = checkpoints(self, matrix, checkpoint, checkpoint_every, resume)
+        check_memory(self, matrix)
         users, items = weights = self.weights(matrix)
+        self._forget_derived()
+        # No other name keeps the start: a pair of factors would stay in memory for the whole fit.
         if state is None:
-            X, Y = starting_factors(
+            self.user_factors, self.item_factors = starting_factors(
                 self.init_factors, matrix.shape, self.factors, self.dtype, self.random_state
             )
+            done, self.loss_history_, self.seconds_ = 0, [], []
         else:
-            X, Y = state.user_factors, state.item_factors
-        done = 0 if state is None else state.done
-        self._forget_derived()
-        self.user_factors, self.item_factors, self.interrupted_ = X, Y, None
-        self.loss_history_, self.seconds_ = (
-            ([], []) if state is None else (state.losses, state.seconds)
-        )
+            done, self.user_factors, self.item_factors, self.loss_history_, self.seconds_ = state
+            state = None
+        self.interrupted_ = None
         self._warned_of_ridge = False
         if done >= self.iterations:
             return self
@@ -206,7 +208,7 @@ class Solver(Recommender, Portable, Settings, ABC):
             report = Report(
                 self, weights, done, keeper, asked, advance, callback or self.fit_callback
             )
-            self._alternate(users, items, X, Y, report)
+            self._alternate(users, items, self.user_factors, self.item_factors, report)
         return self
 
     def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:

@@ -25,6 +25,7 @@ from halfstep.errors import NotFinite, NumericalWarning
 from halfstep.solvers.base import Solver
 from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
+from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem
 
 _SCRATCH_ENTRIES = 1 << 15
@@ -51,6 +52,10 @@ class Cholesky(Solver):
                 stacklevel=2,
             )
         return solution
+
+    def _scratch_bytes(self, size: Size) -> int:
+        """Return the bytes of a piece of one row's gathered factors, weighted and not."""
+        return 2 * size.factor_bytes(min(_SCRATCH_ENTRIES, size.longer))
 
 
 def solve_rows(

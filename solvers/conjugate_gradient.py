@@ -25,6 +25,7 @@ from halfstep.errors import NotFinite
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
+from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem
 
 _BLOCK_ENTRIES = 1 << 17
@@ -68,6 +69,15 @@ class ConjugateGradient(Solver):
                 raise NotFinite(f"the residual of row {row} is not finite", row) from None
         solution[np.diff(problem.indptr) == 0] = 0
         return solution
+
+    def _scratch_bytes(self, size: Size) -> int:
+        """Return the bytes of a block's vectors (X, R, P, AP and the like) and of its entries."""
+        # Twice the rows of a block of average ones, and at most one row longer than a block.
+        rows = min(
+            size.longer, _BLOCK_ENTRIES, 2 * _BLOCK_ENTRIES * size.longer // size.entries + 1
+        )
+        entries = max(_BLOCK_ENTRIES, min(size.longer, size.entries))
+        return 9 * size.factor_bytes(rows) + 40 * entries + (24 << 20)
 
 
 def _cg(problem: Problem, gramian: Floats, null: Floats, X: Floats, steps: int) -> Floats:

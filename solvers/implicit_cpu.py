@@ -26,6 +26,7 @@ from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
+from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.report import Report
 
@@ -82,6 +83,10 @@ class ImplicitCpu(Solver):
             )
         solution /= X.dtype.type(scale)
         return solution
+
+    def _scratch_bytes(self, size: Size) -> int:
+        """Return the bytes of what the library copies: both matrices weighted, and all factors."""
+        return 28 * size.entries + 2 * size.factor_bytes(size.users + size.items)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         scale = X.dtype.type(math.sqrt(scale_of(self, users)))

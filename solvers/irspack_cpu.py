@@ -27,6 +27,7 @@ from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
+from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.report import Report
 
@@ -84,6 +85,10 @@ class IrspackCpu(Solver):
         solution: Floats = np.array(trainer.core_trainer.user)
         solution[np.diff(problem.indptr) == 0] = 0
         return solution
+
+    def _scratch_bytes(self, size: Size) -> int:
+        """Return the bytes of what the library copies: both matrices weighted, and all factors."""
+        return 28 * size.entries + 2 * size.factor_bytes(size.users + size.items)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         with blas_threads(1):

@@ -21,6 +21,7 @@ from halfstep.errors import NotFinite
 from halfstep.solvers.base import Solver
 from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
+from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem
 
 
@@ -46,6 +47,10 @@ class Naive(Solver):
                         f"the system of row {u} has no solution: {error}", int(u)
                     ) from None
         return solution
+
+    def _scratch_bytes(self, size: Size) -> int:
+        """Return the bytes of the weighted copy of Y, and of a row's weights and targets."""
+        return size.factor_bytes(size.longer) + 2 * size.longer * size.itemsize
 
 
 def _solve_row(problem: Problem, u: int, dtype: np.dtype[Any]) -> Floats:

@@ -1,0 +1,143 @@
+"""The memory that a fit needs, estimated before it starts and compared with what there is.
+
+An overcommitting system lets a process allocate what it does not have and kills it hours later. So a
+fit that cannot end says so in one line at the start, and says what would fit. The estimate is of what
+a fit adds to the caller's matrix, in the two phases that can be the peak:
+
+* preparing: both sides' weights, the transposed matrix, and the temporary arrays of weighting;
+* iterating: both sides' weights; factors of the last iteration, which the model keeps until the next
+  ones are known to be good, and the new ones; and what the half-step works in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from scipy import sparse
+
+from halfstep.errors import NotEnoughMemory
+from halfstep.kernels.cpu_workers import cores
+from halfstep.memory import available, gigabytes
+
+if TYPE_CHECKING:
+    from halfstep.solvers.base import Solver
+
+_OBJECTIVE_ENTRIES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the memory of a fit depends on; `itemsize` and the others in bytes a number."""
+
+    users: int
+    items: int
+    entries: int
+    factors: int
+    itemsize: int
+    value_bytes: int
+    index_bytes: int
+    threads: int
+    with_loss: bool
+
+    @property
+    def longer(self) -> int:
+        """Rows of the larger side."""
+        return max(self.users, self.items)
+
+    def factor_bytes(self, rows: int) -> int:
+        """Return the size of so many rows of factors."""
+        return rows * self.factors * self.itemsize
+
+
+class Sized:
+    """What a solver says of its memory; those on a device, or with other scratch, say it otherwise."""
+
+    device_memory: ClassVar[str] = "memory"
+
+    def _memory_available(self) -> int | None:
+        """Return the free bytes where a fit keeps its data and factors, or None if unknown."""
+        return available()
+
+    def _memory_parts(self, size: Size) -> dict[str, int]:
+        """Return the bytes that a fit needs at its peak, by what they are for."""
+        return parts(size, self._scratch_bytes(size))
+
+    def _scratch_bytes(self, size: Size) -> int:
+        """Return the bytes that a half-step works in, beside its argument and its result."""
+        return compiled_scratch(size)
+
+
+def size_of(model: Solver, matrix: sparse.csr_matrix) -> Size:
+    """Return the size of fitting `model` to a canonical matrix."""
+    users, items = matrix.shape
+    return Size(
+        users,
+        items,
+        int(matrix.nnz),
+        int(model.factors),
+        np.dtype(model.dtype).itemsize,
+        matrix.data.itemsize,
+        matrix.indices.itemsize,
+        cores(int(model.num_threads)),
+        bool(model.calculate_training_loss),
+    )
+
+
+def parts(size: Size, scratch: int) -> dict[str, int]:
+    """Return the bytes that a fit on the host needs at its peak, by what they are for."""
+    n, s = size.entries, size.itemsize
+    pointers = 8 * (size.users + size.items)
+    weights = 4 * n * s + n * size.index_bytes + 3 * pointers
+    # Of the side that is weighed last: its values, the four arrays of the table, and two masks.
+    preparing = n * (size.value_bytes + 3 * s + 2)
+    # After the items' half-step: both sides old and new.
+    factors = 2 * size.factor_bytes(size.users + size.items)
+    if size.with_loss:
+        loss = 8 * size.factors * (size.users + size.items) + 48 * min(n, _OBJECTIVE_ENTRIES)
+        scratch = max(scratch, loss)
+    if preparing > factors + scratch:
+        return {"weights": weights, "preparing them": preparing}
+    return {"weights": weights, "factors": factors, "scratch": scratch}
+
+
+def compiled_scratch(size: Size) -> int:
+    """Return what a compiled half-step works in: rotated factors, f x f matrices, threads' scratch."""
+    square = size.factors**2
+    thread = (2 << 20) + (1 << 10) * size.factors * size.itemsize + 2 * square * size.itemsize
+    return size.factor_bytes(size.longer) + 16 * 8 * square + size.threads * thread
+
+
+def check_memory(model: Solver, matrix: sparse.csr_matrix) -> None:
+    """Raise NotEnoughMemory where a fit would need more than there is; says what would fit."""
+    free = model._memory_available()
+    if free is None:
+        return
+    size = size_of(model, matrix)
+    need = model._memory_parts(size)
+    total = sum(need.values())
+    if total <= free:
+        return
+    listed = ", ".join(f"{name} {gigabytes(part)}" for name, part in need.items())
+    raise NotEnoughMemory(
+        f"this fit needs about {gigabytes(total)} of {model.device_memory} ({listed}), and "
+        f"{gigabytes(free)} are free: {_what_fits(model, size, free)}"
+    )
+
+
+def _what_fits(model: Solver, size: Size, free: int) -> str:
+    def fits(**changes: Any) -> bool:
+        return sum(model._memory_parts(replace(size, **changes)).values()) <= free
+
+    if size.itemsize == 8 and fits(itemsize=4):
+        return "dtype float32 would fit"
+    low, high = 0, size.factors
+    while high - low > 1:  # the largest number of factors that fits is at least `low`
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(factors=middle) else (low, middle)
+    if low:
+        return f"factors={low} would fit"
+    least = replace(size, factors=1)
+    share = free / sum(model._memory_parts(least).values())
+    return f"with any number of factors at most {share:.0%} of these entries would fit"
