@@ -14,6 +14,7 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 from halfstep.evaluation.intervals import bootstrap_intervals
 from halfstep.evaluation.metrics_inputs import whole_number
+from halfstep.solvers.start import RandomState
 
 PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -47,7 +48,7 @@ def by_activity(
     activity: npt.NDArray[np.integer],
     *,
     groups: int = 4,
-    random_state: int = 0,
+    random_state: RandomState = 0,
 ) -> list[ActivityGroup]:
     """Return the groups in ascending order of activity, then one of all users.
 
@@ -80,7 +81,7 @@ def by_activity(
 
 
 def _group(
-    values: npt.NDArray[np.float64], activity: npt.NDArray[np.integer], random_state: int
+    values: npt.NDArray[np.float64], activity: npt.NDArray[np.integer], random_state: RandomState
 ) -> ActivityGroup:
     low, high = bootstrap_intervals(values[None], random_state=random_state)[0]
     percentiles = np.percentile(values, PERCENTILES)

@@ -33,6 +33,7 @@ from halfstep.evaluation.residual import relative_residuals
 from halfstep.evaluation.verdict import Verdict, Word, overall, paired_verdict
 from halfstep.solvers import Solver
 from halfstep.solvers.matrix import Floats, as_csr
+from halfstep.solvers.start import RandomState
 from halfstep.solvers.topk import top_k
 
 OBJECTIVE_TOLERANCE = 0.005  # relative gap of the final objectives that does not matter
@@ -181,7 +182,7 @@ def compare(
     k: int = 10,
     margin: float = MARGIN,
     objective_tolerance: float = OBJECTIVE_TOLERANCE,
-    random_state: int = 0,
+    random_state: RandomState = 0,
 ) -> Comparison:
     """Answer the four questions for two audited fits on the same training matrix.
 
@@ -222,7 +223,7 @@ def compare(
 
 
 def _held_out(
-    evaluations: list[Evaluation], metric: str, margin: float, random_state: int
+    evaluations: list[Evaluation], metric: str, margin: float, random_state: RandomState
 ) -> tuple[Verdict, tuple[float, float]]:
     of_a, of_b = (e.per_user[metric] for e in evaluations)
     mean_a, mean_b = (float(m.mean()) if len(m) else 0.0 for m in (of_a, of_b))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
+from halfstep.solvers.start import RandomState, generator
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -21,7 +22,7 @@ def bootstrap_intervals(
     *,
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
-    random_state: int = 0,
+    random_state: RandomState = 0,
 ) -> npt.NDArray[np.float64]:
     """Return the percentile bootstrap interval of each row's mean, all rows with the same resamples.
 
@@ -31,6 +32,8 @@ def bootstrap_intervals(
         (metrics, users), finite.
     resamples, confidence
         Number of resamples, at least 1; share of them that the interval holds, in (0, 1).
+    random_state
+        None, an int, a `numpy.random.Generator` or a `RandomState`.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def bootstrap_intervals(
     rows, users = values.shape
     if users == 0:
         return np.full((rows, 2), np.nan)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     means = np.empty((resamples, rows))
     for resample in range(resamples):
         # How often each user was drawn: one product gives all rows' means.

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from halfstep.errors import InputError
 from halfstep.evaluation.intervals import bootstrap_intervals
+from halfstep.solvers.start import RandomState
 
 Word = Literal["equivalent", "better", "worse", "undecided"]
 _MIN_USERS = 20
@@ -40,7 +41,7 @@ def paired_verdict(
     margin: float,
     resamples: int = 2000,
     confidence: float = 0.95,
-    random_state: int = 0,
+    random_state: RandomState = 0,
 ) -> Verdict:
     """Compare a per-user metric of two models on the same users; higher is better.
 
@@ -90,7 +91,7 @@ def bootstrap_interval(
     *,
     resamples: int = 2000,
     confidence: float = 0.95,
-    random_state: int = 0,
+    random_state: RandomState = 0,
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean of `values` (users,)."""
     ((low, high),) = bootstrap_intervals(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from scipy import sparse
@@ -27,7 +28,7 @@ class Fitted:
 
     user_factors: Floats | None
     item_factors: Floats | None
-    _derived: dict[str, tuple[Floats, Floats]]
+    _derived: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({})
 
     @property
     def YtY(self) -> Floats:
@@ -50,15 +51,16 @@ class Fitted:
         return self._of("item_norms", self._fitted()[1], lengths)
 
     def _of(self, what: str, factors: Floats, derive: Callable[[Floats], Floats]) -> Floats:
-        # One read and one write of the dictionary: several threads at once at worst derive it twice.
+        # The mapping is replaced, never written to: threads at once at worst derive it twice.
         kept = self._derived.get(what)
         if kept is None or kept[0] is not factors:
             kept = (factors, derive(factors))
-            self._derived[what] = kept
+            self._derived = {**self._derived, what: kept}
         return kept[1]
 
-    def _forget_derived(self) -> None:
-        self._derived = {}
+    def _forget_derived(self, *what: str) -> None:
+        """Forget what is named, or all."""
+        self._derived = {k: v for k, v in self._derived.items() if what and k not in what}
 
     def _fitted(self) -> tuple[Floats, Floats]:
         """Return both factor matrices in the host's memory."""

@@ -76,7 +76,7 @@ class Folding(Fitted):
         ids = _to_store(userids, "userids")
         rows = rows_of(user_items, len(ids), len(Y), "user_items")
         self.user_factors = _stored(X, ids, self._fold_in(rows, Y, self.YtY), "userids")
-        self._forget_derived()
+        self._forget_derived("XtX", "user_norms")
         return self
 
     def partial_fit_items(self, itemids: npt.ArrayLike, item_users: Any) -> Self:
@@ -85,7 +85,7 @@ class Folding(Fitted):
         ids = _to_store(itemids, "itemids")
         rows = rows_of(item_users, len(ids), len(X), "item_users")
         self.item_factors = _stored(Y, ids, self._fold_in(rows, X, self.XtX), "itemids")
-        self._forget_derived()
+        self._forget_derived("YtY", "item_norms")
         return self
 
     def _fold_in(self, rows: sparse.csr_matrix, fixed: Floats, gramian: Floats) -> Floats:

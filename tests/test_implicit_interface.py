@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from conftest import awkward
+from conftest import awkward, suited
 from scipy import sparse
 
 import halfstep
@@ -199,3 +199,56 @@ def test_files_of_its_other_models_are_refused(tmp_path):
         other.save(str(tmp_path / "other.npz"))
         with pytest.raises(InputError, match=r"other\.npz is (not a halfstep model|damaged)"):
             Solver.load(tmp_path / "other.npz")
+
+
+def test_the_same_seed_is_the_same_start_in_every_solver_and_there(positive):
+    theirs = Peer(factors=4, iterations=0, random_state=7)
+    theirs.fit(positive, show_progress=False)
+    for solver in SOLVERS.values():
+        if solver.unavailable() is None:
+            model = suited(solver, factors=4, iterations=0, random_state=7)
+            model.fit(positive, show_progress=False)
+            assert np.array_equal(model.user_factors, theirs.user_factors), solver.name
+            assert np.array_equal(model.item_factors, theirs.item_factors), solver.name
+
+
+def test_its_evaluation_takes_these_models(pair):
+    from implicit.evaluation import ranking_metrics_at_k
+
+    ours, theirs, matrix = pair
+    test = awkward(seed=3, negative=False).tolil()
+    # User 5 has all but two: there the list is filled up with what was to be filtered.
+    test[5] = 0
+    test = test.tocsr()
+    mine, their = (
+        ranking_metrics_at_k(m, matrix, test, K=5, show_progress=False) for m in (ours, theirs)
+    )
+    assert mine == pytest.approx(their)
+    # More than there are: a masked tail is neither a hit nor out of bounds.
+    many = ranking_metrics_at_k(ours, matrix, test, K=100, show_progress=False)
+    assert all(0 <= value <= 1 for value in many.values())
+
+
+def test_factors_of_its_gpu_models_are_fetched_and_widened():
+    class Matrix:
+        def __init__(self, array):
+            self.array = array
+
+        def to_numpy(self):
+            return self.array
+
+    # There is no GPU here to make one: what is read of it is stood in for.
+    kind = type("AlternatingLeastSquares", (), {"__module__": "implicit.gpu.als"})
+    theirs = kind()
+    theirs.__dict__.update(
+        factors=2, regularization=0.5, alpha=2.0, dtype=np.float16, iterations=3,
+        calculate_training_loss=False, random_state=1, cg_steps=3,
+        user_factors=Matrix(np.ones((3, 2), np.float16)),
+        item_factors=Matrix(np.full((4, 2), 0.5, np.float16)),
+    )  # fmt: skip
+    model = halfstep.from_implicit(theirs)
+    assert (model.dtype, model.user_factors.dtype) == (np.float32, np.float32)
+    assert (model.item_factors == 0.5).all()
+    theirs.item_factors = Matrix(np.ones((4, 3), np.float16))
+    with pytest.raises(InputError, match=r"item_factors must have 2 columns"):
+        halfstep.from_implicit(theirs)

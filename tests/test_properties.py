@@ -9,6 +9,7 @@ import pickle
 
 import numpy as np
 import oracle
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -20,6 +21,9 @@ from halfstep.evaluation.objective import objective
 from halfstep.evaluation.residual import relative_residuals
 from halfstep.evaluation.split import leave_one_out, per_user, random_rows
 from halfstep.solvers.matrix import as_csr
+
+# A ridge that the Cholesky rung had to add in single precision, and says so.
+pytestmark = pytest.mark.filterwarnings("ignore::halfstep.NumericalWarning")
 
 CONVENTION = ("confidence", "alpha", "epsilon", "background")
 
@@ -61,7 +65,7 @@ def factors(seed, rows, model):
     return drawn.astype(model.dtype)
 
 
-@few_or_many(30, 4000)
+@few_or_many(30, 2000)
 def test_a_half_step_is_the_oracles(rounds):
     def half_steps_solve_every_row(drawn, model, seed):
         matrix = as_csr(drawn.at())
@@ -82,7 +86,7 @@ def test_a_half_step_is_the_oracles(rounds):
     hold(half_steps_solve_every_row, rounds, entries(), models(), st.integers(0, 10**6))
 
 
-@few_or_many(25, 2000)
+@few_or_many(25, 1000)
 def test_the_form_of_a_matrix_means_nothing(rounds):
     def every_form_gives_the_same_factors(drawn, model, form, index):
         expected = fitted(model, drawn.canonical, iterations=2)
@@ -105,7 +109,7 @@ def test_the_form_of_a_matrix_means_nothing(rounds):
     )  # fmt: skip
 
 
-@few_or_many(25, 2000)
+@few_or_many(25, 1000)
 def test_losses_are_the_oracles_and_fall(rounds):
     def losses_fall_to_what_the_oracle_says(drawn, model):
         matrix = as_csr(drawn.at())
@@ -123,7 +127,7 @@ def test_losses_are_the_oracles_and_fall(rounds):
     hold(losses_fall_to_what_the_oracle_says, rounds, entries(), models(exact=False))
 
 
-@few_or_many(20, 3000)
+@few_or_many(20, 1500)
 def test_recommendations_are_the_sorted_scores(rounds):
     def recommendations_are_the_best_that_are_left(drawn, model, N, form, banned, seed):
         matrix = drawn.canonical
@@ -163,7 +167,7 @@ def test_recommendations_are_the_sorted_scores(rounds):
     )  # fmt: skip
 
 
-@few_or_many(30, 2000)
+@few_or_many(30, 1000)
 def test_explanations_add_up(rounds):
     def contributions_add_up_to_the_score(drawn, model, seed):
         matrix = drawn.canonical
@@ -182,7 +186,7 @@ def test_explanations_add_up(rounds):
          entries(), models(exact=False), st.integers(0, 10**6))  # fmt: skip
 
 
-@few_or_many(25, 1500)
+@few_or_many(25, 1000)
 def test_folding_in_is_a_half_step(rounds):
     def partial_fits_store_the_exact_half_step(drawn, model, seed, beyond):
         matrix = drawn.canonical
@@ -209,7 +213,7 @@ def test_folding_in_is_a_half_step(rounds):
          entries(), models(exact=False), st.integers(0, 10**6), st.integers(0, 5))  # fmt: skip
 
 
-@few_or_many(20, 1000)
+@few_or_many(20, 500)
 def test_models_travel(rounds):
     def copies_files_and_other_solvers_hold_the_same_model(drawn, model, other):
         matrix = drawn.canonical
@@ -237,7 +241,7 @@ def test_models_travel(rounds):
          entries(), models(exact=False), st.sampled_from(HERE))  # fmt: skip
 
 
-@few_or_many(25, 2000)
+@few_or_many(25, 1000)
 def test_exported_vectors_are_searched_as_the_model_ranks(rounds):
     def cosine_and_distance_rank_as_the_inner_product(model, users, items, seed):
         model.user_factors, model.item_factors = (factors(seed, n, model) for n in (users, items))
@@ -264,7 +268,7 @@ def test_exported_vectors_are_searched_as_the_model_ranks(rounds):
          models(exact=False), st.integers(1, 8), st.integers(1, 12), st.integers(0, 10**6))  # fmt: skip
 
 
-@few_or_many(25, 2000)
+@few_or_many(25, 1000)
 def test_splits_part_every_matrix_the_same_way_for_the_same_seed(rounds):
     def splits_share_no_entry_and_lose_none(drawn, seed, form, share):
         positive = [abs(v) + 1 for v in drawn.values]

@@ -41,6 +41,40 @@ def test_a_model_can_be_read_as_another_solver(fitted, tmp_path):
     assert np.array_equal(other.item_factors, fitted.item_factors)
 
 
+def test_the_ending_is_added_as_numpy_does(fitted, tmp_path):
+    for given in (str(tmp_path / "a"), tmp_path / "b.model", tmp_path / "c.npz"):
+        fitted.save(given)
+        assert np.array_equal(Solver.load(given).user_factors, fitted.user_factors)
+    assert sorted(os.listdir(tmp_path)) == ["a.npz", "b.model.npz", "c.npz"]
+    (tmp_path / "c.npz").rename(tmp_path / "renamed")
+    assert np.array_equal(Solver.load(tmp_path / "renamed").user_factors, fitted.user_factors)
+
+
+def test_a_model_of_a_device_that_is_not_here_is_read_on_the_cpu(
+    fitted, tmp_path, monkeypatch, caplog
+):
+    import halfstep.solvers
+
+    gpu = type("Gpu", (SOLVERS["conjugate_gradient"],), {"name": "gpu_test", "device": "gpu"})
+    monkeypatch.setattr(halfstep.solvers, "SOLVERS", {**SOLVERS, "gpu_test": gpu})
+    there = gpu(factors=3, alpha=2.0)
+    there.user_factors, there.item_factors = fitted.user_factors, fitted.item_factors
+    there.save(tmp_path / "model.npz")
+    assert type(Solver.load(tmp_path / "model.npz")) is gpu
+    gpu.unavailable = classmethod(lambda cls: "no device")
+    here = AlternatingLeastSquares.load(tmp_path / "model.npz")
+    assert (here.device, here.alpha) == ("cpu", 2.0)
+    assert np.array_equal(here.item_factors, fitted.item_factors)
+    assert "was saved by 'gpu_test', which cannot run here (no device)" in caplog.text
+
+
+def test_factors_that_are_not_finite_are_refused(fitted, tmp_path):
+    fitted.user_factors[3, 1] = np.nan
+    fitted.save(tmp_path / "model.npz")
+    with pytest.raises(InputError, match="is damaged: factors that are not finite"):
+        Solver.load(tmp_path / "model.npz")
+
+
 def test_others_may_read_it_as_the_umask_says(fitted, tmp_path):
     old = os.umask(0o022)
     try:
