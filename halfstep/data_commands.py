@@ -111,6 +111,45 @@ def prepare(
 
 
 @app.command()
+def download(
+    dump: Dump,
+    output: Folder = Path(),
+    accept_license: Annotated[
+        bool, typer.Option("--accept-license", help="You have read the licence and accept it.")
+    ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Where the archive is, profiledata_06-May-2005.tar.gz, if it has moved."),
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(help="The archive's SHA-256; anything else is thrown away.")
+    ] = None,
+) -> None:
+    """Fetch a dump, after its licence is accepted; goes on where it broke off."""
+    from halfstep.datasets.download import ADDRESS, ARCHIVE, LICENCE, fetch
+    from halfstep.datasets.dump import open_parts
+    from halfstep.progress import bytes_bar
+
+    _check_kind(dump)
+    target = output / ARCHIVE
+    check_writable(target, "--output")
+    console.print(LICENCE, highlight=False)
+    if not accept_license:
+        raise InputError("the licence must be accepted first: --accept-license")
+    if target.exists():
+        console.print(f"{target} is there already", highlight=False)
+        return
+    with bytes_bar(ARCHIVE, None) as advance:
+        found = fetch(url or ADDRESS, target, sha256=sha256, advance=advance)
+    roles = [part.role for part in open_parts([target])]  # unpacks all of it, its checksum too
+    console.print(
+        f"wrote {target}: {', '.join(roles)}; SHA-256 {found}"
+        + ("" if sha256 else ", compared with nothing: give --sha256 to have it compared"),
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+@app.command()
 def generate(
     dump: Dump,
     output: Folder,
