@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from halfstep.datasets.filters import PSEUDO_ARTISTS
 from halfstep.datasets.line_kernels import write_integers
 from halfstep.datasets.synthetic import generate_music
-from halfstep.errors import InputError
-from halfstep.files import whole_file
+from halfstep.files import make_folder, whole_file
 
 PLAYS, NAMES, ALIASES = "user_artist_data.txt", "artist_data.txt", "artist_alias.txt"
 MISSPELT_ROWS, TWICE_ROWS = 0.01, 0.007
@@ -76,10 +75,7 @@ def generate_dump(
         matrix.data.astype(np.int64),
     )
     _misspell_rows(plays, np.asarray(matrix.indices), misspelt, rng)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"'{folder}' cannot be made: {error.strerror}") from error
+    make_folder(folder, "folder")
     with whole_file(folder / PLAYS) as file:
         _write_plays(plays, file)
     name_lines = list(_name_lines(names, rng))

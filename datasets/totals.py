@@ -68,6 +68,7 @@ class Totals:
                 name: _distribution(getattr(self, name.replace(" ", "_"))) for name in DISTRIBUTIONS
             },
             "long tail": long_tail(self.plays_per_artist, self.audience_per_artist),
+            "concentration": concentration(self.plays_per_artist),
         }
 
 
@@ -88,6 +89,16 @@ def long_tail(plays: NDArray[Any], audience: NDArray[Any]) -> dict[str, float]:
         "share of artists with one listener": float((audience == 1).mean()),
         "share of artists with at most ten listeners": float(rare.mean()),
         "their share of plays": float(plays[rare].sum() / total),
+    }
+
+
+def concentration(plays: NDArray[Any]) -> dict[str, list[float]]:
+    """Return which share of all plays the most played artists have: points of a curve."""
+    summed = np.cumsum(np.sort(plays)[::-1])
+    artists = np.unique(np.geomspace(1, len(plays), 80).round().astype(np.int64))
+    return {
+        "artists": artists.tolist(),
+        "share of plays": (summed[artists - 1] / max(int(summed[-1]), 1)).tolist(),
     }
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from halfstep import options as o
 from halfstep.errors import InputError
-from halfstep.files import check_writable
+from halfstep.files import check_writable, make_folder
 
 app = typer.Typer(help="Look at data sets, make them and convert them.", no_args_is_help=True)
 console = Console()
@@ -162,11 +162,39 @@ def generate(
     from halfstep.datasets.dump_generator import generate_dump
 
     _check_kind(dump)
-    if output.exists() and not output.is_dir():
-        raise InputError(f"--output must be a folder, got the file '{output}'")
+    make_folder(output, "--output")
     lines = generate_dump(output, entries, seed=seed, users=users, items=artists)
     for name, count in lines.items():
         console.print(f"wrote {output / name}: {count:,} lines", highlight=False)
+
+
+@app.command()
+def describe(
+    source: Annotated[str, typer.Argument(help="A prepared .npz, or any source of play counts.")],
+    output: Folder,
+    top: Annotated[int, typer.Option(help="Length of the tables.")] = 10,
+) -> None:
+    """Describe play counts: an HTML page with its plots, the plots as PNG, the numbers as JSON."""
+    from halfstep import datasets
+    from halfstep.datasets.description import describe as examine
+    from halfstep.datasets.description_page import page
+    from halfstep.datasets.description_plots import check_matplotlib, draw_plots
+    from halfstep.files import whole_file
+
+    check_matplotlib()
+    make_folder(output, "--output")
+    described = examine(datasets.load(source), top)
+    pngs = draw_plots(described)
+    contents = {**pngs, "description.html": page(described, pngs).encode()}
+    for name, content in contents.items():
+        with whole_file(output / name) as file:
+            file.write(content)
+    o.write(output / "description.json", described)
+    console.print(
+        f"wrote {output / 'description.html'}, description.json and {len(pngs)} plots",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _check_kind(dump: str) -> None:

@@ -97,6 +97,16 @@ def check_writable(path: Path | None, argument: str) -> None:
         raise InputError(f"{argument}: the folder '{path.parent}' cannot be written to")
 
 
+def make_folder(path: Path, argument: str) -> None:
+    """Make the folder `path` where there is none, or raise InputError."""
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{argument} must be a folder, got the file '{path}'")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{argument}: '{path}' cannot be made: {error.strerror}") from error
+
+
 def write_json(path: str | PathLike[str], result: Any) -> None:
     """Write dataclasses, mappings, sequences and numbers as strict JSON; see `plain`."""
     text = json.dumps(plain(result), indent=1, allow_nan=False) + "\n"
