@@ -83,7 +83,7 @@ def _sizes(described: dict[str, Any]) -> str:
 def _cleaning(described: dict[str, Any]) -> str:
     steps, bad = described["preparation"], described["malformed"] or {}
     said = [
-        f"{count:,} bad rows in {escape(file)} left out: {escape(kind)}"
+        f"bad rows of {escape(file)} left out: {escape(kind)}, {count:,}"
         for file, kinds in bad.items()
         for kind, count in sorted(kinds.items())
     ]

@@ -10,7 +10,7 @@ from halfstep.errors import InputError
 
 BEFORE, AFTER, INK = "#D55E00", "#0072B2", "#222222"
 MARKED = ("5", "25", "50", "75", "95", "99", "99.9")
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,

@@ -77,18 +77,14 @@ def apply(
         plays = left.plays_per_user()
         limit = np.percentile(plays[plays > 0], filters.outlier_percentile)
         left.keep(f"users above {limit:,.0f} plays", users=plays <= limit)
-    rounds = 0
     while filters.min_audience > 1 or filters.min_artists > 1:
         before = left.rows
-        left.keep(
-            f"fewer than {filters.min_audience} listeners",
-            items=left.audience() >= filters.min_audience,
-        )
-        left.keep(
-            f"fewer than {filters.min_artists} artists",
-            users=left.activity() >= filters.min_artists,
-        )
-        rounds += 1
+        if filters.min_audience > 1:
+            enough = left.audience() >= filters.min_audience
+            left.keep(f"fewer than {filters.min_audience} listeners", items=enough)
+        if filters.min_artists > 1:
+            enough = left.activity() >= filters.min_artists
+            left.keep(f"fewer than {filters.min_artists} artists", users=enough)
         if left.rows == before:
             break
     if left.rows == 0:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from numpy.linalg import LinAlgError
 from rich.console import Console
 
-from halfstep import data_commands, evaluate_command, measure
+from halfstep import data_commands, evaluate_command, measure, model_commands
 from halfstep import options as o
 from halfstep.errors import InputError, SolverUnavailable
-from halfstep.files import check_writable, npz_path
-from halfstep.interruption import ended_cleanly, interrupted_at_once
+from halfstep.files import check_writable
+from halfstep.interruption import interrupted_at_once
 
 app = typer.Typer(
     help="Implicit-feedback matrix factorisation by alternating least squares.",
@@ -30,7 +28,7 @@ app = typer.Typer(
 )
 app.add_typer(data_commands.app, name="data")
 console = Console()
-_INTERRUPTED = 130
+_INTERRUPTED = model_commands.INTERRUPTED
 
 
 @app.command()
@@ -45,90 +43,13 @@ def doctor(json: o.Json = None) -> None:
     o.write(json, examination)
 
 
-@app.command()
-def fit(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model, an .npz file.")],
-    data: o.Data = o.DEFAULT_DATA,
-    solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
-    factors: o.Factors = 64,
-    iterations: o.Iterations = 15,
-    regularization: o.Regularization = 0.01,
-    exponent: o.Exponent = 0.0,
-    confidence: o.Confidence = "implicit",
-    alpha: o.Alpha = 1.0,
-    epsilon: o.Epsilon = 1.0,
-    background: o.Background = None,
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
-    checkpoint: o.Checkpoint = None,
-    checkpoint_every: o.CheckpointEvery = 1,
-    resume: o.Resume = False,
-) -> None:
-    """Fit a model to all of a data set and save it.
-
-    The first Ctrl-C ends the fit after the current half-step and saves what it has (exit code 130), the
-    second one ends the command at once.
-    """
-    from halfstep import datasets
-    from halfstep.evaluation.equivalence import factors_of
-    from halfstep.evaluation.objective import objective
-    from halfstep.solvers import make
-    from halfstep.solvers.matrix import as_csr
-
-    settings = o.model_settings(
-        factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
-        seed, threads,
-    )  # fmt: skip
-    model = make(solver, **settings)
-    output = npz_path(output)
-    check_writable(output, "--output")
-    matrix = as_csr(datasets.load(data).interactions)
-    with ended_cleanly():
-        model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
-    model.save(output)
-    if model.interrupted_ is not None:
-        console.print(
-            f"{model.solver_}: interrupted after {model.interrupted_} of {model.iterations} "
-            f"iterations; wrote {output}",
-            highlight=False,
-        )
-        raise typer.Exit(_INTERRUPTED)
-    # Once, not after every iteration: the float64 audit takes longer than a compiled half-step.
-    loss = objective(*model.weights(matrix), *factors_of(model))
-    console.print(
-        f"{model.solver_}: objective {loss:.6g} after {len(model.seconds_)} iterations, "
-        f"{sum(model.seconds_):.2f} s; wrote {output}",
-        highlight=False,
-    )
-
-
-@app.command()
-def recommend(
-    model: Annotated[Path, typer.Argument(help="A model that `halfstep fit` wrote.")],
-    user: Annotated[str, typer.Option(help="The user's id in the data.")],
-    data: o.Data = o.DEFAULT_DATA,
-    n: Annotated[int, typer.Option("-n", help="How many items.")] = 10,
-    json: o.Json = None,
-) -> None:
-    """Recommend items that a user of the data does not have yet."""
-    from halfstep import datasets, show
-    from halfstep.solvers import AlternatingLeastSquares
-
-    check_writable(json, "--json")
-    fitted = AlternatingLeastSquares.load(model)
-    source = datasets.load(data)
-    row = source.user_index(user)
-    ids, scores = fitted.recommend(row, source.interactions[row], N=n)
-    show.recommendations(console, source, user, ids, scores)
-    o.write(
-        json,
-        [
-            {"item": str(source.item_ids[i]), "score": float(s)}
-            for i, s in zip(ids, scores, strict=True)
-        ],
-    )
-
-
+for command in (
+    model_commands.fit,
+    model_commands.recommend,
+    model_commands.similar,
+    model_commands.explain,
+):
+    app.command()(command)
 app.command()(evaluate_command.evaluate)
 app.command()(measure.compare)
 app.command()(measure.bench)

@@ -1,0 +1,82 @@
+"""From what somebody types to a row or a column: ids, names, and what was perhaps meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import numpy as np
+
+from halfstep.datasets.dataset import Dataset
+from halfstep.errors import InputError
+
+SUGGESTIONS = 4
+_SEARCHED = 200_000  # names that are looked through for a likeness, the most popular ones
+_RANKED = 60
+
+
+def find_user(data: Dataset, user: str) -> int:
+    """Return the row of an original user id, or raise InputError with the ids most like it."""
+    try:
+        return data.user_index(user)
+    except InputError:
+        close = nearest(user, (str(identifier) for identifier in data.user_ids.tolist()))
+        raise InputError(_unknown("user", user, data.users, close)) from None
+
+
+def find_item(data: Dataset, text: str) -> int:
+    """Return the column of an item by its name, or its id (`id:979` can be nothing else).
+
+    A name is taken as written if there is one, otherwise without regard to case; of several items with
+    one name, the one that most users have.
+
+    Raises
+    ------
+    InputError
+        None is called that; the message has the names most like it.
+    """
+    if text.startswith("id:"):
+        return data.item_index(text.removeprefix("id:"))
+    audience = np.bincount(data.interactions.indices, minlength=data.items)
+    if data.item_names is not None and text.strip():
+        names = data.item_names.tolist()
+        folded = text.strip().casefold()
+        same = [place for place, name in enumerate(names) if name.casefold() == folded]
+        exact = [place for place in same if names[place] == text.strip()]
+        if same:
+            return max(exact or same, key=lambda place: int(audience[place]))
+    try:
+        return data.item_index(text)
+    except InputError:
+        popular = np.argsort(-audience, kind="stable")[:_SEARCHED]
+        known = data.item_ids if data.item_names is None else data.item_names
+        close = nearest(text, (str(known[place]) for place in popular.tolist()))
+        raise InputError(_unknown("artist or item", text, data.items, close)) from None
+
+
+def nearest(text: str, candidates: Iterable[str]) -> list[str]:
+    """Return up to four candidates most like `text`: first by shared letter triples, then in order."""
+    wanted = _triples(text) if text.strip() else set()
+    scored = []
+    for candidate in candidates:
+        shared = wanted & _triples(candidate)
+        if shared:
+            scored.append(
+                (len(shared) / (len(candidate) + 3 + len(wanted) - len(shared)), candidate)
+            )
+    scored.sort(key=lambda pair: -pair[0])
+    likely = list(dict.fromkeys(candidate for _, candidate in scored[:_RANKED]))
+    folded = text.casefold()
+    ratios = {one: difflib.SequenceMatcher(None, folded, one.casefold()).ratio() for one in likely}
+    likely.sort(key=lambda one: -ratios[one])
+    return [one for one in likely if ratios[one] >= 0.4][:SUGGESTIONS]
+
+
+def _triples(text: str) -> set[str]:
+    padded = f"  {text.casefold()} "
+    return {padded[at : at + 3] for at in range(len(padded) - 2)}
+
+
+def _unknown(what: str, given: str, count: int, close: list[str]) -> str:
+    nearby = f"; the nearest are {', '.join(repr(one) for one in close)}" if close else ""
+    return f"there is no {what} {given!r} among the {count:,} of the data{nearby}"

@@ -1,0 +1,173 @@
+"""The commands about one model: fit it, then ask it for items, likenesses and reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from halfstep import options as o
+from halfstep.errors import InputError
+from halfstep.files import check_writable, npz_path
+from halfstep.interruption import ended_cleanly
+
+console = Console()
+INTERRUPTED = 130
+DEFAULT_MODEL = Path("model.npz")
+
+Model = Annotated[Path, typer.Argument(help="A model that `halfstep fit` wrote.")]
+FittedTo = Annotated[
+    str | None,
+    typer.Option(
+        "--data", "-d", help="The data; the one that the model was fitted to if not given."
+    ),
+]
+Count = Annotated[int, typer.Option("-n", help="How many items.")]
+Item = Annotated[str, typer.Argument(help="A name, an id, or id:ID for an id that is also a name.")]
+
+
+def fit(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model, an .npz file.")],
+    data: o.Data = o.DEFAULT_DATA,
+    solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
+    factors: o.Factors = 64,
+    iterations: o.Iterations = 15,
+    regularization: o.Regularization = 0.01,
+    exponent: o.Exponent = 0.0,
+    confidence: o.Confidence = "implicit",
+    alpha: o.Alpha = 1.0,
+    epsilon: o.Epsilon = 1.0,
+    background: o.Background = None,
+    seed: o.Seed = 0,
+    threads: o.Threads = 0,
+    checkpoint: o.Checkpoint = None,
+    checkpoint_every: o.CheckpointEvery = 1,
+    resume: o.Resume = False,
+) -> None:
+    """Fit a model to all of a data set and save it.
+
+    The first Ctrl-C ends the fit after the current half-step and saves what it has (exit code 130), the
+    second one ends the command at once.
+    """
+    from halfstep import datasets, fitted_to
+    from halfstep.evaluation.equivalence import factors_of
+    from halfstep.evaluation.objective import objective
+    from halfstep.solvers import make
+    from halfstep.solvers.matrix import as_csr
+
+    settings = o.model_settings(
+        factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
+        seed, threads,
+    )  # fmt: skip
+    model = make(solver, **settings)
+    output = npz_path(output)
+    check_writable(output, "--output")
+    matrix = as_csr(datasets.load(data).interactions)
+    with ended_cleanly():
+        model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
+    fitted_to.save(model, output, data)
+    if model.interrupted_ is not None:
+        console.print(
+            f"{model.solver_}: interrupted after {model.interrupted_} of {model.iterations} "
+            f"iterations; wrote {output}",
+            highlight=False,
+        )
+        raise typer.Exit(INTERRUPTED)
+    # Once, not after every iteration: the float64 audit takes longer than a compiled half-step.
+    loss = objective(*model.weights(matrix), *factors_of(model))
+    console.print(
+        f"{model.solver_}: objective {loss:.6g} after {len(model.seconds_)} iterations, "
+        f"{sum(model.seconds_):.2f} s; wrote {output}",
+        highlight=False,
+    )
+
+
+def recommend(
+    model: Model = DEFAULT_MODEL,
+    user: Annotated[str | None, typer.Option(help="The user's id in the data.")] = None,
+    like: Annotated[
+        list[str] | None,
+        typer.Option(help="For somebody new who likes this artist or item; give it several times."),
+    ] = None,
+    data: FittedTo = None,
+    n: Count = 10,
+    json: o.Json = None,
+) -> None:
+    """Recommend items that a user does not have yet, beside those that the user has.
+
+    With --like the listener is new: one half-step folds them in, the model stays as it is.
+    """
+    from halfstep import fitted_to, show_model
+    from halfstep.datasets.lookup import find_item, find_user
+
+    check_writable(json, "--json")
+    if (user is None) == (not like):
+        raise InputError("give --user ID, or --like NAME once or several times, and not both")
+    fitted, source = fitted_to.load(model, data)
+    if like:
+        row = show_model.listener(source, [find_item(source, name) for name in like])
+        ids, scores = fitted.recommend(0, row, N=n, recalculate_user=True)
+        title = "For somebody who likes " + ", ".join(like)
+    else:
+        place = find_user(source, str(user))
+        row = source.interactions[[place]]
+        ids, scores = fitted.recommend(place, row, N=n)
+        title = f"For user {user}"
+    history = show_model.history(source, row, n)
+    ranked = show_model.ranked(source, ids, scores)
+    show_model.side_by_side(console, title, ranked, history, new=bool(like))
+    o.write(json, ranked)
+
+
+def similar(
+    item: Item,
+    model: Model = DEFAULT_MODEL,
+    data: FittedTo = None,
+    n: Count = 10,
+    json: o.Json = None,
+) -> None:
+    """List the items whose factors point the way of this one's."""
+    from halfstep import fitted_to, show_model
+    from halfstep.datasets.lookup import find_item
+
+    check_writable(json, "--json")
+    fitted, source = fitted_to.load(model, data)
+    place = find_item(source, item)
+    if n < 1:
+        raise InputError(f"-n must be at least 1, got {n}")
+    ids, cosines = fitted.similar_items(place, N=n + 1)
+    others = ids != place
+    ranked = show_model.ranked(source, ids[others][:n], cosines[others][:n])
+    show_model.likenesses(console, show_model.named(source, place), ranked)
+    o.write(json, ranked)
+
+
+def explain(
+    item: Item,
+    user: Annotated[str, typer.Option(help="The user's id in the data.")],
+    model: Model = DEFAULT_MODEL,
+    data: FittedTo = None,
+    n: Count = 10,
+    json: o.Json = None,
+) -> None:
+    """Say what each of a user's items adds to the score of this one."""
+    from halfstep import fitted_to, show_model
+    from halfstep.datasets.lookup import find_item, find_user
+
+    check_writable(json, "--json")
+    fitted, source = fitted_to.load(model, data)
+    row = source.interactions[[find_user(source, user)]]
+    place = find_item(source, item)
+    score, parts, _ = fitted.explain(0, row, place, N=max(n, 1))
+    ids = np.array([int(i) for i, _ in parts], dtype=np.int64)
+    shares: Any = np.array([float(share) for _, share in parts])
+    ranked = show_model.ranked(source, ids, shares)
+    show_model.reasons(
+        console, show_model.named(source, place), user, float(score), ranked, row.nnz
+    )
+    o.write(
+        json, {"item": show_model.named(source, place), "score": score, "contributions": ranked}
+    )

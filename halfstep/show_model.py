@@ -1,0 +1,96 @@
+"""A model's answers with original ids and names, as records and as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.columns import Columns
+from rich.console import Console
+from rich.markup import escape
+from scipy.sparse import csr_matrix
+
+from halfstep.datasets.description import name_of
+from halfstep.show import table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from halfstep.datasets.dataset import Dataset
+
+Records = list[dict[str, Any]]
+
+
+def listener(data: Dataset, items: list[int]) -> csr_matrix:
+    """Return the row (1, items) of somebody new who has these items, each as much as is usual for it."""
+    columns = np.unique(items)
+    chosen = data.interactions[:, columns]
+    entries = np.maximum(np.diff(chosen.tocsc().indptr), 1)
+    usual = np.asarray(chosen.sum(axis=0, dtype=np.float64)).ravel() / entries
+    usual[usual == 0] = 1  # an item that nobody has
+    row = (np.zeros(len(columns), np.int64), columns)
+    return csr_matrix((usual.astype(data.interactions.dtype), row), shape=(1, data.items))
+
+
+def named(data: Dataset, item: int) -> str:
+    """Return the item's name, or its id where it has none."""
+    return name_of(data, item)
+
+
+def ranked(data: Dataset, ids: Any, scores: Any) -> Records:
+    """Return items with their scores, in the order given."""
+    return [
+        {"item": str(data.item_ids[i]), "name": _name(data, int(i)), "score": float(score)}
+        for i, score in zip(ids, scores, strict=True)
+    ]
+
+
+def history(data: Dataset, row: csr_matrix, n: int) -> Records:
+    """Return the n items of a user's row (1, items) with the largest values."""
+    order = np.argsort(-row.data, kind="stable")[:n]
+    return [
+        {
+            "item": str(data.item_ids[item]),
+            "name": _name(data, int(item)),
+            "value": float(value),
+        }
+        for item, value in zip(row.indices[order], row.data[order], strict=True)
+    ]
+
+
+def side_by_side(
+    console: Console, title: str, recommended: Records, had: Records, new: bool
+) -> None:
+    """Print recommendations and history next to each other, or below on a narrow terminal."""
+    wanted = _table(title, recommended, "score", "{:.4f}")
+    known = _table("Likes" if new else "Has most of", had, "value", "{:,.6g}")
+    console.print(Columns([wanted, known], padding=(0, 3)))
+
+
+def likenesses(console: Console, name: str, records: Records) -> None:
+    """Print what is most like an item."""
+    console.print(_table(f"Most like {name}", records, "score", "{:.4f}", "cosine"))
+
+
+def reasons(
+    console: Console, name: str, user: str, score: float, records: Records, entries: int
+) -> None:
+    """Print the contributions to a score, and what the others have together."""
+    made = _table(f"{name} for user {user}: {score:.4f}", records, "score", "{:+.4f}", "adds")
+    rest = score - sum(record["score"] for record in records)
+    if entries > len(records):
+        made.add_row("", "", f"{entries - len(records):,} others together", f"{rest:+.4f}")
+    console.print(made)
+
+
+def _name(data: Dataset, item: int) -> str:
+    return "" if data.item_names is None else str(data.item_names[item])
+
+
+def _table(title: str, records: Records, value: str, how: str, head: str | None = None) -> Table:
+    made = table(
+        escape(title), "rank", "item", "name", head or value, right=("rank", head or value)
+    )
+    for rank, record in enumerate(records, 1):
+        made.add_row(str(rank), record["item"], escape(record["name"]), how.format(record[value]))
+    return made
