@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.kernels.gpu_lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes
+
 # From one factor to the most, with sizes that no vector divides.
 _FACTORS = (1, 7, 33, 64, 130, 256, 512, 1024)
 _REALS = ("float32", "float64")
@@ -66,8 +68,39 @@ def _each(
     return tuple(defines(f, dtype) for dtype in _REALS for f in factors)
 
 
+# What the proofs compile of the layouts: every group size, every type.
+_SHAPES = {
+    "float32": (1, 33, 128, 256, 512, 1024),
+    "float16": (7, 64, 128, 256, 512, 1024),
+    "bfloat16": (130,),
+    "float64": (7, 64, 512),
+}
+
+
+def _lanes(
+    stored: Iterable[str] = STORED, warps: Iterable[int] = (WARPS,), shared: int = SHARED
+) -> tuple[tuple[str, ...], ...]:
+    """Return the definitions of the rungs whose lanes hold pieces of vectors."""
+    return tuple(
+        lanes(f, kind, diagonal=diagonal, warps=n, shared=shared * (n // WARPS)).defines
+        for kind in stored
+        for f in _SHAPES[kind]
+        for diagonal in (False, True)
+        for n in warps
+    )
+
+
 CATALOGUE: dict[str, Source] = {
     "cg_1_naive.cu": Source(("cg_1_naive",), _each(factor_per_thread)),
+    "cg_2_whitened.cu": Source(("cg_2_whitened",), _each(factor_per_thread)),
+    "cg_3_warps.cu": Source(("cg_3_warps",), _lanes(_REALS)),
+    "cg_4_shared.cu": Source(("cg_4_shared",), _lanes()),
+    "cg_5_binned.cu": Source(("cg_5_short", "cg_5_long"), _lanes(warps=(WARPS, LARGE_WARPS))),
+    "cg_6_split.cu": Source(
+        ("cg_6_residual", "cg_6_product", "cg_6_begin", "cg_6_advance"),
+        _lanes(warps=(LARGE_WARPS,)),
+    ),
+    "cg_7_half.cu": Source(("cg_7_half",), (("STORED=__half",), ("STORED=__nv_bfloat16",))),
     "cholesky_1_block.cu": Source(
         (
             "cholesky_own_space",

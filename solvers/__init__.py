@@ -11,6 +11,12 @@ from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.gpu_cg_1_naive import GpuCgNaive
+from halfstep.solvers.gpu_cg_2_whitened import GpuCgWhitened
+from halfstep.solvers.gpu_cg_3_warps import GpuCgWarps
+from halfstep.solvers.gpu_cg_4_shared import GpuCgShared
+from halfstep.solvers.gpu_cg_5_binned import GpuCgBinned
+from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
+from halfstep.solvers.gpu_cg_7_half import GpuCgHalf
 from halfstep.solvers.gpu_cholesky import GpuCholesky
 from halfstep.solvers.implicit_cpu import ImplicitCpu
 from halfstep.solvers.implicit_gpu import ImplicitGpu
@@ -29,6 +35,12 @@ SOLVERS: dict[str, type[Solver]] = {
         Eigenbasis,
         GpuCholesky,
         GpuCgNaive,
+        GpuCgWhitened,
+        GpuCgWarps,
+        GpuCgShared,
+        GpuCgBinned,
+        GpuCgSplit,
+        GpuCgHalf,
         ImplicitCpu,
         ImplicitGpu,
         IrspackCpu,

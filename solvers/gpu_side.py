@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,8 @@ class Side:
         On the host: stored entries of each row, and lambda_u in float64; both (rows,).
     columns, a0, constant
         As in `Weights`.
+    kept
+        What solvers derive from the side once per fit.
     """
 
     indptr: Array
@@ -40,6 +42,12 @@ class Side:
     columns: int
     a0: float
     constant: float
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Position of each row's first entry, (rows,), on the host."""
+        return np.cumsum(self.lengths) - self.lengths
 
     @property
     def rows(self) -> int:

@@ -1,0 +1,75 @@
+// From cg_1_naive the Gramian is gone: in coordinates z where what all rows share is diagonal, a row is
+//
+//   A = D + sum w z z',  b = sum t z,   D = base + slope lambda
+//
+// grid, block, shared, limits   as in cg_1_naive, without the vector p in shared memory
+// hardware  a step of cg_1_naive read F^2 numbers per row, more than the row's own entries have where it
+//           is shorter than F; what is left is gathered and nothing else. D preconditions as well, so
+//           that two steps do the work of three.
+// bytes     per stored entry (steps + 1) F sizeof(REAL), per row nothing
+// flops     per stored entry 4 (steps + 1) F
+//
+// Defined by the host: F, REAL (float or double).
+
+#define WARPS ((F + 31) / 32)
+
+template <class T> __device__ __forceinline__ T block_sum(T v, T *part) {
+#pragma unroll
+    for (int o = 16; o > 0; o >>= 1) v += __shfl_xor_sync(0xffffffffu, v, o);
+    __syncthreads();  // the sum before may still be read
+    if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
+    __syncthreads();
+    T sum = part[0];
+#pragma unroll 4
+    for (int i = 1; i < WARPS; i++) sum += part[i];
+    return sum;
+}
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
+    cg_2_whitened(REAL *X, const REAL *Z, const REAL *base, const REAL *slope, const long long *indptr,
+                  const int *indices, const REAL *w, const REAL *t, const REAL *lam, long long rows, int steps) {
+    __shared__ REAL dots[WARPS];
+    __shared__ double sums[WARPS];  // squares of float32 weights overflow float32
+    const int j = threadIdx.x;
+    const bool mine = j < F;
+    const double eps = sizeof(REAL) == 4 ? 1.1920929e-07 : 2.220446049250313e-16;
+
+    for (long long u = blockIdx.x; u < rows; u += gridDim.x) {
+        const long long first = indptr[u], stop = indptr[u + 1];
+        if (first == stop) {
+            if (mine) X[u * F + j] = 0;
+            continue;
+        }
+        const REAL d = mine ? base[j] + slope[j] * lam[u] : REAL(1);
+        REAL x = mine ? X[u * F + j] : REAL(0), r = 0, p = x;
+        double rs = 0;
+        // Step -1 multiplies by x, for the residual; the others by p.
+#pragma unroll 1
+        for (int step = -1; step < steps; step++) {
+            REAL Ap = d * p, b = 0;
+#pragma unroll 1
+            for (long long k = first; k < stop; k++) {
+                const REAL z = mine ? Z[(long long)indices[k] * F + j] : REAL(0);
+                Ap += w[k] * block_sum<REAL>(z * p, dots) * z;
+                if (step < 0) b += t[k] * z;
+            }
+            if (step < 0) {
+                r = b - Ap;
+                p = r / d;
+                rs = block_sum<double>((double)r * p, sums);
+                continue;
+            }
+            const double xx = block_sum<double>((double)d * x * x, sums);
+            const double pAp = block_sum<double>((double)p * Ap, sums);
+            // x is at most as long as A x: a residual below is rounding. A NaN must reach x.
+            if (rs <= xx * eps * eps || pAp <= 0) break;
+            const double alpha = rs / pAp;
+            x += REAL(alpha * p);
+            r -= REAL(alpha * Ap);
+            const double rs_next = block_sum<double>((double)r * r / d, sums);
+            p = r / d + REAL(rs_next / rs) * p;
+            rs = rs_next;
+        }
+        if (mine) X[u * F + j] = x;
+    }
+}

@@ -1,0 +1,38 @@
+// From cg_3_warps a row's entries are gathered once, and found in shared memory by the later passes.
+//
+// grid, block, registers, limits   as in cg_3_warps
+// shared    KEPT entries of each warp's row, as they are stored; entries beyond are gathered again
+// hardware  the gathered rows of all warps together do not fit the first-level cache, so every pass of
+//           cg_3_warps goes to the second-level one or to memory. Each lane keeps what it loaded and
+//           reads only what it kept: no barrier, and no bank is asked twice.
+// bytes     per stored entry WIDE sizeof(STORED) + 8 + 4 (steps + 1) in rows of at most KEPT entries
+// flops     per stored entry 4 (steps + 1) F
+//
+// Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS, KEPT.
+
+#include "cg.cuh"
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_4_shared(SIDE) {
+    extern __shared__ Piece pieces[];
+    const int warp = threadIdx.x / 32, place = blockIdx.x * WARPS + warp;
+    if (place >= count) return;
+    const long long u = order ? order[place] : place, first = indptr[u];
+    const Entries row = {Z, indices + first, w + first, t + first, int(indptr[u + 1] - first)};
+    const int group = threadIdx.x % 32 / GROUP;
+    Piece *kept = pieces + warp * KEPT * CHUNKS * GROUP;
+    REAL x[E];
+    load(X + u * WIDE, x);
+    conjugate_gradients(
+        x, Diagonal(base, slope, lam[u]), steps,
+        [&](const REAL *v, REAL *sum) {
+            pass<RESIDUAL, 32 / GROUP>(row, row.count, group, v, sum, kept, KEPT);
+            warp_total(sum);
+        },
+        [&](const REAL *v, REAL *sum) {
+            pass<PRODUCT, 32 / GROUP>(row, row.count, group, v, sum, kept, KEPT);
+            warp_total(sum);
+        });
+#pragma unroll
+    for (int e = 0; e < E; e++) x[e] = row.count ? x[e] : REAL(0);
+    if (group == 0) store(X + u * WIDE, x);
+}

@@ -1,0 +1,62 @@
+// From cg_4_shared the rows are sorted by their number of entries, and each size gets its own kernel:
+// short rows share a warp, long ones take a block; those between stay with cg_4_shared.
+//
+// cg_5_short  a row for each group of lanes, 32 / GROUP in a warp; a group's kept entries are KEPT / (32 /
+//             GROUP). Neighbours in the sorted order have equal lengths, so no group waits for another.
+// cg_5_long   a row for a block of WARPS warps, which keep WARPS KEPT of its entries; two barriers a pass
+// grid        the longest rows first, so that the last blocks to run are short
+// shared      as in cg_4_shared; cg_5_long has a vector for each warp and one for their sum besides
+// hardware    a warp on a row of three entries has most of its lanes idle, and on a row of a thousand
+//             goes through them alone while the rest of the device has finished.
+// bytes, flops  as in cg_4_shared
+//
+// Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS, KEPT.
+
+#include "cg.cuh"
+
+#define ROWS (32 / GROUP)
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_short(SIDE) {
+    extern __shared__ Piece pieces[];
+    const int place = (blockIdx.x * 32 * WARPS + threadIdx.x) / GROUP;
+    const bool there = place < count;
+    const long long u = !there ? 0 : order ? order[place] : place, first = there ? indptr[u] : 0;
+    const Entries row = {Z, indices + first, w + first, t + first, there ? int(indptr[u + 1] - first) : 0};
+    int longest = row.count;
+#pragma unroll
+    for (int o = GROUP; o < 32; o <<= 1) {
+        const int other = __shfl_xor_sync(ALL, longest, o);
+        longest = other > longest ? other : longest;
+    }
+    Piece *kept = pieces + threadIdx.x / GROUP * (KEPT / ROWS) * CHUNKS * GROUP;
+    REAL x[E] = {};
+    if (row.count) load(X + u * WIDE, x);
+    conjugate_gradients(
+        x, Diagonal(base, slope, there ? lam[u] : REAL(0)), steps,
+        [&](const REAL *v, REAL *sum) { pass<RESIDUAL, 1>(row, longest, 0, v, sum, kept, KEPT / ROWS); },
+        [&](const REAL *v, REAL *sum) { pass<PRODUCT, 1>(row, longest, 0, v, sum, kept, KEPT / ROWS); });
+    if (there) store(X + u * WIDE, x);
+}
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_long(SIDE) {
+    extern __shared__ Piece pieces[];
+    REAL *parts = reinterpret_cast<REAL *>(pieces + WARPS * KEPT * CHUNKS * GROUP);
+    const long long u = order ? order[blockIdx.x] : blockIdx.x, first = indptr[u];
+    const Entries row = {Z, indices + first, w + first, t + first, int(indptr[u + 1] - first)};
+    const int group = threadIdx.x / GROUP;
+    REAL x[E];
+    load(X + u * WIDE, x);
+    conjugate_gradients(
+        x, Diagonal(base, slope, lam[u]), steps,
+        [&](const REAL *v, REAL *sum) {
+            pass<RESIDUAL, WARPS * ROWS>(row, row.count, group, v, sum, pieces, WARPS * KEPT);
+            block_total(sum, parts);
+        },
+        [&](const REAL *v, REAL *sum) {
+            pass<PRODUCT, WARPS * ROWS>(row, row.count, group, v, sum, pieces, WARPS * KEPT);
+            block_total(sum, parts);
+        });
+#pragma unroll
+    for (int e = 0; e < E; e++) x[e] = row.count ? x[e] : REAL(0);
+    if (threadIdx.x < GROUP) store(X + u * WIDE, x);
+}

@@ -1,0 +1,101 @@
+"""How lanes, warps and shared memory are laid out for so many factors: what `lanes.cuh` is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """How lanes share a vector (`lanes.cuh`), and how warps share a multiprocessor.
+
+    Attributes
+    ----------
+    wide
+        Numbers in a stored row: the factors, padded to whole 16 bytes.
+    group, chunks
+        Lanes that share a vector, and 16-byte pieces of it in each.
+    row_bytes
+        Bytes of shared memory that a kept entry takes.
+    warps
+        In a block.
+    kept
+        Entries that a warp keeps in shared memory.
+    shared
+        Bytes of shared memory of a block that keeps entries and adds up vectors.
+    sums
+        Bytes of it in which a block adds up vectors.
+    defines
+        All of it for the compiler.
+    """
+
+    wide: int
+    group: int
+    chunks: int
+    row_bytes: int
+    warps: int
+    kept: int
+    shared: int
+    sums: int
+    defines: tuple[str, ...]
+
+
+# Type of the fixed side: its name in C++, and its bytes.
+STORED = {
+    "float64": ("double", 8),
+    "float32": ("float", 4),
+    "float16": ("__half", 2),
+    "bfloat16": ("__nv_bfloat16", 2),
+}
+# Elements of a vector in a lane: more make fewer shuffles for each multiply-add, until the vectors of
+# conjugate gradients fill the registers and too few warps are left to hide the memory's latency.
+_ELEMENTS = {"float64": 8, "float32": 16, "float16": 8, "bfloat16": 8}
+MOST_FACTORS_FLOAT64 = 512
+WARPS, LARGE_WARPS = 4, 8
+SHARED = 48 * 1024  # what a block may have everywhere; four such blocks share a multiprocessor
+
+
+def lanes(
+    factors: int, stored: str, *, diagonal: bool, warps: int = WARPS, shared: int = SHARED
+) -> Lanes:
+    """Return the layout for so many factors.
+
+    Parameters
+    ----------
+    stored
+        A key of `STORED`.
+    diagonal
+        Whether coordinates have a scale of their own each, and rows each another.
+    warps, shared
+        Warps in a block, and bytes of shared memory that it may have.
+    """
+    name, size = STORED[stored]
+    vector = 16 // size
+    wide = -(-factors // vector) * vector
+    group = 4
+    while group < 32 and -(-wide // (group * vector)) * vector > _ELEMENTS[stored]:
+        group *= 2
+    chunks = -(-wide // (group * vector))
+    row_bytes = chunks * group * 16
+    kind = "float64" if stored == "float64" else "float32"
+    sums = (warps + 1) * wide * STORED[kind][1]
+    sums = -(-sums // 16) * 16
+    kept = max(0, (shared - sums) // warps // row_bytes)
+    # As many warps on a multiprocessor as shared memory allows, where the vectors leave them registers.
+    registers = chunks * vector * (STORED[kind][1] // 4)
+    most = 16 if registers <= 8 or (size == 4 and registers <= 16) else 12 if registers <= 16 else 1
+    blocks = max(1, most // warps)
+    defines = (
+        f"REAL={STORED[kind][0]}",
+        f"STORED={name}",
+        *(("HALVES",) if size == 2 else ()),
+        f"WIDE={wide}",
+        f"GROUP={group}",
+        f"DIAGONAL={int(diagonal)}",
+        f"WARPS={warps}",
+        f"BLOCKS={blocks}",
+        f"KEPT={kept}",
+    )
+    return Lanes(
+        wide, group, chunks, row_bytes, warps, kept, warps * kept * row_bytes + sums, sums, defines
+    )

@@ -1,0 +1,43 @@
+"""GPU rung 2, gpu_cg_2_whitened: the Gramian is gone from rows and steps.
+
+The idea is that of `eigenbasis`: in coordinates where what all rows share is the identity (or, with a
+lambda of its own for each row, diagonal), A_u p costs n_u f in place of n_u f + f^2, and two steps
+lower the objective further than three did. `kernels/cg_2_whitened.cu` is `cg_1_naive.cu` without the
+Gramian. What it costs: three products of a factor matrix with an f x f one per half-step, at the
+speed of cuBLAS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.gpu_catalogue import factor_per_thread, threads_for
+from halfstep.solvers.gpu_basis import Basis
+from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu_whitened import WhitenedSolver
+
+_BLOCKS_PER_MULTIPROCESSOR = 32
+
+
+@dataclass(eq=False, repr=False)
+class GpuCgWhitened(WhitenedSolver):
+    """ALS with preconditioned conjugate gradients, a block of threads per row."""
+
+    name: ClassVar[str] = "gpu_cg_2_whitened"
+
+    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
+        backend.launch(
+            "cg_2_whitened.cu",
+            "cg_2_whitened",
+            factor_per_thread(self.factors, x.dtype),
+            (min(side.rows, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count()),),
+            (threads_for(self.factors),),
+            (
+                x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
+                np.int64(side.rows), np.int32(self.cg_steps),
+            ),
+        )  # fmt: skip

@@ -1,0 +1,47 @@
+"""GPU rung 4, gpu_cg_4_shared: a row's entries are gathered once and kept in shared memory.
+
+k steps pass over a row's entries k + 1 times. `kernels/cg_4_shared.cu` goes to memory for the first
+pass only, as long as a row fits what its warp may keep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.gpu_lanes import WARPS
+from halfstep.solvers.gpu_basis import Basis
+from halfstep.solvers.gpu_cg_3_warps import GpuCgWarps
+from halfstep.solvers.gpu_side import Side
+
+
+@dataclass(eq=False, repr=False)
+class GpuCgShared(GpuCgWarps):
+    """ALS with preconditioned conjugate gradients, a warp per row, each row gathered once."""
+
+    name: ClassVar[str] = "gpu_cg_4_shared"
+
+    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
+        self._by_warps(backend, side, Z, basis, x, None, side.rows)
+
+    def _by_warps(
+        self,
+        backend: Backend,
+        side: Side,
+        Z: Array,
+        basis: Basis,
+        x: Array,
+        order: Array | None,
+        count: int,
+    ) -> None:
+        layout = self._lanes(x.dtype, side)
+        backend.launch(
+            "cg_4_shared.cu",
+            "cg_4_shared",
+            layout.defines,
+            (-(-count // WARPS),),
+            (32 * WARPS,),
+            self._arguments(side, Z, basis, x, order, count),
+            shared_mem=layout.shared - layout.sums,
+        )

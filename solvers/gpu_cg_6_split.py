@@ -1,0 +1,98 @@
+"""GPU rung 6, gpu_cg_6_split: hub rows are split over blocks.
+
+A row of a million entries is a million times a row of one, and one block on it keeps the rest of the
+device waiting. `kernels/cg_6_split.cu` gives each part of it to a block and adds the parts' vectors
+in their order: two launches a pass, and the same bits every run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.solvers.gpu_basis import Basis
+from halfstep.solvers.gpu_cg_5_binned import GpuCgBinned
+from halfstep.solvers.gpu_side import Side
+
+_PART = 1024
+_PARTS = 256
+
+
+@dataclass(eq=False, repr=False)
+class GpuCgSplit(GpuCgBinned):
+    """ALS with preconditioned conjugate gradients, rows binned and the longest ones split."""
+
+    name: ClassVar[str] = "gpu_cg_6_split"
+    _longest: ClassVar[int] = 4096
+
+    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
+        super()._steps(backend, side, Z, basis, x)
+        small, layout = self._layouts(backend, side, x)
+        parts = _parts(backend, side, self._bins(backend, side, small).hubs)
+        if parts is None:
+            return
+        hubs, count = len(parts.hub_row), len(parts.part_row)
+        sums = backend.empty((count, layout.wide), x.dtype)
+        R, P = (backend.empty((hubs, layout.wide), x.dtype) for _ in range(2))
+        scalars = backend.empty(3 * hubs, x.dtype)
+
+        def launch(kernel: str, blocks: int, *args: Any) -> None:
+            backend.launch(
+                "cg_6_split.cu",
+                kernel,
+                layout.defines,
+                (blocks,),
+                (32 * layout.warps,),
+                args,
+                shared_mem=layout.sums,
+            )
+
+        entries = (
+            Z, side.indices, side.w, side.t, parts.part_row, parts.part_first, parts.part_count, sums
+        )  # fmt: skip
+        state = (
+            x, basis.base, basis.slope, side.lam, parts.hub_row, parts.hub_part, sums, R, P, scalars
+        )  # fmt: skip
+        launch("cg_6_residual", count, x, parts.hub_row, *entries)
+        launch("cg_6_begin", hubs, *state)
+        for _ in range(self.cg_steps):
+            launch("cg_6_product", count, P, None, *entries)
+            launch("cg_6_advance", hubs, *state)
+
+
+class Parts(NamedTuple):
+    """Hub rows and their parts, on the device: see `kernels/cg_6_split.cu`."""
+
+    hub_row: Array
+    hub_part: Array
+    part_row: Array
+    part_first: Array
+    part_count: Array
+
+
+def _parts(backend: Backend, side: Side, hubs: np.ndarray) -> Parts | None:
+    """Return the hub rows cut into parts of equal size, at most `_PARTS` each."""
+    if len(hubs) == 0:
+        return None
+    kept = side.kept.get("parts")
+    if kept is None:
+        lengths = side.lengths[hubs]
+        number = np.minimum(-(-lengths // _PART), _PARTS)
+        ends = np.concatenate([[0], np.cumsum(number)])
+        row = np.repeat(np.arange(len(hubs)), number)
+        place = np.arange(ends[-1]) - ends[row]
+        begin = lengths[row] * place // number[row]
+        end = lengths[row] * (place + 1) // number[row]
+        first = side.starts[hubs][row] + begin
+        arrays = (
+            hubs.astype(np.int64),
+            ends.astype(np.int32),
+            row.astype(np.int32),
+            first.astype(np.int64),
+            (end - begin).astype(np.int32),
+        )
+        kept = side.kept["parts"] = Parts(*(backend.to_device(array) for array in arrays))
+    return kept

@@ -1,0 +1,66 @@
+"""GPU rung 7, gpu_cg_7_half: the fixed side is stored in 16 bits; all arithmetic stays in float32.
+
+What bounds `gpu_cg_6_split` is the bytes that it gathers, and these are half as many. Z is rounded once
+per half-step (`kernels/cg_7_half.cu`); in the whitened coordinates its numbers fit float16's range,
+and the objective notices the rounding in second order only. With dtype float64, or where rows have no
+regularisation (a rounded Y of low rank is none of low rank), Z stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from halfstep.errors import InputError
+from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.gpu_lanes import STORED
+from halfstep.solvers.gpu_basis import Basis
+from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
+from halfstep.solvers.gpu_side import Side
+
+_STORAGES = ("float16", "bfloat16")
+
+
+@dataclass(eq=False, repr=False)
+class GpuCgHalf(GpuCgSplit):
+    """ALS with preconditioned conjugate gradients: the GPU's best.
+
+    Parameters
+    ----------
+    storage
+        "float16" or "bfloat16": what the fixed side's gathered rows are rounded to.
+    """
+
+    name: ClassVar[str] = "gpu_cg_7_half"
+    storage: str = field(default="float16", kw_only=True)
+
+    def check(self) -> None:
+        """Raise InputError for an argument that breaks its rule."""
+        super().check()
+        if self.storage not in _STORAGES:
+            raise InputError(f"storage must be one of {', '.join(_STORAGES)}, got {self.storage!r}")
+
+    def _stored(self, dtype: Any, side: Side) -> str:
+        kept = np.dtype(dtype) == np.float64 or side.smallest_lam <= 0
+        return np.dtype(dtype).name if kept else self.storage
+
+    def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
+        return self._lanes(dtype, side).wide, self._stored(dtype, side) == "float16"
+
+    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
+        stored = self._stored(x.dtype, side)
+        if stored in _STORAGES:
+            rounded = backend.empty(Z.shape, np.float16 if stored == "float16" else np.uint16)
+            pieces = Z.size // 8
+            backend.launch(
+                "cg_7_half.cu",
+                "cg_7_half",
+                (f"STORED={STORED[stored][0]}",),
+                (min(-(-pieces // 256), 32 * backend.sm_count()),),
+                (256,),
+                (Z, rounded, np.int64(pieces)),
+            )
+            Z = rounded
+        super()._steps(backend, side, Z, basis, x)
