@@ -50,7 +50,7 @@ class GpuCgWarps(WhitenedSolver):
 
     def _stored(self, dtype: Any, side: Side) -> str:
         """Return the type of the fixed side, a key of `STORED`."""
-        return np.dtype(dtype).name
+        return str(np.dtype(dtype).name)
 
     def _lanes(self, dtype: Any, side: Side, **more: int) -> Lanes:
         return lanes(self.factors, self._stored(dtype, side), diagonal=diagonal(side), **more)

@@ -44,7 +44,7 @@ class GpuCgHalf(GpuCgSplit):
 
     def _stored(self, dtype: Any, side: Side) -> str:
         kept = np.dtype(dtype) == np.float64 or side.smallest_lam <= 0
-        return np.dtype(dtype).name if kept else self.storage
+        return str(np.dtype(dtype).name) if kept else self.storage
 
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
         return self._lanes(dtype, side).wide, self._stored(dtype, side) == "float16"
