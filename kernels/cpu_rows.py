@@ -168,12 +168,20 @@ def fits_own_space(w: Any, first: int, stop: int, own: int, largest: float) -> b
 
 @compiled
 def solve_block(
-    side: Any, work: Any, begin: int, rows: int, start: Any, f: int, steps: int, tolerance: float
+    side: Any,
+    work: Any,
+    begin: int,
+    rows: int,
+    start: Any,
+    f: int,
+    steps: int,
+    tolerance: float,
+    way: Any,
 ) -> None:
     """Take up to `steps` conjugate gradient steps for rows `begin` to `begin + rows`.
 
-    `start` (rows, f) is the start and becomes the solution, both in working coordinates. Short rows
-    are solved exactly. Rows without entries become zero.
+    `start` (rows, f) is the start and becomes the solution, both in working coordinates; `way` times
+    the way there, in fact. Short rows are solved exactly. Rows without entries become zero.
     """
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
@@ -195,7 +203,8 @@ def solve_block(
                 put(x, k, item(X, row + k) / item(scratch.scale, k))
             conjugate_gradients(entries, scratch, first, stop, f, steps, tolerance)
         for k in range(f):
-            put(X, row + k, item(x, k) * item(scratch.scale, k))
+            before = item(X, row + k)
+            put(X, row + k, before + way * (item(x, k) * item(scratch.scale, k) - before))
 
 
 @compiled

@@ -23,6 +23,11 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
 * A row of n_u < f entries is a system of n_u unknowns in its own space: solved exactly there, rows
   of up to sixteen entries cost no more than two steps would.
 
+From the third iteration on a row goes further than its solution, x_0 + 1.5 (x - x_0): successive
+over-relaxation. With the other side fixed the objective is a quadratic, whose value above its minimum
+is multiplied by (1.5 - 1)^2 by that, so no half-step raises it; and the fit needs 6 or 7 iterations for
+what otherwise takes 10.
+
 Cost of a half-step: 3 GEMMs with f x f matrices, then (steps + 1) n_u f per row; with `exact`
 min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
 
@@ -53,6 +58,8 @@ _BLOCK_ENTRIES = 1 << 15
 _BLOCK_ROWS = 1 << 10
 _OWN_SPACE = 16
 _FEW_STEPS = 3
+_RELAXATION = 1.5
+_UNRELAXED = 2
 
 
 @dataclass(eq=False, repr=False)
@@ -74,6 +81,9 @@ class Eigenbasis(Solver):
     compress
         Store the fixed side's rotated factors in 16 bits, float32 only. None does where it is far below
         what the steps themselves leave: for at most three of them, without a tolerance.
+    relaxation
+        From the third iteration of a fit on, go this many times the way from a row's start to its
+        solution; between 0 and 2. None means 1.5 with few steps (as for `compress`) and 1 otherwise.
     """
 
     name: ClassVar[str] = "eigenbasis"
@@ -81,6 +91,11 @@ class Eigenbasis(Solver):
     cg_tolerance: float | None = field(default=None, kw_only=True)
     exact: bool = field(default=False, kw_only=True)
     compress: bool | None = field(default=None, kw_only=True)
+    relaxation: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._way = 1.0
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
@@ -94,6 +109,10 @@ class Eigenbasis(Solver):
             raise InputError(
                 f"cg_tolerance has no meaning with exact=True, got {self.cg_tolerance}"
             )
+        if self.relaxation is not None and not 0 < self.relaxation < 2:
+            raise InputError(f"relaxation must be between 0 and 2, got {self.relaxation}")
+        if self.exact and self.relaxation is not None:
+            raise InputError(f"relaxation has no meaning with exact=True, got {self.relaxation}")
         if self.compress and np.dtype(self.dtype) != np.float32:
             raise InputError(f"compress=True needs dtype float32, got {np.dtype(self.dtype).name}")
         if self.compress and self.exact:
@@ -102,16 +121,31 @@ class Eigenbasis(Solver):
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return X (rows, f) after `cg_steps` steps from X, or exact."""
         with blas_threads(1):
-            return self._solve(problem, X)
+            return self._solve(problem, X, self._way)
+
+    def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
+        # The first iterations leave the random start behind: nothing there is worth going on with.
+        self._way = self._relaxed() if done >= _UNRELAXED else 1.0
+        try:
+            return super()._half_step(side, problem, X, done)
+        finally:
+            self._way = 1.0
+
+    def _relaxed(self) -> float:
+        if self.relaxation is not None:
+            return self.relaxation
+        return _RELAXATION if self._takes_few_steps() else 1.0
+
+    def _takes_few_steps(self) -> bool:
+        return not self.exact and self.cg_tolerance is None and self.cg_steps <= _FEW_STEPS
 
     def _compresses(self) -> bool:
         """Return whether to keep the fixed side in 16 bits."""
         if self.compress is not None:
             return self.compress
-        few = not self.exact and self.cg_tolerance is None and self.cg_steps <= _FEW_STEPS
-        return few and np.dtype(self.dtype) == np.float32
+        return self._takes_few_steps() and np.dtype(self.dtype) == np.float32
 
-    def _solve(self, problem: Problem, X: Floats) -> Floats:
+    def _solve(self, problem: Problem, X: Floats, way: float) -> Floats:
         from halfstep.kernels import cpu_rows
         from halfstep.kernels.cpu_basis import basis_of, rotate, rotation
         from halfstep.kernels.cpu_long import LongRow, long_rows
@@ -133,6 +167,7 @@ class Eigenbasis(Solver):
         solution = np.empty((problem.rows, f), dtype)
         # An unregularised row of a0 = 0 keeps what its start has in its null space.
         from_zero = problem.a0 == 0 and bool((problem.lam <= 0).any())
+        way = 1.0 if from_zero else way
         own = max(_OWN_SPACE, wide * 5 // 8) if self.exact else _OWN_SPACE
         if from_zero:
             own = 0  # a row of more entries than its rank has no inverse in its own space
@@ -160,7 +195,15 @@ class Eigenbasis(Solver):
             else:
                 start(begin, end, part)
                 cpu_rows.solve_block(
-                    side, work, begin, end - begin, part, wide, self.cg_steps, tolerance
+                    side,
+                    work,
+                    begin,
+                    end - begin,
+                    part,
+                    wide,
+                    self.cg_steps,
+                    tolerance,
+                    dtype.type(way),
                 )
             outward(part, solution[begin:end])
 
@@ -172,7 +215,7 @@ class Eigenbasis(Solver):
                 part[0] = row.solve()
             else:
                 start(u, u + 1, part)
-                part[0] = row.step(part[0], self.cg_steps, tolerance)
+                part[0] += way * (row.step(part[0], self.cg_steps, tolerance) - part[0])
             outward(part, solution[u : u + 1])
         return solution
 

@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+from rows_case import CONVENTIONS, FACTORS, eps, problem, solver
 from scipy import sparse
 
 from halfstep.errors import InputError
@@ -11,44 +12,6 @@ from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.naive import Naive
 from halfstep.solvers.problem import weigh
-
-FACTORS = (1, 7, 33, 64, 130, 257)
-CONVENTIONS = {
-    "implicit": {"confidence": "implicit", "alpha": 0.25},  # w = -0.75, -0.5, -0.25, 0
-    "linear": {"confidence": "linear", "alpha": 3.0},
-    "log": {"confidence": "log", "epsilon": 0.5},
-    "binary": {"confidence": "binary"},
-    "explicit": {"confidence": "explicit"},
-    "scaled": {"confidence": "binary", "regularization_exponent": 1.0},
-    "huge": {"confidence": "linear", "alpha": 1e6},
-}
-COLUMNS = 5003
-
-
-def problem(f, dtype="float32", *, rank=None, regularization=0.1, convention="linear", seed=0):
-    """Rows of 0, 1, f-1, f, f+1 and 5,000 entries, then a few ordinary ones."""
-    rng = np.random.default_rng(seed)
-    lengths = [0, 1, f - 1, f, f + 1, 5000, *rng.integers(1, 120, 7)]
-    rows = [np.sort(rng.choice(COLUMNS, n, replace=False)) for n in lengths]
-    values = rng.integers(1, 5, sum(lengths)).astype(dtype)
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    matrix = sparse.csr_matrix(
-        (values, np.concatenate(rows), indptr), shape=(len(lengths), COLUMNS)
-    )
-    Y = rng.standard_normal((COLUMNS, rank or f)) * 0.3
-    if rank:
-        Y = Y @ rng.standard_normal((rank, f))
-    settings = {"regularization": regularization, **CONVENTIONS[convention]}
-    X = rng.standard_normal((len(lengths), f)).astype(dtype)
-    return weigh(matrix, dtype=dtype, **settings).fixing(Y.astype(dtype)), X
-
-
-def solver(f, dtype="float32", **settings):
-    return Eigenbasis(factors=f, dtype=dtype, **settings)
-
-
-def eps(dtype):
-    return np.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
@@ -181,11 +144,14 @@ def test_every_parameter_changes_something():
         {"exact": True, "cg_tolerance": 0.1},
         {"compress": True, "dtype": "float64"},
         {"compress": True, "exact": True},
+        {"relaxation": 0.0},
+        {"relaxation": 2.0},
+        {"relaxation": 1.2, "exact": True},
     ],
     ids=str,
 )
 def test_arguments_that_break_a_rule_are_errors(settings):
-    with pytest.raises(InputError, match=r"cg_|compress"):
+    with pytest.raises(InputError, match=r"cg_|compress|relaxation"):
         Eigenbasis(**settings)
 
 
@@ -213,33 +179,6 @@ def test_ten_iterations_end_at_the_objective_of_the_float64_reference(convention
         model = Eigenbasis(init_factors=(X, Y), **settings, **steps)
         got = model.fit(matrix, show_progress=False).loss_history_[-1]
         assert abs(got - expected) <= 1e-5 * expected
-
-
-@pytest.mark.parametrize("convention", CONVENTIONS)
-def test_factors_in_16_bits_solve_the_system_to_8_bits(convention):
-    half, X = problem(33, convention=convention)
-    near, far = (
-        solver(33, cg_steps=3000, compress=compress).half_step(half, X)
-        for compress in (True, False)
-    )
-    # Against the objective of the rows, which is what the rounding may move: by the square of 2^-9.
-    products = half.Y.astype(np.float64) @ (near - far).T.astype(np.float64)
-    size = half.Y.astype(np.float64) @ far.T.astype(np.float64)
-    assert 0 < np.linalg.norm(products) < 2**-6 * np.linalg.norm(size)
-
-
-def test_factors_in_16_bits_move_the_objective_of_a_fit_by_millionths():
-    rng = np.random.default_rng(8)
-    matrix = sparse.random(400, 300, 0.06, format="csr", random_state=rng, dtype="float32")
-    losses = [
-        Eigenbasis(
-            factors=24, iterations=40, calculate_training_loss=True, random_state=2,
-            confidence="log", regularization=5.0, cg_steps=cg_steps, compress=compress,
-        ).fit(matrix, show_progress=False).loss_history_[-1]
-        for cg_steps, compress in ((12, True), (12, False))
-    ]  # fmt: skip
-    assert losses[0] == pytest.approx(losses[1], rel=2e-5)
-    assert losses[0] != losses[1]
 
 
 def test_importing_the_package_imports_no_compiler():

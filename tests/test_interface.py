@@ -14,7 +14,7 @@ from halfstep.solvers.matrix import as_csr
 
 OWN = {
     "conjugate_gradient": {"cg_steps"},
-    "eigenbasis": {"cg_steps", "cg_tolerance", "compress", "exact"},
+    "eigenbasis": {"cg_steps", "cg_tolerance", "compress", "exact", "relaxation"},
     "gpu_cg_1_naive": {"cg_steps"},
     "gpu_cg_2_whitened": {"cg_steps"},
     "gpu_cg_3_warps": {"cg_steps"},

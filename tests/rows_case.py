@@ -1,0 +1,45 @@
+"""A half-step with rows of every awkward length, for the tests of the compiled rungs."""
+
+import numpy as np
+from scipy import sparse
+
+from halfstep.solvers.eigenbasis import Eigenbasis
+from halfstep.solvers.problem import weigh
+
+FACTORS = (1, 7, 33, 64, 130, 257)
+CONVENTIONS = {
+    "implicit": {"confidence": "implicit", "alpha": 0.25},  # w = -0.75, -0.5, -0.25, 0
+    "linear": {"confidence": "linear", "alpha": 3.0},
+    "log": {"confidence": "log", "epsilon": 0.5},
+    "binary": {"confidence": "binary"},
+    "explicit": {"confidence": "explicit"},
+    "scaled": {"confidence": "binary", "regularization_exponent": 1.0},
+    "huge": {"confidence": "linear", "alpha": 1e6},
+}
+COLUMNS = 5003
+
+
+def problem(f, dtype="float32", *, rank=None, regularization=0.1, convention="linear", seed=0):
+    """Rows of 0, 1, f-1, f, f+1 and 5,000 entries, then a few ordinary ones."""
+    rng = np.random.default_rng(seed)
+    lengths = [0, 1, f - 1, f, f + 1, 5000, *rng.integers(1, 120, 7)]
+    rows = [np.sort(rng.choice(COLUMNS, n, replace=False)) for n in lengths]
+    values = rng.integers(1, 5, sum(lengths)).astype(dtype)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    matrix = sparse.csr_matrix(
+        (values, np.concatenate(rows), indptr), shape=(len(lengths), COLUMNS)
+    )
+    Y = rng.standard_normal((COLUMNS, rank or f)) * 0.3
+    if rank:
+        Y = Y @ rng.standard_normal((rank, f))
+    settings = {"regularization": regularization, **CONVENTIONS[convention]}
+    X = rng.standard_normal((len(lengths), f)).astype(dtype)
+    return weigh(matrix, dtype=dtype, **settings).fixing(Y.astype(dtype)), X
+
+
+def solver(f, dtype="float32", **settings):
+    return Eigenbasis(factors=f, dtype=dtype, **settings)
+
+
+def eps(dtype):
+    return np.finfo(dtype).eps

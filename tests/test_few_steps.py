@@ -1,0 +1,67 @@
+"""What the eigenbasis rung allows itself where it takes few steps: 16 bits and over-relaxation."""
+
+import numpy as np
+import pytest
+from rows_case import CONVENTIONS, problem, solver
+from scipy import sparse
+
+from halfstep.solvers.eigenbasis import Eigenbasis
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_factors_in_16_bits_solve_the_system_to_8_bits(convention):
+    half, X = problem(33, convention=convention)
+    near, far = (
+        solver(33, cg_steps=3000, compress=compress).half_step(half, X)
+        for compress in (True, False)
+    )
+    # Against the objective of the rows, which is what the rounding may move: by the square of 2^-9.
+    products = half.Y.astype(np.float64) @ (near - far).T.astype(np.float64)
+    size = half.Y.astype(np.float64) @ far.T.astype(np.float64)
+    assert 0 < np.linalg.norm(products) < 2**-6 * np.linalg.norm(size)
+
+
+def test_factors_in_16_bits_move_the_objective_of_a_fit_by_millionths():
+    rng = np.random.default_rng(8)
+    matrix = sparse.random(400, 300, 0.06, format="csr", random_state=rng, dtype="float32")
+    losses = [
+        Eigenbasis(
+            factors=24, iterations=40, calculate_training_loss=True, random_state=2,
+            confidence="log", regularization=5.0, cg_steps=cg_steps, compress=compress,
+        ).fit(matrix, show_progress=False).loss_history_[-1]
+        for cg_steps, compress in ((12, True), (12, False))
+    ]  # fmt: skip
+    assert losses[0] == pytest.approx(losses[1], rel=2e-5)
+    assert losses[0] != losses[1]
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_relaxation_goes_further_the_same_way(split, monkeypatch):
+    from halfstep.kernels import cpu_long
+
+    if split:
+        monkeypatch.setattr(cpu_long, "SHORTEST", 3)
+        monkeypatch.setattr(cpu_long, "SHARE", 100)
+    half, X = problem(33, convention="scaled")
+    model = solver(33, relaxation=1.7)
+    plain = model.half_step(half, X)
+    early, late = (model._half_step("user", half, X, done) for done in (1, 2))
+    assert early.tobytes() == plain.tobytes() == model.half_step(half, X).tobytes()
+    expected = X + 1.7 * (plain - X)
+    expected[0] = 0  # the row without entries
+    np.testing.assert_allclose(late, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("relaxation", [0.5, 1.0, 1.5, 1.9])
+def test_no_relaxed_half_step_raises_the_objective(relaxation):
+    rng = np.random.default_rng(4)
+    matrix = sparse.random(300, 200, 0.05, format="csr", random_state=rng, dtype="float32")
+    model = Eigenbasis(
+        factors=9, iterations=12, calculate_training_loss=True, random_state=1,
+        confidence="linear", relaxation=relaxation, compress=False, dtype="float64",
+    ).fit(matrix, show_progress=False)  # fmt: skip
+    relaxed = model.loss_history_
+    assert relaxed == sorted(relaxed, reverse=True)
+    plain = model.set_params(relaxation=1.0).fit(matrix, show_progress=False).loss_history_
+    assert relaxed[:2] == plain[:2]
+    assert (plain[-1] == relaxed[-1]) == (relaxation == 1.0)
