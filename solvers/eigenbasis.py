@@ -23,9 +23,9 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
 * A row of n_u < f entries is a system of n_u unknowns in its own space: solved exactly there, rows
   of up to sixteen entries cost no more than two steps would.
 
-From the third iteration on a row goes further than its solution, x_0 + 1.5 (x - x_0): successive
+From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
 over-relaxation. With the other side fixed the objective is a quadratic, whose value above its minimum
-is multiplied by (1.5 - 1)^2 by that, so no half-step raises it; and the fit needs 6 or 7 iterations for
+is multiplied by (1.4 - 1)^2 by that, so no half-step raises it; and the fit needs 6 or 7 iterations for
 what otherwise takes 10.
 
 Cost of a half-step: 3 GEMMs with f x f matrices, then (steps + 1) n_u f per row; with `exact`
@@ -58,7 +58,7 @@ _BLOCK_ENTRIES = 1 << 15
 _BLOCK_ROWS = 1 << 10
 _OWN_SPACE = 16
 _FEW_STEPS = 3
-_RELAXATION = 1.5
+_RELAXATION = 1.4
 _UNRELAXED = 2
 
 
@@ -83,7 +83,7 @@ class Eigenbasis(Solver):
         what the steps themselves leave: for at most three of them, without a tolerance.
     relaxation
         From the third iteration of a fit on, go this many times the way from a row's start to its
-        solution; between 0 and 2. None means 1.5 with few steps (as for `compress`) and 1 otherwise.
+        solution; between 0 and 2. None means 1.4 with few steps (as for `compress`) and 1 otherwise.
     """
 
     name: ClassVar[str] = "eigenbasis"

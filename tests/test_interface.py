@@ -262,7 +262,7 @@ def test_a_refit_starts_anew(rung, matrix):
 
 
 def test_more_factors_than_items(rung):
-    m = rung(factors=20, iterations=3, confidence="linear", random_state=0, dtype=np.float64)
+    m = rung(factors=20, iterations=8, confidence="linear", random_state=0, dtype=np.float64)
     tiny = sparse.csr_matrix(np.array([[1.0, 0, 2], [0, 3, 0]]))
     m.fit(tiny, show_progress=False)
     assert np.allclose(m.user_factors @ m.item_factors.T, tiny.toarray() > 0, atol=0.05)
