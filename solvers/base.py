@@ -25,7 +25,8 @@ from halfstep.solvers.checkpoint import checkpoints
 from halfstep.solvers.matrix import Floats, as_csr, not_empty
 from halfstep.solvers.memory import Sized, check_memory
 from halfstep.solvers.portable import Portable
-from halfstep.solvers.problem import Problem, Weights, check_convention, weigh
+from halfstep.solvers.preparation import transposed, weigh
+from halfstep.solvers.problem import Problem, Weights, check_convention
 from halfstep.solvers.progress import progress_bar
 from halfstep.solvers.recommender import Recommender
 from halfstep.solvers.report import Callback, Report, located, row_not_finite
@@ -213,7 +214,8 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
 
     def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
         """Return what the half-steps of users and of items need to know of a canonical matrix."""
-        return self._weigh(matrix), self._weigh(matrix.T.tocsr())
+        turned = transposed(matrix, self.dtype, int(self.num_threads))
+        return self._weigh(matrix), self._weigh(turned)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
@@ -258,6 +260,7 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
             regularization=self.regularization,
             regularization_exponent=self.regularization_exponent,
             dtype=self.dtype,
+            num_threads=int(self.num_threads),
         )
 
     def _row_not_finite(self, factors: Any) -> int | None:

@@ -11,7 +11,7 @@ from halfstep.evaluation.residual import relative_residuals
 from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.naive import Naive
-from halfstep.solvers.problem import weigh
+from halfstep.solvers.preparation import weigh
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

@@ -1,0 +1,72 @@
+"""Weighing and transposing in pieces and on threads, against SciPy and whole arrays."""
+
+import numpy as np
+import pytest
+from conftest import CONVENTIONS, awkward
+from scipy import sparse
+
+from halfstep import SOLVERS
+from halfstep.solvers import preparation
+
+
+def sides(matrix, threads, dtype=np.float32, **convention):
+    model = SOLVERS["cholesky"](factors=3, num_threads=threads, dtype=dtype, **convention)
+    return model.weights(matrix)
+
+
+@pytest.fixture(params=["numpy", "compiled"])
+def path(request, monkeypatch):
+    monkeypatch.setattr(preparation, "_FEW_ENTRIES", 0 if request.param == "compiled" else 10**9)
+    monkeypatch.setattr(preparation, "_PIECE", 37)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.7])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_items_are_the_transposed_users(path, convention, dtype, exponent):
+    matrix = awkward()
+    whole = preparation.weigh(
+        matrix.T.tocsr(), dtype=dtype, regularization=0.01, regularization_exponent=exponent,
+        **convention,
+    )  # fmt: skip
+    found = [
+        sides(matrix, threads, dtype, regularization_exponent=exponent, **convention)
+        for threads in (1, 2, 5)
+    ]
+    for users, items in found:
+        for name in ("indptr", "indices", "w", "t", "lam"):
+            got, wanted = getattr(items, name), getattr(whole, name)
+            np.testing.assert_array_equal(got, wanted)
+            assert got.dtype == wanted.dtype
+            np.testing.assert_array_equal(getattr(users, name), getattr(found[0][0], name))
+        assert (items.columns, items.a0) == (43, whole.a0)
+        assert (users.constant, items.constant) == (found[0][0].constant, found[0][1].constant)
+        assert users.constant == pytest.approx(whole.constant, rel=1e-7)
+        assert items.constant == pytest.approx(users.constant, rel=1e-12)
+
+
+def test_no_rows_no_entries_and_one_row(path):
+    for matrix in (
+        sparse.csr_matrix((5, 3)),
+        sparse.csr_matrix((0, 3)),
+        sparse.csr_matrix(np.ones((1, 4), np.float32)),
+    ):
+        users, items = sides(matrix, 3)
+        assert (items.rows, items.columns) == matrix.shape[::-1]
+        assert items.indptr[-1] == users.indptr[-1] == matrix.nnz
+
+
+def test_int64_indices(path):
+    matrix = awkward()
+    expected = sides(matrix, 2)
+    matrix.indices, matrix.indptr = matrix.indices.astype(np.int64), matrix.indptr.astype(np.int64)
+    for got, wanted in zip(sides(matrix, 2), expected, strict=True):
+        np.testing.assert_array_equal(got.indices, wanted.indices)
+        np.testing.assert_array_equal(got.w, wanted.w)
+
+
+@pytest.mark.parametrize("name", list(CONVENTIONS))
+def test_the_input_is_left_alone(path, name):
+    matrix = awkward()
+    before = matrix.copy()
+    sides(matrix, 2, **CONVENTIONS[name])
+    assert (matrix != before).nnz == 0
