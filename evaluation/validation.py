@@ -10,7 +10,7 @@ and a model's the mean over users. Two kinds of chance are shown apart:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -86,21 +86,16 @@ class Validation:
     def user_means(self, model: str) -> tuple[npt.NDArray[np.int64], PerUser]:
         """Return the judged users (users,), and by metric the mean over their parts (users,)."""
         judged = self.judged[model]
-        users, place = np.unique(np.concatenate([j.users for j in judged]), return_inverse=True)
-        times = np.bincount(place)
-        metrics = judged[0].per_user
-        return users, {
-            metric: np.bincount(place, np.concatenate([j.per_user[metric] for j in judged])) / times
-            for metric in metrics
-        }
+        users = [j.users for j in judged]
+        means: PerUser = {}
+        for metric in judged[0].per_user:
+            everybody, means[metric] = mean_by_user(users, [j.per_user[metric] for j in judged])
+        return everybody, means
 
     def activity(self, model: str) -> npt.NDArray[np.int64]:
         """Return the number of known entries of the users of `user_means`, their parts' mean."""
         judged = self.judged[model]
-        _, place = np.unique(np.concatenate([j.users for j in judged]), return_inverse=True)
-        known = np.bincount(place, np.concatenate([j.activity for j in judged])) / np.bincount(
-            place
-        )
+        _, known = mean_by_user([j.users for j in judged], [j.activity for j in judged])
         return np.rint(known).astype(np.int64)
 
     def summaries(self, model: str, *, random_state: int = 0) -> dict[str, Summary]:
@@ -214,6 +209,14 @@ def _judge(
         per_user=per_user,
         coverage=measured.coverage,
     )
+
+
+def mean_by_user(
+    users: Sequence[npt.NDArray[np.int64]], values: Sequence[npt.NDArray[Any]]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return each user once, and the mean of its values, from one array of either for each part."""
+    everybody, place = np.unique(np.concatenate(users), return_inverse=True)
+    return everybody, np.bincount(place, np.concatenate(values)) / np.bincount(place)
 
 
 def _spread(means: list[float]) -> float:

@@ -14,7 +14,7 @@ import typer
 from numpy.linalg import LinAlgError
 from rich.console import Console
 
-from halfstep import data_commands, evaluate_command, measure, model_commands
+from halfstep import data_commands, evaluate_command, measure, model_commands, tune_command
 from halfstep import options as o
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
@@ -51,6 +51,7 @@ for command in (
 ):
     app.command()(command)
 app.command()(evaluate_command.evaluate)
+app.command()(tune_command.tune)
 app.command()(measure.compare)
 app.command()(measure.bench)
 

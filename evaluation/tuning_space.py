@@ -1,0 +1,112 @@
+"""What a search may choose among, and how a choice becomes a solver's arguments.
+
+Two spaces are here. The lab's grid has the three numbers of its course, as they are. `als_space` is the
+one that finds the best that ALS can do on data never seen before. Its axes are chosen so that one range
+of each fits all data, all conventions and all numbers of factors:
+
+* `background` b, log-uniform from 0.002 to 1: what an unstored entry weighs beside a stored one.
+  With `"binary"` it is the argument of that name. With `"log"` and `"linear"`, offered where the values
+  are counts, the background is 1 and alpha is chosen so that a stored entry weighs 1/b more on average.
+* `strength` s, log-uniform from 1e-4 to 0.3: the regularisation as a share of a row's total weight,
+  n_u + b N. With exponent 1, that is `regularization` itself. With exponent 0, where all rows have the
+  same lambda, it is s times the mean of n_u + b N over the users: the same amount, not scaled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from halfstep.errors import InputError
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values."""
+
+    values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values or len(set(self.values)) != len(self.values):
+            raise InputError(
+                f"a choice must have at least one value and none twice, got {self.values}"
+            )
+
+    @property
+    def logarithmic(self) -> bool:
+        """Whether a plot's axis is: the values are positive and span a factor of ten."""
+        numbers = all(isinstance(v, int | float) and v > 0 for v in self.values)
+        return bool(numbers and max(self.values) >= 10 * min(self.values))
+
+
+@dataclass(frozen=True)
+class LogUniform:
+    """Any number from low to high, all ratios alike."""
+
+    low: float
+    high: float
+    logarithmic = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high < np.inf:
+            raise InputError(f"a range must have 0 < low < high, got {self.low} to {self.high}")
+
+
+Space: TypeAlias = dict[str, Choice | LogUniform]
+
+LAB_GRID: Space = {
+    "factors": Choice((10, 25, 50)),
+    "regularization": Choice((1.0, 0.01, 0.0001)),
+    "alpha": Choice((1.0, 15.0, 30.0, 40.0)),
+}
+_COUNTED = ("binary", "log", "linear")
+
+
+def als_space(train: csr_matrix) -> Space:
+    """Return the space of the default search; `settings_of` turns its choices into arguments."""
+    counts = len(train.data) > 0 and bool((train.data > 0).all()) and np.ptp(train.data) > 0
+    return {
+        "background": LogUniform(0.002, 1.0),
+        "strength": LogUniform(1e-4, 0.3),
+        "exponent": Choice((0, 1)),
+        **({"confidence": Choice(_COUNTED)} if counts else {}),
+    }
+
+
+def settings_of(params: dict[str, Any], train: csr_matrix) -> dict[str, Any]:
+    """Return a solver's arguments for a choice from `als_space`, or any other choice unchanged."""
+    if "strength" not in params:
+        return dict(params)
+    rest = {k: v for k, v in params.items() if k not in ("background", "strength", "exponent")}
+    b, s = params["background"], params["strength"]
+    confidence = rest.setdefault("confidence", "binary")
+    users, items = train.shape
+    total = s * (train.nnz / users + b * items)
+    if confidence == "binary":
+        exponent = params["exponent"]
+        return rest | {
+            "background": b,
+            "regularization": s if exponent else total,
+            "regularization_exponent": float(exponent),
+        }
+    # The background is 1 here, so all weights, and lambda with them, are 1/b as large. A scale with
+    # n_u would hardly vary beside it, and the exponent is left at 0.
+    size = np.abs(train.data.astype(np.float64))
+    mean = float(np.log1p(size).mean() if confidence == "log" else size.mean())
+    return rest | {"alpha": 1 / (b * mean), "regularization": total / b}
+
+
+def narrowed(space: Space, best: list[dict[str, Any]], factor: float = 2.0) -> Space:
+    """Return the part of a space about some good choices: their range, widened by a factor."""
+    smaller: Space = {}
+    for name, axis in space.items():
+        values = [params[name] for params in best]
+        if isinstance(axis, Choice):
+            smaller[name] = Choice(tuple(v for v in axis.values if v in values))
+        else:
+            low, high = min(values) / factor, max(values) * factor
+            smaller[name] = LogUniform(max(low, axis.low), min(high, axis.high))
+    return smaller

@@ -1,0 +1,97 @@
+"""A search for parameters as a progress bar and as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from halfstep.show import table
+
+if TYPE_CHECKING:
+    from halfstep.evaluation.tuning import Search
+    from halfstep.evaluation.tuning_store import Trial
+    from halfstep.evaluation.validation import Validation
+
+_ROWS = 12
+
+
+@contextmanager
+def progress(
+    description: str, seconds: float | None
+) -> Iterator[Callable[[Trial, int | None], None]]:
+    """Yield a function to call after each trial; one bar, of trials, or of time where time decides."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    said = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[state]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=said, disable=not said.is_terminal, transient=True) as bar:
+        task = bar.add_task(description, total=seconds, state="")
+        best, done = float("-inf"), 0
+
+        def told(trial: Trial, total: int | None) -> None:
+            nonlocal best, done
+            done += 1
+            best = best if trial.pruned else max(best, trial.value)
+            trials = f"{done} of {total} trials" if total else f"{done} trials"
+            state = f"{trials}, best {best:.4f}, now {trial.settings.get('factors')} factors"
+            whole = total if total and seconds is None else seconds
+            passed = done if total and seconds is None else bar.tasks[0].elapsed or 0.0
+            bar.update(task, total=whole, completed=passed, state=state)
+
+        yield told
+
+
+def trials(console: Console, search: Search, chosen: Trial) -> None:
+    """Print the best trials, with the best and the simplest within one standard error marked."""
+    settings = list(dict.fromkeys(name for t in search.complete for name in t.settings))
+    columns = (*settings, search.metric, "its.", "seconds", "")
+    pruned = sum(t.pruned for t in search.trials)
+    listed = table(
+        f"{len(search.trials)} trials, {pruned} of them pruned; validation {search.metric} "
+        "± standard error over users",
+        *columns,
+        right=columns[:-1],
+    )
+    shown = search.complete[:_ROWS]
+    shown += [t for t in (search.simplest,) if t not in shown]
+    for of in shown:
+        marks = ["best"] if of is search.best else []
+        marks += ["simplest"] if of is search.simplest else []
+        marks += ["chosen"] if of is chosen else []
+        listed.add_row(
+            *(_text(of.settings.get(name, "")) for name in settings),
+            f"{of.value:.4f} ± {of.error:.4f}",
+            str(of.iterations),
+            f"{of.seconds:.1f}",
+            ", ".join(marks),
+        )
+    console.print(listed)
+    console.print(
+        f"The {len(shown)} best of {len(search.complete)} that ended; simplest: within one standard "
+        "error of the best.",
+        highlight=False,
+    )
+
+
+def judged(console: Console, title: str, validation: Validation, seed: int) -> dict[str, Any]:
+    """Print and return the chosen model's quality on the test part, beside the baselines."""
+    models = list(validation.judged)
+    summaries = {name: validation.summaries(name, random_state=seed) for name in models}
+    listed = table(title, "metric", *models, right=models)
+    for metric in summaries[models[0]]:
+        cells = [of[metric] for of in summaries.values()]
+        listed.add_row(metric, *(f"{s.mean:.4f}\n\\[{s.low:.4f}, {s.high:.4f}]" for s in cells))
+    console.print(listed)
+    console.print("Mean over users [95 % bootstrap interval over users]", markup=False)
+    return {"users": len(validation.user_means(models[0])[0]), "models": summaries}
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))

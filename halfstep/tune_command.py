@@ -1,0 +1,227 @@
+"""The command that chooses a model's parameters: tune."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from halfstep import options as o
+from halfstep.errors import InputError
+from halfstep.files import check_writable, write_json
+
+if TYPE_CHECKING:
+    from halfstep.evaluation.tuning import Search
+    from halfstep.evaluation.tuning_space import Space
+
+console = Console()
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_DEFAULT_BUDGET = "20m"
+
+
+def tune(
+    context: typer.Context,
+    data: o.Data = o.DEFAULT_DATA,
+    search: Annotated[
+        str, typer.Option(help="climb (the default search, by time), grid, random or tpe.")
+    ] = "climb",
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Time for everything, as 90s, 20m, 1h; climb: 20m if not given."),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Trials at most: 12 of random, 40 of tpe if not given.")
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="What to maximise: auc, or ndcg@K, recall@K, map@K, ...")
+    ] = "ndcg@20",
+    choose: Annotated[
+        str, typer.Option(help="best, or simplest: within one standard error of the best.")
+    ] = "best",
+    solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
+    factors: Annotated[
+        str | None, typer.Option("--factors", "-f", help="Values to try: 10,25,50.")
+    ] = None,
+    regularization: Annotated[
+        str | None, typer.Option(help="Values to try: 1,0.01,0.0001.")
+    ] = None,
+    alpha: Annotated[str | None, typer.Option(help="Values to try: 1,15,30,40.")] = None,
+    confidence: Annotated[
+        str | None, typer.Option(help="Of grid and random; linear if not given.")
+    ] = None,
+    max_factors: Annotated[int, typer.Option(help="Of climb.")] = 1024,
+    iterations: Annotated[int, typer.Option(help="At most; early stopping chooses.")] = 20,
+    patience: Annotated[
+        int, typer.Option(help="Iterations without a new best before the end.")
+    ] = 2,
+    protocol: Annotated[
+        str, typer.Option(help="How grid, random and tpe hold out the validation part.")
+    ] = "per-user",
+    repeats: Annotated[int, typer.Option(help="Draws of the validation part.")] = 1,
+    test_fraction: o.TestFraction = 0.2,
+    out: Annotated[
+        Path, typer.Option(help="Folder for the trials, results, plot and model.")
+    ] = Path("tune-report"),
+    seed: o.Seed = 0,
+    threads: o.Threads = 0,
+    json: o.Json = None,
+) -> None:
+    """Choose parameters on a validation part, fit the choice anew, and judge it once on the test part.
+
+    Trials are kept in OUT/trials.db: the same command goes on where an interrupted one was.
+    """
+    from halfstep import datasets, show_tuning
+    from halfstep.evaluation.early_stopping import list_length
+    from halfstep.evaluation.hold_out import train_and_test
+    from halfstep.evaluation.protocols import part_of
+    from halfstep.evaluation.tuning_store import missing
+    from halfstep.evaluation.validation import validate
+    from halfstep.solvers import make
+    from halfstep.solvers.als import choose as choose_solver
+
+    begin = time.perf_counter()
+    check_writable(json, "--json")
+    if choose not in ("best", "simplest"):
+        raise InputError(f"--choose must be best or simplest, got {choose!r}")
+    if reason := missing():
+        raise InputError(reason)
+    k = list_length(metric) or 10
+    allowed = seconds_of(budget or _DEFAULT_BUDGET) if search == "climb" or budget else None
+    lists = {
+        name: numbers(name, given)
+        for name, given in (
+            ("factors", factors), ("regularization", regularization), ("alpha", alpha),
+        )
+        if given is not None
+    }  # fmt: skip
+    _refuse_ignored(context, search)
+    choose_solver(solver)
+    source = datasets.load(data)
+    split = train_and_test(source, test_fraction, seed)
+    _make_folder(out)
+    store = out / "trials.db"
+    with show_tuning.progress(f"{metric} on {source.name}", allowed) as told:
+        if search == "climb":
+            from halfstep.evaluation.tuning_budget import climb
+
+            assert allowed is not None
+            found = climb(
+                split.train, budget=allowed - (time.perf_counter() - begin), metric=metric,
+                solver=solver, max_factors=max_factors, iterations=iterations, store=store,
+                seed=seed, num_threads=threads, after=lambda _, trial: told(trial, None),
+            ).together  # fmt: skip
+        else:
+            from halfstep.evaluation.protocols import parts_of
+            from halfstep.evaluation.tuning import tune as run_search
+            from halfstep.evaluation.tuning_trial import Tuner
+
+            space, fixed = _space(search, lists, confidence, split.train)
+            parts = list(parts_of(protocol, split.train, repeats=repeats, random_state=seed))
+            tuner = Tuner(
+                parts, metric, solver, fixed, iterations, patience, seed=seed, num_threads=threads
+            )
+            found = run_search(
+                tuner, space, search=search, trials=trials, seconds=allowed, store=store, after=told
+            )
+    chosen = found.best if choose == "best" else found.simplest
+    searched = time.perf_counter() - begin
+    show_tuning.trials(console, found, chosen)
+    model = make(
+        solver, **chosen.settings, iterations=chosen.iterations, random_state=seed,
+        num_threads=threads,
+    )  # fmt: skip
+    # The one look at the test part, by a model that is fitted on all the rest.
+    validation = validate({"tuned": lambda: model}, [part_of(split)], ks=(k,), num_threads=threads)
+    test = show_tuning.judged(console, f"{source!r}, test part", validation, seed)
+    record = {
+        "kind": "tuning",
+        "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
+                 "items": source.items, "entries": source.entries, "test entries": split.test.nnz},
+        "search": search, "metric": metric, "budget": allowed, "seed": seed,
+        "solver": model.solver_, "seconds": {
+            "search": searched, "all": time.perf_counter() - begin,
+            "iteration": sum(model.seconds_) / max(1, len(model.seconds_)),
+        },
+        "chosen": asdict(chosen), "best": asdict(found.best), "simplest": asdict(found.simplest),
+        "test": test, "trials": [asdict(t) for t in found.trials],
+        "environment": _environment(),
+    }  # fmt: skip
+    for path in _write(out, found, source.name, model, record):
+        console.print(f"wrote {path}", highlight=False)
+    o.write(json, record)
+
+
+def seconds_of(text: str) -> float:
+    """Return the seconds of `90s`, `20m`, `1.5h` or a bare number of seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not match or float(match[1]) <= 0:
+        raise InputError(f"--budget must be a time like 90s, 20m or 1h, got {text!r}")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def numbers(name: str, text: str) -> tuple[float, ...]:
+    """Return the numbers of a comma-separated option; those of `factors` are whole."""
+    kind = int if name == "factors" else float
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--{name} must be numbers separated by commas, got {text!r}") from None
+
+
+def _space(
+    search: str, lists: dict[str, tuple[float, ...]], confidence: str | None, train: Any
+) -> tuple[Space, dict[str, Any]]:
+    """Return what is searched and what is fixed: the lab's grid, or with tpe the space of ALS."""
+    from halfstep.evaluation.tuning import SEARCHES
+    from halfstep.evaluation.tuning_space import LAB_GRID, Choice, als_space
+
+    if search not in SEARCHES:
+        raise InputError(f"--search must be climb, {', '.join(SEARCHES)}, got {search!r}")
+    choices: Space = {name: Choice(values) for name, values in lists.items()}
+    if search == "tpe":
+        return als_space(train) | {"factors": choices.get("factors", Choice((64,)))}, {}
+    return LAB_GRID | choices, {"confidence": confidence or "linear"}
+
+
+def _refuse_ignored(context: typer.Context, search: str) -> None:
+    unused = {
+        "climb": ("trials", "factors", "regularization", "alpha", "confidence", "patience",
+                  "protocol", "repeats"),
+        "tpe": ("regularization", "alpha", "confidence", "max_factors"),
+    }.get(search, ("max_factors",))  # fmt: skip
+    for name in unused:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise InputError(f"--{name.replace('_', '-')} has no meaning with --search {search}")
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out: '{out}' cannot be made: {error.strerror}") from None
+
+
+def _write(out: Path, found: Search, name: str, model: Any, record: dict[str, Any]) -> list[Path]:
+    from halfstep.evaluation import tuning_plot
+
+    paths = [out / "results.json", out / "model.npz"]
+    write_json(paths[0], record)
+    model.save(paths[1])
+    if reason := tuning_plot.missing():
+        console.print(f"no plot: {reason}", highlight=False, markup=False)
+        return paths
+    paths.append(out / "search.png")
+    tuning_plot.plot_search(found, paths[-1], f"{name}: {found.metric} on the validation part")
+    return paths
+
+
+def _environment() -> Any:
+    from halfstep.bench.environment import environment
+
+    return environment()
