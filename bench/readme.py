@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from halfstep.bench import tuning_table
 from halfstep.bench.describe import (
     RATIOS,
     convention_line,
@@ -49,12 +50,17 @@ def rewrite(readme: str | Path, folder: str | Path) -> list[Path]:
     files = sorted(Path(folder).rglob("*.json"))
     if not files:
         raise InputError(f"{folder}: must hold results files (*.json), got none")
-    tables = "\n\n".join(markdown(read_results(file)) for file in files)
+    tables = "\n\n".join(_tables(file) for file in files)
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     with whole_file(path) as file:
         file.write(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}".encode())
     return files
+
+
+def _tables(file: Path) -> str:
+    tuned = tuning_table.read_tuning(file)
+    return markdown(read_results(file)) if tuned is None else tuning_table.markdown(tuned)
 
 
 def markdown(results: Results) -> str:
