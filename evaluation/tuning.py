@@ -23,7 +23,7 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics_inputs import whole_number
-from halfstep.evaluation.tuning_space import Choice, Space
+from halfstep.evaluation.tuning_space import Choice, Space, within
 from halfstep.evaluation.tuning_store import (
     Trial,
     distributions,
@@ -33,6 +33,7 @@ from halfstep.evaluation.tuning_store import (
     space_of,
 )
 from halfstep.evaluation.tuning_trial import Tuner
+from halfstep.interruption import interrupted_at_once
 
 SEARCHES = ("grid", "random", "tpe")
 DEFAULT_TRIALS = {"random": 12, "tpe": 40}
@@ -117,7 +118,7 @@ def tune(
         Begin no trial that, taking as long as the median of those before it (`expected` seconds before
         the first), would end later than this. Time that was spent before an interruption counts.
     first
-        Configurations that `"tpe"` begins with.
+        Configurations that `"tpe"` begins with, those outside `space` left out.
     startup
         Complete trials before which `"tpe"` prunes none.
     store
@@ -152,7 +153,7 @@ def tune(
         for trial in done:
             if after is not None:
                 after(trial, shown)
-        left = [params for params in queue if params not in [t.params for t in done]]
+        left = [p for p in queue if p not in [t.params for t in done] and within(searched, p)]
         spent = sum(t.seconds for t in done)
         begin = time.perf_counter() - spent
         failures = 0
@@ -187,7 +188,9 @@ def _one(
         return prunes and bool(trial.should_prune())
 
     try:
-        facts = tuner.run(trial.params, prune)
+        # A fit that Ctrl-C ended early would look like a finished trial.
+        with interrupted_at_once():
+            facts = tuner.run(trial.params, prune)
     except (FloatingPointError, OverflowError):
         study.tell(trial, state=TrialState.FAIL)
         return None

@@ -110,3 +110,13 @@ def narrowed(space: Space, best: list[dict[str, Any]], factor: float = 2.0) -> S
             low, high = min(values) / factor, max(values) * factor
             smaller[name] = LogUniform(max(low, axis.low), min(high, axis.high))
     return smaller
+
+
+def within(space: Space, params: dict[str, Any]) -> bool:
+    """Return whether a space holds a configuration."""
+    return params.keys() == space.keys() and all(
+        params[name] in axis.values
+        if isinstance(axis, Choice)
+        else axis.low <= params[name] <= axis.high
+        for name, axis in space.items()
+    )
