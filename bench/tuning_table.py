@@ -58,11 +58,12 @@ def _markdown(record: dict[str, Any]) -> str:
     bounds = [measured["tuned"][m] for m in _METRICS]
     own = (f"**{_short(m['mean'])}** ({_short(m['low'])}–{_short(m['high'])})" for m in bounds)
     cells.append(f"| **ALS, tuned** | {' | '.join(own)} | {_settings(chosen)} |")
-    minutes = record["seconds"]["all"] / 60
+    took = record["seconds"]
+    minutes = max(took["this run"], took["trials"] + took["last fit and test"]) / 60
     return "\n".join(
         [
             f"**{data['name']}: `halfstep tune --budget {record['budget'] / 60:g}m`** on "
-            f"{where['cpu']}, {where['cores']} cores, {minutes:.0f} minutes with the last fit",
+            f"{where['cpu']}, {where['cores']} cores, {minutes:.0f} minutes in all",
             "",
             "| model | recall@20 | NDCG@20 | |",
             "| --- | ---: | ---: | --- |",
