@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.errors import InputError
 from halfstep.kernels.gpu_guard import why_no_gpu
 
 FOLDER = Path(__file__).parent
@@ -58,6 +59,24 @@ class Backend(Protocol):
     def gram(self, Y: Array) -> Array:
         """Return Y'Y (f, f) in float64; the sum over rows does not lose float32's digits."""
 
+    def copy(self, target: Array, source: Array) -> None:
+        """Copy an array onto one of the same shape and type here, also from another device."""
+
+    def free_bytes(self) -> int:
+        """Return how many bytes can be allocated."""
+
+    def page_locked(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a copy in host memory that an upload need not wait for; a memory map as it is."""
+
+    def upload(self, target: Array, array: npt.NDArray[Any], slot: int) -> None:
+        """Copy a host array onto a device array, beside the launches and after the slot's release."""
+
+    def wait_for_uploads(self, slot: int) -> None:
+        """Let launches from now on begin after the slot's uploads."""
+
+    def release(self, slot: int) -> None:
+        """Let uploads to the slot from now on begin after the launches so far."""
+
     def sm_count(self) -> int:
         """Return how many multiprocessors the device has."""
 
@@ -92,6 +111,9 @@ class CupyBackend:
         self.cupy = cupy
         self.device = cupy.cuda.Device(ordinal)
         self.shared_limit = int(self.device.attributes["MaxSharedMemoryPerBlockOptin"])
+        self._copies: Any = None  # the stream of uploads
+        self._uploaded: dict[int, Any] = {}
+        self._released: dict[int, Any] = {}
         self._functions: dict[tuple[str, str, Defines], Any] = {}
         self._modules: dict[tuple[str, Defines], Any] = {}
 
@@ -132,6 +154,47 @@ class CupyBackend:
                 tail = Y[slabs * _GRAM_ROWS :]
                 total += tail.T @ tail
             return total
+
+    def copy(self, target: Array, source: Array) -> None:
+        """See `Backend`."""
+        with self.device:
+            target.data.copy_from_device_async(source.data, source.nbytes)
+
+    def free_bytes(self) -> int:
+        """See `Backend`; what CuPy's pool holds unused is free as well."""
+        with self.device:
+            free, _ = self.cupy.cuda.runtime.memGetInfo()
+            return int(free) + int(self.cupy.get_default_memory_pool().free_bytes())
+
+    def page_locked(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """See `Backend`."""
+        if isinstance(array, np.memmap):
+            return array
+        import cupyx
+
+        locked: npt.NDArray[Any] = cupyx.empty_pinned(array.shape, array.dtype)
+        locked[...] = array
+        return locked
+
+    def upload(self, target: Array, array: npt.NDArray[Any], slot: int) -> None:
+        """See `Backend`."""
+        with self.device:
+            if self._copies is None:
+                self._copies = self.cupy.cuda.Stream(non_blocking=True)
+            if slot in self._released:
+                self._copies.wait_event(self._released[slot])
+            target.set(np.ascontiguousarray(array), self._copies)
+            self._uploaded[slot] = self._copies.record()
+
+    def wait_for_uploads(self, slot: int) -> None:
+        """See `Backend`."""
+        with self.device:
+            self.cupy.cuda.get_current_stream().wait_event(self._uploaded[slot])
+
+    def release(self, slot: int) -> None:
+        """See `Backend`."""
+        with self.device:
+            self._released[slot] = self.cupy.cuda.get_current_stream().record()
 
     def sm_count(self) -> int:
         """See `Backend`."""
@@ -183,23 +246,42 @@ def source(file: str) -> str:
     return _INCLUDE.sub(content, text)
 
 
-_used: list[Backend] = []
+_used: list[tuple[Backend, ...]] = []
 
 
 @contextmanager
-def using(backend: Backend) -> Iterator[Backend]:
-    """Make the GPU solvers use `backend` inside the `with`, whatever the machine has."""
-    _used.append(backend)
+def using(*backends: Backend) -> Iterator[Backend]:
+    """Make the GPU solvers use these devices inside the `with`, whatever the machine has.
+
+    The first one is the current device; it is what the `with` gives.
+    """
+    _used.append(backends)
     try:
-        yield backend
+        yield backends[0]
     finally:
         _used.pop()
+
+
+def chosen(devices: Sequence[int] | None) -> list[Backend]:
+    """Return the backends of these devices, or of the current one; InputError where there is none."""
+    if devices is None:
+        return [current()]
+    if _used:
+        there: Any = len(_used[-1])
+    else:
+        import cupy
+
+        there = cupy.cuda.runtime.getDeviceCount()
+    for device in devices:
+        if device >= there:
+            raise InputError(f"devices must be from 0 to {there - 1}, got {device}")
+    return [_used[-1][k] if _used else _cupy(int(k)) for k in devices]
 
 
 def current() -> Backend:
     """Return the backend to use: that of `using`, or CuPy on its current device."""
     if _used:
-        return _used[-1]
+        return _used[-1][0]
     import cupy
 
     return _cupy(int(cupy.cuda.Device().id))

@@ -35,8 +35,7 @@ class Basis(NamedTuple):
 
 def diagonal(side: Side) -> bool:
     """Return whether `basis_of` gives a scale of its own to each coordinate and row."""
-    stored = side.penalty[side.lengths > 0]
-    return bool(side.a0 and len(stored) and not 0 < stored.min() == stored.max())
+    return bool(side.a0 and not 0 < side.smallest_lam == side.largest_lam)
 
 
 def basis_of(backend: Backend, side: Side, Y: Array, wide: int, *, scaled: bool = False) -> Basis:
@@ -51,8 +50,7 @@ def basis_of(backend: Backend, side: Side, Y: Array, wide: int, *, scaled: bool 
     """
     f, dtype = Y.shape[1], np.dtype(Y.dtype)
     eps = float(np.finfo(dtype).eps)
-    stored = side.penalty[side.lengths > 0]
-    smallest = float(stored.min())
+    smallest = side.smallest_lam
     gramian: Matrix = backend.to_host(backend.gram(Y))
     G = side.a0 * gramian
     forward = inward = np.eye(f)

@@ -40,8 +40,10 @@ class GpuCgNaive(GpuSolver):
         super().check()
         check_integers(self.get_params(), cg_steps=1)
 
-    def _solve(self, backend: Backend, side: Side, Y: Array, X: Array) -> Array:
-        f, dtype = self.factors, X.dtype
+    def _prepare(
+        self, backend: Backend, side: Side, Y: Array, X: Array
+    ) -> tuple[tuple[Array, Array], Array]:
+        dtype = X.dtype
         gramian = backend.to_host(backend.gram(Y))
         G = backend.to_device((side.a0 * gramian).astype(dtype))
         known = _range(gramian, dtype) if side.smallest_lam <= 0 else None
@@ -50,18 +52,20 @@ class GpuCgNaive(GpuSolver):
             # null space of their own, which a start from zero never enters.
             known = known if side.a0 else np.zeros_like(known)
             X = backend.product(X, backend.to_device(known))
+        return (Y, G), X
+
+    def _advance(self, backend: Backend, side: Side, fixed: tuple[Array, Array], x: Array) -> None:
         backend.launch(
             "cg_1_naive.cu",
             "cg_1_naive",
-            factor_per_thread(f, dtype),
+            factor_per_thread(self.factors, x.dtype),
             (min(side.rows, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count()),),
-            (threads_for(f),),
+            (threads_for(self.factors),),
             (
-                X, Y, G, side.indptr, side.indices, side.w, side.t, side.lam,
+                x, *fixed, side.indptr, side.indices, side.w, side.t, side.lam,
                 np.int64(side.rows), np.int32(self.cg_steps),
             ),
         )  # fmt: skip
-        return X
 
 
 def _range(gramian: np.ndarray, dtype: np.dtype) -> np.ndarray:

@@ -16,7 +16,6 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.kernels.gpu_lanes import STORED
-from halfstep.solvers.gpu_basis import Basis
 from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
 from halfstep.solvers.gpu_side import Side
 
@@ -49,18 +48,18 @@ class GpuCgHalf(GpuCgSplit):
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
         return self._lanes(dtype, side).wide, self._stored(dtype, side) == "float16"
 
-    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
-        stored = self._stored(x.dtype, side)
-        if stored in _STORAGES:
-            rounded = backend.empty(Z.shape, np.float16 if stored == "float16" else np.uint16)
-            pieces = Z.size // 8
-            backend.launch(
-                "cg_7_half.cu",
-                "cg_7_half",
-                (f"STORED={STORED[stored][0]}",),
-                (min(-(-pieces // 256), 32 * backend.sm_count()),),
-                (256,),
-                (Z, rounded, np.int64(pieces)),
-            )
-            Z = rounded
-        super()._steps(backend, side, Z, basis, x)
+    def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
+        stored = self._stored(Z.dtype, side)
+        if stored not in _STORAGES:
+            return Z
+        rounded = backend.empty(Z.shape, np.float16 if stored == "float16" else np.uint16)
+        pieces = Z.size // 8
+        backend.launch(
+            "cg_7_half.cu",
+            "cg_7_half",
+            (f"STORED={STORED[stored][0]}",),
+            (min(-(-pieces // 256), 32 * backend.sm_count()),),
+            (256,),
+            (Z, rounded, np.int64(pieces)),
+        )
+        return rounded

@@ -24,8 +24,11 @@ class Side:
     indptr, indices, w, t, lam
         On the device: (rows + 1,) int64, (entries,) int32, and in the factors' dtype (entries,),
         (entries,) and (rows,).
-    lengths, penalty
-        On the host: stored entries of each row, and lambda_u in float64; both (rows,).
+    lengths
+        On the host: stored entries of each row, (rows,).
+    smallest_lam, largest_lam
+        Of the rows that have entries, in float64; both 1 where none has any. Of a part of a side: the
+        whole side's.
     columns, a0, constant
         As in `Weights`.
     kept
@@ -38,7 +41,8 @@ class Side:
     t: Array
     lam: Array
     lengths: npt.NDArray[np.int64]
-    penalty: npt.NDArray[np.float64]
+    smallest_lam: float
+    largest_lam: float
     columns: int
     a0: float
     constant: float
@@ -54,13 +58,6 @@ class Side:
         """Rows of the side being solved."""
         return len(self.lengths)
 
-    @property
-    def smallest_lam(self) -> float:
-        """The smallest lambda of a row that has entries; 1 where none has any."""
-        return (
-            float(self.penalty[self.lengths > 0].min(initial=np.inf)) if self.lengths.any() else 1.0
-        )
-
     @classmethod
     def upload(cls, backend: Backend, weights: Weights) -> Side:
         """Return the device's copy of host weights."""
@@ -72,12 +69,22 @@ class Side:
             w=backend.to_device(weights.w),
             t=backend.to_device(weights.t),
             lam=backend.to_device(weights.lam.astype(dtype)),
-            lengths=np.diff(weights.indptr),
-            penalty=weights.lam,
-            columns=weights.columns,
-            a0=weights.a0,
-            constant=weights.constant,
+            **about(weights),
         )
+
+
+def about(weights: Weights) -> dict[str, Any]:
+    """Return what a side knows beside its arrays on the device."""
+    lengths = np.diff(weights.indptr)
+    lam = weights.lam[lengths > 0]
+    return {
+        "lengths": lengths,
+        "smallest_lam": float(lam.min()) if len(lam) else 1.0,
+        "largest_lam": float(lam.max()) if len(lam) else 1.0,
+        "columns": weights.columns,
+        "a0": weights.a0,
+        "constant": weights.constant,
+    }
 
 
 def check_columns(columns: int) -> None:

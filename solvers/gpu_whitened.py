@@ -29,13 +29,23 @@ class WhitenedSolver(GpuSolver, ABC):
         super().check()
         check_integers(self.get_params(), cg_steps=1)
 
-    def _solve(self, backend: Backend, side: Side, Y: Array, X: Array) -> Array:
+    def _prepare(
+        self, backend: Backend, side: Side, Y: Array, X: Array
+    ) -> tuple[tuple[Array, Basis], Array]:
         wide, scaled = self._storage(X.dtype, side)
         basis = basis_of(backend, side, Y, wide, scaled=scaled)
-        Z = backend.product(Y, basis.forward)
-        x = backend.product(X, basis.inward)
-        self._steps(backend, side, Z, basis, x)
-        return backend.product(x, basis.outward)
+        Z = self._store(backend, side, backend.product(Y, basis.forward))
+        return (Z, basis), backend.product(X, basis.inward)
+
+    def _advance(self, backend: Backend, side: Side, fixed: tuple[Array, Basis], x: Array) -> None:
+        self._steps(backend, side, *fixed, x)
+
+    def _finish(self, backend: Backend, fixed: tuple[Array, Basis], x: Array) -> Array:
+        return backend.product(x, fixed[1].outward)
+
+    def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
+        """Return the fixed side as the kernels read it."""
+        return Z
 
     def _storage(self, dtype: object, side: Side) -> tuple[int, bool]:
         """Return what rows are padded to, and whether Z is to fit a float16."""

@@ -11,6 +11,7 @@ a fit adds to the caller's matrix, in the two phases that can be the peak:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -132,12 +133,18 @@ def _what_fits(model: Solver, size: Size, free: int) -> str:
 
     if size.itemsize == 8 and fits(itemsize=4):
         return "dtype float32 would fit"
-    low, high = 0, size.factors
-    while high - low > 1:  # the largest number of factors that fits is at least `low`
-        middle = (low + high) // 2
-        low, high = (middle, high) if fits(factors=middle) else (low, middle)
-    if low:
-        return f"factors={low} would fit"
+    most = most_factors(lambda factors: fits(factors=factors), size.factors)
+    if most:
+        return f"factors={most} would fit"
     least = replace(size, factors=1)
     share = free / sum(model._memory_parts(least).values())
     return f"with any number of factors at most {share:.0%} of these entries would fit"
+
+
+def most_factors(fits: Callable[[int], bool], wanted: int) -> int:
+    """Return the largest number of factors below `wanted`, which does not fit, that fits; or 0."""
+    low, high = 0, wanted
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low

@@ -53,6 +53,9 @@ class EmulatorBackend:
         Where `launch` looks for files: the package's kernels unless given.
     mutations
         Text to take in place of a file's, by name.
+    late_uploads
+        True lets an upload happen only when it is waited for, False at once: the two ends of what an
+        asynchronous copy may do.
 
     Attributes
     ----------
@@ -60,6 +63,8 @@ class EmulatorBackend:
         Every launch, as a `Launch`, in order.
     device
         Counts memory.
+    uploads
+        How many there were.
     """
 
     name = "emulator"
@@ -76,6 +81,7 @@ class EmulatorBackend:
         sanitizer: str | None = None,
         folder: Path = KERNELS,
         mutations: dict[str, str] | None = None,
+        late_uploads: bool = False,
     ):
         reason = build.why_not()
         if reason:
@@ -88,6 +94,8 @@ class EmulatorBackend:
         self.sanitizer, self.folder = sanitizer, folder
         self.mutations = mutations or {}
         self.launches: list[Launch] = []
+        self.late_uploads, self.uploads = late_uploads, 0
+        self._pending: dict[int, list[tuple[DeviceArray, Any]]] = {}
 
     def to_device(self, array: Any) -> DeviceArray:
         """Return a copy on the device of a host array, C-contiguous; a device array as it is."""
@@ -128,6 +136,39 @@ class EmulatorBackend:
         """Return Y'Y (f, f) in float64."""
         values = self._own(Y)._values.astype(np.float64)
         return self.to_device(values.T @ values)
+
+    def copy(self, target: DeviceArray, source: DeviceArray) -> None:
+        """Copy an array onto one of the same shape here; the source may be on another device."""
+        if not isinstance(source, DeviceArray):
+            raise TypeError(f"a device array is needed, got {type(source).__name__}")
+        if (source.shape, source.dtype) != (target.shape, target.dtype):
+            raise ValueError(f"a copy of {source!r} onto {target!r}")
+        self._own(target)._values[...] = source._values
+
+    def free_bytes(self) -> int:
+        """Return how many bytes can be allocated."""
+        return self.device.memory - self.device.used
+
+    def page_locked(self, array: Any) -> Any:
+        """Return the host array as it is."""
+        return array
+
+    def upload(self, target: DeviceArray, array: Any, slot: int) -> None:
+        """Copy a host array onto a device array some time before `wait_for_uploads(slot)` returns."""
+        self.uploads += 1
+        self._pending.setdefault(slot, []).append((self._own(target), array))
+        if not self.late_uploads:
+            self.wait_for_uploads(slot)
+
+    def wait_for_uploads(self, slot: int) -> None:
+        """Let launches after this see what was uploaded to the slot."""
+        for target, array in self._pending.pop(slot, []):
+            if (array.shape, array.dtype) != (target.shape, target.dtype):
+                raise ValueError(f"an upload of {array.dtype} {array.shape} onto {target!r}")
+            target._values[...] = array
+
+    def release(self, slot: int) -> None:
+        """Let uploads to the slot begin when the launches before this are done."""
 
     def sm_count(self) -> int:
         """Return how many multiprocessors the device has."""
