@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: bench test check table microbench clean
+.PHONY: bench test check table microbench kernels kernels-record clean
 
 bench: $(VENV)/.bench
 	$(BIN)/halfstep bench --out bench-report $(ARGS)
@@ -25,6 +25,21 @@ table: $(VENV)/.bench
 
 microbench: $(VENV)/.test
 	$(BIN)/python -m pytest bench/micro_benchmarks.py --benchmark-only $(ARGS)
+
+# Long proofs of the CUDA kernels, without a GPU: compiled, executed, sanitized, mutated.
+kernels: $(VENV)/.test $(VENV)/.cupy
+	HALFSTEP_CUPY=$(CURDIR)/$(VENV)/cupy $(BIN)/python -m pytest -m kernels \
+		-n 2 -p no:benchmark $(ARGS)
+
+# Registers, spills and load widths of every variant, to bench/kernels.json.
+kernels-record: $(VENV)/.test
+	$(BIN)/python -m halfstep.bench.kernels_record
+
+# CuPy in a folder of its own: tests of what is said where it is installed and no GPU is there.
+$(VENV)/.cupy: $(VENV)/.test
+	$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/cupy "cupy-cuda13x>=14,<15; sys_platform == 'linux'"
+	touch $@
 
 # One stamp per extra: installing again when pyproject.toml changes, and only then.
 $(VENV)/.%: pyproject.toml

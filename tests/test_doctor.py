@@ -217,6 +217,7 @@ print(json.dumps(found))
 """
 
 
+@pytest.mark.kernels
 def test_a_real_cupy_without_a_device():
     folder = os.environ.get("HALFSTEP_CUPY")
     if not folder or not (Path(folder) / "cupy").is_dir():

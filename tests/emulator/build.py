@@ -107,6 +107,13 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
+def _write(path: Path, text: str) -> None:
+    """Write a file that another process may be looking for: whole or not at all."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
 def _digest(*parts: object) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:20]
 
@@ -208,7 +215,7 @@ def library(
     exports = "".join(f"CUEMU_EXPORT({symbol}, {name})\n" for name, symbol in symbols.items())
     unit = cache_folder() / f"unit-{key}.cpp"
     if not unit.exists():
-        unit.write_text(f'#include "cuemu.hpp"\n{macros}#include "{folder / path.name}"\n{exports}')
+        _write(unit, f'#include "cuemu.hpp"\n{macros}#include "{folder / path.name}"\n{exports}')
     folders = [f"-I{_headers(flags)}", f"-I{INCLUDE}"]
     return _compiled(f"kernels-{key}.so", ["-shared", *flags, *folders, str(unit)]), symbols
 
@@ -223,5 +230,5 @@ def _kernels(path: Path, macros: str, key: str) -> dict[str, str]:
         )
         seen = _run([compiler() or "g++", *FLAGS, f"-I{INCLUDE}", "-E", "-P", str(unit)])
         unit.unlink()
-        listed.write_text("\n".join(dict.fromkeys(_KERNEL.findall(seen))))
+        _write(listed, "\n".join(dict.fromkeys(_KERNEL.findall(seen))))
     return {name: name for name in listed.read_text().split()}

@@ -1,0 +1,98 @@
+"""What the sanitizers watch: kernels of the tests and GPU rungs, run in a process of its own.
+
+python gpu_program.py right | wrong KERNEL | rung NAME
+"""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import numpy as np  # noqa: E402
+from emulator import EmulatorBackend, EmulatorError  # noqa: E402
+
+KERNELS = HERE / "kernels_for_tests"
+LAUNCHES = {  # of wrong.cu: grid, block
+    "no_barrier": (1, 64),
+    "blocks_race": (3, 32),
+    "misaligned": (1, 7),
+}
+
+
+def right():
+    backend = EmulatorBackend(order="random", folder=KERNELS)
+    x = backend.to_device(np.random.default_rng(0).standard_normal((4, 128)).astype(np.float32))
+    out = backend.empty(128, np.float32)
+    ints = [backend.to_device(np.zeros(32, t)) for t in (np.int32, np.uint32, np.int32)]
+    one = backend.to_device(np.zeros(1, np.float32))
+    for file, kernel, grid, block, arguments in (
+        ("good.cu", "row_sums", 4, 128, (x, out, np.int32(128))),
+        ("good.cu", "votes", 2, 32, (ints[0], np.int32(17), ints[1], one, ints[2])),
+        ("good.cu", "rotate", 1, 100, (x, out)),
+        ("good.cu", "half_sums", 1, 32, (out,)),
+        ("groups.cu", "prefetched_sum", 1, 32, (x, out, np.int32(4))),
+    ):
+        backend.launch(file, kernel, (), (grid,), (block,), arguments, shared_mem=400)
+    print(" ".join(launch.kernel for launch in backend.launches))
+
+
+def wrong(kernel):
+    backend = EmulatorBackend(order="random", folder=KERNELS)
+    out = backend.empty(64, np.float32)
+    x = backend.to_device(np.ones(32, np.float32))
+    arguments = {
+        "past_global": (out, np.int32(33)),
+        "read_past_global": (x, out, np.int32(1)),
+        "misaligned": (x, out),
+    }.get(kernel, (out,))
+    grid, block = LAUNCHES.get(kernel, (1, 32))
+    try:
+        backend.launch("wrong.cu", kernel, (), (grid,), (block,), arguments, shared_mem=128)
+    except EmulatorError as error:
+        print(error)
+
+
+def rung(name):
+    from conftest import awkward
+    from gpu_cases import device, error_of, tolerance
+
+    from halfstep import SOLVERS
+
+    # Long enough for every path of a row, short enough for a sanitizer.
+    lengths, columns = (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), 210
+    with device("random"):
+        found = error_of(name, 33, "implicit", 0.5, lengths=lengths, columns=columns)
+        assert found < tolerance(name), (name, found)
+        SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
+    print(f"{name} is right")
+
+
+def ranking():
+    from conftest import awkward
+
+    from halfstep.solvers.gpu_topk import Rows, device_top_k
+    from halfstep.solvers.topk import top_k
+
+    backend = EmulatorBackend(order="random")
+    rng = np.random.default_rng(0)
+    liked = awkward().tocsr()
+    X, Y = (rng.integers(-3, 4, (n, 7)).astype(np.float32) for n in liked.shape)
+    rows = Rows(
+        backend.to_device(liked.indptr.astype(np.int64)),
+        backend.to_device(liked.indices.astype(np.int32)),
+    )
+    ids, _ = device_top_k(backend, backend.to_device(X), backend.to_device(Y), 5, liked=rows)
+    expected, _ = top_k(X, Y, 5, excluded=liked)
+    # A row that has every column has nothing left; the CPU's list is then empty in its own way.
+    full = np.diff(liked.indptr) > liked.shape[1] - 5
+    np.testing.assert_array_equal(backend.to_host(ids)[~full], expected[~full])
+    print("ranking is right")
+
+
+if __name__ == "__main__":
+    command, *rest = sys.argv[1:]
+    if command == "rung" and rest == ["ranking"]:
+        ranking()
+    else:
+        {"right": right, "wrong": wrong, "rung": rung}[command](*rest)

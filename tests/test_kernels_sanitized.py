@@ -1,0 +1,74 @@
+"""The sanitizers find what they must, and nothing in the kernels that the solvers launch."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import GPU_RUNGS
+from emulator import sanitize
+
+PROGRAM = str(Path(__file__).parent / "gpu_program.py")
+pytestmark = pytest.mark.kernels
+SANITIZERS = ["address", "thread"]
+
+
+def run(sanitizer, *arguments):
+    reason = sanitize.why_not(sanitizer)
+    if reason:
+        pytest.skip(reason)
+    return sanitize.run(sanitizer, [PROGRAM, *arguments])
+
+
+# What each kernel of wrong.cu does, and how the sanitizer that sees it says so.
+FOUND = {
+    ("address", "past_global"): ("heap-buffer-overflow", 38),
+    ("address", "read_past_global"): ("heap-buffer-overflow", 40),
+    ("address", "past_shared"): ("use-after-poison", 28),
+    ("address", "past_static"): ("use-after-poison", 34),
+    ("address", "misaligned"): ("misaligned address", 50),
+    ("thread", "no_barrier"): ("data race", 55),
+    ("thread", "lost_update"): ("data race", 61),
+    ("thread", "same_value"): ("data race", 63),
+    ("thread", "blocks_race"): ("data race", 65),
+    ("thread", "shuffle_is_no_fence"): ("data race", 71),
+}
+
+
+@pytest.mark.parametrize(("sanitizer", "kernel"), list(FOUND))
+def test_a_known_error_is_found_at_its_line(sanitizer, kernel):
+    done = run(sanitizer, "wrong", kernel)
+    kind, line = FOUND[sanitizer, kernel]
+    assert any(
+        kind in report.kind and report.where in (f"wrong.cu:{line}", f"wrong.cu:{line - 1}")
+        for report in done.reports
+    ), done.output
+    assert done.returncode != 0
+
+
+@pytest.mark.parametrize("sanitizer", SANITIZERS)
+def test_kernels_that_are_right_raise_no_report(sanitizer):
+    done = run(sanitizer, "right")
+    assert done.returncode == 0, done.output
+    assert done.reports == ()
+    assert "row_sums votes rotate half_sums prefetched_sum" in done.output
+
+
+@pytest.mark.parametrize("sanitizer", SANITIZERS)
+@pytest.mark.parametrize("name", [*GPU_RUNGS, "ranking"])
+def test_the_rungs_raise_no_report(name, sanitizer):
+    """Half-steps over rows of every length and a fit; results are compared with the oracle's there."""
+    done = run(sanitizer, "rung", name)
+    assert done.reports == (), done.output
+    assert done.returncode == 0, done.output
+    assert f"{name} is right" in done.output
+
+
+def test_the_program_runs_here_too():
+    """Without a sanitizer the same program passes, so a failure above is the sanitizer's."""
+    import subprocess
+
+    done = subprocess.run(
+        [sys.executable, PROGRAM, "rung", GPU_RUNGS[0]],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
