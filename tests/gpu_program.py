@@ -1,8 +1,12 @@
 """What the sanitizers watch: kernels of the tests and GPU rungs, run in a process of its own.
 
-python gpu_program.py right | wrong KERNEL | rung NAME
+python gpu_program.py right | wrong KERNEL | rung NAME | mutant CASE.json
+
+A mutant's exit code is 3 where its bug shows in a result, or as an error that the emulator reports.
 """
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +14,13 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import numpy as np  # noqa: E402
-from emulator import EmulatorBackend, EmulatorError  # noqa: E402
+from emulator import ORDERS, EmulatorBackend, EmulatorError  # noqa: E402
+from scipy import sparse  # noqa: E402
+
+
+class Wrong(Exception):
+    """A result that is not the oracle's."""
+
 
 KERNELS = HERE / "kernels_for_tests"
 LAUNCHES = {  # of wrong.cu: grid, block
@@ -53,46 +63,62 @@ def wrong(kernel):
         print(error)
 
 
-def rung(name):
+# Long enough for every path of a row, short enough for a sanitizer.
+SHAPE = {"lengths": (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), "columns": 210}
+
+
+def rung(name, order="random", **settings):
+    """Solve the rows of SHAPE and run a fit, or rank; exit with 3 where a result is wrong."""
     from conftest import awkward
     from gpu_cases import device, error_of, tolerance
 
     from halfstep import SOLVERS
 
-    # Long enough for every path of a row, short enough for a sanitizer.
-    lengths, columns = (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), 210
-    with device("random"):
-        found = error_of(name, 33, "implicit", 0.5, lengths=lengths, columns=columns)
-        assert found < tolerance(name), (name, found)
+    if name == "ranking":
+        ranking(order, **settings)
+        return
+    with device(order, **settings):
+        found = error_of(name, 33, "implicit", 0.5, **SHAPE)
+        if not found < tolerance(name):
+            raise Wrong(f"{name}: an error of {found}")
         SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
     print(f"{name} is right")
 
 
-def ranking():
-    from conftest import awkward
-
+def ranking(order, **settings):
+    """The best items of more queries than a block takes, from several tiles and slices."""
     from halfstep.solvers.gpu_topk import Rows, device_top_k
     from halfstep.solvers.topk import top_k
 
-    backend = EmulatorBackend(order="random")
+    backend = EmulatorBackend(order=order, **settings)
+    liked = sparse.random(40, 300, 0.1, format="csr", random_state=0)
+    liked.sort_indices()
     rng = np.random.default_rng(0)
-    liked = awkward().tocsr()
-    X, Y = (rng.integers(-3, 4, (n, 7)).astype(np.float32) for n in liked.shape)
+    # Small whole numbers: every sum is exact, and many scores are equal.
+    X, Y = (rng.integers(-3, 4, (n, 20)).astype(np.float32) for n in liked.shape)
     rows = Rows(
         backend.to_device(liked.indptr.astype(np.int64)),
         backend.to_device(liked.indices.astype(np.int32)),
     )
     ids, _ = device_top_k(backend, backend.to_device(X), backend.to_device(Y), 5, liked=rows)
     expected, _ = top_k(X, Y, 5, excluded=liked)
-    # A row that has every column has nothing left; the CPU's list is then empty in its own way.
-    full = np.diff(liked.indptr) > liked.shape[1] - 5
-    np.testing.assert_array_equal(backend.to_host(ids)[~full], expected[~full])
+    if not np.array_equal(backend.to_host(ids), expected):
+        raise Wrong("ranking: other items")
     print("ranking is right")
+
+
+def mutant(file):
+    """Run a rung with a bug in its kernels, in every order unless a sanitizer watches."""
+    case = json.loads(Path(file).read_text())
+    watched = "HALFSTEP_EMULATOR_SANITIZER" in os.environ
+    for order in ["random"] if watched else ORDERS:
+        try:
+            rung(case["rung"], order, mutations=case["mutations"])
+        except (EmulatorError, Wrong, FloatingPointError, AssertionError) as error:
+            print(f"{order}: {error}")
+            sys.exit(3)
 
 
 if __name__ == "__main__":
     command, *rest = sys.argv[1:]
-    if command == "rung" and rest == ["ranking"]:
-        ranking()
-    else:
-        {"right": right, "wrong": wrong, "rung": rung}[command](*rest)
+    {"right": right, "wrong": wrong, "rung": rung, "mutant": mutant}[command](*rest)
