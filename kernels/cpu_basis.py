@@ -23,6 +23,7 @@ import numpy.typing as npt
 from scipy.linalg import cholesky, solve_triangular
 
 from halfstep.kernels.cpu_pairs import pack
+from halfstep.kernels.cpu_triangle import times_triangle
 from halfstep.kernels.cpu_workers import spread
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
@@ -30,6 +31,7 @@ from halfstep.solvers.problem import Problem
 Matrix = npt.NDArray[np.float64]
 _BLOCK_NUMBERS = 1 << 17
 _GROUPS = 8
+_DROWNED = 2.0**15  # of the trace over lambda: float32 then errs by less than bfloat16 does anyway
 
 
 class Basis(NamedTuple):
@@ -45,8 +47,8 @@ class Basis(NamedTuple):
     slope: Matrix
 
 
-def basis_of(problem: Problem, threads: int) -> Basis:
-    """Return the coordinates for a half-step."""
+def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
+    """Return the coordinates for a half-step; `narrow` allows float32 for Y'Y where lambda drowns it."""
     f = problem.Y.shape[1]
     eps = float(np.finfo(problem.Y.dtype).eps)
     stored = np.diff(problem.indptr) > 0
@@ -56,7 +58,9 @@ def basis_of(problem: Problem, threads: int) -> Basis:
         size = float(np.einsum("if,if->", problem.Y, problem.Y, dtype=np.float64))
         floor = size / max(1, problem.columns) * (eps if smallest <= 0 else eps * eps)
         return Basis(None, None, None, np.full(f, floor or 1.0), np.ones(f))
-    G = problem.a0 * gramian(problem.Y, threads)
+    size = problem.a0 * float(np.vdot(problem.Y, problem.Y))
+    kind = problem.Y.dtype if narrow and size < smallest * _DROWNED else np.float64
+    G = problem.a0 * gramian(problem.Y, threads, kind)
     if smallest == largest and smallest > np.trace(G) * max(eps * eps, 2.0**-50):
         R = cholesky(G + smallest * np.eye(f), check_finite=False)
         inverse = solve_triangular(R, np.eye(f), check_finite=False)
@@ -73,20 +77,22 @@ def basis_of(problem: Problem, threads: int) -> Basis:
     )
 
 
-def gramian(Y: Floats, threads: int) -> Matrix:
-    """Return Y'Y (f, f), summed in float64 over blocks of rows in a fixed order."""
+def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:
+    """Return Y'Y (f, f): blocks of rows in the dtype `kind`, summed in float64 in a fixed order."""
     f = Y.shape[1]
     rows = max(64, _BLOCK_NUMBERS // f)
     starts = range(0, len(Y), rows)
     sums = np.zeros((_GROUPS, f, f))
 
-    def run(group: int, wide: Matrix) -> None:
+    def run(group: int, wide: Floats) -> None:
         for start in starts[group::_GROUPS]:
             block = Y[start : start + rows]
-            np.copyto(wide[: len(block)], block)
-            sums[group] += wide[: len(block)].T @ wide[: len(block)]
+            if block.dtype != kind:
+                np.copyto(wide[: len(block)], block)
+                block = wide[: len(block)]
+            sums[group] += block.T @ block
 
-    spread(range(_GROUPS), threads, lambda: np.empty((rows, f)), run)
+    spread(range(_GROUPS), threads, lambda: np.empty((rows, f), kind), run)
     total: Matrix = sums.sum(axis=0)
     return total
 
@@ -131,24 +137,36 @@ def _aligned(rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 def rotation(
     matrix: Matrix | None, rows: int, columns: int, dtype: npt.DTypeLike
 ) -> Callable[[Floats, Floats], None]:
-    """Return a function that writes its first argument times `matrix`, padded, to its second."""
-    padded = np.zeros((rows, columns), dtype)
+    """Return a function that writes its first argument times `matrix`, padded, to its second.
+
+    The arguments are C-contiguous, (n, rows) and (n, columns). The wider one is overwritten.
+    """
+    width, small = max(rows, columns), min(rows, columns)
+
+    def copy(source: Floats, target: Floats) -> None:
+        target[:, :small] = source[:, :small]
+        target[:, small:] = 0
+
     if matrix is None:
-        np.fill_diagonal(padded, 1)
-    else:
-        padded[: matrix.shape[0], : matrix.shape[1]] = matrix
-    # Half of a triangular matrix is zeros; beyond four pieces the products get too thin to pay.
-    triangular = np.count_nonzero(padded) < 0.75 * padded.size
-    step = max(64, -(-columns // 64) * 16) if triangular else columns
-    pieces = []
-    for first in range(0, columns, step):
-        part = slice(first, first + step)
-        used = np.flatnonzero(padded[:, part].any(axis=1))
-        low, high = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 1)
-        pieces.append((slice(low, high), part, np.ascontiguousarray(padded[low:high, part])))
+        return copy
+    padded = np.zeros((rows, columns), dtype)
+    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    upper, lower = not np.tril(padded, -1).any(), not np.triu(padded, 1).any()
+    if not (upper or lower):
+
+        def multiply(source: Floats, target: Floats) -> None:
+            np.matmul(source, padded, out=target)
+
+        return multiply
+    square = np.zeros((width, width), dtype)
+    square[:rows, :columns] = padded
 
     def apply(source: Floats, target: Floats) -> None:
-        for inner, part, piece in pieces:
-            np.matmul(source[:, inner], piece, out=target[:, part])
+        wide = target if columns == width else source
+        if wide is target:
+            copy(source, target)
+        times_triangle(wide, square, upper)
+        if wide is source:
+            copy(source, target)
 
     return apply

@@ -24,6 +24,7 @@ from halfstep.solvers.interchange import from_implicit
 from halfstep.solvers.irspack_cpu import IrspackCpu
 from halfstep.solvers.naive import Naive
 from halfstep.solvers.popularity import Popularity
+from halfstep.solvers.subspace import Subspace
 
 SOLVERS: dict[str, type[Solver]] = {
     solver.name: solver
@@ -32,6 +33,7 @@ SOLVERS: dict[str, type[Solver]] = {
         Naive,
         Cholesky,
         ConjugateGradient,
+        Subspace,
         Eigenbasis,
         GpuCholesky,
         GpuCgNaive,

@@ -43,7 +43,7 @@ longer triangular).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -54,8 +54,9 @@ from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 
-_BLOCK_ENTRIES = 1 << 15
-_BLOCK_ROWS = 1 << 10
+if TYPE_CHECKING:
+    from halfstep.kernels.cpu_half_step import Method
+
 _OWN_SPACE = 16
 _FEW_STEPS = 3
 _RELAXATION = 1.4
@@ -120,8 +121,10 @@ class Eigenbasis(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return X (rows, f) after `cg_steps` steps from X, or exact."""
+        from halfstep.kernels.cpu_half_step import solve_rows
+
         with blas_threads(1):
-            return self._solve(problem, X, self._way)
+            return solve_rows(problem, X, self.num_threads, self._method(problem))
 
     def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
         # The first iterations leave the random start behind: nothing there is worth going on with.
@@ -145,90 +148,43 @@ class Eigenbasis(Solver):
             return self.compress
         return self._takes_few_steps() and np.dtype(self.dtype) == np.float32
 
-    def _solve(self, problem: Problem, X: Floats, way: float) -> Floats:
+    def _method(self, problem: Problem) -> Method:
         from halfstep.kernels import cpu_rows
-        from halfstep.kernels.cpu_basis import basis_of, rotate, rotation
-        from halfstep.kernels.cpu_long import LongRow, long_rows
-        from halfstep.kernels.cpu_workers import cores, spread
+        from halfstep.kernels.cpu_half_step import Method, starts_from_zero
+        from halfstep.kernels.cpu_long import LongRow
 
-        f, dtype = X.shape[1], X.dtype
-        threads = cores(self.num_threads)
-        wide = -(-f // cpu_rows.padding(dtype)) * cpu_rows.padding(dtype)
-        basis = basis_of(problem, threads)
-        base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
-        base[:f], slope[:f] = basis.base, basis.slope
-        Z = rotate(problem.Y, basis.forward, wide, threads, self._compresses())
-        lam = problem.lam.astype(dtype)
-        side = cpu_rows.Side(
-            problem.indptr, problem.indices, problem.w, problem.t, Z, base, slope, lam
+        steps, tolerance = self.cg_steps, self.cg_tolerance or 0.0
+        way = 1.0 if starts_from_zero(problem) else self._way
+
+        def exactly(side: Any, work: Any, begin: int, part: Floats) -> None:
+            cpu_rows.solve_block_exactly(side, work, begin, len(part), part, part.shape[1])
+
+        def by_steps(side: Any, work: Any, begin: int, part: Floats) -> None:
+            rows, f = part.shape
+            cpu_rows.solve_block(
+                side, work, begin, rows, part, f, steps, tolerance, part.dtype.type(way)
+            )
+
+        def long_by_steps(row: LongRow, start: Floats) -> Floats:
+            further: Floats = start + start.dtype.type(way) * (
+                row.step(start, steps, tolerance) - start
+            )
+            return further
+
+        if self.exact:
+            return Method(
+                block=exactly,
+                long=lambda row, _: row.solve(),
+                warm=False,
+                paired=False,
+                own=lambda f: max(_OWN_SPACE, f * 5 // 8),
+                order=lambda f: f,
+            )
+        return Method(
+            block=by_steps,
+            long=long_by_steps,
+            warm=True,
+            paired=self._compresses(),
+            own=lambda f: _OWN_SPACE,
+            order=lambda f: 0,
         )
-        inward = rotation(basis.inward, f, wide, dtype)
-        outward = rotation(basis.outward, wide, f, dtype)
-        solution = np.empty((problem.rows, f), dtype)
-        # An unregularised row of a0 = 0 keeps what its start has in its null space.
-        from_zero = problem.a0 == 0 and bool((problem.lam <= 0).any())
-        way = 1.0 if from_zero else way
-        own = max(_OWN_SPACE, wide * 5 // 8) if self.exact else _OWN_SPACE
-        if from_zero:
-            own = 0  # a row of more entries than its rank has no inverse in its own space
-        order = wide if self.exact else 0
-        tolerance = self.cg_tolerance or 0.0
-
-        def scratch() -> cpu_rows.Scratch:
-            return cpu_rows.make_scratch(wide, dtype, own, order, problem.a0)
-
-        def prepare() -> tuple[Any, Floats]:
-            return scratch(), np.zeros((_BLOCK_ROWS, wide), dtype)
-
-        def start(begin: int, end: int, part: Floats) -> None:
-            if from_zero:
-                part[:] = 0
-            else:
-                inward(X[begin:end], part)
-
-        def run(rows: tuple[int, int], state: tuple[Any, Floats]) -> None:
-            begin, end = rows
-            work, buffer = state
-            part = buffer[: end - begin]
-            if self.exact:
-                cpu_rows.solve_block_exactly(side, work, begin, end - begin, part, wide)
-            else:
-                start(begin, end, part)
-                cpu_rows.solve_block(
-                    side,
-                    work,
-                    begin,
-                    end - begin,
-                    part,
-                    wide,
-                    self.cg_steps,
-                    tolerance,
-                    dtype.type(way),
-                )
-            outward(part, solution[begin:end])
-
-        long = long_rows(side)
-        spread(_blocks(problem, long), threads, prepare, run)
-        for u in long:
-            row, part = LongRow(side, u, wide, threads, scratch), np.zeros((1, wide), dtype)
-            if self.exact:
-                part[0] = row.solve()
-            else:
-                start(u, u + 1, part)
-                part[0] += way * (row.step(part[0], self.cg_steps, tolerance) - part[0])
-            outward(part, solution[u : u + 1])
-        return solution
-
-
-def _blocks(problem: Problem, without: list[int]) -> list[tuple[int, int]]:
-    """Return (begin, end) of the runs of rows that are handed to a thread together."""
-    entries = np.arange(0, int(problem.indptr[-1]) + 1, _BLOCK_ENTRIES)
-    cuts = np.searchsorted(problem.indptr, entries, side="left")
-    every = np.arange(0, problem.rows, _BLOCK_ROWS)
-    alone = [k for u in without for k in (u, u + 1)]
-    ends = np.unique(np.concatenate([cuts, every, alone, [0, problem.rows]])).astype(np.int64)
-    # Blocks with the longest rows first, so that no thread is left with one at the end.
-    lengths = np.diff(problem.indptr)
-    longest = np.maximum.reduceat(lengths, ends[:-1]) if problem.rows else ends[:-1]
-    order = np.argsort(-longest, kind="stable")
-    return [(int(ends[k]), int(ends[k + 1])) for k in order if ends[k] not in without]

@@ -19,7 +19,11 @@ CONVENTIONS = {
     "explicit": {"confidence": "explicit"},
 }
 # Settings that make an approximate solver solve to rounding.
-EXACT = {"conjugate_gradient": {"cg_steps": 400}, "eigenbasis": {"exact": True}}
+EXACT = {
+    "conjugate_gradient": {"cg_steps": 400},
+    "eigenbasis": {"exact": True},
+    "subspace": {"block_size": 512},
+}
 # What a reference cannot say by the default convention, or in another precision. irspack sums its
 # Gramian in the order in which its threads end: the same bits twice only with one.
 SUITED = {"irspack_cpu": {"confidence": "log", "num_threads": 1}}

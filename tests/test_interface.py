@@ -22,6 +22,7 @@ OWN = {
     "gpu_cg_5_binned": {"cg_steps"},
     "gpu_cg_6_split": {"cg_steps"},
     "gpu_cg_7_half": {"cg_steps", "storage"},
+    "subspace": {"block_size"},
     "implicit_cpu": {"use_cg", "cg_steps"},
     "implicit_gpu": {"cg_steps"},
     "irspack_cpu": {"method", "cg_steps"},

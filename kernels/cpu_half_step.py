@@ -1,0 +1,121 @@
+"""A half-step in the working coordinates: rotate in, solve blocks of rows on all threads, rotate out.
+
+What is not compiled of it. How a row is solved is the `Method` that a rung hands over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from halfstep.kernels import cpu_rows
+from halfstep.kernels.cpu_basis import basis_of, rotate, rotation
+from halfstep.kernels.cpu_long import LongRow, long_rows
+from halfstep.kernels.cpu_workers import cores, spread
+from halfstep.solvers.matrix import Floats
+from halfstep.solvers.problem import Problem
+
+_BLOCK_ENTRIES = 1 << 15
+_BLOCK_ROWS = 1 << 10
+
+Block: TypeAlias = Callable[[cpu_rows.Side, cpu_rows.Scratch, int, Floats], None]
+
+
+@dataclass(frozen=True)
+class Method:
+    """How rows are solved.
+
+    Attributes
+    ----------
+    block
+        `block(side, scratch, begin, part)` solves the rows from `begin` on; `part` (rows, f) is their
+        start and becomes their solution, in working coordinates.
+    long
+        `long(row, start)` returns the solution (f,) of one long row, over threads; None where long
+        rows are solved as the others are.
+    warm
+        Whether the start matters.
+    paired
+        Whether the fixed side is kept in 16 bits.
+    own, order
+        Rows of how many entries at most are solved in their own space; unknowns of the largest system
+        beside those. Both as a function of the padded number of factors.
+    """
+
+    block: Block
+    long: Callable[[LongRow, Floats], Floats] | None
+    warm: bool
+    paired: bool
+    own: Callable[[int], int]
+    order: Callable[[int], int]
+
+
+def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) -> Floats:
+    """Return the solution (rows, f) of all rows from the start X (rows, f)."""
+    f, dtype = X.shape[1], X.dtype
+    threads = cores(num_threads)
+    wide = -(-f // cpu_rows.padding(dtype)) * cpu_rows.padding(dtype)
+    basis = basis_of(problem, threads, narrow=method.paired)
+    base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
+    base[:f], slope[:f] = basis.base, basis.slope
+    Z = rotate(problem.Y, basis.forward, wide, threads, method.paired)
+    lam = problem.lam.astype(dtype)
+    side = cpu_rows.Side(problem.indptr, problem.indices, problem.w, problem.t, Z, base, slope, lam)
+    inward = rotation(basis.inward, f, wide, dtype)
+    outward = rotation(basis.outward, wide, f, dtype)
+    solution = np.empty((problem.rows, f), dtype)
+    from_zero = starts_from_zero(problem)
+    # A row of more entries than its rank has no inverse in its own space.
+    own = 0 if from_zero else method.own(wide)
+
+    def scratch() -> cpu_rows.Scratch:
+        return cpu_rows.make_scratch(wide, dtype, own, method.order(wide), problem.a0)
+
+    def start(begin: int, end: int, part: Floats) -> None:
+        if from_zero:
+            part[:] = 0
+        elif method.warm:
+            inward(X[begin:end], part)
+
+    def prepare() -> tuple[cpu_rows.Scratch, Floats]:
+        return scratch(), np.zeros((min(_BLOCK_ROWS, problem.rows), wide), dtype)
+
+    def run(rows: tuple[int, int], state: tuple[cpu_rows.Scratch, Floats]) -> None:
+        begin, end = rows
+        work, buffer = state
+        part = buffer[: end - begin]
+        start(begin, end, part)
+        method.block(side, work, begin, part)
+        outward(part, solution[begin:end])
+
+    long = [] if method.long is None else long_rows(side)
+    spread(_blocks(problem, long), threads, prepare, run)
+    for u in long:
+        part = np.zeros((1, wide), dtype)
+        start(u, u + 1, part)
+        assert method.long is not None
+        part[0] = method.long(LongRow(side, u, wide, threads, scratch), part[0])
+        outward(part, solution[u : u + 1])
+    return solution
+
+
+def starts_from_zero(problem: Problem) -> bool:
+    """Return whether the start is left aside: rows that nothing regularises keep its null space."""
+    return problem.a0 == 0 and bool((problem.lam <= 0).any())
+
+
+def _blocks(problem: Problem, without: list[int]) -> list[tuple[int, int]]:
+    """Return (begin, end) of the runs of rows that are handed to a thread together."""
+    entries = np.arange(0, int(problem.indptr[-1]) + 1, _BLOCK_ENTRIES)
+    cuts = np.searchsorted(problem.indptr, entries, side="left")
+    every = np.arange(0, problem.rows, _BLOCK_ROWS)
+    alone = [k for u in without for k in (u, u + 1)]
+    ends = np.unique(np.concatenate([cuts, every, alone, [0, problem.rows]])).astype(np.int64)
+    # Blocks with the longest rows first, so that no thread is left with one at the end.
+    lengths = np.diff(problem.indptr)
+    longest = np.maximum.reduceat(lengths, ends[:-1]) if problem.rows else ends[:-1]
+    order = np.argsort(-longest, kind="stable")
+    return [(int(ends[k]), int(ends[k + 1])) for k in order if ends[k] not in without]

@@ -1,0 +1,113 @@
+"""One row, exact on one block of coordinates after the other (iALS++), where the shared part is I.
+
+The products q = z.x of the row's stored entries are kept up to date, so a block needs, of each entry,
+only the block's own numbers: they make its matrix I + Z'WZ and its residual, and after the block's
+solution d the products grow by z.d.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from halfstep.kernels.cpu import called, compiled
+from halfstep.kernels.cpu_cg import clear
+from halfstep.kernels.cpu_cholesky import add_outer, solve
+from halfstep.kernels.cpu_exact import in_own_space, start_from_identity
+from halfstep.kernels.cpu_rows import entries_of, fits_own_space, pointers, set_scale
+from halfstep.kernels.cpu_tiles import ask_for, dots, locate, update
+from halfstep.kernels.cpu_vector import address, item, load, multiply, put, splat, store, width
+
+
+@called
+def _grow(
+    entries: Any, scratch: Any, first: int, stop: int, k: int, b: int, d: Any, products: Any
+) -> None:
+    """Add z.d over coordinates k to k + b to the products; d (b,) is in the row's scale."""
+    rows, q = scratch.rows, scratch.q
+    for start in range(first, stop, scratch.tile):
+        count = min(scratch.tile, stop - start)
+        ask_for(entries, start + entries.ahead, min(count, entries.end))
+        locate(entries, start, count, rows)
+        for e in range((count + 3) // 4 * 4):
+            put(rows, e, item(rows, e) + k)
+        dots(entries.Z, rows, 0, count, b, d, 0, q)
+        for e in range(count):
+            at = start - first + e
+            put(products, at, item(products, at) + item(q, e))
+
+
+@called
+def _solve_block(
+    entries: Any, scratch: Any, first: int, stop: int, k: int, b: int, products: Any
+) -> None:
+    """Write the step d (b,) of coordinates k to k + b to scratch.p."""
+    A, g, q, rows, block = scratch.A, scratch.r, scratch.q, scratch.rows, scratch.block
+    V = width(A)
+    ld = b + V
+    weighted = scratch.tile * b
+    start_from_identity(A, b, ld)
+    clear(g, b)
+    for start in range(first, stop, scratch.tile):
+        count = min(scratch.tile, stop - start)
+        locate(entries, start, count, rows)
+        for e in range(count):
+            at, row = e * b, item(rows, e) + k
+            w = item(entries.w, start + e)
+            put(q, e, item(entries.t, start + e) - w * item(products, start - first + e))
+            put(rows, e, at)
+            for j in range(0, b, V):
+                z = multiply(load(entries.Z, row + j), load(scratch.scale, k + j))
+                store(block, at + j, z)
+                store(block, weighted + at + j, multiply(z, splat(A, w)))
+        for e in range(count, (count + 3) // 4 * 4):
+            put(q, e, 0)
+            put(rows, e, 0)
+        update(block, rows, count, b, q, g)
+        add_outer(block, weighted, block, 0, b, count, A, 0, b, b, ld)
+    for j in range(b):
+        put(A, j * ld + b, item(g, j) - item(scratch.x, k + j))
+    solve(A, b, ld, scratch.panel, scratch.p, scratch.eps)
+
+
+@compiled
+def solve_block_by_subspaces(
+    side: Any, work: Any, begin: int, rows: int, start: Any, f: int, size: int, products: Any
+) -> None:
+    """Go once over the blocks of `size` coordinates of rows `begin` to `begin + rows`.
+
+    `start` (rows, f) is the start and becomes the solution, both in working coordinates. `products` is
+    scratch, as long as the longest row. Z is of floats. Short rows are solved exactly.
+    """
+    entries, scratch = entries_of(side, f), pointers(work)
+    indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
+    q = address(products)
+    scaled_for = -1.0
+    for i in range(rows):
+        first, stop = item(indptr, begin + i), item(indptr, begin + i + 1)
+        row = i * f
+        if first == stop:
+            for k in range(f):
+                put(X, row + k, 0)
+            continue
+        if item(lam, begin + i) != scaled_for:
+            scaled_for = item(lam, begin + i)
+            set_scale(side, begin + i, f, scratch.scale)
+        if fits_own_space(entries.w, first, stop, scratch.own, 1e-3 / scratch.eps):
+            in_own_space(entries, scratch, first, stop - first, f)
+        else:
+            for e in range(stop - first):
+                put(q, e, 0)
+            for k in range(f):
+                put(x, k, item(X, row + k) / item(scratch.scale, k))
+                put(scratch.scaled, k, item(X, row + k))
+            _grow(entries, scratch, first, stop, 0, f, scratch.scaled, q)
+            for k in range(0, f, size):
+                b = min(size, f - k)
+                _solve_block(entries, scratch, first, stop, k, b, q)
+                for j in range(b):
+                    put(x, k + j, item(x, k + j) + item(scratch.p, j))
+                    put(scratch.scaled, j, item(scratch.p, j) * item(scratch.scale, k + j))
+                if k + size < f:
+                    _grow(entries, scratch, first, stop, k, b, scratch.scaled, q)
+        for k in range(f):
+            put(X, row + k, item(x, k) * item(scratch.scale, k))

@@ -1,0 +1,47 @@
+"""Products with a triangular matrix in half the operations, from SciPy's BLAS, without the GIL.
+
+`scipy.linalg.blas` holds the GIL while it computes, so that two threads would take turns; `ctypes`
+lets it go. It is SciPy's own entry for Cython that is called.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba.extending import get_cython_function_address
+
+from halfstep.solvers.matrix import Floats
+
+_POINTERS = [ctypes.c_void_p] * 11
+
+
+@cache
+def _trmm(itemsize: int) -> Any:
+    name = {4: "strmm", 8: "dtrmm"}[itemsize]
+    address = get_cython_function_address("scipy.linalg.cython_blas", name)
+    return ctypes.CFUNCTYPE(None, *_POINTERS)(address)
+
+
+def times_triangle(B: Floats, R: Floats, upper: bool) -> None:
+    """Replace B (rows, f) by B R in place; R (f, f) triangular, both C-contiguous of one dtype."""
+    rows, f = B.shape
+    if not rows:
+        return
+    one = np.ones(1, B.dtype)
+    m, n = ctypes.c_int(f), ctypes.c_int(rows)
+    # To Fortran both are transposed: B' = R' B', and R' has the other triangle.
+    words = [ctypes.c_char(c) for c in (b"L", b"L" if upper else b"U", b"N", b"N")]
+    arguments = [
+        *(ctypes.addressof(word) for word in words),
+        ctypes.addressof(m),
+        ctypes.addressof(n),
+        one.ctypes.data,
+        R.ctypes.data,
+        ctypes.addressof(m),
+        B.ctypes.data,
+        ctypes.addressof(m),
+    ]
+    _trmm(B.itemsize)(*arguments)
