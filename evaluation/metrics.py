@@ -62,6 +62,7 @@ def evaluate(
     users: Any = None,
     block_bytes: int = 256 * 2**20,
     num_threads: int = 0,
+    device: str = "cpu",
 ) -> Evaluation:
     """Rank all items that a user has not in `train`, and compare with those in `test`.
 
@@ -98,9 +99,13 @@ def evaluate(
         catalogue is gone through in pieces of that size. Scores take half a megabyte a thread.
     num_threads : int
         Threads at work; 0 stands for all cores.
+    device : "cpu" or "gpu"
+        Where it is done; on a GPU `block_bytes` and `num_threads` have no meaning, and `ks` end at 896.
 
     Raises
     ------
+    SolverUnavailable
+        No GPU can be used for `device="gpu"`.
     InputError
         Where shapes disagree, a factor or score is NaN or infinite, train and test share an entry,
         none of `users` has a held-out item, or another argument is outside its range.
@@ -120,17 +125,19 @@ def evaluate(
     _require_disjoint(seen, held_out)
     lengths = cut_offs(ks)
     rows = _rows_to_evaluate(users, held_out)
-    ranking = rank(
-        X,
-        Y,
-        seen,
-        held_out,
-        rows,
-        k=max(lengths),
-        auc=auc,
-        block_bytes=whole_number("block_bytes", block_bytes, least=1),
-        num_threads=whole_number("num_threads", num_threads, least=0),
-    )
+    if device not in ("cpu", "gpu"):
+        raise InputError(f"device must be cpu or gpu, got {device!r}")
+    block_bytes = whole_number("block_bytes", block_bytes, least=1)
+    num_threads = whole_number("num_threads", num_threads, least=0)
+    if device == "gpu":
+        from halfstep.evaluation.metrics_gpu import rank_on_gpu
+
+        ranking = rank_on_gpu(X, Y, seen, held_out, rows, k=max(lengths))
+    else:
+        ranking = rank(
+            X, Y, seen, held_out, rows, k=max(lengths), auc=auc, block_bytes=block_bytes,
+            num_threads=num_threads,
+        )  # fmt: skip
     per_user: PerUser = {}
     counts = np.diff(held_out.indptr)[rows]
     for k in lengths:

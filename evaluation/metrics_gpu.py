@@ -7,11 +7,39 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from halfstep.errors import InputError, SolverUnavailable
 from halfstep.evaluation.metrics_blocks import Ranking
-from halfstep.evaluation.metrics_inputs import Indices
-from halfstep.solvers.gpu_topk import Rows, device_ranking
+from halfstep.evaluation.metrics_inputs import Array, Indices
+from halfstep.kernels.gpu_backend import current, unavailable
+from halfstep.solvers.gpu_queries import rows_on_device
+from halfstep.solvers.gpu_topk import device_ranking
 
 _BLOCK = 1 << 16
+
+
+def rank_on_gpu(
+    X: Array, Y: Array, train: csr_matrix, test: csr_matrix, users: Indices, *, k: int
+) -> Ranking:
+    """Rank as `rank_on_device` does, on the current GPU, with factors (users, f), (items, f) from here.
+
+    Raises
+    ------
+    SolverUnavailable
+        No GPU can be used.
+    InputError
+        A factor is so large that a score may overflow.
+    """
+    reason = unavailable()
+    if reason is not None:
+        raise SolverUnavailable(f"device 'gpu' cannot be used here: {reason}")
+    longest = [float(np.sqrt(np.einsum("rf,rf->r", M, M, dtype=np.float64).max())) for M in (X, Y)]
+    if not longest[0] * longest[1] < float(np.finfo(X.dtype).max) / 2:
+        raise InputError(
+            f"scores must be finite, got factors of lengths {longest[0]:.3g} and {longest[1]:.3g}"
+        )
+    backend = current()
+    X, Y = (backend.to_device(np.ascontiguousarray(M)) for M in (X, Y))
+    return rank_on_device(backend, X, Y, train, test, users, k=k)
 
 
 def rank_on_device(
@@ -40,8 +68,8 @@ def rank_on_device(
             X,
             Y,
             backend.to_device(chosen.astype(np.int32)),
-            _rows(backend, seen),
-            _rows(backend, held_out),
+            rows_on_device(backend, seen),
+            rows_on_device(backend, held_out),
             k,
             held_out.nnz,
         )
@@ -51,10 +79,3 @@ def rank_on_device(
         ranking.top[part], ranking.hits[part] = backend.to_host(ids), backend.to_host(hits)
         ranking.areas[part] = np.where(pairs > 0, backend.to_host(wins) / np.maximum(pairs, 1), 0.5)
     return ranking
-
-
-def _rows(backend: Any, matrix: csr_matrix) -> Rows:
-    return Rows(
-        backend.to_device(matrix.indptr.astype(np.int64)),
-        backend.to_device(matrix.indices.astype(np.int32)),
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,8 @@ class Asked(NamedTuple):
         What the candidates are: "items" or "users".
     num_threads
         0 for all cores.
+    select
+        What selects the best, `halfstep.solvers.topk.top_k` or a device's equivalent.
     """
 
     single: bool
@@ -39,6 +42,7 @@ class Asked(NamedTuple):
     without: npt.ArrayLike | None
     what: str
     num_threads: int
+    select: Callable[..., tuple[Integers, Floats]] = top_k
 
 
 def answer(
@@ -55,7 +59,7 @@ def answer(
     chosen, filtered = _subset(asked, len(candidates))
     threads = int(asked.num_threads)
     with blas_threads(threads or None):
-        found, best = top_k(
+        found, best = asked.select(
             queries,
             candidates,
             N,

@@ -21,6 +21,7 @@ from halfstep.solvers.arguments import check_number
 from halfstep.solvers.base import Solver
 from halfstep.solvers.gpu_memory import DeviceSize, MemoryPlan, plan_memory
 from halfstep.solvers.gpu_partition import alternate
+from halfstep.solvers.gpu_queries import DeviceQueries
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
@@ -31,7 +32,7 @@ log = logging.getLogger("halfstep")
 
 
 @dataclass(eq=False, repr=False)
-class GpuSolver(Solver, ABC):
+class GpuSolver(DeviceQueries, Solver, ABC):
     """ALS on a CUDA device. Sums are added in a fixed order: same device, same bits, every run.
 
     Parameters

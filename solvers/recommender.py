@@ -23,10 +23,13 @@ from halfstep.solvers.explanation import Explaining
 from halfstep.solvers.folding import Folding
 from halfstep.solvers.ids import as_ids, rows_of, within
 from halfstep.solvers.matrix import Floats, Integers
+from halfstep.solvers.topk import top_k
 
 
 class Recommender(Folding, Explaining):
     """Queries on user factors (users, f) and item factors (items, f)."""
+
+    _select = staticmethod(top_k)
 
     def recommend(
         self,
@@ -72,7 +75,7 @@ class Recommender(Folding, Explaining):
         """
         X, Y = self._fitted()
         single, users = as_ids(userid, "userid")
-        asked = Asked(single, N, items, filter_items, "items", self.num_threads)
+        asked = Asked(single, N, items, filter_items, "items", self.num_threads, self._select)
         liked = None
         if filter_already_liked_items or recalculate_user:
             liked = rows_of(user_items, len(users), len(Y), "user_items")
@@ -142,7 +145,7 @@ class Recommender(Folding, Explaining):
         """
         X, Y = self._fitted()
         single, ids = as_ids(itemid, "itemid")
-        asked = Asked(single, N, items, filter_items, "items", self.num_threads)
+        asked = Asked(single, N, items, filter_items, "items", self.num_threads, self._select)
         if recalculate_item:
             rows = rows_of(item_users, len(ids), len(X), "item_users")
             queries = self._fold_in(rows, X, self.XtX)
@@ -160,6 +163,6 @@ class Recommender(Folding, Explaining):
         """Return the N users whose factors have the highest cosine with those of `userid`."""
         X, _ = self._fitted()
         single, ids = as_ids(userid, "userid")
-        asked = Asked(single, N, users, filter_users, "users", self.num_threads)
+        asked = Asked(single, N, users, filter_users, "users", self.num_threads, self._select)
         queries = X[within(ids, len(X), "userid")]
         return nearest(asked, queries, X, self.user_norms)

@@ -1,12 +1,18 @@
 """Top-k and ranking on the device, run by the emulator, against the CPU's own."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from emulator import build
 from scipy import sparse
 
+from halfstep import SOLVERS, SolverUnavailable
+from halfstep.evaluation.metrics import evaluate
 from halfstep.evaluation.metrics_blocks import rank
 from halfstep.evaluation.metrics_gpu import rank_on_device
+from halfstep.kernels.gpu_backend import unavailable, using
 from halfstep.solvers.gpu_topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.topk import top_k
 
@@ -93,3 +99,65 @@ def test_ranking_is_the_cpu_s(backend, dtype):
     np.testing.assert_array_equal(there.hits, here.hits)
     np.testing.assert_allclose(there.areas, here.areas, rtol=1e-14)
     assert there.areas[users == 3] == 0.5
+
+
+def test_a_gpu_model_answers_many_queries_on_the_device(backend):
+    matrix = stored(70, 90, 0.2, 0)
+    with using(backend):
+        model = SOLVERS["gpu_cholesky"](factors=6, iterations=2, random_state=0)
+        model.fit(matrix, show_progress=False)
+        host = copy.copy(model)
+        host._select = top_k
+        users = np.arange(70)
+        for ask in (
+            lambda m: m.recommend(users, matrix, N=7),
+            lambda m: m.recommend(users, matrix, N=100, items=[3, 5, 80, 81]),
+            lambda m: m.recommend(users, None, N=7, filter_already_liked_items=False,
+                                  filter_items=[0, 1, 2, 3]),
+            lambda m: m.similar_items(np.arange(60), N=5),
+            lambda m: m.similar_users(users, N=5),
+        ):  # fmt: skip
+            before = backend.launched("top_k")
+            ids, scores = ask(model)
+            assert backend.launched("top_k") == before + 1
+            expected_ids, expected = ask(host)
+            np.testing.assert_array_equal(ids, expected_ids)
+            np.testing.assert_allclose(scores, expected, rtol=2e-5, atol=1e-6)
+        before = len(backend.launches)
+        model.recommend(3, matrix[3])
+        assert len(backend.launches) == before  # a single query is the host's
+
+
+def test_device_copies_follow_the_factors_and_are_not_pickled(backend):
+    matrix = stored(70, 90, 0.2, 0)
+    with using(backend):
+        model = SOLVERS["gpu_cholesky"](factors=4, iterations=1, random_state=0)
+        model.fit(matrix, show_progress=False)
+        first, _ = model.recommend(np.arange(40), matrix[:40])
+        again = pickle.loads(pickle.dumps(model))
+        np.testing.assert_array_equal(again.recommend(np.arange(40), matrix[:40])[0], first)
+        model.set_params(random_state=7).fit(matrix.multiply(matrix > 0.5).tocsr(), False)
+        changed, _ = model.recommend(np.arange(40), matrix[:40])
+        expected = top_k(model.user_factors[:40], model.item_factors, 10, excluded=matrix[:40])[0]
+        np.testing.assert_array_equal(changed, expected)
+
+
+def test_evaluate_on_the_device(backend):
+    rng = np.random.default_rng(0)
+    X, Y = (rng.normal(size=(rows, 5)).astype(np.float32) for rows in (40, 60))
+    train = stored(40, 60, 0.1, 1)
+    test = stored(40, 60, 0.1, 2)
+    test = test - test.multiply(train > 0)
+    test.eliminate_zeros()
+    here = evaluate(X, Y, train, test, ks=(3, 12))
+    with using(backend):
+        there = evaluate(X, Y, train, test, ks=(3, 12), device="gpu")
+        with pytest.raises(ValueError, match="scores must be finite"):
+            evaluate(X * 1e30, Y * 1e30, train, test, device="gpu")
+    assert backend.launched("count_pairs") == 1
+    assert there.means() == pytest.approx(here.means(), rel=1e-6)
+    with pytest.raises(ValueError, match="device must be cpu or gpu, got 'tpu'"):
+        evaluate(X, Y, train, test, device="tpu")
+    if unavailable():
+        with pytest.raises(SolverUnavailable, match="device 'gpu' cannot be used here"):
+            evaluate(X, Y, train, test, device="gpu")

@@ -1,0 +1,75 @@
+"""Queries of a GPU model: many at a time are answered on the device, where the factors are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.kernels.gpu_backend import Array, Backend, current, unavailable
+from halfstep.solvers.fitted import Fitted
+from halfstep.solvers.gpu_topk import LONGEST_LIST, Rows, device_top_k
+from halfstep.solvers.matrix import Floats, Integers
+from halfstep.solvers.topk import top_k
+
+# Fewer queries are answered sooner on the host than a launch and two copies take.
+_FEW_QUERIES = 32
+_TOGETHER = 1 << 16
+
+
+class DeviceQueries(Fitted):
+    """Selects on the device; fewer than 32 queries and lists of more than 896 are the host's.
+
+    The lists are the same either way but for ties that rounding makes or breaks.
+    """
+
+    def _select(
+        self,
+        queries: Floats,
+        candidates: Floats,
+        N: int,
+        *,
+        scale: Floats | None = None,
+        excluded: sparse.csr_matrix | None = None,
+        among: Integers | None = None,
+        without: Integers | None = None,
+        num_threads: int = 0,
+    ) -> tuple[npt.NDArray[np.int32], Floats]:
+        """Answer as `halfstep.solvers.topk.top_k` does, whose arguments these are."""
+        m, n = len(queries), len(candidates)
+        if m < _FEW_QUERIES or N > LONGEST_LIST or unavailable() is not None:
+            return top_k(
+                queries, candidates, N, scale=scale, excluded=excluded, among=among,
+                without=without, num_threads=num_threads,
+            )  # fmt: skip
+        backend = current()
+        offered = np.zeros(n, np.uint8)
+        offered[slice(None) if among is None else among] = 1
+        if without is not None:
+            offered[without] = 0
+        k = min(N, int(offered.sum()))
+        ids, scores = np.empty((m, k), np.int32), np.empty((m, k), queries.dtype)
+        Y = self._resident(backend, candidates)
+        factor = None if scale is None else backend.to_device(scale.astype(queries.dtype))
+        allowed = None if offered.all() else backend.to_device(offered)
+        for start in range(0, m, _TOGETHER):
+            part = slice(start, start + _TOGETHER)
+            asked = backend.to_device(np.ascontiguousarray(queries[part]))
+            liked = None if excluded is None else rows_on_device(backend, excluded[part])
+            found = device_top_k(backend, asked, Y, k, scale=factor, allowed=allowed, liked=liked)
+            ids[part], scores[part] = map(backend.to_host, found)
+        return ids, scores
+
+    def _resident(self, backend: Backend, factors: Floats) -> Array:
+        """Return the device's copy of a factor matrix, made when first asked for."""
+        side = "items" if factors is self._fitted()[1] else "users"
+        what = f"{side} on device {id(backend)}"
+        return self._of(what, factors, lambda host: backend.to_device(np.ascontiguousarray(host)))
+
+
+def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
+    """Return a canonical CSR matrix's structure on the device."""
+    return Rows(
+        backend.to_device(matrix.indptr.astype(np.int64)),
+        backend.to_device(matrix.indices.astype(np.int32)),
+    )
