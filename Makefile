@@ -3,14 +3,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+SOAK_SHARE ?= 1
+SOAK_PAGE ?= docs/reliability.md
 
-.PHONY: bench test check table microbench kernels kernels-record clean
+.PHONY: bench test soak check table microbench kernels kernels-record clean
 
 bench: $(VENV)/.bench
 	$(BIN)/halfstep bench --out bench-report $(ARGS)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
+
+# Hundreds of rounds of faults, most of an hour; docs/reliability.md is written from its record.
+soak: $(VENV)/.test
+	SOAK_SHARE=$(SOAK_SHARE) SOAK_RECORD=build/soak.json \
+		$(BIN)/python -m pytest -m "soak or counted" $(ARGS)
+	$(BIN)/python tests/reliability.py build/soak.json $(SOAK_PAGE)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

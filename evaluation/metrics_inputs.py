@@ -76,4 +76,6 @@ def cut_offs(ks: Iterable[Any]) -> tuple[int, ...]:
     lengths = tuple(whole_number("ks", k, least=1) for k in ks)
     if not lengths or len(set(lengths)) != len(lengths):
         raise InputError(f"ks must hold at least one integer and none twice, got {lengths}")
+    if max(lengths) > np.iinfo(np.int32).max:
+        raise InputError(f"ks must be at most {np.iinfo(np.int32).max}, got {max(lengths)}")
     return lengths

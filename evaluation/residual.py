@@ -18,16 +18,12 @@ def relative_residuals(problem: Problem, X: Floats) -> npt.NDArray[np.float64]:
 
     Rows with b_u = 0 have the solution zero; theirs is |x_u|. A NaN in X gives NaN.
     """
-    exact = replace(
-        problem,
-        Y=problem.Y.astype(np.float64),
-        w=problem.w.astype(np.float64),
-        t=problem.t.astype(np.float64),
-    )
+    exact = replace(problem, Y=problem.Y.astype(np.float64))
     gramian = exact.gramian()
     residuals = np.empty(exact.rows)
     for start, stop in exact.blocks(1 << 20):
         block = exact.block(start, stop)
+        block = replace(block, w=block.w.astype(np.float64), t=block.t.astype(np.float64))
         x = X[start:stop].astype(np.float64)
         b = block.right_hand_side()
         error = np.linalg.norm(block.apply(x, gramian) - b, axis=1)

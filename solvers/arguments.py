@@ -10,6 +10,8 @@ import numpy as np
 
 from halfstep.errors import InputError
 
+MOST = 2**31 - 1  # of anything that is counted in a loop or a column; beyond, libraries overflow
+
 
 def check_integers(values: dict[str, Any], **least: int) -> None:
     """Raise InputError unless each named value is an integer of at least the number given."""
@@ -19,6 +21,8 @@ def check_integers(values: dict[str, Any], **least: int) -> None:
             raise InputError(f"{name} must be an integer, got {value!r}")
         if int(value) < minimum:
             raise InputError(f"{name} must be at least {minimum}, got {value}")
+        if int(value) > MOST:
+            raise InputError(f"{name} must be at most {MOST}, got {value}")
 
 
 def check_number(name: str, value: Any) -> None:

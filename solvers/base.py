@@ -163,7 +163,8 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
             one, the attribute `fit_callback` is called where it is set.
         checkpoint, checkpoint_every
             A file for the fit's state, replaced after every so many iterations, after the last one
-            and on Ctrl-C; whatever kills the process, it is whole.
+            and on Ctrl-C; whatever kills the process, it is whole. Where it cannot be written (a full
+            disk), the one before stays, the log says so, and the fit goes on.
         resume
             True goes on from `checkpoint`, or begins where there is none yet, and ends with the same
             bits as a fit that was never stopped (CPU rungs). A path goes on from that file. The data

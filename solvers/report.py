@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from halfstep.errors import NotFinite
+from halfstep.errors import InputError, NotFinite
 from halfstep.evaluation.objective import objective
 from halfstep.interruption import Interruption
 from halfstep.solvers.checkpoint import Checkpoints, State
@@ -93,7 +93,10 @@ class Report:
         if self.checkpoints is not None:
             model = self.model
             X, Y = model._fitted()
-            self.checkpoints.write(State(self.done, X, Y, model.loss_history_, model.seconds_))
+            try:
+                self.checkpoints.write(State(self.done, X, Y, model.loss_history_, model.seconds_))
+            except InputError as error:  # a full disk is no reason to lose the fit itself
+                log.warning("no checkpoint after %d iterations: %s", self.done, error)
 
     def _note(self, half: str) -> None:
         self.model.interrupted_ = self.done

@@ -69,7 +69,7 @@ def check_model(path):
     model.similar_items(0)
 
 
-@few_or_many(25, 3000)
+@few_or_many(10, 3000)
 @pytest.mark.parametrize("kind", fuzz.text_files())
 def test_text_files(kind, rounds, tmp_path):
     files = fuzz.text_files()[kind]
@@ -91,7 +91,7 @@ def spoilt_archive(content, rng, round_):
     return (fuzz.spoilt if round_ % 3 == 0 else fuzz.spoilt_members)(content, rng)
 
 
-@few_or_many(40, 3000)
+@few_or_many(20, 3000)
 @pytest.mark.parametrize("kind", ["dataset", "csr", "csc", "coo", "bsr", "dia"])
 def test_data_archives(kind, rounds, tmp_path):
     path, content = tmp_path / "data.npz", fuzz.archive(kind)
@@ -104,7 +104,7 @@ def test_data_archives(kind, rounds, tmp_path):
         tally("Hostile files", what, outcome(lambda: check_data(path)))
 
 
-@few_or_many(60, 6000)
+@few_or_many(30, 6000)
 def test_models(rounds, tmp_path):
     path, stream = tmp_path / "model.npz", io.BytesIO()
     model = SOLVERS["cholesky"](factors=3, iterations=1, random_state=0)
@@ -115,7 +115,7 @@ def test_models(rounds, tmp_path):
         tally("Hostile files", "saved model, spoilt", outcome(lambda: check_model(path)))
 
 
-@few_or_many(60, 6000)
+@few_or_many(30, 6000)
 def test_checkpoints_are_never_half_read(rounds, tmp_path):
     path = tmp_path / "state"
     settings = {"factors": 3, "iterations": 2, "random_state": 0}
@@ -158,7 +158,7 @@ print(counts)
 """
 
 
-@few_or_many(20, 3000)
+@few_or_many(10, 3000)
 def test_parquet_in_a_process_that_may_crash(rounds, tmp_path):
     pytest.importorskip("pyarrow", reason="reading Parquet needs pyarrow")
     command = [sys.executable, "-c", PARQUET, str(tmp_path / "t.parquet"), str(rounds)]
@@ -188,6 +188,7 @@ def refused_within(kind, path):
     return message, int(peak)
 
 
+@pytest.mark.counted
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of the address space are POSIX")
 @pytest.mark.parametrize(
     ("name", "size", "message"),
