@@ -88,7 +88,7 @@ class IrspackCpu(Solver):
 
     def _scratch_bytes(self, size: Size) -> int:
         """Return the bytes of what the library copies: both matrices weighted, and all factors."""
-        return 28 * size.entries + 2 * size.factor_bytes(size.users + size.items)
+        return 52 * size.entries + 2 * size.factor_bytes(size.users + size.items)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         with blas_threads(1):

@@ -4,7 +4,7 @@ An overcommitting system lets a process allocate what it does not have and kills
 fit that cannot end says so in one line at the start, and says what would fit. The estimate is of what
 a fit adds to the caller's matrix, in the two phases that can be the peak:
 
-* preparing: both sides' weights, the transposed matrix, and the temporary arrays of weighting;
+* preparing: both sides' weights, the transposed values, and the pieces that are being weighed;
 * iterating: both sides' weights; factors of the last iteration, which the model keeps until the next
   ones are known to be good, and the new ones; and what the half-step works in.
 """
@@ -91,8 +91,8 @@ def parts(size: Size, scratch: int) -> dict[str, int]:
     n, s = size.entries, size.itemsize
     pointers = 8 * (size.users + size.items)
     weights = 4 * n * s + n * size.index_bytes + 3 * pointers
-    # Of the side that is weighed last: its values, the four arrays of the table, and two masks.
-    preparing = n * (size.value_bytes + 3 * s + 2)
+    # The transposed values, and the pieces that the threads weigh.
+    preparing = n * max(s, size.value_bytes) + 6 * s * min(n, size.threads << 18)
     # After the items' half-step: both sides old and new.
     factors = 2 * size.factor_bytes(size.users + size.items)
     if size.with_loss:

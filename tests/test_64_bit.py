@@ -12,7 +12,8 @@ from soak import tally
 
 from halfstep.evaluation.objective import objective
 from halfstep.evaluation.residual import relative_residuals
-from halfstep.solvers.problem import Weights, weigh
+from halfstep.solvers.preparation import weigh
+from halfstep.solvers.problem import Weights
 
 pytestmark = pytest.mark.counted
 BASE = 2**31 + 2**20
