@@ -31,6 +31,7 @@ from halfstep.evaluation.metrics import Evaluation, evaluate
 from halfstep.evaluation.objective import objective
 from halfstep.evaluation.residual import relative_residuals
 from halfstep.evaluation.verdict import Verdict, Word, overall, paired_verdict
+from halfstep.interruption import interrupted_at_once
 from halfstep.solvers import Solver
 from halfstep.solvers.matrix import Floats, as_csr
 from halfstep.solvers.start import RandomState
@@ -57,6 +58,7 @@ class Trace:
     seconds: list[float]
 
 
+@interrupted_at_once()
 def trace_fit(model: Solver, user_items: Any) -> Trace:
     """Fit `model` on `user_items` and audit every iteration in float64."""
     matrix = as_csr(user_items)

@@ -24,6 +24,7 @@ from halfstep.evaluation.intervals import bootstrap_intervals
 from halfstep.evaluation.metrics import PerUser, evaluate
 from halfstep.evaluation.protocols import Part
 from halfstep.evaluation.verdict import Verdict, paired_verdict
+from halfstep.interruption import interrupted_at_once
 from halfstep.solvers.base import Solver
 from halfstep.solvers.matrix import Floats
 
@@ -131,6 +132,7 @@ class Validation:
         return paired_verdict(*values, margin=size or np.finfo(float).tiny)
 
 
+@interrupted_at_once()
 def validate(
     models: Mapping[str, MakeModel],
     parts: Iterable[Part],

@@ -104,7 +104,7 @@ def seconds_of(victim, folder, solver):
     return time.perf_counter() - start
 
 
-@few_or_many(1, 120)
+@few_or_many(1, 50)
 @pytest.mark.parametrize("solver", FIRST_BY_DEFAULT)
 def test_killed_at_any_moment_it_resumes_to_the_same_bits(
     solver, rounds, victim, courses, tmp_path
@@ -145,7 +145,7 @@ def on_course(X, Y, course):
     return False
 
 
-@few_or_many(2, 100)
+@few_or_many(2, 40)
 @pytest.mark.parametrize("presses", [1, 2])
 @pytest.mark.parametrize("solver", FIRST_BY_DEFAULT)
 def test_ctrl_c_at_any_moment(solver, presses, rounds, victim, courses, tmp_path):
@@ -228,7 +228,7 @@ def test_a_full_disk_leaves_the_old_model(rounds, small_disk):
     assert np.array_equal(Solver.load(path).item_factors, new.item_factors)
 
 
-@few_or_many(2, 100)
+@few_or_many(2, 60)
 def test_a_full_disk_ends_no_fit(rounds, small_disk, courses, caplog):
     course, rng = courses["cholesky"], np.random.default_rng(6)
     path = small_disk / "state"

@@ -158,3 +158,15 @@ def test_threads_end_with_the_task_that_they_have():
     with pytest.raises(KeyboardInterrupt):
         spread(range(1000), 2, lambda: None, run)
     assert len(started) <= 3
+
+
+def test_an_audited_fit_is_interrupted_at_once():
+    from halfstep.evaluation.equivalence import trace_fit
+    from halfstep.solvers.start import starting_factors
+
+    model = pressed_in(2, iterations=3)
+    model.set_params(init_factors=starting_factors(None, awkward().shape, 4, np.float32, 0))
+    model.presses = (2,)
+    with pytest.raises(KeyboardInterrupt):
+        trace_fit(model, awkward())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
