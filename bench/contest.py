@@ -55,7 +55,8 @@ def run_case(
         lambda repeat, name: report(f"timing {name}, repeat {repeat + 1}"),
     )
     rows = [_row(c, reference, timings, case, settings) for c in checks]
-    if settings.memory and case.table:
+    # Of a scaling case with several threads only: their number hardly matters to memory.
+    if settings.memory and (case.table or (case.entries is not None and case.num_threads != 1)):
         _measure_memory(checks, rows, case, dataset, start, report)
     return CaseRecord(
         data=dataset_index,

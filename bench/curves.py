@@ -81,5 +81,19 @@ def sweep_curves(results: Results) -> dict[str, list[Curve]]:
     return found
 
 
+def bound_curves(results: Results) -> list[Curve]:
+    """Return the measured iteration over f, and then its bounds, where the run has them."""
+    points: dict[str, list[tuple[float, float]]] = {}
+    for measure in results.measures:
+        if measure.x is not None:
+            point = measure.x, float(np.median(measure.seconds))
+            points.setdefault(measure.name, []).append(point)
+    curves = []
+    for name, found in points.items():
+        x, y = zip(*sorted(found), strict=True)
+        curves.append(Curve(name, x, y))
+    return curves
+
+
 def _size(results: Results, case: CaseRecord, by_entries: bool) -> float:
     return float(results.data[case.data].entries if by_entries else case.factors)

@@ -6,8 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from halfstep.bench import cells
-from halfstep.bench.record import CaseRecord, Results, Row
+from halfstep.bench.record import CaseRecord, Measure, Results, Row
 
 Cell = Callable[[Row, CaseRecord], str]
 
@@ -109,6 +111,37 @@ def sweep_grid(results: Results) -> Grid | None:
         cells=tuple(lines),
         notes=tuple(left_out),
     )
+
+
+def measure_grids(results: Results) -> list[Grid]:
+    """Return one table for each group of measures, the fastest first."""
+    groups: dict[str, list[Measure]] = {}
+    for measure in results.measures:
+        groups.setdefault(measure.group, []).append(measure)
+    grids = []
+    for title, members in groups.items():
+        members = sorted(members, key=lambda m: float(np.median(m.seconds)))
+        reference = members[0].reference
+        versus = (f"against {reference}",) if reference else ()
+        lines = [
+            (
+                m.name,
+                cells.duration(float(np.median(m.seconds))),
+                *((cells.ratio(m.speed_up),) if reference else ()),
+            )
+            for m in members
+        ]
+        grids.append(
+            Grid(
+                title=title,
+                headings=("what", "seconds", *versus),
+                parts=("",) * (2 + len(versus)),
+                numeric=(False, True, *(True for _ in versus)),
+                cells=tuple(lines),
+                notes=tuple(m.detail for m in members if m.detail),
+            )
+        )
+    return grids
 
 
 def raw_grid(results: Results) -> Grid:

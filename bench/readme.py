@@ -18,7 +18,8 @@ from halfstep.bench.describe import (
     method_lines,
     target_line,
 )
-from halfstep.bench.grids import Grid, sweep_grid, table_grid
+from halfstep.bench.grids import Grid, measure_grids, sweep_grid, table_grid
+from halfstep.bench.growth import growth_grid
 from halfstep.bench.record import Results
 from halfstep.bench.results_file import read_results
 from halfstep.errors import InputError
@@ -80,6 +81,14 @@ def markdown(results: Results) -> str:
             f"**Seconds per iteration** on {_text(where.cpu)}, {where.cores} cores{_text(gpu)}"
         )
         parts.append(_table(sweep))
+    growth = growth_grid(results)
+    if growth is not None:
+        parts += ["**Growth**", _table(growth)]
+    for grid in measure_grids(results):
+        parts += [
+            f"**{_text(grid.title)}** on {_text(where.cpu)}, {where.cores} cores",
+            _table(grid),
+        ]
     facts = [
         *(data_line(dataset) for dataset in results.data),
         convention_line(results),

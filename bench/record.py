@@ -170,6 +170,31 @@ class Method:
     resamples: int
 
 
+@dataclass(frozen=True)
+class Measure:
+    """Something else that was timed: a query, an evaluation, a bound.
+
+    Attributes
+    ----------
+    group
+        What it is compared within: one table each.
+    seconds
+        Of each repeat.
+    reference
+        Whose seconds `speed_up` is formed with, pair by pair; "" for none.
+    x
+        Where it stands in a chart of its group's kind.
+    """
+
+    group: str
+    name: str
+    seconds: list[float]
+    reference: str
+    speed_up: Spread | None
+    detail: str = ""
+    x: float | None = None
+
+
 @dataclass
 class Results:
     """One benchmark run."""
@@ -183,6 +208,7 @@ class Results:
     method: Method
     cases: list[CaseRecord]
     left_out: list[str]
+    measures: list[Measure] = field(default_factory=list)
 
     def tables(self) -> list[CaseRecord]:
         """Return the cases that were run by the whole method."""

@@ -8,9 +8,23 @@ from pathlib import Path
 
 from halfstep.bench import cells
 from halfstep.bench.charts import line_chart, quality_chart, unavailable
-from halfstep.bench.curves import Curve, objective_curves, solver_names, sweep_curves
+from halfstep.bench.curves import (
+    Curve,
+    bound_curves,
+    objective_curves,
+    solver_names,
+    sweep_curves,
+)
 from halfstep.bench.describe import convention_line, data_line, method_lines, when
-from halfstep.bench.grids import Grid, ordered, raw_grid, sweep_grid, table_grid
+from halfstep.bench.grids import (
+    Grid,
+    measure_grids,
+    ordered,
+    raw_grid,
+    sweep_grid,
+    table_grid,
+)
+from halfstep.bench.growth import growth_grid
 from halfstep.bench.record import CaseRecord, Results
 from halfstep.bench.report_style import CSS
 from halfstep.errors import InputError
@@ -40,6 +54,7 @@ def html(results: Results) -> str:
     for case in results.tables():
         parts += _case(results, case)
     parts += _sweep(results)
+    parts += _measures(results)
     parts += _list("How this was measured", method_lines(results))
     facts = [*(data_line(dataset) for dataset in results.data), convention_line(results)]
     parts += _list("Data and settings", [*facts, *(f"left out: {x}" for x in results.left_out)])
@@ -104,6 +119,9 @@ def _sweep(results: Results) -> list[str]:
         return []
     parts = ["<h2>Seconds per iteration</h2>", *_table(grid)]
     by_entries = len({dataset.entries for dataset in results.data}) > 1
+    growth = growth_grid(results)
+    if growth is not None:
+        parts += ["<h3>Growth</h3>", *_table(growth)]
     for title, curves in sweep_curves(results).items():
         ticks = sorted({x for curve in curves for x in curve.x})
         label = "stored entries" if by_entries else "factors f"
@@ -113,6 +131,29 @@ def _sweep(results: Results) -> list[str]:
         detail = f"Medians, {title}. Both axes logarithmic; lower is better."
         parts.append(_figure(chart, sweep_headline(curves, label), detail))
     return parts
+
+
+def _measures(results: Results) -> list[str]:
+    parts = []
+    for grid in measure_grids(results):
+        parts += [f"<h2>{escape(grid.title)}</h2>", *_table(grid)]
+    curves = bound_curves(results)
+    if curves:
+        ticks = sorted({x for curve in curves for x in curve.x})
+        names = [curve.name for curve in curves]
+        chart = line_chart(curves, names, "factors f", "seconds per iteration", x_ticks=ticks)
+        parts.append(_figure(chart, bound_headline(curves), "Both axes logarithmic."))
+    return parts
+
+
+def bound_headline(curves: Sequence[Curve]) -> str:
+    """Say how far the measured iteration is from the higher of its bounds, at each size."""
+    measured, *bounds = curves
+    factors = [
+        f"{y / max(bound.y[i] for bound in bounds):.2g} at f = {x:g}"
+        for i, (x, y) in enumerate(zip(measured.x, measured.y, strict=True))
+    ]
+    return f"Time over the higher of the two bounds: {', '.join(factors)}."
 
 
 def objective_headline(case: CaseRecord) -> str:

@@ -83,6 +83,8 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
 def _decode_fields(kind: Any, value: Any, where: str) -> Any:
     _expect(isinstance(value, dict), "an object", value, where)
     hints = typing.get_type_hints(kind)
+    # Files from before there were measures have none.
+    value = {**({"measures": []} if kind is Results else {}), **value}
     for missing in hints.keys() - value.keys():
         raise InputError(f"{where} must have the field {missing!r}")
     for unknown in value.keys() - hints.keys():

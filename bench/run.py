@@ -13,9 +13,11 @@ from halfstep.bench.contest import run_case
 from halfstep.bench.environment import environment
 from halfstep.bench.inputs import SplitDataset, load_data
 from halfstep.bench.judge import CONFIDENCE, RESAMPLES
+from halfstep.bench.queries import measure_queries
 from halfstep.bench.record import SCHEMA, Method, Results
 from halfstep.bench.report import write_html
 from halfstep.bench.results_file import write_results
+from halfstep.bench.roofline import measure_roofline
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
@@ -43,7 +45,8 @@ def run_bench(settings: BenchSettings, console: Console) -> Results:
 
 def _run(settings: BenchSettings, console: Console) -> Results:
     chosen = plan(settings)
-    if not chosen.cases:
+    apart = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
+    if not chosen.cases and apart is None:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
         )
@@ -79,6 +82,12 @@ def _run(settings: BenchSettings, console: Console) -> Results:
                 settings,
                 lambda line: console.print(line, style="dim", highlight=False),
             )
+        )
+    if apart is not None:
+        dataset = load_data(settings)
+        results.data.append(dataset.record)
+        results.measures = apart(
+            settings, dataset, lambda line: console.print(line, style="dim", highlight=False)
         )
     return results
 

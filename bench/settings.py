@@ -11,7 +11,7 @@ from typing import Any
 from halfstep.datasets import FORMATS
 from halfstep.errors import InputError
 
-SUITES = ("quick", "full", "scaling")
+SUITES = ("quick", "full", "scaling", "queries", "roofline")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class BenchSettings:
         A preset, a path or "format:path", as for `halfstep.datasets.load`; the scaling suite
         generates its own.
     suite
-        `"quick"`, `"full"` or `"scaling"`: see `halfstep.bench.suites`.
+        `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`.
     solvers
         Names in `halfstep.SOLVERS`, with settings of their own behind colons (`eigenbasis:exact`; see
         `halfstep.bench.entrants`), None for the suite's. The reference always runs as well.

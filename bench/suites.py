@@ -5,6 +5,7 @@
   all methods of the peers.
 * `scaling`: time per iteration on generated data of a million entries and more, as far as memory
   allows, with one, two and all threads.
+* `queries`, `roofline`: no cases; see the modules of these names.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from halfstep.bench.settings import BenchSettings
 QUICK_TABLE, QUICK_SWEEP = 32, (8, 16, 64)
 FULL_FACTORS = (32, 64, 128, 256, 512)
 SCALING_FACTORS = (64,)
-SCALING_ENTRIES = (1_000_000, 10_000_000, 100_000_000)
+SCALING_ENTRIES = (1_000_000, 3_000_000, 10_000_000, 30_000_000, 100_000_000)
 SWEEP_ITERATIONS, SWEEP_REPEATS = 3, 3
 BUDGETS = {"quick": 30.0, "full": 300.0, "scaling": 300.0}
 SWEEP_BUDGET = 6.0
@@ -58,6 +59,8 @@ def plan(settings: BenchSettings) -> Plan:
     """Return what the settings' suite consists of on this machine."""
     if settings.suite == "scaling":
         return _scaling(settings)
+    if settings.suite in ("queries", "roofline"):
+        return Plan(())
     budget = settings.budget or BUDGETS[settings.suite]
     if settings.suite == "full" or settings.factors:
         sizes = settings.factors or FULL_FACTORS

@@ -12,7 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from halfstep.bench.describe import environment_line, reading_lines
-from halfstep.bench.grids import Grid, sweep_grid, table_grid
+from halfstep.bench.grids import Grid, measure_grids, sweep_grid, table_grid
+from halfstep.bench.growth import growth_grid
 from halfstep.bench.record import Results
 
 _GAP = 2
@@ -36,6 +37,11 @@ def print_results(results: Results, console: Console) -> None:
     sweep = sweep_grid(results)
     if sweep is not None:
         _print(sweep, console)
+    growth = growth_grid(results)
+    if growth is not None:
+        _print(growth, console)
+    for grid in measure_grids(results):
+        _print(grid, console)
     for line in results.left_out:
         console.print(f"left out: {line}", style="dim", markup=False, highlight=False)
     for line in (*reading_lines(results), environment_line(results)):

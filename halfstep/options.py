@@ -48,7 +48,7 @@ Resume = Annotated[
 TestFraction = Annotated[
     float, typer.Option(help="Share of each user's entries held out, where the data has no split.")
 ]
-Suite = Annotated[str, typer.Option(help="quick, full or scaling.")]
+Suite = Annotated[str, typer.Option(help="quick, full, scaling, queries or roofline.")]
 Names = Annotated[
     str | None,
     typer.Option(
