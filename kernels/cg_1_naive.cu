@@ -16,18 +16,7 @@
 
 #define WARPS ((F + 31) / 32)
 
-// The sum over the block, for every thread of it; `part` holds a number per warp.
-template <class T> __device__ __forceinline__ T block_sum(T v, T *part) {
-#pragma unroll
-    for (int o = 16; o > 0; o >>= 1) v += __shfl_xor_sync(0xffffffffu, v, o);
-    __syncthreads();  // the sum before may still be read
-    if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
-    __syncthreads();
-    T sum = part[0];
-#pragma unroll 4
-    for (int i = 1; i < WARPS; i++) sum += part[i];
-    return sum;
-}
+#include "sums.cuh"
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
     cg_1_naive(REAL *X, const REAL *Y, const REAL *G, const long long *indptr, const int *indices,

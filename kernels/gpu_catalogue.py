@@ -17,6 +17,7 @@ from halfstep.kernels.gpu_lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes
 # From one factor to the most, with sizes that no vector divides.
 _FACTORS = (1, 7, 33, 64, 130, 256, 512, 1024)
 _REALS = ("float32", "float64")
+_CONVENTIONS = ("implicit", "linear", "log", "binary", "explicit")
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ def ranking_defines(dtype: npt.DTypeLike, queries: int) -> tuple[str, ...]:
 def topk_defines(dtype: npt.DTypeLike, queries: int, capacity: int) -> tuple[str, ...]:
     """Return the definitions of the selection with so many candidates a query."""
     return (*ranking_defines(dtype, queries), f"CAPACITY={capacity}")
+
+
+def weigh_defines(dtype: npt.DTypeLike, confidence: str) -> tuple[str, ...]:
+    """Return the definitions of the weighting by one convention."""
+    return (real(dtype), f"CONVENTION={_CONVENTIONS.index(confidence)}")
 
 
 def _each(
@@ -127,4 +133,12 @@ CATALOGUE: dict[str, Source] = {
         ("score_held_out", "count_pairs", "find_hits"),
         tuple(ranking_defines(dtype, 32) for dtype in _REALS),
     ),
+    "transpose.cu": Source(
+        ("rows_of", "count", "scan", "scatter", "starts"), tuple((real(dtype),) for dtype in _REALS)
+    ),
+    "weigh.cu": Source(
+        ("weigh",),
+        tuple(weigh_defines(dtype, name) for dtype in _REALS for name in _CONVENTIONS),
+    ),
+    "audit.cu": Source(("stored_terms", "penalty"), _each(factor_per_thread)),
 }

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
+from halfstep.evaluation.objective import objective
 from halfstep.interruption import interruption
 from halfstep.solvers.arguments import check_dtype, check_integers, check_number
 from halfstep.solvers.blas import blas_threads
@@ -184,7 +185,7 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         matrix = not_empty(as_csr(user_items))
         keeper, state = checkpoints(self, matrix, checkpoint, checkpoint_every, resume)
         check_memory(self, matrix)
-        users, items = weights = self.weights(matrix)
+        users, items = weights = self._sides(matrix)
         self._forget_derived()
         # No other name keeps the start: a pair of factors would stay in memory for the whole fit.
         if state is None:
@@ -217,6 +218,10 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         """Return what the half-steps of users and of items need to know of a canonical matrix."""
         turned = transposed(matrix, self.dtype, int(self.num_threads))
         return self._weigh(matrix), self._weigh(turned)
+
+    def _sides(self, matrix: sparse.csr_matrix) -> Any:
+        """Return what `_alternate` gets of the two sides: `weights`, or a device's form of them."""
+        return self.weights(matrix)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
@@ -263,6 +268,11 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
             dtype=self.dtype,
             num_threads=int(self.num_threads),
         )
+
+    def _loss(self, sides: Any) -> float:
+        """Return the float64 objective of the model's factors; `sides` is what `_sides` returned."""
+        users, items = sides
+        return objective(users, items, *self._fitted())
 
     def _row_not_finite(self, factors: Any) -> int | None:
         """Return the first row of a side's factors that is not finite, or None."""

@@ -9,22 +9,27 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy import sparse
 
-from halfstep.errors import InputError
+from halfstep.errors import InputError, NotFitted
 from halfstep.kernels.gpu_backend import Array, Backend, chosen, current, unavailable
 from halfstep.solvers.arguments import check_number
 from halfstep.solvers.base import Solver
+from halfstep.solvers.gpu_audit import device_objective, first_not_finite
+from halfstep.solvers.gpu_data import sides_of
+from halfstep.solvers.gpu_factors import Factors, lazily
 from halfstep.solvers.gpu_memory import DeviceSize, MemoryPlan, plan_memory
 from halfstep.solvers.gpu_partition import alternate
 from halfstep.solvers.gpu_queries import DeviceQueries
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.matrix import Floats
-from halfstep.solvers.problem import Problem, Weights
+from halfstep.solvers.problem import Problem
 from halfstep.solvers.report import Report
 
 MAX_FACTORS = 1024
@@ -48,6 +53,7 @@ class GpuSolver(DeviceQueries, Solver, ABC):
     device: ClassVar[str] = "gpu"
     devices: Sequence[int] | None = field(default=None, kw_only=True)
     memory_limit: float | None = field(default=None, kw_only=True)
+    _kept: dict[str, Factors | None] = field(init=False, repr=False, default_factory=dict)
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -75,7 +81,8 @@ class GpuSolver(DeviceQueries, Solver, ABC):
     def _prepare(self, backend: Backend, side: Side, Y: Array, X: Array) -> tuple[Any, Array]:
         """Return what a half-step with Y fixed needs, and the start in its coordinates.
 
-        Of `side` only what it knows beside its arrays is read; X may become the start.
+        Of `side` only what it knows beside its arrays is read; the start is not X itself, which the
+        model keeps until the solution is known to be good.
         """
 
     @abstractmethod
@@ -90,40 +97,59 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         return x
 
     def _solve(self, backend: Backend, side: Side, Y: Array, X: Array) -> Array:
-        """Return the rows of `side` solved with Y fixed, from X, which may be written to."""
+        """Return the rows of `side` solved with Y fixed, from X, which is not written to."""
         fixed, x = self._prepare(backend, side, Y, X)
         self._advance(backend, side, fixed, x)
         return self._finish(backend, fixed, x)
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Solve a side on the device from X (rows, f); everything is copied there and back."""
-        if problem.rows == 0 or problem.indptr[-1] == 0:
-            return np.zeros_like(X)
         backend = current()
         side = Side.upload(backend, problem)
         Y, start = backend.to_device(problem.Y), backend.to_device(np.array(X))
-        solution: Floats = backend.to_host(self._solve(backend, side, Y, start))
+        solution: Floats = backend.to_host(self._solved(backend, side, Y, start))
         return solution
 
-    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
-        backends = chosen(self.devices)
-        plans = [self._plan(backend, users, items, len(backends)) for backend in backends]
-        try:
-            if len(backends) == 1 and plans[0].block_entries is None:
-                self._alternate_resident(backends[0], users, items, X, Y, report)
-            else:
-                alternate(self, backends, plans, (users, items), X, Y, report)
-        except MemoryError as error:
-            numbers = "; ".join(f"device {k}: {plan}" for k, plan in enumerate(plans))
-            raise MemoryError(f"{error}; the plan was {numbers}") from error
+    @property
+    def device_factors_(self) -> tuple[Array, Array]:
+        """User factors and item factors on the device: (users, f) and (items, f), C-contiguous."""
+        X, Y = (self._kept.get(side) for side in ("user_factors", "item_factors"))
+        if X is None or Y is None:
+            raise NotFitted(f"{type(self).__name__} must be fitted first: it has no factors")
+        return X.on_device(), Y.on_device()
 
-    def _plan(self, backend: Backend, users: Weights, items: Weights, devices: int) -> MemoryPlan:
-        """Return how the fit runs on one of so many devices; in the log unless it is resident."""
+    def _sides(self, matrix: sparse.csr_matrix) -> Any:
+        backends = chosen(self.devices)
+        users, items = matrix.shape
+        lengths = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=items)
+        longest = max(int(side.max(initial=0)) for side in lengths)
+        if len(backends) == 1:
+            plan = self._plan(backends[0], (users, items), int(matrix.nnz), longest)
+            if plan.block_entries is None:
+                with _explaining([plan]):
+                    sides = sides_of(backends[0], self, matrix, lengths)
+                sides[0].kept["memory"] = plan
+                return sides
+        return self.weights(matrix)  # what streams or is shared out stays on the host
+
+    def _alternate(self, users: Any, items: Any, X: Any, Y: Any, report: Report) -> None:
+        backends = chosen(self.devices)
+        if isinstance(users, Side):
+            with _explaining([users.kept["memory"]]):
+                self._alternate_resident(backends[0], users, items, X, Y, report)
+            return
         longest = max(int(np.diff(side.indptr).max(initial=0)) for side in (users, items))
-        entries = max(len(users.w) // devices, longest)
-        size = DeviceSize(
-            users.rows, items.rows, entries, longest, self.factors, np.dtype(self.dtype)
-        )
+        entries = max(len(users.w) // len(backends), longest)
+        shape = (users.rows, items.rows)
+        plans = [self._plan(backend, shape, entries, longest) for backend in backends]
+        with _explaining(plans):
+            alternate(self, backends, plans, (users, items), X, Y, report)
+
+    def _plan(
+        self, backend: Backend, shape: tuple[int, int], entries: int, longest: int
+    ) -> MemoryPlan:
+        """Return how a device runs its share of the fit; in the log unless it is resident."""
+        size = DeviceSize(*shape, entries, longest, self.factors, np.dtype(self.dtype))
         free = backend.free_bytes()
         plan = plan_memory(size, min(free, int(self.memory_limit or free)))
         if plan.block_entries is not None:
@@ -131,23 +157,44 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         return plan
 
     def _alternate_resident(
-        self, backend: Backend, users: Weights, items: Weights, X: Any, Y: Any, report: Report
+        self, backend: Backend, users: Side, items: Side, X: Any, Y: Any, report: Report
     ) -> None:
-        sides = Side.upload(backend, users), Side.upload(backend, items)
         X, Y = backend.to_device(X), backend.to_device(Y)
         for iteration in range(self.iterations):
             start = time.perf_counter()
-            X = self._solve(backend, sides[0], Y, X)
+            X = self._solved(backend, users, Y, X)
             if report.half_step_done(X, Y):
                 break
-            Y = self._solve(backend, sides[1], X, Y)
+            Y = self._solved(backend, items, X, Y)
             backend.synchronize()
             if report(iteration, time.perf_counter() - start, X, Y):
                 break
 
-    def _row_not_finite(self, factors: Array) -> int | None:
-        return super()._row_not_finite(current().to_host(factors))
+    def _solved(self, backend: Backend, side: Side, Y: Array, X: Array) -> Array:
+        if not side.lengths.any():
+            return backend.to_device(np.zeros(X.shape, X.dtype))
+        return self._solve(backend, side, Y, X)
 
-    def _keep(self, iteration: int, X: Array, Y: Array) -> None:
-        backend = current()
-        super()._keep(iteration, backend.to_host(X), backend.to_host(Y))
+    def _loss(self, sides: Any) -> float:
+        users, items = sides
+        if isinstance(users, Side):
+            backend = chosen(self.devices)[0]
+            return device_objective(backend, users, items, *self.device_factors_)
+        return super()._loss(sides)
+
+    def _row_not_finite(self, factors: Array) -> int | None:
+        return first_not_finite(chosen(self.devices)[0], factors)
+
+
+@contextmanager
+def _explaining(plans: Sequence[MemoryPlan]) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        numbers = "; ".join(f"device {k}: {plan}" for k, plan in enumerate(plans))
+        raise MemoryError(f"{error}; the plan was {numbers}") from error
+
+
+# A copy to the host takes as long as an iteration: only when somebody looks.
+for _side in ("user_factors", "item_factors"):
+    setattr(GpuSolver, _side, lazily(_side))

@@ -51,8 +51,10 @@ class GpuCgNaive(GpuSolver):
             # What the start has in the null space of Y would stay; rows that share nothing have a
             # null space of their own, which a start from zero never enters.
             known = known if side.a0 else np.zeros_like(known)
-            X = backend.product(X, backend.to_device(known))
-        return (Y, G), X
+            return (Y, G), backend.product(X, backend.to_device(known))
+        start = backend.empty(X.shape, dtype)
+        backend.copy(start, X)  # X stays what the model has until the solution is known to be good
+        return (Y, G), start
 
     def _advance(self, backend: Backend, side: Side, fixed: tuple[Array, Array], x: Array) -> None:
         backend.launch(

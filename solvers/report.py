@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from halfstep.errors import InputError, NotFinite
-from halfstep.evaluation.objective import objective
 from halfstep.interruption import Interruption
 from halfstep.solvers.checkpoint import Checkpoints, State
 from halfstep.solvers.matrix import Floats
@@ -70,7 +69,7 @@ class Report:
         self.done += 1
         loss = None
         if model.calculate_training_loss:
-            loss = objective(*self.weights, *model._fitted())
+            loss = model._loss(self.weights)
             model.loss_history_.append(loss)
         last = self.done >= model.iterations
         if self.checkpoints is not None and (last or self.checkpoints.due(self.done)):

@@ -1,0 +1,195 @@
+"""Everything that needs a card, in one command: `make gpu`, or `python -m halfstep.bench.gpu`.
+
+Tests, parity, sanitizer, benchmark: after each part its results are written, so that a run that is cut
+off keeps what it has. `--quick` takes about two minutes, a full run less than nine. `--emulate` runs
+all of it at a tiny size on the emulator of the tests: it shows that the command works, no speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from halfstep.bench import gpu_proofs
+from halfstep.bench.environment import environment
+from halfstep.bench.gpu_contest import contest
+from halfstep.bench.gpu_shapes import SHAPES, generate
+from halfstep.doctor import gpu
+from halfstep.files import write_json
+from halfstep.kernels.gpu_backend import current, unavailable, using
+
+SCHEMA = "halfstep-gpu-1"
+_FULL, _QUICK = 520.0, 115.0
+# (shape, factors, repeats): the first is what a cut-off run keeps.
+_PLAN = [
+    ("lastfm-360k", 128, 3),
+    ("lastfm-360k", 64, 2),
+    ("lastfm-360k", 256, 2),
+    ("lastfm-360k", 512, 1),
+    ("movielens-20m", 128, 2),
+    ("music-full", 128, 2),
+    ("hundred-million", 128, 1),
+    ("movielens-20m", 64, 2),
+    ("movielens-20m", 256, 2),
+    ("movielens-20m", 512, 1),
+    ("music-full", 64, 1),
+    ("music-full", 256, 1),
+    ("music-full", 512, 1),
+]
+_BEST, _REFERENCE, _CPU = "gpu_cg_7_half", "implicit_gpu", "eigenbasis"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run all parts; exit code 0, 1 where a proof failed, 2 where nothing could run."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="make gpu")
+    parser.add_argument("--quick", action="store_true", help="two minutes: one data set, f = 128")
+    parser.add_argument("--emulate", action="store_true", help="tiny, on the tests' emulator")
+    parser.add_argument("--out", type=Path, help="results file; bench/results/gpu/DEVICE.json")
+    options = parser.parse_args(arguments)
+    with _device(options.emulate):
+        reason = unavailable()
+        if reason:
+            print(f"cannot run here: {reason}", file=sys.stderr)
+            return 2
+        return _run(options.quick, options.emulate, options.out)
+
+
+def _run(quick: bool, emulate: bool, out: Path | None) -> int:
+    budget = _QUICK if quick else _FULL
+    begin = time.perf_counter()
+
+    def left() -> float:
+        return budget - (time.perf_counter() - begin)
+
+    results: dict[str, Any] = {
+        "schema": SCHEMA,
+        "quick": quick,
+        "emulated": emulate,
+        "environment": environment(),
+        "peaks": None if emulate else _peaks(),
+        "tests": None,
+        "parity": [],
+        "sanitizer": None,
+        "tables": [],
+        "left_out": [],
+    }
+    name = "emulator" if emulate else _file_name(gpu() or "gpu")
+    target = out or gpu_proofs.ROOT / "bench" / "results" / "gpu" / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def keep(part: str, value: Any) -> None:
+        results[part] = value
+        results["seconds"] = time.perf_counter() - begin
+        write_json(target, results)
+        print(f"[{results['seconds']:6.1f} s] {part}: {_short(value)}", flush=True)
+
+    keep(
+        "parity",
+        gpu_proofs.parity(SHAPES["tiny"] if emulate else gpu_proofs.SMALL, _width(emulate)),
+    )
+    if not emulate:
+        keep("tests", gpu_proofs.run_tests(30 if quick else 100))
+    tables: list[Any] = []
+    made: tuple[str, Any] = ("", None)
+    plan = [("tiny", 8, 2)] if emulate else _PLAN[:1] if quick else _PLAN
+    reserve = 0.0 if emulate else 20.0 if quick else 60.0  # for the sanitizer
+    for number, (shape, factors, repeats) in enumerate(plan):
+        if left() < reserve + (5 if quick else 15):
+            results["left_out"].append(f"{shape}, f = {factors}: out of time")
+            continue
+        if made[0] != shape:
+            made = (shape, generate(SHAPES[shape]))
+        table = contest(
+            made[1], factors, _contestants(number, emulate), repeats, lambda: left() - reserve
+        )
+        tables.append({"shape": shape, **table})
+        keep("tables", tables)
+    keep(
+        "sanitizer",
+        {"cannot_run": "emulated"} if emulate else gpu_proofs.sanitize(max(15.0, left())),
+    )
+    print(f"wrote {target}")
+    failed = any(row.get("equal") is False for row in results["parity"])
+    failed |= bool(results["tests"] and results["tests"].get("exit_code") == 1)
+    failed |= any(
+        isinstance(verdict, dict) and verdict.get("exit_code") == 9
+        for verdict in results["sanitizer"].values()
+    )
+    return int(failed)
+
+
+def _contestants(number: int, emulate: bool) -> list[str]:
+    """Return who takes part: the whole ladder in the first table, else the best and the references."""
+    ladder = [name for name in gpu_proofs.gpu_rungs() if name != _BEST]
+    naive = "gpu_cg_1_naive"
+    if number == 0 or emulate:
+        return [_BEST, _REFERENCE, naive, *(n for n in ladder if n != naive), _CPU]
+    return [_BEST, _REFERENCE, "gpu_cg_6_split", naive]
+
+
+def _width(emulate: bool) -> int:
+    return 8 if emulate else 64
+
+
+def _peaks() -> dict[str, float]:
+    """Measure the device's copy bandwidth, bytes read plus written, and its float32 product."""
+    cupy = current().cupy  # type: ignore[attr-defined]
+
+    def best(work: Any, times: int = 8) -> float:
+        work()
+        marks = [(cupy.cuda.Event(), cupy.cuda.Event()) for _ in range(times)]
+        for begin, end in marks:
+            begin.record()
+            work()
+            end.record()
+        cupy.cuda.Device().synchronize()
+        return float(min(cupy.cuda.get_elapsed_time(begin, end) for begin, end in marks)) / 1e3
+
+    a = cupy.random.random((1 << 28,), dtype=cupy.float32)
+    b = cupy.empty_like(a)
+    copied = 2 * a.nbytes / best(lambda: cupy.copyto(b, a))
+    M = a[: 1 << 26].reshape(1 << 13, 1 << 13)
+    return {"bytes_per_second": copied, "flops_per_second": 2.0 * (1 << 39) / best(lambda: M @ M)}
+
+
+@contextmanager
+def _device(emulate: bool) -> Iterator[None]:
+    if not emulate:
+        yield
+        return
+    sys.path.insert(0, str(gpu_proofs.ROOT / "tests"))
+    from emulator import EmulatorBackend  # type: ignore[import-not-found]
+
+    with using(EmulatorBackend()):
+        yield
+
+
+def _file_name(device: str) -> str:
+    return "-".join(
+        "".join(c if c.isalnum() else " " for c in device.split(",")[0]).lower().split()
+    )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and value and "rows" in value[-1]:
+        last = value[-1]
+        times = {
+            row["solver"]: f"{1e3 * row['seconds_per_iteration']:.4g} ms"
+            for row in last["rows"]
+            if row.get("seconds_per_iteration")
+        }
+        return f"{last['shape']}, f = {last['factors']}: {times}"
+    if isinstance(value, list):
+        return f"{sum(bool(row.get('equal')) for row in value)} of {len(value)} equal"
+    return str(value)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""The objective and the check for finite factors, on the device: `kernels/audit.cu`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.gpu_catalogue import factor_per_thread
+from halfstep.solvers.gpu_data import blocks_for
+from halfstep.solvers.gpu_side import Side
+
+_THREADS = 256
+_ROWS = 8  # that a block looks at together
+_NONE = np.iinfo(np.int64).max
+
+
+def device_objective(backend: Backend, users: Side, items: Side, X: Array, Y: Array) -> float:
+    """Return the objective of `halfstep.evaluation.objective`, its sums taken in float64."""
+    stored = 0.0
+    if len(users.indices):
+        blocks = blocks_for(users.rows, _ROWS)
+        sums = backend.empty(blocks, np.float64)
+        backend.launch(
+            "audit.cu",
+            "stored_terms",
+            factor_per_thread(X.shape[1], X.dtype),
+            (blocks,),
+            (_THREADS,),
+            (
+                X, Y, users.indptr, users.indices, users.w, users.t, np.int64(users.rows), sums,
+            ),
+        )  # fmt: skip
+        stored = float(backend.to_host(sums).sum())
+    background = 0.0
+    if users.a0 != 0:
+        XtX, YtY = backend.to_host(backend.gram(X)), backend.to_host(backend.gram(Y))
+        background = users.a0 * float(np.sum(XtX * YtY))
+    penalties = _look_at(backend, X, users.lam)[0] + _look_at(backend, Y, items.lam)[0]
+    return users.constant + stored + background + penalties
+
+
+def first_not_finite(backend: Backend, factors: Array) -> int | None:
+    """Return the first row of factors (rows, f) with a NaN or an infinity, or None."""
+    row = _look_at(backend, factors, None)[1]
+    return None if row == _NONE else row
+
+
+def _look_at(backend: Backend, factors: Array, lam: Array | None) -> tuple[float, int]:
+    rows, f = factors.shape
+    if rows == 0:
+        return 0.0, _NONE
+    blocks = blocks_for(rows, _ROWS)
+    sums, wrong = backend.empty(blocks, np.float64), backend.empty(blocks, np.int64)
+    backend.launch(
+        "audit.cu",
+        "penalty",
+        factor_per_thread(f, factors.dtype),
+        (blocks,),
+        (_THREADS,),
+        (factors, lam, np.int64(rows), sums, wrong),
+    )
+    return float(backend.to_host(sums).sum()), int(backend.to_host(wrong).min())

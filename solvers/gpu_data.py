@@ -1,0 +1,152 @@
+"""From one CSR matrix on the device to both sides of a fit: weighted and transposed there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.errors import InputError
+from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.gpu_catalogue import real, weigh_defines
+from halfstep.solvers.gpu_side import Side, check_columns
+from halfstep.solvers.problem import DEFAULT_BACKGROUND
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+    from halfstep.solvers.base import Solver
+
+Lengths: TypeAlias = npt.NDArray[np.int64]
+_MOST_BLOCKS = 1024
+_TILE, _WARPS, _BITS = 2048, 4, 8
+_NONE = np.iinfo(np.int64).max
+
+
+class Csr(NamedTuple):
+    """A CSR matrix on the device: int64 `indptr`, int32 `indices`, values in the factors' dtype."""
+
+    indptr: Array
+    indices: Array
+    values: Array
+    shape: tuple[int, int]
+
+
+def sides_of(
+    backend: Backend, model: Solver, matrix: sparse.csr_matrix, lengths: tuple[Lengths, Lengths]
+) -> tuple[Side, Side]:
+    """Return users and items of a canonical host matrix, which is copied to the device once.
+
+    Parameters
+    ----------
+    lengths
+        Stored entries of each row and of each column.
+
+    Raises
+    ------
+    InputError
+        A weight overflows the factors' dtype, or there are more ids than 32-bit indices can name.
+    """
+    dtype = np.dtype(model.dtype)
+    for ids in matrix.shape:
+        check_columns(ids)
+    with np.errstate(over="ignore"):
+        values = matrix.data.astype(dtype)
+    users = Csr(
+        backend.to_device(matrix.indptr.astype(np.int64)),
+        backend.to_device(matrix.indices.astype(np.int32, copy=False)),
+        backend.to_device(values),
+        matrix.shape,
+    )
+    items = transposed(backend, users)
+    return _side(backend, model, users, lengths[0]), _side(backend, model, items, lengths[1])
+
+
+def transposed(backend: Backend, matrix: Csr) -> Csr:
+    """Return the transpose, each of its rows ascending; `kernels/transpose.cu`."""
+    rows, columns = matrix.shape
+    entries = len(matrix.indices)
+    dtype = matrix.values.dtype
+    defines = (real(dtype),)
+    file, block = "transpose.cu", (32 * _WARPS,)
+    column, value = matrix.indices, matrix.values
+    row = backend.empty(entries, np.int32)
+    if entries:
+        backend.launch(
+            file, "rows_of", defines, (-(-rows // _WARPS),), block,
+            (matrix.indptr, row, np.int32(rows)),
+        )  # fmt: skip
+        tiles = -(-entries // _TILE)
+        counts = backend.empty((1 << _BITS) * tiles, np.int64)
+        grid = (-(-tiles // _WARPS),)
+        for shift in range(0, max(1, (columns - 1).bit_length()), _BITS):
+            moved = [backend.empty(entries, kind) for kind in (np.int32, np.int32, dtype)]
+            number = np.int64(entries)
+            backend.launch(
+                file, "count", defines, grid, block,
+                (column, number, np.int32(shift), counts, np.int64(tiles)),
+            )  # fmt: skip
+            backend.launch(file, "scan", defines, (1,), (1024,), (counts, np.int64(counts.size)))
+            backend.launch(
+                file, "scatter", defines, grid, block,
+                (column, row, value, number, np.int32(shift), counts, np.int64(tiles), *moved),
+            )  # fmt: skip
+            column, row, value = moved
+    indptr = backend.empty(columns + 1, np.int64)
+    backend.launch(
+        file, "starts", defines, (columns // 256 + 1,), (256,),
+        (column, np.int64(entries), indptr, np.int32(columns)),
+    )  # fmt: skip
+    return Csr(indptr, row, value, (columns, rows))
+
+
+def blocks_for(work: int, each: int) -> int:
+    """Return how many blocks to launch, each of which does `each` pieces of work at a time."""
+    return max(1, min(-(-work // each), _MOST_BLOCKS))
+
+
+def _side(backend: Backend, model: Solver, matrix: Csr, lengths: Lengths) -> Side:
+    """Return the weighted side of a matrix; see `halfstep.solvers.problem`."""
+    dtype: np.dtype[Any] = np.dtype(model.dtype)
+    entries, columns = len(matrix.indices), matrix.shape[1]
+    w, t = backend.empty(entries, dtype), backend.empty(entries, dtype)
+    grid = blocks_for(entries, 256)
+    constants, wrong = backend.empty(grid, np.float64), backend.empty(grid, np.int64)
+    backend.launch(
+        "weigh.cu",
+        "weigh",
+        weigh_defines(dtype, model.confidence),
+        (grid,),
+        (256,),
+        (
+            matrix.values, np.int64(entries), dtype.type(model.alpha), dtype.type(model.epsilon),
+            w, t, constants, wrong,
+        ),
+    )  # fmt: skip
+    first = int(backend.to_host(wrong).min())
+    if first < _NONE:
+        text = str(backend.to_host(matrix.values[first : first + 1])[0])
+        raise InputError(
+            f"the weight of a stored value must fit {dtype.name}, got alpha {model.alpha} "
+            f"times {text}"
+        )
+    a0 = {"explicit": 0.0, "binary": model.background or DEFAULT_BACKGROUND}.get(
+        model.confidence, 1.0
+    )
+    penalty = model.regularization * (lengths + a0 * columns) ** model.regularization_exponent
+    lam = np.broadcast_to(np.asarray(penalty, np.float64), lengths.shape)
+    stored = lam[lengths > 0]
+    return Side(
+        indptr=matrix.indptr,
+        indices=matrix.indices,
+        w=w,
+        t=t,
+        lam=backend.to_device(lam.astype(dtype)),
+        lengths=lengths,
+        smallest_lam=float(stored.min()) if len(stored) else 1.0,
+        largest_lam=float(stored.max()) if len(stored) else 1.0,
+        columns=columns,
+        a0=float(a0),
+        constant=float(backend.to_host(constants).sum()),
+    )

@@ -1,0 +1,47 @@
+"""Factor matrices that are copied between host and device when they are asked for there, once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from halfstep.kernels.gpu_backend import Array, current
+from halfstep.solvers.matrix import Floats
+
+
+class Factors:
+    """One side's factors (rows, f), wherever they were made."""
+
+    def __init__(self, factors: Any) -> None:
+        self._host = factors if isinstance(factors, np.ndarray) else None
+        self._device = None if self._host is not None else factors
+
+    def on_host(self) -> Floats:
+        """Return them as a NumPy array, the same one every time."""
+        if self._host is None:
+            self._host = current().to_host(self._device)
+        return self._host
+
+    def on_device(self) -> Array:
+        """Return them as a device array, the same one every time."""
+        if self._device is None:
+            self._device = current().to_device(self._host)
+        return self._device
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_host": self.on_host(), "_device": None}
+
+
+def lazily(side: str) -> Any:
+    """Return a property for a model's `side`: set from anywhere, got on the host."""
+
+    def get(model: Any) -> Floats | None:
+        kept = model._kept.get(side)
+        return None if kept is None else kept.on_host()
+
+    def set_(model: Any, factors: Any) -> None:
+        others = model.__dict__.get("_kept", {})
+        model._kept = {**others, side: None if factors is None else Factors(factors)}
+
+    return property(get, set_)
