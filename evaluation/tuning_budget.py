@@ -6,8 +6,8 @@ factors costs a hundred times one at 64. So the search climbs:
 
 | stage | factors | share of the time | what it tries |
 | --- | --- | --- | --- |
-| 1 | 64 | 30 % | the whole space of `halfstep.evaluation.tuning_space.als_space` |
-| 2 | 256 | 30 % | the neighbourhood of the best of stage 1 |
+| 1 | 64 | 25 % | the whole space of `halfstep.evaluation.tuning_space.als_space` |
+| 2 | 256 | 25 % | the neighbourhood of the best of stage 1 |
 | 3 | 1,024, or as many as the time allows | the rest | the best of stage 2, then their neighbourhood |
 
 Each trial ends by early stopping, so that the number of iterations comes with it. The best trial of all
@@ -40,7 +40,7 @@ from halfstep.evaluation.tuning_trial import Tuner
 MAX_FACTORS = 1024
 VALIDATION = 0.1
 _SMALL = 64
-_SHARES = (0.3, 0.3)
+_SHARES = (0.25, 0.25)
 _NEIGHBOURS = 5  # the best trials of a stage, about which the next one looks
 _STAGE_TRIALS = 150
 

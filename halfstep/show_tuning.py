@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from halfstep.evaluation.validation import Validation
 
 _ROWS = 12
+_SHORT = {"regularization": "lambda", "regularization_exponent": "exponent"}
 
 
 @contextmanager
@@ -51,11 +52,11 @@ def progress(
 def trials(console: Console, search: Search, chosen: Trial) -> None:
     """Print the best trials, with the best and the simplest within one standard error marked."""
     settings = list(dict.fromkeys(name for t in search.complete for name in t.settings))
-    columns = (*settings, search.metric, "its.", "seconds", "")
+    columns = (*(_SHORT.get(name, name) for name in settings), search.metric, "±", "its.", "s", "")
     pruned = sum(t.pruned for t in search.trials)
     listed = table(
         f"{len(search.trials)} trials, {pruned} of them pruned; validation {search.metric} "
-        "± standard error over users",
+        "with its standard error over users",
         *columns,
         right=columns[:-1],
     )
@@ -67,10 +68,11 @@ def trials(console: Console, search: Search, chosen: Trial) -> None:
         marks += ["chosen"] if of is chosen else []
         listed.add_row(
             *(_text(of.settings.get(name, "")) for name in settings),
-            f"{of.value:.4f} ± {of.error:.4f}",
+            f"{of.value:.4f}",
+            f"{of.error:.4f}",
             str(of.iterations),
-            f"{of.seconds:.1f}",
-            ", ".join(marks),
+            f"{of.seconds:.0f}",
+            "\n".join(marks),
         )
     console.print(listed)
     console.print(
@@ -94,4 +96,4 @@ def judged(console: Console, title: str, validation: Validation, seed: int) -> d
 
 
 def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.3g}" if isinstance(value, float) else escape(str(value))

@@ -24,6 +24,8 @@ def validation(
     With `pool` False the parts are not alike, as those of a curve are not: only they are shown.
     """
     record: dict[str, Any] = {"title": title, "parts": results.parts}
+    if not pool:
+        console.print(title, markup=False, highlight=False)
     if len(results.parts) > 1:
         record["by_part"] = _parts(console, results, seed)
     if pool:
