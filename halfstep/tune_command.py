@@ -79,6 +79,7 @@ def tune(
     from halfstep.evaluation.early_stopping import list_length
     from halfstep.evaluation.hold_out import train_and_test
     from halfstep.evaluation.protocols import part_of
+    from halfstep.evaluation.tuning import SEARCHES
     from halfstep.evaluation.tuning_store import missing
     from halfstep.evaluation.validation import validate
     from halfstep.solvers import make
@@ -86,6 +87,8 @@ def tune(
 
     begin = time.perf_counter()
     check_writable(json, "--json")
+    if search not in ("climb", *SEARCHES):
+        raise InputError(f"--search must be climb, {', '.join(SEARCHES)}, got {search!r}")
     if choose not in ("best", "simplest"):
         raise InputError(f"--choose must be best or simplest, got {choose!r}")
     if reason := missing():
@@ -180,11 +183,8 @@ def _space(
     search: str, lists: dict[str, tuple[float, ...]], confidence: str | None, train: Any
 ) -> tuple[Space, dict[str, Any]]:
     """Return what is searched and what is fixed: the lab's grid, or with tpe the space of ALS."""
-    from halfstep.evaluation.tuning import SEARCHES
     from halfstep.evaluation.tuning_space import LAB_GRID, Choice, als_space
 
-    if search not in SEARCHES:
-        raise InputError(f"--search must be climb, {', '.join(SEARCHES)}, got {search!r}")
     choices: Space = {name: Choice(values) for name, values in lists.items()}
     if search == "tpe":
         return als_space(train) | {"factors": choices.get("factors", Choice((64,)))}, {}

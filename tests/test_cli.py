@@ -236,7 +236,7 @@ def test_help_of_every_command_is_free_of_heavy_imports():
     )
     assert run_.returncode == 0, run_.stderr
     assert run_.stdout.strip().endswith("False")
-    for name in ("doctor", "data", "fit", "recommend", "evaluate", "compare", "bench"):
+    for name in ("doctor", "data", "fit", "recommend", "evaluate", "tune", "compare", "bench"):
         assert name in run_.stdout
         assert run([name, "--help"]) == 0
 
