@@ -73,9 +73,8 @@ class ConjugateGradient(Solver):
     def _scratch_bytes(self, size: Size) -> int:
         """Return the bytes of a block's vectors (X, R, P, AP and the like) and of its entries."""
         # Twice the rows of a block of average ones, and at most one row longer than a block.
-        rows = min(
-            size.longer, _BLOCK_ENTRIES, 2 * _BLOCK_ENTRIES * size.longer // size.entries + 1
-        )
+        average = 2 * _BLOCK_ENTRIES * size.longer // max(1, size.entries) + 1
+        rows = min(size.longer, _BLOCK_ENTRIES, average)
         entries = max(_BLOCK_ENTRIES, min(size.longer, size.entries))
         return 9 * size.factor_bytes(rows) + 40 * entries + (24 << 20)
 

@@ -61,6 +61,7 @@ _OWN_SPACE = 16
 _FEW_STEPS = 3
 _RELAXATION = 1.4
 _UNRELAXED = 2
+_CACHED_BYTES = 1 << 19
 
 
 @dataclass(eq=False, repr=False)
@@ -81,7 +82,8 @@ class Eigenbasis(Solver):
         Solve every row exactly instead, by Cholesky in the smaller of its two spaces.
     compress
         Store the fixed side's rotated factors in 16 bits, float32 only. None does where it is far below
-        what the steps themselves leave: for at most three of them, without a tolerance.
+        what the steps themselves leave: for at most three of them, without a tolerance. A side of up to
+        half a megabyte, which stays in the cache anyway, is left whole: small exact cases stay exact.
     relaxation
         From the third iteration of a fit on, go this many times the way from a row's start to its
         solution; between 0 and 2. None means 1.4 with few steps (as for `compress`) and 1 otherwise.
@@ -180,11 +182,12 @@ class Eigenbasis(Solver):
                 own=lambda f: max(_OWN_SPACE, f * 5 // 8),
                 order=lambda f: f,
             )
+        large = problem.Y.nbytes > _CACHED_BYTES
         return Method(
             block=by_steps,
             long=long_by_steps,
             warm=True,
-            paired=self._compresses(),
+            paired=self._compresses() and bool(large or self.compress),
             own=lambda f: _OWN_SPACE,
             order=lambda f: 0,
         )

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.errors import InputError, UnknownId
+from halfstep.errors import InputError, NotEnoughMemory, UnknownId
+from halfstep.memory import available, gigabytes
 from halfstep.solvers.fitted import Fitted
 from halfstep.solvers.ids import MAX_ID, as_ids, rows_of
 from halfstep.solvers.matrix import Floats, Integers
@@ -124,12 +125,14 @@ def _stored(factors: Floats, ids: Integers, rows: Floats, name: str) -> Floats:
     """Return `factors` with `rows` at `ids`: the same array where none of the ids is new."""
     size = int(ids.max(initial=-1)) + 1
     if size > len(factors):
-        try:
-            grown = np.zeros((size, factors.shape[1]), factors.dtype)
-        except MemoryError:
-            raise InputError(
-                f"{name}: a model of {size} rows of {factors.shape[1]} factors does not fit the memory"
-            ) from None
+        free = available()
+        need = size * factors.shape[1] * factors.itemsize
+        if free is not None and need > free:
+            raise NotEnoughMemory(
+                f"{name}: factors for ids up to {size - 1} need {gigabytes(need)}, "
+                f"and {gigabytes(free)} of memory are free"
+            )
+        grown = np.zeros((size, factors.shape[1]), factors.dtype)
         grown[: len(factors)] = factors
         factors = grown
     elif not factors.flags.writeable:

@@ -20,8 +20,8 @@ class Portable(Fitted):
     def save(self, fileobj_or_path: str | PathLike[str] | IO[bytes]) -> None:
         """Write constructor arguments and factors to one `.npz` without pickle; see `load`.
 
-        A path without that ending gets it, as `numpy.savez` does. What is not written: `random_state`
-        and `init_factors`, which belong to a fit, not to its result.
+        A path without that ending gets it, as `numpy.savez` does. A model that is not fitted is saved as
+        such. What is not written: `init_factors`, and a `random_state` that is not an int.
         """
         from halfstep.solvers.storage import save_model
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import nullcontext
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -21,30 +22,29 @@ if TYPE_CHECKING:
 log = logging.getLogger("halfstep")
 
 _FORMAT = "halfstep model 1"
-# A stream of random numbers and a start that was handed in belong to a fit, not to its result.
-_LEFT_OUT = ("init_factors", "random_state")
 # What every file has that implicit's ALS saved, fitted or not, and what its other models add.
 _IMPLICIT = {"factors", "regularization", "iterations", "dtype"}
 _NOT_ALS = {"learning_rate", "verify_negative_samples", "neg_prop"}
 _IMPLICIT_SETTINGS = (
     "factors", "regularization", "alpha", "iterations", "calculate_training_loss", "dtype",
-    "use_cg", "use_native", "num_threads",
+    "use_cg", "use_native", "num_threads", "random_state",
 )  # fmt: skip
 
 Model = TypeVar("Model", bound="Portable")
 
 
 def save_model(model: Any, file: str | PathLike[str] | IO[bytes]) -> None:
-    """Write a fitted model; a path is replaced in one step, so that a failure leaves the old file."""
-    user_factors, item_factors = model._fitted()
-    settings = {k: v for k, v in model.get_params().items() if k not in _LEFT_OUT}
+    """Write a model; a path is replaced in one step, so that a failure leaves the old file."""
+    settings = model.get_params()
+    # A stream of random numbers and a start that was handed in belong to a fit, not to its result.
+    del settings["init_factors"]
+    if not isinstance(settings["random_state"], Integral):
+        del settings["random_state"]
     settings["dtype"] = np.dtype(settings["dtype"]).name
     header = json.dumps(plain({"format": _FORMAT, "solver": model.solver_, "settings": settings}))
-    arrays = {
-        "halfstep": np.array(header),
-        "user_factors": user_factors,
-        "item_factors": item_factors,
-    }
+    arrays: dict[str, Any] = {"halfstep": np.array(header)}
+    if model.user_factors is not None:
+        arrays["user_factors"], arrays["item_factors"] = model._fitted()
     if not isinstance(file, str | PathLike):
         np.savez(file, allow_pickle=False, **arrays)
         return
@@ -71,7 +71,7 @@ def load_model(cls: type[Model], file: str | PathLike[str] | IO[bytes]) -> Model
             model = _of_implicit(cls, archive)
         else:
             raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
-        if "user_factors" in names:
+        if names & {"user_factors", "item_factors"}:
             _put(model, label, archive["user_factors"], archive["item_factors"])
     except FileNotFoundError:
         raise InputError(f"file must exist, got {label}") from None
@@ -95,8 +95,6 @@ def _own(cls: Any, label: str, archive: Any) -> Any:
         raise InputError(f"{label} must be a '{_FORMAT}' file, got {header['format']!r}")
     settings = dict(header["settings"])
     settings["dtype"] = np.dtype(settings["dtype"]).type
-    if "user_factors" not in archive:
-        raise KeyError("user_factors")
     if cls is not Solver and issubclass(cls, Solver):
         return cls(**{k: v for k, v in settings.items() if k in cls.parameters()})
     saved_by = SOLVERS[header["solver"]]

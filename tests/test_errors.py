@@ -149,7 +149,6 @@ def test_queries(any_solver):
         lambda: model.recommend(0, good()[0]),
         lambda: model.similar_items(0),
         lambda: model.similar_users(0),
-        lambda: model.save("model.npz"),
     ):
         with pytest.raises(NotFitted, match="must be fitted first"):
             query()

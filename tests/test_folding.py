@@ -8,7 +8,7 @@ from conftest import CONVENTIONS, awkward, suited
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.errors import UnknownId
+from halfstep.errors import NotEnoughMemory, UnknownId
 from halfstep.solvers import folding
 
 
@@ -145,12 +145,19 @@ def test_the_last_row_of_a_repeated_id_holds(fitted):
     np.testing.assert_allclose(model.user_factors[9], model.recalculate_user(9, matrix[30]))
 
 
-def test_ids_that_cannot_be_stored_change_nothing(fitted):
+def test_ids_that_cannot_be_stored_change_nothing(fitted, monkeypatch):
+    monkeypatch.setenv("HALFSTEP_MEMORY_GB", "1")
     model, matrix = fitted
     before = model.user_factors.copy()
     for ids, rows, error, message in (
         ([-1], matrix[[0]], UnknownId, "userids must be from 0 to"),
         ([2**31], matrix[[0]], UnknownId, "userids must be from 0 to"),
+        (
+            [2**31 - 2],
+            matrix[[0]],
+            NotEnoughMemory,
+            "userids: factors for ids up to 2147483646 need",
+        ),
         (7, matrix[[0]], InputError, "userids must be a list of ids, got 7"),
         ([1, 2], matrix[[0]], InputError, "one row for each id"),
         ([1.5], matrix[[0]], InputError, "userids must be an index"),

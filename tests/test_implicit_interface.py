@@ -181,12 +181,17 @@ def test_its_files_choose_a_solver_by_their_settings(tmp_path):
         ({"use_native": False}, "conjugate_gradient"),
         ({"use_native": False, "use_cg": False}, "cholesky"),
     ):
-        theirs = Peer(factors=3, regularization=0.3, alpha=2.5, iterations=4, **settings)
+        theirs = Peer(
+            factors=3, regularization=0.3, alpha=2.5, iterations=4, random_state=8, **settings
+        )
         theirs.save(tmp_path / "unfitted.npz")
         model = AlternatingLeastSquares.load(tmp_path / "unfitted.npz")
         assert model.solver_ == solver
         assert (model.factors, model.regularization, model.alpha) == (3, 0.3, 2.5)
-        assert (model.iterations, model.user_factors) == (4, None)
+        assert (model.iterations, model.random_state, model.user_factors) == (4, 8, None)
+    # Saved there as a pickle, which is not read.
+    Peer(factors=3, random_state=np.random.RandomState(0)).save(tmp_path / "pickled.npz")
+    assert AlternatingLeastSquares.load(tmp_path / "pickled.npz").random_state is None
 
 
 def test_files_of_its_other_models_are_refused(tmp_path):

@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from conftest import awkward, dtypes
+from conftest import awkward, dtypes, suited
 
 from halfstep import SOLVERS, AlternatingLeastSquares, InputError, Solver
 
@@ -39,6 +39,15 @@ def test_a_model_can_be_read_as_another_solver(fitted, tmp_path):
     assert other.solver_ == "cholesky"
     assert other.alpha == 2.0
     assert np.array_equal(other.item_factors, fitted.item_factors)
+
+
+def test_a_model_that_is_not_fitted_is_saved_as_such(any_solver, tmp_path):
+    model = suited(any_solver, factors=3, iterations=2, random_state=23)
+    model.save(tmp_path / "model.npz")
+    for again in (model.load(tmp_path / "model.npz"), Solver.load(tmp_path / "model.npz")):
+        assert again.__dict__ == model.__dict__
+    model.set_params(random_state=np.random.default_rng(0)).save(tmp_path / "model.npz")
+    assert model.load(tmp_path / "model.npz").random_state is None
 
 
 def test_the_ending_is_added_as_numpy_does(fitted, tmp_path):
