@@ -13,7 +13,7 @@ from halfstep.kernels.cpu_exact import in_factor_space, in_own_space
 from halfstep.kernels.cpu_vector import address, item, lanes, put
 
 _TILE_BYTES = 1 << 14
-_AHEAD = 1 << 11  # numbers between a prefetch and its use
+_AHEAD = 1 << 12  # numbers between a prefetch and its use
 
 
 class Side(NamedTuple):
@@ -115,7 +115,7 @@ def entries_of(side: Any, f: int) -> Any:
         side.Z.shape[1],
         (side.Z.shape[0] - 1) * side.Z.shape[1],
         64 // side.Z.itemsize,
-        max(8, _AHEAD // f),
+        max(16, min(64, _AHEAD // f)),
     )
 
 

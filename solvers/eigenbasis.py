@@ -1,4 +1,4 @@
-"""Rung 4, eigenbasis: coordinates in which what all rows share is the identity; compiled.
+"""Rung 5, eigenbasis: coordinates in which what all rows share is the identity; compiled.
 
 From `conjugate_gradient` the coordinates change. A row's matrix is a part that all rows share and a
 part of its own:

@@ -1,4 +1,4 @@
-"""Rung 5, subspace: iALS++, exact on one block of coordinates after the other; compiled.
+"""Rung 4, subspace: iALS++, exact on one block of coordinates after the other; compiled.
 
 From `conjugate_gradient` the step changes: where a CG step goes along one direction, this solves for a
 block B of b coordinates at once, the others held fixed (block Gauss-Seidel):
@@ -13,7 +13,10 @@ As published the shared part a0 Y'Y couples the blocks, f^2 more for each row, a
 blocks' columns of Y'Y. In coordinates where it is the identity (see `eigenbasis`) that term is gone,
 and blocks are coupled by a row's own entries alone.
 
-It suits large f, where Cholesky's f^3 is out of reach and one wants more than two CG steps give.
+On a core the blocks' matrices are level-3 work, but b / 2 multiplications for each number that a CG
+step's passes touch five times: on gowalla at f = 128 an iteration with b = 32 took twice the processor
+time of two CG steps (0.57 s against 0.27 s; `exact` 0.55 s) for an objective lower by 1e-4 after four
+iterations. It is therefore below `eigenbasis` in the ladder.
 
 Cost of a half-step: 3 GEMMs with f x f matrices, then n_u f (b + 2) + f b^2 / 3 per row.
 
