@@ -93,7 +93,8 @@ def transposed(
 ) -> sparse.csr_matrix:
     """Return the transpose of a canonical CSR matrix as one, its values in `dtype`."""
     if matrix.nnz < _FEW_ENTRIES:
-        return sparse.csr_matrix(matrix.T.tocsr().astype(dtype, copy=False))
+        with np.errstate(over="ignore"):  # what overflows is found, with its value, by `weigh`
+            return sparse.csr_matrix(matrix.T.tocsr().astype(dtype, copy=False))
     from halfstep.kernels.cpu_transpose import transpose
 
     return transpose(matrix, dtype, num_threads)
