@@ -6,7 +6,7 @@ ARGS ?=
 SOAK_SHARE ?= 1
 SOAK_PAGE ?= docs/reliability.md
 
-.PHONY: bench test soak check table microbench kernels kernels-record clean
+.PHONY: gpu gpu-kernels bench test soak check table microbench kernels kernels-record clean
 
 bench: $(VENV)/.bench
 	$(BIN)/halfstep bench --out bench-report $(ARGS)
@@ -38,6 +38,17 @@ microbench: $(VENV)/.test
 kernels: $(VENV)/.test $(VENV)/.cupy
 	HALFSTEP_CUPY=$(CURDIR)/$(VENV)/cupy $(BIN)/python -m pytest -m kernels \
 		-n 2 -p no:benchmark $(ARGS)
+
+# All that needs a card, with the Python given and what it has: no network, no .venv. The wheels of a
+# peer in .whl/ are unpacked to build/site. ARGS="--quick" takes two minutes, else nine at most.
+gpu:
+	if ls .whl/*.whl >/dev/null 2>&1; then $(PYTHON) -m pip install -q --no-index --no-deps \
+		--no-compile --upgrade --target build/site .whl/*.whl; fi
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/site $(PYTHON) -m halfstep.bench.gpu $(ARGS)
+
+# The ladder of kernels as counted and compiled, without a card.
+gpu-kernels: $(VENV)/.test
+	$(BIN)/python -m halfstep.bench.gpu_kernels docs/gpu-kernels.md
 
 # Registers, spills and load widths of every variant, to bench/kernels.json.
 kernels-record: $(VENV)/.test

@@ -20,11 +20,11 @@ from halfstep.bench import gpu_proofs
 from halfstep.bench.environment import environment
 from halfstep.bench.gpu_contest import contest
 from halfstep.bench.gpu_shapes import SHAPES, generate
+from halfstep.bench.gpu_table import SCHEMA
 from halfstep.doctor import gpu
 from halfstep.files import write_json
 from halfstep.kernels.gpu_backend import current, unavailable, using
 
-SCHEMA = "halfstep-gpu-1"
 _FULL, _QUICK = 520.0, 115.0
 # (shape, factors, repeats): the first is what a cut-off run keeps.
 _PLAN = [

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from halfstep.bench import tuning_table
+from halfstep.bench import gpu_table, tuning_table
 from halfstep.bench.describe import (
     RATIOS,
     convention_line,
@@ -60,6 +60,9 @@ def rewrite(readme: str | Path, folder: str | Path) -> list[Path]:
 
 
 def _tables(file: Path) -> str:
+    on_card = gpu_table.read_gpu(file)
+    if on_card is not None:
+        return gpu_table.markdown(on_card)
     tuned = tuning_table.read_tuning(file)
     return markdown(read_results(file)) if tuned is None else tuning_table.markdown(tuned)
 

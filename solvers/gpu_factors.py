@@ -16,21 +16,24 @@ class Factors:
     def __init__(self, factors: Any) -> None:
         self._host = factors if isinstance(factors, np.ndarray) else None
         self._device = None if self._host is not None else factors
+        self._backend = None if self._host is not None else current()
 
     def on_host(self) -> Floats:
         """Return them as a NumPy array, the same one every time."""
         if self._host is None:
-            self._host = current().to_host(self._device)
+            assert self._backend is not None
+            self._host = self._backend.to_host(self._device)
         return self._host
 
     def on_device(self) -> Array:
         """Return them as a device array, the same one every time."""
         if self._device is None:
-            self._device = current().to_device(self._host)
+            self._backend = current()
+            self._device = self._backend.to_device(self._host)
         return self._device
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_host": self.on_host(), "_device": None}
+        return {"_host": self.on_host(), "_device": None, "_backend": None}
 
 
 def lazily(side: str) -> Any:
