@@ -136,9 +136,9 @@ Milliseconds per iteration on an H200 for the shape of last.fm-360k
 ({shape}): bytes at {BANDWIDTH / 1e12:.1f} TB/s,
 operations at {PEAK / 1e12:.0f} Tflop/s, in the first two rungs the latency of their barriers
 ({BARRIER_CYCLES} cycles a dot product, all threads resident), and cuBLAS at {DENSE_SHARE:.0%} of the
-peak. These are limits, not estimates of what is reached: every row is taken to fit shared memory where a rung
-keeps rows, every read to come from memory and none from a cache, and the products not to overlap with
-the rest. Entries of rows longer than shared memory holds take
+peak. These are limits, not estimates of what is reached: every row is taken to fit shared memory
+where a rung keeps rows, every read to come from memory and none from a cache, and the products not to
+overlap with the rest. Entries of rows longer than shared memory holds take
 {per_entry("gpu_cg_7_half", FACTORS, gathered_once=False).bytes:,.0f} in place of
 {per_entry("gpu_cg_7_half", FACTORS).bytes:,.0f} bytes in the last rung, as far as the second-level cache
 does not hold them.

@@ -22,6 +22,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.errors import InputError
+from halfstep.kernels.gpu_backend import CupyBackend
+from halfstep.kernels.gpu_guard import why_no_gpu
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.implicit_cpu import (
@@ -105,7 +107,8 @@ class ImplicitGpu(Solver):
             iterations=self.iterations,
         )
         model.cg_steps = self.cg_steps
-        model.user_factors, model.item_factors = gpu.Matrix(X * scale), gpu.Matrix(Y * scale)
+        held = [_on_device(factors * scale) for factors in (X, Y)]
+        model.user_factors, model.item_factors = (gpu.Matrix(factors) for factors in held)
         run_fit(
             model,
             confidences(users),
@@ -115,6 +118,17 @@ class ImplicitGpu(Solver):
             ),
             report,
         )
+
+
+def _on_device(factors: Floats) -> Any:
+    """Return factors (rows, f) as a device array where CuPy can make one, else as they are.
+
+    implicit's `Matrix` takes such an array where it lies and updates it in place: C-contiguous float32
+    alone, unchecked, and the caller must keep it alive.
+    """
+    if why_no_gpu() is not None:
+        return factors
+    return CupyBackend().to_device(factors)
 
 
 def _require_backend() -> Any:
