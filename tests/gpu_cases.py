@@ -22,8 +22,9 @@ FACTORS = (1, 7, 33, 64, 130)
 CONVENTION_NAMES = list(CONVENTIONS)
 # Steps that solve these well-conditioned rows to rounding.
 SETTINGS = {name: {"cg_steps": 40} for name in SOLVERS if "_cg_" in name}
-# Relative error of a solution: by the rounding of float32, or of what stores the fixed side.
-TOLERANCE = {"float32": 2e-5, "float64": 1e-10, "float16": 4e-3}
+# Relative error of a solution: float32 adds up to 1100 entries one after another (336 eps), and one rung
+# stores the fixed side in 16 bits.
+TOLERANCE = {"float32": 4e-5, "float64": 1e-10, "float16": 4e-3}
 DEVICES = [*ORDERS, pytest.param("cupy", marks=pytest.mark.gpu)]
 
 
