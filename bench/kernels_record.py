@@ -1,8 +1,9 @@
-"""Registers, shared memory, spills and load widths of every kernel in the catalogue, as a file.
+"""Registers, shared memory, spills and load widths of the catalogue's kernels, as a file.
 
-Run as `python -m halfstep.bench.kernels_record [FILE]`, without a GPU; FILE is `bench/kernels.json`
-unless given. A variant that was compiled before from the same text by the same NVRTC is not compiled
-again.
+Run as `python -m halfstep.bench.kernels_record [FILE] [--all]`, without a GPU; FILE is
+`bench/kernels.json` unless given. A few variants of each file, from its first to its last, stand for
+the rest unless all are asked for (ten minutes). A variant that was compiled before from the same text
+by the same NVRTC is not compiled again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from halfstep.kernels.gpu_backend import source
 from halfstep.kernels.gpu_catalogue import CATALOGUE
 
 RECORD = Path(__file__).parent / "kernels.json"
+PER_FILE = 4
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,21 @@ class Variant:
         return hashlib.sha256(source(self.file).encode()).hexdigest()[:16]
 
 
-def variants(architectures: Iterable[int] = ARCHITECTURES) -> list[Variant]:
-    """Return every variant that the catalogue names."""
-    return [
-        Variant(file, defines, architecture)
-        for file, entry in CATALOGUE.items()
-        for defines in entry.variants
-        for architecture in architectures
-    ]
+def variants(
+    architectures: Iterable[int] = ARCHITECTURES, most: int | None = PER_FILE
+) -> list[Variant]:
+    """Return variants of every file in the catalogue: `most` of each, evenly spread, or all."""
+    chosen = []
+    for file, entry in CATALOGUE.items():
+        last = len(entry.variants) - 1
+        number = last + 1 if most is None else min(most, last + 1)
+        places = sorted({round(i * last / max(number - 1, 1)) for i in range(number)})
+        chosen += [
+            Variant(file, entry.variants[place], architecture)
+            for place in places
+            for architecture in architectures
+        ]
+    return chosen
 
 
 def compiled(variant: Variant) -> dict[str, Compiled]:
@@ -106,7 +115,10 @@ if __name__ == "__main__":
     reason = why_not()
     if reason:
         sys.exit(reason)
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else RECORD
-    result = make_record(read_record(target), variants())
+    named = [argument for argument in sys.argv[1:] if argument != "--all"]
+    target = Path(named[0]) if named else RECORD
+    result = make_record(
+        read_record(target), variants(most=None if "--all" in sys.argv else PER_FILE)
+    )
     write_record(result, target)
     print(f"{target}: {len(result['variants'])} variants by NVRTC {result['nvrtc']}")

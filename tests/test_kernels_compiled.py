@@ -86,9 +86,19 @@ def test_only_what_changed_is_compiled_again(monkeypatch):
     assert len(asked) == 7
 
 
+def test_a_spread_of_variants_has_the_first_and_the_last_of_every_file():
+    for file, entry in CATALOGUE.items():
+        chosen = [v.defines for v in record.variants((90,)) if v.file == file]
+        assert len(chosen) == min(record.PER_FILE, len(entry.variants))
+        assert (chosen[0], chosen[-1]) == (entry.variants[0], entry.variants[-1])
+    assert len(record.variants((90,), most=None)) == sum(
+        len(entry.variants) for entry in CATALOGUE.values()
+    )
+
+
 @pytest.mark.kernels
 @needs_nvrtc
-def test_no_variant_of_any_kernel_spills():
+def test_no_kernel_spills():
     """Taken from the record where it is of this text and this compiler, compiled where it is not."""
     made = record.make_record(record.read_record(), record.variants())
     spills = {}
