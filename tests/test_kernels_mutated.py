@@ -32,6 +32,7 @@ class Mutation:
 
 
 NAIVE = ("gpu_cg_1_naive", "cg_1_naive.cu")
+SUMS = ("gpu_cg_1_naive", "sums.cuh")
 EXACT = ("gpu_cholesky", "cholesky.cuh")
 EXACT_BLOCK = ("gpu_cholesky", "cholesky_1_block.cu")
 LANES = ("gpu_cg_5_binned", "lanes.cuh")
@@ -41,18 +42,18 @@ SCORES = ("ranking", "scores.cuh")
 TOP_K = ("ranking", "topk.cu")
 BARRIER = "__syncthreads();"
 MUTATIONS = [
-    Mutation("a sum is overwritten while it is read", *NAIVE,
+    Mutation("a sum is overwritten while it is read", *SUMS,
              f"    {BARRIER}  // the sum before may still be read\n", "", "thread"),
-    Mutation("a sum is read before it is written", *NAIVE,
+    Mutation("a sum is read before it is written", *SUMS,
              f"part[threadIdx.x / 32] = v;\n    {BARRIER}", "part[threadIdx.x / 32] = v;", "thread"),
     Mutation("the vector is read before it is written", *NAIVE,
              f"shared_p[j] = p;\n            {BARRIER}", "shared_p[j] = p;", "thread"),
     Mutation("a barrier that only some threads reach", *NAIVE,
              f"if (mine) shared_p[j] = p;\n            {BARRIER}",
              f"if (mine) {{ shared_p[j] = p; {BARRIER} }}"),
-    Mutation("half a warp in the mask", *NAIVE, "0xffffffffu, v, o", "0x0000ffffu, v, o"),
-    Mutation("a reduction that stops a step short", *NAIVE, "o = 16; o > 0;", "o = 16; o > 1;"),
-    Mutation("a warp is left out of a sum", *NAIVE, "i = 1; i < WARPS;", "i = 1; i < WARPS - 1;"),
+    Mutation("half a warp in the mask", *SUMS, "0xffffffffu, v, o", "0x0000ffffu, v, o"),
+    Mutation("a reduction that stops a step short", *SUMS, "o = 16; o > 0;", "o = 16; o > 1;"),
+    Mutation("a warp is left out of a sum", *SUMS, "i = 1; i < WARPS;", "i = 1; i < WARPS - 1;"),
     Mutation("an entry too many", *NAIVE, "k < stop; k++", "k <= stop; k++"),
     Mutation("an entry too few", *NAIVE, "k < stop; k++", "k < stop - 1; k++"),
     Mutation("no guard of the last factors", *NAIVE, "mine = j < F;", "mine = true;", "address"),
