@@ -7,9 +7,14 @@ SOAK_SHARE ?= 1
 SOAK_PAGE ?= docs/reliability.md
 
 .PHONY: gpu gpu-kernels bench test soak check table microbench kernels kernels-record clean
+.PHONY: lab
 
 bench: $(VENV)/.bench
 	$(BIN)/halfstep bench --out bench-report $(ARGS)
+
+lab: $(VENV)/.lab
+	mkdir -p lab-report
+	$(BIN)/halfstep lab run lab/music_recommender.ipynb -o lab-report/music_recommender.html
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
@@ -67,4 +72,4 @@ $(VENV)/.%: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info bench-report .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info bench-report lab-report .pytest_cache .mypy_cache .ruff_cache

@@ -14,7 +14,14 @@ import typer
 from numpy.linalg import LinAlgError
 from rich.console import Console
 
-from halfstep import data_commands, evaluate_command, measure, model_commands, tune_command
+from halfstep import (
+    data_commands,
+    evaluate_command,
+    lab_commands,
+    measure,
+    model_commands,
+    tune_command,
+)
 from halfstep import options as o
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
@@ -27,6 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data_commands.app, name="data")
+app.add_typer(lab_commands.app, name="lab")
 console = Console()
 _INTERRUPTED = model_commands.INTERRUPTED
 

@@ -1,0 +1,105 @@
+"""The course's notebook: run it and write it as a page, or open its exercises' bodies."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+from halfstep.errors import InputError
+from halfstep.files import whole_file
+
+_TASK = (
+    "# Exercises\n\nThe bodies of five functions below are open: `raise NotImplementedError` stands "
+    "where yours belongs. Save, and run\n\n    halfstep lab check exercises.ipynb\n\nwhich says of "
+    "each function whether it is right and, if not, which half-step is wrong and by how much."
+)
+
+
+def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
+    """Execute a notebook from its beginning and write it with its results as one HTML page.
+
+    Raises
+    ------
+    InputError
+        A cell fails (the message has its number and the error), or a package is missing.
+    """
+    try:
+        import nbformat
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+        from nbconvert import HTMLExporter
+    except ImportError as error:
+        raise InputError(
+            f'running a notebook needs {error.name}: pip install "halfstep[lab]"'
+        ) from error
+    reads: Any = nbformat.reads
+    notebook = reads(json.dumps(read_notebook(path)), as_version=4)
+    client = NotebookClient(notebook, timeout=seconds, kernel_name="python3")
+    try:
+        client.execute(cwd=str(path.parent))
+    except CellExecutionError as error:
+        cell = _failed(notebook)
+        raise InputError(f"{path}: cell {cell} fails: {error.ename}: {error.evalue}") from error
+    except (CellTimeoutError, DeadKernelError) as error:
+        raise InputError(f"{path}: {str(error).splitlines()[0]}") from error
+    exporter: Any = HTMLExporter
+    page, _ = exporter().from_notebook_node(notebook)
+    with whole_file(output) as file:
+        file.write(page.encode())
+
+
+def exercises_of(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Return the notebook with the bodies of its cells tagged `exercise` left open."""
+    cells: list[dict[str, Any]] = []
+    task = {"cell_type": "markdown", "id": "task", "metadata": {}, "source": _lines(_TASK)}
+    for cell in notebook["cells"]:
+        opened = dict(cell)
+        if "exercise" in cell["metadata"].get("tags", []):
+            opened["source"] = _lines(open_bodies("".join(cell["source"])))
+        cells.append(opened)
+    return {**notebook, "cells": [task, *cells]}
+
+
+def open_bodies(source: str) -> str:
+    """Return the source with every function's body after the docstring replaced."""
+    lines = source.splitlines()
+    for node in reversed(ast.parse(source).body):
+        if isinstance(node, ast.FunctionDef):
+            documented = ast.get_docstring(node) is not None
+            last = node.body[0].end_lineno if documented else node.body[0].lineno - 1
+            lines[last : node.end_lineno] = ["    raise NotImplementedError"]
+    return "\n".join(lines)
+
+
+def read_notebook(path: Path) -> dict[str, Any]:
+    """Return a notebook's JSON, or raise InputError."""
+    try:
+        notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a notebook: {error}") from error
+    if not isinstance(notebook, dict) or "cells" not in notebook:
+        raise InputError(f"{path}: not a notebook: it has no cells")
+    return notebook
+
+
+def write_notebook(notebook: dict[str, Any], path: Path) -> None:
+    """Write a notebook as the others are written: one key a line, letters as they are."""
+    with whole_file(path) as file:
+        file.write((json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _lines(text: str) -> list[str]:
+    """Return a text as notebooks hold it: line by line, with their ends."""
+    return text.splitlines(keepends=True)
+
+
+def _failed(notebook: Any) -> int:
+    for place, cell in enumerate(notebook.cells, 1):
+        outputs = cell.get("outputs", [])
+        if any(output.output_type == "error" for output in outputs):
+            return place
+    return 0

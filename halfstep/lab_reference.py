@@ -1,0 +1,96 @@
+"""What the exercises must give: every half-step from its formula, in float64, and the usual mistakes.
+
+Data is a dense matrix of plays; c = 1 + alpha r and p = 1 where r > 0 (Hu, Koren, Volinsky 2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Solve: TypeAlias = Callable[[Array, Array, Array, float], Array]
+
+ALPHA, REGULARIZATION, FACTORS = 3.0, 0.7, 4
+
+
+@dataclass(frozen=True)
+class Toy:
+    """The problem that solutions are checked on: odd shapes, an empty row, an empty column."""
+
+    plays: Array  # (users, items)
+    X: Array  # (users, FACTORS), the start
+    Y: Array  # (items, FACTORS)
+
+
+def toy() -> Toy:
+    """Return the problem; always the same."""
+    rng = np.random.default_rng(5)
+    users, items = 11, 7
+    plays = np.where(rng.random((users, items)) < 0.4, rng.integers(1, 9, (users, items)), 0)
+    plays[4], plays[:, 5] = 0, 0
+    X, Y = (rng.standard_normal((rows, FACTORS)) / 2 for rows in (users, items))
+    return Toy(plays.astype(np.float64), X, Y)
+
+
+def confidence_and_preference(plays: Array) -> tuple[Array, Array]:
+    """Return c and p, shaped like the plays."""
+    return 1 + ALPHA * plays, (plays > 0).astype(np.float64)
+
+
+def half_step(plays: Array, Y: Array) -> Array:
+    """Return the row factors (rows, f) that solve every row's normal equations, Y (columns, f) fixed."""
+    C, P = confidence_and_preference(plays)
+    return _solve(C, P, Y, REGULARIZATION)
+
+
+def objective(plays: Array, X: Array, Y: Array) -> float:
+    """Return the sum of c (p - x.y)^2 over all entries, plus lambda times all squared factors."""
+    C, P = confidence_and_preference(plays)
+    return float((C * (P - X @ Y.T) ** 2).sum() + REGULARIZATION * ((X**2).sum() + (Y**2).sum()))
+
+
+def mistakes(plays: Array, Y: Array) -> dict[str, Array]:
+    """Return by its name what each usual mistake makes of the half-step."""
+    C, P = confidence_and_preference(plays)
+    stored = plays > 0
+    return {
+        "lambda is left out": _solve(C, P, Y, 1e-12),
+        "lambda is added to every entry of the matrix, not to its diagonal": _solve(
+            C, P, Y, 0, everywhere=REGULARIZATION
+        ),
+        "lambda is counted once for each stored entry": _solve(
+            C, P, Y, REGULARIZATION * np.maximum(stored.sum(axis=1), 1e-12)
+        ),
+        "entries that are not stored are left out": _solve(C * stored, P, Y, REGULARIZATION),
+        "the right-hand side lacks the confidence": _solve(C, P, Y, REGULARIZATION, right=P),
+        "plays stand where the preference belongs": _solve(C, plays, Y, REGULARIZATION),
+        "the 1 in c = 1 + alpha r is missing": _solve(C - 1, P, Y, REGULARIZATION),
+        "stored entries count c, in place of c - 1, on top of Y'Y": _solve(
+            C + stored, P, Y, REGULARIZATION, right=C * P
+        ),
+        "alpha is left out": _solve(1 + plays, P, Y, REGULARIZATION),
+    }
+
+
+def _solve(
+    C: Array,
+    P: Array,
+    Y: Array,
+    regularization: float | Array,
+    right: Array | None = None,
+    everywhere: float = 0.0,
+) -> Array:
+    target = C * P if right is None else right
+    lam = np.broadcast_to(regularization, len(C))
+    eye = np.eye(Y.shape[1])
+    return np.stack(
+        [
+            np.linalg.lstsq((Y.T * c) @ Y + one * eye + everywhere, Y.T @ t, rcond=None)[0]
+            for c, t, one in zip(C, target, lam, strict=True)
+        ]
+    )
