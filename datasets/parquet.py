@@ -36,10 +36,20 @@ def read_parquet(path: Path) -> Dataset:
             places = [place for place in (roles.user, roles.item, roles.value) if place is not None]
             table = file.read(columns=[names[place] for place in places])
         columns = [_plain(table.column(names[place])) for place in places]
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a Parquet file: {str(error).splitlines()[0]}") from error
+    except InputError:
+        raise
     except KeyError as error:
         raise InputError(f"{path}: column {error} must be there once") from error
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        IndexError,
+        ArithmeticError,
+    ) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: not a Parquet file: {reason}") from error
 
     lines = MalformedLines(path)
     good = np.ones(len(columns[0]), dtype=bool)
