@@ -3,6 +3,7 @@
 import json
 import platform
 import sys
+from collections import Counter
 from itertools import groupby
 from pathlib import Path
 
@@ -21,7 +22,8 @@ INTRODUCTIONS = {
     "Hostile files": (
         "Bits flipped, bytes cut, doubled, moved and overwritten, and whole archives with wrong members "
         "under right checksums. What is read after that is checked: a canonical matrix of finite "
-        "values, a model that answers."
+        "values, a model that answers. A checkpoint is read only where the damage left its bytes as "
+        "they were."
     ),
     "Command line": (
         "Every option of every command with values of the wrong kind, out of range, absent, empty, very "
@@ -65,9 +67,19 @@ def main(*paths):
     """Write the page of one record or, where a run was made in parts, of several."""
     *sources, target = map(Path, paths)
     records = [json.loads(source.read_text()) for source in sources]
-    whole = {key: sorted(row for r in records for row in r[key]) for key in ("counts", "worst")}
+    counts, worst = Counter(), {}
+    for record in records:
+        for *key, rounds in record["counts"]:
+            counts[tuple(key)] += rounds
+        for *key, value, limit in record["worst"]:
+            worst[tuple(key)] = (max(value, worst.get(tuple(key), (value,))[0]), limit)
+    whole = {
+        "share": min(record["share"] for record in records),
+        "counts": [(*key, rounds) for key, rounds in sorted(counts.items())],
+        "worst": [(*key, *values) for key, values in sorted(worst.items())],
+    }
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page({"share": min(r["share"] for r in records), **whole}))
+    target.write_text(page(whole))
 
 
 if __name__ == "__main__":
