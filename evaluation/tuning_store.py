@@ -103,6 +103,9 @@ def open_study(
     try:
         if "space" not in study.user_attrs:
             study.set_user_attr("space", _written(space))
+        # Those that were put in line and never begun first begin here: only then can they be ended.
+        for _ in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.WAITING]):
+            study.ask()
         for cut_short in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
             study.tell(cut_short.number, state=optuna.trial.TrialState.FAIL)
         yield study

@@ -15,6 +15,7 @@ from halfstep import SOLVERS, InputError
 from halfstep.evaluation.protocols import parts_of
 from halfstep.evaluation.tuning import tune
 from halfstep.evaluation.tuning_space import Choice, LogUniform
+from halfstep.evaluation.tuning_store import distributions, open_study
 from halfstep.evaluation.tuning_trial import Tuner
 
 pytest.importorskip("optuna")
@@ -86,6 +87,18 @@ def test_a_search_goes_on_in_its_file_and_another_begins_anew(tuner, tmp_path):
     assert time.perf_counter() - begin < sum(t.seconds for t in more.trials) + 3
     other = tune(replace(tuner, seed=1), SMALL, search="random", trials=2, store=store)
     assert other.trials != first.trials
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_trial_cut_short_before_or_after_it_began_runs_once(tuner, tmp_path, begun):
+    store, name = tmp_path / "trials.db", "search"
+    with open_study(store, name, SMALL, None, None) as study:
+        study.enqueue_trial({"factors": 2, "regularization": 1.0})
+        if begun:
+            study.ask(distributions(SMALL))
+    search = tune(tuner, SMALL, search="grid", store=store, name=name)
+    tried = [tuple(t.params.values()) for t in search.trials]
+    assert tried == [(f, r) for f in (2, 4) for r in (1.0, 0.01, 0.0001)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
