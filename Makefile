@@ -37,12 +37,12 @@ table: $(VENV)/.bench
 	$(BIN)/python -m halfstep.bench.readme README.md bench/results
 
 microbench: $(VENV)/.test
-	$(BIN)/python -m pytest bench/micro_benchmarks.py --benchmark-only $(ARGS)
+	$(BIN)/python -m pytest -o addopts=--import-mode=importlib bench/micro_benchmarks.py --benchmark-only $(ARGS)
 
 # Long proofs of the CUDA kernels, without a GPU: compiled, executed, sanitized, mutated.
 kernels: $(VENV)/.test $(VENV)/.cupy
 	HALFSTEP_CUPY=$(CURDIR)/$(VENV)/cupy $(BIN)/python -m pytest -m kernels \
-		-n 2 -p no:benchmark $(ARGS)
+		--dist load $(ARGS)
 
 # All that needs a card, with the Python given and what it has: no network, no .venv. The wheels of a
 # peer in .whl/ are unpacked to build/site. ARGS="--quick" takes two minutes, else nine at most.

@@ -1,5 +1,18 @@
 """`python -m halfstep` is the `halfstep` command."""
 
-from halfstep.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Run the command; Ctrl-C says so also while what it needs is still being imported."""
+    try:
+        from halfstep.cli import main as command
+
+        command()
+    except KeyboardInterrupt:
+        print("halfstep: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

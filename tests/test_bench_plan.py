@@ -116,11 +116,14 @@ def test_scaling_says_what_memory_does_not_allow(monkeypatch):
     assert [(c.entries, c.num_threads) for c in scaling.cases] == [
         (1_000_000, 1),
         (1_000_000, 2),
+        (3_000_000, 1),
+        (3_000_000, 2),
         (10_000_000, 1),
         (10_000_000, 2),
     ]
-    assert len(scaling.left_out) == 1
-    assert scaling.left_out[0].startswith("100,000,000 entries with 64 factors: needs about")
+    assert len(scaling.left_out) == 2
+    for entries, reason in zip(("30,000,000", "100,000,000"), scaling.left_out, strict=True):
+        assert reason.startswith(f"{entries} entries with 64 factors: needs about")
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     scaling = plan(BenchSettings(suite="scaling"))
     assert {c.num_threads for c in scaling.cases} == {1}

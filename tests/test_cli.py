@@ -132,7 +132,10 @@ REFUSED = [
         ("evaluate", "--preset", "ncf-ml-1m", "--data", "few.csv"),
         "must have a test item and negatives",
     ),
-    (("bench", "--suite", "long"), "suite must be one of quick, full, scaling, got 'long'"),
+    (
+        ("bench", "--suite", "long"),
+        "suite must be one of quick, full, scaling, queries, roofline, got 'long'",
+    ),
     (("bench", "--solvers", "fast"), "solvers must be among popularity"),
     (("bench", "--factors", "32;64"), "--factors must be integers separated by commas"),
     (("bench", "--data", "absent"), "got 'absent'"),
@@ -267,7 +270,7 @@ def test_ctrl_c_in_other_commands_is_one_line_and_writes_nothing(tmp_path):
     program = [sys.executable, "-m", "halfstep", "evaluate", "--json", str(tmp_path / "e.json"),
                "--solver", "naive", "--iterations", "1000", "--factors", "64"]  # fmt: skip
     evaluate = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=path_env())
-    time.sleep(3)
+    time.sleep(5)
     evaluate.send_signal(signal.SIGINT)
     _, error = evaluate.communicate(timeout=30)
     assert evaluate.returncode == 130

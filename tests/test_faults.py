@@ -273,7 +273,7 @@ def test_a_limit_on_file_sizes_leaves_the_old_model(rounds, tmp_path):
         )
 
 
-@pytest.mark.counted
+@pytest.mark.soak
 def test_looking_for_what_is_not_finite_is_cheap():
     from halfstep.solvers.report import row_not_finite
 

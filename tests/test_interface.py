@@ -12,16 +12,18 @@ from sklearn.base import clone
 from halfstep import SOLVERS, InputError, Solver
 from halfstep.solvers.matrix import as_csr
 
+DEVICES = {"devices", "memory_limit"}
 OWN = {
     "conjugate_gradient": {"cg_steps"},
     "eigenbasis": {"cg_steps", "cg_tolerance", "compress", "exact", "relaxation"},
-    "gpu_cg_1_naive": {"cg_steps"},
-    "gpu_cg_2_whitened": {"cg_steps"},
-    "gpu_cg_3_warps": {"cg_steps"},
-    "gpu_cg_4_shared": {"cg_steps"},
-    "gpu_cg_5_binned": {"cg_steps"},
-    "gpu_cg_6_split": {"cg_steps"},
-    "gpu_cg_7_half": {"cg_steps", "storage"},
+    "gpu_cg_1_naive": {"cg_steps", *DEVICES},
+    "gpu_cg_2_whitened": {"cg_steps", *DEVICES},
+    "gpu_cg_3_warps": {"cg_steps", *DEVICES},
+    "gpu_cg_4_shared": {"cg_steps", *DEVICES},
+    "gpu_cg_5_binned": {"cg_steps", *DEVICES},
+    "gpu_cg_6_split": {"cg_steps", *DEVICES},
+    "gpu_cg_7_half": {"cg_steps", "storage", *DEVICES},
+    "gpu_cholesky": DEVICES,
     "subspace": {"block_size"},
     "implicit_cpu": {"use_cg", "cg_steps"},
     "implicit_gpu": {"cg_steps"},
