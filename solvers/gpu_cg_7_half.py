@@ -8,18 +8,23 @@ regularisation (a rounded Y of low rank is none of low rank), Z stays as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from halfstep.errors import InputError
+from halfstep.errors import InputError, NumericalWarning
 from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.kernels.gpu_lanes import STORED
+from halfstep.solvers.gpu_audit import device_objective
 from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.report import Report
 
 _STORAGES = ("float16", "bfloat16")
+MARGIN = 1e-4
+_AUDITED = 4096
 
 
 @dataclass(eq=False, repr=False)
@@ -29,11 +34,14 @@ class GpuCgHalf(GpuCgSplit):
     Parameters
     ----------
     storage
-        "float16" or "bfloat16": what the fixed side's gathered rows are rounded to.
+        "float16" or "bfloat16": what the fixed side's gathered rows are rounded to. Before a fit the
+        float64 objective says what that costs on the first 4,096 rows; where it is more than a
+        ten-thousandth, a `NumericalWarning` says so and float32 is stored instead.
     """
 
     name: ClassVar[str] = "gpu_cg_7_half"
     storage: str = field(default="float16", kw_only=True)
+    _refused: bool = field(init=False, repr=False, default=False)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
@@ -41,8 +49,45 @@ class GpuCgHalf(GpuCgSplit):
         if self.storage not in _STORAGES:
             raise InputError(f"storage must be one of {', '.join(_STORAGES)}, got {self.storage!r}")
 
+    def _alternate_resident(
+        self, backend: Backend, users: Side, items: Side, X: Any, Y: Any, report: Report
+    ) -> None:
+        self._refused = False
+        cost = self._cost(backend, users, items, X, Y)
+        if cost > MARGIN:
+            self._refused = True
+            warnings.warn(
+                f"storage {self.storage} raises the objective by {cost:.1e} of it, more than "
+                f"{MARGIN:.0e}: float32 is stored instead",
+                NumericalWarning,
+                stacklevel=5,
+            )
+        super()._alternate_resident(backend, users, items, X, Y, report)
+
+    def _cost(self, backend: Backend, users: Side, items: Side, X: Any, Y: Any) -> float:
+        """Return by how much of it the rounding raises the objective, after one half-step of a part."""
+        rows = min(users.rows, _AUDITED)
+        if not users.lengths[:rows].any() or self._stored(X.dtype, users) not in _STORAGES:
+            return 0.0
+        part = replace(
+            users,
+            indptr=users.indptr[: rows + 1],
+            lam=users.lam[:rows],
+            lengths=users.lengths[:rows],
+            kept={},
+        )
+        Y, start = backend.to_device(Y), backend.to_device(X)[:rows]
+        losses = []
+        for self._refused in (False, True):
+            part.kept.clear()
+            solution = self._solve(backend, part, Y, start)
+            losses.append(device_objective(backend, part, items, solution, Y))
+        self._refused = False
+        rounded, whole = losses
+        return (rounded - whole) / abs(whole) if whole else 0.0
+
     def _stored(self, dtype: Any, side: Side) -> str:
-        kept = np.dtype(dtype) == np.float64 or side.smallest_lam <= 0
+        kept = self._refused or np.dtype(dtype) == np.float64 or side.smallest_lam <= 0
         return str(np.dtype(dtype).name) if kept else self.storage
 
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
