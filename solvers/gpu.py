@@ -42,6 +42,9 @@ class GpuSolver(DeviceQueries, Solver, ABC):
 
     Parameters
     ----------
+    deterministic
+        True is all there is: no sum depends on the order in which threads end, and nothing would be
+        faster if one did.
     devices
         Numbers of the devices to share the work, with the same bits as on one; None takes the current
         one.
@@ -51,6 +54,7 @@ class GpuSolver(DeviceQueries, Solver, ABC):
     """
 
     device: ClassVar[str] = "gpu"
+    deterministic: bool = field(default=True, kw_only=True)
     devices: Sequence[int] | None = field(default=None, kw_only=True)
     memory_limit: float | None = field(default=None, kw_only=True)
     _kept: dict[str, Factors | None] = field(init=False, repr=False, default_factory=dict)
@@ -66,6 +70,11 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         if self.factors > MAX_FACTORS:
             raise InputError(
                 f"factors must be at most {MAX_FACTORS} for {self.name}, got {self.factors}"
+            )
+        if self.deterministic is not True:
+            raise InputError(
+                f"deterministic must be True for {self.name}, whose sums have a fixed order, "
+                f"got {self.deterministic!r}"
             )
         if self.memory_limit is not None:
             check_number("memory_limit", self.memory_limit)

@@ -141,5 +141,8 @@ def test_bad_devices_and_memory_are_refused():
     for bad in ([], [0, 0], [-1], ["a"]):
         with pytest.raises(InputError, match="devices must be"):
             SOLVERS[BEST](devices=bad)
+    with pytest.raises(InputError, match="deterministic must be True for gpu_cg_7_half"):
+        SOLVERS[BEST](deterministic=False)
+    assert SOLVERS[BEST](deterministic=True).deterministic
     with pytest.raises(InputError, match="memory_limit must be"):
         SOLVERS[BEST](memory_limit=0)

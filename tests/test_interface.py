@@ -12,7 +12,7 @@ from sklearn.base import clone
 from halfstep import SOLVERS, InputError, Solver
 from halfstep.solvers.matrix import as_csr
 
-DEVICES = {"devices", "memory_limit"}
+DEVICES = {"deterministic", "devices", "memory_limit"}
 OWN = {
     "conjugate_gradient": {"cg_steps"},
     "eigenbasis": {"cg_steps", "cg_tolerance", "compress", "exact", "relaxation"},
