@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,11 @@ def require(name):
     if reason:
         pytest.skip(f"{name}: {reason}")
     return SOLVERS[name]
+
+
+# A shell that starts a job in the background makes it deaf to Ctrl-C, and the processes it starts too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
