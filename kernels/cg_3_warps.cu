@@ -24,6 +24,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_3_warps(SIDE
     const int group = threadIdx.x % 32 / GROUP;
     REAL x[E];
     load(X + u * WIDE, x);
+    __syncwarp();  // all groups read what one of them writes in the end; a shuffle orders no memory
     conjugate_gradients(
         x, Diagonal(base, slope, lam[u]), steps,
         [&](const REAL *v, REAL *sum) {

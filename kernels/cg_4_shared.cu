@@ -22,6 +22,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_4_shared(SID
     Piece *kept = pieces + warp * KEPT * CHUNKS * GROUP;
     REAL x[E];
     load(X + u * WIDE, x);
+    __syncwarp();  // all groups read what one of them writes in the end; a shuffle orders no memory
     conjugate_gradients(
         x, Diagonal(base, slope, lam[u]), steps,
         [&](const REAL *v, REAL *sum) {
