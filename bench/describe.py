@@ -43,7 +43,9 @@ def convention_line(results: Results) -> str:
     values = [f"{name} {settings[name]}" for name in shown if settings.get(name) is not None]
     if settings.get("regularization_exponent"):
         values.append(f"regularization exponent {settings['regularization_exponent']}")
-    counts = sorted({case.num_threads for case in results.cases})
+    counts = sorted(
+        {case.num_threads for case in results.cases} or {results.settings.get("num_threads", 0)}
+    )
     threads = " and ".join(str(count or "all") for count in counts)
     return (
         f"{', '.join(values)}; factors start from the same float32 draw (seed {settings.get('seed')}); "
