@@ -121,7 +121,13 @@ def _fit(
     leads = case.table and target is None
     model = found.contestant.model(2 * nominal if case.table else nominal, start)
     if not found.contestant.baseline:
-        predicted = predict_seconds(model, dataset.train, start)
+        if model.kind == "reference":
+            # Its half-step is its own whole iteration, which does not shrink with the block; it is
+            # compiled, and can afford to be run once.
+            once = found.contestant.model(1, start).fit(dataset.train, show_progress=False)
+            predicted = once.seconds_[0]
+        else:
+            predicted = predict_seconds(model, dataset.train, start)
         if predicted > budget:
             found.reason = (
                 f"left out: an iteration would take about {predicted:.0f} s, "

@@ -251,3 +251,23 @@ def test_the_prediction_is_of_the_right_size(bench_data, start):
     predicted = predict_seconds(model, bench_data.train, start)
     rows = sum(bench_data.train.shape)
     assert 0.002 * rows <= predicted < 0.02 * rows
+
+
+class WholeIteration(SOLVERS["cholesky"]):
+    """A reference whose half-step on a block of rows takes as long as one on all."""
+
+    name = "whole_iteration"
+    kind = "reference"
+
+    def half_step(self, problem, X):
+        import time
+
+        time.sleep(0.3)
+        return super().half_step(problem, X)
+
+
+def test_a_reference_is_predicted_by_an_iteration_of_its_own(bench_data, register):
+    register(WholeIteration)
+    settings = replace(SETTINGS, solvers=("whole_iteration",))
+    rows = rows_of(run(settings, bench_data, replace(CASE, iterations=1, repeats=1, budget=2.0)))
+    assert rows["whole_iteration"].reason is None
