@@ -14,7 +14,10 @@ import numpy as np
 import halfstep
 from halfstep.bench.gpu_shapes import SHAPES, Shape, generate
 from halfstep.evaluation.residual import relative_residuals
+from halfstep.kernels.gpu_backend import current
 from halfstep.solvers import SOLVERS
+from halfstep.solvers.gpu_audit import device_residuals
+from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.matrix import as_csr
 from halfstep.solvers.start import starting_factors
 
@@ -87,12 +90,19 @@ def parity(shape: Shape, factors: int) -> list[dict[str, Any]]:
             exact = {} if solver.exact_only else _EXACT
             model = solver(**common, **loss, **exact).fit(matrix, show_progress=False)
             solution = model.half_step(problem, expected.user_factors)
+            backend = current()
+            on_device = device_residuals(
+                backend,
+                Side.upload(backend, problem),
+                *map(backend.to_device, (solution, problem.Y)),
+            )
         except Exception as error:  # one rung's failure must not hide the others' results
             row["cannot_run"] = f"{type(error).__name__}: {error}"[:200]
             continue
         here, there = model.loss_history_[-1], expected.loss_history_[-1]
         row["relative_gap"] = abs(here - there) / there
         row["worst_residual"] = float(relative_residuals(problem, solution).max())
+        row["worst_residual_on_device"] = float(on_device.max())
         row["equal"] = bool(row["relative_gap"] < WITHIN)
     return found
 

@@ -1,11 +1,12 @@
-"""The objective and the check for finite factors, on the device: `kernels/audit.cu`."""
+"""The objective, residuals and the check for finite factors, on the device: `kernels/audit.cu`."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import factor_per_thread
+from halfstep.kernels.gpu_catalogue import factor_per_thread, threads_for
 from halfstep.solvers.gpu_data import blocks_for
 from halfstep.solvers.gpu_side import Side
 
@@ -37,6 +38,30 @@ def device_objective(backend: Backend, users: Side, items: Side, X: Array, Y: Ar
         background = users.a0 * float(np.sum(XtX * YtY))
     penalties = _look_at(backend, X, users.lam)[0] + _look_at(backend, Y, items.lam)[0]
     return users.constant + stored + background + penalties
+
+
+def device_residuals(backend: Backend, side: Side, X: Array, Y: Array) -> npt.NDArray[np.float64]:
+    """Return |A_u x_u - b_u| / |b_u| of each row of a half-step, (rows,), its sums in float64.
+
+    As `halfstep.evaluation.residual` does it on the host: |x_u| for a row with b_u = 0.
+    """
+    f = X.shape[1]
+    found = backend.empty(side.rows, np.float64)
+    if side.rows == 0:
+        return backend.to_host(found)
+    shared = backend.to_device(side.a0 * backend.to_host(backend.gram(Y)))
+    backend.launch(
+        "residual.cu",
+        "relative_residuals",
+        factor_per_thread(f, X.dtype),
+        (min(side.rows, 32 * backend.sm_count()),),
+        (threads_for(f),),
+        (
+            X, Y, shared, side.indptr, side.indices, side.w, side.t, side.lam,
+            np.int64(side.rows), found,
+        ),
+    )  # fmt: skip
+    return backend.to_host(found)
 
 
 def first_not_finite(backend: Backend, factors: Array) -> int | None:

@@ -9,8 +9,11 @@ from conftest import awkward
 from emulator import EmulatorBackend, build
 
 from halfstep import SOLVERS, NumericalWarning
+from halfstep.evaluation.residual import relative_residuals
 from halfstep.kernels.gpu_backend import using
 from halfstep.solvers import gpu_cg_7_half
+from halfstep.solvers.gpu_audit import device_residuals
+from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.matrix import as_csr
 
 needs_compiler = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
@@ -78,3 +81,20 @@ def test_rounding_beyond_the_margin_is_refused_aloud(monkeypatch):
         model = SOLVERS["gpu_cg_6_split"](factors=6, iterations=2, random_state=0)
         whole = model.fit(matrix, show_progress=False).user_factors
     np.testing.assert_array_equal(refused, whole)
+
+
+@needs_compiler
+@pytest.mark.parametrize("convention", ["implicit", "binary", "explicit"])
+def test_residuals_on_the_device_are_the_host_s(convention):
+    matrix = as_csr(awkward())
+    model = SOLVERS["cholesky"](factors=35, confidence=convention, regularization=0.2)
+    rng = np.random.default_rng(0)
+    X, Y = (rng.normal(size=(rows, 35)).astype(np.float32) for rows in matrix.shape)
+    X[17] = 0
+    problem = model._weigh(matrix).fixing(Y)
+    backend = EmulatorBackend(order="warp-random")
+    side = Side.upload(backend, problem)
+    there = device_residuals(backend, side, backend.to_device(X), backend.to_device(Y))
+    np.testing.assert_allclose(there, relative_residuals(problem, X), rtol=2e-6)
+    assert there[0] > 0
+    assert there[17] == 0
