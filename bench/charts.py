@@ -27,6 +27,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", ":")
 _INK, _RULE = "#222222", "#dddddd"
 _LABEL_HEIGHT = 12.5  # points
+_LETTER, _USUAL_LETTERS = 0.075, 14  # inches a letter, and as many as the margins hold
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -72,7 +73,7 @@ def line_chart(
 ) -> str:
     """Return log-log lines, each labelled at its end; `level` is a horizontal line with its name."""
     with _style():
-        figure, axes = _figure(3.3)
+        figure, axes = _figure(3.3, max((len(curve.name) for curve in curves), default=0))
         for curve in curves:
             axes.plot(curve.x, curve.y, **style_of(curve.name, names))
         axes.set_xscale("log")
@@ -102,7 +103,8 @@ def line_chart(
 def quality_chart(rows: Sequence[Row], names: Sequence[str], metrics: Sequence[str]) -> str:
     """Return one panel per metric with a dot and its interval for each row."""
     with _style():
-        figure, panels = _figure(0.9 + 0.27 * len(rows), columns=len(metrics))
+        longest = max((len(row.solver) for row in rows), default=0)
+        figure, panels = _figure(0.9 + 0.27 * len(rows), longest, columns=len(metrics))
         for panel, metric in zip(panels, metrics, strict=True):
             for place, row in enumerate(rows):
                 interval = row.quality[metric]
@@ -182,20 +184,27 @@ def _metric_name(metric: str) -> str:
     return metric.upper() if metric != "auc" else "AUC"
 
 
-def _figure(height: float, columns: int = 0) -> tuple[Any, Any]:
-    """Return a figure with one axes and room for labels at its right, or with several side by side."""
+def _figure(height: float, longest: int, columns: int = 0) -> tuple[Any, Any]:
+    """Return a figure with one axes and room for labels at its right, or with several side by side.
+
+    It grows wider where the longest label, in letters, needs more than the usual room.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height))
+    extra = max(0.0, _LETTER * (longest - _USUAL_LETTERS))
+    width = WIDTH + extra
+    figure = Figure(figsize=(width, height))
     if columns:
-        left, bottom = 1.35 / WIDTH, 0.35 / height
+        left, bottom = (1.35 + extra) / width, 0.35 / height
         panels = figure.subplots(1, columns, squeeze=False)[0]
         figure.subplots_adjust(
             left=left, right=0.97, bottom=bottom, top=1 - 0.3 / height, wspace=0.12
         )
         return figure, panels
     axes = figure.subplots()
-    figure.subplots_adjust(left=0.11, right=1 - 1.6 / WIDTH, bottom=0.14, top=0.92)
+    figure.subplots_adjust(
+        left=0.57 / width, right=1 - (1.6 + extra) / width, bottom=0.14, top=0.92
+    )
     return figure, axes
 
 
