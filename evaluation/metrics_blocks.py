@@ -58,7 +58,7 @@ def rank(
     from halfstep.kernels.cpu_ranking import Lists
     from halfstep.kernels.cpu_ranking import rank as rank_all
 
-    if _may_overflow(X, Y):
+    if may_overflow(X, Y):
         _require_finite_scores(X, Y, users)
     seen, held_out = (Lists(M.indptr.astype(np.int64), M.indices) for M in (train, test))
     top, _, pairs = rank_all(
@@ -95,7 +95,8 @@ def _hits(top: npt.NDArray[np.int32], test: csr_matrix, users: Indices) -> npt.N
     return found
 
 
-def _may_overflow(X: Array, Y: Array) -> bool:
+def may_overflow(X: Array, Y: Array) -> bool:
+    """Return whether a score of X (users, f) and Y (items, f) might not be finite."""
     # |x . y| and all its partial sums are at most |x| |y|: two cheap norms spare a look at every score.
     with np.errstate(over="ignore"):
         longest = [np.sqrt(np.einsum("rf,rf->r", M, M, dtype=np.float64).max()) for M in (X, Y)]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError, SolverUnavailable
-from halfstep.evaluation.metrics_blocks import Ranking
+from halfstep.evaluation.metrics_blocks import Ranking, may_overflow
 from halfstep.evaluation.metrics_inputs import Array, Indices
 from halfstep.kernels.gpu_backend import current, unavailable
 from halfstep.solvers.gpu_queries import rows_on_device
@@ -32,10 +32,9 @@ def rank_on_gpu(
     reason = unavailable()
     if reason is not None:
         raise SolverUnavailable(f"device 'gpu' cannot be used here: {reason}")
-    longest = [float(np.sqrt(np.einsum("rf,rf->r", M, M, dtype=np.float64).max())) for M in (X, Y)]
-    if not longest[0] * longest[1] < float(np.finfo(X.dtype).max) / 2:
+    if may_overflow(X, Y):
         raise InputError(
-            f"scores must be finite, got factors of lengths {longest[0]:.3g} and {longest[1]:.3g}"
+            f"scores must be finite, got factors whose products may overflow {X.dtype.name}"
         )
     backend = current()
     X, Y = (backend.to_device(np.ascontiguousarray(M)) for M in (X, Y))
