@@ -26,10 +26,11 @@ class Factors:
         return self._host
 
     def on_device(self) -> Array:
-        """Return them as a device array, the same one every time."""
-        if self._device is None:
-            self._backend = current()
-            self._device = self._backend.to_device(self._host)
+        """Return them as an array of the current device, the same one every time."""
+        backend = current()
+        if self._device is None or self._backend is not backend:
+            host = np.ascontiguousarray(self.on_host())
+            self._device, self._backend = backend.to_device(host), backend
         return self._device
 
     def __getstate__(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.kernels.gpu_backend import Array, Backend, current, unavailable
-from halfstep.solvers.fitted import Fitted
+from halfstep.solvers.gpu_factors import Factors
 from halfstep.solvers.gpu_topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.topk import top_k
@@ -17,11 +17,13 @@ _FEW_QUERIES = 32
 _TOGETHER = 1 << 16
 
 
-class DeviceQueries(Fitted):
+class DeviceQueries:
     """Selects on the device; fewer than 32 queries and lists of more than 896 are the host's.
 
     The lists are the same either way but for ties that rounding makes or breaks.
     """
+
+    _kept: dict[str, Factors | None]
 
     def _select(
         self,
@@ -61,10 +63,11 @@ class DeviceQueries(Fitted):
         return ids, scores
 
     def _resident(self, backend: Backend, factors: Floats) -> Array:
-        """Return the device's copy of a factor matrix, made when first asked for."""
-        side = "items" if factors is self._fitted()[1] else "users"
-        what = f"{side} on device {id(backend)}"
-        return self._of(what, factors, lambda host: backend.to_device(np.ascontiguousarray(host)))
+        """Return the device's copy of a factor matrix: the model keeps those of its own."""
+        for kept in self._kept.values():
+            if kept is not None and kept.on_host() is factors:
+                return kept.on_device()
+        return backend.to_device(np.ascontiguousarray(factors))
 
 
 def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
