@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.solvers.gpu_memory import MemoryPlan
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_stream import Stream, facts
+from halfstep.solvers.gpu_stream import Stream
 from halfstep.solvers.problem import Weights
 from halfstep.solvers.report import Report
 
@@ -35,7 +34,7 @@ class Resident:
 
     def __init__(self, backend: Backend, whole: Side, weights: Weights, start: int, stop: int):
         self.start, self.stop = start, stop
-        self.side = part_of(backend, whole, weights, start, stop)
+        self.side = whole.part(backend, weights, start, stop)
 
     def __iter__(self) -> Iterator[tuple[int, int, Side]]:
         """Yield (start, stop, side), once."""
@@ -58,7 +57,7 @@ class PartitionedSide:
 
     def __init__(self, backends: Sequence[Backend], weights: Weights, plans: Sequence[MemoryPlan]):
         self.backends = backends
-        self.whole = facts(weights)
+        self.whole = Side.facts(weights)
         self.cuts = shares_of(weights.indptr, len(backends))
         self.shares: list[Iterable[tuple[int, int, Side]]] = []
         for backend, plan, start, stop in zip(
@@ -131,19 +130,3 @@ def shares_of(indptr: np.ndarray, devices: int) -> list[int]:
     wanted = work[-1] * np.arange(1, devices) / devices
     inner = np.searchsorted(work, wanted)
     return [0, *(int(cut) for cut in inner), len(indptr) - 1]
-
-
-def part_of(backend: Backend, whole: Side, weights: Weights, start: int, stop: int) -> Side:
-    """Return the rows `start` to `stop` of a side as a side on the device."""
-    first, last = int(weights.indptr[start]), int(weights.indptr[stop])
-    dtype = weights.w.dtype
-    return replace(
-        whole,
-        indptr=backend.to_device(weights.indptr[start : stop + 1] - first),
-        indices=backend.to_device(weights.indices[first:last].astype(np.int32)),
-        w=backend.to_device(weights.w[first:last]),
-        t=backend.to_device(weights.t[first:last]),
-        lam=backend.to_device(weights.lam[start:stop].astype(dtype)),
-        lengths=whole.lengths[start:stop],
-        kept={},
-    )

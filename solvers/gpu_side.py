@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,32 +59,43 @@ class Side:
         return len(self.lengths)
 
     @classmethod
-    def upload(cls, backend: Backend, weights: Weights) -> Side:
-        """Return the device's copy of host weights."""
+    def facts(cls, weights: Weights) -> Side:
+        """Return a side without arrays: what a half-step needs to know before it sees any row."""
         check_columns(weights.columns)
-        dtype = weights.w.dtype
+        lengths = np.diff(weights.indptr)
+        lam = weights.lam[lengths > 0]
         return cls(
-            indptr=backend.to_device(weights.indptr.astype(np.int64)),
-            indices=backend.to_device(weights.indices.astype(np.int32)),
-            w=backend.to_device(weights.w),
-            t=backend.to_device(weights.t),
-            lam=backend.to_device(weights.lam.astype(dtype)),
-            **about(weights),
+            None,
+            None,
+            None,
+            None,
+            None,
+            lengths=lengths,
+            smallest_lam=float(lam.min()) if len(lam) else 1.0,
+            largest_lam=float(lam.max()) if len(lam) else 1.0,
+            columns=weights.columns,
+            a0=weights.a0,
+            constant=weights.constant,
         )
 
+    @classmethod
+    def upload(cls, backend: Backend, weights: Weights) -> Side:
+        """Return the device's copy of host weights."""
+        return cls.facts(weights).part(backend, weights, 0, weights.rows)
 
-def about(weights: Weights) -> dict[str, Any]:
-    """Return what a side knows beside its arrays on the device."""
-    lengths = np.diff(weights.indptr)
-    lam = weights.lam[lengths > 0]
-    return {
-        "lengths": lengths,
-        "smallest_lam": float(lam.min()) if len(lam) else 1.0,
-        "largest_lam": float(lam.max()) if len(lam) else 1.0,
-        "columns": weights.columns,
-        "a0": weights.a0,
-        "constant": weights.constant,
-    }
+    def part(self, backend: Backend, weights: Weights, start: int, stop: int) -> Side:
+        """Return the rows `start` to `stop` of this side, uploaded from its host weights."""
+        first, last = int(weights.indptr[start]), int(weights.indptr[stop])
+        return replace(
+            self,
+            indptr=backend.to_device(weights.indptr[start : stop + 1].astype(np.int64) - first),
+            indices=backend.to_device(weights.indices[first:last].astype(np.int32)),
+            w=backend.to_device(weights.w[first:last]),
+            t=backend.to_device(weights.t[first:last]),
+            lam=backend.to_device(weights.lam[start:stop].astype(weights.w.dtype)),
+            lengths=self.lengths[start:stop],
+            kept={},
+        )
 
 
 def check_columns(columns: int) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from halfstep.kernels.gpu_backend import Backend
 from halfstep.solvers.gpu_memory import SLOTS
-from halfstep.solvers.gpu_side import Side, about
+from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.problem import Weights
 
 
@@ -114,8 +114,3 @@ def _cut(
         end = min(max(end, start + 1), start + max(block_entries, 1), stop)
         yield start, end
         start = end
-
-
-def facts(weights: Weights) -> Side:
-    """Return a side without entries: what a half-step needs to know before it sees any row."""
-    return Side(None, None, None, None, None, **about(weights))
