@@ -30,7 +30,12 @@ Item = Annotated[str, typer.Argument(help="A name, an id, or id:ID for an id tha
 
 
 def fit(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model, an .npz file.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The model, an .npz file; the other commands read model.npz."
+        ),
+    ] = DEFAULT_MODEL,
     data: o.Data = o.DEFAULT_DATA,
     solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
     factors: o.Factors = 64,
@@ -65,6 +70,8 @@ def fit(
     model = make(solver, **settings)
     output = npz_path(output)
     check_writable(output, "--output")
+    if output.exists() and Path(data).exists() and output.samefile(data):
+        raise InputError(f"--output must not be the data, got '{output}'")
     matrix = as_csr(datasets.load(data).interactions)
     with ended_cleanly():
         model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
@@ -116,10 +123,11 @@ def recommend(
         row = source.interactions[[place]]
         ids, scores = fitted.recommend(place, row, N=n)
         title = f"For user {user}"
-    history = show_model.history(source, row, n)
+    history = show_model.history(source, row)
     ranked = show_model.ranked(source, ids, scores)
-    show_model.side_by_side(console, title, ranked, history, new=bool(like))
-    o.write(json, ranked)
+    show_model.side_by_side(console, title, ranked, history[:n], new=bool(like))
+    asked = {"like": like} if like else {"user": user}
+    o.write(json, {**asked, "recommended": ranked, "history": history})
 
 
 def similar(

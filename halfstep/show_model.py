@@ -45,9 +45,9 @@ def ranked(data: Dataset, ids: Any, scores: Any) -> Records:
     ]
 
 
-def history(data: Dataset, row: csr_matrix, n: int) -> Records:
-    """Return the n items of a user's row (1, items) with the largest values."""
-    order = np.argsort(-row.data, kind="stable")[:n]
+def history(data: Dataset, row: csr_matrix) -> Records:
+    """Return the items of a user's row (1, items), those with the largest values first."""
+    order = np.argsort(-row.data, kind="stable")
     return [
         {
             "item": str(data.item_ids[item]),

@@ -67,13 +67,15 @@ def test_fit_then_recommend(plays, tmp_path, capsys):
     assert (
         command("recommend", model, "--user", 109, "--data", plays, "-n", 5, "--json", output) == 0
     )
-    ranked = json.loads(output.read_text())
+    found = json.loads(output.read_text())
+    assert found["user"] == "109"
+    ranked = found["recommended"]
     assert len(ranked) == 5
     assert all(7000 <= int(r["item"]) < 7045 for r in ranked)
-    played = {
-        line.split(",")[1] for line in plays.read_text().splitlines() if line.startswith("109,")
-    }
-    assert not played & {r["item"] for r in ranked}
+    rows = [line.split(",") for line in plays.read_text().splitlines() if line.startswith("109,")]
+    played = {item: float(value) for _, item, value in rows}
+    assert {r["item"]: r["value"] for r in found["history"]} == played  # all of it, whatever -n is
+    assert not played.keys() & {r["item"] for r in ranked}
 
 
 def test_evaluate_shows_popularity_beside_the_solver(plays, tmp_path):
@@ -108,7 +110,6 @@ def test_bench_writes_results_and_a_report(plays, tmp_path, capsys):
 
 
 REFUSED = [
-    (("fit",), "Missing option '--output'"),
     (("fit", "-o", "m.npz", "--factors", "0"), "factors must be at least 1, got 0"),
     (("fit", "-o", "m.npz", "--factors", "many"), "Invalid value for '--factors'"),
     (("fit", "-o", "m.npz", "--regularization", "-1"), "regularization must be at least 0"),

@@ -66,12 +66,13 @@ def test_recommend_for_a_user(plays, command, capsys):
     assert code == 0
     row = plays.user_index(2007)
     had = set(plays.interactions[row].indices.tolist())
-    recommended = [plays.item_index(one["item"]) for one in found]
+    recommended = [plays.item_index(one["item"]) for one in found["recommended"]]
     assert set(recommended) == set(range(10)) - had
+    assert {plays.item_index(one["item"]) for one in found["history"]} == had
     model = Solver.load("model.npz")
     ids, scores = model.recommend(row, plays.interactions[row], N=20)
     assert recommended == ids.tolist()
-    assert [one["score"] for one in found] == pytest.approx(scores)
+    assert [one["score"] for one in found["recommended"]] == pytest.approx(scores)
     printed = capsys.readouterr().out
     assert "For user 2007" in printed
     assert "Has most of" in printed
@@ -80,10 +81,28 @@ def test_recommend_for_a_user(plays, command, capsys):
     assert "[unknown]" in capsys.readouterr().out  # a name, not markup
 
 
+def test_a_fit_without_a_name_writes_the_model_that_the_others_read(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = str(folder / "plays.npz")
+    assert run(["fit", "--data", data, "--solver", "cholesky", "--factors", "3"]) == 0
+    assert run(["recommend", "--user", "2007"]) == 0
+    assert Solver.load("model.npz").factors == 3
+
+
+def test_a_fit_does_not_replace_its_data(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    before = (folder / "plays.npz").read_bytes()
+    assert run(["fit", "-o", f"../{folder.name}/plays", "--data", "plays.npz"]) == 2
+    assert "--output must not be the data" in capsys.readouterr().err
+    assert (folder / "plays.npz").read_bytes() == before
+
+
 def test_somebody_new_is_folded_in_by_one_half_step(plays, command):
     code, found = command("recommend", "--like", "Radiohead", "--like", "beck", "-n", 3)
     assert code == 0
     columns = [0, 6]  # "beck" as it is written, not "Beck"
+    assert {one["name"] for one in found["history"]} == {"Radiohead", "beck"} == set(found["like"])
+    found = found["recommended"]
     assert not {"Radiohead", "beck"} & {one["name"] for one in found}
     matrix = plays.interactions.toarray()
     usual = [matrix[:, c][matrix[:, c] > 0].mean() for c in columns]
