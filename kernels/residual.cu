@@ -22,7 +22,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
     const int j = threadIdx.x;
     const bool mine = j < F;
     for (long long u = blockIdx.x; u < rows; u += gridDim.x) {
-        __syncthreads();  // the row before is still read
+        // No thread reads another's x after the first sum of the row before: its barriers part the two.
         if (mine) x[j] = X[u * F + j];
         __syncthreads();
         double error = 0, b = 0;
