@@ -38,8 +38,13 @@ EXACT_BLOCK = ("gpu_cholesky", "cholesky_1_block.cu")
 LANES = ("gpu_cg_5_binned", "lanes.cuh")
 ENTRIES = ("gpu_cg_5_binned", "entries.cuh")
 VECTORS = ("gpu_cg_5_binned", "cg.cuh")
-SCORES = ("ranking", "scores.cuh")
-TOP_K = ("ranking", "topk.cu")
+SCORES = ("topk", "scores.cuh")
+TOP_K = ("topk", "topk.cu")
+RANKING = ("ranking", "ranking.cu")
+WEIGH = ("weigh", "weigh.cu")
+TRANSPOSE = ("transpose", "transpose.cu")
+RESIDUAL = ("residual", "residual.cu")
+AUDIT = ("audit", "audit.cu")
 BARRIER = "__syncthreads();"
 MUTATIONS = [
     Mutation("a sum is overwritten while it is read", *SUMS,
@@ -100,6 +105,45 @@ MUTATIONS = [
              "count[a] > CAPACITY - ITEMS", "count[a] > CAPACITY", "address"),
     Mutation("half a warp votes", *TOP_K,
              "__ballot_sync(FULL, wanted)", "__ballot_sync(0xffffu, wanted)"),
+    Mutation("held-out scores are ranked before they are there", *RANKING,
+             f"= sum;\n    }}\n    {BARRIER}", "= sum;\n    }", "thread"),
+    Mutation("a listed item too many", *RANKING,
+             "if (e >= (long long)queries * k) return;", "", "address"),
+    Mutation("pairs of a lane are left out", *RANKING, "gap = 16; gap > 0;", "gap = 16; gap > 1;"),
+    Mutation("a tie counts as won", *RANKING, "<= score[a][b]", "< score[a][b]"),
+    Mutation("the lowest position is read before it is there", *WEIGH,
+             f"= first_wrong;\n    {BARRIER}", "= first_wrong;", "thread"),
+    Mutation("odd lanes have no say in the lowest position", *WEIGH,
+             "o = 16; o > 0; o >>= 1) {", "o = 16; o > 1; o >>= 1) {"),
+    Mutation("an entry too many", *WEIGH, "k < entries;", "k <= entries;", "address"),
+    Mutation("half a warp in the mask", *WEIGH, "0xffffffffu, first_wrong", "0xffffu, first_wrong"),
+    Mutation("digits are counted before the counters are zero", *TRANSPOSE,
+             "found[warp][d] = 0;\n    __syncwarp();", "found[warp][d] = 0;", "thread"),
+    Mutation("the next place is changed while lanes still read it", *TRANSPOSE,
+             "- 1)) : 0;\n        __syncwarp();", "- 1)) : 0;", "thread"),
+    Mutation("the next place is read before it has been changed", *TRANSPOSE,
+             "+= __popc(equal);\n        __syncwarp();", "+= __popc(equal);", "thread"),
+    Mutation("a chunk's sums are overwritten while they are read", *TRANSPOSE,
+             f"        {BARRIER}  // the parts of the chunk before have been read\n", "", "thread"),
+    Mutation("a scan that stops a step short", *TRANSPOSE, "o = 1; o < 32;", "o = 1; o < 16;"),
+    Mutation("rows beyond the last one", *TRANSPOSE, "if (u >= rows) return;", "", "address"),
+    Mutation("a tile without its last entry", *TRANSPOSE,
+             "return k < stop ?", "return k < stop - 1 ?"),
+    Mutation("a vote that half a warp takes part in", *TRANSPOSE,
+             "__match_any_sync(ALL,", "__match_any_sync(0xffffu,"),
+    Mutation("a column starts after its first entry", *TRANSPOSE,
+             "column[middle] < c", "column[middle] <= c"),
+    Mutation("the solution is read before it is there", *RESIDUAL,
+             f"x[j] = X[u * F + j];\n        {BARRIER}", "x[j] = X[u * F + j];", "thread"),
+    Mutation("no guard of the last factors", *RESIDUAL, "mine = j < F;", "mine = true;", "address"),
+    Mutation("an entry too few", *RESIDUAL, "k < indptr[u + 1];", "k < indptr[u + 1] - 1;"),
+    Mutation("a row is skipped", *RESIDUAL, "u += gridDim.x", "u += gridDim.x + 1"),
+    Mutation("the lowest row is read before it is there", *AUDIT,
+             f"= first_wrong;\n    {BARRIER}", "= first_wrong;", "thread"),
+    Mutation("a product that stops a step short", *AUDIT,
+             "o = 16; o > 0; o >>= 1) z +=", "o = 16; o > 1; o >>= 1) z +="),
+    Mutation("a factor too many", *AUDIT, "j < F; j += 32) dot", "j <= F; j += 32) dot", "address"),
+    Mutation("half a warp votes", *AUDIT, "__all_sync(ALL,", "__all_sync(0xffffu,"),
 ]  # fmt: skip
 
 

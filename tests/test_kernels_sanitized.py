@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import GPU_RUNGS
 from emulator import sanitize
+from gpu_around import AROUND
 
 PROGRAM = str(Path(__file__).parent / "gpu_program.py")
 pytestmark = pytest.mark.kernels
@@ -54,9 +55,9 @@ def test_kernels_that_are_right_raise_no_report(sanitizer):
 
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
-@pytest.mark.parametrize("name", [*GPU_RUNGS, "ranking"])
-def test_the_rungs_raise_no_report(name, sanitizer):
-    """Half-steps over rows of every length and a fit; results are compared with the oracle's there."""
+@pytest.mark.parametrize("name", [*GPU_RUNGS, *AROUND])
+def test_the_solvers_kernels_raise_no_report(name, sanitizer):
+    """Half-steps over rows of every length and a fit, and what surrounds them, each result checked."""
     done = run(sanitizer, "rung", name)
     assert done.reports == (), done.output
     assert done.returncode == 0, done.output

@@ -117,11 +117,16 @@ _UNNAMED = re.compile(r"<null> <null> \((kernels-\w+\.so)\+(0x[0-9a-f]+)\)")
 def _named_lines(text: str) -> str:
     """Name the lines of libraries that were loaded after the sanitizer had looked for them."""
 
-    def line(frame: re.Match[str]) -> str:
-        command = ["addr2line", "-e", str(build.cache_folder() / frame[1]), frame[2]]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-    return _UNNAMED.sub(line, text) if shutil.which("addr2line") else text
+    addresses: dict[str, dict[str, str]] = {}  # by library: a report may name one a thousand times
+    for library, address in _UNNAMED.findall(text):
+        addresses.setdefault(library, {})[address] = ""
+    if not addresses or not shutil.which("addr2line"):
+        return text
+    for library, named in addresses.items():
+        command = ["addr2line", "-e", str(build.cache_folder() / library), *named]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        addresses[library] = dict(zip(named, done.stdout.splitlines(), strict=False))
+    return _UNNAMED.sub(lambda frame: addresses[frame[1]].get(frame[2], frame[0]), text)
 
 
 def _library(name: str) -> Path | None:
