@@ -19,17 +19,20 @@ CONVENTIONS = {
 COLUMNS = 5003
 
 
-def problem(f, dtype="float32", *, rank=None, regularization=0.1, convention="linear", seed=0):
-    """Rows of 0, 1, f-1, f, f+1 and 5,000 entries, then a few ordinary ones."""
+def problem(
+    f, dtype="float32", *, rank=None, regularization=0.1, convention="linear", seed=0, longest=5000
+):
+    """Rows of 0, 1, f-1, f, f+1 and `longest` entries, then a few ordinary ones."""
     rng = np.random.default_rng(seed)
-    lengths = [0, 1, f - 1, f, f + 1, 5000, *rng.integers(1, 120, 7)]
-    rows = [np.sort(rng.choice(COLUMNS, n, replace=False)) for n in lengths]
+    columns = longest + COLUMNS - 5000
+    lengths = [0, 1, f - 1, f, f + 1, longest, *rng.integers(1, 120, 7)]
+    rows = [np.sort(rng.choice(columns, n, replace=False)) for n in lengths]
     values = rng.integers(1, 5, sum(lengths)).astype(dtype)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     matrix = sparse.csr_matrix(
-        (values, np.concatenate(rows), indptr), shape=(len(lengths), COLUMNS)
+        (values, np.concatenate(rows), indptr), shape=(len(lengths), columns)
     )
-    Y = rng.standard_normal((COLUMNS, rank or f)) * 0.3
+    Y = rng.standard_normal((columns, rank or f)) * 0.3
     if rank:
         Y = Y @ rng.standard_normal((rank, f))
     settings = {"regularization": regularization, **CONVENTIONS[convention]}

@@ -37,6 +37,28 @@ def test_many_steps_reach_the_solution(f, dtype, convention):
     assert (residuals < 3e4 * eps(dtype)).all(), residuals
 
 
+@pytest.mark.parametrize("settings", [{"exact": True}, {"cg_steps": 60}], ids=str)
+@pytest.mark.parametrize("f", [*FACTORS, 2048])
+def test_rows_of_fifty_thousand_entries_and_factors_by_the_thousand(f, settings):
+    half, X = problem(f, longest=2100 if f == 2048 else 50_000)
+    residuals = relative_residuals(half, solver(f, **settings).half_step(half, X))
+    # At f = 1 terms of both signs cancel in a sum of 50,000: their digits, not the sum's, are kept.
+    assert (residuals < (3e4 if f == 1 else 3e3) * eps("float32")).all(), residuals
+
+
+@pytest.mark.parametrize("settings", [{"exact": True}, {}], ids=str)
+@pytest.mark.parametrize("tiny", [1e-20, 1e-39])
+@pytest.mark.parametrize("array", ["Y", "X", "w"])
+def test_numbers_next_to_zero_are_no_nan(array, tiny, settings):
+    """1e-39 is denormal in float32, and the square of 1e-20 is."""
+    half, X = problem(33)
+    (X if array == "X" else half.__dict__[array])[:] *= tiny
+    solution = solver(33, **settings).half_step(half, X)
+    assert np.isfinite(solution).all()
+    # With next to no weight, or next to no factors, the targets alone decide, or nothing does.
+    assert np.abs(solution).max() < 1e3
+
+
 @pytest.mark.parametrize("settings", [{"exact": True}, {"cg_steps": 300}], ids=str)
 @pytest.mark.parametrize("rank", [None, 5])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
