@@ -36,7 +36,9 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
         ) from error
     reads: Any = nbformat.reads
     notebook = reads(json.dumps(read_notebook(path)), as_version=4)
-    client = NotebookClient(notebook, timeout=seconds, kernel_name="python3")
+    # The kernel listens on this machine only, and warns of that at every start.
+    quiet = ["--Application.log_level=ERROR"]
+    client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", extra_arguments=quiet)
     try:
         client.execute(cwd=str(path.parent))
     except CellExecutionError as error:
