@@ -85,7 +85,8 @@ def evaluate(
     Parameters
     ----------
     user_factors, item_factors : float32 or float64 arrays, shapes (users, factors), (items, factors)
-        Scores are their products, in float32 where both are float32, else in float64.
+        Scores are their products, in float32 where both are float32, else in float64. They may lie on
+        a device or belong to another library, as `halfstep.solvers.arrays` reads it.
     train, test : sparse matrices or arrays, shape (users, items)
         Only which entries are stored counts, not their values. No entry may be in both.
     ks : iterable of int

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
+from halfstep.solvers.arrays import on_host
 
 Array: TypeAlias = npt.NDArray[Any]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -27,13 +28,16 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
 def factor_pair(user_factors: Any, item_factors: Any) -> tuple[Array, Array]:
     """Return both factor matrices, C-contiguous and of one dtype: float32 where both are, else float64.
 
+    What `halfstep.solvers.arrays.on_host` can read from a device or another library is copied.
+
     Raises
     ------
     InputError
         Where one is not a two-dimensional floating-point array, where their numbers of columns
         differ, or where an element is NaN or infinite.
     """
-    pair = {"user_factors": np.asarray(user_factors), "item_factors": np.asarray(item_factors)}
+    given = {"user_factors": user_factors, "item_factors": item_factors}
+    pair = {name: np.asarray(on_host(matrix, name)) for name, matrix in given.items()}
     for name, matrix in pair.items():
         if matrix.ndim != 2 or matrix.dtype not in (np.float32, np.float64):
             raise InputError(

@@ -66,7 +66,8 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         The convention: see `halfstep.solvers.problem`.
     init_factors
         Starting factors (user_factors, item_factors) of shapes (users, f) and (items, f) in `dtype`;
-        copied. None draws them.
+        copied. None draws them. They may be arrays of NumPy, or of any library with DLPack or
+        `__cuda_array_interface__` (CuPy, PyTorch), those on a CUDA device with CuPy installed.
 
     Attributes
     ----------

@@ -23,6 +23,7 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.files import check_writable, plain, remove_leftovers, whole_file
+from halfstep.solvers.arrays import on_host
 from halfstep.solvers.matrix import Floats
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def _hash(*arrays: Any) -> str:
     """Return the SHA-256 of arrays' values, the same for 32- and 64-bit types."""
     digest = hashlib.sha256()
     for array in arrays:
-        flat = np.asarray(array).reshape(-1)
+        flat = np.asarray(on_host(array)).reshape(-1)
         kind = "<i8" if flat.dtype.kind in "biu" else "<f8"
         for start in range(0, len(flat), _CHUNK):
             digest.update(flat[start : start + _CHUNK].astype(kind).tobytes())

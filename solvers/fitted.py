@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from scipy import sparse
 
 from halfstep.errors import NotFitted
+from halfstep.solvers.arrays import on_host
 from halfstep.solvers.ids import lengths
 from halfstep.solvers.matrix import Floats
 
@@ -23,7 +25,8 @@ class Fitted:
 
     What is derived is kept beside the array it came from: factors that are replaced, by a fit or by
     an assignment, are never answered for with what belonged to others. After writing *into* a factor
-    matrix from outside, assign it again.
+    matrix from outside, assign it again. What is assigned may lie on a device or belong to another
+    library, as `halfstep.solvers.arrays` reads it.
     """
 
     user_factors: Floats | None
@@ -63,10 +66,14 @@ class Fitted:
         self._derived = {k: v for k, v in self._derived.items() if what and k not in what}
 
     def _fitted(self) -> tuple[Floats, Floats]:
-        """Return both factor matrices in the host's memory."""
-        if self.user_factors is None or self.item_factors is None:
+        """Return both factor matrices in the host's memory, where they stay if a caller's were not."""
+        X, Y = self.user_factors, self.item_factors
+        if X is None or Y is None:
             raise NotFitted(f"{type(self).__name__} must be fitted first: it has no factors")
-        return self.user_factors, self.item_factors
+        if not (isinstance(X, np.ndarray) and isinstance(Y, np.ndarray)):
+            X, Y = on_host(X, "user_factors"), on_host(Y, "item_factors")
+            self.user_factors, self.item_factors = X, Y
+        return X, Y
 
     def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
         raise NotImplementedError
@@ -80,7 +87,7 @@ class Fitted:
         copy.__dict__.update(self.__getstate__())
         for side in ("user_factors", "item_factors"):
             factors = getattr(self, side)
-            setattr(copy, side, None if factors is None else factors.copy())
+            setattr(copy, side, None if factors is None else on_host(factors, side).copy())
         copy.__dict__.update({k: v.copy() for k, v in self.__dict__.items() if type(v) is list})
         return copy
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.gpu_backend import Array, current
+from halfstep.solvers.arrays import on_host
 from halfstep.solvers.matrix import Floats
 
 
@@ -14,6 +15,8 @@ class Factors:
     """One side's factors (rows, f), wherever they were made."""
 
     def __init__(self, factors: Any) -> None:
+        if not type(factors).__module__.startswith("cupy"):  # which is kept where it is
+            factors = on_host(factors)
         self._host = factors if isinstance(factors, np.ndarray) else None
         self._device = None if self._host is not None else factors
         self._backend = None if self._host is not None else current()

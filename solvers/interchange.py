@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from halfstep.errors import InputError, SolverUnavailable
+from halfstep.solvers.arrays import on_host
 from halfstep.solvers.base import Solver
-from halfstep.solvers.matrix import Floats
 
 _SHARED = ("factors", "regularization", "alpha", "iterations", "calculate_training_loss")
 
@@ -42,7 +42,7 @@ def from_implicit(model: Any, solver: str = "auto") -> Solver:
     names = (*_SHARED, "dtype", "use_cg", "use_native", "num_threads", "random_state")
     made = like_implicit({k: getattr(model, k) for k in names if hasattr(model, k)}, solver)
     if model.user_factors is not None:
-        put(made, on_host(model.user_factors), on_host(model.item_factors))
+        put(made, _from_implicit(model.user_factors), _from_implicit(model.item_factors))
     return made
 
 
@@ -105,6 +105,7 @@ def to_device(model: Any, device: str) -> Solver:
 
 def put(model: Solver, X: Any, Y: Any) -> None:
     """Give `model` copies of these factors; raise InputError where they are not of its shape."""
+    X, Y = on_host(X, "user_factors"), on_host(Y, "item_factors")
     for name, factors in (("user_factors", X), ("item_factors", Y)):
         if np.ndim(factors) != 2 or np.shape(factors)[1] != model.factors:
             raise InputError(
@@ -115,7 +116,6 @@ def put(model: Solver, X: Any, Y: Any) -> None:
     model.item_factors = np.array(Y, dtype=model.dtype, order="C")
 
 
-def on_host(factors: Any) -> Floats:
-    """Return factors as a NumPy array: of implicit's GPU matrices, a copy from the device."""
-    host: Floats = factors.to_numpy() if hasattr(factors, "to_numpy") else np.asarray(factors)
-    return host
+def _from_implicit(factors: Any) -> Any:
+    """Return factors of implicit's: of its GPU matrices, a copy from the device."""
+    return factors.to_numpy() if hasattr(factors, "to_numpy") else factors

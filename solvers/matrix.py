@@ -39,7 +39,8 @@ def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
     InputError
         Not sparse, not two-dimensional, not numeric, or a stored value that is NaN or infinite.
     """
-    matrix = on_host(matrix)
+    if type(matrix).__module__.startswith("cupyx.scipy.sparse"):
+        matrix = matrix.get()
     if not sparse.issparse(matrix):
         raise InputError(
             f"{name} must be a SciPy sparse matrix or array, got {type(matrix).__name__}"
@@ -66,21 +67,6 @@ def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
             f"column {csr.indices[entry]}"
         )
     return csr
-
-
-def on_host(value: Any) -> Any:
-    """Return a host copy of what lies on a CUDA device, and anything else as it is.
-
-    On a device are CuPy's sparse matrices and whatever has `__cuda_array_interface__`, as the arrays
-    of CuPy, Numba and PyTorch do.
-    """
-    if type(value).__module__.startswith("cupyx.scipy.sparse"):
-        return value.get()
-    if hasattr(value, "__cuda_array_interface__"):
-        import cupy
-
-        return cupy.asnumpy(cupy.asarray(value))
-    return value
 
 
 def _is_canonical_csr(matrix: Any) -> bool:

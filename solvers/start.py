@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.solvers.matrix import Floats, on_host
+from halfstep.solvers.arrays import on_host
+from halfstep.solvers.matrix import Floats
 
 RandomState: TypeAlias = int | np.integer | np.random.Generator | np.random.RandomState | None
 
@@ -56,7 +57,10 @@ def starting_factors(
         raise InputError(
             f"init_factors must be (user_factors, item_factors), got {len(init_factors)} arrays"
         )
-    init_factors = (on_host(init_factors[0]), on_host(init_factors[1]))
+    init_factors = (
+        on_host(init_factors[0], "init_factors: user_factors"),
+        on_host(init_factors[1], "init_factors: item_factors"),
+    )
     for name, array, rows in zip(names, init_factors, shape, strict=True):
         if np.shape(array) != (rows, factors):
             raise InputError(

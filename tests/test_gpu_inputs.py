@@ -1,5 +1,8 @@
 """What lies on a device is taken, and 16-bit storage is audited before it is used."""
 
+import copy
+import functools
+import pickle
 import sys
 import types
 
@@ -7,9 +10,12 @@ import numpy as np
 import pytest
 from conftest import awkward
 from emulator import EmulatorBackend, build
+from scipy import sparse
 
-from halfstep import SOLVERS, NumericalWarning
+from halfstep import SOLVERS, InputError, NumericalWarning
+from halfstep.evaluation.metrics import evaluate
 from halfstep.evaluation.residual import relative_residuals
+from halfstep.kernels import gpu_guard
 from halfstep.kernels.gpu_backend import using
 from halfstep.solvers import gpu_cg_7_half
 from halfstep.solvers.gpu_audit import device_residuals
@@ -28,21 +34,97 @@ class OnDevice:
         self.host = host
 
 
+class Exported:
+    """Stands in for a tensor that has DLPack and nothing else, on one of DLPack's kinds of device."""
+
+    def __init__(self, host, kind=1):
+        self.host, self.kind = host, kind
+
+    def __dlpack_device__(self):
+        return self.kind, 0
+
+    def __dlpack__(self, **asked):
+        return self.host.__dlpack__(**asked)
+
+
+class Tracked(Exported):
+    """A tensor whose gradients are taken; its owner does not hand it out."""
+
+    def __dlpack__(self, **asked):
+        raise RuntimeError("Can't export tensors that require gradient")
+
+
 @pytest.fixture
 def cupy(monkeypatch):
-    """Stand-ins for the two calls of CuPy's that bring an array to the host."""
-    module = types.SimpleNamespace(asarray=lambda array: array, asnumpy=lambda array: array.host)
+    """Stand-ins for the calls of CuPy's that bring an array to the host."""
+    module = types.SimpleNamespace(
+        asarray=lambda array: array,
+        from_dlpack=lambda array: array,
+        asnumpy=lambda array: array.host,
+    )
     monkeypatch.setitem(sys.modules, "cupy", module)
 
 
-def test_starting_factors_on_a_device_are_copied(cupy, matrix):
+# Page-locked memory is the host's, and managed memory a device's.
+ELSEWHERE = {
+    "cuda": OnDevice,
+    **{f"dlpack-{kind}": functools.partial(Exported, kind=kind) for kind in (1, 2, 3, 13)},
+}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_factors_of_other_libraries_are_taken_wherever_factors_are(kind, cupy, matrix, tmp_path):
+    elsewhere = ELSEWHERE[kind]
     rng = np.random.default_rng(0)
     X, Y = (rng.random((rows, 4), np.float32) for rows in matrix.shape)
-    there = SOLVERS["cholesky"](factors=4, iterations=1, init_factors=(OnDevice(X), OnDevice(Y)))
-    here = SOLVERS["cholesky"](factors=4, iterations=1, init_factors=(X, Y))
+    settings = {"factors": 4, "iterations": 1}
+    there = SOLVERS["cholesky"](**settings, init_factors=(elsewhere(X), elsewhere(Y)))
+    here = SOLVERS["cholesky"](**settings, init_factors=(X, Y))
     for model in (here, there):
-        model.fit(matrix, show_progress=False)
+        model.fit(matrix, checkpoint=tmp_path / "fit.npz", show_progress=False)
     np.testing.assert_array_equal(there.item_factors, here.item_factors)
+    X, Y = here.user_factors, here.item_factors
+    expected = here.recommend(5, matrix[5])
+    for name in ("cholesky", "gpu_cholesky"):
+        model = SOLVERS[name](**settings)
+        model.user_factors, model.item_factors = elsewhere(X), elsewhere(Y)
+        for asked in (copy.copy(model), model, pickle.loads(pickle.dumps(model)), model.to_cpu()):
+            np.testing.assert_array_equal(asked.recommend(5, matrix[5]), expected)
+            assert type(asked.user_factors) is np.ndarray
+        model.partial_fit_users([5], matrix[5])
+        assert X[5] @ model.user_factors[5] > 0
+    test = sparse.csr_matrix(([1.0], ([5], [2])), matrix.shape)
+    metrics = [evaluate(*pair, matrix, test).means() for pair in ((X, Y), map(elsewhere, (X, Y)))]
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (
+            OnDevice(None),
+            "lies on a CUDA device and is read with CuPy, but CuPy is not installed: pip",
+        ),
+        (
+            Exported(None, 2),
+            "lies on a CUDA device and is read with CuPy, but CuPy is not installed",
+        ),
+        (Exported(None, 8), "must lie on the host or a CUDA device, got DLPack's device 8"),
+        (Tracked(None), "cannot be read from Tracked: Can't export tensors that require gradient"),
+        (Exported(np.zeros(2, "M8[s]")), "cannot be read from Exported: "),
+    ],
+)
+def test_what_cannot_be_read_is_named_with_the_reason(array, message, matrix, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # an import of it fails
+    monkeypatch.setattr(gpu_guard, "installed", list)
+    model = SOLVERS["cholesky"](factors=4, init_factors=(array, array))
+    with pytest.raises(InputError, match=f"^init_factors: user_factors {message}"):
+        model.fit(matrix, show_progress=False)
+    model.user_factors, model.item_factors = array, array
+    with pytest.raises(InputError, match=f"^user_factors {message}"):
+        model.recommend(0, matrix[0])
+    with pytest.raises(InputError, match=f"^user_factors {message}"):
+        evaluate(array, array, matrix, matrix)
 
 
 def test_sparse_matrices_on_a_device_are_copied(matrix):
