@@ -67,7 +67,8 @@ class Fitted:
 
     def _fitted(self) -> tuple[Floats, Floats]:
         """Return both factor matrices in the host's memory, where they stay if a caller's were not."""
-        X, Y = self.user_factors, self.item_factors
+        X: Any = self.user_factors
+        Y: Any = self.item_factors
         if X is None or Y is None:
             raise NotFitted(f"{type(self).__name__} must be fitted first: it has no factors")
         if not (isinstance(X, np.ndarray) and isinstance(Y, np.ndarray)):

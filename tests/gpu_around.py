@@ -44,7 +44,7 @@ def sides_of(backend, model, matrix):
 
 @FEW_BLOCKS
 def weigh(backend):
-    """Every convention's weights, and the first value whose weight overflows."""
+    """Every convention's weights, and the constant of the objective."""
     for matrix in (rows_of(LENGTHS, COLUMNS), EMPTY):
         for convention in CONVENTIONS.values():
             model = SOLVERS["gpu_cg_1_naive"](factors=1, **convention)
@@ -54,6 +54,11 @@ def weigh(backend):
                 equal(backend.to_host(side.w), weights.w, 1e-6)
                 equal(backend.to_host(side.t), weights.t, 1e-6)
                 equal(side.constant, weights.constant, 1e-6)
+
+
+@FEW_BLOCKS
+def overflow(backend):
+    """The first value whose weight overflows."""
     matrix = rows_of(LENGTHS, COLUMNS)
     matrix.data[[301, 700]] = 3e38, 2e38  # in an odd lane of a warp that is not the first
     refused = ""
@@ -157,6 +162,7 @@ AROUND = {
     "topk": top_items,
     "ranking": ranking,
     "weigh": weigh,
+    "overflow": overflow,
     "transpose": transpose,
     "residual": residual,
     "audit": audit,
