@@ -26,10 +26,10 @@ def sorted_scores(scores, k, allowed):
     return np.where(np.isneginf(values), -1, order), values
 
 
-@pytest.fixture(params=["compiled", "numpy"])
+@pytest.fixture(params=["compiled", "compiled selection", "numpy"])
 def path(request, monkeypatch):
     monkeypatch.setattr(topk, "_FEW_QUERIES", 0 if request.param == "compiled" else 10**9)
-    monkeypatch.setattr(topk, "_FEW_SCORES", 0)
+    monkeypatch.setattr(topk, "_FEW_SCORES", 10**9 if request.param == "numpy" else 0)
 
 
 @pytest.mark.parametrize(("f", "dtype"), [(1, np.float32), (7, np.float32), (33, np.float64)])
