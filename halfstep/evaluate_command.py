@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,7 @@ from halfstep.files import check_writable
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
     from halfstep.evaluation.protocols import Part
+    from halfstep.evaluation.validation import Validation
 
 console = Console()
 
@@ -59,12 +61,19 @@ def evaluate(
     threads: o.Threads = 0,
     json: o.Json = None,
 ) -> None:
-    """Fit on one part of a data set and judge on the other, beside popularity and random scores."""
+    """Fit on one part of a data set and judge on the other, beside popularity and random scores.
+
+    With the ratio-curve and --json, the curve is drawn beside that file, as a .png of the same name.
+    """
     from halfstep import datasets, show_validation
     from halfstep.evaluation.validation import validate
     from halfstep.solvers import make
 
     check_writable(json, "--json")
+    picture = json and json.with_name(f"{json.stem}.png") if protocol == "ratio-curve" else None
+    if picture is not None and picture == json:
+        raise InputError(f"--json must not end in .png, the plot's name, got '{json}'")
+    check_writable(picture, "--json")
     if preset is not None:
         _reproduce(context, preset, datasets.load(data), solver, seed, threads)
         return
@@ -91,6 +100,8 @@ def evaluate(
     title = f"{source!r}, {protocol or _default(source)}"
     pool = protocol != "ratio-curve"
     o.write(json, show_validation.validation(console, title, validation, groups, seed, pool=pool))
+    if picture is not None:
+        _plot(validation, picture, f"{source.name}: quality by the share that is fitted", seed)
 
 
 def parts(
@@ -124,6 +135,16 @@ def parts(
         folds=folds,
         random_state=seed,
     )
+
+
+def _plot(validation: Validation, picture: Path, title: str, seed: int) -> None:
+    from halfstep.evaluation import curve_plot, tuning_plot
+
+    if reason := tuning_plot.missing():
+        console.print(f"no plot: {reason}", highlight=False, markup=False)
+        return
+    curve_plot.plot_curve(validation, picture, title, random_state=seed)
+    console.print(f"wrote {picture}", highlight=False, soft_wrap=True)
 
 
 def _default(source: Dataset) -> str:

@@ -11,6 +11,7 @@ from halfstep import InputError
 from halfstep.cli import run
 from halfstep.evaluation.activity import by_activity
 from halfstep.evaluation.baselines import BASELINES
+from halfstep.evaluation.curve_plot import curve_of, plot_curve
 from halfstep.evaluation.intervals import bootstrap_intervals, standard_error
 from halfstep.evaluation.metrics import evaluate
 from halfstep.evaluation.protocols import parts_of
@@ -49,6 +50,22 @@ def test_a_user_counts_once_however_many_parts_judge_it(folds, validation):
     means = [validation.part(p).summaries("als")["ndcg@10"].mean for p in validation.parts]
     assert summary.spread == pytest.approx(np.std(means, ddof=1))
     assert validation.part(validation.parts[0]).summaries("als")["ndcg@10"].spread == 0
+
+
+def test_a_curve_takes_the_draws_of_one_share_together(two_tastes, folds, tmp_path):
+    parts = list(parts_of("ratio-curve", two_tastes.interactions, repeats=2, random_state=0))
+    results = validate({}, parts)
+    curve = curve_of(results, "auc")
+    assert list(curve) == ["random", "popularity"]
+    assert list(curve["popularity"]) == [10, 20, 40, 60, 80, 90]
+    labels = ["draw 1 40% to train", "draw 2 40% to train"]
+    assert set(labels) < set(results.parts)
+    both = validate({}, [p for p in parts if p.label in labels])
+    assert curve["popularity"][40] == both.summaries("popularity")["auc"]
+    assert curve["popularity"][40].mean != curve["popularity"][60].mean
+    with pytest.raises(InputError, match="must be those of a ratio-curve, got 'fold 1'"):
+        plot_curve(validate({}, folds), tmp_path / "x.png", "folds")
+    assert not list(tmp_path.iterdir())
 
 
 def test_baselines_stand_in_every_table(validation):
@@ -137,6 +154,7 @@ def test_command(protocol, parts, table, tmp_path, capsys):
     assert len(record["parts"]) == len(record["by_part"]) == parts
     if protocol == "ratio-curve":
         assert "models" not in record
+        assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
         return
     assert list(record["models"]) == ["random", "popularity", "cholesky"]
     assert record["paired"]["against"] == "popularity"
