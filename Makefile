@@ -34,7 +34,7 @@ check: $(VENV)/.dev
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p halfstep
 
 table: $(VENV)/.bench
-	$(BIN)/python -m halfstep.bench.readme README.md bench/results
+	$(BIN)/python -m halfstep.bench.readme README.md docs/measurements.md bench/results
 
 microbench: $(VENV)/.test
 	$(BIN)/python -m pytest -o addopts=--import-mode=importlib bench/micro_benchmarks.py --benchmark-only $(ARGS)

@@ -1,12 +1,13 @@
-"""The README's benchmark tables, rewritten from results files so that no number is typed by hand.
+"""Benchmark tables in Markdown pages, rewritten from results files: no number is typed by hand.
 
-Run as `python -m halfstep.bench.readme README.md bench/results`.
+Run as `python -m halfstep.bench.readme README.md docs/measurements.md bench/results`. Between a page's
+markers `headline` come a line per case and the tuned models, between its markers `table` everything.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from halfstep.bench import gpu_table, tuning_table
@@ -20,16 +21,18 @@ from halfstep.bench.describe import (
 )
 from halfstep.bench.grids import Grid, measure_grids, sweep_grid, table_grid
 from halfstep.bench.growth import growth_grid
+from halfstep.bench.headline import headline
 from halfstep.bench.record import Results
 from halfstep.bench.results_file import read_results
 from halfstep.errors import InputError
 from halfstep.files import whole_file
 
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
+HEADLINE_BEGIN, HEADLINE_END = "<!-- headline:begin -->", "<!-- headline:end -->"
 
 
-def rewrite(readme: str | Path, folder: str | Path) -> list[Path]:
-    """Put the tables of all results files in `folder` between the README's markers.
+def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
+    """Put the tables of all results files in `folder` between the page's markers.
 
     Returns
     -------
@@ -38,25 +41,49 @@ def rewrite(readme: str | Path, folder: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        The README cannot be read or lacks its markers, the folder holds no results file, or one of
-        them is damaged; the README is then as it was.
+        The page cannot be read or lacks its markers, the folder holds no results file, or one of
+        them is damaged; the page is then as it was.
     """
-    path = Path(readme)
+    path = Path(page)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise InputError(f"{path}: must hold {BEGIN} and then {END}, once each")
+    blocks: list[tuple[str, str, Callable[[Sequence[Path]], str]]] = [
+        (HEADLINE_BEGIN, HEADLINE_END, _headlines),
+        (BEGIN, END, lambda files: "\n\n".join(map(_tables, files))),
+    ]
+    there = [block for block in blocks if block[0] in text or block[1] in text]
+    for begin, end, _ in there or blocks[1:]:
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise InputError(f"{path}: must hold {begin} and then {end}, once each")
     files = sorted(Path(folder).rglob("*.json"))
     if not files:
         raise InputError(f"{folder}: must hold results files (*.json), got none")
-    tables = "\n\n".join(_tables(file) for file in files)
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
+    for begin, end, draw in there:
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n\n{draw(files)}\n\n{end}{rest.split(end)[1]}"
     with whole_file(path) as file:
-        file.write(f"{before}{BEGIN}\n\n{tables}\n\n{END}{after}".encode())
+        file.write(text.encode())
     return files
+
+
+def _headlines(files: Sequence[Path]) -> str:
+    tuned, runs = [], []
+    for file in files:
+        record = tuning_table.read_tuning(file)
+        if record is not None:
+            tuned.append(tuning_table.markdown(record))
+        elif gpu_table.read_gpu(file) is None:
+            runs.append(read_results(file))
+    grid = headline(runs)
+    machines = dict.fromkeys(
+        f"{_text(run.environment.cpu)}, {run.environment.cores} cores"
+        for run in runs
+        if run.tables()
+    )
+    parts = [f"On {'; '.join(machines)}:", _table(grid)] if grid else []
+    return "\n\n".join([*parts, *tuned])
 
 
 def _tables(file: Path) -> str:
@@ -127,11 +154,12 @@ def _text(value: str) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m halfstep.bench.readme README.md FOLDER")
+    if len(sys.argv) < 3:
+        sys.exit("usage: python -m halfstep.bench.readme PAGE.md ... FOLDER")
     try:
-        for used in rewrite(sys.argv[1], sys.argv[2]):
-            print(used)
+        for page in sys.argv[1:-1]:
+            used = rewrite(page, sys.argv[-1])
+            print(f"{page}: {len(used)} results files")
     except InputError as problem:
         print(problem, file=sys.stderr)
         sys.exit(2)

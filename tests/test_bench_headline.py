@@ -1,0 +1,62 @@
+"""The README's one line per case: the fastest rung against each peer's best, pair by pair."""
+
+import copy
+
+from halfstep.bench import readme
+from halfstep.bench.headline import headline
+from halfstep.bench.record import Row, Spread
+from halfstep.bench.results_file import write_results
+
+
+def row(name, kind, fits, iterations):
+    totals = sorted(sum(fit[:iterations]) for fit in fits)
+    return Row(
+        solver=name,
+        kind=kind,
+        device="cpu",
+        iterations_to_target=iterations,
+        seconds=fits,
+        seconds_to_target=Spread(*(totals[0],) * 2, sum(totals) / len(totals), *(totals[-1],) * 2),
+    )
+
+
+def results_of(bench_results, rows):
+    results = copy.deepcopy(bench_results)
+    results.cases = results.cases[:1]
+    results.cases[0].rows = rows
+    return results
+
+
+ROWS = [
+    row("slow", "rung", [[9.0, 9.0], [9.0, 9.0]], 2),
+    row("fast", "rung", [[1.0, 1.0, 7.0], [2.0, 2.0, 7.0]], 2),
+    row("peer:method=a", "reference", [[4.0, 4.0], [4.0, 4.0]], 2),
+    row("peer:method=b", "reference", [[3.0, 3.0], [6.0, 4.0]], 2),
+    Row("other", "reference", "cpu", seconds=[[1.0]]),
+]
+
+
+def test_ratios_are_paired_with_the_best_of_each_peer(bench_results):
+    # peer:method=a takes 8 s twice, b 6 s and 10 s: as fast by the median, and a is first.
+    grid = headline([results_of(bench_results, ROWS)])
+    assert grid.headings[3:] == ("times sooner than peer", "times sooner than other")
+    (line,) = grid.cells
+    # Pairs: 8 / 2 and 8 / 4.
+    assert line[1:] == ("fast", "3.00 s", "3.0× (2.0–4.0)", "not reached")
+
+
+def test_a_run_without_a_rung_at_the_target_has_no_line(bench_results):
+    assert headline([results_of(bench_results, ROWS[2:])]) is None
+
+
+def test_the_page_holds_the_headline_between_its_markers(bench_results, tmp_path):
+    (tmp_path / "results").mkdir()
+    write_results(results_of(bench_results, ROWS), tmp_path / "results" / "one.json")
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{readme.HEADLINE_BEGIN}\nold\n{readme.HEADLINE_END}\nafter\n")
+    readme.rewrite(page, tmp_path / "results")
+    text = page.read_text()
+    assert "old" not in text
+    assert "| fast | 3.00 s | 3.0× (2.0–4.0) | not reached |" in text
+    assert text.startswith(f"before\n{readme.HEADLINE_BEGIN}")
+    assert text.endswith(f"{readme.HEADLINE_END}\nafter\n")
