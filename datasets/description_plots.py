@@ -75,20 +75,20 @@ def _distribution(axes: Any, described: dict[str, Any], name: str) -> None:
         now["curve"]["value"], now["curve"]["share"], where="post", color=AFTER, linewidth=2,
         label="prepared", zorder=2,
     )  # fmt: skip
-    placed = None
-    for percentile in MARKED:
-        at, share = now["percentiles"][percentile], float(percentile) / 100
+    of = now["percentiles"]
+    for percentile, following in zip(MARKED, (*MARKED[1:], None), strict=True):
+        at, share = of[percentile], float(percentile) / 100
         axes.plot([max(at, 1)], [share], "o", color=AFTER, markersize=5, zorder=4)
         # Above the curve at the very top, where to the right there is the next mark.
         high = share > 0.98
         shift = {"95": -7, "99": 8, "99.9": 17}.get(percentile, -3)
         text = f"{percentile} % ≤ {at:,}"
-        if placed != at or high:
+        # Of several at one value the highest says most, and the others stand below it.
+        if high or following is None or of[following] != at:
             axes.annotate(
                 text, (max(at, 1), share), (-8 if high else 8, shift), fontsize=8.5,
                 textcoords="offset points", ha="right" if high else "left", va="center", color=INK,
             )  # fmt: skip
-        placed = at
     axes.set(
         xscale="log", ylim=(0, 1.09), xlabel=f"{value} (logarithmic)",
         ylabel=f"share of {whose} with at most so many", title=title,
@@ -125,6 +125,10 @@ def _finish(axes: Any, described: dict[str, Any]) -> None:
     from matplotlib.ticker import FuncFormatter, PercentFormatter
 
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    least, most = axes.get_xlim()
+    few = most < 100 * least  # one or two powers of ten alone would not make an axis
+    between = FuncFormatter(lambda v, _: f"{v:,.0f}" if few and f"{v:e}"[0] in "25" else "")
+    axes.xaxis.set_minor_formatter(between)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(axis="both")
     axes.set_axisbelow(True)

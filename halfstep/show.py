@@ -28,6 +28,9 @@ def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     return made
 
 
+_LONGEST = 400  # characters of one fact
+
+
 def doctor(console: Console, examination: Examination) -> None:
     """Print what `halfstep doctor` found."""
     facts = table("This machine", "what", "found")
@@ -71,11 +74,20 @@ def summary(data: Dataset) -> dict[str, Any]:
 
 
 def dataset(console: Console, data: Dataset) -> None:
-    """Print what a data set holds and where it comes from."""
+    """Print what a data set holds and where it comes from; tables within it are in the JSON alone."""
     facts = table(repr(data), "what", "value")
     for what, value in summary(data).items():
-        facts.add_row(what, escape(f"{value:,.6g}" if isinstance(value, float) else str(value)))
+        facts.add_row(what, escape(_short(value)))
     console.print(facts)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, int | float):
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.6g}"
+    text = str(value)
+    if isinstance(value, dict | list) and len(text) > _LONGEST:
+        return f"{len(value)} parts ({', '.join(map(str, value))[:_LONGEST]}): see --json"
+    return text
 
 
 def recommendations(console: Console, data: Dataset, user: str, ids: Any, scores: Any) -> None:
