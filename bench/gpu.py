@@ -16,33 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from halfstep.bench import gpu_proofs
+from halfstep.bench import gpu_parts, gpu_proofs
 from halfstep.bench.environment import environment
-from halfstep.bench.gpu_contest import contest
-from halfstep.bench.gpu_shapes import SHAPES, generate
+from halfstep.bench.gpu_contest import exact_against
+from halfstep.bench.gpu_shapes import SHAPES
 from halfstep.bench.gpu_table import SCHEMA
+from halfstep.bench.gpu_tables import BEST, FIRST, REST, TINY, Tables
 from halfstep.doctor import gpu
 from halfstep.files import write_json
 from halfstep.kernels.gpu_backend import current, unavailable, using
 
 _FULL, _QUICK = 520.0, 115.0
-# (shape, factors, repeats): the first is what a cut-off run keeps.
-_PLAN = [
-    ("lastfm-360k", 128, 3),
-    ("lastfm-360k", 64, 2),
-    ("lastfm-360k", 256, 2),
-    ("lastfm-360k", 512, 1),
-    ("movielens-20m", 128, 2),
-    ("music-full", 128, 2),
-    ("hundred-million", 128, 1),
-    ("movielens-20m", 64, 2),
-    ("movielens-20m", 256, 2),
-    ("movielens-20m", 512, 1),
-    ("music-full", 64, 1),
-    ("music-full", 256, 1),
-    ("music-full", 512, 1),
-]
-_BEST, _REFERENCE, _CPU = "gpu_cg_7_half", "implicit_gpu", "eigenbasis"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,6 +61,8 @@ def _run(quick: bool, emulate: bool, out: Path | None) -> int:
         "parity": [],
         "sanitizer": None,
         "tables": [],
+        "exact": None,
+        **{part.name: None for part in gpu_parts.PARTS},
         "left_out": [],
     }
     name = "emulator" if emulate else _file_name(gpu() or "gpu")
@@ -91,50 +77,41 @@ def _run(quick: bool, emulate: bool, out: Path | None) -> int:
 
     keep(
         "parity",
-        gpu_proofs.parity(SHAPES["tiny"] if emulate else gpu_proofs.SMALL, _width(emulate)),
+        gpu_proofs.parity(SHAPES["tiny"], 8, iterations=3)
+        if emulate
+        else gpu_proofs.parity(gpu_proofs.SMALL, 64),
     )
     if not emulate:
         keep("tests", gpu_proofs.run_tests(30 if quick else 100))
-    tables: list[Any] = []
-    made: tuple[str, Any] = ("", None)
-    plan = [("tiny", 8, 2)] if emulate else _PLAN[:1] if quick else _PLAN
-    reserve = 0.0 if emulate else 20.0 if quick else 60.0  # for the sanitizer
-    for number, (shape, factors, repeats) in enumerate(plan):
-        if left() < reserve + (5 if quick else 15):
-            results["left_out"].append(f"{shape}, f = {factors}: out of time")
-            continue
-        if made[0] != shape:
-            made = (shape, generate(SHAPES[shape]))
-        table = contest(
-            made[1], factors, _contestants(number, emulate), repeats, lambda: left() - reserve
-        )
-        tables.append({"shape": shape, **table})
-        keep("tables", tables)
+    reserve = 0.0 if emulate else 15.0 if quick else 60.0  # for the sanitizer
+    # The parts have their time whatever the first tables take.
+    for_parts = 0.0 if emulate else gpu_parts.wanted(quick)
+    least = -1e9 if emulate else 5.0 if quick else 15.0
+    tables = Tables(lambda found: keep("tables", found))
+    results["left_out"] = tables.left_out
+    first = TINY if emulate else FIRST[:1] if quick else FIRST
+    tables.run(first, lambda: left() - reserve - for_parts, least)
+    keep("exact", exact_against(tables.tables[:1], BEST))
+    setting = gpu_parts.Setting(quick, emulate, lambda: tables.data(first[0][0]))
+    for part in gpu_parts.PARTS:
+        keep(part.name, gpu_parts.run(part, setting, left() - reserve))
+    tables.run([] if quick or emulate else REST, lambda: left() - reserve, least)
     keep(
         "sanitizer",
         {"cannot_run": "emulated"} if emulate else gpu_proofs.sanitize(max(15.0, left())),
     )
     print(f"wrote {target}")
     failed = any(row.get("equal") is False for row in results["parity"])
+    failed |= any(
+        isinstance(results[part], dict) and results[part].get("equal_bits") is False
+        for part in ("streaming", "billion")
+    )
     failed |= bool(results["tests"] and results["tests"].get("exit_code") == 1)
     failed |= any(
         isinstance(verdict, dict) and verdict.get("exit_code") == 9
         for verdict in results["sanitizer"].values()
     )
     return int(failed)
-
-
-def _contestants(number: int, emulate: bool) -> list[str]:
-    """Return who takes part: the whole ladder in the first table, else the best and the references."""
-    ladder = [name for name in gpu_proofs.gpu_rungs() if name != _BEST]
-    naive = "gpu_cg_1_naive"
-    if number == 0 or emulate:
-        return [_BEST, _REFERENCE, naive, *(n for n in ladder if n != naive), _CPU]
-    return [_BEST, _REFERENCE, "gpu_cg_6_split", naive]
-
-
-def _width(emulate: bool) -> int:
-    return 8 if emulate else 64
 
 
 def _peaks() -> dict[str, float]:
@@ -187,6 +164,8 @@ def _short(value: Any) -> str:
         return f"{last['shape']}, f = {last['factors']}: {times}"
     if isinstance(value, list):
         return f"{sum(bool(row.get('equal')) for row in value)} of {len(value)} equal"
+    if isinstance(value, dict):
+        return str({key: each for key, each in value.items() if not isinstance(each, dict | list)})
     return str(value)
 
 

@@ -93,6 +93,42 @@ def contest(
     }
 
 
+def exact_against(
+    tables: Sequence[dict[str, Any]], cg: str, exact: str = "gpu_cholesky"
+) -> dict[str, Any]:
+    """Return how exact half-steps do in the first table: beside `cg` per iteration, and to the target.
+
+    `iteration_ratio` is the exact iteration's time over that of `cg`; `speed_up_to_target` is the
+    reference's time to its own objective after ten iterations over the exact solver's.
+    """
+    if not tables:
+        return {"cannot_run": "the first table is missing"}
+    table = tables[0]
+    rows = {row["solver"]: row for row in table["rows"]}
+    found: dict[str, Any] = {"factors": table["factors"], "shape": table.get("shape")}
+    if not rows.get(exact, {}).get("seconds_per_iteration"):
+        reason = rows.get(exact, {}).get("cannot_run") or "left out: out of time"
+        return {**found, "cannot_run": f"{exact}: {reason}"}
+    each, reached = (
+        {name: rows.get(name, {}).get(key) for name in (exact, cg, table["reference"])}
+        for key in ("seconds_per_iteration", "seconds_to_target")
+    )
+    return {
+        **found,
+        "exact": exact,
+        "cg": cg,
+        "reference": table["reference"],
+        "seconds_per_iteration": each,
+        "seconds_to_target": reached,
+        "iteration_ratio": _over(each[exact], each[cg]),
+        "speed_up_to_target": _over(reached[table["reference"]], reached[exact]),
+    }
+
+
+def _over(a: float | None, b: float | None) -> float | None:
+    return a / b if a and b else None
+
+
 def _model(name: str, factors: int, start: Any, iterations: int, **more: Any) -> Any:
     solver: Any = SOLVERS[name]
     return solver(factors=factors, iterations=iterations, init_factors=start, **_SETTINGS, **more)

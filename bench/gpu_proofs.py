@@ -25,7 +25,7 @@ ROOT = Path(halfstep.__file__).resolve().parent.parent
 WITHIN = 1e-5
 # Enough steps that both devices solve to rounding: then they must follow the same path.
 _EXACT = {"cg_steps": 40}
-_SETTINGS = {"confidence": "log", "regularization": 20.0, "iterations": 10}
+_SETTINGS = {"confidence": "log", "regularization": 20.0}
 
 
 def gpu_rungs() -> list[str]:
@@ -68,11 +68,13 @@ def small_fits() -> None:
             model.fit(matrix, show_progress=False)
 
 
-def parity(shape: Shape, factors: int) -> list[dict[str, Any]]:
-    """Compare each GPU rung with the CPU's exact one: ten iterations from the same start."""
+def parity(shape: Shape, factors: int, iterations: int = 10) -> list[dict[str, Any]]:
+    """Compare each GPU rung with the CPU's exact one: all iterations from the same start."""
     matrix = generate(shape)
     start = starting_factors(None, matrix.shape, factors, np.float32, 0)
-    common: dict[str, Any] = {**_SETTINGS, "factors": factors, "init_factors": start}
+    common: dict[str, Any] = {
+        **_SETTINGS, "factors": factors, "init_factors": start, "iterations": iterations
+    }  # fmt: skip
     loss = {"calculate_training_loss": True}
     on_cpu: Any = SOLVERS["eigenbasis"]
     expected = on_cpu(**common, **loss, exact=True)

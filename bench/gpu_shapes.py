@@ -7,15 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+_LOYAL = 0.7
+
 
 @dataclass(frozen=True)
 class Shape:
-    """Users, items, and about how many entries."""
+    """Users, items, and about how many entries; with `tastes` in so many groups, else none."""
 
     name: str
     users: int
     items: int
     entries: int
+    tastes: int = 0
 
 
 SHAPES = {
@@ -27,12 +30,15 @@ SHAPES = {
         Shape("movielens-20m", 138_493, 26_744, 20_000_000),
         Shape("music-full", 148_111, 1_568_126, 24_100_000),
         Shape("hundred-million", 1_000_000, 500_000, 100_000_000),
+        Shape("streamed-quick", 200_000, 50_000, 20_000_000),
+        Shape("streamed", 300_000, 100_000, 60_000_000),
+        Shape("billion", 2_000_000, 1_000_000, 1_000_000_000),
     )
 }
 
 
 def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
-    """Return a matrix of this shape with counts from 1 as values, float32.
+    """Return a canonical matrix of this shape with counts from 1 as values, float32.
 
     Users have a log-normal number of items, drawn with a Zipf-Mandelbrot popularity; what a user drew
     twice counts once, so that there are somewhat fewer entries than asked for.
@@ -50,6 +56,9 @@ def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
         last = max(first + 1, int(np.searchsorted(at, at[first] + (1 << 21), side="right")) - 1)
         row = np.repeat(np.arange(first, last), degrees[first:last])
         item = np.minimum(np.searchsorted(ends, rng.random(len(row))), shape.items - 1)
+        if shape.tastes:  # most of what a user draws is of the user's group, as popular as it was
+            near = item - item % shape.tastes + row % shape.tastes
+            item = np.where((rng.random(len(row)) < _LOYAL) & (near < shape.items), near, item)
         key = np.unique(row * shape.items + item)
         indptr[first + 1 : last + 1] = np.bincount(
             key // shape.items - first, minlength=last - first

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from halfstep.bench.cells import NONE, duration
+from halfstep.bench.gpu_parts_table import parts as other_parts
 
 SCHEMA = "halfstep-gpu-1"
 
@@ -43,7 +44,7 @@ def markdown(record: dict[str, Any]) -> str:
         f"Target: the objective of {reference} after 10 iterations. {equal} of "
         f"{len(record['parity'])} GPU rungs end within 1e-5 of the CPU's exact objective."
     )
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *other_parts(record)])
 
 
 def _row(row: dict[str, Any], peaks: dict[str, float] | None) -> str:

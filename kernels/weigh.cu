@@ -4,6 +4,7 @@
 // grid      BLOCKS blocks, striding over the entries
 // block     32 WARPS threads
 // shared    a number per warp for the sum
+// w         may be r itself: a thread reads an entry before it writes it
 // sums      in double, a partial sum per block: the host adds them in order
 // `wrong`   per block, the lowest position whose weight is not finite, or 2^63 - 1
 // bytes     per entry 3 sizeof(REAL)

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ from halfstep.solvers.gpu_memory import DeviceSize, MemoryPlan, plan_memory
 from halfstep.solvers.gpu_partition import alternate
 from halfstep.solvers.gpu_queries import DeviceQueries
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu_stored import stored_sides
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.report import Report
@@ -139,7 +141,8 @@ class GpuSolver(DeviceQueries, Solver, ABC):
                     sides = sides_of(backends[0], self, matrix, lengths)
                 sides[0].kept["memory"] = plan
                 return sides
-        return self.weights(matrix)  # what streams or is shared out stays on the host
+        # What streams or is shared out stays on the host.
+        return stored_sides(self, matrix, cache(lambda: self.weights(matrix)))
 
     def _alternate(self, users: Any, items: Any, X: Any, Y: Any, report: Report) -> None:
         backends = chosen(self.devices)
@@ -148,7 +151,7 @@ class GpuSolver(DeviceQueries, Solver, ABC):
                 self._alternate_resident(backends[0], users, items, X, Y, report)
             return
         longest = max(int(np.diff(side.indptr).max(initial=0)) for side in (users, items))
-        entries = max(len(users.w) // len(backends), longest)
+        entries = max(len(users.values) // len(backends), longest)
         shape = (users.rows, items.rows)
         plans = [self._plan(backend, shape, entries, longest) for backend in backends]
         with _explaining(plans):
@@ -189,7 +192,7 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         if isinstance(users, Side):
             backend = chosen(self.devices)[0]
             return device_objective(backend, users, items, *self.device_factors_)
-        return super()._loss(sides)
+        return super()._loss(users.weights())
 
     def _row_not_finite(self, factors: Array) -> int | None:
         return first_not_finite(chosen(self.devices)[0], factors)

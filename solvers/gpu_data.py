@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -106,47 +107,67 @@ def blocks_for(work: int, each: int) -> int:
     return max(1, min(-(-work // each), _MOST_BLOCKS))
 
 
-def _side(backend: Backend, model: Solver, matrix: Csr, lengths: Lengths) -> Side:
-    """Return the weighted side of a matrix; see `halfstep.solvers.problem`."""
-    dtype: np.dtype[Any] = np.dtype(model.dtype)
-    entries, columns = len(matrix.indices), matrix.shape[1]
-    w, t = backend.empty(entries, dtype), backend.empty(entries, dtype)
-    grid = blocks_for(entries, 256)
-    constants, wrong = backend.empty(grid, np.float64), backend.empty(grid, np.int64)
-    backend.launch(
-        "weigh.cu",
-        "weigh",
-        weigh_defines(dtype, model.confidence),
-        (grid,),
-        (256,),
-        (
-            matrix.values, np.int64(entries), dtype.type(model.alpha), dtype.type(model.epsilon),
-            w, t, constants, wrong,
-        ),
-    )  # fmt: skip
-    first = int(backend.to_host(wrong).min())
-    if first < _NONE:
-        text = str(backend.to_host(matrix.values[first : first + 1])[0])
-        raise InputError(
-            f"the weight of a stored value must fit {dtype.name}, got alpha {model.alpha} "
-            f"times {text}"
+class Weigher:
+    """`kernels/weigh.cu` with a model's convention; called with (entries,) values on a device."""
+
+    def __init__(self, model: Solver) -> None:
+        self.confidence, self.dtype = model.confidence, np.dtype(model.dtype)
+        self.alpha, self.epsilon = map(self.dtype.type, (model.alpha, model.epsilon))
+
+    def __call__(
+        self, backend: Backend, values: Array, weights: tuple[Array, Array] | None = None
+    ) -> tuple[Array, Array, Array, Array]:
+        """Return w, t, partial sums of the constant, and the first values that overflow.
+
+        Parameters
+        ----------
+        weights
+            (w, t) to write to, instead of new arrays.
+        """
+        entries = len(values)
+        w, t = weights or tuple(backend.empty(entries, self.dtype) for _ in range(2))
+        grid = blocks_for(entries, 256)
+        constants, wrong = backend.empty(grid, np.float64), backend.empty(grid, np.int64)
+        backend.launch(
+            "weigh.cu",
+            "weigh",
+            weigh_defines(self.dtype, self.confidence),
+            (grid,),
+            (256,),
+            (values, np.int64(entries), self.alpha, self.epsilon, w, t, constants, wrong),
         )
+        return w, t, constants, wrong
+
+
+def penalties(
+    model: Solver, lengths: Lengths, columns: int
+) -> tuple[float, npt.NDArray[np.float64]]:
+    """Return a0 and each row's lambda in float64; see `halfstep.solvers.problem`."""
     a0 = {"explicit": 0.0, "binary": model.background or DEFAULT_BACKGROUND}.get(
         model.confidence, 1.0
     )
     penalty = model.regularization * (lengths + a0 * columns) ** model.regularization_exponent
-    lam = np.broadcast_to(np.asarray(penalty, np.float64), lengths.shape)
-    stored = lam[lengths > 0]
-    return Side(
+    return float(a0), np.broadcast_to(np.asarray(penalty, np.float64), lengths.shape)
+
+
+def _side(backend: Backend, model: Solver, matrix: Csr, lengths: Lengths) -> Side:
+    """Return the weighted side of a matrix; see `halfstep.solvers.problem`."""
+    weigh = Weigher(model)
+    w, t, constants, wrong = weigh(backend, matrix.values)
+    first = int(backend.to_host(wrong).min())
+    if first < _NONE:
+        text = str(backend.to_host(matrix.values[first : first + 1])[0])
+        raise InputError(
+            f"the weight of a stored value must fit {weigh.dtype.name}, got alpha {model.alpha} "
+            f"times {text}"
+        )
+    a0, lam = penalties(model, lengths, matrix.shape[1])
+    constant = float(backend.to_host(constants).sum())
+    return replace(
+        Side.without_entries(lengths, lam, matrix.shape[1], a0, constant),
         indptr=matrix.indptr,
         indices=matrix.indices,
         w=w,
         t=t,
-        lam=backend.to_device(lam.astype(dtype)),
-        lengths=lengths,
-        smallest_lam=float(stored.min()) if len(stored) else 1.0,
-        largest_lam=float(stored.max()) if len(stored) else 1.0,
-        columns=columns,
-        a0=float(a0),
-        constant=float(backend.to_host(constants).sum()),
+        lam=backend.to_device(lam.astype(weigh.dtype)),
     )

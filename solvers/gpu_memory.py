@@ -104,6 +104,15 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
     }
 
 
+def transposing(size: DeviceSize) -> int:
+    """Return the bytes while a resident fit transposes, before its factors are there.
+
+    The matrix, index, row and value of two stages, and the counts of digits.
+    """
+    b = size.itemsize
+    return size.entries * ((4 + b) + 2 * (8 + b) + 1) + _FIXED
+
+
 def plan_memory(size: DeviceSize, available: int) -> MemoryPlan:
     """Return how the fit runs in `available` bytes.
 
@@ -114,7 +123,7 @@ def plan_memory(size: DeviceSize, available: int) -> MemoryPlan:
     """
     room = int(available * (1 - _HEADROOM))
     whole = MemoryPlan(None, parts_of(size), available)
-    if whole.needed <= room:
+    if max(whole.needed, transposing(size)) <= room:
         return whole
     least = max(size.longest, min(_SMALLEST_BLOCK, size.entries), 1)
     smallest = MemoryPlan(least, parts_of(size, least), available)

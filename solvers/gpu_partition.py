@@ -18,8 +18,8 @@ import numpy as np
 from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.solvers.gpu_memory import MemoryPlan
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu_stored import Stored
 from halfstep.solvers.gpu_stream import Stream
-from halfstep.solvers.problem import Weights
 from halfstep.solvers.report import Report
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ _ROW = 8
 class Resident:
     """A share whose entries stay on its device."""
 
-    def __init__(self, backend: Backend, whole: Side, weights: Weights, start: int, stop: int):
+    def __init__(self, backend: Backend, whole: Side, stored: Stored, start: int, stop: int):
         self.start, self.stop = start, stop
-        self.side = whole.part(backend, weights, start, stop)
+        self.side = stored.part(backend, whole, start, stop)
 
     def __iter__(self) -> Iterator[tuple[int, int, Side]]:
         """Yield (start, stop, side), once."""
@@ -55,18 +55,18 @@ class PartitionedSide:
         For each device its rows and entries, in blocks.
     """
 
-    def __init__(self, backends: Sequence[Backend], weights: Weights, plans: Sequence[MemoryPlan]):
+    def __init__(self, backends: Sequence[Backend], stored: Stored, plans: Sequence[MemoryPlan]):
         self.backends = backends
-        self.whole = Side.facts(weights)
-        self.cuts = shares_of(weights.indptr, len(backends))
+        self.whole = stored.facts()
+        self.cuts = shares_of(stored.indptr, len(backends))
         self.shares: list[Iterable[tuple[int, int, Side]]] = []
         for backend, plan, start, stop in zip(
             backends, plans, self.cuts[:-1], self.cuts[1:], strict=True
         ):
             if plan.block_entries is None:
-                self.shares.append(Resident(backend, self.whole, weights, start, stop))
+                self.shares.append(Resident(backend, self.whole, stored, start, stop))
             else:
-                blocks = Stream(backend, self.whole, weights, start, stop, plan.block_entries)
+                blocks = Stream(backend, self.whole, stored, start, stop, plan.block_entries)
                 self.shares.append(blocks)
 
     def solve(self, solver: GpuSolver, Y: list[Array], X: list[Array]) -> list[Array]:
@@ -104,13 +104,13 @@ def alternate(
     solver: GpuSolver,
     backends: Sequence[Backend],
     plans: Sequence[MemoryPlan],
-    weights: tuple[Weights, Weights],
+    stored: tuple[Stored, Stored],
     X: Any,
     Y: Any,
     report: Report,
 ) -> None:
     """Run the iterations over the devices; `report` sees the first device's copies."""
-    users, items = (PartitionedSide(backends, side, plans) for side in weights)
+    users, items = (PartitionedSide(backends, side, plans) for side in stored)
     all_X, all_Y = ([backend.to_device(factors) for backend in backends] for factors in (X, Y))
     for iteration in range(solver.iterations):
         start = time.perf_counter()

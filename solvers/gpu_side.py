@@ -59,11 +59,17 @@ class Side:
         return len(self.lengths)
 
     @classmethod
-    def facts(cls, weights: Weights) -> Side:
+    def without_entries(
+        cls,
+        lengths: npt.NDArray[np.int64],
+        lam: npt.NDArray[np.float64],
+        columns: int,
+        a0: float,
+        constant: float,
+    ) -> Side:
         """Return a side without arrays: what a half-step needs to know before it sees any row."""
-        check_columns(weights.columns)
-        lengths = np.diff(weights.indptr)
-        lam = weights.lam[lengths > 0]
+        check_columns(columns)
+        of_stored = lam[lengths > 0]
         return cls(
             None,
             None,
@@ -71,30 +77,27 @@ class Side:
             None,
             None,
             lengths=lengths,
-            smallest_lam=float(lam.min()) if len(lam) else 1.0,
-            largest_lam=float(lam.max()) if len(lam) else 1.0,
-            columns=weights.columns,
-            a0=weights.a0,
-            constant=weights.constant,
+            smallest_lam=float(of_stored.min()) if len(of_stored) else 1.0,
+            largest_lam=float(of_stored.max()) if len(of_stored) else 1.0,
+            columns=columns,
+            a0=a0,
+            constant=constant,
         )
 
     @classmethod
     def upload(cls, backend: Backend, weights: Weights) -> Side:
         """Return the device's copy of host weights."""
-        return cls.facts(weights).part(backend, weights, 0, weights.rows)
-
-    def part(self, backend: Backend, weights: Weights, start: int, stop: int) -> Side:
-        """Return the rows `start` to `stop` of this side, uploaded from its host weights."""
-        first, last = int(weights.indptr[start]), int(weights.indptr[stop])
+        lengths = np.diff(weights.indptr)
+        facts = cls.without_entries(
+            lengths, weights.lam, weights.columns, weights.a0, weights.constant
+        )
         return replace(
-            self,
-            indptr=backend.to_device(weights.indptr[start : stop + 1].astype(np.int64) - first),
-            indices=backend.to_device(weights.indices[first:last].astype(np.int32)),
-            w=backend.to_device(weights.w[first:last]),
-            t=backend.to_device(weights.t[first:last]),
-            lam=backend.to_device(weights.lam[start:stop].astype(weights.w.dtype)),
-            lengths=self.lengths[start:stop],
-            kept={},
+            facts,
+            indptr=backend.to_device(weights.indptr.astype(np.int64)),
+            indices=backend.to_device(weights.indices.astype(np.int32)),
+            w=backend.to_device(weights.w),
+            t=backend.to_device(weights.t),
+            lam=backend.to_device(weights.lam.astype(weights.w.dtype)),
         )
 
 

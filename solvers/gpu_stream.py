@@ -17,7 +17,7 @@ import numpy as np
 from halfstep.kernels.gpu_backend import Backend
 from halfstep.solvers.gpu_memory import SLOTS
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.problem import Weights
+from halfstep.solvers.gpu_stored import Stored, slot_arrays
 
 
 class Stream:
@@ -27,41 +27,33 @@ class Stream:
     ----------
     whole
         What the half-step knows of the whole side; its arrays of entries are not read.
-    weights
-        The side on the host.
+    stored
+        The side on the host; each block is weighed on the device when it has come.
     """
 
     def __init__(
         self,
         backend: Backend,
         whole: Side,
-        weights: Weights,
+        stored: Stored,
         start: int,
         stop: int,
         block_entries: int,
     ) -> None:
         self.backend, self.whole = backend, whole
-        self.indptr, self.lam = weights.indptr, weights.lam.astype(weights.w.dtype)
-        self.blocks = list(_cut(weights.indptr, start, stop, block_entries))
+        self.weigh, dtype = stored.weigh, stored.values.dtype
+        self.indptr, self.lam = stored.indptr, stored.lam.astype(dtype)
+        self.blocks = list(_cut(stored.indptr, start, stop, block_entries))
         self.kept: list[dict[Any, Any]] = [{} for _ in self.blocks]
-        first, last = int(weights.indptr[start]), int(weights.indptr[stop])
+        first, last = int(stored.indptr[start]), int(stored.indptr[stop])
         self.first = first
         self.entries = [
-            backend.page_locked(array[first:last])
-            for array in (weights.indices, weights.w, weights.t)
+            backend.page_locked(array[first:last]) for array in (stored.indices, stored.values)
         ]
         largest = max((int(self.indptr[b] - self.indptr[a]) for a, b in self.blocks), default=0)
         rows = max((b - a for a, b in self.blocks), default=0)
-        dtype = weights.w.dtype
         self.slots = [
-            (
-                backend.empty(rows + 1, np.int64),
-                backend.empty(largest, np.int32),
-                backend.empty(largest, dtype),
-                backend.empty(largest, dtype),
-                backend.empty(rows, dtype),
-            )
-            for _ in range(min(SLOTS, len(self.blocks)))
+            slot_arrays(backend, rows, largest, dtype) for _ in range(min(SLOTS, len(self.blocks)))
         ]
 
     def __iter__(self) -> Iterator[tuple[int, int, Side]]:
@@ -85,19 +77,21 @@ class Stream:
             self.lam[start:stop],
         )
         slot = k % len(self.slots)
-        for target, piece in zip(self.slots[slot], pieces, strict=True):
+        for target, piece in zip(self.slots[slot], pieces, strict=False):
             self.backend.upload(target[: len(piece)], piece, slot)
 
     def _side(self, k: int) -> Side:
         start, stop = self.blocks[k]
         entries = int(self.indptr[stop] - self.indptr[start])
-        indptr, indices, w, t, lam = self.slots[k % len(self.slots)]
+        indptr, indices, values, lam, t = self.slots[k % len(self.slots)]
+        weights = values[:entries], t[:entries]
+        self.weigh(self.backend, weights[0], weights)
         return replace(
             self.whole,
             indptr=indptr[: stop - start + 1],
             indices=indices[:entries],
-            w=w[:entries],
-            t=t[:entries],
+            w=weights[0],
+            t=weights[1],
             lam=lam[: stop - start],
             lengths=self.whole.lengths[start:stop],
             kept=self.kept[k],

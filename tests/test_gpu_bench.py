@@ -1,16 +1,22 @@
 """`make gpu` without a card: that the command works from end to end, and that its counts are right."""
 
 import json
+import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from emulator import build
+from emulator import EmulatorBackend, build
 
-from halfstep.bench import gpu, gpu_proofs, gpu_table, readme
+from halfstep.bench import gpu, gpu_parts, gpu_proofs, gpu_queries, gpu_table, readme
+from halfstep.bench.gpu_contest import exact_against
 from halfstep.bench.gpu_counts import per_entry
 from halfstep.bench.gpu_kernels import resident_warps
+from halfstep.bench.gpu_many import generate_many
 from halfstep.bench.gpu_shapes import Shape, generate
-from halfstep.kernels.gpu_backend import unavailable
+from halfstep.kernels.gpu_backend import unavailable, using
+
+FITS = ["float32", "float16", "bfloat16"]
 
 
 def test_generated_data_has_its_shape_and_is_canonical():
@@ -21,6 +27,87 @@ def test_generated_data_has_its_shape_and_is_canonical():
     for u in range(400):
         assert (np.diff(matrix.indices[matrix.indptr[u] : matrix.indptr[u + 1]]) > 0).all()
     assert (generate(Shape("some", 400, 300, 9000)) != matrix).nnz == 0
+
+
+def test_data_without_sorting_is_canonical_and_in_time():
+    shape = Shape("many", 700, 500, 60_000)
+    matrix = generate_many(shape)
+    rows = np.repeat(np.arange(700), np.diff(matrix.indptr))
+    assert (np.diff(rows * 500 + matrix.indices) > 0).all()
+    assert 0.7 * 60_000 < matrix.nnz < 1.1 * 60_000
+    assert (np.diff(matrix.indptr) > 0).all()
+    popular = np.bincount(matrix.indices, minlength=500)
+    assert popular[:20].min() > popular[-20:].max()
+    assert set(np.unique(matrix.data)) == set(range(1, 9))
+    with pytest.raises(TimeoutError, match="generating many took more than 0 s"):
+        generate_many(shape, seconds=0)
+
+
+def test_tastes_show_in_what_users_have():
+    shape = Shape("some", 400, 300, 9000, tastes=10)
+    matrix = generate(shape)
+    assert matrix.has_canonical_format
+    assert (matrix != generate(replace(shape, tastes=0))).nnz > 0
+    # Users of one taste, ten apart, share more than neighbours do.
+    shared = (matrix > 0).astype(int) @ (matrix > 0).astype(int).T
+    same, other = (np.mean([shared[u, u + apart] for u in range(300)]) for apart in (10, 1))
+    assert same > 1.5 * other
+
+
+def test_a_part_has_its_time_and_its_failure_is_its_own():
+    setting = gpu_parts.Setting(quick=False, emulate=False, first=lambda: None)
+
+    def broken(*_):
+        raise ValueError("no such thing")
+
+    def endless(*_):
+        while True:
+            sum(range(1000))
+
+    def run(part, left=100.0, setting=setting):
+        return gpu_parts.run(part, setting, left)["cannot_run"]
+
+    assert run(gpu_parts.Part("x", 5, 9, broken), left=4) == "left out: 4 s were left, it needs 5"
+    assert run(gpu_parts.Part("x", 5, 9, broken)) == "ValueError: no such thing"
+    if hasattr(signal, "SIGALRM"):
+        assert "it took more than" in run(gpu_parts.Part("x", 0, 0.2, endless))
+    quick = replace(setting, quick=True)
+    assert "full run" in run(gpu_parts.Part("x", 0, 9, broken, full=True), setting=quick)
+    # All parts fit the two commands, whatever the first tables take.
+    assert gpu_parts.wanted(quick=True) < 60 < gpu_parts.wanted(quick=False) < 200
+
+
+def test_exact_is_compared_by_iteration_and_by_target():
+    def row(solver, each, reached):
+        return {"solver": solver, "seconds_per_iteration": each, "seconds_to_target": reached}
+
+    rows = [row("cg", 2.0, 10.0), row("gpu_cholesky", 5.0, 20.0), row("implicit_gpu", 8.0, 80.0)]
+    table = {"shape": "s", "factors": 128, "reference": "implicit_gpu", "rows": rows}
+    found = exact_against([table], "cg")
+    assert (found["iteration_ratio"], found["speed_up_to_target"]) == (2.5, 4.0)
+    rows[1] = {"solver": "gpu_cholesky", "cannot_run": "broken"}
+    assert exact_against([table], "cg")["cannot_run"] == "gpu_cholesky: broken"
+    assert "missing" in exact_against([], "cg")["cannot_run"]
+
+
+@pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+def test_recommendations_are_timed_against_a_peer_s():
+    matrix = generate(Shape("tiny", 60, 90, 900))
+    asked = []
+
+    def peer(users):
+        asked.append(len(users))
+        return np.tile(np.arange(10), (len(users), 1)), None
+
+    with using(EmulatorBackend()):
+        found = gpu_queries.measure(matrix, 4, 1e4, {"peer": peer})
+    assert asked == [60] * 5  # warm, taken, two repeats, compared
+    assert (found["reference"], found["users_asked"]) == ("peer", 60)
+    assert found["speed_up"] > 0
+    assert 0 <= found["same_lists"] < 0.9
+    train, test = gpu_queries.held_out(matrix)
+    assert (train + test != matrix).nnz == 0
+    assert 0.05 * matrix.nnz < test.nnz < 0.15 * matrix.nnz
 
 
 def test_counts_fall_along_the_ladder():
@@ -44,12 +131,22 @@ def test_the_whole_command_on_the_emulator(tmp_path):
     ran = {row["solver"] for row in table["rows"] if row["seconds"]}
     assert ran >= {*gpu_proofs.gpu_rungs(), "eigenbasis"}
     assert table["reference"] == "gpu_cg_1_naive"
+    assert record["exact"]["iteration_ratio"] > 0
+    assert record["queries"]["evaluation"]["largest_difference_from_cpu"] < 1e-6
+    streaming = record["streaming"]
+    assert streaming["ways"]["resident"]["block_entries"] is None
+    assert streaming["ways"]["streamed"]["block_entries"] < streaming["entries"]
+    assert streaming["equal_bits"]
+    assert [row["storage"] for row in record["half"]["rows"]][:3] == FITS
+    assert "full run" in record["billion"]["cannot_run"]
     assert gpu_table.read_gpu(file) == record
     page = tmp_path / "README.md"
     page.write_text(f"{readme.BEGIN}\n{readme.END}\n")
     readme.rewrite(page, file.parent)
     assert "| gpu_cg_7_half |" in page.read_text()
     assert "the emulator (no speeds)" in page.read_text()
+    for said in ("Exact half-steps", "60 of 60 users", "equal bit for bit", "What 16 bits cost"):
+        assert said in page.read_text()
 
 
 def test_without_a_card_it_says_why(capsys):

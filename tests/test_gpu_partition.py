@@ -4,15 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import awkward
+from conftest import CONVENTIONS, awkward
 from emulator import EmulatorBackend, OutOfMemory, build
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
+from halfstep.evaluation.objective import objective
 from halfstep.kernels.gpu_backend import using
 from halfstep.solvers import gpu_memory
 from halfstep.solvers.gpu_memory import DeviceSize, parts_of, plan_memory
 from halfstep.solvers.gpu_partition import shares_of
+from halfstep.solvers.matrix import as_csr
 
 needs_compiler = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 BEST, EXACT = "gpu_cg_7_half", "gpu_cholesky"
@@ -45,17 +47,39 @@ def fit(name, matrix, *backends, **settings):
 
 @needs_compiler
 @pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("name", [BEST, EXACT])
-def test_a_streamed_fit_has_the_bits_of_a_resident_one(name, late, crowded, small_world):
-    expected = fit(name, crowded, EmulatorBackend())
+@pytest.mark.parametrize(
+    ("name", "convention"), [(BEST, "log"), (EXACT, "implicit"), (EXACT, "explicit")]
+)
+def test_a_streamed_fit_has_the_bits_of_a_resident_one(
+    name, convention, late, crowded, small_world
+):
+    settings = CONVENTIONS[convention]
+    expected = fit(name, crowded, EmulatorBackend(), **settings)
     device = EmulatorBackend(late_uploads=late)
     budget = (
         sum(parts_of(DeviceSize(90, 70, crowded.nnz, 90, 5, np.float32), 200).values()) * 10 // 9
     )
-    streamed = fit(name, crowded, device, memory_limit=budget + 100)
+    streamed = fit(name, crowded, device, memory_limit=budget + 100, **settings)
     assert device.uploads > 40  # blocks, not sides
+    assert device.launched("weigh") > 10
     for here, there in zip(streamed, expected, strict=True):
         np.testing.assert_array_equal(here, there)
+
+
+@needs_compiler
+def test_a_streamed_fit_s_objective_and_its_refusal_of_weights(crowded, small_world):
+    size = DeviceSize(90, 70, crowded.nnz, 90, 5, np.float32)
+    settings = {"factors": 5, "iterations": 2, "random_state": 0, "regularization": 0.1}
+    settings |= {"calculate_training_loss": True, "memory_limit": sum(parts_of(size).values())}
+    with using(EmulatorBackend()):
+        model = SOLVERS[EXACT](**settings).fit(crowded, show_progress=False)
+        sides = model.weights(as_csr(crowded))
+        expected = objective(*sides, model.user_factors, model.item_factors)
+        assert model.loss_history_[-1] == pytest.approx(expected, rel=1e-9)
+        huge = crowded.copy()
+        huge.data[5] = -3e38
+        with pytest.raises(InputError, match=r"must fit float32, got alpha 10.0 times -3e\+38"):
+            model.set_params(alpha=10.0).fit(huge, show_progress=False)
 
 
 @needs_compiler
