@@ -136,7 +136,7 @@ def _model(name: str, factors: int, start: Any, iterations: int, **more: Any) ->
 
 def _check(name: str, matrix: Any, factors: int, start: Any, iterations: int) -> dict[str, Any]:
     """Fit once untimed: compiles and warms up, and gives the objectives and the peak memory."""
-    pool = _pool()
+    pool = memory_pool()
     if pool is not None:
         pool.free_all_blocks()
     if SOLVERS[name].device == "gpu" and SOLVERS[name].kind == "rung":
@@ -190,6 +190,7 @@ def _summarise(row: dict[str, Any], target: float | None, matrix: Any, factors: 
         row["counted_flops_per_second"] = counted.flops / each
 
 
-def _pool() -> Any:
+def memory_pool() -> Any:
+    """Return CuPy's pool of device memory, or None in the emulator."""
     backend = current()
     return backend.cupy.get_default_memory_pool() if hasattr(backend, "cupy") else None

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from halfstep.bench.gpu_contest import memory_pool
 from halfstep.evaluation.metrics import evaluate
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.implicit_cuda import cuda_backend
@@ -93,6 +94,9 @@ def _implicit(model: Any, train: sparse.csr_matrix) -> tuple[dict[str, Ask], str
         return {}, reason
     from implicit.gpu.als import AlternatingLeastSquares
 
+    pool = memory_pool()
+    if pool is not None:
+        pool.free_all_blocks()  # the peer allocates by itself
     peer = AlternatingLeastSquares(factors=model.factors)
     peer.user_factors = gpu.Matrix(model.user_factors)
     peer.item_factors = gpu.Matrix(model.item_factors)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -148,6 +148,7 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         backends = chosen(self.devices)
         if isinstance(users, Side):
             with _explaining([users.kept["memory"]]):
+                self._look_ahead(backends[0], lambda: (users, items.lam), X, Y)
                 self._alternate_resident(backends[0], users, items, X, Y, report)
             return
         longest = max(int(np.diff(side.indptr).max(initial=0)) for side in (users, items))
@@ -155,7 +156,14 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         shape = (users.rows, items.rows)
         plans = [self._plan(backend, shape, entries, longest) for backend in backends]
         with _explaining(plans):
+            first = partial(users.first_rows, backends[0], items)
+            self._look_ahead(backends[0], first, X, Y)
             alternate(self, backends, plans, (users, items), X, Y, report)
+
+    def _look_ahead(
+        self, backend: Backend, first: Callable[[], tuple[Side, Array]], X: Any, Y: Any
+    ) -> None:
+        """Decide before the fit how it solves; `first` gives first rows of users, lambda of items."""
 
     def _plan(
         self, backend: Backend, shape: tuple[int, int], entries: int, longest: int

@@ -17,6 +17,11 @@ _NONE = np.iinfo(np.int64).max
 
 def device_objective(backend: Backend, users: Side, items: Side, X: Array, Y: Array) -> float:
     """Return the objective of `halfstep.evaluation.objective`, its sums taken in float64."""
+    return objective_of_rows(backend, users, items.lam, X, Y)
+
+
+def objective_of_rows(backend: Backend, users: Side, item_lam: Array, X: Array, Y: Array) -> float:
+    """Return what `users`, a side or its first rows, and the items' lambda give of the objective."""
     stored = 0.0
     if len(users.indices):
         blocks = blocks_for(users.rows, _ROWS)
@@ -36,7 +41,7 @@ def device_objective(backend: Backend, users: Side, items: Side, X: Array, Y: Ar
     if users.a0 != 0:
         XtX, YtY = backend.to_host(backend.gram(X)), backend.to_host(backend.gram(Y))
         background = users.a0 * float(np.sum(XtX * YtY))
-    penalties = _look_at(backend, X, users.lam)[0] + _look_at(backend, Y, items.lam)[0]
+    penalties = _look_at(backend, X, users.lam)[0] + _look_at(backend, Y, item_lam)[0]
     return users.constant + stored + background + penalties
 
 

@@ -9,6 +9,7 @@ regularisation (a rounded Y of low rank is none of low rank), Z stays as it is.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -17,14 +18,13 @@ import numpy as np
 from halfstep.errors import InputError, NumericalWarning
 from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.kernels.gpu_lanes import STORED
-from halfstep.solvers.gpu_audit import device_objective
+from halfstep.solvers.gpu_audit import objective_of_rows
 from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
+from halfstep.solvers.gpu_memory import first_rows
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.report import Report
 
 _STORAGES = ("float16", "bfloat16")
 MARGIN = 1e-4
-_AUDITED = 4096
 
 
 @dataclass(eq=False, repr=False)
@@ -35,7 +35,7 @@ class GpuCgHalf(GpuCgSplit):
     ----------
     storage
         "float16" or "bfloat16": what the fixed side's gathered rows are rounded to. Before a fit the
-        float64 objective says what that costs on the first 4,096 rows; where it is more than a
+        float64 objective says what that costs on the first rows, up to 4,096; where it is more than a
         ten-thousandth, a `NumericalWarning` says so and float32 is stored instead.
     """
 
@@ -49,11 +49,11 @@ class GpuCgHalf(GpuCgSplit):
         if self.storage not in _STORAGES:
             raise InputError(f"storage must be one of {', '.join(_STORAGES)}, got {self.storage!r}")
 
-    def _alternate_resident(
-        self, backend: Backend, users: Side, items: Side, X: Any, Y: Any, report: Report
+    def _look_ahead(
+        self, backend: Backend, first: Callable[[], tuple[Side, Array]], X: Any, Y: Any
     ) -> None:
         self._refused = False
-        cost = self._cost(backend, users, items, X, Y)
+        cost = self._cost(backend, *first(), X, Y)
         if cost > MARGIN:
             self._refused = True
             warnings.warn(
@@ -62,26 +62,28 @@ class GpuCgHalf(GpuCgSplit):
                 NumericalWarning,
                 stacklevel=5,
             )
-        super()._alternate_resident(backend, users, items, X, Y, report)
 
-    def _cost(self, backend: Backend, users: Side, items: Side, X: Any, Y: Any) -> float:
+    def _cost(self, backend: Backend, users: Side, item_lam: Array, X: Any, Y: Any) -> float:
         """Return by how much of it the rounding raises the objective, after one half-step of a part."""
-        rows = min(users.rows, _AUDITED)
+        rows = first_rows(users.lengths)
         if not users.lengths[:rows].any() or self._stored(X.dtype, users) not in _STORAGES:
             return 0.0
+        t = backend.to_host(users.t[: int(users.lengths[:rows].sum())]).astype(np.float64)
         part = replace(
             users,
             indptr=users.indptr[: rows + 1],
             lam=users.lam[:rows],
             lengths=users.lengths[:rows],
+            # As `Weights.constant`, of these rows alone: all rows' would hide what these cost.
+            constant=float(np.sum(t * t if self.confidence == "explicit" else t)),
             kept={},
         )
-        Y, start = backend.to_device(Y), backend.to_device(X)[:rows]
+        Y, start = backend.to_device(Y), backend.to_device(X[:rows])
         losses = []
         for self._refused in (False, True):
             part.kept.clear()
             solution = self._solve(backend, part, Y, start)
-            losses.append(device_objective(backend, part, items, solution, Y))
+            losses.append(objective_of_rows(backend, part, item_lam, solution, Y))
         self._refused = False
         rounded, whole = losses
         return (rounded - whole) / abs(whole) if whole else 0.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from halfstep.errors import NotEnoughMemory
 from halfstep.memory import gigabytes
@@ -23,6 +24,7 @@ _GRAM_ROWS = 4096
 SLOTS = 2  # blocks of each side on the device: one is solved while the next one comes
 # A block with fewer entries than this leaves the device waiting for launches, not for work.
 _SMALLEST_BLOCK = 1 << 16
+_FIRST_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,16 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
         "half-step": largest * (wide * (2 * b + 2) + f * b) + -(-largest // _GRAM_ROWS) * f * f * b,
         "fixed": _FIXED,
     }
+
+
+def first_rows(lengths: npt.NDArray[np.int64]) -> int:
+    """Return how many of the first rows can be looked at before a fit, however it is planned.
+
+    They have fewer entries than the blocks that are on the device later, or it is one row.
+    """
+    ends = np.cumsum(lengths[:_FIRST_ROWS])
+    fitting = int(np.searchsorted(ends, 2 * SLOTS * _SMALLEST_BLOCK, side="right"))
+    return min(max(1, fitting), len(lengths))
 
 
 def transposing(size: DeviceSize) -> int:

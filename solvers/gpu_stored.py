@@ -17,6 +17,7 @@ from scipy import sparse
 
 from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.solvers.gpu_data import Weigher, penalties
+from halfstep.solvers.gpu_memory import first_rows
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.preparation import transposed
@@ -76,6 +77,12 @@ class Stored:
             lengths=whole.lengths[start:stop],
             kept={},
         )
+
+    def first_rows(self, backend: Backend, other: Stored) -> tuple[Side, Array]:
+        """Return the first rows of this side, and the other side's lambda, on the device."""
+        facts = self.facts()
+        lam = backend.to_device(other.lam.astype(other.values.dtype))
+        return self.part(backend, facts, 0, first_rows(facts.lengths)), lam
 
 
 def stored_sides(

@@ -9,9 +9,10 @@ from emulator import EmulatorBackend, OutOfMemory, build
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
+from halfstep.errors import NumericalWarning
 from halfstep.evaluation.objective import objective
 from halfstep.kernels.gpu_backend import using
-from halfstep.solvers import gpu_memory
+from halfstep.solvers import gpu_cg_7_half, gpu_memory
 from halfstep.solvers.gpu_memory import DeviceSize, parts_of, plan_memory
 from halfstep.solvers.gpu_partition import shares_of
 from halfstep.solvers.matrix import as_csr
@@ -80,6 +81,40 @@ def test_a_streamed_fit_s_objective_and_its_refusal_of_weights(crowded, small_wo
         huge.data[5] = -3e38
         with pytest.raises(InputError, match=r"must fit float32, got alpha 10.0 times -3e\+38"):
             model.set_params(alpha=10.0).fit(huge, show_progress=False)
+
+
+@needs_compiler
+def test_16_bits_are_judged_alike_however_the_data_lies(crowded, monkeypatch, small_world):
+    settings = {"confidence": "explicit", "regularization": 0.1, "storage": "bfloat16"}
+    costs = []
+    judge = SOLVERS[BEST]._cost
+
+    def noted(*args):
+        costs.append(judge(*args))
+        return costs[-1]
+
+    monkeypatch.setattr(SOLVERS[BEST], "_cost", noted)
+    size = DeviceSize(90, 70, crowded.nnz, 90, 5, np.float32)
+    limit = sum(parts_of(size).values())
+    ways = ({}, {"memory_limit": limit}, {"devices": [0, 1]})
+    devices = [EmulatorBackend(ordinal=k) for k in range(2)]
+    for way in ways:
+        fit(BEST, crowded, *devices, **settings, **way)
+    assert len(set(costs)) == 1
+    assert abs(costs[0]) > 0
+    monkeypatch.setattr(gpu_cg_7_half, "MARGIN", -1.0)
+    found = []
+    for way in ways:
+        with pytest.warns(NumericalWarning, match="storage bfloat16 raises the objective by"):
+            found.append(fit(BEST, crowded, *devices, **settings, **way)[0])
+    for factors in found[1:]:
+        np.testing.assert_array_equal(factors, found[0])
+
+
+def test_the_rows_that_are_judged_are_few_and_at_least_one(small_world):
+    assert gpu_memory.first_rows(np.array([300, 5])) == 1
+    assert gpu_memory.first_rows(np.array([100, 156, 1, 5])) == 2
+    assert gpu_memory.first_rows(np.zeros(9000, np.int64)) == 4096
 
 
 @needs_compiler
