@@ -54,6 +54,12 @@ def weigh(backend):
                 equal(backend.to_host(side.w), weights.w, 1e-6)
                 equal(backend.to_host(side.t), weights.t, 1e-6)
                 equal(side.constant, weights.constant, 1e-6)
+            values = backend.to_device(matrix.data.astype(np.float32))
+            t = backend.empty(len(matrix.data), np.float32)
+            gpu_data.Weigher(model)(
+                backend, values, (values, t)
+            )  # in place, as a streamed fit does
+            equal(backend.to_host(values), model.weights(matrix)[0].w, 1e-6)
 
 
 @FEW_BLOCKS
