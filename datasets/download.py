@@ -47,12 +47,15 @@ def fetch(
     InputError
         No network, no such file, broken off, or the wrong contents; one line that says what to do.
     """
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(f"--url must begin with http:// or https://, got {url!r}")
+    try:
+        scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
+    except ValueError as error:
+        raise InputError(f"--url must be an address, got {url!r}: {error}") from error
+    if scheme not in ("http", "https") or not host:
+        raise InputError(f"--url must begin with http:// or https:// and a host, got {url!r}")
     if sha256 is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
         raise InputError(f"--sha256 must be 64 hexadecimal digits, got {sha256!r}")
     part = target.with_name(f"{target.name}.part")
-    host = urlsplit(url).hostname
     try:
         _receive(url, part, advance)
     except HTTPError as error:

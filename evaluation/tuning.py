@@ -235,7 +235,7 @@ def _draws(space: Space, number: int | None, seed: int) -> list[dict[str, Any]]:
 def _sampler(seed: int) -> Any:
     from optuna.samplers import TPESampler
 
-    return TPESampler(seed=seed, multivariate=True)
+    return TPESampler(seed=seed % 2**32, multivariate=True)  # numpy's older generators take no more
 
 
 def _pruner(search: str, startup: int) -> Any:

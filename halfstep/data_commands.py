@@ -33,7 +33,7 @@ def info(source: str, json: o.Json = None) -> None:
     """Read a data set and say what it holds and what was wrong with it."""
     from halfstep import datasets, show
 
-    check_writable(json, "--json")
+    check_writable(json, "--json", source)
     data = datasets.load(source)
     show.dataset(console, data)
     o.write(json, show.summary(data))
@@ -83,9 +83,9 @@ def prepare(
     from halfstep.show_data import preparation
 
     _check_kind(dump)
-    check_writable(output, "--output")
-    check_writable(bad_rows, "--bad-rows")
-    check_writable(json, "--json")
+    check_writable(output, "--output", source)
+    check_writable(bad_rows, "--bad-rows", source, output)
+    check_writable(json, "--json", source, output, bad_rows)
     if output.suffix != ".npz":
         raise InputError(f"--output must end in .npz, got '{output}'")
     filters = Filters(

@@ -69,11 +69,11 @@ def evaluate(
     from halfstep.evaluation.validation import validate
     from halfstep.solvers import make
 
-    check_writable(json, "--json")
+    check_writable(json, "--json", data)
     picture = json and json.with_name(f"{json.stem}.png") if protocol == "ratio-curve" else None
     if picture is not None and picture == json:
         raise InputError(f"--json must not end in .png, the plot's name, got '{json}'")
-    check_writable(picture, "--json")
+    check_writable(picture, "--json", data)
     if preset is not None:
         _reproduce(context, preset, datasets.load(data), solver, seed, threads)
         return
@@ -97,7 +97,7 @@ def evaluate(
         random_state=seed,
         num_threads=threads,
     )
-    title = f"{source!r}, {protocol or _default(source)}"
+    title = f"{source!r}, {_default(source) if protocol is None else protocol}"
     pool = protocol != "ratio-curve"
     o.write(json, show_validation.validation(console, title, validation, groups, seed, pool=pool))
     if picture is not None:
@@ -128,7 +128,7 @@ def parts(
                 )
         return iter([part_of(Split(source.interactions, source.test))])
     return parts_of(
-        protocol or "per-user",
+        "per-user" if protocol is None else protocol,
         source.interactions,
         test_fraction=test_fraction,
         repeats=repeats,

@@ -85,10 +85,16 @@ def npz_path(path: str | PathLike[str]) -> Path:
     )
 
 
-def check_writable(path: Path | None, argument: str) -> None:
-    """Raise InputError where a file can not be made at `path`, before the work that it is for."""
+def check_writable(path: Path | None, argument: str, *others: str | Path | None) -> None:
+    """Raise InputError where a file can not be made at `path`, before the work that it is for.
+
+    `others` are what the same command reads or writes, and `path` would replace.
+    """
     if path is None:
         return
+    for other in others:
+        if other is not None and "\0" not in str(other) and path.resolve() == Path(other).resolve():
+            raise InputError(f"{argument} must be a file of its own, got '{path}' again")
     if path.is_dir():
         raise InputError(f"{argument} must be a file, got the folder '{path}'")
     if not path.parent.is_dir():

@@ -51,6 +51,8 @@ def load(path: Path, data: str | None) -> tuple[Solver, Dataset]:
     from halfstep.evaluation.equivalence import factors_of
     from halfstep.solvers import AlternatingLeastSquares
 
+    if not path.exists():
+        raise InputError(f"there is no model '{path}': `halfstep fit` writes one")
     model = AlternatingLeastSquares.load(path)
     source = _source(path) if data is None else data
     if source is None:

@@ -8,7 +8,6 @@ and that of the items apart; each begins from the right factors, so that one mis
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.errors import InputError
+from halfstep.lab_notebook import read_notebook
 from halfstep.lab_reference import (
     ALPHA,
     REGULARIZATION,
@@ -134,7 +134,7 @@ def _called(name: str, step: str, compare: Callable[[], tuple[str, str]]) -> Fin
         return Finding(name, step, *compare())
     except NotImplementedError:
         return Finding(name, step, "open", "not written yet")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         kind = type(error).__name__
         return Finding(name, step, "failed", f"{kind}: {' '.join(str(error).split())}")
 
@@ -203,14 +203,17 @@ def _functions(path: Path) -> dict[str, Callable[..., Any]]:
         lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
         try:
             tree = ast.parse("\n".join(lines))
-        except SyntaxError as error:
-            raise InputError(f"{path}: cell {place}, line {error.lineno}: {error.msg}") from error
+        except (SyntaxError, ValueError) as error:  # a null byte is one or the other, by release
+            at = f"cell {place}, line {getattr(error, 'lineno', None) or 1}"
+            raise InputError(f"{path}: {at}: {getattr(error, 'msg', error)}") from error
+        except (MemoryError, RecursionError) as error:
+            raise InputError(f"{path}: cell {place} is nested too deeply") from error
         kept += [node for node in tree.body if _harmless(node)]
     names: dict[str, Any] = {"__name__": "lab"}
     for node in kept:
         try:
             exec(compile(ast.Module([node], []), str(path), "exec"), names)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # Of no matter unless an exercise needs it, which then says so itself.
             if isinstance(node, ast.FunctionDef) and node.name in EXERCISES:
                 raise InputError(f"{path}: {node.name} cannot be defined: {error}") from error
@@ -224,15 +227,11 @@ def _harmless(node: ast.stmt) -> bool:
 
 
 def _sources(path: Path) -> list[str]:
+    if path.suffix == ".ipynb":
+        cells = read_notebook(path)["cells"]
+        return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     try:
-        text = path.read_text(encoding="utf-8")
+        return [path.read_text(encoding="utf-8")]
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise InputError(f"{path}: cannot be read: {reason}") from error
-    if path.suffix != ".ipynb":
-        return [text]
-    try:
-        cells = json.loads(text)["cells"]
-        return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a notebook: {error}") from error

@@ -28,7 +28,7 @@ def check(
     from halfstep.lab_check import check as examine
     from halfstep.show import table
 
-    check_writable(json, "--json")
+    check_writable(json, "--json", file)
     found = examine(file)
     listed = table("Exercises", "exercise", "what", "half-step", "state", "by how much")
     for name, what in EXERCISES.items():
@@ -57,7 +57,7 @@ def run_lab(
     """Run a notebook from its beginning and write it with its results as one page."""
     from halfstep.lab_notebook import run_notebook
 
-    check_writable(output, "--output")
+    check_writable(output, "--output", notebook)
     run_notebook(notebook, output)
     console.print(f"wrote {output}", highlight=False)
 
@@ -70,6 +70,6 @@ def exercises(
     """Write a notebook's exercises: the same, with the solvers' bodies open."""
     from halfstep.lab_notebook import exercises_of, read_notebook, write_notebook
 
-    check_writable(output, "--output")
+    check_writable(output, "--output", notebook)
     write_notebook(exercises_of(read_notebook(notebook)), output)
     console.print(f"wrote {output}", highlight=False)

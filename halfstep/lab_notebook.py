@@ -35,7 +35,12 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
             f'running a notebook needs {error.name}: pip install "halfstep[lab]"'
         ) from error
     reads: Any = nbformat.reads
-    notebook = reads(json.dumps(read_notebook(path)), as_version=4)
+    given = json.dumps(read_notebook(path))
+    try:
+        notebook = reads(given, as_version=4)
+    except Exception as error:  # of another version: whatever its conversion stumbles over
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a notebook of version 4: {reason}") from error
     # The kernel listens on this machine only, and warns of that at every start.
     quiet = ["--Application.log_level=ERROR"]
     client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", extra_arguments=quiet)
@@ -53,13 +58,23 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
 
 
 def exercises_of(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Return the notebook with the bodies of its cells tagged `exercise` left open."""
+    """Return the notebook with the bodies of its cells tagged `exercise` left open.
+
+    Raises
+    ------
+    InputError
+        Such a cell is no Python.
+    """
     cells: list[dict[str, Any]] = []
     task = {"cell_type": "markdown", "id": "task", "metadata": {}, "source": _lines(_TASK)}
     for cell in notebook["cells"]:
         opened = dict(cell)
         if "exercise" in cell["metadata"].get("tags", []):
-            opened["source"] = _lines(open_bodies("".join(cell["source"])))
+            try:
+                opened["source"] = _lines(open_bodies("".join(cell["source"])))
+            except SyntaxError as error:
+                place = len(cells) + 1
+                raise InputError(f"cell {place}, line {error.lineno}: {error.msg}") from error
         cells.append(opened)
     return {**notebook, "cells": [task, *cells]}
 
@@ -81,11 +96,26 @@ def read_notebook(path: Path) -> dict[str, Any]:
         notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a notebook: {error}") from error
-    if not isinstance(notebook, dict) or "cells" not in notebook:
+    if not isinstance(notebook, dict) or not isinstance(notebook.get("cells"), list):
         raise InputError(f"{path}: not a notebook: it has no cells")
+    for place, cell in enumerate(notebook["cells"], 1):
+        if not _is_cell(cell):
+            raise InputError(f"{path}: not a notebook: what it has for cell {place} is none")
     return notebook
+
+
+def _is_cell(cell: Any) -> bool:
+    if not isinstance(cell, dict) or not isinstance(cell.get("metadata"), dict):
+        return False
+    source, tags = cell.get("source"), cell["metadata"].get("tags", [])
+    texts = source if isinstance(source, list) else [source]
+    return (
+        isinstance(cell.get("cell_type"), str)
+        and isinstance(tags, list)
+        and all(isinstance(text, str) for text in texts)
+    )
 
 
 def write_notebook(notebook: dict[str, Any], path: Path) -> None:

@@ -69,9 +69,7 @@ def fit(
     )  # fmt: skip
     model = make(solver, **settings)
     output = npz_path(output)
-    check_writable(output, "--output")
-    if output.exists() and Path(data).exists() and output.samefile(data):
-        raise InputError(f"--output must not be the data, got '{output}'")
+    check_writable(output, "--output", data, checkpoint)
     matrix = as_csr(datasets.load(data).interactions)
     with ended_cleanly():
         model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
@@ -110,9 +108,10 @@ def recommend(
     from halfstep import fitted_to, show_model
     from halfstep.datasets.lookup import find_item, find_user
 
-    check_writable(json, "--json")
+    check_writable(json, "--json", model, data)
     if (user is None) == (not like):
         raise InputError("give --user ID, or --like NAME once or several times, and not both")
+    _check_count(n)
     fitted, source = fitted_to.load(model, data)
     if like:
         row = show_model.listener(source, [find_item(source, name) for name in like])
@@ -141,11 +140,10 @@ def similar(
     from halfstep import fitted_to, show_model
     from halfstep.datasets.lookup import find_item
 
-    check_writable(json, "--json")
+    check_writable(json, "--json", model, data)
+    _check_count(n)
     fitted, source = fitted_to.load(model, data)
     place = find_item(source, item)
-    if n < 1:
-        raise InputError(f"-n must be at least 1, got {n}")
     ids, cosines = fitted.similar_items(place, N=n + 1)
     others = ids != place
     ranked = show_model.ranked(source, ids[others][:n], cosines[others][:n])
@@ -165,11 +163,12 @@ def explain(
     from halfstep import fitted_to, show_model
     from halfstep.datasets.lookup import find_item, find_user
 
-    check_writable(json, "--json")
+    check_writable(json, "--json", model, data)
+    _check_count(n)
     fitted, source = fitted_to.load(model, data)
     row = source.interactions[[find_user(source, user)]]
     place = find_item(source, item)
-    score, parts, _ = fitted.explain(0, row, place, N=max(n, 1))
+    score, parts, _ = fitted.explain(0, row, place, N=n)
     ids = np.array([int(i) for i, _ in parts], dtype=np.int64)
     shares: Any = np.array([float(share) for _, share in parts])
     ranked = show_model.ranked(source, ids, shares)
@@ -179,3 +178,8 @@ def explain(
     o.write(
         json, {"item": show_model.named(source, place), "score": score, "contributions": ranked}
     )
+
+
+def _check_count(n: int) -> None:
+    if n < 1:
+        raise InputError(f"-n must be at least 1, got {n}")

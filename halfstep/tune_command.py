@@ -86,7 +86,7 @@ def tune(
     from halfstep.solvers.als import choose as choose_solver
 
     begin = time.perf_counter()
-    check_writable(json, "--json")
+    check_writable(json, "--json", data)
     if search not in ("climb", *SEARCHES):
         raise InputError(f"--search must be climb, {', '.join(SEARCHES)}, got {search!r}")
     if choose not in ("best", "simplest"):

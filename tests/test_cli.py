@@ -120,7 +120,7 @@ REFUSED = [
     (("fit", "-o", "m.npz", "--data", "absent.csv"), "existing folder or file, got 'absent.csv'"),
     (("fit", "-o", "m.npz", "--data", "page.csv"), "page.csv"),
     (("fit", "-o", "nowhere/m.npz"), "the folder 'nowhere' does not exist"),
-    (("recommend", "absent.npz", "--user", "1"), "file must exist, got absent.npz"),
+    (("recommend", "absent.npz", "--user", "1"), "there is no model 'absent.npz': `halfstep fit`"),
     (("recommend", "page.csv", "--user", "1"), "page.csv is not a halfstep model"),
     (("compare", "naive", "fast"), "solver must be one of"),
     (("compare", "naive", "implicit_cpu", "--confidence", "explicit"), "no confidence 'explicit'"),

@@ -96,8 +96,9 @@ def test_fetch_refuses_the_wrong_contents(server, tmp_path):
         fetch(url.replace("file", "none"), tmp_path / "file")
     with pytest.raises(InputError, match="64 hexadecimal"):
         fetch(url, tmp_path / "file", sha256="abc")
-    with pytest.raises(InputError, match="must begin with http"):
-        fetch("file:///etc/hosts", tmp_path / "file")
+    for wrong in ("file:///etc/hosts", "http:///file", "http://[::1"):
+        with pytest.raises(InputError, match="--url must be"):
+            fetch(wrong, tmp_path / "file")
 
 
 def test_download_shows_the_licence_and_needs_it_accepted(server, tmp_path, capsys):

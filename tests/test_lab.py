@@ -126,6 +126,7 @@ def test_the_checker_tells_which_half_step(tmp_path):
             "finite",
         ),
         ("def cg_half_step(*given):\n    raise NotImplementedError", "open", "not written yet"),
+        ("def objective(*given):\n    raise SystemExit", "failed", "SystemExit"),
     ],
 )
 def test_what_the_checker_says(tmp_path, source, state, says):
@@ -142,6 +143,10 @@ def test_what_the_checker_says(tmp_path, source, state, says):
         ("c.ipynb", "{", "not a notebook"),
         ("d.ipynb", "[]", "not a notebook"),
         ("e.py", None, "cannot be read"),
+        ("f.ipynb", '{"cells": 3}', "it has no cells"),
+        ("g.ipynb", '{"cells": [{"metadata": {}, "cell_type": "code"}]}', "for cell 1 is none"),
+        ("h.ipynb", '{"cells":' + "[" * 9999, "not a notebook"),
+        ("i.py", "def objective(X=exit(3)): pass", "objective cannot be defined: 3"),
     ],
 )
 def test_files_that_cannot_be_checked(tmp_path, capsys, name, content, says):
@@ -193,6 +198,26 @@ def test_the_reference_lowers_its_objective_and_is_the_librarys():
     assert model.loss_history_[-1] == pytest.approx(values[-1])
     different = list(mistakes(problem.plays, problem.Y).values())
     assert all(np.abs(one - half_step(problem.plays, problem.Y)).max() > 0.01 for one in different)
+
+
+@pytest.mark.parametrize(
+    ("command", "notebook", "says"),
+    [
+        ("run", {"cells": [], "nbformat": 99}, "not a notebook of version 4: Unsupported"),
+        ("exercises", {"cells": [{"cell_type": "code", "source": "def f(:",
+                                  "metadata": {"tags": ["exercise"]}}]}, "cell 1, line 1"),
+    ],
+)  # fmt: skip
+def test_notebooks_of_another_kind_end_in_one_line(tmp_path, capsys, command, notebook, says):
+    pytest.importorskip("nbconvert")
+    pytest.importorskip("nbclient")
+    path = tmp_path / "odd.ipynb"
+    path.write_text(json.dumps(notebook))
+    assert run(["lab", command, str(path), "-o", str(tmp_path / "page")]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "page").exists()
 
 
 def test_a_failing_cell_is_named(tmp_path):

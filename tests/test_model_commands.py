@@ -93,7 +93,7 @@ def test_a_fit_does_not_replace_its_data(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     before = (folder / "plays.npz").read_bytes()
     assert run(["fit", "-o", f"../{folder.name}/plays", "--data", "plays.npz"]) == 2
-    assert "--output must not be the data" in capsys.readouterr().err
+    assert "--output must be a file of its own" in capsys.readouterr().err
     assert (folder / "plays.npz").read_bytes() == before
 
 
