@@ -27,6 +27,7 @@ TARGET_TOLERANCE = 1e-5
 METRICS = ("ndcg@10", "auc")
 _FIRST_ROWS = 16
 _ENOUGH_SECONDS = 0.25
+_LONG_SECONDS = 5.0
 
 Objective = Callable[[Solver], float]
 
@@ -193,9 +194,9 @@ def evaluate_held_out(model: Solver, case: Case, dataset: SplitDataset) -> Evalu
 def predict_seconds(model: Solver, train: sparse.csr_matrix, start: Start) -> float:
     """Return about how many seconds an iteration of `model` takes; it also compiles what is compiled.
 
-    Growing runs of rows are solved until one takes a quarter of a second, and the result is scaled by
-    rows or by entries, whichever gives more: what all rows share counts too often then, so that the
-    prediction errs upwards, and only for solvers that are fast.
+    Growing runs of rows are solved until one takes a quarter of a second longer than the first, whose
+    time is mostly what all rows share; what was added is scaled by rows or by entries, whichever gives
+    more, so that the prediction errs upwards. A first run of many seconds is scaled by itself.
     """
     users, items = model.weights(train)
     X, Y = start
@@ -205,14 +206,26 @@ def predict_seconds(model: Solver, train: sparse.csr_matrix, start: Start) -> fl
 
 def _predict_side(model: Solver, side: Weights, X: Floats, Y: Floats) -> float:
     problem = side.fixing(Y)
-    rows = min(_FIRST_ROWS, side.rows)
-    model.half_step(problem.block(0, rows), X[:rows])
-    while True:
+
+    def seconds_of(rows: int) -> float:
         start = time.perf_counter()
         model.half_step(problem.block(0, rows), X[:rows])
-        seconds = time.perf_counter() - start
-        if seconds >= _ENOUGH_SECONDS or rows == side.rows:
-            break
-        rows = min(rows * 4, side.rows)
-    entries = max(1, int(side.indptr[rows]))
-    return seconds * max(side.rows / rows, len(side.indices) / entries)
+        return time.perf_counter() - start
+
+    first = rows = min(_FIRST_ROWS, side.rows)
+    seconds_of(rows)
+    seconds = shared = seconds_of(rows)
+    if shared > _LONG_SECONDS:
+        shared, first = 0.0, 0
+    else:
+        while rows < side.rows and seconds - shared < _ENOUGH_SECONDS:
+            rows = min(rows * 4, side.rows)
+            seconds = seconds_of(rows)
+    if rows == side.rows:
+        return seconds
+    before, entries = int(side.indptr[first]), int(side.indptr[rows])
+    scale = max(
+        (side.rows - first) / (rows - first),
+        (len(side.indices) - before) / max(1, entries - before),
+    )
+    return shared + (seconds - shared) * scale

@@ -253,6 +253,22 @@ def test_the_prediction_is_of_the_right_size(bench_data, start):
     assert 0.002 * rows <= predicted < 0.02 * rows
 
 
+class Shared(Slow):
+    """A half-step that begins with half a second for what all rows share."""
+
+    def half_step(self, problem, X):
+        import time
+
+        time.sleep(0.5)
+        return super().half_step(problem, X)
+
+
+def test_what_all_rows_share_is_predicted_once(bench_data, start):
+    rows = sum(bench_data.train.shape)
+    predicted = predict_seconds(Shared(factors=7, num_threads=1), bench_data.train, start)
+    assert 1 + 0.002 * rows <= predicted < 1 + 0.02 * rows
+
+
 class WholeIteration(SOLVERS["cholesky"]):
     """A reference whose half-step on a block of rows takes as long as one on all."""
 

@@ -2,11 +2,15 @@
 
 import sys
 from pathlib import Path
+from unittest import mock
 
+import gpu_program
 import pytest
 from conftest import GPU_RUNGS
-from emulator import sanitize
+from emulator import EmulatorBackend, build, sanitize
 from gpu_around import AROUND
+
+from halfstep.kernels.gpu_catalogue import CATALOGUE
 
 PROGRAM = str(Path(__file__).parent / "gpu_program.py")
 pytestmark = pytest.mark.kernels
@@ -62,6 +66,23 @@ def test_the_solvers_kernels_raise_no_report(name, sanitizer):
     assert done.reports == (), done.output
     assert done.returncode == 0, done.output
     assert f"{name} is right" in done.output
+
+
+def test_the_watched_cases_launch_every_kernel():
+    """A kernel that no case above launches is a kernel that no sanitizer has seen."""
+    if build.why_not():
+        pytest.skip(build.why_not())
+    launched = set()
+    launch = EmulatorBackend.launch
+
+    def noted(self, file, kernel, *args, **keywords):
+        launched.add(kernel)
+        return launch(self, file, kernel, *args, **keywords)
+
+    with mock.patch.object(EmulatorBackend, "launch", noted):
+        for name in [*GPU_RUNGS, *AROUND]:
+            gpu_program.rung(name)
+    assert launched == {kernel for source in CATALOGUE.values() for kernel in source.kernels}
 
 
 def test_the_program_runs_here_too():
