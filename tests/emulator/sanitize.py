@@ -26,9 +26,11 @@ _OPTIONS = {
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:exitcode=66",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=0",
     },
-    # What runs outside kernels is not compiled for the sanitizer: it must not be watched.
+    # What runs outside kernels is not compiled for the sanitizer: it must not be watched. The first race
+    # ends the program: to describe one takes the sanitizer seconds.
     "thread": {
         "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:exitcode=66:report_thread_leaks=0"
+        ":halt_on_error=1"
     },
 }
 
