@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from halfstep.evaluation.validation import Validation
 
 _ROWS = 12
-_SHORT = {"regularization": "lambda", "regularization_exponent": "exponent"}
+_SHORT = {
+    "confidence": "weights",
+    "regularization": "lambda",
+    "regularization_exponent": "exponent",
+}
 
 
 @contextmanager

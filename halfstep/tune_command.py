@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +19,7 @@ from halfstep.files import check_writable, write_json
 if TYPE_CHECKING:
     from halfstep.evaluation.tuning import Search
     from halfstep.evaluation.tuning_space import Space
+    from halfstep.evaluation.tuning_store import Trial
 
 console = Console()
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -157,9 +159,21 @@ def tune(
         "test": test, "trials": [asdict(t) for t in found.trials],
         "environment": _environment(),
     }  # fmt: skip
-    for path in _write(out, found, source.name, model, record):
+    for path in _write(out, found, data, source.name, model, record):
         console.print(f"wrote {path}", highlight=False)
     o.write(json, record)
+    if source.test is None:  # else the data's own test part stays out of every fit
+        console.print(
+            f"To fit the choice to all of the data: {fit_command(data, solver, chosen, seed)}",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+def fit_command(data: str, solver: str, chosen: Trial, seed: int) -> str:
+    """Return the `halfstep fit` that a trial's model comes of, on all of the data."""
+    given = {"data": data, "solver": solver, "iterations": chosen.iterations, "seed": seed}
+    options = {f"--{name.replace('_', '-')}": v for name, v in (given | chosen.settings).items()}
+    return shlex.join(["halfstep", "fit", *(str(part) for o in options.items() for part in o)])
 
 
 def seconds_of(text: str) -> float:
@@ -210,12 +224,15 @@ def _make_folder(out: Path) -> None:
         raise InputError(f"--out: '{out}' cannot be made: {error.strerror}") from None
 
 
-def _write(out: Path, found: Search, name: str, model: Any, record: dict[str, Any]) -> list[Path]:
+def _write(
+    out: Path, found: Search, data: str, name: str, model: Any, record: dict[str, Any]
+) -> list[Path]:
+    from halfstep import fitted_to
     from halfstep.evaluation import tuning_plot
 
     paths = [out / "results.json", out / "model.npz"]
     write_json(paths[0], record)
-    model.save(paths[1])
+    fitted_to.save(model, paths[1], data)
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths

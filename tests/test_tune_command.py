@@ -3,12 +3,13 @@
 import importlib.util
 import io
 import os
+import shlex
 
 import pytest
 from rich.console import Console
 from test_tuning import trial
 
-from halfstep import InputError, show_tuning
+from halfstep import InputError, Solver, show_tuning
 from halfstep.cli import run
 from halfstep.evaluation import tuning_plot, tuning_store
 from halfstep.evaluation.tuning import Search
@@ -62,6 +63,22 @@ def test_missing_packages_say_what_to_install(tmp_path, monkeypatch, capsys):
         pass
     with pytest.raises(InputError, match="plots need matplotlib: pip install"):
         tuning_plot.plot_search(Search("auc", {}, [trial(0.5)]), tmp_path / "a.png", "")
+
+
+def test_the_choice_can_be_asked_and_fitted_to_all(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{u},{i},{1 + (u + i) % 5}\n" for u in range(30) for i in range(u % 3, 20, 3))
+    (tmp_path / "my plays.csv").write_text(rows)
+    space = ["--factors", "2", "--regularization", "0.5", "--alpha", "1,3", "--iterations", "3"]
+    asked = ["--data", "my plays.csv", "--search", "grid", *space, "--solver", "cholesky"]
+    assert run(["tune", *asked, "--out", "out", "--seed", "3"]) == 0
+    line = next(x for x in capsys.readouterr().out.splitlines() if "halfstep fit" in x)
+    assert run(shlex.split(line.partition("halfstep ")[2])) == 0
+    tuned, fitted = Solver.load("out/model.npz"), Solver.load("model.npz")
+    same = ("factors", "regularization", "alpha", "confidence")
+    assert [getattr(fitted, name) for name in same] == [getattr(tuned, name) for name in same]
+    assert run(["similar", "3", "out/model.npz"]) == 0  # it knows its data
 
 
 def test_times_and_numbers():
