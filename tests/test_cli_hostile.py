@@ -149,8 +149,10 @@ def original(tmp_path_factory):
 
 @pytest.fixture
 def folder(original, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return shutil.copytree(original, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "two" / "deep"  # what is written to ../.. stays in the test's own folder
+    shutil.copytree(original, path)
+    monkeypatch.chdir(path)
+    return path
 
 
 def files():
