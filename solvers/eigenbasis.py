@@ -54,14 +54,12 @@ from halfstep.solvers.base import Solver
 from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
+from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
 
 if TYPE_CHECKING:
     from halfstep.kernels.cpu_half_step import Method
 
 _OWN_SPACE = 16
-_FEW_STEPS = 3
-_RELAXATION = 1.4
-_UNRELAXED = 2
 _CACHED_BYTES = 1 << 19
 
 
@@ -113,8 +111,7 @@ class Eigenbasis(Solver):
             raise InputError(
                 f"cg_tolerance has no meaning with exact=True, got {self.cg_tolerance}"
             )
-        if self.relaxation is not None and not 0 < self.relaxation < 2:
-            raise InputError(f"relaxation must be between 0 and 2, got {self.relaxation}")
+        check_relaxation(self.relaxation)
         if self.exact and self.relaxation is not None:
             raise InputError(f"relaxation has no meaning with exact=True, got {self.relaxation}")
         if self.compress and np.dtype(self.dtype) != np.float32:
@@ -130,20 +127,14 @@ class Eigenbasis(Solver):
             return solve_rows(problem, X, self.num_threads, self._method(problem))
 
     def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
-        # The first iterations leave the random start behind: nothing there is worth going on with.
-        self._way = self._relaxed() if done >= _UNRELAXED else 1.0
+        self._way = way(self.relaxation, self._takes_few_steps(), done)
         try:
             return super()._half_step(side, problem, X, done)
         finally:
             self._way = 1.0
 
-    def _relaxed(self) -> float:
-        if self.relaxation is not None:
-            return self.relaxation
-        return _RELAXATION if self._takes_few_steps() else 1.0
-
     def _takes_few_steps(self) -> bool:
-        return not self.exact and self.cg_tolerance is None and self.cg_steps <= _FEW_STEPS
+        return not self.exact and self.cg_tolerance is None and self.cg_steps <= FEW_STEPS
 
     def _compresses(self) -> bool:
         """Return whether to keep the fixed side in 16 bits."""
@@ -157,7 +148,7 @@ class Eigenbasis(Solver):
         from halfstep.kernels.cpu_long import LongRow
 
         steps, tolerance = self.cg_steps, self.cg_tolerance or 0.0
-        way = 1.0 if starts_from_zero(problem) else self._way
+        further = 1.0 if starts_from_zero(problem) else self._way
 
         def exactly(side: Any, work: Any, begin: int, part: Floats) -> None:
             cpu_rows.solve_block_exactly(side, work, begin, len(part), part, part.shape[1])
@@ -165,14 +156,14 @@ class Eigenbasis(Solver):
         def by_steps(side: Any, work: Any, begin: int, part: Floats) -> None:
             rows, f = part.shape
             cpu_rows.solve_block(
-                side, work, begin, rows, part, f, steps, tolerance, part.dtype.type(way)
+                side, work, begin, rows, part, f, steps, tolerance, part.dtype.type(further)
             )
 
         def long_by_steps(row: LongRow, start: Floats) -> Floats:
-            further: Floats = start + start.dtype.type(way) * (
+            solved: Floats = start + start.dtype.type(further) * (
                 row.step(start, steps, tolerance) - start
             )
-            return further
+            return solved
 
         if self.exact:
             return Method(

@@ -165,6 +165,9 @@ class GpuSolver(DeviceQueries, Solver, ABC):
     ) -> None:
         """Decide before the fit how it solves; `first` gives first rows of users, lambda of items."""
 
+    def _begin(self, done: int) -> None:
+        """Take note that an iteration begins, after so many whole ones."""
+
     def _plan(
         self, backend: Backend, shape: tuple[int, int], entries: int, longest: int
     ) -> MemoryPlan:
@@ -182,6 +185,7 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         X, Y = backend.to_device(X), backend.to_device(Y)
         for iteration in range(self.iterations):
             start = time.perf_counter()
+            self._begin(report.done)
             X = self._solved(backend, users, Y, X)
             if report.half_step_done(X, Y):
                 break

@@ -2,12 +2,14 @@
 
 From the shortest rows, several to a warp, over a warp each (`gpu_cg_4_shared`) to a block each, with
 as much shared memory as the device gives: `kernels/cg_5_binned.cu`. Rows are sorted once per fit.
+From the third iteration on they are over-relaxed, as `halfstep.solvers.eigenbasis` does it:
+`kernels/relax.cu`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.kernels.gpu_lanes import LARGE_WARPS, WARPS, Lanes
@@ -15,6 +17,8 @@ from halfstep.solvers.gpu_basis import Basis
 from halfstep.solvers.gpu_bins import Bins, bins_of
 from halfstep.solvers.gpu_cg_4_shared import GpuCgShared
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
+from halfstep.solvers.report import Report
 
 _SHORT = 16
 _WARP = 64
@@ -22,10 +26,32 @@ _WARP = 64
 
 @dataclass(eq=False, repr=False)
 class GpuCgBinned(GpuCgShared):
-    """ALS with preconditioned conjugate gradients, rows binned by degree."""
+    """ALS with preconditioned conjugate gradients, rows binned by degree.
+
+    Parameters
+    ----------
+    relaxation
+        From the third iteration of a fit on, go this many times the way from a row's start to its
+        solution; between 0 and 2. None means 1.4 with up to three steps and 1 otherwise.
+    """
 
     name: ClassVar[str] = "gpu_cg_5_binned"
     _longest: ClassVar[int] = 2**31
+    relaxation: float | None = field(default=None, kw_only=True)
+
+    def check(self) -> None:
+        """Raise InputError for an argument that breaks its rule."""
+        super().check()
+        check_relaxation(self.relaxation)
+
+    def _begin(self, done: int) -> None:
+        self._way = way(self.relaxation, self.cg_steps <= FEW_STEPS, done)
+
+    def _alternate(self, users: Any, items: Any, X: Any, Y: Any, report: Report) -> None:
+        try:
+            super()._alternate(users, items, X, Y, report)
+        finally:
+            self._way = 1.0  # a half-step by itself is not part of a fit
 
     def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
         small, large = self._layouts(backend, side, x)

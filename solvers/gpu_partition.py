@@ -114,6 +114,7 @@ def alternate(
     all_X, all_Y = ([backend.to_device(factors) for backend in backends] for factors in (X, Y))
     for iteration in range(solver.iterations):
         start = time.perf_counter()
+        solver._begin(report.done)
         all_X = users.solve(solver, all_Y, all_X)
         if report.half_step_done(all_X[0], all_Y[0]):
             break

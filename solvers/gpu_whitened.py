@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
 
 from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.gpu_catalogue import real
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.gpu import GpuSolver
 from halfstep.solvers.gpu_basis import Basis, basis_of
+from halfstep.solvers.gpu_data import blocks_for
 from halfstep.solvers.gpu_side import Side
+
+
+class Whitened(NamedTuple):
+    """What a half-step needs of the fixed side; `start` where rows go further than their solution."""
+
+    Z: Array
+    basis: Basis
+    start: Array | None
 
 
 @dataclass(eq=False, repr=False)
@@ -23,25 +36,31 @@ class WhitenedSolver(GpuSolver, ABC):
     """
 
     cg_steps: int = field(default=2, kw_only=True)
+    _way: float = field(init=False, repr=False, default=1.0)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         super().check()
         check_integers(self.get_params(), cg_steps=1)
 
-    def _prepare(
-        self, backend: Backend, side: Side, Y: Array, X: Array
-    ) -> tuple[tuple[Array, Basis], Array]:
+    def _prepare(self, backend: Backend, side: Side, Y: Array, X: Array) -> tuple[Whitened, Array]:
         wide, scaled = self._storage(X.dtype, side)
         basis = basis_of(backend, side, Y, wide, scaled=scaled)
         Z = self._store(backend, side, backend.product(Y, basis.forward))
-        return (Z, basis), backend.product(X, basis.inward)
+        # Rows that nothing regularises leave their start aside.
+        relaxes = self._way != 1 and (side.a0 != 0 or side.smallest_lam > 0)
+        fixed = Whitened(Z, basis, X if relaxes else None)
+        return fixed, backend.product(X, basis.inward)
 
-    def _advance(self, backend: Backend, side: Side, fixed: tuple[Array, Basis], x: Array) -> None:
-        self._steps(backend, side, *fixed, x)
+    def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
+        self._steps(backend, side, fixed.Z, fixed.basis, x)
 
-    def _finish(self, backend: Backend, fixed: tuple[Array, Basis], x: Array) -> Array:
-        return backend.product(x, fixed[1].outward)
+    def _finish(self, backend: Backend, fixed: Whitened, x: Array) -> Array:
+        solution = backend.product(x, fixed.basis.outward)
+        if fixed.start is not None:
+            # A row without entries stays zero: its start is, after the first iteration.
+            relax(backend, fixed.start, solution, self._way)
+        return solution
 
     def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
         """Return the fixed side as the kernels read it."""
@@ -54,3 +73,16 @@ class WhitenedSolver(GpuSolver, ABC):
     @abstractmethod
     def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
         """Take the steps for every row of x (rows, wide), in place; rows without entries get zero."""
+
+
+def relax(backend: Backend, start: Array, x: Array, way: float) -> None:
+    """Let every row of x (rows, f) go `way` times as far from its start; in place."""
+    dtype = np.dtype(x.dtype)
+    backend.launch(
+        "relax.cu",
+        "relax",
+        (real(dtype),),
+        (blocks_for(x.size, 256),),
+        (256,),
+        (start, x, np.int64(x.size), dtype.type(way)),
+    )

@@ -22,6 +22,7 @@ from halfstep.solvers.gpu_audit import device_objective, device_residuals, first
 from halfstep.solvers.gpu_queries import rows_on_device
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_topk import device_top_k
+from halfstep.solvers.gpu_whitened import relax
 from halfstep.solvers.matrix import as_csr
 from halfstep.solvers.topk import top_k
 
@@ -123,6 +124,16 @@ def residual(backend):
         equal(got, relative_residuals(problem, X), 1e-5)
 
 
+@FEW_BLOCKS
+def relaxed(backend):
+    """More numbers than the blocks take at once, and none of them twice."""
+    for shape in ((37, 33), (1, 1)):
+        start, x = np.random.default_rng(0).standard_normal((2, *shape), np.float32)
+        there = backend.to_device(x)
+        relax(backend, backend.to_device(start), there, 1.4)
+        equal(backend.to_host(there), start + np.float32(1.4) * (x - start), 1e-5)
+
+
 def top_items(backend):
     """The best items of more queries than a block takes, from several tiles and slices."""
     liked = as_csr(sparse.random(40, 300, 0.1, format="csr", random_state=0))
@@ -170,6 +181,7 @@ AROUND = {
     "weigh": weigh,
     "overflow": overflow,
     "transpose": transpose,
+    "relax": relaxed,
     "residual": residual,
     "audit": audit,
 }

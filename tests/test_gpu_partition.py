@@ -41,7 +41,7 @@ def crowded():
 
 def fit(name, matrix, *backends, **settings):
     with using(*backends):
-        settings = {"factors": 5, "iterations": 2, "random_state": 0, **settings}
+        settings = {"factors": 5, "iterations": 3, "random_state": 0, **settings}
         model = SOLVERS[name](**settings).fit(matrix, show_progress=False)
         return model.user_factors, model.item_factors
 

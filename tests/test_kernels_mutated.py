@@ -45,6 +45,7 @@ WEIGH = ("overflow", "weigh.cu")
 TRANSPOSE = ("transpose", "transpose.cu")
 RESIDUAL = ("residual", "residual.cu")
 AUDIT = ("audit", "audit.cu")
+RELAX = ("relax", "relax.cu")
 BARRIER = "__syncthreads();"
 MUTATIONS = [
     Mutation("a sum is overwritten while it is read", *SUMS,
@@ -133,6 +134,8 @@ MUTATIONS = [
              "__match_any_sync(ALL,", "__match_any_sync(0xffffu,"),
     Mutation("a column starts after its first entry", *TRANSPOSE,
              "column[middle] < c", "column[middle] <= c"),
+    Mutation("a number too many", *RELAX, "k < numbers;", "k <= numbers;", "address"),
+    Mutation("numbers are skipped", *RELAX, "k += gridDim.x * 256ll", "k += gridDim.x * 257ll"),
     Mutation("the solution is read before it is there", *RESIDUAL,
              f"x[j] = X[u * F + j];\n        {BARRIER}", "x[j] = X[u * F + j];", "thread"),
     Mutation("no guard of the last factors", *RESIDUAL, "mine = j < F;", "mine = true;", "address"),

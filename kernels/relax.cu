@@ -1,0 +1,13 @@
+// Over-relaxation: each row goes `way` times as far from its start as its steps went.
+//
+// grid      as many blocks as the numbers need, striding over them
+// block     256 threads, a number each
+// bytes     per number 3 sizeof(REAL)
+//
+// Defined by the host: REAL.
+
+extern "C" __global__ void __launch_bounds__(256)
+    relax(const REAL *start, REAL *x, long long numbers, REAL way) {
+    for (long long k = blockIdx.x * 256ll + threadIdx.x; k < numbers; k += gridDim.x * 256ll)
+        x[k] = start[k] + way * (x[k] - start[k]);
+}
