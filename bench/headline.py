@@ -28,14 +28,21 @@ def headline(runs: Sequence[Results]) -> Grid | None:
     lines = tuple(
         (
             f"{name}, f = {case.factors}",
+            f"{case.reference}, {case.iterations} iterations",
             rung.solver,
             cells.to_target(rung),
             *(_against(peer, case, rung) for peer in peers),
         )
         for name, case, rung in found
     )
-    headings = ("data", "rung", "to target", *(f"times sooner than {peer}" for peer in peers))
-    numeric = (False, False, *(True for _ in headings[2:]))
+    headings = (
+        "data",
+        "target",
+        "rung",
+        "to target",
+        *(f"times sooner than {peer}" for peer in peers),
+    )
+    numeric = (False, False, False, *(True for _ in headings[3:]))
     return Grid("time to the target", headings, ("",) * len(headings), numeric, lines)
 
 

@@ -24,6 +24,7 @@ def results_of(bench_results, rows):
     results = copy.deepcopy(bench_results)
     results.cases = results.cases[:1]
     results.cases[0].rows = rows
+    results.cases[0].reference = "peer:method=a"
     return results
 
 
@@ -39,10 +40,10 @@ ROWS = [
 def test_ratios_are_paired_with_the_best_of_each_peer(bench_results):
     # peer:method=a takes 8 s twice, b 6 s and 10 s: as fast by the median, and a is first.
     grid = headline([results_of(bench_results, ROWS)])
-    assert grid.headings[3:] == ("times sooner than peer", "times sooner than other")
+    assert grid.headings[4:] == ("times sooner than peer", "times sooner than other")
     (line,) = grid.cells
     # Pairs: 8 / 2 and 8 / 4.
-    assert line[1:] == ("fast", "3.00 s", "3.0× (2.0–4.0)", "not reached")
+    assert line[1:] == ("peer:method=a, 3 iterations", "fast", "3.00 s", "3.0× (2.0–4.0)", "not reached")
 
 
 def test_a_run_without_a_rung_at_the_target_has_no_line(bench_results):
