@@ -17,6 +17,8 @@ from halfstep.solvers.gpu_basis import Basis
 from halfstep.solvers.gpu_bins import Bins, bins_of
 from halfstep.solvers.gpu_cg_4_shared import GpuCgShared
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.matrix import Floats
+from halfstep.solvers.problem import Problem
 from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
 from halfstep.solvers.report import Report
 
@@ -51,7 +53,15 @@ class GpuCgBinned(GpuCgShared):
         try:
             super()._alternate(users, items, X, Y, report)
         finally:
-            self._way = 1.0  # a half-step by itself is not part of a fit
+            self._way = 1.0
+
+    def half_step(self, problem: Problem, X: Floats) -> Floats:
+        """Return X (rows, f) after `cg_steps` steps, never relaxed: not in a callback either."""
+        way_of_fit, self._way = self._way, 1.0
+        try:
+            return super().half_step(problem, X)
+        finally:
+            self._way = way_of_fit
 
     def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
         small, large = self._layouts(backend, side, x)

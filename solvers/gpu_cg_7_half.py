@@ -54,7 +54,7 @@ class GpuCgHalf(GpuCgSplit):
     ) -> None:
         self._refused = False
         cost = self._cost(backend, *first(), X, Y)
-        if cost > MARGIN:
+        if not cost <= MARGIN:  # NaN is not
             self._refused = True
             warnings.warn(
                 f"storage {self.storage} raises the objective by {cost:.1e} of it, more than "

@@ -105,10 +105,12 @@ def stored_sides(
 
 def _stored(model: Solver, matrix: sparse.csr_matrix, weights: Any) -> Stored:
     a0, lam = penalties(model, np.diff(matrix.indptr), matrix.shape[1])
+    with np.errstate(over="ignore"):  # what overflows is judged where it is weighed
+        values = matrix.data.astype(np.dtype(model.dtype), copy=False)
     return Stored(
         indptr=matrix.indptr.astype(np.int64, copy=False),
         indices=matrix.indices.astype(np.int32, copy=False),
-        values=matrix.data.astype(np.dtype(model.dtype), copy=False),
+        values=values,
         lam=lam,
         a0=a0,
         columns=int(matrix.shape[1]),

@@ -43,7 +43,13 @@ def test_ratios_are_paired_with_the_best_of_each_peer(bench_results):
     assert grid.headings[4:] == ("times sooner than peer", "times sooner than other")
     (line,) = grid.cells
     # Pairs: 8 / 2 and 8 / 4.
-    assert line[1:] == ("peer:method=a, 3 iterations", "fast", "3.00 s", "3.0× (2.0–4.0)", "not reached")
+    assert line[1:] == (
+        "peer:method=a, 3 iterations",
+        "fast",
+        "3.00 s",
+        "3.0× (2.0–4.0)",
+        "not reached",
+    )
 
 
 def test_a_run_without_a_rung_at_the_target_has_no_line(bench_results):

@@ -56,6 +56,19 @@ def test_a_half_step_by_itself_is_not_relaxed(device):  # noqa: F811
     assert not hasattr(device, "launched") or device.launched("relax") == before == 2
 
 
+def test_a_half_step_in_a_callback_is_not_relaxed(device):  # noqa: F811
+    matrix = awkward()
+    model = SOLVERS[RELAXED[0]](**COMMON, iterations=4)
+    problem = model.weights(matrix)[0].fixing(np.full((matrix.shape[1], 7), 0.1, np.float32))
+    X = np.ones((matrix.shape[0], 7), np.float32)
+    found = []
+    model.fit(
+        matrix, show_progress=False, callback=lambda *_: found.append(model.half_step(problem, X))
+    )
+    assert len(found) == 4
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
 @pytest.mark.parametrize("name", RELAXED)
 @pytest.mark.parametrize("relaxation", [0, 2, -1.0])
 def test_a_way_that_does_not_converge_is_refused(name, relaxation):
