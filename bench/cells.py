@@ -64,6 +64,11 @@ def mean(row: Row, metric: str) -> str:
     return NONE if interval is None else f"{interval.mean:.4f}"
 
 
+def count(value: float) -> str:
+    """Return a number of entries or factors: from a hundred thousand on in millions, two digits."""
+    return f"{_digits(value / 1e6, 2)} M" if value >= 1e5 else f"{value:,.0f}"
+
+
 def size(value: int | None) -> str:
     """Return bytes in MB (10^6) or GB (10^9)."""
     if value is None:

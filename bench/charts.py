@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from halfstep.bench import cells
 from halfstep.bench.curves import Curve
 from halfstep.bench.record import Row
 
@@ -82,7 +83,7 @@ def line_chart(
         axes.set_xlabel(x_label)
         axes.set_title(y_label, loc="left", fontsize=9.5)
         if x_ticks:
-            axes.set_xticks(list(x_ticks), [f"{x:,g}" for x in x_ticks])
+            axes.set_xticks(list(x_ticks), [cells.count(x) for x in x_ticks])
             axes.minorticks_off()
         if level is not None:
             axes.axhline(level[0], color="#666666", linewidth=1, linestyle=(0, (2, 2)))

@@ -213,14 +213,10 @@ def sweep_headline(curves: Sequence[Curve], label: str) -> str:
         ]
         fastest.append(min(at_size)[1])
     what = label.removesuffix(" f")
+    least, most = (cells.count(size) for size in (sizes[0], sizes[-1]))
     if fastest[0] == fastest[1]:
-        return (
-            f"{fastest[0]} has the shortest iteration from {sizes[0]:,g} to {sizes[-1]:,g} {what}."
-        )
-    return (
-        f"{fastest[0]} has the shortest iteration at {sizes[0]:,g} {what}, "
-        f"{fastest[1]} at {sizes[-1]:,g}."
-    )
+        return f"{fastest[0]} has the shortest iteration from {least} to {most} {what}."
+    return f"{fastest[0]} has the shortest iteration at {least} {what}, {fastest[1]} at {most}."
 
 
 def _figure(svg: str, headline: str, detail: str) -> str:
