@@ -73,15 +73,15 @@ def ordered(rows: list[Row]) -> list[Row]:
 
 
 def notes(rows: list[Row]) -> tuple[str, ...]:
-    """Return one line per row that cannot run or was measured with a restriction."""
-    lines = []
+    """Return a line per row that was measured with a restriction, and per reason why rows cannot run."""
+    names: dict[str, list[str]] = {}
     for row in rows:
         if row.reason is not None:
             verb = "" if row.reason.startswith("left out") else "cannot run: "
-            lines.append(f"{row.solver}: {verb}{row.reason}")
+            names.setdefault(f"{verb}{row.reason}", []).append(row.solver)
         elif row.notes:
-            lines.append(f"{row.solver}: {'; '.join(row.notes)}")
-    return tuple(lines)
+            names.setdefault("; ".join(row.notes), []).append(row.solver)
+    return tuple(f"{', '.join(solvers)}: {line}" for line, solvers in names.items())
 
 
 def sweep_grid(results: Results) -> Grid | None:
