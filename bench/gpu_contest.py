@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from halfstep.bench.contestants import rotated
 from halfstep.bench.gpu_counts import STEPS, iteration
 from halfstep.kernels.gpu_backend import current
 from halfstep.solvers import SOLVERS
@@ -66,8 +67,7 @@ def contest(
         if target is None and name in ("implicit_gpu", "gpu_cg_1_naive"):
             target, reference = checked["objectives"][-1], name
     for repeat in range(repeats):
-        turn = repeat % max(1, len(running))
-        for name in running[turn:] + running[:turn]:
+        for name in rotated(running, repeat):
             if left() <= 0:
                 continue
             on_cpu = SOLVERS[name].device == "cpu"

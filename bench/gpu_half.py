@@ -17,6 +17,7 @@ import numpy as np
 from halfstep.bench.gpu_queries import held_out
 from halfstep.bench.gpu_shapes import SHAPES, generate
 from halfstep.errors import NumericalWarning
+from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.metrics import evaluate
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.gpu_cg_7_half import MARGIN
@@ -52,7 +53,7 @@ def cost(shape: str, factors: int, iterations: int, seconds: float) -> dict[str,
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", NumericalWarning)
             model.fit(train, show_progress=False)
-        found = evaluate(*model_factors(model), train, test, ks=(10,), auc=False, device="gpu")
+        found = evaluate(*factors_of(model), train, test, ks=(10,), auc=False, device="gpu")
         scores.append(found.per_user["ndcg@10"])
         row |= {
             "objective": model.loss_history_[-1],
@@ -73,8 +74,3 @@ def cost(shape: str, factors: int, iterations: int, seconds: float) -> dict[str,
         "margin": MARGIN,
         "rows": rows,
     }
-
-
-def model_factors(model: Any) -> tuple[Any, Any]:
-    """Return both factor matrices on the host."""
-    return model.user_factors, model.item_factors

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from halfstep.bench import gpu_half, gpu_queries, gpu_streaming
+from halfstep.bench.time_limit import at_most
 
 
 @dataclass(frozen=True)
@@ -90,27 +88,7 @@ def run(part: Part, setting: Setting, left: float) -> dict[str, Any]:
     if seconds < least:
         return {"cannot_run": f"left out: {left:.0f} s were left, it needs {least:.0f}"}
     try:
-        with _at_most(seconds):
+        with at_most(seconds):
             return part.work(setting, seconds)
     except Exception as error:  # one part's failure must not take the others' results
         return {"cannot_run": f"{type(error).__name__}: {error}"[:300]}
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError inside the `with` after so many seconds, where the system has such a signal."""
-    possible = hasattr(signal, "SIGALRM")
-    if not possible or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def late(*_: Any) -> None:
-        raise TimeoutError(f"it took more than {seconds:.0f} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from halfstep.bench.contestants import rotated
 from halfstep.bench.gpu_many import generate_many
 from halfstep.bench.gpu_shapes import SHAPES, generate
 from halfstep.errors import NotEnoughMemory
@@ -76,7 +77,7 @@ def compare(
     last: dict[str, Any] = {}
     solver: Any = SOLVERS[_SOLVER]
     for repeat in range(repeats):
-        for name in list(ways)[:: -1 if repeat % 2 else 1]:
+        for name in rotated(list(ways), repeat):
             way = ways[name]
             if way["cannot_run"] or (repeat and time.perf_counter() - began > 0.6 * seconds):
                 continue

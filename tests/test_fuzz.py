@@ -2,11 +2,9 @@
 
 import io
 import re
-import signal
 import subprocess
 import sys
 import zipfile
-from contextlib import contextmanager
 
 import fuzz
 import numpy as np
@@ -16,27 +14,11 @@ from soak import few_or_many, tally
 from test_cli import path_env
 
 from halfstep import SOLVERS, InputError, Solver, datasets
+from halfstep.bench.time_limit import at_most
 from halfstep.datasets import bounds
 from halfstep.npz import DamagedArchive, read_arrays
 
 SECONDS = 20
-
-
-@contextmanager
-def at_most(seconds):
-    def alarm(number, frame):
-        raise TimeoutError(f"not done after {seconds} s")
-
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-    old = signal.signal(signal.SIGALRM, alarm)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
 
 
 def outcome(read):
