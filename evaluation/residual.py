@@ -23,7 +23,7 @@ def relative_residuals(problem: Problem, X: Floats) -> npt.NDArray[np.float64]:
     residuals = np.empty(exact.rows)
     for start, stop in exact.blocks(1 << 20):
         block = exact.block(start, stop)
-        block = replace(block, w=block.w.astype(np.float64), t=block.t.astype(np.float64))
+        block = replace(block, values=block.values.astype(np.float64))
         x = X[start:stop].astype(np.float64)
         b = block.right_hand_side()
         error = np.linalg.norm(block.apply(x, gramian) - b, axis=1)

@@ -13,6 +13,7 @@ from typing import Any
 from halfstep.kernels.cpu import called, inlined, reordered
 from halfstep.kernels.cpu_tiles import ask_for, dots, locate, update
 from halfstep.kernels.cpu_vector import fma, item, load, multiply, put, splat, store, width
+from halfstep.kernels.cpu_weights import excess, target
 
 RESIDUAL = 0  # g = t - w (z.v)
 PRODUCT = 1  # g = w (z.v)
@@ -50,8 +51,7 @@ def pass_over(
     entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any, out: Any, mode: int
 ) -> None:
     """Add the row's sum g z to `out` (f,), with the g that `mode` names; v (f,)."""
-    q, w, t = scratch.q, entries.w, entries.t
-    rows, scaled, total, V = scratch.rows, scratch.scaled, scratch.total, width(out)
+    q, rows, scaled, total, V = scratch.q, scratch.rows, scratch.scaled, scratch.total, width(out)
     for k in range(0, f, V):
         store(scaled, k, multiply(load(v, k), load(scratch.scale, k)))
     clear(total, f)
@@ -61,17 +61,17 @@ def pass_over(
         locate(entries, start, count, rows)
         if mode == RIGHT_HAND_SIDE:
             for e in range(count):
-                put(q, e, item(t, start + e))
+                put(q, e, target(entries, start + e))
         else:
             if mode == RESIDUAL or far:
                 ask_for(entries, start + entries.ahead, count)
             dots(entries.Z, rows, 0, count, f, scaled, 0, q)
             if mode == RESIDUAL:
                 for e in range(count):
-                    put(q, e, item(t, start + e) - item(w, start + e) * item(q, e))
+                    put(q, e, target(entries, start + e) - excess(entries, start + e) * item(q, e))
             else:
                 for e in range(count):
-                    put(q, e, item(w, start + e) * item(q, e))
+                    put(q, e, excess(entries, start + e) * item(q, e))
         for e in range(count, (count + 3) // 4 * 4):
             put(q, e, 0)
         update(entries.Z, rows, count, f, q, total)
@@ -94,7 +94,7 @@ def curvature(entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any)
         locate(entries, start, count, rows)
         dots(entries.Z, rows, 0, count, f, scaled, 0, q)
         for e in range(count):
-            total += float(item(entries.w, start + e)) * float(item(q, e)) * float(item(q, e))
+            total += float(excess(entries, start + e)) * float(item(q, e)) * float(item(q, e))
     return total
 
 

@@ -21,6 +21,7 @@ from halfstep.kernels.cpu import called, inlined
 from halfstep.kernels.cpu_cholesky import add_outer, solve
 from halfstep.kernels.cpu_tiles import dots, gather, update
 from halfstep.kernels.cpu_vector import item, load, multiply, put, splat, store, width
+from halfstep.kernels.cpu_weights import excess, target
 
 ROUND = 8  # systems are padded to a multiple of this, with the identity
 
@@ -48,9 +49,9 @@ def in_own_space(entries: Any, scratch: Any, first: int, count: int, f: int) -> 
         put(rows, e, e * f)
     start_from_identity(A, n, ld)
     for e in range(count):
-        root = np.sqrt(max(item(entries.w, first + e), scratch.least))
+        root = np.sqrt(max(excess(entries, first + e), scratch.least))
         put(q, e, root)
-        put(A, e * ld + n, item(entries.t, first + e) / root)
+        put(A, e * ld + n, target(entries, first + e) / root)
     products = scratch.products
     for e in range(count):
         begin = e // 4 * 4
@@ -92,8 +93,8 @@ def add_entries(entries: Any, scratch: Any, first: int, stop: int, f: int, A: An
         count = min(scratch.tile, stop - start)
         gather(entries, start, count, f, scratch.scale, block)
         for e in range(count):
-            put(q, e, item(entries.t, start + e))
-            w = splat(A, item(entries.w, start + e))
+            put(q, e, target(entries, start + e))
+            w = splat(A, excess(entries, start + e))
             for k in range(e * f, (e + 1) * f, V):
                 store(block, weighted + k, multiply(load(block, k), w))
             put(scratch.rows, e, e * f)

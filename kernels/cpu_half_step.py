@@ -16,7 +16,7 @@ from halfstep.kernels.cpu_basis import basis_of, rotate, rotation
 from halfstep.kernels.cpu_long import LongRow, long_rows
 from halfstep.kernels.cpu_workers import cores, spread
 from halfstep.solvers.matrix import Floats
-from halfstep.solvers.problem import Problem
+from halfstep.solvers.problem import Problem, Rule
 
 _BLOCK_ENTRIES = 1 << 15
 _BLOCK_ROWS = 1 << 10
@@ -63,7 +63,8 @@ def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) ->
     base[:f], slope[:f] = basis.base, basis.slope
     Z = rotate(problem.Y, basis.forward, wide, threads, method.paired)
     lam = problem.lam.astype(dtype)
-    side = cpu_rows.Side(problem.indptr, problem.indices, problem.w, problem.t, Z, base, slope, lam)
+    rule = Rule(*map(dtype.type, problem.rule))
+    side = cpu_rows.Side(problem.indptr, problem.indices, problem.values, rule, Z, base, slope, lam)
     inward = rotation(basis.inward, f, wide, dtype)
     outward = rotation(basis.outward, wide, f, dtype)
     solution = np.empty((problem.rows, f), dtype)

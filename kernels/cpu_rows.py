@@ -11,6 +11,7 @@ from halfstep.kernels.cpu_cg import conjugate_gradients
 from halfstep.kernels.cpu_cholesky import PANEL
 from halfstep.kernels.cpu_exact import in_factor_space, in_own_space
 from halfstep.kernels.cpu_vector import address, item, lanes, put
+from halfstep.kernels.cpu_weights import excess
 
 _TILE_BYTES = 1 << 14
 _AHEAD = 1 << 12  # numbers between a prefetch and its use
@@ -19,15 +20,15 @@ _AHEAD = 1 << 12  # numbers between a prefetch and its use
 class Side(NamedTuple):
     """What a half-step's rows share; arrays, S-contiguous.
 
-    indptr, indices, w, t as in `Weights`; Z (columns + 1, f) in the working coordinates, its last row
-    zero; or of pairs, (columns + 1, f / 2), see `cpu_pairs`; row u's coordinate k is scaled by
-    (base[k] + slope[k] lam[u])^-1/2. All but Z in the factors' dtype.
+    indptr, indices, values, rule as in `Weights`; Z (columns + 1, f) in the working coordinates, its
+    last row zero; or of pairs, (columns + 1, f / 2), see `cpu_pairs`; row u's coordinate k is scaled by
+    (base[k] + slope[k] lam[u])^-1/2. All but Z, the rule's numbers too, in the factors' dtype.
     """
 
     indptr: Any
     indices: Any
-    w: Any
-    t: Any
+    values: Any
+    rule: Any
     Z: Any
     base: Any
     slope: Any
@@ -43,8 +44,8 @@ class Entries(NamedTuple):
     """
 
     indices: Any
-    w: Any
-    t: Any
+    values: Any
+    rule: Any
     Z: Any
     end: int
     stride: int
@@ -108,8 +109,8 @@ def entries_of(side: Any, f: int) -> Any:
     """Return the pointers that the loops over entries need."""
     return Entries(
         address(side.indices),
-        address(side.w),
-        address(side.t),
+        address(side.values),
+        side.rule,
         address(side.Z),
         len(side.indices),
         side.Z.shape[1],
@@ -153,7 +154,7 @@ def set_scale(side: Any, u: int, f: int, scale: Any) -> None:
 
 
 @inlined
-def fits_own_space(w: Any, first: int, stop: int, own: int, largest: float) -> bool:
+def fits_own_space(entries: Any, first: int, stop: int, own: int, largest: float) -> bool:
     """Return whether the row is short and its excess weights are neither negative nor huge.
 
     x = Z'g amplifies the rounding of g by the weights; the factor space does not.
@@ -162,7 +163,8 @@ def fits_own_space(w: Any, first: int, stop: int, own: int, largest: float) -> b
         return False
     outside = 0
     for e in range(first, stop):
-        outside += item(w, e) < 0 or item(w, e) > largest
+        w = excess(entries, e)
+        outside += w < 0 or w > largest
     return outside == 0
 
 
@@ -196,7 +198,7 @@ def solve_block(
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries.w, first, stop, scratch.own, 1e-3 / scratch.eps):
+        if fits_own_space(entries, first, stop, scratch.own, 1e-3 / scratch.eps):
             in_own_space(entries, scratch, first, stop - first, f)
         else:
             for k in range(f):
@@ -223,7 +225,7 @@ def solve_block_exactly(side: Any, work: Any, begin: int, rows: int, out: Any, f
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries.w, first, stop, scratch.own, 1e-3 / scratch.eps):
+        if fits_own_space(entries, first, stop, scratch.own, 1e-3 / scratch.eps):
             in_own_space(entries, scratch, first, stop - first, f)
         else:
             in_factor_space(entries, scratch, first, stop, f)

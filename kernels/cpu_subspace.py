@@ -16,6 +16,7 @@ from halfstep.kernels.cpu_exact import in_own_space, start_from_identity
 from halfstep.kernels.cpu_rows import entries_of, fits_own_space, pointers, set_scale
 from halfstep.kernels.cpu_tiles import ask_for, dots, locate, update
 from halfstep.kernels.cpu_vector import address, item, load, multiply, put, splat, store, width
+from halfstep.kernels.cpu_weights import excess, target
 
 
 @called
@@ -52,8 +53,8 @@ def _solve_block(
         locate(entries, start, count, rows)
         for e in range(count):
             at, row = e * b, item(rows, e) + k
-            w = item(entries.w, start + e)
-            put(q, e, item(entries.t, start + e) - w * item(products, start - first + e))
+            w = excess(entries, start + e)
+            put(q, e, target(entries, start + e) - w * item(products, start - first + e))
             put(rows, e, at)
             for j in range(0, b, V):
                 z = multiply(load(entries.Z, row + j), load(scratch.scale, k + j))
@@ -92,7 +93,7 @@ def solve_block_by_subspaces(
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries.w, first, stop, scratch.own, 1e-3 / scratch.eps):
+        if fits_own_space(entries, first, stop, scratch.own, 1e-3 / scratch.eps):
             in_own_space(entries, scratch, first, stop - first, f)
         else:
             for e in range(stop - first):

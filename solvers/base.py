@@ -26,7 +26,7 @@ from halfstep.solvers.checkpoint import checkpoints
 from halfstep.solvers.matrix import Floats, as_csr, not_empty
 from halfstep.solvers.memory import Sized, check_memory
 from halfstep.solvers.portable import Portable
-from halfstep.solvers.preparation import transposed, weigh
+from halfstep.solvers.preparation import turned, weigh
 from halfstep.solvers.problem import Problem, Weights, check_convention
 from halfstep.solvers.progress import progress_bar
 from halfstep.solvers.recommender import Recommender
@@ -217,8 +217,9 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
 
     def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
         """Return what the half-steps of users and of items need to know of a canonical matrix."""
-        turned = transposed(matrix, self.dtype, int(self.num_threads))
-        return self._weigh(matrix), self._weigh(turned)
+        users = self._weigh(matrix)
+        regularization = self.regularization, self.regularization_exponent
+        return users, turned(users, *regularization, num_threads=int(self.num_threads))
 
     def _sides(self, matrix: sparse.csr_matrix) -> Any:
         """Return what `_alternate` gets of the two sides: `weights`, or a device's form of them."""

@@ -89,8 +89,9 @@ def solve_rows(
         for first in range(start, stop, _SCRATCH_ENTRIES):
             piece = slice(first, min(first + _SCRATCH_ENTRIES, stop))
             Y_u = Y[problem.indices[piece]]
-            A += (Y_u.T * problem.w[piece]) @ Y_u
-            b += problem.t[piece] @ Y_u
+            w, t = problem.of_entries(piece)
+            A += (Y_u.T * w) @ Y_u
+            b += t @ Y_u
         solution[u], ridge = _solve(A, b, problem.lam[u], u)
         largest_ridge = max(largest_ridge, ridge)
     return solution, largest_ridge

@@ -85,8 +85,8 @@ class ImplicitCpu(Solver):
         return solution
 
     def _scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of what the library copies: both matrices weighted, and all factors."""
-        return 28 * size.entries + 2 * size.factor_bytes(size.users + size.items)
+        """Return the bytes of the weights, and of what the library copies: both matrices, all factors."""
+        return 36 * size.entries + 2 * size.factor_bytes(size.users + size.items)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         scale = X.dtype.type(math.sqrt(scale_of(self, users)))

@@ -87,8 +87,8 @@ class IrspackCpu(Solver):
         return solution
 
     def _scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of what the library copies: both matrices weighted, and all factors."""
-        return 52 * size.entries + 2 * size.factor_bytes(size.users + size.items)
+        """Return the bytes of the weights, and of what the library copies: both matrices, all factors."""
+        return 60 * size.entries + 2 * size.factor_bytes(size.users + size.items)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         with blas_threads(1):

@@ -4,7 +4,7 @@ An overcommitting system lets a process allocate what it does not have and kills
 fit that cannot end says so in one line at the start, and says what would fit. The estimate is of what
 a fit adds to the caller's matrix, in the two phases that can be the peak:
 
-* preparing: both sides' weights, the transposed values, and the pieces that are being weighed;
+* preparing: both sides' weights and the pieces that are being weighed;
 * iterating: both sides' weights; factors of the last iteration, which the model keeps until the next
   ones are known to be good, and the new ones; and what the half-step works in.
 """
@@ -30,14 +30,18 @@ _OBJECTIVE_ENTRIES = 1 << 20
 
 @dataclass(frozen=True)
 class Size:
-    """What the memory of a fit depends on; `itemsize` and the others in bytes a number."""
+    """What the memory of a fit depends on.
+
+    `itemsize` and `index_bytes` in bytes a number; `shares_values` where the users' side works on the
+    caller's stored values.
+    """
 
     users: int
     items: int
     entries: int
     factors: int
     itemsize: int
-    value_bytes: int
+    shares_values: bool
     index_bytes: int
     threads: int
     with_loss: bool
@@ -73,13 +77,14 @@ class Sized:
 def size_of(model: Solver, matrix: sparse.csr_matrix) -> Size:
     """Return the size of fitting `model` to a canonical matrix."""
     users, items = matrix.shape
+    plain = model.confidence not in ("binary", "log")
     return Size(
         users,
         items,
         int(matrix.nnz),
         int(model.factors),
         np.dtype(model.dtype).itemsize,
-        matrix.data.itemsize,
+        plain and matrix.data.dtype == np.dtype(model.dtype),
         matrix.indices.itemsize,
         cores(int(model.num_threads)),
         bool(model.calculate_training_loss),
@@ -90,9 +95,9 @@ def parts(size: Size, scratch: int) -> dict[str, int]:
     """Return the bytes that a fit on the host needs at its peak, by what they are for."""
     n, s = size.entries, size.itemsize
     pointers = 8 * (size.users + size.items)
-    weights = 4 * n * s + n * size.index_bytes + 3 * pointers
-    # The transposed values, and the pieces that the threads weigh.
-    preparing = n * max(s, size.value_bytes) + 6 * s * min(n, size.threads << 18)
+    weights = (1 if size.shares_values else 2) * n * s + n * size.index_bytes + 3 * pointers
+    # The pieces that the threads weigh.
+    preparing = 6 * s * min(n, size.threads << 18)
     # After the items' half-step: both sides old and new.
     factors = 2 * size.factor_bytes(size.users + size.items)
     if size.with_loss:

@@ -58,10 +58,11 @@ def _solve_row(problem: Problem, u: int, dtype: np.dtype[Any]) -> Floats:
     Y = problem.Y
     stored = slice(problem.indptr[u], problem.indptr[u + 1])
     items = problem.indices[stored]
+    w, t = problem.of_entries(stored)
     c = np.full(problem.columns, problem.a0, dtype)
-    c[items] += problem.w[stored]
+    c[items] += w
     cp = np.zeros(problem.columns, dtype)
-    cp[items] = problem.t[stored]
+    cp[items] = t
     A = (Y.T * c) @ Y + np.eye(Y.shape[1], dtype=dtype) * dtype.type(problem.lam[u])
     return _solve(A, Y.T @ cp, float(problem.lam[u]))
 

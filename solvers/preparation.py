@@ -1,11 +1,14 @@
 """From stored values to weights, on all cores: what a fit does before its first half-step.
 
-The values are weighed a piece at a time, so that beside the two sides, which hold 12 bytes an entry
-each in float32, only the transposed values exist for a while, 4 more: half a copy of the matrix. No
+The users' side shares the caller's arrays where their dtypes allow it; the items' side is its transpose
+and holds 8 bytes an entry in float32, and nothing else is allocated that grows with the entries. No
 result depends on the number of threads.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +17,7 @@ from scipy import sparse
 from halfstep.errors import InputError
 from halfstep.kernels.cpu_workers import cores, spread
 from halfstep.solvers.matrix import Floats, Integers
-from halfstep.solvers.problem import DEFAULT_BACKGROUND, Weights
+from halfstep.solvers.problem import DEFAULT_BACKGROUND, Rule, Weights
 
 _PIECE = 1 << 18
 # With fewer entries SciPy is done before compiled code is loaded.
@@ -38,11 +41,12 @@ def weigh(
     Parameters
     ----------
     matrix
-        Canonical CSR (rows, columns), as `as_csr` returns it. Not written to.
+        Canonical CSR (rows, columns), as `as_csr` returns it. Not written to; the result shares its
+        arrays where it can.
     confidence, alpha, epsilon, background, regularization, regularization_exponent
         The convention; `background` is for `"binary"` alone (0.1 when None).
     dtype
-        float32 or float64: of w and t.
+        float32 or float64: of the values and of w and t.
     num_threads
         0 for all cores.
 
@@ -51,40 +55,46 @@ def weigh(
     InputError
         A weight overflows `dtype`.
     """
-    values, kind = matrix.data[: matrix.indptr[-1]], np.dtype(dtype)
-    if confidence == "binary":
-        # Every entry weighs 1, and its target too: one array serves as both.
-        w = t = np.ones(len(values), kind)
-        a0 = float(DEFAULT_BACKGROUND if background is None else background)
-        constant = float(len(values))
-    else:
-        a0 = 0.0 if confidence == "explicit" else 1.0
-        w, t = np.empty(len(values), kind), np.empty(len(values), kind)
-        starts = range(0, len(values), _PIECE)
-        constants = np.zeros(len(starts))
-
-        def run(place: int, _: None) -> None:
-            piece = slice(starts[place], starts[place] + _PIECE)
-            with np.errstate(over="ignore", invalid="ignore"):
-                w[piece], t[piece], constants[place] = _excess_and_target(
-                    values[piece].astype(kind), confidence, alpha, epsilon
-                )
-
-        spread(range(len(starts)), cores(num_threads), lambda: None, run)
-        constant = float(constants.sum())
-        if not (_finite(w) and _finite(t)):
-            _refuse_overflow(values, w, t, alpha)
+    kind = np.dtype(dtype)
+    rule = _rule(confidence, alpha)
     columns = matrix.shape[1]
-    lam = regularization * (np.diff(matrix.indptr) + a0 * columns) ** regularization_exponent
+    a0 = {"binary": DEFAULT_BACKGROUND if background is None else background, "explicit": 0.0}.get(
+        confidence, 1.0
+    )
+    values, constant = _values(
+        matrix.data[: matrix.indptr[-1]], kind, confidence, epsilon, rule, cores(num_threads)
+    )
+    if not _fits(values, rule):
+        _refuse_overflow(matrix.data, values, rule, alpha)
     return Weights(
         indptr=matrix.indptr.astype(np.int64),
-        indices=matrix.indices if columns > np.iinfo(np.int32).max else _int32(matrix.indices),
-        w=w,
-        t=t,
-        lam=np.asarray(lam, np.float64),
-        a0=a0,
+        indices=_plain(matrix.indices, _index_type(columns)),
+        values=values,
+        rule=rule,
+        lam=_penalties(matrix.indptr, a0, columns, regularization, regularization_exponent),
+        a0=float(a0),
         columns=columns,
         constant=constant,
+    )
+
+
+def turned(
+    users: Weights,
+    regularization: float,
+    regularization_exponent: float,
+    num_threads: int = 1,
+) -> Weights:
+    """Return the weights of the other side: those of the transposed matrix."""
+    shape = (users.rows, users.columns)
+    matrix = sparse.csr_matrix((users.values, users.indices, users.indptr), shape=shape, copy=False)
+    items = transposed(matrix, users.values.dtype, num_threads)
+    return replace(
+        users,
+        indptr=items.indptr.astype(np.int64),
+        indices=_plain(items.indices, _index_type(users.rows)),
+        values=items.data,
+        lam=_penalties(items.indptr, users.a0, users.rows, regularization, regularization_exponent),
+        columns=users.rows,
     )
 
 
@@ -100,33 +110,74 @@ def transposed(
     return transpose(matrix, dtype, num_threads)
 
 
-def _excess_and_target(
-    r: Floats, confidence: str, alpha: float, epsilon: float
-) -> tuple[Floats, Floats, float]:
+def _rule(confidence: str, alpha: float) -> Rule:
+    if confidence == "binary":
+        return Rule(0.0, 1.0, 0.0, 1.0, 0.0)
     if confidence == "explicit":
-        return np.ones_like(r), r, float(np.sum(np.square(r, dtype=np.float64)))
-    size = np.abs(r)
-    if confidence == "log":
-        size = np.log1p(size / r.dtype.type(epsilon))
-    size *= r.dtype.type(alpha)
-    # Not c - 1 where c = 1 + size: that would round the smallest excesses away.
-    c, w = (size, size - 1) if confidence == "implicit" else (size + 1, size)
-    t = np.where(r > 0, c, r.dtype.type(0))
-    return w, t, float(np.sum(t, dtype=np.float64))
+        return Rule(0.0, 1.0, 1.0, 0.0, 1.0)
+    if confidence == "implicit":
+        return Rule(alpha, -1.0, alpha, 0.0, 0.0)
+    # Not c - 1 of a c = 1 + size: that would round the smallest excesses away.
+    return Rule(alpha, 0.0, alpha, 1.0, 0.0)
 
 
-def _finite(values: Floats) -> bool:
+def _values(
+    given: Floats, kind: np.dtype[Any], confidence: str, epsilon: float, rule: Rule, threads: int
+) -> tuple[Floats, float]:
+    """Return what the rule is applied to, the given array itself where it can be, and the constant."""
+    if confidence == "binary":
+        return np.ones(len(given), kind), float(len(given))
+    same = confidence != "log" and given.dtype == kind
+    values = _plain(given, kind) if same else np.empty(len(given), kind)
+    starts = range(0, len(given), _PIECE)
+    constants = np.zeros(len(starts))
+
+    def run(place: int, _: None) -> None:
+        piece = slice(starts[place], starts[place] + _PIECE)
+        with np.errstate(over="ignore", invalid="ignore"):
+            v = values[piece]
+            if not same:
+                v[:] = given[piece]
+            if confidence == "log":
+                np.copysign(np.log1p(np.abs(v) / kind.type(epsilon)), v, out=v)
+            target = (
+                np.square(v, dtype=np.float64) if confidence == "explicit" else rule.weights(v)[1]
+            )
+            constants[place] = np.sum(target, dtype=np.float64)
+
+    spread(range(len(starts)), threads, lambda: None, run)
+    return values, float(constants.sum())
+
+
+def _penalties(
+    indptr: Integers, a0: float, columns: int, regularization: float, exponent: float
+) -> npt.NDArray[np.float64]:
+    lam = regularization * (np.diff(indptr) + a0 * columns) ** exponent
+    return np.asarray(lam, np.float64)
+
+
+def _fits(values: Floats, rule: Rule) -> bool:
+    """Return whether all weights are finite: where those of the largest and smallest value are."""
     # Largest and smallest show an infinity or a NaN without an array of answers.
-    return not len(values) or bool(np.isfinite(values.max()) and np.isfinite(values.min()))
+    ends = np.array([values.max(), values.min()]) if len(values) else values
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(rule.weights(ends)).all())
 
 
-def _refuse_overflow(values: Floats, w: Floats, t: Floats, alpha: float) -> None:
+def _refuse_overflow(given: Floats, values: Floats, rule: Rule, alpha: float) -> None:
+    with np.errstate(over="ignore", invalid="ignore"):
+        w, t = rule.weights(values)
     entry = int(np.argmin(np.isfinite(w) & np.isfinite(t)))
     raise InputError(
         f"the weight of a stored value must fit {w.dtype.name}, "
-        f"got alpha {alpha} times {values[entry]}"
+        f"got alpha {alpha} times {given[entry]}"
     )
 
 
-def _int32(indices: Integers) -> Integers:
-    return indices.astype(np.int32, copy=False)
+def _index_type(columns: int) -> npt.DTypeLike:
+    return np.int64 if columns > np.iinfo(np.int32).max else np.int32
+
+
+def _plain(array: npt.NDArray[Any], kind: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return the array, or where it is another to compiled code (read-only, say) a copy."""
+    return np.require(array, kind, ("C", "A", "W"))

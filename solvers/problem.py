@@ -31,13 +31,18 @@ regularisation is the same everywhere, frequency-scaled by the exponent nu (0 by
 `"explicit"` nu = 1 is the ALS-WR of Zhou et al. 2008):
 
     lambda_u = regularization (n_u + a0 N)^nu      n_u stored entries in the row, N columns
+
+w and t both follow from r by a few operations that do not depend on the entry, the convention's `Rule`;
+so one number is kept for each entry (for `"log"` the logarithm), and the compiled loops make two of it
+where they need them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +56,27 @@ DEFAULT_BACKGROUND = 0.1
 _GATHER_BYTES = 8 << 20
 
 
+class Rule(NamedTuple):
+    """How a kept value v becomes two weights.
+
+    w = excess_slope abs(v) + excess_shift
+    t = target_slope abs(v) + target_shift   where v > 0, else below v
+    """
+
+    excess_slope: float
+    excess_shift: float
+    target_slope: float
+    target_shift: float
+    below: float
+
+    def weights(self, v: Floats) -> tuple[Floats, Floats]:
+        """Return w and t (entries,) in v's dtype."""
+        kind = v.dtype.type
+        slope, shift, to_target, from_target, below = map(kind, self)
+        size = np.abs(v)
+        return slope * size + shift, np.where(v > 0, to_target * size + from_target, below * v)
+
+
 @dataclass(frozen=True)
 class Weights:
     """What the half-steps of one side need of the data; the same for the whole fit.
@@ -61,8 +87,12 @@ class Weights:
         (rows + 1,) int64.
     indices
         (entries,) int32, or int64 beyond 2^31 columns; sorted in each row.
+    values
+        (entries,) what the weights are made of, in the dtype of the factors.
+    rule
+        How they are made.
     w, t
-        (entries,) excess and target weights, in the dtype of the factors.
+        (entries,) excess and target weights, in the dtype of the factors: made when first asked for.
     lam
         (rows,) lambda_u, float64.
     a0
@@ -75,12 +105,30 @@ class Weights:
 
     indptr: npt.NDArray[np.int64]
     indices: Integers
-    w: Floats
-    t: Floats
+    values: Floats
+    rule: Rule
     lam: npt.NDArray[np.float64]
     a0: float
     columns: int
     constant: float
+
+    @cached_property
+    def _both(self) -> tuple[Floats, Floats]:
+        return self.rule.weights(self.values)
+
+    @property
+    def w(self) -> Floats:
+        """Excess weights, (entries,)."""
+        return self._both[0]
+
+    @property
+    def t(self) -> Floats:
+        """Target weights, (entries,)."""
+        return self._both[1]
+
+    def of_entries(self, piece: slice) -> tuple[Floats, Floats]:
+        """Return w and t of a run of entries."""
+        return self.rule.weights(self.values[piece])
 
     @property
     def rows(self) -> int:
@@ -105,8 +153,7 @@ class Problem(Weights):
             self,
             indptr=self.indptr[start : stop + 1] - first,
             indices=self.indices[first:last],
-            w=self.w[first:last],
-            t=self.t[first:last],
+            values=self.values[first:last],
             lam=self.lam[start:stop],
         )
 

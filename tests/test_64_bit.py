@@ -45,8 +45,8 @@ def far(tmp_path):
 
 
 def moved(near, far):
-    arrays = {name: far(getattr(near, name), name) for name in ("indices", "w", "t")}
-    rest = {name: getattr(near, name) for name in ("lam", "a0", "columns", "constant")}
+    arrays = {name: far(getattr(near, name), name) for name in ("indices", "values")}
+    rest = {name: getattr(near, name) for name in ("rule", "lam", "a0", "columns", "constant")}
     return Weights(indptr=near.indptr + BASE, **arrays, **rest)
 
 

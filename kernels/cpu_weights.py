@@ -1,0 +1,25 @@
+"""A stored entry's two weights, made of its one value where a loop needs them: `solvers.problem.Rule`.
+
+A value is read where two weights would be, and the four operations hide behind the entry's dot product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from halfstep.kernels.cpu import inlined
+from halfstep.kernels.cpu_vector import item
+
+
+@inlined
+def excess(entries: Any, e: int) -> Any:
+    """Return w of entry e."""
+    rule = entries.rule
+    return rule.excess_slope * abs(item(entries.values, e)) + rule.excess_shift
+
+
+@inlined
+def target(entries: Any, e: int) -> Any:
+    """Return t of entry e."""
+    rule, v = entries.rule, item(entries.values, e)
+    return rule.target_slope * v + rule.target_shift if v > 0 else rule.below * v
