@@ -57,7 +57,7 @@ def run_case(
     rows = [_row(c, reference, timings, case, settings) for c in checks]
     # Of a scaling case with several threads only: their number hardly matters to memory.
     if settings.memory and (case.table or (case.entries is not None and case.num_threads != 1)):
-        _measure_memory(checks, rows, case, dataset, start, report)
+        _measure_memory(checks, rows, case, dataset, report)
     return CaseRecord(
         data=dataset_index,
         factors=case.factors,
@@ -149,12 +149,11 @@ def _measure_memory(
     rows: Sequence[Row],
     case: Case,
     dataset: SplitDataset,
-    start: Start,
     say: Say,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="halfstep-bench-") as folder:
         path = Path(folder) / "input.npz"
-        memory.write_input(path, checks[0].contestant, dataset.train, start)
+        memory.write_input(path, checks[0].contestant, dataset.train)
         for checked, row in zip(checks, rows, strict=True):
             if checked.reason is not None:
                 continue

@@ -1,5 +1,8 @@
 """Peak memory of a solver: of a whole process that loads the data and fits, one process each.
 
+Each draws its own start, as in a user's script: a start that is handed over would stay in memory beside
+the factors.
+
 Run as `python -m halfstep.bench.memory INPUT.npz SOLVER`; prints one JSON object.
 """
 
@@ -16,13 +19,13 @@ import numpy as np
 from scipy import sparse
 
 import halfstep
-from halfstep.bench.contestants import Contestant, Start, contestant
+from halfstep.bench.contestants import Contestant, contestant
 
 ITERATIONS = 2
 _TIMEOUT_SECONDS = 3600
 
 
-def write_input(path: Path, contestant: Contestant, train: sparse.csr_matrix, start: Start) -> None:
+def write_input(path: Path, contestant: Contestant, train: sparse.csr_matrix) -> None:
     """Write what `measure`'s processes read; it is the same for all contestants of a case."""
     arguments = contestant.arguments | {"dtype": np.dtype(contestant.arguments["dtype"]).name}
     np.savez(
@@ -32,8 +35,6 @@ def write_input(path: Path, contestant: Contestant, train: sparse.csr_matrix, st
         values=train.data,
         indices=train.indices,
         indptr=train.indptr,
-        X=start[0],
-        Y=start[1],
     )
 
 
@@ -88,8 +89,7 @@ def fit_and_report(path: str, solver: str) -> dict[str, int]:
             (archive["values"], archive["indices"], archive["indptr"]),
             shape=tuple(archive["shape"]),
         )
-        start = archive["X"], archive["Y"]
-    contestant(solver, arguments).model(ITERATIONS, start).fit(train, show_progress=False)
+    contestant(solver, arguments).model(ITERATIONS).fit(train, show_progress=False)
     return {"peak_bytes": peak_bytes()}
 
 

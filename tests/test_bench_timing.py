@@ -75,7 +75,7 @@ def test_spread_and_extrapolation():
 def test_peak_memory_is_that_of_a_process_of_its_own(bench_data, start, tmp_path):
     ballast = np.ones(60_000_000)  # 480 MB here must not show there
     contestant = contestants(SETTINGS, CASE)[0]
-    memory.write_input(tmp_path / "input.npz", contestant, bench_data.train, start)
+    memory.write_input(tmp_path / "input.npz", contestant, bench_data.train)
     peak = memory.measure(tmp_path / "input.npz", "cholesky")
     assert 10e6 < peak < 400e6
     assert len(ballast)
