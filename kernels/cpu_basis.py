@@ -80,7 +80,8 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
 def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:
     """Return Y'Y (f, f): blocks of rows in the dtype `kind`, summed in float64 in a fixed order."""
     f = Y.shape[1]
-    rows = max(64, _BLOCK_NUMBERS // f)
+    # Of shorter blocks the sums, f^2 numbers each, cost as much as the products.
+    rows = max(1024, _BLOCK_NUMBERS // f)
     starts = range(0, len(Y), rows)
     sums = np.zeros((_GROUPS, f, f))
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from halfstep.kernels.cpu import called, inlined
 from halfstep.kernels.cpu_cholesky import add_outer, solve
-from halfstep.kernels.cpu_tiles import dots, gather, update
+from halfstep.kernels.cpu_tiles import dots_of_two, gather, update
 from halfstep.kernels.cpu_vector import item, load, multiply, put, splat, store, width
 from halfstep.kernels.cpu_weights import excess, target
 
@@ -52,14 +52,19 @@ def in_own_space(entries: Any, scratch: Any, first: int, count: int, f: int) -> 
         root = np.sqrt(max(excess(entries, first + e), scratch.least))
         put(q, e, root)
         put(A, e * ld + n, target(entries, first + e) / root)
-    products = scratch.products
-    for e in range(count):
+    products, apart = scratch.products, n + 8
+    for e in range(0, count, 2):
         begin = e // 4 * 4
         row = e * ld
-        dots(block, rows, begin, count - begin, f, block, e * f, products)
+        dots_of_two(block, begin, count - begin, f, e, products, apart)
         root = item(q, e)
         for k in range(begin, count):
             put(A, row + k, item(A, row + k) + root * item(q, k) * item(products, k - begin))
+        if e + 1 < count:
+            row, root = row + ld, item(q, e + 1)
+            for k in range(begin, count):
+                product = item(products, apart + k - begin)
+                put(A, row + k, item(A, row + k) + root * item(q, k) * product)
     solve(A, n, ld, scratch.panel, products, scratch.eps)
     for e in range(count):
         put(q, e, item(q, e) * item(products, e))

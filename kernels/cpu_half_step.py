@@ -37,7 +37,9 @@ class Method:
         `long(row, start)` returns the solution (f,) of one long row, over threads; None where long
         rows are solved as the others are.
     warm
-        Whether the start matters.
+        Whether the start matters, but for rows that are solved in their own space.
+    further
+        How many times the way from its start to its solution a row goes.
     paired
         Whether the fixed side is kept in 16 bits.
     own, order
@@ -51,6 +53,7 @@ class Method:
     paired: bool
     own: Callable[[int], int]
     order: Callable[[int], int]
+    further: float = 1.0
 
 
 def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) -> Floats:
@@ -75,31 +78,49 @@ def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) ->
     def scratch() -> cpu_rows.Scratch:
         return cpu_rows.make_scratch(wide, dtype, own, method.order(wide), problem.a0)
 
-    def start(begin: int, end: int, part: Floats) -> None:
+    further = dtype.type(1 if from_zero else method.further)
+
+    def start(begin: int, part: Floats, work: cpu_rows.Scratch, spare: Floats) -> None:
+        end = begin + len(part)
         if from_zero:
             part[:] = 0
         elif method.warm:
-            inward(X[begin:end], part)
+            marks = np.empty(len(part), np.bool_)
+            cpu_rows.mark_started(side, work, begin, wide, marks)
+            rows = np.flatnonzero(marks)
+            if 4 * len(rows) > 3 * len(part):
+                inward(X[begin:end], part)
+            else:  # short rows have no use for a start: theirs need not be rotated
+                inward(X[begin + rows], spare[: len(rows)])
+                part[rows] = spare[: len(rows)]
 
-    def prepare() -> tuple[cpu_rows.Scratch, Floats]:
-        return scratch(), np.zeros((min(_BLOCK_ROWS, problem.rows), wide), dtype)
-
-    def run(rows: tuple[int, int], state: tuple[cpu_rows.Scratch, Floats]) -> None:
-        begin, end = rows
-        work, buffer = state
-        part = buffer[: end - begin]
-        start(begin, end, part)
-        method.block(side, work, begin, part)
+    def finish(begin: int, part: Floats) -> None:
+        end = begin + len(part)
         outward(part, solution[begin:end])
+        if further != 1:
+            cpu_rows.go_further(problem.indptr, begin, X[begin:end], solution[begin:end], further)
+
+    def prepare() -> tuple[cpu_rows.Scratch, Floats, Floats]:
+        shape = (min(_BLOCK_ROWS, problem.rows), wide)
+        return scratch(), np.zeros(shape, dtype), np.empty(shape, dtype)
+
+    def run(rows: tuple[int, int], state: tuple[cpu_rows.Scratch, Floats, Floats]) -> None:
+        begin, end = rows
+        work, buffer, spare = state
+        part = buffer[: end - begin]
+        start(begin, part, work, spare)
+        method.block(side, work, begin, part)
+        finish(begin, part)
 
     long = [] if method.long is None else long_rows(side)
     spread(_blocks(problem, long), threads, prepare, run)
     for u in long:
         part = np.zeros((1, wide), dtype)
-        start(u, u + 1, part)
+        if method.warm and not from_zero:
+            inward(X[u : u + 1], part)
         assert method.long is not None
         part[0] = method.long(LongRow(side, u, wide, threads, scratch), part[0])
-        outward(part, solution[u : u + 1])
+        finish(u, part)
     return solution
 
 

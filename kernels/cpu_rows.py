@@ -96,7 +96,7 @@ def make_scratch(f: int, dtype: Any, own: int, order: int, a0: float) -> Scratch
     ld = order + lanes(size)
     eps = float(np.finfo(dtype).eps)
     block = np.zeros(max(2 * tile, own_order) * f, dtype)
-    entry = [np.zeros(max(tile, own_order) + 8, dtype) for _ in range(2)]
+    entry = [np.zeros(pairs * (max(tile, own_order) + 8), dtype) for pairs in (1, 2)]
     matrix = [np.zeros(rows * ld, dtype) for rows in (order, PANEL)]
     rows = np.zeros(max(tile, own_order) + 8, np.int64)
     coordinate = [np.zeros(f, dtype) for _ in range(7)]
@@ -178,12 +178,11 @@ def solve_block(
     f: int,
     steps: int,
     tolerance: float,
-    way: Any,
 ) -> None:
     """Take up to `steps` conjugate gradient steps for rows `begin` to `begin + rows`.
 
-    `start` (rows, f) is the start and becomes the solution, both in working coordinates; `way` times
-    the way there, in fact. Short rows are solved exactly. Rows without entries become zero.
+    `start` (rows, f) is the start and becomes the solution, both in working coordinates. Short rows are
+    solved exactly, from wherever. Rows without entries become zero.
     """
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
@@ -205,8 +204,27 @@ def solve_block(
                 put(x, k, item(X, row + k) / item(scratch.scale, k))
             conjugate_gradients(entries, scratch, first, stop, f, steps, tolerance)
         for k in range(f):
-            before = item(X, row + k)
-            put(X, row + k, before + way * (item(x, k) * item(scratch.scale, k) - before))
+            put(X, row + k, item(x, k) * item(scratch.scale, k))
+
+
+@compiled
+def mark_started(side: Any, work: Any, begin: int, f: int, marks: Any) -> None:
+    """Mark those of the rows from `begin` on whose solution depends on where they start."""
+    entries = entries_of(side, f)
+    for i in range(len(marks)):
+        first, stop = side.indptr[begin + i], side.indptr[begin + i + 1]
+        marks[i] = first < stop and not fits_own_space(
+            entries, first, stop, work.own, 1e-3 / work.eps
+        )
+
+
+@compiled
+def go_further(indptr: Any, begin: int, before: Any, after: Any, way: Any) -> None:
+    """Go `way` times the way from `before` to `after` (rows, f), in place, in rows with entries."""
+    for i in range(len(after)):
+        if indptr[begin + i] < indptr[begin + i + 1]:
+            for k in range(after.shape[1]):
+                after[i, k] = before[i, k] + way * (after[i, k] - before[i, k])
 
 
 @compiled

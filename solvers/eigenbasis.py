@@ -16,12 +16,13 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
 * It holds for any regularisation, since only the scale differs between rows. Where all lambda_u are
   equal, a Cholesky factor G + lambda I = R'R whitens just as well (z = R'^-1 y), costs less than
   eigenvectors, and half of each rotation is zeros that are skipped.
-* A row's entries are gone over in tiles of eight whose dot products and updates share their loads,
-  once for the start's residual and once per step; the last step needs dot products only.
+* A row's entries are gone over in tiles whose dot products and updates share their loads, once for
+  the start's residual and once per step; the last step needs dot products only.
 * z is stored in 16 bits and computed with in 32: what bounds long rows is moving the z's. The steps
   solve for the z's as stored, which moves the objective that a fit comes to by some millionths.
-* A row of n_u < f entries is a system of n_u unknowns in its own space: solved exactly there, rows
-  of up to sixteen entries cost no more than two steps would.
+* A row of n_u < f entries is a system of n_u unknowns in its own space, where it has no use for its
+  start either. Solved exactly there, rows of up to `own_space` entries (4 at f = 64, 24 at 512) cost no
+  more than two steps would; to solve longer ones exactly saved no iteration.
 
 From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
 over-relaxation. With the other side fixed the objective is a quadratic, whose value above where the
@@ -29,7 +30,8 @@ steps end is multiplied by (1.4 - 1)^2 by that, so no half-step raises it; and t
 iterations for what otherwise takes 10. (1.4 was chosen among about 25 schedules by the training
 objective at f = 64 on the two data sets that the benchmark uses; other f played no part.)
 
-Cost of a half-step: 3 GEMMs with f x f matrices, then (steps + 1) n_u f per row; with `exact`
+Cost of a half-step: Y'Y and three products of factors with triangles f x f, one of them only for rows
+that take steps; then (steps + 1) n_u f per row; with `exact`
 min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
 
 Tried and left: one step (10 iterations' objective of three plain steps took 10 iterations on one
@@ -38,7 +40,10 @@ clearly ahead of two steps, and rows that take no step at all bring the fit to r
 short); NumPy arrays in place of pointers inside the loops (counting references took a third of the
 time); copying a row's z's together (as dear as a pass); adding what an entry gives on average to the
 shared part (one step then does for long rows, but not for short ones, and the rotations are no
-longer triangular).
+longer triangular); going further from the second iteration on, with three steps too (at f = 512 no
+iteration less); z's a cache line further apart, or asked for nearer or farther ahead (within noise at
+f = 512). Not tried: to keep each side in its working coordinates between half-steps, which spares a
+third of the rotations, but then a fit that goes on from a checkpoint does not come to the same bits.
 """
 
 from __future__ import annotations
@@ -144,26 +149,16 @@ class Eigenbasis(Solver):
 
     def _method(self, problem: Problem) -> Method:
         from halfstep.kernels import cpu_rows
-        from halfstep.kernels.cpu_half_step import Method, starts_from_zero
-        from halfstep.kernels.cpu_long import LongRow
+        from halfstep.kernels.cpu_half_step import Method
 
         steps, tolerance = self.cg_steps, self.cg_tolerance or 0.0
-        further = 1.0 if starts_from_zero(problem) else self._way
 
         def exactly(side: Any, work: Any, begin: int, part: Floats) -> None:
             cpu_rows.solve_block_exactly(side, work, begin, len(part), part, part.shape[1])
 
         def by_steps(side: Any, work: Any, begin: int, part: Floats) -> None:
             rows, f = part.shape
-            cpu_rows.solve_block(
-                side, work, begin, rows, part, f, steps, tolerance, part.dtype.type(further)
-            )
-
-        def long_by_steps(row: LongRow, start: Floats) -> Floats:
-            solved: Floats = start + start.dtype.type(further) * (
-                row.step(start, steps, tolerance) - start
-            )
-            return solved
+            cpu_rows.solve_block(side, work, begin, rows, part, f, steps, tolerance)
 
         if self.exact:
             return Method(
@@ -177,9 +172,19 @@ class Eigenbasis(Solver):
         large = problem.Y.nbytes > _CACHED_BYTES
         return Method(
             block=by_steps,
-            long=long_by_steps,
+            long=lambda row, start: row.step(start, steps, tolerance),
             warm=True,
             paired=self._compresses() and bool(large or self.compress),
-            own=lambda f: _OWN_SPACE,
+            own=lambda f: own_space(f, steps),
             order=lambda f: 0,
+            further=self._way,
         )
+
+
+def own_space(f: int, steps: int) -> int:
+    """Return up to how many entries a row is solved exactly for no more than its steps would cost.
+
+    Measured with two steps: at f = 32 none, at 64 four, at 256 sixteen, from 512 on 20 to 28, where
+    not rotating the row's start counts for more than its steps.
+    """
+    return min(f * steps // 32, 12 * steps, f * 5 // 8) // 4 * 4

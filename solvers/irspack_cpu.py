@@ -87,7 +87,7 @@ class IrspackCpu(Solver):
         return solution
 
     def _scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of the weights, and of what the library copies: both matrices, all factors."""
+        """Return the bytes of weights, and of what the library copies: both matrices, all factors."""
         return 60 * size.entries + 2 * size.factor_bytes(size.users + size.items)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:

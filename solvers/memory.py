@@ -111,7 +111,7 @@ def parts(size: Size, scratch: int) -> dict[str, int]:
 def compiled_scratch(size: Size) -> int:
     """Return what a compiled half-step works in: rotated factors, f x f matrices, threads' scratch."""
     square = size.factors**2
-    thread = (2 << 20) + (1 << 10) * size.factors * size.itemsize + 2 * square * size.itemsize
+    thread = (2 << 20) + (2 << 10) * size.factors * size.itemsize + 2 * square * size.itemsize
     return size.factor_bytes(size.longer) + 16 * 8 * square + size.threads * thread
 
 
