@@ -26,6 +26,8 @@ cgutils: Any = numba_cgutils
 builtin: Callable[[Callable[..., Any]], Any] = intrinsic
 # Emulators and old processors may not report features at all; then half the width is right as well.
 _BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
+# Rows of a product's tile whose sums stay in registers together: of 32 with AVX-512, of 16 elsewhere.
+_TALL = 8 if _BYTES == 64 else 4
 
 
 def lanes(itemsize: int) -> int:
@@ -238,8 +240,8 @@ def outer(
 ) -> Any:
     """Add sum over e < count of left[e, :8]' right[e, :vectors * lanes] to a tile of S.
 
-    `left` and `right` have rows `stride` apart, S rows `ld`; `vectors` is 1 or 2, a literal. The tile
-    of S stays in registers over the whole sum: 8 + vectors loads for 8 vectors multiplications.
+    `left` and `right` have rows `stride` apart, S rows `ld`; `vectors` is 1 or 2, a literal. As much of
+    the tile of S as there are registers for, eight rows or four, stays there over the whole sum.
     """
     if not isinstance(vectors, types.IntegerLiteral):
         raise RequireLiteralValue("vectors")
@@ -256,26 +258,30 @@ def outer(
             return builder.bitcast(place, kind.as_pointer())
 
         intp = context.get_value_type(types.intp)
-        sums = [[cgutils.alloca_once(builder, kind) for _ in range(columns)] for _ in range(8)]
-        places = []
-        for row in range(8):
-            offset = builder.add(c_0, builder.mul(ld_, intp(row)))
-            places.append([vector_at(target, offset, column) for column in range(columns)])
-            for place, total in zip(places[row], sums[row], strict=True):
-                builder.store(builder.load(place, align=align), total)
-        with cgutils.for_range(builder, count_, intp=intp) as loop:
-            start = builder.mul(loop.index, stride_)
-            r_e, l_e = builder.add(r_0, start), builder.add(l_0, start)
-            z = [builder.load(vector_at(right_, r_e, c), align=align) for c in range(columns)]
-            for row in range(8):
-                one = builder.load(builder.gep(left_, [builder.add(l_e, intp(row))]), align=align)
-                factor = _splatted(builder, kind, one)
-                for column, total in enumerate(sums[row]):
-                    value = builder.call(fused, [factor, z[column], builder.load(total)])
-                    builder.store(value, total)
-        for row in range(8):
-            for place, total in zip(places[row], sums[row], strict=True):
-                builder.store(builder.load(total), place, align=align)
+        for top in range(0, 8, _TALL):
+            lines = range(top, top + _TALL)
+            places, sums = [], []
+            for row in lines:
+                offset = builder.add(c_0, builder.mul(ld_, intp(row)))
+                places.append([vector_at(target, offset, column) for column in range(columns)])
+                sums.append([cgutils.alloca_once(builder, kind) for _ in range(columns)])
+                for place, total in zip(places[-1], sums[-1], strict=True):
+                    builder.store(builder.load(place, align=align), total)
+            with cgutils.for_range(builder, count_, intp=intp) as loop:
+                start = builder.mul(loop.index, stride_)
+                r_e, l_e = builder.add(r_0, start), builder.add(l_0, start)
+                z = [builder.load(vector_at(right_, r_e, c), align=align) for c in range(columns)]
+                for row, totals in zip(lines, sums, strict=True):
+                    one = builder.load(
+                        builder.gep(left_, [builder.add(l_e, intp(row))]), align=align
+                    )
+                    factor = _splatted(builder, kind, one)
+                    for column, total in enumerate(totals):
+                        value = builder.call(fused, [factor, z[column], builder.load(total)])
+                        builder.store(value, total)
+            for totals, line in zip(sums, places, strict=True):
+                for place, total in zip(line, totals, strict=True):
+                    builder.store(builder.load(total), place, align=align)
         return context.get_dummy_value()
 
     whole = types.intp
