@@ -46,6 +46,10 @@ class Basis(NamedTuple):
     base: Matrix
     slope: Matrix
 
+    def complete(self) -> bool:
+        """Return whether no direction was dropped."""
+        return self.forward is None or bool(self.forward.any(axis=0).all())
+
 
 def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     """Return the coordinates for a half-step; `narrow` allows float32 for Y'Y where lambda drowns it."""
@@ -103,7 +107,8 @@ def rotate(
 ) -> npt.NDArray[Any]:
     """Return Y times `matrix`, (rows + 1, padded_to), its last columns and its last row zero.
 
-    With `paired` they are rounded to 16 bits and packed, (rows + 1, padded_to / 2): see `cpu_pairs`.
+    With `paired` they are rounded to 16 bits and packed, (rows + 1, padded_to / 2), where a zero beside
+    another number becomes next to nothing: see `cpu_pairs`.
     """
     f = Y.shape[1]
     Z = (

@@ -65,7 +65,7 @@ def pass_over(
         else:
             if mode == RESIDUAL or far:
                 ask_for(entries, start + entries.ahead, count)
-            dots(entries.Z, rows, 0, count, f, scaled, 0, q)
+            dots(entries.Z, rows, count, f, scaled, q)
             if mode == RESIDUAL:
                 for e in range(count):
                     put(q, e, target(entries, start + e) - excess(entries, start + e) * item(q, e))
@@ -92,7 +92,7 @@ def curvature(entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any)
         if far:
             ask_for(entries, start + entries.ahead, count)
         locate(entries, start, count, rows)
-        dots(entries.Z, rows, 0, count, f, scaled, 0, q)
+        dots(entries.Z, rows, count, f, scaled, q)
         for e in range(count):
             total += float(excess(entries, start + e)) * float(item(q, e)) * float(item(q, e))
     return total

@@ -71,14 +71,15 @@ def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) ->
     inward = rotation(basis.inward, f, wide, dtype)
     outward = rotation(basis.outward, wide, f, dtype)
     solution = np.empty((problem.rows, f), dtype)
-    from_zero = starts_from_zero(problem)
+    from_zero = _starts_from_zero(problem)
     # A row of more entries than its rank has no inverse in its own space.
     own = 0 if from_zero else method.own(wide)
 
     def scratch() -> cpu_rows.Scratch:
         return cpu_rows.make_scratch(wide, dtype, own, method.order(wide), problem.a0)
 
-    further = dtype.type(1 if from_zero else method.further)
+    # What a start has in directions that Y knows nothing of must not come back.
+    further = dtype.type(1 if from_zero or not basis.complete() else method.further)
 
     def start(begin: int, part: Floats, work: cpu_rows.Scratch, spare: Floats) -> None:
         end = begin + len(part)
@@ -124,7 +125,7 @@ def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) ->
     return solution
 
 
-def starts_from_zero(problem: Problem) -> bool:
+def _starts_from_zero(problem: Problem) -> bool:
     """Return whether the start is left aside: rows that nothing regularises keep its null space."""
     return problem.a0 == 0 and bool((problem.lam <= 0).any())
 

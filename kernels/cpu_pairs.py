@@ -4,10 +4,10 @@ The numbers are bfloat16, the upper half of a float32: its range, and eight sign
 vectors are stored as one of 32-bit words, number k in the lower and number k + lanes in the upper half
 of a word, so that a shift makes floats of the lower ones again, on any processor. The upper ones need
 nothing: a word is itself read as a float, and of the floats that end in the lower half's bits the one is
-stored that is next to the number, which is as near as one that ends in zeros. (A mask in place of that
+stored that is next to the number, within 2^-8 of it as rounding would be. (A mask in place of that
 was a fifth of what a step does.) Only next to zero is none that is a normal float, and processors may
 take a hundred times as long for others, so numbers below 2^-60 become that beside a number that is not
-zero. The columns are whitened: 2^-60 of the shared part's root is nothing.
+zero: zeros too, those of padding and of dropped directions among them, which nothing comes back from.
 
 (IEEE half precision has three bits more, but the loops took half as long again with its conversion,
 and what it would gain, some millionths of the objective, is less than two steps leave.)
@@ -78,15 +78,12 @@ def store_pair(typing: Any, pointer: Any, offset: Any, a: Any, b: Any) -> Any:
         def constant(value: int) -> Any:
             return _constant(kind, value)
 
-        def select(condition: Any, chosen: Any, other: Any) -> Any:
-            return builder.select(condition, chosen, other)
-
         words = builder.bitcast(args[2], kind)
         even = builder.and_(builder.lshr(words, constant(16)), constant(1))
         rounded = builder.add(words, builder.add(even, constant(0x7FFF)))
         # Rounding would carry some NaNs over to zero.
         nan = builder.fcmp_unordered("uno", args[2], args[2])
-        lower = builder.lshr(select(nan, constant(0x7FC00000), rounded), constant(16))
+        lower = builder.lshr(builder.select(nan, constant(0x7FC00000), rounded), constant(16))
 
         words = builder.bitcast(args[3], kind)
         size = builder.and_(words, constant(0x7FFFFFFF))
@@ -95,9 +92,9 @@ def store_pair(typing: Any, pointer: Any, offset: Any, a: Any, b: Any) -> Any:
         upper = builder.and_(upper, constant(0xFFFF0000))
         least = builder.icmp_unsigned("<", size, constant(_LEAST))
         nothing = builder.icmp_unsigned("==", lower, constant(0))
-        upper = select(builder.and_(least, builder.not_(nothing)), constant(_LEAST), upper)
+        upper = builder.select(builder.and_(least, builder.not_(nothing)), constant(_LEAST), upper)
         infinite = builder.icmp_unsigned(">=", size, constant(0x7F800000))
-        upper = select(infinite, builder.and_(size, constant(0xFFFF0000)), upper)
+        upper = builder.select(infinite, builder.and_(size, constant(0xFFFF0000)), upper)
         sign = builder.and_(words, constant(0x80000000))
         builder.store(builder.or_(builder.or_(sign, upper), lower), target, align=4)
         return context.get_dummy_value()

@@ -96,7 +96,7 @@ def make_scratch(f: int, dtype: Any, own: int, order: int, a0: float) -> Scratch
     ld = order + lanes(size)
     eps = float(np.finfo(dtype).eps)
     block = np.zeros(max(2 * tile, own_order) * f, dtype)
-    entry = [np.zeros(pairs * (max(tile, own_order) + 8), dtype) for pairs in (1, 2)]
+    entry = [np.zeros(times * (max(tile, own_order) + 8), dtype) for times in (1, 2)]
     matrix = [np.zeros(rows * ld, dtype) for rows in (order, PANEL)]
     rows = np.zeros(max(tile, own_order) + 8, np.int64)
     coordinate = [np.zeros(f, dtype) for _ in range(7)]

@@ -31,7 +31,7 @@ def _grow(
         locate(entries, start, count, rows)
         for e in range((count + 3) // 4 * 4):
             put(rows, e, item(rows, e) + k)
-        dots(entries.Z, rows, 0, count, b, d, 0, q)
+        dots(entries.Z, rows, count, b, d, q)
         for e in range(count):
             at = start - first + e
             put(products, at, item(products, at) + item(q, e))

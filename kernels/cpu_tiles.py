@@ -67,16 +67,16 @@ def gather(entries: Any, first: int, count: int, f: int, scale: Any, tile: Any) 
 
 
 @inlined
-def dots(Z: Any, rows: Any, at: int, count: int, f: int, x: Any, x_at: int, q: Any) -> None:
-    """Write z.x of each row from rows[at] on to q, (count rounded up to four,); x is `x[x_at:]`."""
+def dots(Z: Any, rows: Any, count: int, f: int, x: Any, q: Any) -> None:
+    """Write z.x of each row to q, (count rounded up to four,)."""
     V = width(x)
     zero = splat(x, 0)
     for e in range(0, count, 4):
-        z0, z1 = item(rows, at + e), item(rows, at + e + 1)
-        z2, z3 = item(rows, at + e + 2), item(rows, at + e + 3)
+        z0, z1 = item(rows, e), item(rows, e + 1)
+        z2, z3 = item(rows, e + 2), item(rows, e + 3)
         a0, a1, a2, a3, b0, b1, b2, b3 = zero, zero, zero, zero, zero, zero, zero, zero
         for k in range(0, f, 2 * V):
-            x_k, x_l = load(x, x_at + k), load(x, x_at + k + V)
+            x_k, x_l = load(x, k), load(x, k + V)
             a0, b0 = fma(low(Z, z0, k), x_k, a0), fma(high(Z, z0, k), x_l, b0)
             a1, b1 = fma(low(Z, z1, k), x_k, a1), fma(high(Z, z1, k), x_l, b1)
             a2, b2 = fma(low(Z, z2, k), x_k, a2), fma(high(Z, z2, k), x_l, b2)

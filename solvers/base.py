@@ -156,7 +156,7 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         ----------
         user_items
             Sparse (users, items); what its values mean is `confidence`. Duplicates are summed. Not
-            written to.
+            written to, nor to be written to during the fit, which works on its arrays where it can.
         show_progress
             Draw a progress bar, on a terminal only.
         callback

@@ -98,22 +98,22 @@ class CmfrecCpu(Solver):
 
     def _mapped(self, side: Weights) -> tuple[Floats, np.float32, float]:
         """Return its values, the factor between its factors and ours, and its regularisation."""
-        one = side.w.dtype.type(1)
+        w, t = side.of_entries(slice(None))
         if self.confidence == "binary":
             sign = -1.0 if self.use_cg else 1.0
             square = 1 + sign * side.a0
             value = 1 / side.a0 - (1 if self.use_cg else 0)
             return (
-                np.full_like(side.w, value),
+                np.full_like(w, value),
                 np.float32(math.sqrt(square)),
                 square * self.regularization / side.a0,
             )
-        if (side.w < 0).any() or not np.array_equal(side.t, side.w + one):
+        if (w < 0).any() or not np.array_equal(t, w + w.dtype.type(1)):
             raise InputError(
                 "cmfrec_cpu needs stored values whose confidence is above 1 and whose target is 1, "
                 "got others"
             )
-        return side.w, np.float32(1), self.regularization
+        return w, np.float32(1), self.regularization
 
     def _model(self, iterations: int, regularization: float) -> Any:
         from halfstep.kernels.cpu_workers import cores

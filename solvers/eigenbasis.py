@@ -21,8 +21,8 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
 * z is stored in 16 bits and computed with in 32: what bounds long rows is moving the z's. The steps
   solve for the z's as stored, which moves the objective that a fit comes to by some millionths.
 * A row of n_u < f entries is a system of n_u unknowns in its own space, where it has no use for its
-  start either. Solved exactly there, rows of up to `own_space` entries (4 at f = 64, 24 at 512) cost no
-  more than two steps would; to solve longer ones exactly saved no iteration.
+  start either. Solved exactly there, rows of up to `own_space` entries (none at f = 64, 24 at 512) cost
+  no more than two steps would; to solve longer ones exactly saved no iteration.
 
 From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
 over-relaxation. With the other side fixed the objective is a quadratic, whose value above where the
@@ -31,8 +31,8 @@ iterations for what otherwise takes 10. (1.4 was chosen among about 25 schedules
 objective at f = 64 on the two data sets that the benchmark uses; other f played no part.)
 
 Cost of a half-step: Y'Y and three products of factors with triangles f x f, one of them only for rows
-that take steps; then (steps + 1) n_u f per row; with `exact`
-min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
+that take steps (whole matrices where rows differ in lambda); then (steps + 1) n_u f per row; with
+`exact` min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
 
 Tried and left: one step (10 iterations' objective of three plain steps took 10 iterations on one
 data set, 14 on another); stopping rows by their residual (of tolerances from 0.05 to 0.01 none was
@@ -150,6 +150,7 @@ class Eigenbasis(Solver):
     def _method(self, problem: Problem) -> Method:
         from halfstep.kernels import cpu_rows
         from halfstep.kernels.cpu_half_step import Method
+        from halfstep.kernels.cpu_vector import lanes
 
         steps, tolerance = self.cg_steps, self.cg_tolerance or 0.0
 
@@ -175,16 +176,17 @@ class Eigenbasis(Solver):
             long=lambda row, start: row.step(start, steps, tolerance),
             warm=True,
             paired=self._compresses() and bool(large or self.compress),
-            own=lambda f: own_space(f, steps),
+            own=lambda f: own_space(f, steps, lanes(problem.Y.itemsize)),
             order=lambda f: 0,
             further=self._way,
         )
 
 
-def own_space(f: int, steps: int) -> int:
+def own_space(f: int, steps: int, multiple: int) -> int:
     """Return up to how many entries a row is solved exactly for no more than its steps would cost.
 
-    Measured with two steps: at f = 32 none, at 64 four, at 256 sixteen, from 512 on 20 to 28, where
-    not rotating the row's start counts for more than its steps.
+    Measured with two steps: at f = 64 none, at 128 up to eight, at 256 sixteen, from 512 on 20 to 28,
+    where not rotating the row's start counts for more than its steps. Systems are padded to a `multiple`
+    of unknowns.
     """
-    return min(f * steps // 32, 12 * steps, f * 5 // 8) // 4 * 4
+    return min(f * steps // 32, 12 * steps, f * 5 // 8) // multiple * multiple

@@ -88,6 +88,7 @@ class Side:
     def upload(cls, backend: Backend, weights: Weights) -> Side:
         """Return the device's copy of host weights."""
         lengths = np.diff(weights.indptr)
+        w, t = weights.of_entries(slice(None))
         facts = cls.without_entries(
             lengths, weights.lam, weights.columns, weights.a0, weights.constant
         )
@@ -95,9 +96,9 @@ class Side:
             facts,
             indptr=backend.to_device(weights.indptr.astype(np.int64)),
             indices=backend.to_device(weights.indices.astype(np.int32)),
-            w=backend.to_device(weights.w),
-            t=backend.to_device(weights.t),
-            lam=backend.to_device(weights.lam.astype(weights.w.dtype)),
+            w=backend.to_device(w),
+            t=backend.to_device(t),
+            lam=backend.to_device(weights.lam.astype(w.dtype)),
         )
 
 

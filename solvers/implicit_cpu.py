@@ -86,7 +86,9 @@ class ImplicitCpu(Solver):
 
     def _scratch_bytes(self, size: Size) -> int:
         """Return the bytes of weights, and of what the library copies: both matrices, all factors."""
-        return 36 * size.entries + 2 * size.factor_bytes(size.users + size.items)
+        return (28 + 2 * size.itemsize) * size.entries + 2 * size.factor_bytes(
+            size.users + size.items
+        )
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         scale = X.dtype.type(math.sqrt(scale_of(self, users)))
@@ -157,6 +159,7 @@ def regularization_of(solver: Solver, side: Weights) -> float:
 
 def confidences(side: Weights) -> sparse.csr_matrix:
     """Return the matrix that implicit reads: c where p = 1, -c where p = 0; (rows, columns)."""
-    c = (side.w + side.w.dtype.type(side.a0)) / side.w.dtype.type(side.a0)
-    signed = np.where(side.t > 0, c, -c).astype(np.float32)
+    w, t = side.of_entries(slice(None))
+    c = (w + w.dtype.type(side.a0)) / w.dtype.type(side.a0)
+    signed = np.where(t > 0, c, -c).astype(np.float32)
     return sparse.csr_matrix((signed, side.indices, side.indptr), shape=(side.rows, side.columns))

@@ -88,7 +88,9 @@ class IrspackCpu(Solver):
 
     def _scratch_bytes(self, size: Size) -> int:
         """Return the bytes of weights, and of what the library copies: both matrices, all factors."""
-        return 60 * size.entries + 2 * size.factor_bytes(size.users + size.items)
+        return (52 + 2 * size.itemsize) * size.entries + 2 * size.factor_bytes(
+            size.users + size.items
+        )
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
         with blas_threads(1):
@@ -104,14 +106,15 @@ class IrspackCpu(Solver):
     def _trainer(self, side: Weights, X: Floats, Y: Floats) -> Any:
         ials = _ials()
         binary = self.confidence == "binary"
-        expected = side.w if binary else side.w + side.w.dtype.type(1)
-        if (side.w < 0).any() or not np.array_equal(side.t, expected):
+        w, t = side.of_entries(slice(None))
+        expected = w if binary else w + w.dtype.type(1)
+        if (w < 0).any() or not np.array_equal(t, expected):
             raise InputError(
                 "irspack_cpu needs stored values whose confidence is above 1 and whose target is 1, "
                 "got others"
             )
         trainer = ials.IALSTrainer(
-            sparse.csr_matrix((side.w, side.indices, side.indptr), shape=(side.rows, side.columns)),
+            sparse.csr_matrix((w, side.indices, side.indptr), shape=(side.rows, side.columns)),
             n_components=self.factors,
             alpha0=side.a0,
             reg=self.regularization,

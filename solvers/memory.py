@@ -21,19 +21,21 @@ from scipy import sparse
 from halfstep.errors import NotEnoughMemory
 from halfstep.kernels.cpu_workers import cores
 from halfstep.memory import available, gigabytes
+from halfstep.solvers.preparation import index_type, is_plain
 
 if TYPE_CHECKING:
     from halfstep.solvers.base import Solver
 
 _OBJECTIVE_ENTRIES = 1 << 20
+_INDEX_BYTES = 4
 
 
 @dataclass(frozen=True)
 class Size:
     """What the memory of a fit depends on.
 
-    `itemsize` and `index_bytes` in bytes a number; `shares_values` where the users' side works on the
-    caller's stored values.
+    `itemsize` in bytes a number; `own_bytes` an entry that the users' side does not share with the
+    caller's matrix.
     """
 
     users: int
@@ -41,8 +43,7 @@ class Size:
     entries: int
     factors: int
     itemsize: int
-    shares_values: bool
-    index_bytes: int
+    own_bytes: int
     threads: int
     with_loss: bool
 
@@ -77,15 +78,16 @@ class Sized:
 def size_of(model: Solver, matrix: sparse.csr_matrix) -> Size:
     """Return the size of fitting `model` to a canonical matrix."""
     users, items = matrix.shape
-    plain = model.confidence not in ("binary", "log")
+    kind = np.dtype(model.dtype)
+    shared = model.confidence not in ("binary", "log") and is_plain(matrix.data, kind)
+    same = is_plain(matrix.indices, index_type(items))
     return Size(
         users,
         items,
         int(matrix.nnz),
         int(model.factors),
         np.dtype(model.dtype).itemsize,
-        plain and matrix.data.dtype == np.dtype(model.dtype),
-        matrix.indices.itemsize,
+        (0 if shared else kind.itemsize) + (0 if same else _INDEX_BYTES),
         cores(int(model.num_threads)),
         bool(model.calculate_training_loss),
     )
@@ -95,7 +97,7 @@ def parts(size: Size, scratch: int) -> dict[str, int]:
     """Return the bytes that a fit on the host needs at its peak, by what they are for."""
     n, s = size.entries, size.itemsize
     pointers = 8 * (size.users + size.items)
-    weights = (1 if size.shares_values else 2) * n * s + n * size.index_bytes + 3 * pointers
+    weights = n * (size.own_bytes + s + _INDEX_BYTES) + 3 * pointers
     # The pieces that the threads weigh.
     preparing = 6 * s * min(n, size.threads << 18)
     # After the items' half-step: both sides old and new.

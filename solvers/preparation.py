@@ -1,8 +1,8 @@
 """From stored values to weights, on all cores: what a fit does before its first half-step.
 
-The users' side shares the caller's arrays where their dtypes allow it; the items' side is its transpose
-and holds 8 bytes an entry in float32, and nothing else is allocated that grows with the entries. No
-result depends on the number of threads.
+The users' side shares the caller's arrays, but for values of another dtype, or of which a logarithm is
+taken; the items' side is its transpose, 8 bytes an entry in float32. Beside them nothing is allocated
+that grows with the entries. No result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -58,21 +58,24 @@ def weigh(
     kind = np.dtype(dtype)
     rule = _rule(confidence, alpha)
     columns = matrix.shape[1]
-    a0 = {"binary": DEFAULT_BACKGROUND if background is None else background, "explicit": 0.0}.get(
-        confidence, 1.0
-    )
+    backgrounds = {
+        "binary": DEFAULT_BACKGROUND if background is None else background,
+        "explicit": 0.0,
+    }
+    a0 = float(backgrounds.get(confidence, 1.0))
+    entries = slice(0, int(matrix.indptr[-1]))
     values, constant = _values(
-        matrix.data[: matrix.indptr[-1]], kind, confidence, epsilon, rule, cores(num_threads)
+        matrix.data[entries], kind, confidence, epsilon, rule, cores(num_threads)
     )
     if not _fits(values, rule):
         _refuse_overflow(matrix.data, values, rule, alpha)
     return Weights(
         indptr=matrix.indptr.astype(np.int64),
-        indices=_plain(matrix.indices, _index_type(columns)),
+        indices=_plain(matrix.indices[entries], index_type(columns)),
         values=values,
         rule=rule,
         lam=_penalties(matrix.indptr, a0, columns, regularization, regularization_exponent),
-        a0=float(a0),
+        a0=a0,
         columns=columns,
         constant=constant,
     )
@@ -85,15 +88,14 @@ def turned(
     num_threads: int = 1,
 ) -> Weights:
     """Return the weights of the other side: those of the transposed matrix."""
-    shape = (users.rows, users.columns)
-    matrix = sparse.csr_matrix((users.values, users.indices, users.indptr), shape=shape, copy=False)
-    items = transposed(matrix, users.values.dtype, num_threads)
+    arrays = users.indptr, users.indices, users.values
+    indptr, indices, values = _transposed(*arrays, users.columns, users.values.dtype, num_threads)
     return replace(
         users,
-        indptr=items.indptr.astype(np.int64),
-        indices=_plain(items.indices, _index_type(users.rows)),
-        values=items.data,
-        lam=_penalties(items.indptr, users.a0, users.rows, regularization, regularization_exponent),
+        indptr=indptr.astype(np.int64),
+        indices=_plain(indices, index_type(users.rows)),
+        values=values,
+        lam=_penalties(indptr, users.a0, users.rows, regularization, regularization_exponent),
         columns=users.rows,
     )
 
@@ -102,12 +104,30 @@ def transposed(
     matrix: sparse.csr_matrix, dtype: npt.DTypeLike, num_threads: int = 0
 ) -> sparse.csr_matrix:
     """Return the transpose of a canonical CSR matrix as one, its values in `dtype`."""
-    if matrix.nnz < _FEW_ENTRIES:
-        with np.errstate(over="ignore"):  # what overflows is found, with its value, by `weigh`
-            return sparse.csr_matrix(matrix.T.tocsr().astype(dtype, copy=False))
+    rows, columns = matrix.shape
+    arrays = matrix.indptr, matrix.indices, matrix.data
+    indptr, indices, values = _transposed(*arrays, columns, dtype, num_threads)
+    found = sparse.csr_matrix((values, indices, indptr), shape=(columns, rows), copy=False)
+    found.has_canonical_format = True
+    return found
+
+
+def _transposed(
+    indptr: Integers,
+    indices: Integers,
+    values: Floats,
+    columns: int,
+    dtype: npt.DTypeLike,
+    num_threads: int,
+) -> tuple[Integers, Integers, Floats]:
+    if len(values) < _FEW_ENTRIES:
+        shape = (len(indptr) - 1, columns)
+        turned = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
+        return turned.indptr, turned.indices, turned.data.astype(dtype, copy=False)
+    # Not through SciPy's matrix, which beyond 2^31 entries would copy the indices to 64 bits.
     from halfstep.kernels.cpu_transpose import transpose
 
-    return transpose(matrix, dtype, num_threads)
+    return transpose(indptr, indices, values, columns, dtype, num_threads)
 
 
 def _rule(confidence: str, alpha: float) -> Rule:
@@ -127,8 +147,8 @@ def _values(
     """Return what the rule is applied to, the given array itself where it can be, and the constant."""
     if confidence == "binary":
         return np.ones(len(given), kind), float(len(given))
-    same = confidence != "log" and given.dtype == kind
-    values = _plain(given, kind) if same else np.empty(len(given), kind)
+    same = confidence != "log" and is_plain(given, kind)
+    values = given if same else np.empty(len(given), kind)
     starts = range(0, len(given), _PIECE)
     constants = np.zeros(len(starts))
 
@@ -139,7 +159,9 @@ def _values(
             if not same:
                 v[:] = given[piece]
             if confidence == "log":
-                np.copysign(np.log1p(np.abs(v) / kind.type(epsilon)), v, out=v)
+                size = np.log1p(np.abs(v) / kind.type(epsilon))
+                # A positive value stays one, however small.
+                np.copysign(np.maximum(size, np.finfo(kind).tiny, where=v != 0, out=size), v, out=v)
             target = (
                 np.square(v, dtype=np.float64) if confidence == "explicit" else rule.weights(v)[1]
             )
@@ -152,7 +174,7 @@ def _values(
 def _penalties(
     indptr: Integers, a0: float, columns: int, regularization: float, exponent: float
 ) -> npt.NDArray[np.float64]:
-    lam = regularization * (np.diff(indptr) + a0 * columns) ** exponent
+    lam = regularization * (np.diff(indptr) + float(a0) * columns) ** exponent
     return np.asarray(lam, np.float64)
 
 
@@ -174,10 +196,15 @@ def _refuse_overflow(given: Floats, values: Floats, rule: Rule, alpha: float) ->
     )
 
 
-def _index_type(columns: int) -> npt.DTypeLike:
+def index_type(columns: int) -> npt.DTypeLike:
+    """Return the dtype of indices below `columns`."""
     return np.int64 if columns > np.iinfo(np.int32).max else np.int32
 
 
+def is_plain(array: npt.NDArray[Any], kind: npt.DTypeLike) -> bool:
+    """Return whether compiled code can work on the array itself: of one kind, and not read-only."""
+    return array.dtype == kind and array.flags.carray
+
+
 def _plain(array: npt.NDArray[Any], kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return the array, or where it is another to compiled code (read-only, say) a copy."""
-    return np.require(array, kind, ("C", "A", "W"))
+    return array if is_plain(array, kind) else np.array(array, kind, order="C")

@@ -92,7 +92,8 @@ class Weights:
     rule
         How they are made.
     w, t
-        (entries,) excess and target weights, in the dtype of the factors: made when first asked for.
+        (entries,) excess and target weights, in the dtype of the factors: made when first asked for,
+        and kept from then on (`of_entries` keeps nothing).
     lam
         (rows,) lambda_u, float64.
     a0

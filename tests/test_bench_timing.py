@@ -72,7 +72,7 @@ def test_spread_and_extrapolation():
     assert seconds_to([1.0, 2.0], 4) == 6.0
 
 
-def test_peak_memory_is_that_of_a_process_of_its_own(bench_data, start, tmp_path):
+def test_peak_memory_is_that_of_a_process_of_its_own(bench_data, tmp_path):
     ballast = np.ones(60_000_000)  # 480 MB here must not show there
     contestant = contestants(SETTINGS, CASE)[0]
     memory.write_input(tmp_path / "input.npz", contestant, bench_data.train)

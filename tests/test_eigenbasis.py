@@ -206,3 +206,39 @@ def test_ten_iterations_end_at_the_objective_of_the_float64_reference(convention
 def test_importing_the_package_imports_no_compiler():
     code = "import sys, halfstep.solvers.eigenbasis; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("done", [0, 2])
+@pytest.mark.parametrize("f", [64, 130, 257])
+def test_a_row_is_solved_from_its_own_start_among_short_ones(f, done):
+    """Starts of short rows are not rotated, so the others' are put together and apart again."""
+    rng = np.random.default_rng(1)
+    lengths = np.where(np.arange(200) % 10 == 3, 40, rng.integers(0, 4, 200))
+    columns = [np.sort(rng.choice(300, n, replace=False)) for n in lengths]
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    values = np.ones(indptr[-1], "float32")
+    matrix = sparse.csr_matrix((values, np.concatenate(columns), indptr), shape=(200, 300))
+    half = weigh(matrix, confidence="linear", regularization=0.1).fixing(
+        rng.standard_normal((300, f), "float32")
+    )
+    X = rng.standard_normal((200, f), "float32")
+    model = solver(f)
+    whole = model._half_step("user", half, X, done)
+    for u in range(200):
+        alone = model._half_step("user", half.block(u, u + 1), X[u : u + 1], done)[0]
+        assert np.abs(whole[u] - alone).max() <= 1e-4 * np.abs(alone).max(), u
+    assert not whole[lengths == 0].any()
+
+
+def test_going_further_brings_nothing_back_that_y_does_not_know():
+    half, X = problem(33, rank=5, regularization=0.0, convention="binary")
+    _, _, V = np.linalg.svd(half.Y.astype("float64"), full_matrices=False)
+    further = solver(33)._half_step("user", half, X, 2)
+    unknown = further - further @ V[:5].T @ V[:5]
+    assert np.abs(unknown).max() <= 1e-4 * np.abs(further).max()
+
+
+def test_rows_that_start_from_zero_go_no_further():
+    half, X = problem(33, regularization=0.0, convention="explicit")
+    model = solver(33)
+    assert np.array_equal(model._half_step("user", half, X, 2), model.half_step(half, X))

@@ -1,4 +1,4 @@
-"""Two numbers in a word: each is read back as near as 16 bits allow, and never as a denormal."""
+"""Two numbers in a word: each is read back as near as 16 bits allow, on any processor."""
 
 import numpy as np
 import pytest

@@ -70,3 +70,52 @@ def test_the_input_is_left_alone(path, name):
     before = matrix.copy()
     sides(matrix, 2, **CONVENTIONS[name])
     assert (matrix != before).nnz == 0
+
+
+@pytest.mark.parametrize("name", ["implicit", "linear", "explicit"])
+def test_the_users_side_shares_the_callers_arrays(name):
+    matrix = awkward().astype(np.float32)
+    users, items = sides(matrix, 1, confidence=name)
+    assert np.shares_memory(users.values, matrix.data)
+    assert np.shares_memory(users.indices, matrix.indices)
+    assert not np.shares_memory(items.values, matrix.data)
+
+
+@pytest.mark.parametrize("name", list(CONVENTIONS))
+@pytest.mark.parametrize("how", ["read-only", "strided", "big-endian", "float64", "int64 indices"])
+def test_arrays_that_cannot_be_shared_give_the_same_weights(name, how):
+    matrix = awkward().astype(np.float32)
+    expected = sides(matrix, 2, **CONVENTIONS[name])
+    if how == "read-only":
+        matrix.data.flags.writeable = matrix.indices.flags.writeable = False
+    elif how == "strided":
+        matrix.data = np.repeat(matrix.data, 2)[::2]
+    elif how == "big-endian":
+        matrix.data = matrix.data.astype(">f4")
+    elif how == "float64":
+        matrix.data = matrix.data.astype(np.float64)
+    else:
+        matrix.indices = matrix.indices.astype(np.int64)
+    for got, wanted in zip(sides(matrix, 2, **CONVENTIONS[name]), expected, strict=True):
+        for array in ("indptr", "indices", "values", "w", "t", "lam"):
+            found = getattr(got, array)
+            np.testing.assert_array_equal(found, getattr(wanted, array))
+            assert found.dtype == getattr(wanted, array).dtype
+            assert found.flags.carray
+
+
+def test_a_whole_background_is_the_same_as_a_real_one():
+    matrix = sparse.csr_matrix(([1.0], ([0], [59_999])), shape=(2, 60_000))
+    both = [
+        sides(matrix, 1, confidence="binary", background=a0, regularization_exponent=nu)
+        for a0, nu in ((1, 2), (1.0, 2.0))
+    ]
+    for whole, real in zip(*both, strict=True):
+        np.testing.assert_array_equal(whole.lam, real.lam)
+
+
+def test_a_positive_value_keeps_its_target_however_small_its_logarithm():
+    matrix = sparse.csr_matrix(np.array([[1e-30, 0, 2]], np.float32))
+    users, _ = sides(matrix, 1, confidence="log", epsilon=1e20)
+    assert (users.t >= 1).all()
+    assert (users.w >= 0).all()
