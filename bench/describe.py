@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from halfstep.bench import cells
-from halfstep.bench.record import DataRecord, Results
+from halfstep.bench.record import DataRecord, Environment, Results
 
 RATIOS = "Cores that are shared with other work make seconds unsteady: read the ratios."
 
@@ -15,6 +15,12 @@ def data_line(dataset: DataRecord) -> str:
         f"{dataset.entries:,} entries to fit, {dataset.held_out:,} held out ({dataset.split}), "
         f"quality over {dataset.evaluated_users:,} users; content hash {dataset.content_hash[:12]}"
     )
+
+
+def machine(where: Environment) -> str:
+    """Return what the numbers of a run hold for: processor, cores, and the BLAS kernels that it gets."""
+    kernels = dict.fromkeys(name.rpartition("(")[2].rstrip(")") for name in where.blas)
+    return f"{where.cpu}, {where.cores} cores{', BLAS for ' + ' and '.join(kernels) if kernels else ''}"
 
 
 def environment_line(results: Results) -> str:

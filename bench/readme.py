@@ -16,6 +16,7 @@ from halfstep.bench.describe import (
     convention_line,
     data_line,
     environment_line,
+    machine,
     method_lines,
     target_line,
 )
@@ -76,13 +77,14 @@ def _headlines(files: Sequence[Path]) -> str:
             tuned.append(tuning_table.markdown(record))
         elif gpu_table.read_gpu(file) is None:
             runs.append(read_results(file))
-    grid = headline(runs)
-    machines = dict.fromkeys(
-        f"{_text(run.environment.cpu)}, {run.environment.cores} cores"
-        for run in runs
-        if run.tables()
-    )
-    parts = [f"On {'; '.join(machines)}:", _table(grid)] if grid else []
+    machines: dict[str, list[Results]] = {}
+    for run in runs:
+        machines.setdefault(machine(run.environment), []).append(run)
+    parts = []
+    for name, there in machines.items():
+        grid = headline(there)
+        if grid:
+            parts += [f"On {_text(name)}:", _table(grid)]
     return "\n\n".join([*parts, *tuned])
 
 
@@ -101,22 +103,18 @@ def markdown(results: Results) -> str:
     parts = []
     for case in results.tables():
         grid = table_grid(results, case)
-        parts.append(
-            f"**{_text(grid.title)}** on {_text(where.cpu)}, {where.cores} cores{_text(gpu)}"
-        )
+        parts.append(f"**{_text(grid.title)}** on {_text(machine(where))}{_text(gpu)}")
         parts.append(_table(grid))
     sweep = sweep_grid(results)
     if sweep is not None:
-        parts.append(
-            f"**Seconds per iteration** on {_text(where.cpu)}, {where.cores} cores{_text(gpu)}"
-        )
+        parts.append(f"**Seconds per iteration** on {_text(machine(where))}{_text(gpu)}")
         parts.append(_table(sweep))
     growth = growth_grid(results)
     if growth is not None:
         parts += ["**Growth**", _table(growth)]
     for grid in measure_grids(results):
         parts += [
-            f"**{_text(grid.title)}** on {_text(where.cpu)}, {where.cores} cores",
+            f"**{_text(grid.title)}** on {_text(machine(where))}",
             _table(grid),
         ]
     facts = [

@@ -2,6 +2,12 @@
 
 The work is in `halfstep.kernels.cpu_ranking`, shared with `recommend`: scores are ranked and counted
 where they are multiplied, in the cache.
+
+Tried and left, to decide the order of pairs for less than their whole product (f = 64, `music-medium`,
+20 held-out items a user): the 16 leading principal coordinates of the items, with Cauchy and Schwarz'
+bound for the others, leave 93 % of a user's items next to some held-out score, and 32 of them 89 %;
+products of factors rounded to 8 bits, within a bound that always holds, leave 26 %, each of which then
+takes a dot product of its own, by estimate as much as is saved.
 """
 
 from dataclasses import dataclass
