@@ -224,7 +224,7 @@ def test_a_row_is_solved_from_its_own_start_among_short_ones(f, done):
     X = rng.standard_normal((200, f), "float32")
     model = solver(f)
     whole = model._half_step("user", half, X, done)
-    for u in range(200):
+    for u in np.flatnonzero(lengths == 40):
         alone = model._half_step("user", half.block(u, u + 1), X[u : u + 1], done)[0]
         assert np.abs(whole[u] - alone).max() <= 1e-4 * np.abs(alone).max(), u
     assert not whole[lengths == 0].any()
