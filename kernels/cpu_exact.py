@@ -55,16 +55,11 @@ def in_own_space(entries: Any, scratch: Any, first: int, count: int, f: int) -> 
     products, apart = scratch.products, n + 8
     for e in range(0, count, 2):
         begin = e // 4 * 4
-        row = e * ld
         dots_of_two(block, begin, count - begin, f, e, products, apart)
-        root = item(q, e)
-        for k in range(begin, count):
-            put(A, row + k, item(A, row + k) + root * item(q, k) * item(products, k - begin))
-        if e + 1 < count:
-            row, root = row + ld, item(q, e + 1)
+        for line in range(e, min(e + 2, count)):
+            row, place, root = line * ld, (line - e) * apart - begin, item(q, line)
             for k in range(begin, count):
-                product = item(products, apart + k - begin)
-                put(A, row + k, item(A, row + k) + root * item(q, k) * product)
+                put(A, row + k, item(A, row + k) + root * item(q, k) * item(products, place + k))
     solve(A, n, ld, scratch.panel, products, scratch.eps)
     for e in range(count):
         put(q, e, item(q, e) * item(products, e))

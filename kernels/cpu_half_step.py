@@ -74,12 +74,11 @@ def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) ->
     from_zero = _starts_from_zero(problem)
     # A row of more entries than its rank has no inverse in its own space.
     own = 0 if from_zero else method.own(wide)
+    # What a start has in directions that Y knows nothing of must not come back.
+    further = dtype.type(1 if from_zero or not basis.complete() else method.further)
 
     def scratch() -> cpu_rows.Scratch:
         return cpu_rows.make_scratch(wide, dtype, own, method.order(wide), problem.a0)
-
-    # What a start has in directions that Y knows nothing of must not come back.
-    further = dtype.type(1 if from_zero or not basis.complete() else method.further)
 
     def start(begin: int, part: Floats, work: cpu_rows.Scratch, spare: Floats) -> None:
         end = begin + len(part)

@@ -154,14 +154,14 @@ def set_scale(side: Any, u: int, f: int, scale: Any) -> None:
 
 
 @inlined
-def fits_own_space(entries: Any, first: int, stop: int, own: int, largest: float) -> bool:
+def fits_own_space(entries: Any, work: Any, first: int, stop: int) -> bool:
     """Return whether the row is short and its excess weights are neither negative nor huge.
 
     x = Z'g amplifies the rounding of g by the weights; the factor space does not.
     """
-    if stop - first > own:
+    if stop - first > work.own:
         return False
-    outside = 0
+    outside, largest = 0, 1e-3 / work.eps
     for e in range(first, stop):
         w = excess(entries, e)
         outside += w < 0 or w > largest
@@ -197,7 +197,7 @@ def solve_block(
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries, first, stop, scratch.own, 1e-3 / scratch.eps):
+        if fits_own_space(entries, scratch, first, stop):
             in_own_space(entries, scratch, first, stop - first, f)
         else:
             for k in range(f):
@@ -213,9 +213,7 @@ def mark_started(side: Any, work: Any, begin: int, f: int, marks: Any) -> None:
     entries = entries_of(side, f)
     for i in range(len(marks)):
         first, stop = side.indptr[begin + i], side.indptr[begin + i + 1]
-        marks[i] = first < stop and not fits_own_space(
-            entries, first, stop, work.own, 1e-3 / work.eps
-        )
+        marks[i] = first < stop and not fits_own_space(entries, work, first, stop)
 
 
 @compiled
@@ -243,7 +241,7 @@ def solve_block_exactly(side: Any, work: Any, begin: int, rows: int, out: Any, f
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries, first, stop, scratch.own, 1e-3 / scratch.eps):
+        if fits_own_space(entries, scratch, first, stop):
             in_own_space(entries, scratch, first, stop - first, f)
         else:
             in_factor_space(entries, scratch, first, stop, f)

@@ -93,7 +93,7 @@ def solve_block_by_subspaces(
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries, first, stop, scratch.own, 1e-3 / scratch.eps):
+        if fits_own_space(entries, scratch, first, stop):
             in_own_space(entries, scratch, first, stop - first, f)
         else:
             for e in range(stop - first):

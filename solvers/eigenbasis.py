@@ -21,8 +21,8 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
 * z is stored in 16 bits and computed with in 32: what bounds long rows is moving the z's. The steps
   solve for the z's as stored, which moves the objective that a fit comes to by some millionths.
 * A row of n_u < f entries is a system of n_u unknowns in its own space, where it has no use for its
-  start either. Solved exactly there, rows of up to `own_space` entries (none at f = 64, 24 at 512) cost
-  no more than two steps would; to solve longer ones exactly saved no iteration.
+  start either. Solved exactly there, rows of up to `own_space` entries (with AVX2 none at f = 64, 24
+  at 512) cost no more than two steps would; to solve longer ones exactly saved no iteration.
 
 From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
 over-relaxation. With the other side fixed the objective is a quadratic, whose value above where the

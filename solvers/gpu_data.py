@@ -11,8 +11,8 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.kernels.gpu_catalogue import real, weigh_defines
+from halfstep.solvers import preparation
 from halfstep.solvers.gpu_side import Side, check_columns
-from halfstep.solvers.problem import DEFAULT_BACKGROUND
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -143,11 +143,9 @@ def penalties(
     model: Solver, lengths: Lengths, columns: int
 ) -> tuple[float, npt.NDArray[np.float64]]:
     """Return a0 and each row's lambda in float64; see `halfstep.solvers.problem`."""
-    a0 = {"explicit": 0.0, "binary": model.background or DEFAULT_BACKGROUND}.get(
-        model.confidence, 1.0
-    )
-    penalty = model.regularization * (lengths + a0 * columns) ** model.regularization_exponent
-    return float(a0), np.broadcast_to(np.asarray(penalty, np.float64), lengths.shape)
+    a0 = preparation.weight_of_others(model.confidence, model.background)
+    given = model.regularization, model.regularization_exponent
+    return a0, preparation.penalties(lengths, a0, columns, *given)
 
 
 def _side(backend: Backend, model: Solver, matrix: Csr, lengths: Lengths) -> Side:

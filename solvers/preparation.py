@@ -58,11 +58,7 @@ def weigh(
     kind = np.dtype(dtype)
     rule = _rule(confidence, alpha)
     columns = matrix.shape[1]
-    backgrounds = {
-        "binary": DEFAULT_BACKGROUND if background is None else background,
-        "explicit": 0.0,
-    }
-    a0 = float(backgrounds.get(confidence, 1.0))
+    a0 = weight_of_others(confidence, background)
     entries = slice(0, int(matrix.indptr[-1]))
     values, constant = _values(
         matrix.data[entries], kind, confidence, epsilon, rule, cores(num_threads)
@@ -74,7 +70,7 @@ def weigh(
         indices=_plain(matrix.indices[entries], index_type(columns)),
         values=values,
         rule=rule,
-        lam=_penalties(matrix.indptr, a0, columns, regularization, regularization_exponent),
+        lam=penalties(np.diff(matrix.indptr), a0, columns, regularization, regularization_exponent),
         a0=a0,
         columns=columns,
         constant=constant,
@@ -95,7 +91,9 @@ def turned(
         indptr=indptr.astype(np.int64),
         indices=_plain(indices, index_type(users.rows)),
         values=values,
-        lam=_penalties(indptr, users.a0, users.rows, regularization, regularization_exponent),
+        lam=penalties(
+            np.diff(indptr), users.a0, users.rows, regularization, regularization_exponent
+        ),
         columns=users.rows,
     )
 
@@ -122,8 +120,8 @@ def _transposed(
 ) -> tuple[Integers, Integers, Floats]:
     if len(values) < _FEW_ENTRIES:
         shape = (len(indptr) - 1, columns)
-        turned = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
-        return turned.indptr, turned.indices, turned.data.astype(dtype, copy=False)
+        found = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
+        return found.indptr, found.indices, found.data.astype(dtype, copy=False)
     # Not through SciPy's matrix, which beyond 2^31 entries would copy the indices to 64 bits.
     from halfstep.kernels.cpu_transpose import transpose
 
@@ -171,10 +169,18 @@ def _values(
     return values, float(constants.sum())
 
 
-def _penalties(
-    indptr: Integers, a0: float, columns: int, regularization: float, exponent: float
+def weight_of_others(confidence: str, background: float | None) -> float:
+    """Return a0, the weight of what is not stored."""
+    if confidence == "binary":
+        return float(DEFAULT_BACKGROUND if background is None else background)
+    return 0.0 if confidence == "explicit" else 1.0
+
+
+def penalties(
+    lengths: Integers, a0: float, columns: int, regularization: float, exponent: float
 ) -> npt.NDArray[np.float64]:
-    lam = regularization * (np.diff(indptr) + float(a0) * columns) ** exponent
+    """Return lambda of rows with so many stored entries, (rows,)."""
+    lam = regularization * (lengths + a0 * columns) ** exponent
     return np.asarray(lam, np.float64)
 
 
