@@ -90,7 +90,8 @@ class Eigenbasis(Solver):
         half a megabyte, which stays in the cache anyway, is left whole: small exact cases stay exact.
     relaxation
         From the third iteration of a fit on, go this many times the way from a row's start to its
-        solution; between 0 and 2. None means 1.4 with few steps (as for `compress`) and 1 otherwise.
+        solution; between 0 and 2. None means 1.4 with few steps (as for `compress`) and 1 otherwise,
+        with `exact` too.
     """
 
     name: ClassVar[str] = "eigenbasis"
@@ -117,8 +118,6 @@ class Eigenbasis(Solver):
                 f"cg_tolerance has no meaning with exact=True, got {self.cg_tolerance}"
             )
         check_relaxation(self.relaxation)
-        if self.exact and self.relaxation is not None:
-            raise InputError(f"relaxation has no meaning with exact=True, got {self.relaxation}")
         if self.compress and np.dtype(self.dtype) != np.float32:
             raise InputError(f"compress=True needs dtype float32, got {np.dtype(self.dtype).name}")
         if self.compress and self.exact:
@@ -169,6 +168,7 @@ class Eigenbasis(Solver):
                 paired=False,
                 own=lambda f: max(_OWN_SPACE, f * 5 // 8),
                 order=lambda f: f,
+                further=self._way,
             )
         large = problem.Y.nbytes > _CACHED_BYTES
         return Method(

@@ -46,3 +46,10 @@ def solver(f, dtype="float32", **settings):
 
 def eps(dtype):
     return np.finfo(dtype).eps
+
+
+def row_objectives(half, X):
+    """Return each row's part of the objective, without what does not depend on X: x'Ax - 2 b'x."""
+    X = X.astype(np.float64)
+    AX = half.apply(X, half.gramian())
+    return np.einsum("uf,uf->u", X, AX) - 2 * np.einsum("uf,uf->u", X, half.right_hand_side())

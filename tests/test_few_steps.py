@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from rows_case import CONVENTIONS, problem, solver
+from rows_case import CONVENTIONS, problem, row_objectives, solver
 from scipy import sparse
 
 from halfstep.solvers.eigenbasis import Eigenbasis
@@ -65,3 +65,19 @@ def test_no_relaxed_half_step_raises_the_objective(relaxation):
     plain = model.set_params(relaxation=1.0).fit(matrix, show_progress=False).loss_history_
     assert relaxed[:2] == plain[:2]
     assert (plain[-1] == relaxed[-1]) == (relaxation == 1.0)
+
+
+@pytest.mark.parametrize("settings", [{"exact": True}, {"cg_steps": 1}, {"cg_steps": 4}], ids=str)
+@pytest.mark.parametrize("omega", [0.6, 1.4, 1.9])
+@pytest.mark.parametrize("convention", ["linear", "log", "binary", "huge"])
+def test_going_further_costs_the_square_of_how_much_further(convention, omega, settings):
+    """E(x_0 + omega (x - x_0)) - E(x) = (omega - 1)^2 (E(x_0) - E(x)): x is best on that line."""
+    half, X = problem(17, "float64", convention=convention)
+    model = solver(17, "float64", relaxation=omega, **settings)
+    stored = np.diff(half.indptr) > 0
+    before = row_objectives(half, X)[stored]
+    plain = row_objectives(half, model.half_step(half, X))[stored]
+    further = row_objectives(half, model._half_step("user", half, X, 2))[stored]
+    expected = (omega - 1) ** 2 * (before - plain)
+    scale = np.abs(before) + np.abs(plain)
+    np.testing.assert_allclose((further - plain) / scale, expected / scale, atol=1e-9)
