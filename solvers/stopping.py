@@ -21,8 +21,8 @@ apart: for an entry of weight w, |b|^2 grows with w^2 while all that the row can
 Where a row has a negative w (`"implicit"` with alpha r < 1) A >= M does not hold. The test then takes
 |1 - alpha| and is a good guess, no bound: such rows take two steps at least.
 
-With `"explicit"` weights the rows share nothing but lambda, the residual says little about the error, and
-`theta` is smaller.
+With `"explicit"` weights the rows share nothing but lambda, the residual says little about the error,
+and `theta` is smaller.
 """
 
 from __future__ import annotations

@@ -51,5 +51,5 @@ def eps(dtype):
 def row_objectives(half, X):
     """Return each row's part of the objective, without what does not depend on X: x'Ax - 2 b'x."""
     X = X.astype(np.float64)
-    AX = half.apply(X, half.gramian())
-    return np.einsum("uf,uf->u", X, AX) - 2 * np.einsum("uf,uf->u", X, half.right_hand_side())
+    A_X = half.apply(X, half.gramian())
+    return np.einsum("uf,uf->u", X, A_X) - 2 * np.einsum("uf,uf->u", X, half.right_hand_side())
