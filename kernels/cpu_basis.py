@@ -103,9 +103,16 @@ def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:
 
 
 def rotate(
-    Y: Floats, matrix: Matrix | None, padded_to: int, threads: int, paired: bool
+    Y: Floats,
+    matrix: Matrix | None,
+    padded_to: int,
+    threads: int,
+    paired: bool,
+    sizes: Floats,
 ) -> npt.NDArray[Any]:
     """Return Y times `matrix`, (rows + 1, padded_to), its last columns and its last row zero.
+
+    Written: each row's squared length to `sizes` (rows,), unless it is empty.
 
     With `paired` they are rounded to 16 bits and packed, (rows + 1, padded_to / 2), where a zero beside
     another number becomes next to nothing: see `cpu_pairs`.
@@ -122,11 +129,12 @@ def rotate(
 
     def run(start: int, wide: Floats) -> None:
         block, target = Y[start : start + rows], Z[start : min(start + rows, len(Y))]
+        rotated = wide[: len(block)] if paired else target
+        apply(block, rotated)
         if paired:
-            apply(block, wide[: len(block)])
-            pack(wide[: len(block)], target)
-        else:
-            apply(block, target)
+            pack(rotated, target)
+        if len(sizes):
+            np.vecdot(rotated, rotated, out=sizes[start : start + rows])
 
     spread(range(0, len(Y), rows), threads, lambda: np.empty((rows, padded_to), Y.dtype), run)
     return Z

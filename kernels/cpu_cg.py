@@ -17,7 +17,6 @@ from halfstep.kernels.cpu_weights import excess, target
 
 RESIDUAL = 0  # g = t - w (z.v)
 PRODUCT = 1  # g = w (z.v)
-RIGHT_HAND_SIDE = 2  # g = t
 FAR = 1 << 17  # a longer row has left the second-level cache by the next pass
 
 
@@ -59,19 +58,15 @@ def pass_over(
     for start in range(first, stop, scratch.tile):
         count = min(scratch.tile, stop - start)
         locate(entries, start, count, rows)
-        if mode == RIGHT_HAND_SIDE:
+        if mode == RESIDUAL or far:
+            ask_for(entries, start + entries.ahead, count)
+        dots(entries.Z, rows, count, f, scaled, q)
+        if mode == RESIDUAL:
             for e in range(count):
-                put(q, e, target(entries, start + e))
+                put(q, e, target(entries, start + e) - excess(entries, start + e) * item(q, e))
         else:
-            if mode == RESIDUAL or far:
-                ask_for(entries, start + entries.ahead, count)
-            dots(entries.Z, rows, count, f, scaled, q)
-            if mode == RESIDUAL:
-                for e in range(count):
-                    put(q, e, target(entries, start + e) - excess(entries, start + e) * item(q, e))
-            else:
-                for e in range(count):
-                    put(q, e, excess(entries, start + e) * item(q, e))
+            for e in range(count):
+                put(q, e, excess(entries, start + e) * item(q, e))
         for e in range(count, (count + 3) // 4 * 4):
             put(q, e, 0)
         update(entries.Z, rows, count, f, q, total)
@@ -100,28 +95,21 @@ def curvature(entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any)
 
 @inlined
 def conjugate_gradients(
-    entries: Any, scratch: Any, first: int, stop: int, f: int, steps: int, tolerance: float
+    entries: Any, scratch: Any, first: int, stop: int, f: int, steps: int
 ) -> None:
-    """Take up to `steps` steps from scratch.x (f,), in place (Saad, Iterative Methods, alg. 6.18).
+    """Take `steps` steps from scratch.x (f,), in place (Saad, Iterative Methods, alg. 6.18).
 
-    They end when the residual is at most `tolerance` times the right-hand side, but not before the
-    first, or when it is rounding.
+    They end earlier when the residual is rounding.
     """
     x, r, p, Ap = scratch.x, scratch.r, scratch.p, scratch.Ap
     clear(r, f)
-    floor = 0.0
-    if tolerance > 0:
-        pass_over(entries, scratch, first, stop, f, x, r, RIGHT_HAND_SIDE)
-        floor = tolerance * tolerance * inner(r, r, f)
-        clear(r, f)
     combine(-1, x, r, r, f)
     pass_over(entries, scratch, first, stop, f, x, r, RESIDUAL)  # r_0 = b - A x_0
     combine(0, r, r, p, f)
     rs = inner(r, r, f)
     for step in range(steps):
-        # x is at most as long as A x, so beyond the second bound a residual is rounding. No row is
-        # left where it was for its small residual: such a fit would come to rest short of its end.
-        if (step > 0 and rs <= floor) or rs <= inner(x, x, f) * scratch.eps * scratch.eps:
+        # x is at most as long as A x, so beyond this a residual is rounding.
+        if rs <= inner(x, x, f) * scratch.eps * scratch.eps:
             break
         last = step + 1 == steps
         if last:

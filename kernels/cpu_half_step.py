@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from halfstep.kernels import cpu_rows
 from halfstep.kernels.cpu_basis import basis_of, rotate, rotation
 from halfstep.kernels.cpu_long import LongRow, long_rows
+from halfstep.kernels.cpu_rule import MOST, TALLY
 from halfstep.kernels.cpu_workers import cores, spread
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Rule
@@ -21,7 +23,8 @@ from halfstep.solvers.problem import Problem, Rule
 _BLOCK_ENTRIES = 1 << 15
 _BLOCK_ROWS = 1 << 10
 
-Block: TypeAlias = Callable[[cpu_rows.Side, cpu_rows.Scratch, int, Floats], None]
+Tally: TypeAlias = npt.NDArray[np.float64]
+Block: TypeAlias = Callable[[cpu_rows.Side, cpu_rows.Scratch, int, Floats, Tally], None]
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class Method:
     Attributes
     ----------
     block
-        `block(side, scratch, begin, part)` solves the rows from `begin` on; `part` (rows, f) is their
-        start and becomes their solution, in working coordinates.
+        `block(side, scratch, begin, part, tally)` solves the rows from `begin` on; `part` (rows, f) is
+        their start and becomes their solution, in working coordinates. What is to be said of them may
+        be added to `tally`: see `cpu_rule`.
     long
-        `long(row, start)` returns the solution (f,) of one long row, over threads; None where long
-        rows are solved as the others are.
+        `long(row, start, tally)` returns the solution (f,) of one long row, over threads; None where
+        long rows are solved as the others are.
     warm
         Whether the start matters, but for rows that are solved in their own space.
     further
@@ -45,40 +49,51 @@ class Method:
     own, order
         Rows of how many entries at most are solved in their own space; unknowns of the largest system
         beside those. Both as a function of the padded number of factors.
+    kept, able
+        Of `Scratch`, the same; `able` only where rows can be heavy.
     """
 
     block: Block
-    long: Callable[[LongRow, Floats], Floats] | None
+    long: Callable[[LongRow, Floats, Tally], Floats] | None
     warm: bool
     paired: bool
     own: Callable[[int], int]
     order: Callable[[int], int]
     further: float = 1.0
+    kept: Callable[[int], int] = lambda f: 0
+    able: Callable[[int], int] = lambda f: 0
 
 
-def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) -> Floats:
-    """Return the solution (rows, f) of all rows from the start X (rows, f)."""
+def solve_rows(
+    problem: Problem, X: Floats, num_threads: int, method: Method
+) -> tuple[Floats, Tally]:
+    """Return the solution (rows, f) of all rows from the start X (rows, f), and their tally (TALLY,)."""
     f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
     wide = -(-f // cpu_rows.padding(dtype)) * cpu_rows.padding(dtype)
     basis = basis_of(problem, threads, narrow=method.paired)
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
     base[:f], slope[:f] = basis.base, basis.slope
-    Z = rotate(problem.Y, basis.forward, wide, threads, method.paired)
+    from_zero = _starts_from_zero(problem)
+    # A row of more entries than its rank has no inverse in its own space.
+    own, able = (0, 0) if from_zero else (method.own(wide), method.able(wide))
+    sizes = np.empty(problem.columns if able else 0, dtype)
+    Z = rotate(problem.Y, basis.forward, wide, threads, method.paired, sizes)
     lam = problem.lam.astype(dtype)
     rule = Rule(*map(dtype.type, problem.rule))
-    side = cpu_rows.Side(problem.indptr, problem.indices, problem.values, rule, Z, base, slope, lam)
+    side = cpu_rows.Side(
+        problem.indptr, problem.indices, problem.values, rule, Z, base, slope, lam, sizes
+    )
     inward = rotation(basis.inward, f, wide, dtype)
     outward = rotation(basis.outward, wide, f, dtype)
     solution = np.empty((problem.rows, f), dtype)
-    from_zero = _starts_from_zero(problem)
-    # A row of more entries than its rank has no inverse in its own space.
-    own = 0 if from_zero else method.own(wide)
     # What a start has in directions that Y knows nothing of must not come back.
     further = dtype.type(1 if from_zero or not basis.complete() else method.further)
 
     def scratch() -> cpu_rows.Scratch:
-        return cpu_rows.make_scratch(wide, dtype, own, method.order(wide), problem.a0)
+        return cpu_rows.make_scratch(
+            wide, dtype, own, method.order(wide), problem.a0, method.kept(wide), able
+        )
 
     def start(begin: int, part: Floats, work: cpu_rows.Scratch, spare: Floats) -> None:
         end = begin + len(part)
@@ -104,24 +119,28 @@ def solve_rows(problem: Problem, X: Floats, num_threads: int, method: Method) ->
         shape = (min(_BLOCK_ROWS, problem.rows), wide)
         return scratch(), np.zeros(shape, dtype), np.empty(shape, dtype)
 
-    def run(rows: tuple[int, int], state: tuple[cpu_rows.Scratch, Floats, Floats]) -> None:
-        begin, end = rows
+    def run(task: int, state: tuple[cpu_rows.Scratch, Floats, Floats]) -> None:
+        begin, end = blocks[task]
         work, buffer, spare = state
         part = buffer[: end - begin]
         start(begin, part, work, spare)
-        method.block(side, work, begin, part)
+        method.block(side, work, begin, part, tallies[task])
         finish(begin, part)
 
     long = [] if method.long is None else long_rows(side)
-    spread(_blocks(problem, long), threads, prepare, run)
-    for u in long:
+    blocks = _blocks(problem, long)
+    tallies = np.zeros((len(blocks) + len(long), TALLY))
+    spread(range(len(blocks)), threads, prepare, run)
+    for u, tally in zip(long, tallies[len(blocks) :], strict=True):
         part = np.zeros((1, wide), dtype)
         if method.warm and not from_zero:
             inward(X[u : u + 1], part)
         assert method.long is not None
-        part[0] = method.long(LongRow(side, u, wide, threads, scratch), part[0])
+        part[0] = method.long(LongRow(side, u, wide, threads, scratch), part[0], tally)
         finish(u, part)
-    return solution
+    total = tallies.sum(axis=0)
+    total[MOST] = tallies[:, MOST].max(initial=0)
+    return solution, total
 
 
 def _starts_from_zero(problem: Problem) -> bool:

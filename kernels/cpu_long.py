@@ -7,18 +7,32 @@ number of threads, and the pieces' sums are added in order: the bits do not depe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from halfstep.kernels.cpu import compiled
-from halfstep.kernels.cpu_cg import PRODUCT, RESIDUAL, RIGHT_HAND_SIDE, pass_over
+from halfstep.kernels.cpu_cg import PRODUCT, RESIDUAL, pass_over
 from halfstep.kernels.cpu_cholesky import solve
 from halfstep.kernels.cpu_exact import add_entries
 from halfstep.kernels.cpu_rows import Scratch, Side, entries_of, pointers, set_scale
+from halfstep.kernels.cpu_rule import (
+    COMPLETED,
+    GAINED,
+    LEFT,
+    MOST,
+    ROWS,
+    STEPPED,
+    STEPS,
+    UNSOLVED,
+    factor_space_cost,
+)
 from halfstep.kernels.cpu_vector import address, lanes
 from halfstep.kernels.cpu_workers import spread
 from halfstep.solvers.matrix import Floats
+
+if TYPE_CHECKING:
+    from halfstep.solvers.stopping import Stopping
 
 SHARE = 32  # rows with more than this part of all entries are split
 SHORTEST = 1 << 16
@@ -67,27 +81,50 @@ class LongRow:
         cuts = np.linspace(side.indptr[u], side.indptr[u + 1], PIECES + 1).astype(np.int64)
         self.pieces = list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
 
-    def step(self, start: Floats, steps: int, tolerance: float) -> Floats:
-        """Return `start` (f,) after up to `steps` conjugate gradient steps, as `cpu_cg` takes them."""
+    def step(
+        self, start: Floats, stopping: Stopping, tally: Floats, completes: bool = False
+    ) -> Floats:
+        """Return `start` (f,) after the steps that `cpu_cg` or, with a theta, `cpu_rule` takes.
+
+        Added to: the row's figures in `tally`. `completes` says whether it may be solved exactly then.
+        """
         x = start.astype(np.float64) / self.scale
-        floor = (
-            tolerance**2 * float(np.sum(np.square(self._sum(RIGHT_HAND_SIDE, x))))
-            if tolerance
-            else 0.0
-        )
         rounding = float(np.finfo(start.dtype).eps) ** 2
         r = self._sum(RESIDUAL, x) - x
         p, rs = r, float(r @ r)
-        for step in range(steps):
-            if (step > 0 and rs <= floor) or rs <= rounding * float(x @ x):
+        gained, left, taken, unsolved = 0.0, rs, 0, True
+        least = 2 if self._has_negative() else stopping.least
+        n = int(self.pieces[-1][1] - self.pieces[0][0])
+        enough = factor_space_cost(n, self.f) if completes else np.inf
+        completed = False
+        while unsolved and taken < stopping.most:
+            if rs <= rounding * float(x @ x):
+                left, unsolved = 0.0, False
                 break
             Ap = p + self._sum(PRODUCT, p)
             alpha = rs / float(p @ Ap)
             x = x + alpha * p
             r = r - alpha * Ap
+            gained += alpha * rs
+            taken += 1
             rs, previous = float(r @ r), rs
+            left = abs(1 - alpha) * previous
+            unsolved = taken < least or not left <= stopping.theta * gained
+            completed = unsolved and taken >= enough and left < np.inf
+            if completed:
+                break
             p = r + rs / previous * p
         solution: Floats = (x * self.scale).astype(start.dtype)
+        if completed:
+            solution = self.solve()
+            gained += float(r @ (solution / self.scale - x))
+            left, unsolved = 0.0, False
+        tally[MOST] = max(tally[MOST], taken)
+        for place, value in (
+            (ROWS, 1), (STEPPED, 1), (STEPS, taken), (UNSOLVED, unsolved), (COMPLETED, completed),
+            (GAINED, gained), (LEFT, left),
+        ):  # fmt: skip
+            tally[place] += value
         return solution
 
     def solve(self) -> Floats:
@@ -106,6 +143,13 @@ class LongRow:
         _solve_square(self.scratch(), whole, x, self.f)
         solution: Floats = x * self.scale
         return solution
+
+    def _has_negative(self) -> bool:
+        rule = self.side.rule
+        if rule.excess_shift >= 0:
+            return False
+        smallest = np.abs(self.side.values[self.pieces[0][0] : self.pieces[-1][1]]).min()
+        return bool(rule.excess_slope * smallest + rule.excess_shift < 0)
 
     def _sum(self, mode: int, v: Floats) -> Floats:
         vector = v.astype(self.side.base.dtype)

@@ -22,7 +22,8 @@ class Side(NamedTuple):
 
     indptr, indices, values, rule as in `Weights`; Z (columns + 1, f) in the working coordinates, its
     last row zero; or of pairs, (columns + 1, f / 2), see `cpu_pairs`; row u's coordinate k is scaled by
-    (base[k] + slope[k] lam[u])^-1/2. All but Z, the rule's numbers too, in the factors' dtype.
+    (base[k] + slope[k] lam[u])^-1/2. All but Z, the rule's numbers too, in the factors' dtype. sizes
+    (columns,) are the |z|^2, before that scale; none where they are of no use.
     """
 
     indptr: Any
@@ -33,6 +34,7 @@ class Side(NamedTuple):
     base: Any
     slope: Any
     lam: Any
+    sizes: Any
 
 
 class Entries(NamedTuple):
@@ -55,10 +57,17 @@ class Entries(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What one thread works in: sizes, limits, and arrays (pointers once inside)."""
+    """What one thread works in: sizes, limits, and arrays (pointers once inside).
+
+    Rows of up to `kept` entries keep all their dot products, and of up to `able` can be solved in their
+    own space where that is cheaper: see `cpu_rule`. `order` is how many unknowns a system may have.
+    """
 
     tile: int
+    kept: int
     own: int
+    able: int
+    order: int
     multiple: int
     eps: float
     least: float
@@ -82,26 +91,29 @@ def padding(dtype: Any) -> int:
     return 2 * lanes(np.dtype(dtype).itemsize)
 
 
-def make_scratch(f: int, dtype: Any, own: int, order: int, a0: float) -> Scratch:
+def make_scratch(
+    f: int, dtype: Any, own: int, order: int, a0: float, kept: int = 0, able: int = 0
+) -> Scratch:
     """Allocate one thread's scratch.
 
-    Rows of up to `own` entries can be solved in their own space and systems of up to `order` unknowns
-    by Cholesky.
+    Rows of up to `own` entries are solved in their own space and systems of up to `order` unknowns by
+    Cholesky; `kept` and `able` as in `Scratch`.
     """
     size = np.dtype(dtype).itemsize
     multiple = lanes(size)
     tile = min(64, max(8, _TILE_BYTES // (f * size) // 8 * 8))
-    own_order = -(-own // multiple) * multiple
+    own_order = -(-max(own, able) // multiple) * multiple
     order = max(own_order, order)
     ld = order + lanes(size)
     eps = float(np.finfo(dtype).eps)
     block = np.zeros(max(2 * tile, own_order) * f, dtype)
-    entry = [np.zeros(times * (max(tile, own_order) + 8), dtype) for times in (1, 2)]
+    entry = [np.zeros(times * (max(tile, own_order, kept) + 8), dtype) for times in (1, 2)]
     matrix = [np.zeros(rows * ld, dtype) for rows in (order, PANEL)]
-    rows = np.zeros(max(tile, own_order) + 8, np.int64)
+    rows = np.zeros(max(tile, own_order, kept) + 8, np.int64)
     coordinate = [np.zeros(f, dtype) for _ in range(7)]
     least = eps * (a0 if a0 > 0 else 1.0)
-    return Scratch(tile, own, multiple, eps, least, block, rows, *entry, *matrix, *coordinate)
+    arrays = block, rows, *entry, *matrix, *coordinate
+    return Scratch(tile, kept, own, able, order, multiple, eps, least, *arrays)
 
 
 @inlined
@@ -125,7 +137,10 @@ def pointers(work: Any) -> Any:
     """Return the scratch with pointers in place of arrays: counting references costs a third."""
     return Scratch(
         work.tile,
+        work.kept,
         work.own,
+        work.able,
+        work.order,
         work.multiple,
         work.eps,
         work.least,
@@ -154,18 +169,22 @@ def set_scale(side: Any, u: int, f: int, scale: Any) -> None:
 
 
 @inlined
+def bearable(entries: Any, first: int, stop: int, largest: float) -> bool:
+    """Return whether no excess weight of the row is negative or above `largest`."""
+    outside = 0
+    for e in range(first, stop):
+        w = excess(entries, e)
+        outside += w < 0 or w > largest
+    return outside == 0
+
+
+@inlined
 def fits_own_space(entries: Any, work: Any, first: int, stop: int) -> bool:
     """Return whether the row is short and its excess weights are neither negative nor huge.
 
     x = Z'g amplifies the rounding of g by the weights; the factor space does not.
     """
-    if stop - first > work.own:
-        return False
-    outside, largest = 0, 1e-3 / work.eps
-    for e in range(first, stop):
-        w = excess(entries, e)
-        outside += w < 0 or w > largest
-    return outside == 0
+    return stop - first <= work.own and bearable(entries, first, stop, 1e-3 / work.eps)
 
 
 @compiled
@@ -177,9 +196,8 @@ def solve_block(
     start: Any,
     f: int,
     steps: int,
-    tolerance: float,
 ) -> None:
-    """Take up to `steps` conjugate gradient steps for rows `begin` to `begin + rows`.
+    """Take `steps` conjugate gradient steps for rows `begin` to `begin + rows`.
 
     `start` (rows, f) is the start and becomes the solution, both in working coordinates. Short rows are
     solved exactly, from wherever. Rows without entries become zero.
@@ -202,7 +220,7 @@ def solve_block(
         else:
             for k in range(f):
                 put(x, k, item(X, row + k) / item(scratch.scale, k))
-            conjugate_gradients(entries, scratch, first, stop, f, steps, tolerance)
+            conjugate_gradients(entries, scratch, first, stop, f, steps)
         for k in range(f):
             put(X, row + k, item(x, k) * item(scratch.scale, k))
 
@@ -210,10 +228,10 @@ def solve_block(
 @compiled
 def mark_started(side: Any, work: Any, begin: int, f: int, marks: Any) -> None:
     """Mark those of the rows from `begin` on whose solution depends on where they start."""
-    entries = entries_of(side, f)
+    entries, scratch, indptr = entries_of(side, f), pointers(work), address(side.indptr)
     for i in range(len(marks)):
-        first, stop = side.indptr[begin + i], side.indptr[begin + i + 1]
-        marks[i] = first < stop and not fits_own_space(entries, work, first, stop)
+        first, stop = item(indptr, begin + i), item(indptr, begin + i + 1)
+        marks[i] = first < stop and not fits_own_space(entries, scratch, first, stop)
 
 
 @compiled

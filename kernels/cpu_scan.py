@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import binding, ir  # type: ignore[import-untyped]
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core.errors import RequireLiteralValue
 
 from halfstep.kernels.cpu_vector import (
@@ -17,11 +17,12 @@ from halfstep.kernels.cpu_vector import (
     _vector_pointer,
     builtin,
     cgutils,
+    has_avx512,
     lanes,
     types,
 )
 
-SEARCHES = bool(binding.get_host_cpu_features().get("avx512f"))
+SEARCHES = has_avx512()
 
 
 def thresholds(itemsize: int) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 from llvmlite import binding, ir  # type: ignore[import-untyped]
 from numba import types as numba_types
 from numba.core import cgutils as numba_cgutils
+from numba.core import config
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic, models, register_model
 
@@ -24,8 +25,18 @@ types: Any = numba_types
 cgutils: Any = numba_cgutils
 # Without a type of its own: the first argument is Numba's, a caller does not pass it.
 builtin: Callable[[Callable[..., Any]], Any] = intrinsic
+
+
+def has_avx512() -> bool:
+    """Return whether the code that Numba makes may use AVX-512: of this processor, or as it is told."""
+    told = getattr(config, "CPU_FEATURES", None)  # the environment variable NUMBA_CPU_FEATURES
+    if told is not None:
+        return "+avx512f" in told.split(",")
+    return bool(binding.get_host_cpu_features().get("avx512f"))
+
+
 # Emulators and old processors may not report features at all; then half the width is right as well.
-_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
+_BYTES = 64 if has_avx512() else 32
 # Rows of a product's tile whose sums stay in registers together: of 32 with AVX-512, of 16 elsewhere.
 _TALL = 8 if _BYTES == 64 else 4
 

@@ -33,6 +33,7 @@ from halfstep.solvers.recommender import Recommender
 from halfstep.solvers.report import Callback, Report, located, row_not_finite
 from halfstep.solvers.settings import Settings
 from halfstep.solvers.start import RandomState, check_random_state, starting_factors
+from halfstep.solvers.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -77,6 +78,10 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         The objective after each iteration, where it was calculated.
     seconds_
         Seconds that each iteration's two half-steps took.
+    report_
+        How far each iteration's two half-steps solved their rows: an `IterationReport` of
+        `halfstep.solvers.stopping` for each, of this call of `fit` alone. Empty where rows do not take
+        their steps by the rule there.
     interrupted_
         How many whole iterations a fit had done when Ctrl-C ended it, or None.
     """
@@ -110,6 +115,8 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         self.seconds_: list[float] = []
         self.interrupted_: int | None = None
         self.fit_callback: Callback | None = None
+        self.report_: list[IterationReport] = []
+        self._half_reports: dict[str, HalfStepReport | None] = {}
         self._warned_of_ridge = False
         self._forget_derived()
         self.check()
@@ -198,6 +205,7 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
             done, self.user_factors, self.item_factors, self.loss_history_, self.seconds_ = state
             state = None
         self.interrupted_ = None
+        self.report_, self._half_reports = [], {}
         self._warned_of_ridge = False
         if done >= self.iterations:
             return self
@@ -213,6 +221,7 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
                 self, weights, done, keeper, asked, advance, callback or self.fit_callback
             )
             self._alternate(users, items, self.user_factors, self.item_factors, report)
+        warn_of_unsolved_rows(self.report_)
         return self
 
     def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
@@ -252,9 +261,14 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
             if report(iteration, time.perf_counter() - start, X, Y):
                 break
 
+    def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport | None]:
+        """Return what `half_step` does, and how far it came where the solver knows."""
+        return self.half_step(problem, X), None
+
     def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
         try:
-            return self.half_step(problem, X)
+            solution, self._half_reports[side] = self._reported(problem, X)
+            return solution
         except (FloatingPointError, np.linalg.LinAlgError) as error:
             raise located(error, done, side, problem) from error
 

@@ -11,18 +11,28 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
     (I + sum w z z') x~ = sum t z
 
 * The f^2 of every row and step is gone: the shared part costs f.
-* It is the best of preconditioners. The matrix is the identity plus one of rank n_u, so few steps do:
-  two of these lower the objective further than three plain ones.
+* It is the best of preconditioners, and costs nothing. The matrix is the identity plus one of rank n_u, so
+  few steps do, and a row can tell by itself when it has taken enough.
 * It holds for any regularisation, since only the scale differs between rows. Where all lambda_u are
   equal, a Cholesky factor G + lambda I = R'R whitens just as well (z = R'^-1 y), costs less than
   eigenvectors, and half of each rotation is zeros that are skipped.
 * A row's entries are gone over in tiles whose dot products and updates share their loads, once for
-  the start's residual and once per step; the last step needs dot products only.
+  the start's residual and once per step; the last step of most rows needs dot products only.
 * z is stored in 16 bits and computed with in 32: what bounds long rows is moving the z's. The steps
   solve for the z's as stored, which moves the objective that a fit comes to by some millionths.
 * A row of n_u < f entries is a system of n_u unknowns in its own space, where it has no use for its
   start either. Solved exactly there, rows of up to `own_space` entries (with AVX2 none at f = 64, 24
   at 512) cost no more than two steps would; to solve longer ones exactly saved no iteration.
+
+**How many steps.** In these coordinates A >= I. So what a row is above its least objective is at most
+|r|^2, what a step of length alpha gains is alpha |r|^2 exactly, and a row ends when the first is at most
+5 % of the second: the rule of `halfstep.solvers.stopping`. Weights of one kind (stars, logarithms) leave A
+near the identity, and one step does: 1.0 to 1.2 a row on gowalla. Raw play counts are of another kind:
+an entry of weight w makes an eigenvalue 1 + w |z|^2, in the thousands, and steps must find each of them: 3
+to 20 a row. Two steps for all, the default before, end there at an objective 10 to 150 % above that of
+exact half-steps. A residual relative to |b| does not tell these rows apart, since |b| grows with w while
+what can be gained does not grow like it. Where steps cost more than solving the row exactly, that is
+done: `halfstep.kernels.cpu_rule`.
 
 From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
 over-relaxation. With the other side fixed the objective is a quadratic, whose value above where the
@@ -31,13 +41,13 @@ iterations for what otherwise takes 10. (1.4 was chosen among about 25 schedules
 objective at f = 64 on the two data sets that the benchmark uses; other f played no part.)
 
 Cost of a half-step: Y'Y and three products of factors with triangles f x f, one of them only for rows
-that take steps (whole matrices where rows differ in lambda); then (steps + 1) n_u f per row; with
-`exact` min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
+that take steps (whole matrices where rows differ in lambda); then (steps + 1) n_u f per row, less the half
+of a pass where one step does; with `exact` min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
 
-Tried and left: one step (10 iterations' objective of three plain steps took 10 iterations on one
-data set, 14 on another); stopping rows by their residual (of tolerances from 0.05 to 0.01 none was
-clearly ahead of two steps, and rows that take no step at all bring the fit to rest a percent
-short); NumPy arrays in place of pointers inside the loops (counting references took a third of the
+Tried and left: one step for all (10 iterations' objective of three plain steps took 10 iterations on one
+data set, 14 on another); rows that take no step at all (they bring the fit to rest a percent short); a
+test before the step in place of after its dot products (mild rows then take two); keeping the dot products
+of every step (a sixth slower from the second on); NumPy arrays in place of pointers inside the loops (counting references took a third of the
 time); copying a row's z's together (as dear as a pass); adding what an entry gives on average to the
 shared part (one step then does for long rows, but not for short ones, and the rotations are no
 longer triangular); going further from the second iteration on, with three steps too (at f = 512 no
@@ -54,18 +64,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
+from halfstep.solvers.stopping import HalfStepReport, check_stopping, stopping
 
 if TYPE_CHECKING:
     from halfstep.kernels.cpu_half_step import Method
 
 _OWN_SPACE = 16
 _CACHED_BYTES = 1 << 19
+_LOOSE = 0.01
+KEPT, KEPT_BYTES = 256, 1 << 17
+COMPLETED_FACTORS = 320  # beyond, rows may take all their steps for less than an exact solution
 
 
 @dataclass(eq=False, repr=False)
@@ -78,25 +91,30 @@ class Eigenbasis(Solver):
     Parameters
     ----------
     cg_steps
-        Conjugate gradient steps per row and half-step at most, at least 1.
+        Conjugate gradient steps per row and half-step: exactly so many, at least 1. None: every row
+        takes the steps that it needs, by the rule of `halfstep.solvers.stopping`.
     cg_tolerance
-        Stop a row after fewer steps, but at least one, when its preconditioned residual is at most
-        this times its right-hand side. None always takes all steps.
+        The rule's theta: a row ends when what it can still gain is at most this times what it has
+        gained in this half-step. Between 0 and 1; None means 0.05, less where that module says so.
+    cg_max_steps
+        Steps that the rule lets a row take at most. None means 64.
     exact
         Solve every row exactly instead, by Cholesky in the smaller of its two spaces.
     compress
         Store the fixed side's rotated factors in 16 bits, float32 only. None does where it is far below
-        what the steps themselves leave: for at most three of them, without a tolerance. A side of up to
-        half a megabyte, which stays in the cache anyway, is left whole: small exact cases stay exact.
+        what the steps themselves leave: by the rule with a theta of at least 0.01, or for at most three
+        steps. A side of up to half a megabyte, which stays in the cache anyway, is left whole: small
+        exact cases stay exact.
     relaxation
         From the third iteration of a fit on, go this many times the way from a row's start to its
-        solution; between 0 and 2. None means 1.4 with few steps (as for `compress`) and 1 otherwise,
-        with `exact` too.
+        solution; between 0 and 2. None means 1.4 by the rule and with up to three steps, and 1
+        otherwise, with `exact` too.
     """
 
     name: ClassVar[str] = "eigenbasis"
-    cg_steps: int = field(default=2, kw_only=True)
+    cg_steps: int | None = field(default=None, kw_only=True)
     cg_tolerance: float | None = field(default=None, kw_only=True)
+    cg_max_steps: int | None = field(default=None, kw_only=True)
     exact: bool = field(default=False, kw_only=True)
     compress: bool | None = field(default=None, kw_only=True)
     relaxation: float | None = field(default=None, kw_only=True)
@@ -108,15 +126,12 @@ class Eigenbasis(Solver):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
         super().check()
-        check_integers(self.get_params(), cg_steps=1)
-        if self.cg_tolerance is not None and not 0 < self.cg_tolerance < 1:
-            raise InputError(f"cg_tolerance must be between 0 and 1, got {self.cg_tolerance}")
-        if self.exact and self.cg_steps != 2:
-            raise InputError(f"cg_steps has no meaning with exact=True, got {self.cg_steps}")
-        if self.exact and self.cg_tolerance is not None:
-            raise InputError(
-                f"cg_tolerance has no meaning with exact=True, got {self.cg_tolerance}"
-            )
+        check_stopping(self.cg_steps, self.cg_tolerance, self.cg_max_steps)
+        for name in ("cg_steps", "cg_tolerance", "cg_max_steps"):
+            if self.exact and getattr(self, name) is not None:
+                raise InputError(
+                    f"{name} has no meaning with exact=True, got {getattr(self, name)}"
+                )
         check_relaxation(self.relaxation)
         if self.compress and np.dtype(self.dtype) != np.float32:
             raise InputError(f"compress=True needs dtype float32, got {np.dtype(self.dtype).name}")
@@ -124,11 +139,15 @@ class Eigenbasis(Solver):
             raise InputError("compress=True has no meaning with exact=True")
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Return X (rows, f) after `cg_steps` steps from X, or exact."""
+        """Return X (rows, f) after the steps from X that its rows take, or exact."""
+        return self._reported(problem, X)[0]
+
+    def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport | None]:
         from halfstep.kernels.cpu_half_step import solve_rows
 
         with blas_threads(1):
-            return solve_rows(problem, X, self.num_threads, self._method(problem))
+            solution, tally = solve_rows(problem, X, self.num_threads, self._method(problem))
+        return solution, report_of(tally) if self._by_rule() else None
 
     def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
         self._way = way(self.relaxation, self._takes_few_steps(), done)
@@ -137,33 +156,48 @@ class Eigenbasis(Solver):
         finally:
             self._way = 1.0
 
+    def _by_rule(self) -> bool:
+        return not self.exact and self.cg_steps is None
+
     def _takes_few_steps(self) -> bool:
-        return not self.exact and self.cg_tolerance is None and self.cg_steps <= FEW_STEPS
+        return self._by_rule() or (self.cg_steps is not None and self.cg_steps <= FEW_STEPS)
 
     def _compresses(self) -> bool:
         """Return whether to keep the fixed side in 16 bits."""
         if self.compress is not None:
             return self.compress
-        return self._takes_few_steps() and np.dtype(self.dtype) == np.float32
+        loose = self.cg_tolerance is None or self.cg_tolerance >= _LOOSE
+        return self._takes_few_steps() and loose and np.dtype(self.dtype) == np.float32
 
     def _method(self, problem: Problem) -> Method:
-        from halfstep.kernels import cpu_rows
+        from halfstep.kernels import cpu_rows, cpu_rule
         from halfstep.kernels.cpu_half_step import Method
+        from halfstep.kernels.cpu_rule import HEAVY
         from halfstep.kernels.cpu_vector import lanes
 
-        steps, tolerance = self.cg_steps, self.cg_tolerance or 0.0
+        rule = stopping(
+            self.cg_steps,
+            self.cg_tolerance,
+            self.cg_max_steps,
+            a0=problem.a0,
+            few_rows=problem.few_rows,
+        )
 
-        def exactly(side: Any, work: Any, begin: int, part: Floats) -> None:
+        def exactly(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
             cpu_rows.solve_block_exactly(side, work, begin, len(part), part, part.shape[1])
 
-        def by_steps(side: Any, work: Any, begin: int, part: Floats) -> None:
+        def by_steps(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
             rows, f = part.shape
-            cpu_rows.solve_block(side, work, begin, rows, part, f, steps, tolerance)
+            cpu_rows.solve_block(side, work, begin, rows, part, f, rule.most)
+
+        def by_rule(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
+            rows, f = part.shape
+            cpu_rule.solve_block_by_rule(side, work, begin, rows, part, f, rule, tally)
 
         if self.exact:
             return Method(
                 block=exactly,
-                long=lambda row, _: row.solve(),
+                long=lambda row, start, tally: row.solve(),
                 warm=False,
                 paired=False,
                 own=lambda f: max(_OWN_SPACE, f * 5 // 8),
@@ -171,15 +205,34 @@ class Eigenbasis(Solver):
                 further=self._way,
             )
         large = problem.Y.nbytes > _CACHED_BYTES
+        # |z|^2 is at most 1 / a0: below that no entry is heavy, and no row need be looked at.
+        heavy = self._by_rule() and problem.largest_excess > HEAVY * problem.a0
+        completes = self._by_rule() and problem.Y.shape[1] <= COMPLETED_FACTORS
         return Method(
-            block=by_steps,
-            long=lambda row, start: row.step(start, steps, tolerance),
+            block=by_rule if self._by_rule() else by_steps,
+            long=lambda row, start, tally: row.step(start, rule, tally, completes),
             warm=True,
             paired=self._compresses() and bool(large or self.compress),
-            own=lambda f: own_space(f, steps, lanes(problem.Y.itemsize)),
-            order=lambda f: 0,
+            own=lambda f: own_space(f, min(rule.most, 2), lanes(problem.Y.itemsize)),
+            order=lambda f: f if completes else 0,
             further=self._way,
+            kept=kept_entries,
+            able=lambda f: max(_OWN_SPACE, f * 5 // 8) if heavy else 0,
         )
+
+
+def report_of(tally: Any) -> HalfStepReport:
+    """Return what the compiled loops counted of a half-step, (TALLY,), by name."""
+    from halfstep.kernels import cpu_rule
+
+    rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rule.GAINED])
+    gained, left = map(float, tally[cpu_rule.GAINED :])
+    return HalfStepReport(rows, stepped, steps, most, unsolved, gained, left, completed)
+
+
+def kept_entries(f: int) -> int:
+    """Return how many entries a row may have for its dot products to be kept: see `cpu_rule`."""
+    return min(KEPT, KEPT_BYTES // (2 * f))
 
 
 def own_space(f: int, steps: int, multiple: int) -> int:

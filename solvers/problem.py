@@ -127,6 +127,12 @@ class Weights:
         """Target weights, (entries,)."""
         return self._both[1]
 
+    @cached_property
+    def largest_excess(self) -> float:
+        """The largest excess weight, where the rule's slope is not negative; -inf without entries."""
+        largest = float(np.abs(self.values).max(initial=0)) if len(self.values) else -np.inf
+        return self.rule.excess_slope * largest + self.rule.excess_shift
+
     def of_entries(self, piece: slice) -> tuple[Floats, Floats]:
         """Return w and t of a run of entries."""
         return self.rule.weights(self.values[piece])
@@ -138,14 +144,26 @@ class Weights:
 
     def fixing(self, Y: Floats) -> Problem:
         """Return the half-step's problem with the other side's factors fixed at Y (columns, f)."""
-        return Problem(**{f.name: getattr(self, f.name) for f in fields(Weights)}, Y=Y)
+        kept = {f.name: getattr(self, f.name) for f in fields(Weights)}
+        problem = Problem(**kept, Y=Y, side_rows=self.rows)
+        problem.__dict__["largest_excess"] = self.largest_excess  # once for a fit, not a half-step
+        return problem
 
 
 @dataclass(frozen=True)
 class Problem(Weights):
-    """One half-step: find X (rows, f) given Y (columns, f)."""
+    """One half-step: find X (rows, f) given Y (columns, f).
+
+    `side_rows` is how many rows the whole side has, of which a block is a part: 0 if nobody said.
+    """
 
     Y: Floats
+    side_rows: int = 0
+
+    @property
+    def few_rows(self) -> bool:
+        """Whether the whole side has no more rows than twice the factors."""
+        return bool((self.side_rows or self.rows) <= 2 * self.Y.shape[1])
 
     def block(self, start: int, stop: int) -> Problem:
         """Return rows start to stop as a problem of its own; its arrays are views."""

@@ -12,6 +12,7 @@ from halfstep.errors import InputError, NotFinite
 from halfstep.interruption import Interruption
 from halfstep.solvers.checkpoint import Checkpoints, State
 from halfstep.solvers.matrix import Floats
+from halfstep.solvers.stopping import IterationReport
 
 if TYPE_CHECKING:
     from halfstep.solvers.base import Solver
@@ -66,6 +67,9 @@ class Report:
         model, iteration = self.model, self.done
         model._keep(iteration, X, Y)
         model.seconds_.append(seconds)
+        halves = (model._half_reports.get(side) for side in ("user", "item"))
+        if (users := next(halves)) is not None and (items := next(halves)) is not None:
+            model.report_.append(IterationReport(users, items))
         self.done += 1
         loss = None
         if model.calculate_training_loss:

@@ -21,21 +21,37 @@ apart: for an entry of weight w, |b|^2 grows with w^2 while all that the row can
 Where a row has a negative w (`"implicit"` with alpha r < 1) A >= M does not hold. The test then takes
 |1 - alpha| and is a good guess, no bound: such rows take two steps at least.
 
-With `"explicit"` weights the rows share nothing but lambda, the residual says little about the error,
-and `theta` is smaller.
+`theta` is 0.05, and less in three cases:
+
+* 0.01 for rows with heavy entries (`kernels.cpu_rule` says which). Where all rows have them, what is
+  left adds up, in 15 iterations, to 1.5 to 3.4 % of the objective with 0.05 and to 0.8 to 1.6 % with
+  0.01, for a tenth more steps (generated play counts with medians of 200 to 8,000, f = 32).
+* 0.005 with `"explicit"` weights: there the rows share nothing but lambda, the residual says little
+  about the error, and exact solutions cost many steps.
+* 0.001 for a side of no more rows than twice the factors: these can fit nearly all there is, every
+  half-step goes far, and what it leaves is missed. (On generated play counts of 60 listeners, f = 64,
+  the objective after 15 iterations was 4.8 % above that of exact half-steps with 0.05, and 0.4 % with
+  0.001, in the same time; of 200 listeners 0.2 % and 0.0 %.)
 """
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from halfstep.errors import InputError
+from halfstep.errors import InputError, NumericalWarning
 from halfstep.solvers.arguments import check_integers, check_number
 
+log = logging.getLogger("halfstep")
+
 THETA = 0.05
-THETA_EXPLICIT = 0.02
-MAX_STEPS = 32
+THETA_HEAVY = 0.01
+THETA_EXPLICIT = 0.005
+THETA_FEW_ROWS = 0.001
+MAX_STEPS = 64
 
 
 class Stopping(NamedTuple):
@@ -45,23 +61,33 @@ class Stopping(NamedTuple):
     ----------
     least, most
         At least, and at most; equal for a fixed number.
-    theta
-        The rule's; 0 for a fixed number of steps.
+    theta, theta_heavy
+        The rule's, and that of rows with heavy entries; 0 for a fixed number of steps.
     """
 
     least: int
     most: int
     theta: float
+    theta_heavy: float
 
 
 def stopping(
-    cg_steps: int | None, cg_tolerance: float | None, cg_max_steps: int | None, a0: float
+    cg_steps: int | None,
+    cg_tolerance: float | None,
+    cg_max_steps: int | None,
+    *,
+    a0: float,
+    few_rows: bool = False,
 ) -> Stopping:
-    """Return what the arguments of a rung mean for weights with the background `a0`."""
+    """Return what the arguments of a rung mean for a side of that background weight.
+
+    `few_rows` says whether the whole side has no more rows than twice the factors.
+    """
     if cg_steps is not None:
-        return Stopping(cg_steps, cg_steps, 0.0)
-    theta = cg_tolerance or (THETA if a0 > 0 else THETA_EXPLICIT)
-    return Stopping(1, cg_max_steps or MAX_STEPS, theta)
+        return Stopping(cg_steps, cg_steps, 0.0, 0.0)
+    theta = cg_tolerance or (THETA_FEW_ROWS if few_rows else THETA if a0 else THETA_EXPLICIT)
+    heavy = cg_tolerance or min(theta, THETA_HEAVY)
+    return Stopping(1, cg_max_steps or MAX_STEPS, theta, heavy)
 
 
 def check_stopping(
@@ -104,6 +130,8 @@ class HalfStepReport:
         By how much the steps lowered the objective, before over-relaxation.
     left
         A bound on how much more the exact solution of the rows that took steps would have lowered it.
+    completed
+        Rows that were solved exactly after some steps, since more of them would have cost more.
     """
 
     rows: int
@@ -113,6 +141,7 @@ class HalfStepReport:
     unsolved: int
     gained: float
     left: float
+    completed: int = 0
 
 
 class IterationReport(NamedTuple):
@@ -120,3 +149,21 @@ class IterationReport(NamedTuple):
 
     users: HalfStepReport
     items: HalfStepReport
+
+
+def warn_of_unsolved_rows(reports: Sequence[IterationReport]) -> None:
+    """Warn, where a fit's last half-steps left rows unsolved, of how many and of what can be done."""
+    if not reports:
+        return
+    for side, report in zip(("user", "item"), reports[-1], strict=True):
+        if not report.unsolved:
+            continue
+        message = (
+            f"{report.unsolved} of {report.rows} {side} rows of the last iteration took all of "
+            f"{report.most_steps} steps and are not solved: its half-step gained {report.gained:.3g} "
+            f"and may have left up to {report.left:.3g}; set a higher cg_max_steps, or exact=True"
+        )
+        if report.left > THETA * report.gained:
+            warnings.warn(message, NumericalWarning, stacklevel=3)
+        else:
+            log.info(message)

@@ -68,7 +68,7 @@ class Subspace(Solver):
         whole = padding(X.dtype)
         size = -(-int(self.block_size) // whole) * whole
 
-        def sweep(side: Any, work: Any, begin: int, part: Floats) -> None:
+        def sweep(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
             rows, f = part.shape
             longest = int(np.diff(side.indptr[begin : begin + rows + 1]).max(initial=0))
             products = np.empty(longest, part.dtype)
@@ -83,4 +83,4 @@ class Subspace(Solver):
             order=lambda f: min(size, f),
         )
         with blas_threads(1):
-            return solve_rows(problem, X, self.num_threads, method)
+            return solve_rows(problem, X, self.num_threads, method)[0]

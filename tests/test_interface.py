@@ -15,7 +15,14 @@ from halfstep.solvers.matrix import as_csr
 DEVICES = {"deterministic", "devices", "memory_limit"}
 OWN = {
     "conjugate_gradient": {"cg_steps"},
-    "eigenbasis": {"cg_steps", "cg_tolerance", "compress", "exact", "relaxation"},
+    "eigenbasis": {
+        "cg_steps",
+        "cg_tolerance",
+        "cg_max_steps",
+        "compress",
+        "exact",
+        "relaxation",
+    },
     "gpu_cg_1_naive": {"cg_steps", *DEVICES},
     "gpu_cg_2_whitened": {"cg_steps", *DEVICES},
     "gpu_cg_3_warps": {"cg_steps", *DEVICES},
