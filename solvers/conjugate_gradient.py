@@ -1,150 +1,263 @@
-"""Rung 3, conjugate_gradient: never form a matrix, and stop after a few steps.
+"""Rung 3, conjugate_gradient: never form a matrix, and stop a row when it has gained what it can.
 
 A Cholesky solve computes x_u to machine precision in an iteration of ALS that will be repeated with
 other factors anyway. A few steps of conjugate gradients from the last iteration's x_u are enough
 (Takács, Pilászy, Tikk, RecSys 2011), and they only need the matrix times a vector:
 
-    A_u p = a0 (Y'Y) p + lambda_u p + sum_{i in S_u} w_ui (y_i . p) y_i
+    A_u p = M_u p + sum_{i in S_u} w_ui (y_i . p) y_i,     M_u = a0 Y'Y + lambda_u I
 
-which costs n_u f + f^2 in place of n_u f^2 + f^3 / 3. All rows of a block step together, so that
-NumPy does the work: the first term is one matrix product for the whole block, the last one a sparse
-product. Rows that have converged stay where they are (their step length is zero).
+The steps are preconditioned by M_u, which all rows have in common: one eigendecomposition a0 Y'Y =
+Q L Q' gives M_u^-1 r = Q (Q'r / (L + lambda_u)) for every row, whatever its lambda. M_u is also the
+measure that tells how many steps are enough. With E(x) = x'Ax / 2 - b'x, r = b - A x and
+|r|^2 = r'M^-1 r, a step of length alpha = |r|^2 / p'Ap
 
-Cost of a half-step: (steps + 1) (n_u f + f^2) per row.
+    gains           2 (E(x_j) - E(x_j+1)) = alpha_j |r_j|^2      as p'r = |r|^2, whatever A is
+    and of at most  2 (E(x_j) - E*) = r'A^-1 r <= |r_j|^2        as A >= M where no w is negative
+    leaves          2 (E(x_j+1) - E*) <= (1 - alpha_j) |r_j|^2   the difference
+
+so that a row may end when this is at most theta times the sum of its gains: it has then made at least
+1 / (1 + theta) of the progress that an exact solution would make. A row of mild weights needs one step
+for that, one of play counts in the thousands twenty. (`stopping` says more, of negative w too.)
+
+All rows of a block step together, so that NumPy does the work: M_u^-1 r is two matrix products for the
+whole block, the sum over entries a sparse one. M p needs none: M M^-1 r is r. Rows that are done leave
+the block.
+
+Cost of a half-step: f^3 once, then 2 (steps + 1) (n_u f + f^2) per row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import NotFinite
-from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
-from halfstep.solvers.matrix import Floats
+from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem
+from halfstep.solvers.stopping import HalfStepReport, Stopping, check_stopping, stopping
 
 _BLOCK_ENTRIES = 1 << 17
+_GRAMIAN_ROWS = 1 << 13
 
-
-class _Overflow(Exception):
-    """The row, counted in its block, whose residual is not finite."""
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(eq=False, repr=False)
 class ConjugateGradient(Solver):
-    """ALS with a few warm-started conjugate gradient steps per row, a block of rows in lock-step.
+    """ALS with warm-started, preconditioned conjugate gradients, a block of rows in lock-step.
+
+    Without regularisation the steps lead to the solution of least norm.
 
     Parameters
     ----------
     cg_steps
-        Steps per half-step, at least 1.
+        Steps of every row and half-step, at least 1, fewer where nothing but rounding is left; None
+        for as many as the row needs.
+    cg_tolerance
+        What a row may leave of its gain: theta, between 0 and 1. None means 0.05, and 0.02 with
+        confidence `"explicit"`.
+    cg_max_steps
+        Steps that a row takes at most, at least 1. None means 32.
     """
 
     name: ClassVar[str] = "conjugate_gradient"
     native: ClassVar[bool] = False
-    cg_steps: int = field(default=3, kw_only=True)
+    cg_steps: int | None = field(default=None, kw_only=True)
+    cg_tolerance: float | None = field(default=None, kw_only=True)
+    cg_max_steps: int | None = field(default=None, kw_only=True)
 
     def check(self) -> None:
-        """Raise InputError for an argument that breaks its rule."""
+        """Raise InputError for an argument that breaks its rule or would be ignored."""
         super().check()
-        check_integers(self.get_params(), cg_steps=1)
+        check_stopping(self.cg_steps, self.cg_tolerance, self.cg_max_steps)
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Take `cg_steps` steps for every row from X (rows, f), which is not written to."""
-        gramian = problem.gramian()
-        null = _null_space(problem)
-        solution = np.empty_like(X)
+        """Step from X (rows, f), which is not written to, until each row is done."""
+        return self._reported(problem, X)[0]
+
+    def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport]:
+        limits = stopping(self.cg_steps, self.cg_tolerance, self.cg_max_steps, problem.a0)
+        shared = _Shared(problem)
+        ended = _Ended(np.zeros_like(X), *np.zeros((3, problem.rows)))
+        stored = np.diff(problem.indptr) > 0
         for first, last in problem.blocks(_BLOCK_ENTRIES):
-            rows = slice(first, last)
-            block = problem.block(first, last)
-            try:
-                solution[rows] = _cg(block, gramian, null, X[rows], self.cg_steps)
-            except _Overflow as error:
-                row = first + error.args[0]
-                raise NotFinite(f"the residual of row {row} is not finite", row) from None
-        solution[np.diff(problem.indptr) == 0] = 0
-        return solution
+            rows = np.flatnonzero(stored[first:last])
+            if len(rows):
+                block = problem.block(first, last).only(rows)
+                rows += first
+                _solve(block, rows, shared, X[rows], limits, ended)
+        return ended.X, ended.report(int(stored.sum()), limits)
 
     def _scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of a block's vectors (X, R, P, AP and the like) and of its entries."""
+        """Return the bytes of a block's vectors (X, R, P, MP and the like) and of its entries."""
         # Twice the rows of a block of average ones, and at most one row longer than a block.
         average = 2 * _BLOCK_ENTRIES * size.longer // max(1, size.entries) + 1
         rows = min(size.longer, _BLOCK_ENTRIES, average)
         entries = max(_BLOCK_ENTRIES, min(size.longer, size.entries))
-        return 9 * size.factor_bytes(rows) + 40 * entries + (24 << 20)
+        return 10 * size.factor_bytes(rows) + 64 * entries + (24 << 20)
 
 
-def _cg(problem: Problem, gramian: Floats, null: Floats, X: Floats, steps: int) -> Floats:
-    """Conjugate gradients on a block of rows (Saad, Iterative Methods, alg. 6.18)."""
-    B = problem.right_hand_side()
-    # With neither background nor regularisation each row has a null space of its own; a start
-    # from zero never enters it.
-    singular = problem.a0 == 0 and not (problem.lam > 0).any()
-    X = np.zeros_like(X) if singular else _project_out(X, null)
-    R = _project_out(B - problem.apply(X, gramian), null)  # r_0 = b - A x_0
-    P = R  # p_0 = r_0
-    rs = _squared_norms(R)
-    rounding = X.shape[1] * np.finfo(X.dtype).eps
-    bb = _squared_norms(B)
-    steepest = np.zeros_like(rs)  # largest curvature met, a lower bound of |A_u|
-    for _ in range(steps):
-        # A residual below this is rounding, and so is a direction without curvature; steps along
-        # either would wander off into the null space of a singular A_u.
-        floor = rounding**2 * (bb + steepest**2 * _squared_norms(X))
-        if not (rs > floor).any():
-            break
-        AP = problem.apply(P, gramian)
-        pAp = _dots(P, AP)
-        pp = _squared_norms(P)
-        steepest = np.maximum(steepest, _ratio(pAp, pp, pp > 0))
-        moving = (rs > floor) & (pAp > rounding * steepest * pp)
-        step = _ratio(rs, pAp, moving).astype(X.dtype)  # alpha_j
-        X = X + step[:, None] * P
-        R = _project_out(R - step[:, None] * AP, null)
-        rs_next = _squared_norms(R)
-        P = R + _ratio(rs_next, rs, moving).astype(X.dtype)[:, None] * P  # beta_j
-        rs = rs_next
-    return X
+class _Shared:
+    """M_u = a0 Y'Y + lambda_u I, what the matrices of all rows have in common, by its eigenvectors."""
+
+    def __init__(self, problem: Problem) -> None:
+        Y, f = problem.Y, problem.Y.shape[1]
+        G = np.zeros((f, f))
+        for start in range(0, len(Y) if problem.a0 else 0, _GRAMIAN_ROWS):
+            piece = Y[start : start + _GRAMIAN_ROWS].astype(np.float64)
+            G += problem.a0 * (piece.T @ piece)
+        L, Q = np.linalg.eigh(G)
+        self.L: Doubles = np.maximum(L, 0)  # below zero by rounding alone
+        self.Q: Floats = Q.astype(Y.dtype)
+        self.gramian: Floats = G.astype(Y.dtype)
+        self.eps = float(np.finfo(Y.dtype).eps)
+        size = float(np.einsum("if,if->", Y, Y, dtype=np.float64)) / max(1, len(Y))
+        self.ridge = 0.0 if problem.a0 else size * self.eps
+
+    def inverse(self, lam: Doubles) -> Floats:
+        """Return 1 / (L + lambda_u), (rows, f), and 0 where that is no number but for rounding.
+
+        Without regularisation this is where Y is of low rank. Conjugate gradients keep what x_0 has in
+        such a direction and collect rounding there; freed of both they converge to the solution of
+        least norm.
+        """
+        lam = lam[:, None]
+        eps = np.where(lam > 0, np.finfo(np.float64).eps, self.eps)
+        M = self.L + np.where(lam > 0, lam, self.ridge)
+        known = self.L[-1] * len(self.L) * eps < M
+        return np.divide(1.0, M, out=np.zeros_like(M), where=known).astype(self.Q.dtype)
+
+    def start(self, X: Floats, lam: Doubles, inverse: Floats) -> Floats:
+        """Return X (rows, f) without what lies in directions that no entry of its row may change."""
+        if (
+            self.ridge
+        ):  # a row of lambda 0 has a null space of its own: a start from 0 stays out of it
+            return np.where(lam[:, None] > 0, X, 0)
+        if inverse.all():
+            return X
+        return self._turned(X, inverse > 0)
+
+    def solve(self, R: Floats, inverse: Floats) -> Floats:
+        """Return M_u^-1 r for each row of R (rows, f)."""
+        return self._turned(R, inverse)
+
+    def _turned(self, X: Floats, diagonal: npt.NDArray[Any]) -> Floats:
+        product: Floats = ((X @ self.Q) * diagonal) @ self.Q.T
+        return product
 
 
-def _dots(A: Floats, B: Floats) -> npt.NDArray[np.float64]:
+class _Ended(NamedTuple):
+    """How each row of a half-step ended: X (rows, f) and, all (rows,), steps, gain, what it left."""
+
+    X: Floats
+    steps: Doubles
+    gained: Doubles
+    left: Doubles
+
+    def report(self, rows: int, limits: Stopping) -> HalfStepReport:
+        unsolved = (self.steps == limits.most) & (self.left > limits.theta * self.gained)
+        return HalfStepReport(
+            rows=rows,
+            stepped=int(np.count_nonzero(self.steps)),
+            steps=int(self.steps.sum()),
+            most_steps=int(self.steps.max(initial=0)),
+            # Who asks for a number of steps is not told that they are few.
+            unsolved=int(np.count_nonzero(unsolved)) if limits.theta else 0,
+            gained=float(self.gained.sum()),
+            left=float(self.left.sum()),
+        )
+
+
+class _Rows(NamedTuple):
+    """The rows of a block that still step: the first axis of every array."""
+
+    row: Integers  # its number in the half-step
+    least: Integers
+    inverse: Floats
+    X: Floats
+    R: Floats
+    P: Floats
+    MP: Floats
+    rs: Doubles
+    rounding: Doubles
+    gained: Doubles
+
+
+def _solve(
+    block: Problem, row: Integers, shared: _Shared, X: Floats, limits: Stopping, ended: _Ended
+) -> None:
+    """Take the steps of a block of rows, none empty (Saad, Iterative Methods, alg. 9.1)."""
+    inverse = shared.inverse(block.lam)
+    X = shared.start(X, block.lam, inverse)
+    B = block.right_hand_side()
+    R = B - block.apply(X, shared.gramian)  # 1: r_0 = b - A x_0
+    P = shared.solve(R, inverse)  # 1: z_0 = M^-1 r_0, p_0 = z_0
+    rs = _finite(_dots(R, P), row)
+    # A residual below this is rounding; where A is singular, steps along it would lead away.
+    rounding = _finite(_dots(B, shared.solve(B, inverse)), row) * (X.shape[1] * shared.eps) ** 2
+    negative = np.minimum.reduceat(block.w, block.indptr[:-1]) < 0
+    least = np.where(negative, max(2, limits.least), limits.least)
+    s = _Rows(row, least, inverse, X, R, P, R, rs, rounding, np.zeros_like(rs))
+    for step in range(limits.most):
+        moves = s.rs > s.rounding
+        _end(ended, s, ~moves, step, s.rs)
+        block, s = _keep(block, s, moves)
+        if not len(s.row):
+            return
+        q = block.stored_products(s.P)
+        wq = block.w * q
+        pmp = _dots(s.P, s.MP)
+        pap = _finite(pmp + np.add.reduceat(wq.astype(np.float64) * q, block.indptr[:-1]), s.row)
+        # A direction without curvature, which only a row with a negative w or one that shares nothing
+        # can have, is rounding: no step.
+        least = np.where((block.lam > 0) | (block.a0 > 0), shared.eps, 2.0) * pmp
+        length = np.divide(s.rs, pap, out=np.zeros_like(pap), where=pap > least)  # 3: alpha_j
+        alpha = length.astype(X.dtype)[:, None]
+        s = s._replace(X=s.X + alpha * s.P, gained=s.gained + length * s.rs)  # 4
+        left = np.abs(1 - length) * s.rs
+        done = (step + 1 >= s.least) & (left <= limits.theta * s.gained) | (length == 0)
+        done |= step + 1 == limits.most
+        _end(ended, s, done, step + 1, left)
+        wq, alpha = wq[np.repeat(~done, np.diff(block.indptr))], alpha[~done]
+        block, s = _keep(block, s, ~done)
+        if not len(s.row):
+            return
+        R = s.R - alpha * (s.MP + block.scatter(wq))  # 5: r_j+1 = r_j - alpha_j A p_j
+        Z = shared.solve(R, s.inverse)  # 6
+        rs = _finite(_dots(R, Z), s.row)
+        beta = (rs / s.rs).astype(X.dtype)[:, None]  # 7
+        s = s._replace(R=R, P=Z + beta * s.P, MP=R + beta * s.MP, rs=rs)  # 8, and M times it
+
+
+def _keep(block: Problem, rows: _Rows, kept: npt.NDArray[np.bool_]) -> tuple[Problem, _Rows]:
+    if kept.all():
+        return block, rows
+    staying: Any = (array[kept] for array in rows)
+    return block.only(np.flatnonzero(kept)), _Rows(*staying)
+
+
+def _end(
+    ended: _Ended, rows: _Rows, done: npt.NDArray[np.bool_], steps: int, left: Doubles
+) -> None:
+    at = rows.row[done]
+    ended.X[at], ended.steps[at] = rows.X[done], steps
+    ended.gained[at], ended.left[at] = rows.gained[done], left[done]
+
+
+def _dots(A: Floats, B: Floats) -> Doubles:
     """Return the dot product of each row, in float64: squares of float32 weights overflow float32."""
-    dots: npt.NDArray[np.float64] = np.einsum("uf,uf->u", A, B, dtype=np.float64)
-    finite = np.isfinite(dots)
-    if not finite.all():
-        raise _Overflow(int(np.argmin(finite)))
+    dots: Doubles = np.einsum("uf,uf->u", A, B, dtype=np.float64)
     return dots
 
 
-def _squared_norms(R: Floats) -> npt.NDArray[np.float64]:
-    return _dots(R, R)
-
-
-def _ratio(
-    a: npt.NDArray[np.float64], b: npt.NDArray[np.float64], where: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float64]:
-    return np.divide(a, b, out=np.zeros_like(a), where=where)
-
-
-def _null_space(problem: Problem) -> Floats:
-    """Return an orthonormal basis (f, k) of the directions in which Y is zero to working precision.
-
-    Only without regularisation does it matter: conjugate gradients keep what x_0 has there, and
-    collect rounding. Freed of both they converge to the minimum-norm solution.
-    """
-    f = problem.Y.shape[1]
-    if (problem.lam > 0).any():
-        return np.zeros((f, 0), problem.Y.dtype)
-    eigenvalues, Q = np.linalg.eigh(problem.Y.T.astype(np.float64) @ problem.Y)
-    null = eigenvalues <= eigenvalues[-1] * f * np.finfo(problem.Y.dtype).eps
-    return Q[:, null].astype(problem.Y.dtype)
-
-
-def _project_out(X: Floats, null: Floats) -> Floats:
-    projected: Floats = X - (X @ null) @ null.T if null.shape[1] else X
-    return projected
+def _finite(values: Doubles, row: Integers) -> Doubles:
+    finite = np.isfinite(values)
+    if not finite.all():
+        at = int(row[np.argmin(finite)])
+        raise NotFinite(f"the residual of row {at} is not finite", at)
+    return values

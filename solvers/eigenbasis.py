@@ -11,8 +11,8 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
     (I + sum w z z') x~ = sum t z
 
 * The f^2 of every row and step is gone: the shared part costs f.
-* It is the best of preconditioners, and costs nothing. The matrix is the identity plus one of rank n_u, so
-  few steps do, and a row can tell by itself when it has taken enough.
+* It is the best of preconditioners, and costs nothing. The matrix is the identity plus one of rank
+  n_u, so few steps do, and a row can tell by itself when it has taken enough.
 * It holds for any regularisation, since only the scale differs between rows. Where all lambda_u are
   equal, a Cholesky factor G + lambda I = R'R whitens just as well (z = R'^-1 y), costs less than
   eigenvectors, and half of each rotation is zeros that are skipped.
@@ -25,14 +25,14 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
   at 512) cost no more than two steps would; to solve longer ones exactly saved no iteration.
 
 **How many steps.** In these coordinates A >= I. So what a row is above its least objective is at most
-|r|^2, what a step of length alpha gains is alpha |r|^2 exactly, and a row ends when the first is at most
-5 % of the second: the rule of `halfstep.solvers.stopping`. Weights of one kind (stars, logarithms) leave A
-near the identity, and one step does: 1.0 to 1.2 a row on gowalla. Raw play counts are of another kind:
-an entry of weight w makes an eigenvalue 1 + w |z|^2, in the thousands, and steps must find each of them: 3
-to 20 a row. Two steps for all, the default before, end there at an objective 10 to 150 % above that of
-exact half-steps. A residual relative to |b| does not tell these rows apart, since |b| grows with w while
-what can be gained does not grow like it. Where steps cost more than solving the row exactly, that is
-done: `halfstep.kernels.cpu_rule`.
+|r|^2, what a step of length alpha gains is alpha |r|^2 exactly, and a row ends when the first is at
+most 5 % of the second: the rule of `halfstep.solvers.stopping`. Weights of one kind (stars,
+logarithms) leave A near the identity, and one step does: 1.0 to 1.2 a row on gowalla. Raw play counts
+are of another kind: an entry of weight w makes an eigenvalue 1 + w |z|^2, in the thousands, and steps
+must find each of them: 3 to 20 a row. Two steps for all, the default before, end there at an objective
+10 to 150 % above that of exact half-steps. A residual relative to |b| does not tell these rows apart,
+since |b| grows with w while what can be gained does not grow like it. Where steps cost more than
+solving the row exactly, that is done: `halfstep.kernels.cpu_rule`.
 
 From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
 over-relaxation. With the other side fixed the objective is a quadratic, whose value above where the
@@ -41,19 +41,20 @@ iterations for what otherwise takes 10. (1.4 was chosen among about 25 schedules
 objective at f = 64 on the two data sets that the benchmark uses; other f played no part.)
 
 Cost of a half-step: Y'Y and three products of factors with triangles f x f, one of them only for rows
-that take steps (whole matrices where rows differ in lambda); then (steps + 1) n_u f per row, less the half
-of a pass where one step does; with `exact` min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
+that take steps (whole matrices where rows differ in lambda); then (steps + 1) n_u f per row, less the
+half of a pass where one step does; with `exact` min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
 
-Tried and left: one step for all (10 iterations' objective of three plain steps took 10 iterations on one
-data set, 14 on another); rows that take no step at all (they bring the fit to rest a percent short); a
-test before the step in place of after its dot products (mild rows then take two); keeping the dot products
-of every step (a sixth slower from the second on); NumPy arrays in place of pointers inside the loops (counting references took a third of the
-time); copying a row's z's together (as dear as a pass); adding what an entry gives on average to the
-shared part (one step then does for long rows, but not for short ones, and the rotations are no
-longer triangular); going further from the second iteration on, with three steps too (at f = 512 no
-iteration less); z's a cache line further apart, or asked for nearer or farther ahead (within noise at
-f = 512). Not tried: to keep each side in its working coordinates between half-steps, which spares a
-third of the rotations, but then a fit that goes on from a checkpoint does not come to the same bits.
+Tried and left: one step for all (10 iterations' objective of three plain steps took 10 iterations on
+one data set, 14 on another); rows that take no step at all (they bring the fit to rest a percent
+short); a test before the step in place of after its dot products (mild rows then take two); keeping
+the dot products of every step (a sixth slower from the second on); NumPy arrays in place of pointers
+inside the loops (counting references took a third of the time); copying a row's z's together (as dear
+as a pass); adding what an entry gives on average to the shared part (one step then does for long rows,
+but not for short ones, and the rotations are no longer triangular); going further from the second
+iteration on, with three steps too (at f = 512 no iteration less); z's a cache line further apart, or
+asked for nearer or farther ahead (within noise at f = 512). Not tried: to keep each side in its
+working coordinates between half-steps, which spares a third of the rotations, but then a fit that goes
+on from a checkpoint does not come to the same bits.
 """
 
 from __future__ import annotations

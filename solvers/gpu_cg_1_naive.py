@@ -1,9 +1,10 @@
 """GPU rung 1, gpu_cg_1_naive: conjugate gradients as everybody writes their first kernel.
 
-The algorithm is that of `conjugate_gradient`: A_u p costs n_u f + f^2, and a few steps from the last
-iteration's x_u do. A block of threads takes a row and a thread one factor, so each y . p is a sum
-over threads, at a barrier, once per stored entry and step. `kernels/cg_1_naive.cu` counts what that
-costs; every later rung removes one of its costs.
+The algorithm is that of `conjugate_gradient` without its preconditioner, as Takács, Pilászy and Tikk
+have it: A_u p costs n_u f + f^2, and three steps go from the last iteration's x_u. A block of threads
+takes a row and a thread one factor, so each y . p is a sum over threads, at a barrier, once per stored
+entry and step. `kernels/cg_1_naive.cu` counts what that costs; every later rung removes one of its
+costs.
 """
 
 from __future__ import annotations

@@ -176,6 +176,19 @@ class Problem(Weights):
             lam=self.lam[start:stop],
         )
 
+    def only(self, rows: Integers) -> Problem:
+        """Return these rows as a problem of its own; its arrays are copies."""
+        lengths = np.diff(self.indptr)[rows]
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        entries = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
+        return replace(
+            self,
+            indptr=indptr,
+            indices=self.indices[entries],
+            values=self.values[entries],
+            lam=self.lam[rows],
+        )
+
     def blocks(self, entries: int) -> Iterator[tuple[int, int]]:
         """Yield (start, stop) of runs of rows with at most `entries` stored entries, or one row."""
         start = 0

@@ -14,7 +14,7 @@ from halfstep.solvers.matrix import as_csr
 
 DEVICES = {"deterministic", "devices", "memory_limit"}
 OWN = {
-    "conjugate_gradient": {"cg_steps"},
+    "conjugate_gradient": {"cg_steps", "cg_tolerance", "cg_max_steps"},
     "eigenbasis": {
         "cg_steps",
         "cg_tolerance",
