@@ -4,10 +4,15 @@ The same users judge both models, so the differences user by user are what is re
 between users, which is far larger than that between models, drops out. The verdict is that of two
 one-sided tests (Schuirmann 1987): *equivalent* needs evidence that the difference lies inside the
 margin. Too few users give *undecided*, never *equivalent*.
+
+The objective has no spread to resample. It can fail a fit and not speak for it: at most a tolerance
+above the reference's is equivalent, however far below it is. A lower objective means that the fit has
+come further in as many iterations; whether that recommends better is for the held-out users to say.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +24,7 @@ from halfstep.evaluation.intervals import bootstrap_intervals
 from halfstep.solvers.start import RandomState
 
 Word = Literal["equivalent", "better", "worse", "undecided"]
-_MIN_USERS = 20
+MIN_USERS = 20
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ def paired_verdict(
     difference = np.asarray(a, np.float64) - b
     if np.isnan(difference).any():
         raise InputError("a and b must not hold NaN")
-    if len(difference) < _MIN_USERS:
+    if len(difference) < MIN_USERS:
         mean = float(difference.mean()) if len(difference) else 0.0
         return Verdict("undecided", mean, -np.inf, np.inf, margin, len(difference))
     low, high = bootstrap_interval(
@@ -104,3 +109,56 @@ def overall(words: list[Word]) -> Word:
     """Return one word for several: the worst of worse, undecided, better, equivalent."""
     order: tuple[Word, ...] = ("worse", "undecided", "better", "equivalent")
     return next(word for word in order if word in words)
+
+
+def objective_word(gap: float | None, tolerance: float) -> Word:
+    """Return what the relative gap of an objective to the reference's says of the fit.
+
+    Worse: more than `tolerance` above. Undecided: not a finite number, or None. Equivalent otherwise.
+    """
+    if gap is None or not np.isfinite(gap):
+        return "undecided"
+    return "worse" if gap > tolerance else "equivalent"
+
+
+def describe(parts: Mapping[str, tuple[Word, float | None]]) -> str:
+    """Return the overall word and, unless it is *equivalent*, the metrics that it is owed to.
+
+    Parameters
+    ----------
+    parts
+        For each metric, as people call it ("objective", "NDCG@10", "AUC"), its word and its relative
+        difference to the reference: 0.13 is 13 % more. None, or what is not finite, is left out.
+
+    Raises
+    ------
+    InputError
+        No metric at all.
+
+    Examples
+    --------
+    >>> describe({"objective": ("worse", 0.13), "NDCG@10": ("worse", -0.32), "AUC": ("better", 0.02)})
+    'worse: objective +13 %, NDCG@10 −32 %'
+    """
+    if not parts:
+        raise InputError("parts must hold at least one metric, got none")
+    word = overall([of for of, _ in parts.values()])
+    if word == "equivalent":
+        return word
+    named = (
+        name
+        if difference is None or not np.isfinite(difference)
+        else f"{name} {percent(difference)}"
+        for name, (of, difference) in parts.items()
+        if of == word
+    )
+    return f"{word}: {', '.join(named)}"
+
+
+def percent(difference: float) -> str:
+    """Return a relative difference in percent, with its sign, to two digits or to whole percents."""
+    size = abs(100 * difference)
+    if size < 0.005:
+        return "±0 %"
+    digits = 0 if size >= 9.95 else 1 if size >= 0.0995 else 2
+    return f"{'−' if difference < 0 else '+'}{size:,.{digits}f} %"

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from halfstep import InputError
-from halfstep.evaluation.verdict import bootstrap_interval, overall, paired_verdict
+from halfstep.evaluation.verdict import (
+    bootstrap_interval,
+    describe,
+    objective_word,
+    overall,
+    paired_verdict,
+    percent,
+)
 
 
 def metric(users=400, seed=0):
@@ -90,3 +97,47 @@ def test_overall_is_the_worst_word():
     assert overall(["equivalent", "better"]) == "better"
     assert overall(["better", "undecided", "equivalent"]) == "undecided"
     assert overall(["undecided", "worse", "better"]) == "worse"
+
+
+def test_description_names_what_fails_or_is_open():
+    worse = {"objective": ("worse", 0.13), "NDCG@10": ("worse", -0.32), "AUC": ("better", 0.01)}
+    assert describe(worse) == "worse: objective +13 %, NDCG@10 −32 %"
+    still = {"objective": ("equivalent", -0.05), "NDCG@10": ("better", 0.021)}
+    assert describe(still) == "better: NDCG@10 +2.1 %"
+    assert describe({**still, "AUC": ("undecided", -0.004)}) == "undecided: AUC −0.4 %"
+    assert describe({"objective": ("equivalent", 0.004)}) == "equivalent"
+
+
+@pytest.mark.parametrize("unknown", [None, np.nan, np.inf])
+def test_a_difference_that_is_no_number_is_left_out(unknown):
+    parts = {"objective": ("undecided", unknown), "AUC": ("undecided", 0.02)}
+    assert describe(parts) == "undecided: objective, AUC +2.0 %"
+
+
+def test_nothing_is_not_described():
+    with pytest.raises(InputError, match="at least one metric"):
+        describe({})
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        (5.36, "+536 %"),
+        (12.5, "+1,250 %"),
+        (-0.0994, "−9.9 %"),
+        (-0.0996, "−10 %"),
+        (0.00094, "+0.09 %"),
+        (0.000996, "+0.1 %"),
+        (1e-6, "±0 %"),
+        (-0.0, "±0 %"),
+    ],
+)
+def test_percent(difference, said):
+    assert percent(difference) == said
+
+
+def test_an_objective_can_fail_a_fit_and_not_speak_for_it():
+    assert objective_word(0.0101, 0.01) == "worse"
+    assert objective_word(0.01, 0.01) == objective_word(-0.5, 0.01) == "equivalent"
+    for gap in (None, np.nan, np.inf):
+        assert objective_word(gap, 0.01) == "undecided"
