@@ -5,39 +5,49 @@ Same data, same weights, same start, same number of iterations. Then, in this or
 (a) *Is each half-step solved?* The relative residual of every row's system after every half-step. An
     exact solver shows rounding here and an approximate one its approximation; this is a figure to
     read, not a verdict.
-(b) *Is the objective the same?* In float64, after every iteration.
+(b) *Is the objective as low?* In float64, after every iteration. A lower one is no fault; what it is
+    worth, (d) says. A baseline minimises nothing and is not asked.
 (c) *Are the predictions the same?* Factors are free up to an invertible transformation, so they are
     compared by the angles between their column spaces, and the lists they recommend by their overlap
     and rank correlation. Figures to read as well: near-ties swap places without harm.
 (d) *Is the held-out quality the same?* A paired bootstrap over users and a verdict inside a stated
     margin; see `halfstep.evaluation.verdict`.
 
-The overall verdict is that of (b) and (d) together.
+The overall verdict is that of (b) and (d) together: *equivalent* where nothing is found to matter,
+*better* where a held-out metric gained and none lost, *worse* where one lost or the objective is
+higher, *undecided* where the users are too few to tell. Against whom it is best to ask, see
+`halfstep.evaluation.exact`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.linalg import subspace_angles
-from scipy.stats import rankdata
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics import Evaluation, evaluate
 from halfstep.evaluation.objective import objective
+from halfstep.evaluation.predictions import Predictions, compare_predictions
 from halfstep.evaluation.residual import relative_residuals
-from halfstep.evaluation.verdict import Verdict, Word, overall, paired_verdict
+from halfstep.evaluation.verdict import (
+    Verdict,
+    Word,
+    describe,
+    objective_word,
+    overall,
+    paired_verdict,
+)
 from halfstep.interruption import interrupted_at_once
 from halfstep.solvers import Solver
 from halfstep.solvers.matrix import Floats, as_csr
 from halfstep.solvers.start import RandomState
-from halfstep.solvers.topk import top_k
 
-OBJECTIVE_TOLERANCE = 0.005  # relative gap of the final objectives that does not matter
+OBJECTIVE_TOLERANCE = 0.005  # how far a final objective may be above a's, as a share of it
 MARGIN = 0.02  # difference in held-out quality that does not matter, as a share of a's mean
 
 
@@ -46,7 +56,7 @@ class Trace:
     """What one fit did: after each iteration its objective and residuals, at the end its factors.
 
     `user_residuals` and `item_residuals` hold (median, maximum) over the rows for each iteration,
-    `seconds` the duration of its two half-steps.
+    `seconds` the duration of its two half-steps. A `baseline` has them and they mean nothing.
     """
 
     name: str
@@ -56,11 +66,12 @@ class Trace:
     user_residuals: list[tuple[float, float]]
     item_residuals: list[tuple[float, float]]
     seconds: list[float]
+    baseline: bool = False
 
 
 @interrupted_at_once()
-def trace_fit(model: Solver, user_items: Any) -> Trace:
-    """Fit `model` on `user_items` and audit every iteration in float64."""
+def trace_fit(model: Solver, user_items: Any, name: str | None = None) -> Trace:
+    """Fit `model` on `user_items` and audit every iteration in float64; call the trace `name`."""
     matrix = as_csr(user_items)
     exact = type(model)(**model.get_params())
     exact.dtype = np.float64
@@ -86,7 +97,14 @@ def trace_fit(model: Solver, user_items: Any) -> Trace:
     model.fit(matrix, show_progress=False, callback=audit)
     X, Y = factors_of(model)
     return Trace(
-        model.solver_, X, Y, objectives, residuals["user"], residuals["item"], model.seconds_
+        name=name or model.solver_,
+        X=X,
+        Y=Y,
+        objectives=objectives,
+        user_residuals=residuals["user"],
+        item_residuals=residuals["item"],
+        seconds=model.seconds_,
+        baseline=model.kind == "baseline",
     )
 
 
@@ -100,79 +118,50 @@ def _summary(residuals: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """How alike two models' predictions are.
-
-    Attributes
-    ----------
-    overlap
-        Mean share of common items in the two top-k lists of a user.
-    rank_correlation
-        Mean Spearman correlation of the two models' scores over the union of both lists.
-    user_angle, item_angle
-        Largest principal angle between the column spaces of the factor matrices, in degrees.
-    """
-
-    overlap: float
-    rank_correlation: float
-    user_angle: float
-    item_angle: float
-    k: int
-    users: int
-
-
-def compare_predictions(
-    a: Trace, b: Trace, seen: sparse.csr_matrix, *, k: int = 10, users: int = 1000
-) -> Predictions:
-    """Compare two fits' recommendations for up to `users` evenly spaced users, seen items left out."""
-    rows = np.unique(np.linspace(0, len(a.X) - 1, min(users, len(a.X))).astype(np.int64))
-    excluded = seen[rows]
-    lists = [top_k(t.X[rows], t.Y, k, excluded=excluded)[0] for t in (a, b)]
-    overlaps, correlations = [], []
-    for row, first, second in zip(rows, *lists, strict=True):
-        first, second = first[first >= 0], second[second >= 0]
-        if not len(first):
-            continue
-        overlaps.append(len(np.intersect1d(first, second)) / len(first))
-        union = np.union1d(first, second)
-        if len(union) > 1:
-            scores = [rankdata(t.Y[union].astype(np.float64) @ t.X[row]) for t in (a, b)]
-            centred = [s - s.mean() for s in scores]
-            size = np.linalg.norm(centred[0]) * np.linalg.norm(centred[1])
-            correlations.append(float(centred[0] @ centred[1] / size) if size else 0.0)
-    return Predictions(
-        overlap=float(np.mean(overlaps)) if overlaps else 1.0,
-        rank_correlation=float(np.mean(correlations)) if correlations else 1.0,
-        user_angle=_largest_angle(a.X, b.X),
-        item_angle=_largest_angle(a.Y, b.Y),
-        k=k,
-        users=len(rows),
-    )
-
-
-def _largest_angle(A: Floats, B: Floats) -> float:
-    angles = subspace_angles(A.astype(np.float64), B.astype(np.float64))
-    # Factors of zero span nothing.
-    return float(np.degrees(angles.max())) if len(angles) else 90.0
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """The four answers about a second fit b, measured against a first fit a."""
+    """The four answers about a second fit b, measured against a first fit a.
+
+    `objective_gaps` are relative to a's objective, and negative where b's is lower. Of a baseline
+    there are none, and `objective_verdict` is None.
+    """
 
     a: Trace
     b: Trace
     objective_gaps: list[float]
     objective_tolerance: float
-    objective_verdict: Word
-    predictions: Predictions
+    objective_verdict: Word | None
     held_out: dict[str, Verdict]
     means: dict[str, tuple[float, float]]
+    k: int
+    train: sparse.csr_matrix = field(repr=False)
+
+    @cached_property
+    def predictions(self) -> Predictions:
+        """How alike the lists of up to 1,000 users are; computed when it is asked for."""
+        return compare_predictions(self.a, self.b, self.train, k=self.k)
 
     @property
     def verdict(self) -> Word:
         """The overall verdict about b."""
-        return overall([self.objective_verdict, *(v.verdict for v in self.held_out.values())])
+        return overall([word for word, _ in self.parts.values()])
+
+    @property
+    def parts(self) -> dict[str, tuple[Word, float | None]]:
+        """What `describe` takes: each metric's word and b's difference relative to a's figure."""
+        parts: dict[str, tuple[Word, float | None]] = {}
+        if self.objective_verdict is not None:
+            last = self.objective_gaps[-1] if self.objective_gaps else None
+            parts["objective"] = self.objective_verdict, last
+        for metric, found in self.held_out.items():
+            mean = self.means[metric][0]
+            relative = found.difference / mean if mean else None
+            parts[metric.upper()] = found.verdict, relative
+        return parts
+
+    @property
+    def said(self) -> str:
+        """The verdict, and the metrics that it is owed to."""
+        return describe(self.parts)
 
 
 def compare(
@@ -185,6 +174,7 @@ def compare(
     margin: float = MARGIN,
     objective_tolerance: float = OBJECTIVE_TOLERANCE,
     random_state: RandomState = 0,
+    evaluations: tuple[Evaluation, Evaluation] | None = None,
 ) -> Comparison:
     """Answer the four questions for two audited fits on the same training matrix.
 
@@ -193,22 +183,26 @@ def compare(
     margin
         Difference in held-out NDCG@k and AUC that does not matter, as a share of a's mean.
     objective_tolerance
-        Relative gap of the final objectives that does not matter.
+        How far b's final objective may be above a's, as a share of it.
+    evaluations
+        What `evaluate` found for a and b with ks=(k,), where that is known.
+
+    Raises
+    ------
+    InputError
+        A k or margin that allows nothing, or fits of different numbers of iterations.
     """
     check_margins(k, margin, objective_tolerance)
-    # Up to the last of both: a baseline has one iteration only.
-    iterations = max(len(a.objectives), len(b.objectives))
-    gaps = [
-        _relative_gap(a.objectives[min(i, len(a.objectives) - 1)],
-                      b.objectives[min(i, len(b.objectives) - 1)])
-        for i in range(iterations if a.objectives and b.objectives else 0)
-    ]  # fmt: skip
-    word: Word = "equivalent"
-    if not gaps or not np.isfinite(gaps[-1]):
-        word = "undecided"
-    elif abs(gaps[-1]) > objective_tolerance:
-        word = "worse" if gaps[-1] > 0 else "better"
-    evaluations = [evaluate(t.X, t.Y, train, test, ks=(k,)) for t in (a, b)]
+    gaps, word = [], None
+    if not (a.baseline or b.baseline):
+        iterations = len(a.objectives), len(b.objectives)
+        if iterations[0] != iterations[1]:
+            raise InputError(f"a and b must have as many iterations, got {iterations}")
+        gaps = [_relative_gap(*pair) for pair in zip(a.objectives, b.objectives, strict=True)]
+        word = objective_word(gaps[-1] if gaps else None, objective_tolerance)
+    if evaluations is None:
+        first, second = (evaluate(t.X, t.Y, train, test, ks=(k,)) for t in (a, b))
+        evaluations = first, second
     held_out, means = {}, {}
     for metric in (f"ndcg@{k}", "auc"):
         held_out[metric], means[metric] = _held_out(evaluations, metric, margin, random_state)
@@ -218,14 +212,18 @@ def compare(
         objective_gaps=gaps,
         objective_tolerance=objective_tolerance,
         objective_verdict=word,
-        predictions=compare_predictions(a, b, train, k=k),
         held_out=held_out,
         means=means,
+        k=k,
+        train=train,
     )
 
 
 def _held_out(
-    evaluations: list[Evaluation], metric: str, margin: float, random_state: RandomState
+    evaluations: tuple[Evaluation, Evaluation],
+    metric: str,
+    margin: float,
+    random_state: RandomState,
 ) -> tuple[Verdict, tuple[float, float]]:
     of_a, of_b = (e.per_user[metric] for e in evaluations)
     mean_a, mean_b = (float(m.mean()) if len(m) else 0.0 for m in (of_a, of_b))

@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.equivalence import compare, compare_predictions, trace_fit
+from halfstep.evaluation.equivalence import compare, trace_fit
+from halfstep.evaluation.predictions import compare_predictions
 from halfstep.evaluation.split import per_user
 from halfstep.solvers.start import starting_factors
 
@@ -74,6 +75,56 @@ def test_fewer_steps_leave_a_residual_and_an_objective_behind(traced, split):
     exact, few = (traced[name].user_residuals[0][0] for name in ("naive", "one step"))
     assert few > 100 * exact
     assert answer.predictions.overlap < 0.99
+
+
+def test_a_lower_objective_is_not_better_by_itself(traced, split):
+    from dataclasses import replace
+
+    a = traced["naive"]
+    lower = replace(a, objectives=[0.9 * loss for loss in a.objectives])
+    answer = compare(a, lower, split.train, split.test)
+    assert answer.objective_gaps[-1] == pytest.approx(-0.1)
+    assert answer.verdict == answer.said == "equivalent"
+    answer = compare(lower, a, split.train, split.test)
+    assert answer.said == "worse: objective +11 %"
+
+
+def test_parts_are_relative_to_the_first_fit(traced, split):
+    answer = compare(traced["naive"], traced["damaged"], split.train, split.test)
+    assert list(answer.parts) == ["objective", "NDCG@10", "AUC"]
+    assert answer.parts["objective"] == ("worse", answer.objective_gaps[-1])
+    before, after = answer.means["auc"]
+    assert answer.parts["AUC"][1] == pytest.approx(after / before - 1)
+    assert answer.said.startswith("worse: objective +")
+
+
+def test_a_baseline_is_judged_by_what_it_recommends_alone(traced, split):
+    start = starting_factors(None, split.train.shape, 6, np.float32, 0)
+    popular = trace_fit(SOLVERS["popularity"](factors=6, init_factors=start), split.train, "top")
+    assert (popular.name, popular.baseline) == ("top", True)
+    for pair in ((traced["naive"], popular), (popular, traced["naive"])):
+        answer = compare(*pair, split.train, split.test)
+        assert answer.objective_verdict is None
+        assert answer.objective_gaps == []
+        assert list(answer.parts) == ["NDCG@10", "AUC"]
+
+
+def test_fits_of_different_lengths_are_refused(traced, split):
+    from dataclasses import replace
+
+    shorter = replace(traced["naive"], objectives=traced["naive"].objectives[:-1])
+    with pytest.raises(InputError, match=r"as many iterations, got \(4, 3\)"):
+        compare(traced["naive"], shorter, split.train, split.test)
+
+
+def test_evaluations_that_are_known_are_taken(traced, split):
+    from halfstep.evaluation.metrics import evaluate
+
+    a, b = traced["naive"], traced["damaged"]
+    known = tuple(evaluate(t.X, t.Y, split.train, split.test, ks=(10,)) for t in (b, a))
+    answer = compare(a, b, split.train, split.test, evaluations=known)
+    itself = compare(a, b, split.train, split.test)
+    assert answer.means["auc"] == itself.means["auc"][::-1]
 
 
 def test_margins_and_lists_matter(traced, split):
