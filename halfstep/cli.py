@@ -15,6 +15,7 @@ from numpy.linalg import LinAlgError
 from rich.console import Console
 
 from halfstep import (
+    compare_command,
     data_commands,
     evaluate_command,
     lab_commands,
@@ -60,7 +61,7 @@ for command in (
     app.command()(command)
 app.command()(evaluate_command.evaluate)
 app.command()(tune_command.tune)
-app.command()(measure.compare)
+app.command()(compare_command.compare)
 app.command()(measure.bench)
 
 

@@ -1,11 +1,10 @@
-"""The commands that measure solvers against each other: compare, bench."""
+"""The command that measures solvers against each other: bench."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -13,61 +12,6 @@ from halfstep import options as o
 from halfstep.files import check_writable
 
 console = Console()
-
-
-def compare(
-    a: Annotated[str, typer.Argument(help="The solver to compare against.")],
-    b: Annotated[str, typer.Argument(help="The solver to judge.")],
-    data: o.Data = o.DEFAULT_DATA,
-    k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = 10,
-    margin: Annotated[
-        float, typer.Option(help="Held-out difference that does not matter, share of a's mean.")
-    ] = 0.02,
-    tolerance: Annotated[
-        float, typer.Option(help="Relative gap of the objectives that does not matter.")
-    ] = 0.005,
-    test_fraction: o.TestFraction = 0.2,
-    factors: o.Factors = 32,
-    iterations: o.Iterations = 10,
-    regularization: o.Regularization = 0.01,
-    exponent: o.Exponent = 0.0,
-    confidence: o.Confidence = "implicit",
-    alpha: o.Alpha = 1.0,
-    epsilon: o.Epsilon = 1.0,
-    background: o.Background = None,
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
-    json: o.Json = None,
-) -> None:
-    """Judge whether two solvers give factors of equal quality; exit code 1 when they do not."""
-    from halfstep import datasets, show
-    from halfstep.evaluation.equivalence import check_margins, trace_fit
-    from halfstep.evaluation.equivalence import compare as judge
-    from halfstep.evaluation.hold_out import train_and_test
-    from halfstep.solvers import make
-    from halfstep.solvers.start import starting_factors
-
-    settings = o.model_settings(
-        factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
-        seed, threads,
-    )  # fmt: skip
-    check_writable(json, "--json")
-    check_margins(k, margin, tolerance)
-    models = [make(name, **settings) for name in (a, b)]
-    source = datasets.load(data)
-    split = train_and_test(source, test_fraction, seed)
-    start = starting_factors(None, split.train.shape, factors, np.float32, seed)
-    reference, judged = (
-        trace_fit(model.set_params(init_factors=start), split.train) for model in models
-    )
-    comparison = judge(
-        reference, judged, split.train, split.test, k=k, margin=margin, objective_tolerance=tolerance,
-        random_state=seed,
-    )  # fmt: skip
-    show.comparison(console, comparison, source)
-    o.write(json, show.comparison_record(comparison))
-    if comparison.verdict != "equivalent":
-        raise typer.Exit(1)
 
 
 def bench(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from rich.table import Table
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
     from halfstep.doctor import Examination
-    from halfstep.evaluation.equivalence import Comparison
     from halfstep.evaluation.published import Reproduction
 
 
@@ -26,6 +24,11 @@ def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     for name in columns:
         made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
     return made
+
+
+def printable(console: Console, text: str) -> str:
+    """Return `text` with the minus sign that a terminal or pipe without Unicode can show."""
+    return text.replace("−", "-") if console.options.ascii_only else text
 
 
 _LONGEST = 400  # characters of one fact
@@ -118,66 +121,3 @@ def reproductions(console: Console, rows: Iterable[Reproduction]) -> list[Reprod
     if done:
         console.print(f"solver: {done[-1].solver}", highlight=False)
     return done
-
-
-def comparison(console: Console, c: Comparison, data: Dataset) -> None:
-    """Print the four questions of `halfstep.evaluation.equivalence` and their answers about b."""
-    console.print(f"{data!r}: is {c.b.name} as good as {c.a.name}?", highlight=False)
-    columns = ("iteration", "users, a", "items, a", "users, b", "items, b", "objective gap")
-    fits = table(
-        f"a = {c.a.name}, b = {c.b.name}\n(a) median residuals, (b) relative gap of b's objective",
-        *columns,
-        right=columns,
-    )
-    for i, gap in enumerate(c.objective_gaps):
-        medians = [
-            f"{residuals[i][0]:.1e}" if i < len(residuals) else ""
-            for trace in (c.a, c.b)
-            for residuals in (trace.user_residuals, trace.item_residuals)
-        ]
-        fits.add_row(str(i + 1), *medians, f"{gap:+.2e}")
-    console.print(fits)
-    p = c.predictions
-    answers = table("(c) predictions, (d) held-out quality", "question", "figure", "verdict")
-    answers.add_row(
-        f"objective, relative gap (tolerance {c.objective_tolerance:g})",
-        f"{c.objective_gaps[-1]:+.2e}" if c.objective_gaps else "none",
-        c.objective_verdict,
-    )
-    answers.add_row(f"top-{p.k} overlap, {p.users} users", f"{p.overlap:.3f}", "")
-    answers.add_row(f"rank correlation in the top-{p.k}", f"{p.rank_correlation:.3f}", "")
-    answers.add_row("largest angle, user factors", f"{p.user_angle:.2f} degrees", "")
-    answers.add_row("largest angle, item factors", f"{p.item_angle:.2f} degrees", "")
-    for metric, v in c.held_out.items():
-        before, after = c.means[metric]
-        answers.add_row(
-            f"{metric} (margin {v.margin:.4f}, {v.users} users)",
-            f"{before:.4f} -> {after:.4f}, {v.difference:+.5f} [{v.low:+.5f}, {v.high:+.5f}]",
-            v.verdict,
-        )
-    console.print(answers)
-    console.print(f"verdict: {c.b.name} is [bold]{c.verdict}[/bold]", highlight=False)
-
-
-def comparison_record(c: Comparison) -> dict[str, Any]:
-    """Return a comparison without its factor matrices, for JSON."""
-    return {
-        "verdict": c.verdict,
-        "objective": {
-            "verdict": c.objective_verdict,
-            "gaps": c.objective_gaps,
-            "tolerance": c.objective_tolerance,
-        },
-        "predictions": c.predictions,
-        "held_out": {k: {**asdict(v), "means": c.means[k]} for k, v in c.held_out.items()},
-        "solvers": [
-            {
-                "name": t.name,
-                "objectives": t.objectives,
-                "user_residuals": t.user_residuals,
-                "item_residuals": t.item_residuals,
-                "seconds": t.seconds,
-            }
-            for t in (c.a, c.b)
-        ],
-    }

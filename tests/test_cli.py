@@ -87,18 +87,6 @@ def test_evaluate_shows_popularity_beside_the_solver(plays, tmp_path):
     assert {"ndcg@5", "recall@5", "auc", "coverage@5"} <= set(means["cholesky"])
 
 
-def test_compare_exit_code_is_the_verdict(plays, tmp_path, capsys):
-    output = tmp_path / "comparison.json"
-    settings = ("--data", plays, "--factors", 4, "--confidence", "linear", "--json", output)
-    assert command("compare", "naive", "cholesky", *settings) == 0
-    verdict = json.loads(output.read_text())
-    assert verdict["verdict"] == "equivalent"
-    assert [s["name"] for s in verdict["solvers"]] == ["naive", "cholesky"]
-    assert "verdict: cholesky is equivalent" in capsys.readouterr().out
-    assert command("compare", "cholesky", "popularity", *settings) == 1
-    assert json.loads(output.read_text())["verdict"] == "worse"
-
-
 def test_bench_writes_results_and_a_report(plays, tmp_path, capsys):
     out = tmp_path / "bench"
     settings = ("--data", plays, "--factors", 3, "--iterations", 2, "--repeats", 2, "--no-memory")

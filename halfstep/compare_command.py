@@ -1,0 +1,158 @@
+"""The command that judges whether a solver is as good as exact ALS, or as another: compare."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from halfstep import options as o
+from halfstep.errors import InputError
+from halfstep.files import check_writable
+
+if TYPE_CHECKING:
+    from halfstep.solvers import Solver
+
+console = Console()
+# Settings of its own that leave a solver comparable: all but those of the options, and the start.
+_FREE = ("num_threads",)
+
+
+def compare(
+    solver: Annotated[
+        str,
+        typer.Argument(
+            help="The solver to judge; with OTHER the one to compare against. Settings of its own "
+            "stand behind colons: eigenbasis:cg_steps=2."
+        ),
+    ],
+    other: Annotated[
+        str | None, typer.Argument(help="Judge this solver, against SOLVER in place of exact ALS.")
+    ] = None,
+    data: o.Data = o.DEFAULT_DATA,
+    k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = 10,
+    margin: Annotated[
+        float,
+        typer.Option(
+            help="Held-out difference that does not matter, share of the reference's mean."
+        ),
+    ] = 0.02,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            help="How far the objective may be above the reference's, as a share of it; 0.01 against "
+            "exact ALS, 0.005 against another solver, if not given."
+        ),
+    ] = None,
+    test_fraction: o.TestFraction = 0.2,
+    factors: o.Factors = 32,
+    iterations: o.Iterations = 10,
+    regularization: o.Regularization = 0.01,
+    exponent: o.Exponent = 0.0,
+    confidence: o.Confidence = "implicit",
+    alpha: o.Alpha = 1.0,
+    epsilon: o.Epsilon = 1.0,
+    background: o.Background = None,
+    seed: o.Seed = 0,
+    threads: o.Threads = 0,
+    json: o.Json = None,
+) -> None:
+    """Judge whether a solver is as good as exact ALS; exit code 1 if not equivalent.
+
+    Exact ALS begins at the same start, makes as many iterations, and relaxes
+    where the solver does. With OTHER, that one is judged against SOLVER, and
+    both are shown beside exact ALS.
+
+    Equivalent: the objective is above by no more than the tolerance, and NDCG
+    and AUC, held out, lie within the margin. Worse: the objective is further
+    above, or NDCG or AUC is lower. Better: NDCG or AUC is higher and nothing
+    is worse; a lower objective alone is not better. Undecided: too few users
+    to tell. What a verdict is owed to stands behind it.
+    """
+    from halfstep import datasets, show_comparison
+    from halfstep.evaluation import exact
+    from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins, trace_fit
+    from halfstep.evaluation.equivalence import compare as judge
+    from halfstep.evaluation.hold_out import train_and_test
+    from halfstep.solvers.start import starting_factors
+
+    settings = o.model_settings(
+        factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
+        seed, threads,
+    )  # fmt: skip
+    check_writable(json, "--json")
+    to_exact = exact.EXACT_TOLERANCE if tolerance is None else tolerance
+    to_other = OBJECTIVE_TOLERANCE if tolerance is None else tolerance
+    check_margins(k, margin, to_exact)
+    names = [solver] if other is None else [solver, other]
+    models = [_model(name, settings) for name in names]
+    if iterations == 0:
+        raise InputError("--iterations must be at least 1 to compare anything, got 0")
+    if other is None and models[0].kind == "baseline":
+        raise InputError(
+            f"{solver} is a baseline, which minimises nothing: compare it with a solver, "
+            f"`halfstep compare eigenbasis:exact {solver}`"
+        )
+    source = datasets.load(data)
+    split = train_and_test(source, test_fraction, seed)
+    start = starting_factors(None, split.train.shape, factors, np.float32, seed)
+
+    def fit(model: Solver, name: str) -> exact.Judged:
+        X, Y = (side.astype(model.dtype) for side in start)
+        trace = trace_fit(model.set_params(init_factors=(X, Y)), split.train, name)
+        return exact.judged(model, trace, split.train, split.test, k)
+
+    yardsticks = exact.exact_models([exact.relaxation_of(m) for m in models], **settings)
+    fits = [fit(m, _label(name, m)) for name, m in zip(names, models, strict=True)]
+    exacts = [fit(m, exact.name_of(relaxation)) for relaxation, m in yardsticks.items()]
+    margins: dict[str, Any] = {"k": k, "margin": margin, "random_state": seed}
+    beside = {
+        f.trace.name: exact.against_exact(
+            f, exacts, split.train, split.test, objective_tolerance=to_exact, **margins
+        )
+        for f in fits
+        if not f.trace.baseline
+    }
+    if other is None:
+        (comparison,) = (one.comparison for one in beside[fits[0].trace.name] if one.alike)
+    else:
+        comparison = judge(
+            fits[0].trace, fits[1].trace, split.train, split.test, objective_tolerance=to_other,
+            evaluations=(fits[0].evaluation, fits[1].evaluation), **margins,
+        )  # fmt: skip
+    show_comparison.comparison(console, comparison, source)
+    show_comparison.beside_exact(console, beside, iterations)
+    show_comparison.verdict(console, comparison)
+    o.write(json, show_comparison.record(comparison, beside))
+    if comparison.verdict != "equivalent":
+        raise typer.Exit(1)
+
+
+def _model(text: str, settings: dict[str, Any]) -> Solver:
+    """Return the model that SOLVER:SETTING=VALUE stands for, with the settings shared by all."""
+    from halfstep.bench.entrants import entrant
+    from halfstep.solvers import choose
+
+    name, colon, own_settings = text.partition(":")
+    solver, own = entrant(f"{choose(name).name}{colon}{own_settings}")
+    parameters = inspect.signature(solver).parameters
+    for key, value in own.items():
+        if key == "init_factors" or (key in settings and key not in _FREE):
+            raise InputError(f"{key} is the same for all that is compared, got {text!r}")
+        if isinstance(parameters[key].default, bool) and not isinstance(value, bool):
+            raise InputError(f"{text}: {key} must be true or false, got {value!r}")
+    try:
+        return solver(**{**settings, **own})
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:  # such as 0 < "text"
+        raise InputError(f"{text}: a value of the wrong kind ({error})") from error
+
+
+def _label(text: str, model: Solver) -> str:
+    """Return the name with the solver that `auto` stood for."""
+    _, colon, own = text.partition(":")
+    return f"{model.name}{colon}{own}"
