@@ -80,8 +80,8 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         Seconds that each iteration's two half-steps took.
     report_
         How far each iteration's two half-steps solved their rows: an `IterationReport` of
-        `halfstep.solvers.stopping` for each, of this call of `fit` alone. Empty where rows do not take
-        their steps by the rule there.
+        `halfstep.solvers.stopping` for each, of this call of `fit` alone. Empty where the solver does
+        not know.
     interrupted_
         How many whole iterations a fit had done when Ctrl-C ended it, or None.
     """

@@ -59,10 +59,10 @@ class ConjugateGradient(Solver):
         Steps of every row and half-step, at least 1, fewer where nothing but rounding is left; None
         for as many as the row needs.
     cg_tolerance
-        What a row may leave of its gain: theta, between 0 and 1. None means 0.05, and 0.02 with
-        confidence `"explicit"`.
+        What a row may leave of its gain: theta, between 0 and 1. None means 0.05, less where
+        `halfstep.solvers.stopping` says so.
     cg_max_steps
-        Steps that a row takes at most, at least 1. None means 32.
+        Steps that a row takes at most, at least 1. None means 64.
     """
 
     name: ClassVar[str] = "conjugate_gradient"
@@ -81,7 +81,13 @@ class ConjugateGradient(Solver):
         return self._reported(problem, X)[0]
 
     def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport]:
-        limits = stopping(self.cg_steps, self.cg_tolerance, self.cg_max_steps, problem.a0)
+        limits = stopping(
+            self.cg_steps,
+            self.cg_tolerance,
+            self.cg_max_steps,
+            a0=problem.a0,
+            few_rows=problem.few_rows,
+        )
         shared = _Shared(problem)
         ended = _Ended(np.zeros_like(X), *np.zeros((3, problem.rows)))
         stored = np.diff(problem.indptr) > 0

