@@ -37,7 +37,13 @@ class _Plays:
 
 
 def generate_dump(
-    folder: Path, entries: int, *, seed: int = 0, users: int | None = None, items: int | None = None
+    folder: Path,
+    entries: int,
+    *,
+    seed: int = 0,
+    users: int | None = None,
+    items: int | None = None,
+    tail: float | None = None,
 ) -> dict[str, int]:
     """Write the three files into `folder`, which is made; the same arguments give the same bytes.
 
@@ -45,7 +51,7 @@ def generate_dump(
     ----------
     entries
         About so many rows of plays, from 1,000.
-    users, items
+    users, items, tail
         As in `halfstep.datasets.synthetic.generate_music`.
 
     Returns
@@ -58,7 +64,7 @@ def generate_dump(
     InputError
         An argument is out of range, or a file cannot be written.
     """
-    music = generate_music(entries, users=users, items=items, seed=seed)
+    music = generate_music(entries, users=users, items=items, tail=tail, seed=seed)
     rng = np.random.default_rng([seed, 1])
     matrix = music.interactions
     audience = np.bincount(matrix.indices, minlength=music.items)

@@ -6,12 +6,51 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_ndtr
 
 GENRES = 48
 FAVOURITES = 5
 ZIPF_EXPONENT = 1.2
 TOP_AUDIENCE = 0.5  # asked for; about half of it is left once nobody is counted twice
 FAVOURITE_ROUNDS, MAINSTREAM_ROUNDS, LAST_ROUND = 4, 8, 24
+
+
+@dataclass(frozen=True)
+class PlayLaw:
+    """How many plays an entry has: a sum of logarithms, whose noise may have a heavier tail.
+
+    Attributes
+    ----------
+    loudness, loudness_spread
+        Mean and standard deviation of the logarithm of a listener's usual plays.
+    fondness
+        Added for a genre that is all of a listener's taste; less for others, in proportion.
+    popularity
+        Plays fall with an artist's rank in the genre to this power, as the audience does to its own.
+    spread
+        Standard deviation of the noise's normal body.
+    tail
+        Exponent of a Pareto tail, a normal noise's where None. It begins where the body's density falls
+        as steeply, at tail x spread standard deviations.
+    most
+        No entry has more plays.
+    """
+
+    loudness: float
+    loudness_spread: float
+    fondness: float
+    popularity: float
+    spread: float
+    tail: float | None
+    most: int
+
+
+LOG_NORMAL = PlayLaw(0.7, 0.85, 1.5, 0.0, 1.55, None, 1_000_000)
+
+
+def heavy(tail: float) -> PlayLaw:
+    """Return the law of the heaviest listeners' plays, with a tail of this exponent."""
+    return PlayLaw(0.1, 1.2, 2.4, 0.5, 1.8, tail, 500_000)
 
 
 @dataclass(frozen=True)
@@ -63,7 +102,7 @@ def _overall_shift(items: int, top: float) -> float:
 
 
 def draw_listeners(
-    activity: NDArray[np.int64], catalogue: Catalogue, rng: np.random.Generator
+    activity: NDArray[np.int64], catalogue: Catalogue, law: PlayLaw, rng: np.random.Generator
 ) -> Listeners:
     """Draw the tastes of `len(activity)` users."""
     count = len(activity)
@@ -74,7 +113,7 @@ def draw_listeners(
         rng.beta(2.0, 5.0, size=count),
         favourites.astype(np.uint8),
         weights / weights.sum(axis=1, keepdims=True),
-        rng.normal(0.7, 0.85, size=count),
+        rng.normal(law.loudness, law.loudness_spread, size=count),
     )
 
 
@@ -149,6 +188,7 @@ def draw_plays(
     columns: NDArray[np.int64],
     listeners: Listeners,
     catalogue: Catalogue,
+    law: PlayLaw,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Draw the play count of each entry (row, column), a whole number from 1."""
@@ -157,5 +197,29 @@ def draw_plays(
     for place in range(FAVOURITES):
         same = listeners.favourites[rows, place] == genre
         fit += same * listeners.weights[rows, place]
-    logarithm = listeners.loudness[rows] + 1.5 * fit + 1.55 * rng.standard_normal(len(rows))
-    return np.clip(np.rint(np.exp(logarithm)), 1, 1_000_000).astype(np.float32)
+    noise = law.spread * rng.standard_normal(len(rows))
+    if law.tail is not None:
+        noise = _with_tail(noise, law.spread, law.tail)
+    logarithm = listeners.loudness[rows] + law.fondness * fit + noise
+    if law.popularity:
+        logarithm -= law.popularity * _log_rank(catalogue)[columns]
+    return np.clip(np.rint(np.exp(logarithm)), 1, law.most).astype(np.float32)
+
+
+def _with_tail(noise: NDArray[np.float64], spread: float, tail: float) -> NDArray[np.float64]:
+    """Stretch the upper end of normal noise: what is left of its probability falls as exp(-tail x)."""
+    start = tail * spread
+    above = noise > spread * start
+    left = log_ndtr(-noise[above] / spread) - log_ndtr(-start)
+    noise[above] = spread * start - left / tail
+    return noise
+
+
+def _log_rank(catalogue: Catalogue) -> NDArray[np.float64]:
+    """Return the logarithm of each item's rank in its genre, shifted as in the draw; 0 for the last."""
+    place = np.empty(len(catalogue.number), dtype=np.int64)
+    place[catalogue.number] = np.arange(len(place))
+    start, size, shift = (
+        array[catalogue.genre] for array in (catalogue.start, catalogue.size, catalogue.shift)
+    )
+    return np.asarray(np.log((place - start + 1 + shift) / (size + shift)))

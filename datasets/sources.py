@@ -15,6 +15,12 @@ PRESETS = {
         "generated play counts: 24,100,000 entries, 148,111 users x 1,568,126 artists, "
         "the shape of the Audioscrobbler dump (needs about 1 GB)"
     ),
+    "plays-small": (
+        "generated play counts with a heavy tail: 100,000 entries, 2,000 users x 4,000 artists"
+    ),
+    "plays-medium": (
+        "generated play counts with a heavy tail: 5,000,000 entries, 49,452 users x 20,684 artists"
+    ),
 }
 
 FORMATS = {

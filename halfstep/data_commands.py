@@ -156,6 +156,10 @@ def generate(
     entries: Annotated[int, typer.Option(help="About so many rows of plays.")] = 100_000,
     users: Annotated[int | None, typer.Option(help="How many users.")] = None,
     artists: Annotated[int | None, typer.Option(help="How many artists.")] = None,
+    tail: Annotated[
+        float | None,
+        typer.Option(help="Exponent of a heavy tail of plays, 1 to 3 (1.2: Audioscrobbler's)."),
+    ] = None,
     seed: o.Seed = 0,
 ) -> None:
     """Write a dump's three files, generated, with all the defects of real ones."""
@@ -163,7 +167,7 @@ def generate(
 
     _check_kind(dump)
     make_folder(output, "--output")
-    lines = generate_dump(output, entries, seed=seed, users=users, items=artists)
+    lines = generate_dump(output, entries, seed=seed, users=users, items=artists, tail=tail)
     for name, count in lines.items():
         console.print(f"wrote {output / name}: {count:,} lines", highlight=False)
 

@@ -116,6 +116,10 @@ def test_an_archive_that_is_none(dump, tmp_path):
 def test_generated_files_are_the_same_for_one_seed(dump, tmp_path):
     generate_dump(tmp_path / "again", 20_000, seed=3)
     generate_dump(tmp_path / "other", 20_000, seed=4)
+    generate_dump(tmp_path / "heavy", 20_000, seed=3, tail=1.2)
+    folders = (dump, tmp_path / "heavy")
+    light, heavy = (np.quantile(load(folder).interactions.data, 0.99) for folder in folders)
+    assert heavy > 3 * light
     for file in dump.iterdir():
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
         assert file.read_bytes() != (tmp_path / "other" / file.name).read_bytes()
