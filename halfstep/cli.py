@@ -12,20 +12,18 @@ import warnings
 
 import typer
 from numpy.linalg import LinAlgError
-from rich.console import Console
 
 from halfstep import (
     compare_command,
     data_commands,
+    doctor_command,
     evaluate_command,
     lab_commands,
     measure,
     model_commands,
     tune_command,
 )
-from halfstep import options as o
 from halfstep.errors import InputError, SolverUnavailable
-from halfstep.files import check_writable
 from halfstep.interruption import interrupted_at_once
 
 app = typer.Typer(
@@ -36,22 +34,10 @@ app = typer.Typer(
 )
 app.add_typer(data_commands.app, name="data")
 app.add_typer(lab_commands.app, name="lab")
-console = Console()
 _INTERRUPTED = model_commands.INTERRUPTED
 
 
-@app.command()
-def doctor(json: o.Json = None) -> None:
-    """Say what this machine can run, and how to mend what it cannot."""
-    from halfstep import show
-    from halfstep.doctor import examine
-
-    check_writable(json, "--json")
-    examination = examine()
-    show.doctor(console, examination)
-    o.write(json, examination)
-
-
+app.command()(doctor_command.doctor)
 for command in (
     model_commands.fit,
     model_commands.recommend,

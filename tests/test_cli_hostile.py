@@ -101,6 +101,7 @@ BASES |= {
     "tune: random": (*TUNE, *GRID, "--search", "random", "--trials", "2"),
     "tune: tpe": (*TUNE, "--search", "tpe", "--trials", "2", "--factors", "2"),
     "tune: climb": (*TUNE, "--budget", "1", "--max-factors", "2"),
+    "doctor: data": ("--data", "plays.csv", "--factors", "2"),
     "recommend: like": ("model.npz", "--like", "1", "--data", "plays.csv"),
 }
 SLOW = {name for name in BASES if name.startswith(("tune", "evaluate:", "data describe", "bench"))}
