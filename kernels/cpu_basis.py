@@ -37,7 +37,8 @@ _DROWNED = 2.0**15  # of the trace over lambda: float32 then errs by less than b
 class Basis(NamedTuple):
     """Z = Y forward, x~ = x inward, x = x~ outward; coordinate k scaled by base + slope lambda_u.
 
-    None in place of a matrix stands for the identity.
+    None in place of a matrix stands for the identity. Where `triangular`, forward is an upper triangle
+    and the other two are lower ones.
     """
 
     forward: Matrix | None
@@ -45,6 +46,7 @@ class Basis(NamedTuple):
     outward: Matrix | None
     base: Matrix
     slope: Matrix
+    triangular: bool = False
 
     def complete(self) -> bool:
         """Return whether no direction was dropped."""
@@ -68,7 +70,7 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     if smallest == largest and smallest > np.trace(G) * max(eps * eps, 2.0**-50):
         R = cholesky(G + smallest * np.eye(f), check_finite=False)
         inverse = solve_triangular(R, np.eye(f), check_finite=False)
-        return Basis(inverse, R.T, inverse.T, np.ones(f), np.zeros(f))
+        return Basis(inverse, R.T, inverse.T, np.ones(f), np.zeros(f), triangular=True)
     L, Q = np.linalg.eigh(G)
     L = np.maximum(L, 0)
     known = L + smallest > L[-1] * f * (eps if smallest <= 0 else max(eps * eps, 2.0**-52))
@@ -104,13 +106,13 @@ def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:
 
 def rotate(
     Y: Floats,
-    matrix: Matrix | None,
+    basis: Basis,
     padded_to: int,
     threads: int,
     paired: bool,
     sizes: Floats,
 ) -> npt.NDArray[Any]:
-    """Return Y times `matrix`, (rows + 1, padded_to), its last columns and its last row zero.
+    """Return Y in the coordinates, (rows + 1, padded_to), its last columns and its last row zero.
 
     Written: each row's squared length to `sizes` (rows,), unless it is empty.
 
@@ -124,7 +126,8 @@ def rotate(
         else _aligned(len(Y) + 1, padded_to, Y.dtype)
     )
     Z[-1] = 0
-    apply = rotation(matrix, f, padded_to, Y.dtype)
+    upper = True if basis.triangular else None
+    apply = rotation(basis.forward, f, padded_to, Y.dtype, upper)
     rows = max(64, _BLOCK_NUMBERS // f)
 
     def run(start: int, wide: Floats) -> None:
@@ -149,11 +152,12 @@ def _aligned(rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
 
 
 def rotation(
-    matrix: Matrix | None, rows: int, columns: int, dtype: npt.DTypeLike
+    matrix: Matrix | None, rows: int, columns: int, dtype: npt.DTypeLike, upper: bool | None
 ) -> Callable[[Floats, Floats], None]:
     """Return a function that writes its first argument times `matrix`, padded, to its second.
 
-    The arguments are C-contiguous, (n, rows) and (n, columns). The wider one is overwritten.
+    The arguments are C-contiguous, (n, rows) and (n, columns). The wider one is overwritten. `upper`
+    says which triangle the matrix is; None for a whole one.
     """
     width, small = max(rows, columns), min(rows, columns)
 
@@ -163,17 +167,15 @@ def rotation(
 
     if matrix is None:
         return copy
-    padded = np.zeros((rows, columns), dtype)
-    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
-    upper, lower = not np.tril(padded, -1).any(), not np.triu(padded, 1).any()
-    if not (upper or lower):
+    square = np.zeros((width, width), dtype)
+    square[: matrix.shape[0], : matrix.shape[1]] = matrix
+    if upper is None:
+        padded = np.ascontiguousarray(square[:rows, :columns])
 
         def multiply(source: Floats, target: Floats) -> None:
             np.matmul(source, padded, out=target)
 
         return multiply
-    square = np.zeros((width, width), dtype)
-    square[:rows, :columns] = padded
 
     def apply(source: Floats, target: Floats) -> None:
         wide = target if columns == width else source

@@ -21,7 +21,7 @@ from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Rule
 
 _BLOCK_ENTRIES = 1 << 15
-_BLOCK_ROWS = 1 << 10
+_BLOCK_NUMBERS = 1 << 18  # of factors in a block, which stay in the second-level cache
 
 Tally: TypeAlias = npt.NDArray[np.float64]
 Block: TypeAlias = Callable[[cpu_rows.Side, cpu_rows.Scratch, int, Floats, Tally], None]
@@ -71,6 +71,7 @@ def solve_rows(
     f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
     wide = -(-f // cpu_rows.padding(dtype)) * cpu_rows.padding(dtype)
+    block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
     basis = basis_of(problem, threads, narrow=method.paired)
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
     base[:f], slope[:f] = basis.base, basis.slope
@@ -78,14 +79,15 @@ def solve_rows(
     # A row of more entries than its rank has no inverse in its own space.
     own, able = (0, 0) if from_zero else (method.own(wide), method.able(wide))
     sizes = np.empty(problem.columns if able else 0, dtype)
-    Z = rotate(problem.Y, basis.forward, wide, threads, method.paired, sizes)
+    Z = rotate(problem.Y, basis, wide, threads, method.paired, sizes)
     lam = problem.lam.astype(dtype)
     rule = Rule(*map(dtype.type, problem.rule))
     side = cpu_rows.Side(
         problem.indptr, problem.indices, problem.values, rule, Z, base, slope, lam, sizes
     )
-    inward = rotation(basis.inward, f, wide, dtype)
-    outward = rotation(basis.outward, wide, f, dtype)
+    lower = False if basis.triangular else None
+    inward = rotation(basis.inward, f, wide, dtype, lower)
+    outward = rotation(basis.outward, wide, f, dtype, lower)
     solution = np.empty((problem.rows, f), dtype)
     # What a start has in directions that Y knows nothing of must not come back.
     further = dtype.type(1 if from_zero or not basis.complete() else method.further)
@@ -116,7 +118,7 @@ def solve_rows(
             cpu_rows.go_further(problem.indptr, begin, X[begin:end], solution[begin:end], further)
 
     def prepare() -> tuple[cpu_rows.Scratch, Floats, Floats]:
-        shape = (min(_BLOCK_ROWS, problem.rows), wide)
+        shape = (min(block_rows, problem.rows), wide)
         return scratch(), np.zeros(shape, dtype), np.empty(shape, dtype)
 
     def run(task: int, state: tuple[cpu_rows.Scratch, Floats, Floats]) -> None:
@@ -128,7 +130,7 @@ def solve_rows(
         finish(begin, part)
 
     long = [] if method.long is None else long_rows(side)
-    blocks = _blocks(problem, long)
+    blocks = _blocks(problem, long, block_rows)
     tallies = np.zeros((len(blocks) + len(long), TALLY))
     spread(range(len(blocks)), threads, prepare, run)
     for u, tally in zip(long, tallies[len(blocks) :], strict=True):
@@ -148,11 +150,11 @@ def _starts_from_zero(problem: Problem) -> bool:
     return problem.a0 == 0 and bool((problem.lam <= 0).any())
 
 
-def _blocks(problem: Problem, without: list[int]) -> list[tuple[int, int]]:
+def _blocks(problem: Problem, without: list[int], block_rows: int) -> list[tuple[int, int]]:
     """Return (begin, end) of the runs of rows that are handed to a thread together."""
     entries = np.arange(0, int(problem.indptr[-1]) + 1, _BLOCK_ENTRIES)
     cuts = np.searchsorted(problem.indptr, entries, side="left")
-    every = np.arange(0, problem.rows, _BLOCK_ROWS)
+    every = np.arange(0, problem.rows, block_rows)
     alone = [k for u in without for k in (u, u + 1)]
     ends = np.unique(np.concatenate([cuts, every, alone, [0, problem.rows]])).astype(np.int64)
     # Blocks with the longest rows first, so that no thread is left with one at the end.

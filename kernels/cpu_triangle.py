@@ -16,6 +16,7 @@ from numba.extending import get_cython_function_address
 from halfstep.solvers.matrix import Floats
 
 _POINTERS = [ctypes.c_void_p] * 11
+_ONE = {4: np.ones(1, np.float32), 8: np.ones(1, np.float64)}
 
 
 @cache
@@ -30,7 +31,7 @@ def times_triangle(B: Floats, R: Floats, upper: bool) -> None:
     rows, f = B.shape
     if not rows:
         return
-    one = np.ones(1, B.dtype)
+    one = _ONE[B.itemsize]
     m, n = ctypes.c_int(f), ctypes.c_int(rows)
     # To Fortran both are transposed: B' = R' B', and R' has the other triangle.
     words = [ctypes.c_char(c) for c in (b"L", b"L" if upper else b"U", b"N", b"N")]
