@@ -1,10 +1,11 @@
 """Rows that take the steps that they need: conjugate gradients with the rule of `solvers.stopping`.
 
 What differs from `cpu_cg` is when a row ends. A row of up to `kept` entries keeps its dot products
-q = z.p: p'Ap = p.p + sum w q^2 is known, and with it whether the row has ended, before the step's second
-half (the update sum w q z) is begun. A row that ends after one step has gone over its entries one and
-a half times, where two fixed steps take two and a half. Longer rows take both halves in one pass, over
-tiles that stay in the first-level cache.
+q = z.p in its first step: p'Ap = p.p + sum w q^2 is known, and with it whether the row has ended, before
+the step's second half (the update sum w q z) is begun. A row that ends after one step has gone over its
+entries one and a half times, where two fixed steps take two and a half. Longer rows take both halves in
+one pass, over tiles that stay in the first-level cache; so do all rows in later steps, which are seldom
+the last, but where the residual says that one will be: dot products alone tell.
 
 Heavy rows can take more steps than an exact solution costs. How many is foretold by how many of a row's
 entries are heavy, w |z|^2 > 10, and very heavy, > 100, each of which is an eigenvalue far from 1:
@@ -23,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cpu import compiled, inlined
-from halfstep.kernels.cpu_cg import PRODUCT, RESIDUAL, clear, combine, inner, pass_over
+from halfstep.kernels.cpu_cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
 from halfstep.kernels.cpu_exact import in_factor_space, in_own_space
 from halfstep.kernels.cpu_rows import bearable, entries_of, fits_own_space, pointers, set_scale
 from halfstep.kernels.cpu_tiles import dots, locate, update
@@ -135,7 +136,8 @@ def steps_by_rule(
         if rs <= inner(x, x, f) * scratch.eps * scratch.eps:
             left, unsolved = 0.0, False
             break
-        halves = keeps and step == 0
+        last = step > 0 and rs <= 2 * theta * gained  # likely: the step gains more than half of rs
+        halves = keeps and (step == 0 or last)
         if halves:
             for k in range(0, f, width(p)):
                 store(scratch.scaled, k, multiply(load(p, k), load(scratch.scale, k)))
@@ -147,6 +149,8 @@ def steps_by_rule(
                 g = excess(entries, first + e) * item(q, e)
                 pAp += float(g) * float(item(q, e))
                 put(q, e, g)
+        elif last:
+            pAp = inner(p, p, f) + curvature(entries, scratch, first, stop, f, p)
         else:
             combine(0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
@@ -171,6 +175,9 @@ def steps_by_rule(
             update(entries.Z, rows, n, f, q, scratch.total)
             for k in range(0, f, width(p)):
                 store(Ap, k, fma(load(scratch.total, k), load(scratch.scale, k), load(p, k)))
+        elif last:  # it was not
+            combine(0, p, p, Ap, f)
+            pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
         combine(-alpha, Ap, r, r, f)
         rs_next = inner(r, r, f)
         if taken >= enough and left < np.inf:  # a NaN must reach x
@@ -178,9 +185,7 @@ def steps_by_rule(
             break
         combine(rs_next / rs, p, r, p, f)
         rs = rs_next
-    if (
-        completed
-    ):  # what is gained by that is r'(x* - x): r and x are kept where the solution writes neither
+    if completed:  # which gains r'(x* - x); the solution writes neither to p nor to Ap
         combine(0, r, r, p, f)
         combine(0, x, x, Ap, f)
         in_factor_space(entries, scratch, first, stop, f)
