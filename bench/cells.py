@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from halfstep.bench.record import Row, Spread
+from halfstep.bench.record import Interval, Row, Spread
 
 NONE = "–"
 
@@ -22,10 +22,19 @@ def median_duration(spread: Spread | None) -> str:
     return NONE if spread is None else duration(spread.median)
 
 
-def to_target(row: Row) -> str:
-    """Return the time to the target objective."""
+def to_target(row: Row, iterations: int | None = None) -> str:
+    """Return the time to the target objective, or that twice the case's iterations do not get there.
+
+    Parameters
+    ----------
+    iterations
+        The case's, after which its target was set.
+    """
     if row.seconds_to_target is None:
-        return NONE if row.iterations_to_target is None and not row.seconds else "not reached"
+        if row.iterations_to_target is None and not row.seconds:
+            return NONE
+        never = iterations is not None and len(row.objectives) >= 2 * iterations
+        return "never gets there" if never else "not reached"
     return duration(row.seconds_to_target.median)
 
 
@@ -76,13 +85,28 @@ def size(value: int | None) -> str:
     return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
 
 
+def quality_ratio(row: Row, metric: str) -> str:
+    """Return a held-out metric over the reference's, with its paired interval."""
+    found = row.judgement and row.judgement.held_out.get(metric)
+    return interval(found.ratio if found else None)
+
+
+def interval(value: Interval | None) -> str:
+    """Return a ratio with its interval."""
+    if value is None:
+        return NONE
+    if value.low is None or value.high is None:
+        return f"{value.mean:.3f}"
+    return f"{value.mean:.3f} ({value.low:.3f}–{value.high:.3f})"
+
+
 def verdict(row: Row, reference: str) -> str:
-    """Return what a row's comparison with the reference came to, in a word or two."""
+    """Return what a row's comparison with the reference came to, and which metric decided it."""
     if row.reason is not None:
         return "left out" if row.reason.startswith("left out") else "cannot run"
     if row.solver == reference:
         return "reference"
-    return NONE if row.judgement is None else row.judgement.verdict
+    return NONE if row.judgement is None else row.judgement.said or row.judgement.verdict
 
 
 def _digits(value: float, significant: int = 3) -> str:

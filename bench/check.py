@@ -23,7 +23,8 @@ from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Weights
 
-TARGET_TOLERANCE = 1e-5
+TARGET_TOLERANCE = 0.01
+SECOND_TOLERANCE = 1e-5
 METRICS = ("ndcg@10", "auc")
 _FIRST_ROWS = 16
 _ENOUGH_SECONDS = 0.25
@@ -166,18 +167,18 @@ def _fit(
         found.notes.append(f"did not reach the target objective in {done} iterations")
 
 
-def first_reaching(objectives: Sequence[float | None], target: float) -> int | None:
+def first_reaching(
+    objectives: Sequence[float | None], target: float, tolerance: float = TARGET_TOLERANCE
+) -> int | None:
     """Return after how many iterations `target` was reached within its tolerance, or None."""
-    return next((i + 1 for i, value in enumerate(objectives) if reached(value, target)), None)
-
-
-def reached(value: float | None, target: float | None) -> bool:
-    """Whether an objective is within the tolerance of the target."""
-    return (
-        target is not None
-        and value is not None
-        and value <= target + abs(target) * TARGET_TOLERANCE
+    return next(
+        (i + 1 for i, value in enumerate(objectives) if reached(value, target, tolerance)), None
     )
+
+
+def reached(value: float | None, target: float | None, tolerance: float = TARGET_TOLERANCE) -> bool:
+    """Whether an objective is within the tolerance of the target."""
+    return target is not None and value is not None and value <= target + abs(target) * tolerance
 
 
 def evaluate_held_out(model: Solver, case: Case, dataset: SplitDataset) -> Evaluation:

@@ -11,8 +11,15 @@ from statistics import mean
 import numpy as np
 
 from halfstep.bench import memory
-from halfstep.bench.check import Checked, check, first_reaching, float64_objective
+from halfstep.bench.check import (
+    SECOND_TOLERANCE,
+    Checked,
+    check,
+    first_reaching,
+    float64_objective,
+)
 from halfstep.bench.contestants import Start, contestants
+from halfstep.bench.entrants import PEERS, RELAXED
 from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.judge import gap, judge, quality
 from halfstep.bench.record import CaseRecord, Row
@@ -55,8 +62,13 @@ def run_case(
         lambda repeat, name: report(f"timing {name}, repeat {repeat + 1}"),
     )
     rows = [_row(c, reference, timings, case, settings) for c in checks]
+    second = _add_second(checks, rows, reference, case)
+    if case.table:
+        _add_relaxed_gaps(checks, rows, case)
+        _add_peers(checks, rows, timings)
     # Of a scaling case with several threads only: their number hardly matters to memory.
-    if settings.memory and (case.table or (case.entries is not None and case.num_threads != 1)):
+    wanted = settings.memory and case.memory
+    if wanted and (case.table or (case.entries is not None and case.num_threads != 1)):
         _measure_memory(checks, rows, case, dataset, report)
     return CaseRecord(
         data=dataset_index,
@@ -69,6 +81,9 @@ def run_case(
         best=min((c.best for c in checks if c.best is not None), default=None),
         order=timings.order,
         rows=rows,
+        convention=case.convention or settings.convention(case.data),
+        second=second.contestant.name if second else "",
+        second_target=second.objectives[case.iterations - 1] if second else None,
     )
 
 
@@ -142,6 +157,49 @@ def _add_timings(
             [seconds_to(fit, theirs) for fit in of_reference],
             [seconds_to(fit, ours) for fit in timed],
         )
+
+
+def _add_second(
+    checks: Sequence[Checked], rows: Sequence[Row], reference: Checked, case: Case
+) -> Checked | None:
+    """Set how soon each row is where the first peer is after the case's iterations; return the peer."""
+    peer = next((c for c in checks if c.contestant.name == PEERS[0]), None)
+    if not case.table or peer is None or peer is reference:
+        return None
+    if len(peer.objectives) < case.iterations:
+        return None
+    target = peer.objectives[case.iterations - 1]
+    for checked, row in zip(checks, rows, strict=True):
+        if target is None or not row.seconds:
+            continue
+        reached = first_reaching(checked.objectives, target, SECOND_TOLERANCE)
+        if reached is not None:
+            row.iterations_to_second = reached
+            row.seconds_to_second = spread([seconds_to(fit, reached) for fit in row.seconds])
+    return peer
+
+
+def _add_relaxed_gaps(checks: Sequence[Checked], rows: Sequence[Row], case: Case) -> None:
+    relaxed = next((c for c in checks if c.contestant.name == RELAXED), None)
+    if relaxed is not None:
+        for checked, row in zip(checks, rows, strict=True):
+            row.relaxed_gap = gap(checked, relaxed, case.iterations)
+
+
+def _add_peers(checks: Sequence[Checked], rows: Sequence[Row], timings: Timings) -> None:
+    """Form each row's speed-ups to the target against the peers that reached it."""
+    needed = {c.contestant.name: c.iterations_to_target for c in checks}
+    for row in rows:
+        for peer in PEERS:
+            ours, theirs = needed[row.solver], needed.get(peer)
+            if ours is None or theirs is None:
+                continue
+            found = pairwise_ratio(
+                [seconds_to(fit, theirs) for fit in timings.seconds.get(peer, [])],
+                [seconds_to(fit, ours) for fit in timings.seconds.get(row.solver, [])],
+            )
+            if found is not None:
+                row.speed_ups[peer] = found
 
 
 def _measure_memory(

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.bench.entrants import WHOLE, default_entrants, entrant
+from halfstep.bench.entrants import EXACT, WHOLE, default_entrants, entrant
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import Case
 from halfstep.errors import InputError, SolverUnavailable
-from halfstep.solvers import SOLVERS, Solver
+from halfstep.solvers import Solver
 from halfstep.solvers.matrix import Floats
 
 Start = tuple[Floats, Floats]
 
-REFERENCES = ("implicit_cpu", "conjugate_gradient")
+REFERENCES = (EXACT, "cholesky")
 # What a contestant may fail with while the others go on. A TypeError is a bug and ends the run.
 FAILURES = (
     InputError,
@@ -76,13 +76,13 @@ def contestant(name: str, arguments: dict[str, Any]) -> Contestant:
 def contestants(settings: BenchSettings, case: Case) -> list[Contestant]:
     """Return the case's contestants, the reference first."""
     arguments = {
-        **settings.convention(),
+        **(case.convention or settings.convention(case.data)),
         "factors": case.factors,
         "num_threads": case.num_threads,
         "dtype": np.float32,
     }
     reference = settings.reference or choose_reference(arguments)
-    names = settings.solvers or default_entrants(settings.suite)
+    names = settings.solvers or default_entrants(settings.suite, to_read=case.to_read)
     if not case.table:
         names = tuple(name for name in names if entrant(name)[0].kind != "baseline")
     others = (name for name in names if name != reference)
@@ -93,10 +93,11 @@ def choose_reference(arguments: dict[str, Any]) -> str:
     """Return the first reference that runs here and knows the convention."""
     refused = []
     for name in REFERENCES:
-        reason = SOLVERS[name].unavailable()
+        solver, own = entrant(name)
+        reason = solver.unavailable()
         if reason is None:
             try:
-                SOLVERS[name](**arguments)
+                solver(**arguments, **own)
             except InputError as error:
                 reason = str(error)
             else:

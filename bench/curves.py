@@ -57,11 +57,13 @@ def cumulative_seconds(row: Row) -> list[float]:
 
 def sweep_curves(results: Results) -> dict[str, list[Curve]]:
     """Return time per iteration over factors, or over entries; one chart per title."""
-    by_entries = len({results.data[case.data].entries for case in results.cases}) > 1
+    by_entries = grows(results)
     charts: dict[str, list[CaseRecord]] = {}
     for case in results.cases:
         threads = thread_count(case)
         other = f"f = {case.factors}, " if by_entries else ""
+        if not by_entries and len(results.data) > 1:
+            other = f"{results.data[case.data].name}, "
         charts.setdefault(f"{other}{threads}", []).append(case)
     found = {}
     for title, cases in charts.items():
@@ -93,6 +95,11 @@ def bound_curves(results: Results) -> list[Curve]:
         x, y = zip(*sorted(found), strict=True)
         curves.append(Curve(name, x, y))
     return curves
+
+
+def grows(results: Results) -> bool:
+    """Whether the run's data differ in size alone, so that time is drawn over that."""
+    return results.suite == "scaling" and len({data.entries for data in results.data}) > 1
 
 
 def _size(results: Results, case: CaseRecord, by_entries: bool) -> float:

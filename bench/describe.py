@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from halfstep.bench import cells
-from halfstep.bench.record import DataRecord, Environment, Results
+from halfstep.bench.entrants import is_exact
+from halfstep.bench.record import CaseRecord, DataRecord, Environment, Results
 
 RATIOS = "Cores that are shared with other work make seconds unsteady: read the ratios."
 
@@ -42,19 +45,31 @@ def when(results: Results) -> str:
     return f"{results.created[:16].replace('T', ' ')} UTC"
 
 
-def convention_line(results: Results) -> str:
-    """Return one line about the convention and the start."""
-    settings = results.settings
+def weighting(convention: dict[str, Any]) -> str:
+    """Return the arguments of a convention in words."""
     shown = ("confidence", "alpha", "epsilon", "background", "regularization")
-    values = [f"{name} {settings[name]}" for name in shown if settings.get(name) is not None]
-    if settings.get("regularization_exponent"):
-        values.append(f"regularization exponent {settings['regularization_exponent']}")
+    values = [f"{name} {convention[name]}" for name in shown if convention.get(name) is not None]
+    if convention.get("regularization_exponent"):
+        values.append(f"regularization exponent {convention['regularization_exponent']}")
+    return ", ".join(values)
+
+
+def convention_line(results: Results) -> str:
+    """Return one line about the conventions and the start."""
+    settings = results.settings
+    by_data = {
+        results.data[case.data].name: weighting(case.convention or settings)
+        for case in results.cases
+    }
+    said = list(dict.fromkeys(by_data.values())) or [weighting(settings)]
+    if len(said) > 1:
+        said = [f"{name}: {values}" for name, values in by_data.items()]
     counts = sorted(
         {case.num_threads for case in results.cases} or {results.settings.get("num_threads", 0)}
     )
     threads = " and ".join(str(count or "all") for count in counts)
     return (
-        f"{', '.join(values)}; factors start from the same float32 draw (seed {settings.get('seed')}); "
+        f"{'; '.join(said)}; factors start from the same float32 draw (seed {settings.get('seed')}); "
         f"threads: {threads}"
     )
 
@@ -67,14 +82,15 @@ def method_lines(results: Results) -> list[str]:
     if tables:
         case = tables[0]
         lines += [
-            f"Target: the float64 objective of {case.reference} after {case.iterations} iterations. "
+            f"Target: the float64 objective of {yardstick(case)} after {case.iterations} iterations. "
             f"“To target” is the half-step time until a solver is within "
             f"{method.target_tolerance:g} (relative) of it, for which it may take up to twice the "
             "iterations. Objectives come from an untimed check, which compiles and warms up as well.",
+            *_second_line(results),
             f"Verdict against {case.reference} after {case.iterations} iterations: equivalent means "
-            f"an objective within {100 * method.objective_tolerance:g} %, and held-out NDCG@10 and "
-            f"AUC each within {100 * method.margin_share:g} % of the reference's mean, by a paired "
-            f"bootstrap over users ({method.resamples:,} resamples, "
+            f"an objective {_near(results)} {100 * method.objective_tolerance:g} %, and held-out "
+            f"NDCG@10 and AUC each within {100 * method.margin_share:g} % of the reference's mean, by "
+            f"a paired bootstrap over users ({method.resamples:,} resamples, "
             f"{100 * method.confidence:g} % interval).",
             "Peak memory is the peak resident memory of a process that loads the data and fits.",
         ]
@@ -90,11 +106,42 @@ def method_lines(results: Results) -> list[str]:
 def target_line(results: Results) -> str:
     """Return what the columns of a table mean."""
     case = results.tables()[0]
-    return (
-        f"To target: half-step time to the objective of {case.reference} after {case.iterations} "
-        f"iterations. Gap: objective against that of {case.reference}. Speed-up: median of the ratios "
-        "to it, pair by pair, with their extremes."
+    within = results.method.target_tolerance
+    near = f"within {100 * within:g} % of " if within >= 1e-3 else ""
+    line = (
+        f"To target: half-step time to {near}the objective of {yardstick(case)} after "
+        f"{case.iterations} iterations. Gap: objective against that of {case.reference}. Speed-up: "
+        "median of the ratios to it, pair by pair, with their extremes."
     )
+    if not is_exact(case.reference):
+        return line
+    return (
+        f"{line} Never gets there: not in twice the iterations. To relaxed: objective against that "
+        "of exact half-steps that are over-relaxed, as those with few steps are. Its ratio: NDCG@10 "
+        f"over that of {case.reference}, with the 95 % interval over users. To implicit's: time to "
+        "the objective of implicit's conjugate gradients after as many iterations."
+    )
+
+
+def yardstick(case: CaseRecord) -> str:
+    """Return the name of a case's reference, and what it is."""
+    return f"exact ALS ({case.reference})" if is_exact(case.reference) else case.reference
+
+
+def _second_line(results: Results) -> list[str]:
+    case, within = results.tables()[0], results.method.second_tolerance
+    if not case.second or within is None:
+        return []
+    return [
+        f"“To implicit's” is the half-step time until a solver is within {within:g} (relative) of the "
+        f"objective of {case.second} after {case.iterations} iterations, where it is in as many "
+        "iterations as it took to the target, and at least those."
+    ]
+
+
+def _near(results: Results) -> str:
+    # Until there was a second schema a lower objective was no equivalent one.
+    return "within" if results.schema < 2 else "above the reference's by at most"
 
 
 def reading_lines(results: Results) -> list[str]:

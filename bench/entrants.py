@@ -25,6 +25,12 @@ VARIANTS = (
 )
 # Rungs that are there to be read; on large data they take hours.
 SLOW = ("naive", "cholesky", "conjugate_gradient")
+# What all are measured by, and the same half-steps over-relaxed, as those with few steps are.
+EXACT, RELAXED = "eigenbasis:exact", "eigenbasis:exact:relaxation=1.4"
+# Against these every table states speed-ups, and the first one's objective is a second target.
+PEERS = ("implicit_cpu", "implicit_cpu:use_cg=false")
+# What solves its half-steps exactly, without over-relaxation.
+_EXACT_RUNGS = ("cholesky", "naive")
 
 
 def entrant(name: str) -> tuple[type[Solver], dict[str, Any]]:
@@ -50,11 +56,20 @@ def entrant(name: str) -> tuple[type[Solver], dict[str, Any]]:
     return solver, own
 
 
-def default_entrants(suite: str) -> tuple[str, ...]:
-    """Return who takes part where nobody is named."""
-    if suite == "quick":
-        return tuple(SOLVERS)
-    return (*(name for name in SOLVERS if name not in SLOW), *VARIANTS)
+def default_entrants(suite: str, *, to_read: bool = True) -> tuple[str, ...]:
+    """Return who takes part where nobody is named; with `to_read` slow rungs of `quick`, too."""
+    quick = suite == "quick"
+    names = (name for name in SOLVERS if name not in SLOW or (quick and to_read))
+    others = VARIANTS if not quick else ()
+    return (*names, EXACT, RELAXED, PEERS[1], *others)
+
+
+def is_exact(name: str) -> bool:
+    """Whether a contestant is exact ALS, so that its objective is a target that stands for itself."""
+    solver, *settings = name.split(":")
+    if solver == "eigenbasis":
+        return "exact" in settings and not any(s.startswith("relaxation") for s in settings)
+    return solver in _EXACT_RUNGS
 
 
 def _value(text: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from halfstep.bench import cells
+from halfstep.bench.entrants import PEERS
 from halfstep.bench.record import CaseRecord, Measure, Results, Row
 
 Cell = Callable[[Row, CaseRecord], str]
@@ -16,12 +17,16 @@ Cell = Callable[[Row, CaseRecord], str]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a case's table; where that is too wide, it is cut between `part`s."""
+    """One column of a case's table; where that is too wide, it is cut between `part`s.
+
+    One that is `optional` is left out where it would be empty.
+    """
 
     heading: str
     part: str
     cell: Cell
     numeric: bool = True
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,36 @@ COLUMNS = (
     Column("solver", "", lambda row, case: row.solver, numeric=False),
     Column("device", "time", lambda row, case: row.device, numeric=False),
     Column("iteration", "time", lambda row, case: cells.median_duration(row.seconds_per_iteration)),
-    Column("to target", "time", lambda row, case: cells.to_target(row)),
+    Column("to target", "time", lambda row, case: cells.to_target(row, case.iterations)),
     Column("it.", "time", lambda row, case: cells.iterations(row)),
     Column("speed-up", "time", lambda row, case: cells.ratio(row.speed_up)),
+    *(
+        Column(
+            f"against {peer}",
+            "time",
+            lambda row, case, peer=peer: cells.ratio(row.speed_ups.get(peer)),  # type: ignore[misc]
+            optional=True,
+        )
+        for peer in PEERS
+    ),
+    Column(
+        "to implicit's",
+        "time",
+        lambda row, case: cells.median_duration(row.seconds_to_second),
+        optional=True,
+    ),
     Column("objective", "quality", lambda row, case: cells.number(row.objective)),
     Column("gap", "quality", lambda row, case: cells.percent(row.objective_gap)),
+    Column(
+        "to relaxed", "quality", lambda row, case: cells.percent(row.relaxed_gap), optional=True
+    ),
     Column("NDCG@10", "quality", lambda row, case: cells.mean(row, "ndcg@10")),
+    Column(
+        "its ratio",
+        "quality",
+        lambda row, case: cells.quality_ratio(row, "ndcg@10"),
+        optional=True,
+    ),
     Column("AUC", "quality", lambda row, case: cells.mean(row, "auc")),
     Column("memory", "quality", lambda row, case: cells.size(row.peak_memory_bytes)),
     Column(
@@ -57,12 +86,17 @@ COLUMNS = (
 def table_grid(results: Results, case: CaseRecord) -> Grid:
     """Return one case's table, the fastest to the target first; its notes hold the reasons."""
     rows = ordered(case.rows)
+    columns = [
+        column
+        for column in COLUMNS
+        if not column.optional or any(column.cell(row, case) != cells.NONE for row in rows)
+    ]
     return Grid(
         title=f"{results.data[case.data].name}, f = {case.factors}",
-        headings=tuple(column.heading for column in COLUMNS),
-        parts=tuple(column.part for column in COLUMNS),
-        numeric=tuple(column.numeric for column in COLUMNS),
-        cells=tuple(tuple(column.cell(row, case) for column in COLUMNS) for row in rows),
+        headings=tuple(column.heading for column in columns),
+        parts=tuple(column.part for column in columns),
+        numeric=tuple(column.numeric for column in columns),
+        cells=tuple(tuple(column.cell(row, case) for column in columns) for row in rows),
         notes=notes(rows),
     )
 
@@ -181,7 +215,9 @@ def case_name(results: Results, case: CaseRecord) -> str:
     """Return what tells a case from the others of its run."""
     parts = [f"f = {case.factors}"]
     if len(results.data) > 1:
-        parts.insert(0, f"{results.data[case.data].entries:,} entries")
+        data = results.data[case.data]
+        scaling = results.suite == "scaling"
+        parts.insert(0, f"{data.entries:,} entries" if scaling else data.name)
     if len({c.num_threads for c in results.cases}) > 1:
         parts.append(thread_count(case))
     return ", ".join(parts)

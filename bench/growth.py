@@ -19,8 +19,8 @@ BOUND_BYTES = 200_000_000
 
 
 def growth_grid(results: Results) -> Grid | None:
-    """Return a line for each solver and case; None where all cases have the same entries."""
-    if len({dataset.entries for dataset in results.data}) < 2:
+    """Return a line for each solver and case; None where data do not grow."""
+    if results.suite != "scaling" or len({dataset.entries for dataset in results.data}) < 2:
         return None
     found = [
         (row.solver, results.data[case.data].entries, case, row)

@@ -5,33 +5,48 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from halfstep.bench import cells
+from halfstep.bench.entrants import PEERS, is_exact
 from halfstep.bench.grids import Grid
 from halfstep.bench.record import CaseRecord, Results, Row, Spread
 from halfstep.bench.timing import pairwise_ratio, seconds_to
 
+# The target is exact ALS: its own method is then told from implicit's other one.
+_NAMES = dict(zip(PEERS, ("implicit's CG", "implicit's Cholesky"), strict=True))
 
-def headline(runs: Sequence[Results]) -> Grid | None:
-    """Return the table, or None where no run has a target that one of our rungs reached.
 
-    A peer's methods are one column, each case's fastest counts; ratios are paired, repeat by repeat.
+def headline(runs: Sequence[Results], *, exact: bool = True) -> Grid | None:
+    """Return the table, or None where no run has such a target that one of our rungs reached.
+
+    Ratios are paired, repeat by repeat. Of a peer's methods the fastest counts in each case.
+
+    Parameters
+    ----------
+    exact
+        Cases whose target is exact ALS's objective, with a column for each of implicit's methods;
+        else the others, with one for each library.
     """
     found = [
         (run.data[case.data].name.removesuffix(".npz"), case, rung)
         for run in runs
         for case in run.tables()
-        if (rung := _fastest(row for row in case.rows if row.kind == "rung"))
+        if is_exact(case.reference) is exact
+        and (rung := _fastest(row for row in case.rows if row.kind == "rung"))
     ]
     if not found:
         return None
     found.sort(key=lambda line: (line[0], line[2].solver, line[1].factors))
-    peers = list(dict.fromkeys(_library(row) for _, case, _ in found for row in _peers(case)))
+    named = _method if exact else _library
+    peers = list(dict.fromkeys(named(row) for _, case, _ in found for row in _peers(case)))
     lines = tuple(
         (
             f"{name}, f = {case.factors}",
             f"{case.reference}, {case.iterations} iterations",
             rung.solver,
             cells.to_target(rung),
-            *(_against(peer, case, rung) for peer in peers),
+            *(
+                _against([row for row in _peers(case) if named(row) == peer], case, rung)
+                for peer in peers
+            ),
         )
         for name, case, rung in found
     )
@@ -63,11 +78,15 @@ def _library(row: Row) -> str:
     return row.solver.split(":")[0]
 
 
-def _against(peer: str, case: CaseRecord, rung: Row) -> str:
-    rows = [row for row in _peers(case) if _library(row) == peer]
+def _method(row: Row) -> str:
+    return _NAMES.get(row.solver, _library(row))
+
+
+def _against(rows: Sequence[Row], case: CaseRecord, rung: Row) -> str:
     best = _fastest(rows)
     if best is None:
-        return "not reached" if rows else cells.NONE
+        said = {cells.to_target(row, case.iterations) for row in rows}
+        return cells.NONE if not rows else said.pop() if len(said) == 1 else "not reached"
     return cells.ratio(pairwise_ratio(_to_target(best), _to_target(rung)))
 
 

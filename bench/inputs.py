@@ -10,7 +10,7 @@ from scipy import sparse
 
 from halfstep import datasets
 from halfstep.bench.record import DataRecord
-from halfstep.bench.settings import BenchSettings
+from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.datasets import Dataset
 from halfstep.errors import InputError
 from halfstep.evaluation.hold_out import train_and_test
@@ -37,8 +37,10 @@ class SplitDataset:
     record: DataRecord
 
 
-def load_data(settings: BenchSettings, entries: int | None = None) -> SplitDataset:
-    """Load the settings' data, or generate some with so many entries, and split it.
+def load_data(
+    settings: BenchSettings, entries: int | None = None, data: str | None = None
+) -> SplitDataset:
+    """Load `data` or else the settings' own, or generate some with so many entries, and split it.
 
     Raises
     ------
@@ -46,14 +48,20 @@ def load_data(settings: BenchSettings, entries: int | None = None) -> SplitDatas
         No such data, or nothing in it can be held out.
     """
     if entries is None:
-        return split_data(datasets.load(settings.data), settings)
+        return split_data(datasets.load(data or settings.data or DEFAULT_DATA), settings)
     from halfstep.datasets.synthetic import generate_music
 
     return split_data(generate_music(entries, seed=settings.seed), settings)
 
 
-def split_data(dataset: Dataset, settings: BenchSettings) -> SplitDataset:
-    """Use the held-out part that the data comes with, or else hold out a share of each user's."""
+def split_data(
+    dataset: Dataset, settings: BenchSettings, most_users: int | None = None
+) -> SplitDataset:
+    """Use the held-out part that the data comes with, or else hold out a share of each user's.
+
+    Quality is compared on at most `most_users`, by default on 10,000.
+    """
+    most_users = most_users or EVALUATED_USERS
     if dataset.test is not None:
         how = "the data's own held-out part"
     else:
@@ -66,9 +74,9 @@ def split_data(dataset: Dataset, settings: BenchSettings) -> SplitDataset:
         raise InputError(
             f"data must leave entries to fit and to hold out, got {train.nnz} and {test.nnz}"
         )
-    if len(rows) > EVALUATED_USERS:
+    if len(rows) > most_users:
         rng = np.random.default_rng(settings.seed)
-        rows = np.sort(rng.choice(rows, EVALUATED_USERS, replace=False))
+        rows = np.sort(rng.choice(rows, most_users, replace=False))
     return SplitDataset(
         train=train,
         test=test,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from halfstep.bench.check import METRICS, Checked
+from halfstep.bench.ratios import CONFIDENCE, RESAMPLES, mean_ratios
 from halfstep.bench.record import HeldOut, Interval, Judgement
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
 from halfstep.evaluation.metrics import Evaluation
 from halfstep.evaluation.verdict import Word, bootstrap_interval, overall, paired_verdict
 
-CONFIDENCE = 0.95
-RESAMPLES = 2000
+NAMES = {"ndcg@10": "NDCG@10", "auc": "AUC"}
 
 
 def quality(evaluation: Evaluation, seed: int) -> dict[str, Interval]:
@@ -48,16 +49,23 @@ def judge(checked: Checked, reference: Checked, iterations: int, seed: int) -> J
     ours, theirs = checked.evaluation, reference.evaluation
     if ours is None or theirs is None:
         return None
-    words: list[Word] = []
+    parts: dict[str, tuple[Word, float | None]] = {}
+    objective = None
+    if not checked.contestant.baseline:
+        relative = gap(checked, reference, iterations)
+        objective = objective_word(relative, OBJECTIVE_TOLERANCE)
+        parts["objective"] = objective, relative
     held_out = {}
     for metric in METRICS:
         word, held_out[metric] = _held_out(ours, theirs, metric, seed)
-        words.append(word)
-    objective = None
-    if not checked.contestant.baseline:
-        objective = _objective_word(gap(checked, reference, iterations))
-        words.append(objective)
-    return Judgement(verdict=overall(words), objective=objective, held_out=held_out)
+        ratio = held_out[metric].ratio
+        parts[NAMES[metric]] = word, None if ratio is None else ratio.mean - 1
+    return Judgement(
+        verdict=overall([word for word, _ in parts.values()]),
+        objective=objective,
+        held_out=held_out,
+        said=describe(parts),
+    )
 
 
 def _held_out(ours: Evaluation, theirs: Evaluation, metric: str, seed: int) -> tuple[Word, HeldOut]:
@@ -75,12 +83,39 @@ def _held_out(ours: Evaluation, theirs: Evaluation, metric: str, seed: int) -> t
         low=found.low if math.isfinite(found.low) else None,
         high=found.high if math.isfinite(found.high) else None,
         margin=margin,
+        ratio=mean_ratios(a[None], b, seed)[0],
     )
 
 
-def _objective_word(relative: float | None) -> Word:
-    if relative is None or not math.isfinite(relative):
+def objective_word(gap: float | None, tolerance: float) -> Word:
+    """Return what the relative gap of an objective to the reference's says of the fit.
+
+    Worse: more than `tolerance` above. Undecided: not a finite number, or None. Equivalent otherwise.
+    """
+    if gap is None or not math.isfinite(gap):
         return "undecided"
-    if abs(relative) <= OBJECTIVE_TOLERANCE:
-        return "equivalent"
-    return "worse" if relative > 0 else "better"
+    return "worse" if gap > tolerance else "equivalent"
+
+
+def describe(parts: Mapping[str, tuple[Word, float | None]]) -> str:
+    """Return the overall word and, unless it is *equivalent*, the metrics that it is owed to."""
+    word = overall([of for of, _ in parts.values()])
+    if word == "equivalent":
+        return word
+    named = (
+        name
+        if difference is None or not math.isfinite(difference)
+        else f"{name} {percent(difference)}"
+        for name, (of, difference) in parts.items()
+        if of == word
+    )
+    return f"{word}: {', '.join(named)}"
+
+
+def percent(difference: float) -> str:
+    """Return a relative difference in percent, with its sign, to two digits or to whole percents."""
+    size = abs(100 * difference)
+    if size < 0.005:
+        return "±0 %"
+    digits = 0 if size >= 9.95 else 1 if size >= 0.0995 else 2
+    return f"{'−' if difference < 0 else '+'}{size:,.{digits}f} %"

@@ -1,7 +1,8 @@
 """Benchmark tables in Markdown pages, rewritten from results files: no number is typed by hand.
 
 Run as `python -m halfstep.bench.readme README.md docs/measurements.md bench/results`. Between a page's
-markers `headline` come a line per case and the tuned models, between its markers `table` everything.
+markers `headline` come a line per case and the tuned models, between its markers `earlier` a line per
+case whose target was another than exact ALS's objective, between its markers `table` everything.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from halfstep.files import whole_file
 
 BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
 HEADLINE_BEGIN, HEADLINE_END = "<!-- headline:begin -->", "<!-- headline:end -->"
+EARLIER_BEGIN, EARLIER_END = "<!-- earlier:begin -->", "<!-- earlier:end -->"
 
 
 def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
@@ -52,10 +54,11 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
         raise InputError(f"{path}: cannot be read: {error}") from error
     blocks: list[tuple[str, str, Callable[[Sequence[Path]], str]]] = [
         (HEADLINE_BEGIN, HEADLINE_END, _headlines),
+        (EARLIER_BEGIN, EARLIER_END, _earlier),
         (BEGIN, END, lambda files: "\n\n".join(map(_tables, files))),
     ]
     there = [block for block in blocks if block[0] in text or block[1] in text]
-    for begin, end, _ in there or blocks[1:]:
+    for begin, end, _ in there or blocks[-1:]:
         if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
             raise InputError(f"{path}: must hold {begin} and then {end}, once each")
     files = sorted(Path(folder).rglob("*.json"))
@@ -70,22 +73,37 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
 
 
 def _headlines(files: Sequence[Path]) -> str:
-    tuned, runs = [], []
-    for file in files:
-        record = tuning_table.read_tuning(file)
-        if record is not None:
-            tuned.append(tuning_table.markdown(record))
-        elif gpu_table.read_gpu(file) is None:
-            runs.append(read_results(file))
+    records = (tuning_table.read_tuning(file) for file in files)
+    tuned = [tuning_table.markdown(record) for record in records if record is not None]
+    runs = _runs(files)
+    return "\n\n".join([*_by_machine(runs, headline), *tuned])
+
+
+def _earlier(files: Sequence[Path]) -> str:
+    return "\n\n".join(_by_machine(_runs(files), lambda runs: headline(runs, exact=False)))
+
+
+def _runs(files: Sequence[Path]) -> list[Results]:
+    """Return the runs of solvers against each other."""
+    return [
+        read_results(file)
+        for file in files
+        if tuning_table.read_tuning(file) is None and gpu_table.read_gpu(file) is None
+    ]
+
+
+def _by_machine(
+    runs: Sequence[Results], draw: Callable[[Sequence[Results]], Grid | None]
+) -> list[str]:
     machines: dict[str, list[Results]] = {}
     for run in runs:
         machines.setdefault(machine(run.environment), []).append(run)
     parts = []
     for name, there in machines.items():
-        grid = headline(there)
+        grid = draw(there)
         if grid:
             parts += [f"On {_text(name)}:", _table(grid)]
-    return "\n\n".join([*parts, *tuned])
+    return parts
 
 
 def _tables(file: Path) -> str:

@@ -1,6 +1,7 @@
 """What a results file holds: these classes are its schema, field by field.
 
-A number that does not exist (a metric without users, an unbounded interval) is None, never NaN.
+A number that does not exist (a metric without users, an unbounded interval) is None, never NaN. A field
+with `since` in its metadata may be missing in files of an earlier schema, and has its default then.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
+_LATER: dict[str, Any] = {"since": 2}
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,17 @@ class Interval:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A metric's mean difference to the reference, its paired bootstrap interval, and the margin."""
+    """A metric's mean difference to the reference, its paired bootstrap interval, and the margin.
+
+    `ratio` is that of the two means, with its own paired interval; None where the reference's is 0.
+    """
 
     verdict: str
     difference: float
     low: float | None
     high: float | None
     margin: float
+    ratio: Interval | None = field(default=None, metadata=_LATER)
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,14 @@ class Judgement:
     """Whether a row is as good as the reference.
 
     `verdict` is the worst of `objective` (relative gap against its tolerance; None for a baseline,
-    which minimises nothing) and of those in `held_out`, one per metric.
+    which minimises nothing) and of those in `held_out`, one per metric. `said` is the word with the
+    metrics that it is owed to; "" in files from before there was one.
     """
 
     verdict: str
     objective: str | None
     held_out: dict[str, HeldOut]
+    said: str = field(default="", metadata=_LATER)
 
 
 @dataclass
@@ -69,8 +77,10 @@ class Row:
         After the case's iterations; None where the check ended before.
     objective_gap
         Relative to the reference after the same number of iterations: the case's, or those checked.
-    iterations_to_target
-        Iterations that the target took, None where it was not reached.
+    relaxed_gap
+        The same, relative to exact half-steps that are over-relaxed.
+    iterations_to_target, iterations_to_second
+        Iterations that the target, and the second one, took; None where it was not reached.
     seconds
         For each timed fit, the seconds of each iteration's two half-steps.
     setup_seconds
@@ -78,6 +88,8 @@ class Row:
     speed_up
         Pair by pair within a repeat: the reference's seconds over this row's, to the target in a
         table, per iteration otherwise.
+    speed_ups
+        The same against each of `halfstep.bench.contestants.PEERS` that reached the target.
     peak_memory_bytes
         Peak resident memory of a process that loads the data and fits.
     """
@@ -99,6 +111,10 @@ class Row:
     quality: dict[str, Interval] = field(default_factory=dict)
     judgement: Judgement | None = None
     peak_memory_bytes: int | None = None
+    relaxed_gap: float | None = field(default=None, metadata=_LATER)
+    iterations_to_second: int | None = field(default=None, metadata=_LATER)
+    seconds_to_second: Spread | None = field(default=None, metadata=_LATER)
+    speed_ups: dict[str, Spread] = field(default_factory=dict, metadata=_LATER)
 
 
 @dataclass
@@ -115,6 +131,11 @@ class CaseRecord:
         Lowest objective that anybody reached in up to twice the iterations.
     order
         Who was timed in each repeat, in this order.
+    convention
+        The arguments of the weighting that the case's contestants shared; empty where they are the
+        run's settings.
+    second, second_target
+        Whose objective after `iterations` is a second target, and the objective; "" and None for none.
     """
 
     data: int
@@ -127,6 +148,9 @@ class CaseRecord:
     best: float | None
     order: list[list[str]]
     rows: list[Row]
+    convention: dict[str, Any] = field(default_factory=dict, metadata=_LATER)
+    second: str = field(default="", metadata=_LATER)
+    second_target: float | None = field(default=None, metadata=_LATER)
 
 
 @dataclass(frozen=True)
@@ -161,13 +185,14 @@ class Environment:
 
 @dataclass(frozen=True)
 class Method:
-    """The numbers behind the verdicts."""
+    """The numbers behind the verdicts; the tolerances are relative."""
 
     target_tolerance: float
     objective_tolerance: float
     margin_share: float
     confidence: float
     resamples: int
+    second_tolerance: float | None = field(default=None, metadata=_LATER)
 
 
 @dataclass(frozen=True)
@@ -208,7 +233,7 @@ class Results:
     method: Method
     cases: list[CaseRecord]
     left_out: list[str]
-    measures: list[Measure] = field(default_factory=list)
+    measures: list[Measure] = field(default_factory=list, metadata=_LATER)
 
     def tables(self) -> list[CaseRecord]:
         """Return the cases that were run by the whole method."""

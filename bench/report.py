@@ -11,11 +11,12 @@ from halfstep.bench.charts import line_chart, quality_chart, unavailable
 from halfstep.bench.curves import (
     Curve,
     bound_curves,
+    grows,
     objective_curves,
     solver_names,
     sweep_curves,
 )
-from halfstep.bench.describe import convention_line, data_line, method_lines, when
+from halfstep.bench.describe import convention_line, data_line, method_lines, when, yardstick
 from halfstep.bench.grids import (
     Grid,
     measure_grids,
@@ -94,7 +95,7 @@ def _case(results: Results, case: CaseRecord) -> list[str]:
             names,
             "seconds of half-steps",
             "objective above the best, relative",
-            (target, f"target ({case.reference})") if target > 0 else None,
+            (target, f"target: {yardstick(case)}") if target > 0 else None,
         )
         detail = (
             "One mark per iteration; lower and further left is better. The best is the lowest "
@@ -118,7 +119,7 @@ def _sweep(results: Results) -> list[str]:
     if grid is None:
         return []
     parts = ["<h2>Seconds per iteration</h2>", *_table(grid)]
-    by_entries = len({dataset.entries for dataset in results.data}) > 1
+    by_entries = grows(results)
     growth = growth_grid(results)
     if growth is not None:
         parts += ["<h3>Growth</h3>", *_table(growth)]
@@ -183,7 +184,9 @@ def quality_headline(case: CaseRecord) -> str:
     groups: dict[str, list[str]] = {}
     for row in case.rows:
         if row.judgement is not None and row.kind != "baseline":
-            groups.setdefault(row.judgement.verdict, []).append(row.solver)
+            _, colon, metrics = row.judgement.said.partition(": ")
+            who = f"{row.solver} ({metrics})" if colon else row.solver
+            groups.setdefault(row.judgement.verdict, []).append(who)
     if not groups:
         return f"Held-out quality of {case.reference}; nothing was compared with it."
     phrases = {

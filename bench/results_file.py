@@ -38,10 +38,11 @@ def read_results(path: str | Path) -> Results:
         raise InputError(f"{path}: is not strict JSON: {error}") from error
     if not isinstance(value, dict) or "schema" not in value:
         raise InputError(f"{path}: is not a halfstep results file: it has no field 'schema'")
-    if value["schema"] != SCHEMA:
-        raise InputError(f"{path}: schema must be {SCHEMA}, got {value['schema']!r}")
+    schema = value["schema"]
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
+        raise InputError(f"{path}: schema must be from 1 to {SCHEMA}, got {schema!r}")
     try:
-        results: Results = _decode(Results, value, "results")
+        results: Results = _decode(Results, value, "results", schema)
         for number, case in enumerate(results.cases):
             if not 0 <= case.data < len(results.data):
                 raise InputError(
@@ -56,22 +57,27 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _decode(kind: Any, value: Any, where: str) -> Any:
+def _decode(kind: Any, value: Any, where: str, schema: int) -> Any:
     """Return `value` as the annotated type `kind`; the schema's types are these few."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return value
     if origin in (typing.Union, types.UnionType):
         (other,) = (argument for argument in arguments if argument is not type(None))
-        return None if value is None else _decode(other, value, where)
+        return None if value is None else _decode(other, value, where, schema)
     if origin is list:
         _expect(isinstance(value, list), "a list", value, where)
-        return [_decode(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return [
+            _decode(arguments[0], item, f"{where}[{i}]", schema) for i, item in enumerate(value)
+        ]
     if origin is dict:
         _expect(isinstance(value, dict), "an object", value, where)
-        return {key: _decode(arguments[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {
+            key: _decode(arguments[1], item, f"{where}.{key}", schema)
+            for key, item in value.items()
+        }
     if dataclasses.is_dataclass(kind):
-        return _decode_fields(kind, value, where)
+        return _decode_fields(kind, value, where, schema)
     if kind in (int, float):
         number = isinstance(value, int if kind is int else int | float)
         _expect(number and not isinstance(value, bool), f"a {kind.__name__}", value, where)
@@ -80,16 +86,15 @@ def _decode(kind: Any, value: Any, where: str) -> Any:
     return value
 
 
-def _decode_fields(kind: Any, value: Any, where: str) -> Any:
+def _decode_fields(kind: Any, value: Any, where: str, schema: int) -> Any:
     _expect(isinstance(value, dict), "an object", value, where)
     hints = typing.get_type_hints(kind)
-    # Files from before there were measures have none.
-    value = {**({"measures": []} if kind is Results else {}), **value}
-    for missing in hints.keys() - value.keys():
+    later = {f.name for f in dataclasses.fields(kind) if f.metadata.get("since", 1) > schema}
+    for missing in hints.keys() - value.keys() - later:
         raise InputError(f"{where} must have the field {missing!r}")
     for unknown in value.keys() - hints.keys():
         raise InputError(f"{where} must not have the field {unknown!r}")
-    return kind(**{key: _decode(hints[key], value[key], f"{where}.{key}") for key in hints})
+    return kind(**{key: _decode(hints[key], value[key], f"{where}.{key}", schema) for key in value})
 
 
 def _expect(holds: bool, wanted: str, value: Any, where: str) -> None:

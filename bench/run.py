@@ -8,17 +8,17 @@ from pathlib import Path
 from rich.console import Console
 
 from halfstep.bench.charts import unavailable
-from halfstep.bench.check import TARGET_TOLERANCE
+from halfstep.bench.check import SECOND_TOLERANCE, TARGET_TOLERANCE
 from halfstep.bench.contest import run_case
 from halfstep.bench.environment import environment
 from halfstep.bench.inputs import SplitDataset, load_data
-from halfstep.bench.judge import CONFIDENCE, RESAMPLES
 from halfstep.bench.queries import measure_queries
+from halfstep.bench.ratios import CONFIDENCE, RESAMPLES
 from halfstep.bench.record import SCHEMA, Method, Results
 from halfstep.bench.report import write_html
 from halfstep.bench.results_file import write_results
 from halfstep.bench.roofline import measure_roofline
-from halfstep.bench.settings import BenchSettings
+from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
@@ -63,16 +63,19 @@ def _run(settings: BenchSettings, console: Console) -> Results:
             margin_share=MARGIN,
             confidence=CONFIDENCE,
             resamples=RESAMPLES,
+            second_tolerance=SECOND_TOLERANCE,
         ),
         cases=[],
         left_out=list(chosen.left_out),
     )
     dataset: SplitDataset | None = None
-    loaded: int | None = None
+    loaded: tuple[int | None, str | None] = (None, None)
     for case in chosen.cases:
-        if dataset is None or case.entries != loaded:
+        # A case that names no data is the settings', which the case before it was on.
+        wanted = case.entries, case.data or (settings.data or DEFAULT_DATA)
+        if dataset is None or wanted != loaded:
             dataset = None  # two large data sets need not be held at once
-            dataset, loaded = load_data(settings, case.entries), case.entries
+            dataset, loaded = load_data(settings, *wanted), wanted
             results.data.append(dataset.record)
         results.cases.append(
             run_case(
@@ -97,7 +100,8 @@ def write_report(
 ) -> list[Path]:
     """Write `results.json` and `report.html` into `out_dir` and return the files written.
 
-    Without matplotlib the report is left out, with a line on `console` that says so.
+    Where that is `NAME.json`, it is written alone. Without matplotlib the report is left out, with a
+    line on `console` that says so.
 
     Raises
     ------
@@ -105,6 +109,9 @@ def write_report(
         The folder cannot be made or a file not be written.
     """
     folder = Path(out_dir)
+    if folder.suffix == ".json":
+        write_results(results, folder)
+        return [folder]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

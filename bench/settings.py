@@ -11,7 +11,13 @@ from typing import Any
 from halfstep.datasets import FORMATS
 from halfstep.errors import InputError
 
-SUITES = ("quick", "full", "scaling", "queries", "roofline")
+SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality")
+DEFAULT_DATA = "music-small"
+# Of the settings tried on music-small these beat popularity in both NDCG@10 and AUC.
+MILD = ("log", 20.0)
+# Play counts as they are, which is the default of `implicit` and of this package.
+RAW = ("implicit", 0.01)
+_CONVENTIONS = {"plays-small": RAW, "plays-medium": RAW}
 
 
 @dataclass(frozen=True)
@@ -21,16 +27,17 @@ class BenchSettings:
     Parameters
     ----------
     data
-        A preset, a path or "format:path", as for `halfstep.datasets.load`; the scaling suite
-        generates its own.
+        A preset, a path or "format:path", as for `halfstep.datasets.load`; None for the suite's. The
+        scaling suite generates its own.
     suite
-        `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`.
+        `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
+        `"quality"`: see `halfstep.bench.quality_plan`.
     solvers
         Names in `halfstep.SOLVERS`, with settings of their own behind colons (`eigenbasis:exact`; see
         `halfstep.bench.entrants`), None for the suite's. The reference always runs as well.
     reference
         Whose objective is the target and whose seconds the speed-ups are formed with; None for
-        implicit's CPU model, or `conjugate_gradient` where it cannot run.
+        exact ALS: `eigenbasis:exact`, or `cholesky` where that cannot run.
     factors
         Sizes f to compare at, None for the suite's.
     iterations
@@ -42,7 +49,8 @@ class BenchSettings:
     num_threads
         0 for all cores. The scaling suite compares thread counts of its own unless this is given.
     confidence, alpha, epsilon, background, regularization, regularization_exponent
-        The convention, as for every solver: see `halfstep.solvers.problem`.
+        The convention, as for every solver: see `halfstep.solvers.problem`. None for the data's:
+        plays-small and plays-medium are raw counts, everything else is weighted by their logarithm.
     test_fraction
         Share of each user's entries to hold out where the data has no held-out part of its own.
     budget
@@ -51,29 +59,37 @@ class BenchSettings:
     memory
         Measure peak memory, in one more process per contestant.
     out
-        Folder for the results; it may not exist yet.
+        Folder for the results; it may not exist yet. Or a file `NAME.json`, and no report is drawn.
+    cells
+        Of the suite `quality`, run the cells whose name holds this text or matches this pattern.
+    data_folder
+        Of the suite `quality`, the folder of the real data; None for the one that HALFSTEP_DATA names.
+    resume
+        Of the suite `quality`, leave out the cells that the results file has.
     """
 
-    data: str = "music-small"
+    data: str | None = None
     suite: str = "quick"
     solvers: tuple[str, ...] | None = None
     reference: str | None = None
     factors: tuple[int, ...] | None = None
-    iterations: int = 10
+    iterations: int = 15
     repeats: int = 5
     seed: int = 0
     num_threads: int = 0
-    # Of the settings tried on music-small these beat popularity in both NDCG@10 and AUC.
-    confidence: str = "log"
+    confidence: str | None = None
     alpha: float = 1.0
     epsilon: float = 1.0
     background: float | None = None
-    regularization: float = 20.0
+    regularization: float | None = None
     regularization_exponent: float = 0.0
     test_fraction: float = 0.2
     budget: float | None = None
     memory: bool = True
     out: Path = Path("bench-report")
+    cells: str | None = None
+    data_folder: Path | None = None
+    resume: bool = False
 
     def __post_init__(self) -> None:
         if self.suite not in SUITES:
@@ -81,28 +97,46 @@ class BenchSettings:
         self._check_numbers()
         self._check_solvers()
         self._check_out()
+        if self.suite != "quality" and (self.cells or self.data_folder or self.resume):
+            raise InputError(
+                f"cells, data_folder and resume belong to the suite 'quality', got {self.suite!r}"
+            )
 
-    def convention(self) -> dict[str, Any]:
-        """Return the arguments that all contestants share, by the names of `Solver`."""
-        names = (
-            "confidence",
-            "alpha",
-            "epsilon",
-            "background",
-            "regularization",
-            "regularization_exponent",
-        )
-        return {name: getattr(self, name) for name in names}
+    def convention(self, data: str | None = None) -> dict[str, Any]:
+        """Return the weighting that all contestants share, by the names of `Solver`.
+
+        Parameters
+        ----------
+        data
+            The data that it is for; None for the settings'.
+        """
+        confidence, regularization = _CONVENTIONS.get(data or self.data or DEFAULT_DATA, MILD)
+        return {
+            "confidence": confidence if self.confidence is None else self.confidence,
+            "alpha": self.alpha,
+            "epsilon": self.epsilon,
+            "background": self.background,
+            "regularization": regularization
+            if self.regularization is None
+            else self.regularization,
+            "regularization_exponent": self.regularization_exponent,
+        }
+
+    def results_path(self) -> Path:
+        """Return the results file."""
+        return self.out if self.out.suffix == ".json" else self.out / "results.json"
 
     def record(self) -> dict[str, Any]:
         """Return the settings for the results file, which travels: without this machine's folders."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        del values["out"]
-        prefix, colon, rest = self.data.partition(":")
-        if prefix not in FORMATS:
-            prefix, colon, rest = "", "", self.data
-        values["data"] = prefix + colon + PurePath(rest).name
-        return values
+        for name in ("out", "data_folder", "resume"):
+            del values[name]
+        if self.data is not None:
+            prefix, colon, rest = self.data.partition(":")
+            if prefix not in FORMATS:
+                prefix, colon, rest = "", "", self.data
+            values["data"] = prefix + colon + PurePath(rest).name
+        return values | self.convention()
 
     def _check_numbers(self) -> None:
         for name, least in (("iterations", 1), ("repeats", 1), ("seed", 0), ("num_threads", 0)):
@@ -125,9 +159,14 @@ class BenchSettings:
             )
 
     def _check_out(self) -> None:
-        nearest = self.out.absolute()
+        folder = self.results_path().parent if self.out.suffix == ".json" else self.out
+        nearest = folder.absolute()
         while not nearest.exists() and nearest != nearest.parent:
             nearest = nearest.parent
+        if folder is not self.out and self.out.is_dir():
+            raise InputError(
+                f"out must be a file or a folder to be made, got the folder '{self.out}'"
+            )
         if not nearest.is_dir():
             raise InputError(f"out must be a folder, got '{self.out}', where '{nearest}' is none")
         if not os.access(nearest, os.W_OK | os.X_OK):

@@ -1,20 +1,23 @@
 """The suites: which sizes are compared, on which data, and what was left out beforehand.
 
-* `quick`: one full table at f = 32, and time per iteration at three more sizes; three minutes.
+* `quick`: a full table at f = 32 for mild weights and one for plays with a heavy tail, and time per
+  iteration at three more sizes; three minutes.
 * `full`: a full table for each of f = 32 to 512, without the rungs that are there to be read, with
   all methods of the peers.
 * `scaling`: time per iteration on generated data of a million entries and more, as far as memory
   allows, with one, two and all threads.
-* `queries`, `roofline`: no cases; see the modules of these names.
+* `queries`, `roofline`, `quality`: no cases; see the modules of these names.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from halfstep.bench.settings import BenchSettings
+from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 
+HEAVY_TAILED = "plays-small"
 QUICK_TABLE, QUICK_SWEEP = 32, (8, 16, 64)
 FULL_FACTORS = (32, 64, 128, 256, 512)
 SCALING_FACTORS = (64,)
@@ -31,11 +34,19 @@ class Case:
     Attributes
     ----------
     entries
-        Size of the data to generate; None for the settings' data.
+        Size of the data to generate; None for `data`.
     table
         True for the whole method; False for time per iteration alone, after few iterations.
     budget
         Seconds for the check of one contestant.
+    data
+        As in the settings; None for theirs.
+    convention
+        The weighting; empty for the settings' own.
+    to_read
+        Whether the rungs that are there to be read take part.
+    memory
+        Whether peak memory is measured, where the settings ask for it.
     """
 
     entries: int | None
@@ -45,6 +56,10 @@ class Case:
     iterations: int
     repeats: int
     budget: float
+    data: str | None = None
+    convention: dict[str, Any] = field(default_factory=dict)
+    to_read: bool = True
+    memory: bool = True
 
 
 @dataclass(frozen=True)
@@ -59,19 +74,38 @@ def plan(settings: BenchSettings) -> Plan:
     """Return what the settings' suite consists of on this machine."""
     if settings.suite == "scaling":
         return _scaling(settings)
-    if settings.suite in ("queries", "roofline"):
+    if settings.suite in ("queries", "roofline", "quality"):
         return Plan(())
     budget = settings.budget or BUDGETS[settings.suite]
     if settings.suite == "full" or settings.factors:
         sizes = settings.factors or FULL_FACTORS
-        return Plan(tuple(_table(settings, f, budget) for f in sizes))
+        return Plan(
+            tuple(
+                _table(settings, f, budget, data)
+                for data in (*_own_data(settings), *_heavy_tailed(settings))
+                for f in sizes
+            )
+        )
     sweep_budget = settings.budget or SWEEP_BUDGET
+    heavy = [_table(settings, QUICK_TABLE, budget, data) for data in _heavy_tailed(settings)]
     return Plan(
         (
-            _table(settings, QUICK_TABLE, budget),
+            *(_table(settings, QUICK_TABLE, budget, data) for data in _own_data(settings)),
             *(_sweep(settings, None, f, settings.num_threads, sweep_budget) for f in QUICK_SWEEP),
+            # A table more has to fit into the same minutes.
+            *(replace(case, to_read=False, memory=False) for case in heavy),
         )
     )
+
+
+def _own_data(settings: BenchSettings) -> tuple[str, ...]:
+    return (settings.data or DEFAULT_DATA,)
+
+
+def _heavy_tailed(settings: BenchSettings) -> tuple[str, ...]:
+    """Return what `quick` measures besides, where nobody says what to measure."""
+    asked = settings.data is not None or settings.confidence is not None
+    return () if asked or settings.suite != "quick" else (HEAVY_TAILED,)
 
 
 def bytes_needed(entries: int, factors: int) -> int:
@@ -84,9 +118,17 @@ def bytes_needed(entries: int, factors: int) -> int:
     return entries * 100 + entries // 10 * factors * 4 * 5
 
 
-def _table(settings: BenchSettings, factors: int, budget: float) -> Case:
+def _table(settings: BenchSettings, factors: int, budget: float, data: str) -> Case:
     return Case(
-        None, factors, settings.num_threads, True, settings.iterations, settings.repeats, budget
+        None,
+        factors,
+        settings.num_threads,
+        True,
+        settings.iterations,
+        settings.repeats,
+        budget,
+        data,
+        settings.convention(data),
     )
 
 

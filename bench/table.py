@@ -122,5 +122,5 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _styled(cell: str) -> str:
-    style = _STYLES.get(cell)
+    style = _STYLES.get(cell.partition(":")[0])
     return f"[{style}]{escape(cell)}[/]" if style else escape(cell)

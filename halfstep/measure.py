@@ -15,15 +15,26 @@ console = Console()
 
 
 def bench(
-    data: o.Data = o.DEFAULT_DATA,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", "-d", help="As for other commands; the suite's if not given."),
+    ] = None,
     suite: o.Suite = "quick",
     solvers: o.Names = None,
     factors: o.Sizes = None,
-    iterations: o.Iterations = 10,
+    iterations: o.Iterations = 15,
     repeats: Annotated[int, typer.Option(help="Timed fits of each solver.")] = 5,
-    regularization: o.Regularization = 20.0,
+    regularization: Annotated[
+        float | None, typer.Option(help="lambda; 0.01 for plays-*, else 20, if not given.")
+    ] = None,
     exponent: o.Exponent = 0.0,
-    confidence: o.Confidence = "log",
+    confidence: Annotated[
+        str | None,
+        typer.Option(
+            help="implicit, linear, log, binary or explicit; implicit for plays-*, else log, if not "
+            "given."
+        ),
+    ] = None,
     alpha: o.Alpha = 1.0,
     epsilon: o.Epsilon = 1.0,
     background: o.Background = None,
@@ -31,16 +42,28 @@ def bench(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     reference: Annotated[
-        str | None, typer.Option(help="Whose objective is the target; implicit_cpu if not given.")
+        str | None, typer.Option(help="Whose objective is the target; exact ALS if not given.")
     ] = None,
     budget: Annotated[
         float | None,
         typer.Option(help="Seconds for the check of one solver at one size, half for its timing."),
     ] = None,
     memory: Annotated[bool, typer.Option(help="Measure peak memory, in processes apart.")] = True,
-    out: Annotated[Path, typer.Option(help="Folder for results.json and report.html.")] = Path(
-        "bench-report"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder for results.json and report.html, or a file .json for the first."
+        ),
+    ] = Path("bench-report"),
+    cells: Annotated[
+        str | None, typer.Option(help="Suite quality: run the cells that hold or match this.")
+    ] = None,
+    data_folder: Annotated[
+        Path | None, typer.Option(help="Suite quality: folder of the real data, or HALFSTEP_DATA.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Suite quality: keep the cells that are in --out.")
+    ] = False,
     json: o.Json = None,
 ) -> None:
     """Run every solver on the same data: time, objective, held-out quality, and a verdict."""
@@ -55,6 +78,7 @@ def bench(
         num_threads=threads, confidence=confidence, alpha=alpha, epsilon=epsilon,
         background=background, regularization=regularization, regularization_exponent=exponent,
         test_fraction=test_fraction, memory=memory, out=out, reference=reference, budget=budget,
+        cells=cells, data_folder=data_folder, resume=resume,
     )  # fmt: skip
     check_writable(json, "--json")
     results = benchmark.run_bench(settings, Console(stderr=True))

@@ -48,7 +48,7 @@ Resume = Annotated[
 TestFraction = Annotated[
     float, typer.Option(help="Share of each user's entries held out, where the data has no split.")
 ]
-Suite = Annotated[str, typer.Option(help="quick, full, scaling, queries or roofline.")]
+Suite = Annotated[str, typer.Option(help="quick, full, scaling, queries, roofline or quality.")]
 Names = Annotated[
     str | None,
     typer.Option(

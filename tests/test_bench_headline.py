@@ -20,11 +20,11 @@ def row(name, kind, fits, iterations):
     )
 
 
-def results_of(bench_results, rows):
+def results_of(bench_results, rows, reference="eigenbasis:exact"):
     results = copy.deepcopy(bench_results)
     results.cases = results.cases[:1]
     results.cases[0].rows = rows
-    results.cases[0].reference = "peer:method=a"
+    results.cases[0].reference = reference
     return results
 
 
@@ -44,7 +44,7 @@ def test_ratios_are_paired_with_the_best_of_each_peer(bench_results):
     (line,) = grid.cells
     # Pairs: 8 / 2 and 8 / 4.
     assert line[1:] == (
-        "peer:method=a, 3 iterations",
+        "eigenbasis:exact, 3 iterations",
         "fast",
         "3.00 s",
         "3.0× (2.0–4.0)",
@@ -61,9 +61,37 @@ def test_the_page_holds_the_headline_between_its_markers(bench_results, tmp_path
     write_results(results_of(bench_results, ROWS), tmp_path / "results" / "one.json")
     page = tmp_path / "page.md"
     page.write_text(f"before\n{readme.HEADLINE_BEGIN}\nold\n{readme.HEADLINE_END}\nafter\n")
+    earlier = results_of(bench_results, [row("then", "rung", [[1.0]], 1)], "peer:method=a")
+    write_results(earlier, tmp_path / "results" / "two.json")
     readme.rewrite(page, tmp_path / "results")
     text = page.read_text()
     assert "old" not in text
+    assert "| then |" not in text
     assert "| fast | 3.00 s | 3.0× (2.0–4.0) | not reached |" in text
     assert text.startswith(f"before\n{readme.HEADLINE_BEGIN}")
     assert text.endswith(f"{readme.HEADLINE_END}\nafter\n")
+
+
+def test_tables_with_another_target_are_the_earlier_ones(bench_results, tmp_path):
+    (tmp_path / "results").mkdir()
+    of_peer = results_of(bench_results, ROWS, "peer:method=a")
+    assert headline([of_peer]) is None
+    assert headline([of_peer], exact=False).cells[0][1] == "peer:method=a, 3 iterations"
+    write_results(of_peer, tmp_path / "results" / "one.json")
+    page = tmp_path / "page.md"
+    page.write_text(f"{readme.EARLIER_BEGIN}\nold\n{readme.EARLIER_END}\n")
+    readme.rewrite(page, tmp_path / "results")
+    assert "| fast | 3.00 s | 3.0× (2.0–4.0) | not reached |" in page.read_text()
+
+
+def test_the_methods_of_implicit_are_told_apart_and_one_may_never_get_there(bench_results):
+    never = Row("implicit_cpu", "reference", "cpu", seconds=[[1.0]], objectives=[9.0] * 6)
+    cut = Row("other", "reference", "cpu", seconds=[[1.0]], objectives=[9.0] * 5)
+    exact = row("implicit_cpu:use_cg=false", "reference", [[4.0, 4.0], [4.0, 4.0]], 2)
+    grid = headline([results_of(bench_results, [*ROWS[:2], never, cut, exact])])
+    assert grid.headings[4:] == (
+        "times sooner than implicit's CG",
+        "times sooner than other",
+        "times sooner than implicit's Cholesky",
+    )
+    assert grid.cells[0][4:] == ("never gets there", "not reached", "3.0× (2.0–4.0)")

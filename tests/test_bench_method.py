@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 from bench_case import CASE, SETTINGS
 
-from halfstep.bench.check import Checked, check, first_reaching, float64_objective, predict_seconds
+from halfstep.bench.check import (
+    SECOND_TOLERANCE,
+    Checked,
+    check,
+    first_reaching,
+    float64_objective,
+    predict_seconds,
+)
 from halfstep.bench.contest import run_case
 from halfstep.bench.contestants import Contestant, choose_reference, contestants
 from halfstep.bench.judge import judge
@@ -59,12 +66,14 @@ def rows_of(record):
 
 
 def test_reference_is_the_first_that_runs_and_knows_the_convention(monkeypatch):
-    monkeypatch.setattr(SOLVERS["implicit_cpu"], "unavailable", classmethod(lambda cls: None))
     arguments = {"factors": 4}
-    assert choose_reference(arguments) == "implicit_cpu"
-    assert choose_reference(arguments | {"confidence": "explicit"}) == "conjugate_gradient"
-    monkeypatch.setattr(SOLVERS["implicit_cpu"], "unavailable", classmethod(lambda cls: "absent"))
-    assert choose_reference(arguments) == "conjugate_gradient"
+    assert choose_reference(arguments) == "eigenbasis:exact"
+    assert choose_reference(arguments | {"confidence": "explicit"}) == "eigenbasis:exact"
+    monkeypatch.setattr(SOLVERS["eigenbasis"], "unavailable", classmethod(lambda cls: "absent"))
+    assert choose_reference(arguments) == "cholesky"
+    monkeypatch.setattr(SOLVERS["cholesky"], "unavailable", classmethod(lambda cls: "absent"))
+    with pytest.raises(InputError, match="no reference can run: eigenbasis:exact: absent; chol"):
+        choose_reference(arguments)
 
 
 def test_the_reference_always_takes_part_and_comes_first():
@@ -232,8 +241,9 @@ def test_a_baseline_is_judged_by_held_out_quality_alone():
 
 def test_the_target_is_within_its_tolerance():
     assert first_reaching([3.0, 2.0, 1.0], 2.0) == 2
-    assert first_reaching([3.0, 2.0 * (1 + 0.9e-5)], 2.0) == 2
-    assert first_reaching([3.0, 2.0 * (1 + 1.1e-5)], 2.0) is None
+    assert first_reaching([3.0, 2.0 * 1.009], 2.0) == 2
+    assert first_reaching([3.0, 2.0 * 1.011], 2.0) is None
+    assert first_reaching([2.0 * (1 + 1.1e-5), 2.0 * (1 + 0.9e-5)], 2.0, SECOND_TOLERANCE) == 2
     assert first_reaching([math.nan], 2.0) is None
 
 

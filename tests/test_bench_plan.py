@@ -60,6 +60,8 @@ def test_many_users_are_sampled(two_tastes, monkeypatch):
         ({"budget": 0.0}, "budget must be"),
         ({"confidence": "cubic"}, "confidence must be"),
         ({"regularization": -1.0}, "regularization must be"),
+        ({"cells": "gowalla"}, "cells, data_folder and resume belong to the suite 'quality'"),
+        ({"resume": True}, "cells, data_folder and resume belong to the suite 'quality'"),
     ],
 )
 def test_bad_settings_are_refused(change, message):
@@ -97,14 +99,39 @@ def test_recorded_settings_hold_no_folder():
 
 def test_suites():
     quick = plan(BenchSettings())
-    assert [c.factors for c in quick.cases] == [32, 8, 16, 64]
-    assert [c.table for c in quick.cases] == [True, False, False, False]
+    assert [c.factors for c in quick.cases] == [32, 8, 16, 64, 32]
+    assert [c.table for c in quick.cases] == [True, False, False, False, True]
     full = plan(BenchSettings(suite="full"))
     assert [c.factors for c in full.cases] == [32, 64, 128, 256, 512]
     assert all(c.table for c in full.cases)
     chosen = plan(BenchSettings(factors=(5, 6), iterations=4, repeats=1))
-    assert [c.factors for c in chosen.cases] == [5, 6]
+    assert [c.factors for c in chosen.cases] == [5, 6, 5, 6]
     assert all(c.table and (c.iterations, c.repeats) == (4, 1) for c in chosen.cases)
+
+
+def test_quick_has_a_table_of_heavy_tailed_plays_with_their_own_weights():
+    mild, *_, heavy = plan(BenchSettings()).cases
+    assert (mild.data, heavy.data) == ("music-small", "plays-small")
+    assert (mild.convention["confidence"], mild.convention["regularization"]) == ("log", 20.0)
+    assert (heavy.convention["confidence"], heavy.convention["regularization"]) == (
+        "implicit",
+        0.01,
+    )
+    assert mild.to_read
+    assert not heavy.to_read
+
+
+@pytest.mark.parametrize("given", [{"data": "music-small"}, {"confidence": "binary"}])
+def test_who_says_what_to_measure_gets_that_alone(given):
+    assert {case.data for case in plan(BenchSettings(**given)).cases} == {"music-small", None}
+
+
+def test_what_is_given_comes_before_the_convention_of_the_data():
+    assert BenchSettings(data="plays-medium").convention()["regularization"] == 0.01
+    own = BenchSettings(data="plays-medium", regularization=3.0).convention()
+    assert (own["confidence"], own["regularization"]) == ("implicit", 3.0)
+    assert BenchSettings(regularization=0.0).convention()["regularization"] == 0.0
+    assert BenchSettings().record()["confidence"] == "log"
 
 
 def test_scaling_says_what_memory_does_not_allow(monkeypatch):
