@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from halfstep.bench.record import Interval, Row, Spread
+from halfstep.bench.record import Row
+from halfstep.bench.spread import Interval, Spread
 
 NONE = "–"
 

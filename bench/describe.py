@@ -6,6 +6,7 @@ from typing import Any
 
 from halfstep.bench import cells
 from halfstep.bench.entrants import is_exact
+from halfstep.bench.quality_table import quality_lines
 from halfstep.bench.record import CaseRecord, DataRecord, Environment, Results
 
 RATIOS = "Cores that are shared with other work make seconds unsteady: read the ratios."
@@ -61,6 +62,10 @@ def convention_line(results: Results) -> str:
         results.data[case.data].name: weighting(case.convention or settings)
         for case in results.cases
     }
+    by_data |= {
+        f"{results.data[cell.data].name}, {cell.weighting}": weighting(cell.convention)
+        for cell in results.cells
+    }
     said = list(dict.fromkeys(by_data.values())) or [weighting(settings)]
     if len(said) > 1:
         said = [f"{name}: {values}" for name, values in by_data.items()]
@@ -96,6 +101,7 @@ def method_lines(results: Results) -> list[str]:
         ]
     return [
         *lines,
+        *quality_lines(results),
         "Timed fits are interleaved, and each repeat begins with the next solver. Only half-steps "
         "count; weighting, transposing and copying are recorded apart. Speed-ups are formed pair by "
         "pair within a repeat: the median, and in brackets the extremes.",

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from halfstep.bench import cells
 from halfstep.bench.entrants import PEERS, is_exact
 from halfstep.bench.grids import Grid
-from halfstep.bench.record import CaseRecord, Results, Row, Spread
+from halfstep.bench.record import CaseRecord, Results, Row
+from halfstep.bench.spread import Spread
 from halfstep.bench.timing import pairwise_ratio, seconds_to
 
 # The target is exact ALS: its own method is then told from implicit's other one.

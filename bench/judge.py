@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from halfstep.bench.check import METRICS, Checked
 from halfstep.bench.ratios import CONFIDENCE, RESAMPLES, mean_ratios
-from halfstep.bench.record import HeldOut, Interval, Judgement
+from halfstep.bench.record import HeldOut, Judgement
+from halfstep.bench.spread import Interval
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
 from halfstep.evaluation.metrics import Evaluation
 from halfstep.evaluation.verdict import Word, bootstrap_interval, overall, paired_verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.bench.record import Interval
+from halfstep.bench.spread import Interval
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

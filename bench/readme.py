@@ -24,6 +24,7 @@ from halfstep.bench.describe import (
 from halfstep.bench.grids import Grid, measure_grids, sweep_grid, table_grid
 from halfstep.bench.growth import growth_grid
 from halfstep.bench.headline import headline
+from halfstep.bench.quality_table import compact_grid, data_names, quality_grids
 from halfstep.bench.record import Results
 from halfstep.bench.results_file import read_results
 from halfstep.errors import InputError
@@ -76,7 +77,13 @@ def _headlines(files: Sequence[Path]) -> str:
     records = (tuning_table.read_tuning(file) for file in files)
     tuned = [tuning_table.markdown(record) for record in records if record is not None]
     runs = _runs(files)
-    return "\n\n".join([*_by_machine(runs, headline), *tuned])
+    return "\n\n".join([*_by_machine(runs, _quality), *_by_machine(runs, headline), *tuned])
+
+
+def _quality(runs: Sequence[Results]) -> Grid | None:
+    found = [cell for run in runs for cell in run.cells]
+    names = [name for run in runs for name in data_names(run)]
+    return compact_grid(found, names) if found else None
 
 
 def _earlier(files: Sequence[Path]) -> str:
@@ -130,7 +137,7 @@ def markdown(results: Results) -> str:
     growth = growth_grid(results)
     if growth is not None:
         parts += ["**Growth**", _table(growth)]
-    for grid in measure_grids(results):
+    for grid in (*measure_grids(results), *quality_grids(results)):
         parts += [
             f"**{_text(grid.title)}** on {_text(machine(where))}",
             _table(grid),

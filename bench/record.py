@@ -9,28 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from halfstep.bench.quality_record import QualityCell
+from halfstep.bench.spread import Interval, Spread
+
 SCHEMA = 2
 _LATER: dict[str, Any] = {"since": 2}
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Five numbers for repeated measurements of one quantity."""
-
-    lowest: float
-    q1: float
-    median: float
-    q3: float
-    highest: float
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over users with its bootstrap interval."""
-
-    mean: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True)
@@ -234,6 +217,7 @@ class Results:
     cases: list[CaseRecord]
     left_out: list[str]
     measures: list[Measure] = field(default_factory=list, metadata=_LATER)
+    cells: list[QualityCell] = field(default_factory=list, metadata=_LATER)
 
     def tables(self) -> list[CaseRecord]:
         """Return the cases that were run by the whole method."""

@@ -26,6 +26,7 @@ from halfstep.bench.grids import (
     table_grid,
 )
 from halfstep.bench.growth import growth_grid
+from halfstep.bench.quality_table import quality_grids
 from halfstep.bench.record import CaseRecord, Results
 from halfstep.bench.report_style import CSS
 from halfstep.errors import InputError
@@ -56,12 +57,14 @@ def html(results: Results) -> str:
         parts += _case(results, case)
     parts += _sweep(results)
     parts += _measures(results)
+    for grid in quality_grids(results):
+        parts += [f"<h2>{escape(grid.title)}</h2>", *_table(grid)]
     parts += _list("How this was measured", method_lines(results))
     facts = [*(data_line(dataset) for dataset in results.data), convention_line(results)]
     parts += _list("Data and settings", [*facts, *(f"left out: {x}" for x in results.left_out)])
     parts += _environment(results)
-    parts.append("<h2>Raw timings</h2>")
-    parts += _table(raw_grid(results))
+    if results.cases:
+        parts += ["<h2>Raw timings</h2>", *_table(raw_grid(results))]
     body = "\n".join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

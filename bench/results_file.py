@@ -43,10 +43,12 @@ def read_results(path: str | Path) -> Results:
         raise InputError(f"{path}: schema must be from 1 to {SCHEMA}, got {schema!r}")
     try:
         results: Results = _decode(Results, value, "results", schema)
-        for number, case in enumerate(results.cases):
-            if not 0 <= case.data < len(results.data):
+        where = {f"cases[{n}]": case.data for n, case in enumerate(results.cases)}
+        where |= {f"cells[{n}]": cell.data for n, cell in enumerate(results.cells)}
+        for name, data in where.items():
+            if not 0 <= data < len(results.data):
                 raise InputError(
-                    f"results.cases[{number}].data must be below {len(results.data)}, got {case.data}"
+                    f"results.{name}.data must be below {len(results.data)}, got {data}"
                 )
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

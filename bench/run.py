@@ -12,6 +12,7 @@ from halfstep.bench.check import SECOND_TOLERANCE, TARGET_TOLERANCE
 from halfstep.bench.contest import run_case
 from halfstep.bench.environment import environment
 from halfstep.bench.inputs import SplitDataset, load_data
+from halfstep.bench.quality_run import run_quality
 from halfstep.bench.queries import measure_queries
 from halfstep.bench.ratios import CONFIDENCE, RESAMPLES
 from halfstep.bench.record import SCHEMA, Method, Results
@@ -39,14 +40,20 @@ def run_bench(settings: BenchSettings, console: Console) -> Results:
     try:
         return _run(settings, console)
     except KeyboardInterrupt:
-        console.print("interrupted: no results were written", style="red")
+        path = settings.results_path()
+        if settings.suite == "quality" and path.exists():
+            said = f"interrupted: {path} holds what was finished; --resume goes on"
+        else:
+            said = "interrupted: no results were written"
+        console.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
         raise
 
 
 def _run(settings: BenchSettings, console: Console) -> Results:
     chosen = plan(settings)
     apart = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
-    if not chosen.cases and apart is None:
+    quality = settings.suite == "quality"
+    if not chosen.cases and apart is None and not quality:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
         )
@@ -68,6 +75,10 @@ def _run(settings: BenchSettings, console: Console) -> Results:
         cases=[],
         left_out=list(chosen.left_out),
     )
+    if quality:
+        return run_quality(
+            settings, results, lambda line: console.print(line, style="dim", highlight=False)
+        )
     dataset: SplitDataset | None = None
     loaded: tuple[int | None, str | None] = (None, None)
     for case in chosen.cases:

@@ -14,6 +14,7 @@ from rich.table import Table
 from halfstep.bench.describe import environment_line, reading_lines
 from halfstep.bench.grids import Grid, measure_grids, sweep_grid, table_grid
 from halfstep.bench.growth import growth_grid
+from halfstep.bench.quality_table import quality_grids
 from halfstep.bench.record import Results
 
 _GAP = 2
@@ -41,6 +42,8 @@ def print_results(results: Results, console: Console) -> None:
     if growth is not None:
         _print(growth, console)
     for grid in measure_grids(results):
+        _print(grid, console)
+    for grid in quality_grids(results)[:2]:  # the page has a line for every contestant, too
         _print(grid, console)
     for line in results.left_out:
         console.print(f"left out: {line}", style="dim", markup=False, highlight=False)

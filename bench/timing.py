@@ -16,7 +16,7 @@ from scipy import sparse
 
 from halfstep.bench.check import Checked
 from halfstep.bench.contestants import Contestant, Start, rotated
-from halfstep.bench.record import Spread
+from halfstep.bench.spread import Spread
 from halfstep.bench.suites import Case
 
 

@@ -8,7 +8,8 @@ from halfstep import doctor
 from halfstep.bench import cells
 from halfstep.bench.charts import spread_apart
 from halfstep.bench.environment import environment
-from halfstep.bench.record import Judgement, Row, Spread
+from halfstep.bench.record import Judgement, Row
+from halfstep.bench.spread import Spread
 
 
 def test_the_environment_outside_a_checkout(monkeypatch, tmp_path):

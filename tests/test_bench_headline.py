@@ -4,8 +4,9 @@ import copy
 
 from halfstep.bench import readme
 from halfstep.bench.headline import headline
-from halfstep.bench.record import Row, Spread
+from halfstep.bench.record import Row
 from halfstep.bench.results_file import write_results
+from halfstep.bench.spread import Spread
 
 
 def row(name, kind, fits, iterations):

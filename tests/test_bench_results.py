@@ -14,11 +14,12 @@ from rich.console import Console
 import halfstep
 from halfstep.bench import readme
 from halfstep.bench.grids import table_grid
-from halfstep.bench.record import SCHEMA, Interval, Row, Spread
+from halfstep.bench.record import SCHEMA, Row
 from halfstep.bench.report import html
 from halfstep.bench.results_file import read_results, write_results
 from halfstep.bench.run import run_bench
 from halfstep.bench.settings import BenchSettings
+from halfstep.bench.spread import Interval, Spread
 from halfstep.bench.table import print_results
 from halfstep.errors import InputError
 

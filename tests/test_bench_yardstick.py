@@ -13,9 +13,10 @@ from halfstep.bench.describe import convention_line, method_lines, target_line
 from halfstep.bench.entrants import EXACT, PEERS, RELAXED, default_entrants, is_exact
 from halfstep.bench.judge import describe, judge
 from halfstep.bench.ratios import mean_ratios
-from halfstep.bench.record import Row, Spread
+from halfstep.bench.record import Row
 from halfstep.bench.run import run_bench
 from halfstep.bench.settings import BenchSettings
+from halfstep.bench.spread import Spread
 from halfstep.bench.timing import seconds_to
 from halfstep.evaluation.metrics import Evaluation
 from halfstep.solvers import SOLVERS
