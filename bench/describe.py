@@ -140,8 +140,8 @@ def _second_line(results: Results) -> list[str]:
         return []
     return [
         f"“To implicit's” is the half-step time until a solver is within {within:g} (relative) of the "
-        f"objective of {case.second} after {case.iterations} iterations, where it is in as many "
-        "iterations as it took to the target, and at least those."
+        f"objective of {case.second} after {case.iterations} iterations; it is looked for in the "
+        f"first {case.iterations}, and for as long as the target is."
     ]
 
 

@@ -36,8 +36,9 @@ OURS = (EXACT, RELAXED, AUTO)
 OTHERS = (*PEERS, "irspack_cpu")
 EVALUATED_USERS = 4_000
 MOST_PAIRS = 5
-# Parts of a cell's time: until when a seed may be begun, what one peer may take, what pairs may.
-_FITS, _PEER, _PAIRS = 0.7, 0.15, 0.15
+# Parts of a cell's time: until when a seed may end, what a peer may take and has whatever came before,
+# what pairs may take.
+_FITS, _PEER, _LEAST, _PAIRS = 0.7, 0.15, 0.05, 0.15
 
 Say = Callable[[str], None]
 
@@ -96,7 +97,8 @@ def run_cell(
     for number, name in enumerate(OTHERS):
         # No peer may take the time of those after it.
         part = max(cell.left(), 0) / (len(OTHERS) - number)
-        cell.standings[name] = _peer(cell, name, first, path, min(_PEER * budget, part))
+        limit = max(_LEAST * budget, min(_PEER * budget, part))
+        cell.standings[name] = _peer(cell, name, first, path, limit)
     del path
     _pairs(cell, first)
     _times_to_target(cell, first)

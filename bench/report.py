@@ -77,13 +77,15 @@ def html(results: Results) -> str:
 def _opening(results: Results) -> list[str]:
     where = results.environment
     gpu = f", {where.gpu}" if where.gpu else ""
-    tables = results.tables()
-    sentences = (
-        " ".join(f(tables[0]) for f in (objective_headline, quality_headline)) if tables else ""
-    )
+    # Of each data set the first table.
+    first = {case.data: case for case in reversed(results.tables())}
+    leads = []
+    for data in sorted(first):
+        name = f"{results.data[data].name}: " if len(first) > 1 else ""
+        said = " ".join(f(first[data]) for f in (objective_headline, quality_headline))
+        leads.append(f'<p class="lead">{escape(name + said)}</p>')
     machine = f"{where.cpu}, {where.cores} cores{gpu}. {when(results)}."
-    lead = f'<p class="lead">{escape(sentences)}</p>'
-    return [*([lead] if sentences else []), f'<p class="quiet">{escape(machine)}</p>']
+    return [*leads, f'<p class="quiet">{escape(machine)}</p>']
 
 
 def _case(results: Results, case: CaseRecord) -> list[str]:

@@ -54,8 +54,8 @@ class BenchSettings:
     test_fraction
         Share of each user's entries to hold out where the data has no held-out part of its own.
     budget
-        Seconds for the check of one contestant in one table, half of it for its timing; None for the
-        suite's.
+        Seconds for the check of one contestant in one table, half of it for its timing, or for a cell
+        of the suite `quality`; None for the suite's.
     memory
         Measure peak memory, in one more process per contestant.
     out

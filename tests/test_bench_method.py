@@ -6,10 +6,8 @@ import pytest
 from bench_case import CASE, SETTINGS
 
 from halfstep.bench.check import (
-    SECOND_TOLERANCE,
     Checked,
     check,
-    first_reaching,
     float64_objective,
     predict_seconds,
 )
@@ -237,14 +235,6 @@ def test_a_baseline_is_judged_by_held_out_quality_alone():
     reference = checked("cholesky", [0.5] * 30, [0.8] * 30)
     found = judge(checked("popularity", [0.5] * 30, [0.8] * 30, ()), reference, 1, 0)
     assert (found.verdict, found.objective) == ("equivalent", None)
-
-
-def test_the_target_is_within_its_tolerance():
-    assert first_reaching([3.0, 2.0, 1.0], 2.0) == 2
-    assert first_reaching([3.0, 2.0 * 1.009], 2.0) == 2
-    assert first_reaching([3.0, 2.0 * 1.011], 2.0) is None
-    assert first_reaching([2.0 * (1 + 1.1e-5), 2.0 * (1 + 0.9e-5)], 2.0, SECOND_TOLERANCE) == 2
-    assert first_reaching([math.nan], 2.0) is None
 
 
 def test_a_better_solver_needs_fewer_iterations_for_the_same_target(bench_data, start):

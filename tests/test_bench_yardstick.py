@@ -1,5 +1,6 @@
 """Exact ALS as the yardstick: what a row says of it, and of the peers on the way there."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -7,13 +8,14 @@ import pytest
 from bench_case import CASE, SETTINGS
 
 from halfstep.bench import cells, contest
-from halfstep.bench.check import SECOND_TOLERANCE, TARGET_TOLERANCE, Checked
+from halfstep.bench.check import SECOND_TOLERANCE, TARGET_TOLERANCE, Checked, first_reaching
 from halfstep.bench.contestants import Contestant
 from halfstep.bench.describe import convention_line, method_lines, target_line
 from halfstep.bench.entrants import EXACT, PEERS, RELAXED, default_entrants, is_exact
 from halfstep.bench.judge import describe, judge
 from halfstep.bench.ratios import mean_ratios
 from halfstep.bench.record import Row
+from halfstep.bench.report import html
 from halfstep.bench.run import run_bench
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.spread import Spread
@@ -43,6 +45,14 @@ def test_the_target_is_the_exact_objective_within_a_percent(record):
     bound = record.target * (1 + TARGET_TOLERANCE)
     assert rows["cholesky"].objectives[first - 1] <= bound
     assert all(value > bound for value in rows["cholesky"].objectives[: first - 1])
+
+
+def test_the_target_is_within_its_tolerance():
+    assert first_reaching([3.0, 2.0, 1.0], 2.0) == 2
+    assert first_reaching([3.0, 2.0 * 1.009], 2.0) == 2
+    assert first_reaching([3.0, 2.0 * 1.011], 2.0) is None
+    assert first_reaching([2.0 * (1 + 1.1e-5), 2.0 * (1 + 0.9e-5)], 2.0, SECOND_TOLERANCE) == 2
+    assert first_reaching([math.nan], 2.0) is None
 
 
 def test_the_first_peers_objective_is_a_second_target(record):
@@ -166,3 +176,6 @@ def test_two_conventions_in_a_run_are_each_said(monkeypatch, two_tastes):
     assert "plays-small: confidence implicit, alpha 1.0" in line
     assert "within 1 % of the objective of exact ALS (eigenbasis:exact)" in target_line(results)
     assert "0.01 (relative)" in " ".join(method_lines(results))
+    pytest.importorskip("matplotlib")
+    leads = html(results).split('class="lead">')[1:]
+    assert [lead.partition(": ")[0] for lead in leads] == ["music-small", "plays-small"]
