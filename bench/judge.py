@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from halfstep.bench.check import METRICS, Checked
 from halfstep.bench.ratios import CONFIDENCE, RESAMPLES, mean_ratios
@@ -11,7 +10,14 @@ from halfstep.bench.record import HeldOut, Judgement
 from halfstep.bench.spread import Interval
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
 from halfstep.evaluation.metrics import Evaluation
-from halfstep.evaluation.verdict import Word, bootstrap_interval, overall, paired_verdict
+from halfstep.evaluation.verdict import (
+    Word,
+    bootstrap_interval,
+    describe,
+    objective_word,
+    overall,
+    paired_verdict,
+)
 
 NAMES = {"ndcg@10": "NDCG@10", "auc": "AUC"}
 
@@ -86,37 +92,3 @@ def _held_out(ours: Evaluation, theirs: Evaluation, metric: str, seed: int) -> t
         margin=margin,
         ratio=mean_ratios(a[None], b, seed)[0],
     )
-
-
-def objective_word(gap: float | None, tolerance: float) -> Word:
-    """Return what the relative gap of an objective to the reference's says of the fit.
-
-    Worse: more than `tolerance` above. Undecided: not a finite number, or None. Equivalent otherwise.
-    """
-    if gap is None or not math.isfinite(gap):
-        return "undecided"
-    return "worse" if gap > tolerance else "equivalent"
-
-
-def describe(parts: Mapping[str, tuple[Word, float | None]]) -> str:
-    """Return the overall word and, unless it is *equivalent*, the metrics that it is owed to."""
-    word = overall([of for of, _ in parts.values()])
-    if word == "equivalent":
-        return word
-    named = (
-        name
-        if difference is None or not math.isfinite(difference)
-        else f"{name} {percent(difference)}"
-        for name, (of, difference) in parts.items()
-        if of == word
-    )
-    return f"{word}: {', '.join(named)}"
-
-
-def percent(difference: float) -> str:
-    """Return a relative difference in percent, with its sign, to two digits or to whole percents."""
-    size = abs(100 * difference)
-    if size < 0.005:
-        return "±0 %"
-    digits = 0 if size >= 9.95 else 1 if size >= 0.0995 else 2
-    return f"{'−' if difference < 0 else '+'}{size:,.{digits}f} %"

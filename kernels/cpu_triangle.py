@@ -16,7 +16,7 @@ from numba.extending import get_cython_function_address
 from halfstep.solvers.matrix import Floats
 
 _POINTERS = [ctypes.c_void_p] * 11
-_ONE = {4: np.ones(1, np.float32), 8: np.ones(1, np.float64)}
+_ONE: dict[int, Any] = {4: np.ones(1, np.float32), 8: np.ones(1, np.float64)}
 
 
 @cache

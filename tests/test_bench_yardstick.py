@@ -12,7 +12,7 @@ from halfstep.bench.check import SECOND_TOLERANCE, TARGET_TOLERANCE, Checked, fi
 from halfstep.bench.contestants import Contestant
 from halfstep.bench.describe import convention_line, method_lines, target_line
 from halfstep.bench.entrants import EXACT, PEERS, RELAXED, default_entrants, is_exact
-from halfstep.bench.judge import describe, judge
+from halfstep.bench.judge import judge
 from halfstep.bench.ratios import mean_ratios
 from halfstep.bench.record import Row
 from halfstep.bench.report import html
@@ -21,6 +21,7 @@ from halfstep.bench.settings import BenchSettings
 from halfstep.bench.spread import Spread
 from halfstep.bench.timing import seconds_to
 from halfstep.evaluation.metrics import Evaluation
+from halfstep.evaluation.verdict import describe
 from halfstep.solvers import SOLVERS
 
 SECOND = "conjugate_gradient:cg_steps=1"
