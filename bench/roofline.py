@@ -62,7 +62,8 @@ def measure_roofline(
         small = max(_gather(rows, width, threads) for _ in range(settings.repeats))
         large = max(_gather(_TABLE_BYTES // (4 * width), width, threads) for _ in range(2))
         entries = dataset.train.nnz
-        steps: Any = getattr(model, "cg_steps", 2)
+        last = model.report_[-1]  # of every row the steps that it took
+        steps = sum(half.steps for half in last) / max(1, sum(half.rows for half in last))
         both = sum(dataset.train.shape)
         operations = 2 * entries * (steps + 1) * 4 * factors + 3 * both * 2 * factors**2
         gathered = 2 * entries * factors * bytes_each
