@@ -38,7 +38,7 @@ EVALUATED_USERS = 4_000
 MOST_PAIRS = 5
 # Parts of a cell's time: until when a seed may end, what a peer may take and has whatever came before,
 # what pairs may take.
-_FITS, _PEER, _LEAST, _PAIRS = 0.7, 0.15, 0.05, 0.15
+_FITS, _PEER, _LEAST, _PAIRS = 0.7, 0.25, 0.05, 0.15
 
 Say = Callable[[str], None]
 
@@ -202,7 +202,6 @@ def _peer(
     if fit.iterations_to_target is None and done < 2 * nominal:
         standing.notes.append(f"stopped after {done} iterations: it had {limit:.1f} s")
         _solves_as_exact_does(standing, path, exact, cell)
-    standing.notes.append(f"seed {cell.settings.seed} alone")
     return standing
 
 

@@ -19,6 +19,8 @@ from halfstep.datasets import Dataset
 from halfstep.errors import InputError
 
 Say = Callable[[str], None]
+# Part of the time planned for a cell that it is begun with.
+_LEAST = 0.25
 # Of two runs that are one results file these must be the same.
 _SAME = ("iterations", "seed", "num_threads", "test_fraction")
 
@@ -27,7 +29,8 @@ def run_quality(settings: BenchSettings, results: Results, say: Say) -> Results:
     """Run the cells that the settings choose, and write the results file after each.
 
     The suite has `quality_plan.SECONDS`, or the settings' budget for each cell. A cell's part of what
-    is left bounds its repeats, its peers, and then its seeds, in this order.
+    is left bounds its repeats, its peers, and then its seeds, in this order; a cell for which there is
+    hardly any is left out.
 
     Parameters
     ----------
@@ -60,12 +63,15 @@ def run_quality(settings: BenchSettings, results: Results, say: Say) -> Results:
     for number, (cell, share) in enumerate(shares(todo)):
         where = f"{cell.name} ({number + 1} of {len(todo)})"
         data = cell.weighting.data
+        left = max(0.0, end - time.monotonic())
+        budget = settings.budget or min(2 * cell.seconds, share * left)
+        if budget < _LEAST * cell.seconds and settings.budget is None:
+            results.left_out.append(f"{cell.name}: no time left; --resume goes on with it")
+            continue
         if dataset is None or loaded != data:
             dataset = None  # two large data sets need not be held at once
             say(f"{where}: loading")
             dataset, loaded = datasets.load(sources[data][0]), data
-        left = max(0.0, end - time.monotonic())
-        budget = settings.budget or min(2 * cell.seconds, share * left)
         try:
             found, split = run_cell(cell, dataset, settings, budget, partial(_say, say, where))
         except FAILURES as error:

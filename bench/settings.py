@@ -101,6 +101,10 @@ class BenchSettings:
             raise InputError(
                 f"cells, data_folder and resume belong to the suite 'quality', got {self.suite!r}"
             )
+        if self.suite == "quality":
+            for name in ("solvers", "reference", "confidence", "background", "regularization"):
+                if getattr(self, name) is not None:
+                    raise InputError(f"the suite 'quality' has {name} of its own, got {name}")
 
     def convention(self, data: str | None = None) -> dict[str, Any]:
         """Return the weighting that all contestants share, by the names of `Solver`.

@@ -62,6 +62,11 @@ def test_many_users_are_sampled(two_tastes, monkeypatch):
         ({"regularization": -1.0}, "regularization must be"),
         ({"cells": "gowalla"}, "cells, data_folder and resume belong to the suite 'quality'"),
         ({"resume": True}, "cells, data_folder and resume belong to the suite 'quality'"),
+        (
+            {"suite": "quality", "solvers": ("cholesky",)},
+            "the suite 'quality' has solvers of its own",
+        ),
+        ({"suite": "quality", "regularization": 1.0}, "'quality' has regularization of its own"),
     ],
 )
 def test_bad_settings_are_refused(change, message):

@@ -10,6 +10,7 @@ from rich.console import Console
 from halfstep import SOLVERS
 from halfstep.bench import quality_cell, quality_plan, quality_run, readme
 from halfstep.bench.quality_plan import Weighting
+from halfstep.bench.quality_record import Bar
 from halfstep.bench.quality_table import OVERFITTING, quality_grids
 from halfstep.bench.quality_verdict import never
 from halfstep.bench.report import html
@@ -183,6 +184,23 @@ def test_a_cell_that_overfits_is_named_so(results):
     for cell in changed.cells:
         cell.overfitting = None
     assert OVERFITTING not in quality_grids(changed)[0].notes
+
+
+def test_a_bar_missed_for_lack_of_users_is_called_undecided(results):
+    changed = copy.deepcopy(results)
+    ours = changed.cells[0].standing(AUTO)
+    changed.cells[0].bars = [Bar("NDCG@10", 0.985, 0.9, False)]
+    for high, said in ((1.1, True), (0.98, False)):
+        ours.relaxed_ratios["ndcg@10"] = Interval(0.95, 0.9, high)
+        line = quality_grids(changed)[1].cells[0]
+        assert any("NDCG@10 0.9 (at least 0.985)" in cell for cell in line)
+        assert any("undecided: its interval holds 1" in cell for cell in line) == said
+
+
+def test_cells_without_time_are_left_out(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(quality_run, "SECONDS", 0)
+    with pytest.raises(InputError, match="log, f = 7: no time left; --resume goes on with it"):
+        run(settings(tmp_path, budget=None))
 
 
 def test_the_readme_has_a_line_per_cell(results, tmp_path):
