@@ -21,8 +21,10 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.evaluation.heaviness import Quantiles, quantiles, rule_of
+from halfstep.solvers.base import Solver
+from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.matrix import Floats
+from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.memory import check_memory
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.report import row_not_finite
@@ -121,6 +123,37 @@ def forecast(model: Eigenbasis, matrix: sparse.csr_matrix, seed: int) -> StepFor
     )
 
 
+def steps_by_row(
+    model: Solver, problem: Problem, X: Floats, rows: Integers | None = None
+) -> npt.NDArray[np.int64]:
+    """Return how many steps each of some rows of a half-step takes, (rows,).
+
+    Every row is done as a half-step of its own, which costs some milliseconds each: Y'Y, and what is
+    made of it. A row without entries, and one that is solved exactly from the beginning, takes none.
+
+    Parameters
+    ----------
+    model
+        `eigenbasis` or `conjugate_gradient`.
+    problem
+        The whole side; how many rows it has is part of the rule.
+    X
+        (rows, f), the start. Not written to.
+    rows
+        Numbers of the rows; all where None.
+
+    Raises
+    ------
+    ValueError
+        The model does not count its steps.
+    """
+    side = replace(problem, side_rows=problem.side_rows or problem.rows)
+    chosen = np.arange(problem.rows) if rows is None else rows
+    with blas_threads(1):
+        steps = [_report(model, side.block(u, u + 1), X[u : u + 1]).steps for u in chosen]
+    return np.array(steps, dtype=np.int64)
+
+
 def sample(matrix: sparse.csr_matrix, entries: int, rng: np.random.Generator) -> sparse.csr_matrix:
     """Return rows drawn from a canonical matrix until they hold so many entries, one at least.
 
@@ -159,7 +192,7 @@ def _changed(model: Eigenbasis, **changes: Any) -> Eigenbasis:
     return Eigenbasis(**{**model.get_params(), **changes})
 
 
-def _report(model: Eigenbasis, problem: Problem, X: Floats) -> HalfStepReport:
+def _report(model: Solver, problem: Problem, X: Floats) -> HalfStepReport:
     _, report = model._reported(problem, X)
     if report is None:
         raise ValueError(f"{model!r} does not step by the rule")

@@ -1,5 +1,7 @@
 """The steps that rows will take, tried on a sample: against the half-step itself and a whole fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import awkward
@@ -8,7 +10,8 @@ from scipy import sparse
 from halfstep.datasets import load
 from halfstep.datasets.synthetic import generate_music
 from halfstep.evaluation import step_forecast
-from halfstep.evaluation.step_forecast import forecast, sample
+from halfstep.evaluation.step_forecast import forecast, sample, steps_by_row
+from halfstep.solvers.conjugate_gradient import ConjugateGradient
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.matrix import as_csr
 
@@ -57,6 +60,35 @@ def test_counts_are_those_of_every_row_by_itself(plays):
     assert abs(found.steps_99 - np.quantile(steps, 0.99)) <= 1
     assert found.beyond_two == pytest.approx(np.mean(steps > 2), abs=0.02)
     assert abs(found.completed - completed) <= 0.01 * len(steps)
+
+
+@pytest.mark.parametrize("rung", [Eigenbasis, ConjugateGradient])
+@pytest.mark.parametrize("stated", [True, False])
+def test_the_steps_of_single_rows_are_those_of_the_half_step(plays, rung, stated):
+    """The rule for few rows is stricter: a row by itself must not be taken for a side of one row."""
+    some = plays[:200].copy()
+    some.data[some.indptr[7] : some.indptr[8]] *= 1e4
+    some = sparse.vstack([some, sparse.csr_matrix((1, some.shape[1]))], "csr")
+    model = rung(factors=8, dtype=np.float64, random_state=3, iterations=3)
+    model.fit(some, show_progress=False)
+    problem = model.weights(as_csr(some))[0].fixing(model.item_factors)
+    whole = model._reported(problem, model.user_factors)[1]
+    problem = problem if stated else replace(problem, side_rows=0)
+    steps = steps_by_row(model, problem, model.user_factors)
+    assert steps.sum() == whole.steps
+    assert steps.max() == whole.most_steps
+    assert np.count_nonzero(steps) == whole.stepped
+    assert steps[-1] == 0
+    assert len(np.unique(steps)) > 3
+    picked = np.array([9, 3, 200])
+    assert (steps_by_row(model, problem, model.user_factors, picked) == steps[picked]).all()
+
+
+def test_the_steps_of_rows_are_not_known_of_exact_solutions(plays):
+    model = Eigenbasis(factors=4, exact=True, iterations=1).fit(plays, show_progress=False)
+    problem = model.weights(plays)[0].fixing(model.item_factors)
+    with pytest.raises(ValueError, match="does not step by the rule"):
+        steps_by_row(model, problem, model.user_factors, np.arange(2))
 
 
 def test_pull_is_weight_times_leverage(plays):
