@@ -1,11 +1,15 @@
 """The course: its notebook is whole and stripped, its exercises open, its checker tells the truth."""
 
 import json
+import sys
+import tempfile
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
+from halfstep import SOLVERS
 from halfstep.cli import run
 from halfstep.errors import InputError
 from halfstep.lab_check import EXERCISES, check
@@ -56,6 +60,43 @@ def test_the_notebooks_solutions_are_right_and_the_exercises_open(tmp_path, caps
     out = tmp_path / "found.json"
     assert run(["lab", "check", str(LAB / "exercises.ipynb"), "--json", str(out)]) == 1
     assert {one["state"] for one in json.loads(out.read_text())} == {"open"}
+
+
+@needs_the_lab
+def test_the_lesson_about_steps_shows_what_it_says(tmp_path, monkeypatch):
+    """Its cells run by themselves, with what they display collected."""
+    pytest.importorskip("pandas")
+    pytest.importorskip("matplotlib")
+    shown, told = [], []
+    display = ModuleType("IPython.display")
+    display.display = lambda *given: shown.extend(given)
+    display.HTML, display.Markdown = str, told.append
+    package = ModuleType("IPython")
+    package.version_info = (9, 0)  # matplotlib asks
+    monkeypatch.setitem(sys.modules, "IPython", package)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setenv("HALFSTEP_LAB_ENTRIES", "5000")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cells = [c for c in read_notebook(NOTEBOOK)["cells"] if c["cell_type"] == "code"]
+    lesson = [c for c in cells if "steps" in c["metadata"].get("tags", [])]
+    names = {"SOLVERS": SOLVERS}
+    for cell in [cells[0], *lesson]:
+        exec("".join(cell["source"]), names)
+    assert sum("data:image/png" in str(one) for one in shown) == 2
+    taken = {name: steps.to_numpy() for name, steps in names["steps"].items()}
+    assert taken["raw"][:20].mean() < 2 < 5 < taken["raw"][-20:].mean()
+    assert taken["log"].max() <= 2
+    ends = {
+        name: {way: of[-1] for way, (_, of) in c.items()} for name, c in names["curves"].items()
+    }
+    assert ends["raw"]["two steps"] > 1.01 > 1.001 > ends["raw"]["the rule"]
+    assert max(ends["log"].values()) < 1.001
+    assert all((np.diff(seconds) > 0).all() for seconds, _ in names["curves"]["raw"].values())
+    steps, row, fits = told
+    assert f"no row more than {taken['raw'].max()}." in steps
+    assert len(row.splitlines()) == 2
+    assert "level with exact half-steps" in fits.splitlines()[1]
+    assert fits.splitlines()[0].endswith("never: two steps.")
 
 
 MUTATIONS = {
