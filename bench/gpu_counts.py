@@ -10,8 +10,11 @@ from dataclasses import dataclass
 
 from halfstep.kernels.gpu_lanes import lanes
 
-STEPS = {"gpu_cg_1_naive": 3}
-_WHITENED_STEPS = 2
+# As launched by default; from rung 5 on those of a mild row, which has enough after one.
+STEPS = {
+    "gpu_cg_1_naive": 3, "gpu_cg_5_binned": 1, "gpu_cg_6_split": 1, "gpu_cg_7_half": 1
+}  # fmt: skip
+WHITENED_STEPS = 2
 _HUB = 4096
 
 
@@ -40,7 +43,7 @@ def per_entry(rung: str, factors: int, *, gathered_once: bool = True) -> Counted
     gathered_once
         Whether its row fits shared memory, in the rungs that keep rows there.
     """
-    passes = STEPS.get(rung, _WHITENED_STEPS) + 1
+    passes = STEPS.get(rung, WHITENED_STEPS) + 1
     flops = 4.0 * passes * factors
     if rung in ("gpu_cg_1_naive", "gpu_cg_2_whitened"):
         return Counted(passes * (4.0 * factors + 8) + 4, flops)

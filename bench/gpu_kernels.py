@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from halfstep.bench.compiled import compile_kernels, nvrtc_version, why_not
-from halfstep.bench.gpu_counts import STEPS, dense, per_entry, per_row
+from halfstep.bench.gpu_counts import STEPS, WHITENED_STEPS, dense, per_entry, per_row
 from halfstep.bench.gpu_shapes import SHAPES
 from halfstep.files import whole_file
 from halfstep.kernels.gpu_backend import source
@@ -113,7 +113,7 @@ def predictions() -> list[str]:
         turns = dense(rung, FACTORS, SHAPE.users, SHAPE.items)
         turns = turns + dense(rung, FACTORS, SHAPE.items, SHAPE.users)
         by_bytes, by_flops = whole.bytes / BANDWIDTH, whole.flops / PEAK
-        passes = STEPS.get(rung, 2) + 1
+        passes = STEPS.get(rung, WHITENED_STEPS) + 1
         waits = 0.0
         if rung in ("gpu_cg_1_naive", "gpu_cg_2_whitened"):
             at_once = MULTIPROCESSORS * WARPS * 32 / FACTORS
@@ -141,7 +141,9 @@ where a rung keeps rows, every read to come from memory and none from a cache, a
 overlap with the rest. Entries of rows longer than shared memory holds take
 {per_entry("gpu_cg_7_half", FACTORS, gathered_once=False).bytes:,.0f} in place of
 {per_entry("gpu_cg_7_half", FACTORS).bytes:,.0f} bytes in the last rung, as far as the second-level cache
-does not hold them.
+does not hold them. From rung 5 on rows take the steps that they need, and what is counted is a mild
+row, which has enough after one; each further step costs {4 * FACTORS} operations and 4 bytes an entry,
+as long as shared memory holds its row.
 """
     compiler = f"\nCompiled by NVRTC {nvrtc_version()}.\n"
     return "\n".join([_HEAD, *kernels_table(), compiler, foot, *predictions(), ""])

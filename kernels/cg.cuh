@@ -10,7 +10,7 @@
 #define SIDE                                                                                            \
     REAL *X, const STORED *Z, const REAL *base, const REAL *slope, const long long *indptr,              \
         const int *indices, const REAL *w, const REAL *t, const REAL *lam, const int *order, int count, \
-        int steps
+        const int *least, int most, REAL theta, REAL *ended
 
 // D: one number for the row where a Cholesky factor whitens, else (DIAGONAL) one per coordinate.
 struct Diagonal {
@@ -31,6 +31,31 @@ struct Diagonal {
         v = base[0] + slope[0] * lam;
     }
 #endif
+};
+
+// When row u has taken enough steps: solvers/stopping.py has the rule and its proof. `least` is each row's
+// least number of them, looked up when the rest of the test says yes, which spares a register; a null
+// pointer stands for exactly `most`.
+struct Stopping {
+    const int *least;
+    int most;
+    REAL theta;
+    int u;
+    __device__ __forceinline__ bool enough(int steps, REAL left, REAL gained) const {
+        return left <= theta * gained && least && steps >= least[u];
+    }
+};
+
+// What a row's steps have gained, a bound on what they have left, both in the objective and divided by
+// `unit` squared, and how many there were.
+struct Progress {
+    REAL gained, left;
+    int steps;
+    __device__ __forceinline__ void write(REAL *ended, REAL unit) const {
+        ended[0] = steps;
+        ended[1] = gained * unit * unit;
+        ended[2] = left * unit * unit;
+    }
 };
 
 // The residual's length over 1 / this is rounding.
@@ -65,10 +90,10 @@ __device__ __forceinline__ bool is_rounding(REAL rs, const REAL x[E], const Diag
     return rs <= group_sum(xx) * EPS * EPS;  // false for a NaN, which must reach x
 }
 
-// One step along p, given Ap without its diagonal part. Returns false, and leaves x, where p has no
-// curvature; `active` is false for a row that has ended. All lanes of the warp call.
+// One step along p, given Ap without its diagonal part. Returns whether the row goes on: it has enough, or
+// (and x stays) p has no curvature; `active` is false for a row that has ended. All lanes of the warp call.
 __device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap[E], const Diagonal &d, REAL unit,
-                                        REAL &rs, bool active) {
+                                        REAL &rs, Progress &done, const Stopping &stop, bool active) {
     REAL pAp = 0;
 #pragma unroll
     for (int e = 0; e < E; e++) {
@@ -89,30 +114,41 @@ __device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap
     const REAL beta = active ? next / rs : REAL(0);
 #pragma unroll
     for (int e = 0; e < E; e++) p[e] = r[e] / d[e] + beta * p[e];
+    if (active) {
+        const REAL unspent = fabs(1 - alpha) * rs;  // alpha > 1 where a weight is negative
+        done.gained += alpha * rs;
+        done.left = next < unspent ? next : unspent;
+        done.steps++;
+    }
     rs = next;
-    return active;
+    return active && !stop.enough(done.steps, done.left, done.gained);  // not for a NaN
 }
 
-// Steps for the warp's rows. `multiply` adds a row's sum of g z to a vector: MODE as in `pass`.
+// Steps for the warp's rows, each until it has enough. `residual` and `product` add a row's sum of g z to a
+// vector: MODE as in `pass`. After each step the lanes for which `writes` say in `ended` where row u is:
+// held to the end, `left` would take a register that there is not.
 template <class Residual, class Product>
-__device__ __forceinline__ void conjugate_gradients(REAL x[E], const Diagonal &d, int steps, Residual residual,
-                                                    Product product) {
+__device__ __forceinline__ void conjugate_gradients(REAL x[E], const Diagonal &d, const Stopping &stop, REAL *ended,
+                                                    int u, bool writes, Residual residual, Product product) {
     REAL r[E], p[E], unit;
 #pragma unroll
     for (int e = 0; e < E; e++) r[e] = 0;
     residual(x, r);
     REAL rs = begin(r, x, d, p, unit);
+    Progress done = {0, rs, 0};
+    if (ended && writes) done.write(ended + 3ll * u, unit);
     bool active = true;
 #pragma unroll 1
-    for (int step = 0; step < steps; step++) {
-        const bool ended = is_rounding(rs, x, d, unit);  // all lanes take part in its sum
-        active = active && !ended;
+    while (true) {
+        const bool rounding = is_rounding(rs, x, d, unit);  // all lanes take part in its sum
+        active = active && !rounding && done.steps < stop.most;
         if (!__any_sync(ALL, active)) break;
         REAL Ap[E];
 #pragma unroll
         for (int e = 0; e < E; e++) Ap[e] = 0;
         product(p, Ap);
-        active = advance(x, r, p, Ap, d, unit, rs, active);
+        active = advance(x, r, p, Ap, d, unit, rs, done, stop, active);
+        if (ended && writes) done.write(ended + 3ll * u, unit);
     }
 }
 

@@ -26,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_3_warps(SIDE
     load(X + u * WIDE, x);
     __syncwarp();  // all groups read what one of them writes in the end; a shuffle orders no memory
     conjugate_gradients(
-        x, Diagonal(base, slope, lam[u]), steps,
+        x, Diagonal(base, slope, lam[u]), Stopping{nullptr, most, 0, u}, nullptr, u, false,
         [&](const REAL *v, REAL *sum) {
             pass<RESIDUAL, 32 / GROUP>(row, row.count, group, v, sum, nullptr, 0);
             warp_total(sum);

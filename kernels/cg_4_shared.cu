@@ -7,6 +7,7 @@
 //           reads only what it kept: no barrier, and no bank is asked twice.
 // bytes     per stored entry WIDE sizeof(STORED) + 8 + 4 (steps + 1) in rows of at most KEPT entries
 // flops     per stored entry 4 (steps + 1) F
+// steps     `most` of them where `least` is null (rung 4), else from one on as many as the row needs
 //
 // Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS, KEPT.
 
@@ -16,15 +17,16 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_4_shared(SID
     extern __shared__ Piece pieces[];
     const int warp = threadIdx.x / 32, place = blockIdx.x * WARPS + warp;
     if (place >= count) return;
-    const long long u = order ? order[place] : place, first = indptr[u];
+    const int u = order ? order[place] : place;
+    const long long first = indptr[u];
     const Entries row = {Z, indices + first, w + first, t + first, int(indptr[u + 1] - first)};
     const int group = threadIdx.x % 32 / GROUP;
     Piece *kept = pieces + warp * KEPT * CHUNKS * GROUP;
     REAL x[E];
-    load(X + u * WIDE, x);
+    load(X + (long long)u * WIDE, x);
     __syncwarp();  // all groups read what one of them writes in the end; a shuffle orders no memory
     conjugate_gradients(
-        x, Diagonal(base, slope, lam[u]), steps,
+        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x % 32 == 0,
         [&](const REAL *v, REAL *sum) {
             pass<RESIDUAL, 32 / GROUP>(row, row.count, group, v, sum, kept, KEPT);
             warp_total(sum);
@@ -35,5 +37,5 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_4_shared(SID
         });
 #pragma unroll
     for (int e = 0; e < E; e++) x[e] = row.count ? x[e] : REAL(0);
-    if (group == 0) store(X + u * WIDE, x);
+    if (group == 0) store(X + (long long)u * WIDE, x);
 }

@@ -2,13 +2,14 @@
 // short rows share a warp, long ones take a block; those between stay with cg_4_shared.
 //
 // cg_5_short  a row for each group of lanes, 32 / GROUP in a warp; a group's kept entries are KEPT / (32 /
-//             GROUP). Neighbours in the sorted order have equal lengths, so no group waits for another.
+//             GROUP). Neighbours in the sorted order have equal lengths and about the same sum of w, so that
+//             a group seldom waits for another, in a pass or for its last step.
 // cg_5_long   a row for a block of WARPS warps, which keep WARPS KEPT of its entries; two barriers a pass
 // grid        the longest rows first, so that the last blocks to run are short
 // shared      as in cg_4_shared; cg_5_long has a vector for each warp and one for their sum besides
 // hardware    a warp on a row of three entries has most of its lanes idle, and on a row of a thousand
 //             goes through them alone while the rest of the device has finished.
-// bytes, flops  as in cg_4_shared
+// bytes, flops  as in cg_4_shared; a mild row has enough after one step, two passes in place of three
 //
 // Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS, KEPT.
 
@@ -20,7 +21,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_short(SIDE
     extern __shared__ Piece pieces[];
     const int place = (blockIdx.x * 32 * WARPS + threadIdx.x) / GROUP;
     const bool there = place < count;
-    const long long u = !there ? 0 : order ? order[place] : place, first = there ? indptr[u] : 0;
+    const int u = !there ? 0 : order ? order[place] : place;
+    const long long first = there ? indptr[u] : 0;
     const Entries row = {Z, indices + first, w + first, t + first, there ? int(indptr[u + 1] - first) : 0};
     int longest = row.count;
 #pragma unroll
@@ -30,24 +32,26 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_short(SIDE
     }
     Piece *kept = pieces + threadIdx.x / GROUP * (KEPT / ROWS) * CHUNKS * GROUP;
     REAL x[E] = {};
-    if (row.count) load(X + u * WIDE, x);
+    if (row.count) load(X + (long long)u * WIDE, x);
     conjugate_gradients(
-        x, Diagonal(base, slope, there ? lam[u] : REAL(0)), steps,
+        x, Diagonal(base, slope, there ? lam[u] : REAL(0)), Stopping{least, most, theta, u}, ended, u,
+        there && threadIdx.x % GROUP == 0,
         [&](const REAL *v, REAL *sum) { pass<RESIDUAL, 1>(row, longest, 0, v, sum, kept, KEPT / ROWS); },
         [&](const REAL *v, REAL *sum) { pass<PRODUCT, 1>(row, longest, 0, v, sum, kept, KEPT / ROWS); });
-    if (there) store(X + u * WIDE, x);
+    if (there) store(X + (long long)u * WIDE, x);
 }
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_long(SIDE) {
     extern __shared__ Piece pieces[];
     REAL *parts = reinterpret_cast<REAL *>(pieces + WARPS * KEPT * CHUNKS * GROUP);
-    const long long u = order ? order[blockIdx.x] : blockIdx.x, first = indptr[u];
+    const int u = order ? order[blockIdx.x] : blockIdx.x;
+    const long long first = indptr[u];
     const Entries row = {Z, indices + first, w + first, t + first, int(indptr[u + 1] - first)};
     const int group = threadIdx.x / GROUP;
     REAL x[E];
-    load(X + u * WIDE, x);
+    load(X + (long long)u * WIDE, x);
     conjugate_gradients(
-        x, Diagonal(base, slope, lam[u]), steps,
+        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x == 0,
         [&](const REAL *v, REAL *sum) {
             pass<RESIDUAL, WARPS * ROWS>(row, row.count, group, v, sum, pieces, WARPS * KEPT);
             block_total(sum, parts);
@@ -58,5 +62,5 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_long(SIDE)
         });
 #pragma unroll
     for (int e = 0; e < E; e++) x[e] = row.count ? x[e] : REAL(0);
-    if (threadIdx.x < GROUP) store(X + u * WIDE, x);
+    if (threadIdx.x < GROUP) store(X + (long long)u * WIDE, x);
 }

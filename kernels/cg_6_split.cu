@@ -5,7 +5,8 @@
 // shared    a vector for each warp and one for their sum
 // hardware  one row of the length of all others together keeps one block busy and the device waiting.
 //           Blocks cannot wait for one another, so a pass is two launches, a few microseconds each; no
-//           atomic operations, whose order of addition would differ from run to run.
+//           atomic operations, whose order of addition would differ from run to run. Blocks of a hub that
+//           has ended return at once: the host launches a few steps ahead (solvers/gpu_cg_6_split.py).
 // bytes     per stored entry (steps + 1) (WIDE sizeof(STORED) + 12), per part 2 (steps + 1) WIDE sizeof(REAL)
 // flops     per stored entry 4 (steps + 1) F
 //
@@ -17,12 +18,14 @@
 // part i ends where part i + 1 of the same row begins, or the row does.
 #define PART                                                                                             \
     const REAL *V, const long long *hub_row, const STORED *Z, const int *indices, const REAL *w,          \
-        const REAL *t, const int *part_row, const long long *part_first, const int *part_count, REAL *parts
+        const REAL *t, const int *part_row, const long long *part_first, const int *part_count,           \
+        const int *going, REAL *parts
 
 template <int MODE>
 __device__ __forceinline__ void part_of(PART) {
     extern __shared__ RealPiece pieces[];
     const int i = blockIdx.x, hub = part_row[i];
+    if (MODE == PRODUCT && !going[hub]) return;
     const long long first = part_first[i];
     const Entries row = {Z, indices + first, w + first, t + first, part_count[i]};
     REAL v[E], sum[E] = {};
@@ -33,16 +36,18 @@ __device__ __forceinline__ void part_of(PART) {
 }
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_residual(PART) {
-    part_of<RESIDUAL>(V, hub_row, Z, indices, w, t, part_row, part_first, part_count, parts);
+    part_of<RESIDUAL>(V, hub_row, Z, indices, w, t, part_row, part_first, part_count, going, parts);
 }
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_product(PART) {
-    part_of<PRODUCT>(V, hub_row, Z, indices, w, t, part_row, part_first, part_count, parts);
+    part_of<PRODUCT>(V, hub_row, Z, indices, w, t, part_row, part_first, part_count, going, parts);
 }
 
-// What a hub row is between launches: r and p (hubs, WIDE), and its rs, unit and whether it goes on.
+// What a hub row is between launches: r and p (hubs, WIDE), its rs, unit and progress (hubs, 5), and whether
+// it goes on.
 #define HUB                                                                                              \
     REAL *X, const REAL *base, const REAL *slope, const REAL *lam, const long long *hub_row,              \
-        const int *hub_part, const REAL *parts, REAL *R, REAL *P, REAL *scalars
+        const int *hub_part, const REAL *parts, REAL *R, REAL *P, REAL *scalars, int *going,              \
+        const int *least, int most, REAL theta, REAL *ended
 
 // The sum of the parts of the block's hub row.
 __device__ __forceinline__ void sum_of_parts(const int *hub_part, const REAL *parts, REAL sum[E]) {
@@ -57,26 +62,40 @@ __device__ __forceinline__ void sum_of_parts(const int *hub_part, const REAL *pa
     block_total(sum, reinterpret_cast<REAL *>(pieces));
 }
 
+// One thread of the block writes where its row is.
+__device__ __forceinline__ void write_state(REAL *scalars, REAL rs, REAL unit, const Progress &done) {
+    REAL *mine = scalars + 5 * blockIdx.x;
+    mine[0] = rs;
+    mine[1] = unit;
+    mine[2] = done.gained;
+    mine[3] = done.left;
+    mine[4] = done.steps;
+}
+
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_begin(HUB) {
     const int hub = blockIdx.x;
     const long long u = hub_row[hub];
     REAL x[E], r[E] = {}, p[E], unit;
     sum_of_parts(hub_part, parts, r);
     load(X + u * WIDE, x);
-    const REAL rs = begin(r, x, Diagonal(base, slope, lam[u]), p, unit);
+    const Diagonal d(base, slope, lam[u]);
+    const REAL rs = begin(r, x, d, p, unit);
+    const bool rounding = is_rounding(rs, x, d, unit);
     if (threadIdx.x < GROUP) {
         store(R + (long long)hub * WIDE, r);
         store(P + (long long)hub * WIDE, p);
     }
     if (threadIdx.x == 0) {
-        scalars[3 * hub] = rs;
-        scalars[3 * hub + 1] = unit;
-        scalars[3 * hub + 2] = 1;
+        const Progress done = {0, rs, 0};
+        write_state(scalars, rs, unit, done);
+        done.write(ended + 3 * u, unit);
+        going[hub] = !rounding;
     }
 }
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_advance(HUB) {
     const int hub = blockIdx.x;
+    if (!going[hub]) return;
     const long long u = hub_row[hub];
     REAL x[E], r[E], p[E], Ap[E] = {};
     sum_of_parts(hub_part, parts, Ap);
@@ -84,10 +103,11 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_advance(HU
     load(R + (long long)hub * WIDE, r);
     load(P + (long long)hub * WIDE, p);
     const Diagonal d(base, slope, lam[u]);
-    REAL rs = scalars[3 * hub];
-    const REAL unit = scalars[3 * hub + 1];
-    const bool ended = is_rounding(rs, x, d, unit) || scalars[3 * hub + 2] == 0;
-    const bool active = advance(x, r, p, Ap, d, unit, rs, !ended);
+    const REAL *mine = scalars + 5 * hub, unit = mine[1];
+    REAL rs = mine[0];
+    Progress done = {mine[2], mine[3], int(mine[4])};
+    const bool active = advance(x, r, p, Ap, d, unit, rs, done, Stopping{least, most, theta, int(u)}, true);
+    const bool rounding = is_rounding(rs, x, d, unit);
     __syncthreads();  // all have read what is written now
     if (threadIdx.x < GROUP) {
         store(X + u * WIDE, x);
@@ -95,7 +115,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_advance(HU
         store(P + (long long)hub * WIDE, p);
     }
     if (threadIdx.x == 0) {
-        scalars[3 * hub] = rs;
-        scalars[3 * hub + 2] = active;
+        write_state(scalars, rs, unit, done);
+        done.write(ended + 3 * u, unit);
+        going[hub] = active && !rounding;
     }
 }

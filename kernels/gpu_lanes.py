@@ -83,7 +83,9 @@ def lanes(
     kept = max(0, (shared - sums) // warps // row_bytes)
     # As many warps on a multiprocessor as shared memory allows, where the vectors leave them registers.
     registers = chunks * vector * (STORED[kind][1] // 4)
-    most = 16 if registers <= 8 or (size == 4 and registers <= 16) else 12 if registers <= 16 else 1
+    # Sixteen elements, D of as many, and where a row stands do not fit the 128 registers of 16 warps.
+    crowded = registers > 8 and (size != 4 or diagonal)
+    most = 1 if registers > 16 else 12 if crowded else 16
     blocks = max(1, most // warps)
     defines = (
         f"REAL={STORED[kind][0]}",

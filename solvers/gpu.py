@@ -168,6 +168,9 @@ class GpuSolver(DeviceQueries, Solver, ABC):
     def _begin(self, done: int) -> None:
         """Take note that an iteration begins, after so many whole ones."""
 
+    def _end(self) -> None:
+        """Take note that an iteration's half-steps are done, on all devices."""
+
     def _plan(
         self, backend: Backend, shape: tuple[int, int], entries: int, longest: int
     ) -> MemoryPlan:
@@ -191,6 +194,7 @@ class GpuSolver(DeviceQueries, Solver, ABC):
                 break
             Y = self._solved(backend, items, X, Y)
             backend.synchronize()
+            self._end()
             if report(iteration, time.perf_counter() - start, X, Y):
                 break
 

@@ -18,7 +18,7 @@ from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.kernels.gpu_catalogue import factor_per_thread, threads_for
 from halfstep.solvers.gpu_basis import Basis
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_whitened import WhitenedSolver
+from halfstep.solvers.gpu_whitened import Ends, WhitenedSolver
 
 _BLOCKS_PER_MULTIPROCESSOR = 32
 
@@ -29,7 +29,9 @@ class GpuCgWhitened(WhitenedSolver):
 
     name: ClassVar[str] = "gpu_cg_2_whitened"
 
-    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
+    def _steps(
+        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+    ) -> None:
         backend.launch(
             "cg_2_whitened.cu",
             "cg_2_whitened",
@@ -38,6 +40,6 @@ class GpuCgWhitened(WhitenedSolver):
             (threads_for(self.factors),),
             (
                 x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
-                np.int64(side.rows), np.int32(self.cg_steps),
+                np.int64(side.rows), np.int32(ends.most),
             ),
         )  # fmt: skip

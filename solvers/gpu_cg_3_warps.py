@@ -16,7 +16,7 @@ from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.kernels.gpu_lanes import MOST_FACTORS_FLOAT64, WARPS, Lanes, lanes
 from halfstep.solvers.gpu_basis import Basis, diagonal
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_whitened import WhitenedSolver
+from halfstep.solvers.gpu_whitened import Ends, WhitenedSolver
 
 
 @dataclass(eq=False, repr=False)
@@ -34,7 +34,9 @@ class GpuCgWarps(WhitenedSolver):
                 f"got {self.factors}"
             )
 
-    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
+    def _steps(
+        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+    ) -> None:
         layout = self._lanes(x.dtype, side)
         backend.launch(
             "cg_3_warps.cu",
@@ -42,7 +44,7 @@ class GpuCgWarps(WhitenedSolver):
             layout.defines,
             (-(-side.rows // WARPS),),
             (32 * WARPS,),
-            self._arguments(side, Z, basis, x, None, side.rows),
+            self._arguments(side, Z, basis, x, ends, None, side.rows),
         )
 
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
@@ -56,10 +58,17 @@ class GpuCgWarps(WhitenedSolver):
         return lanes(self.factors, self._stored(dtype, side), diagonal=diagonal(side), **more)
 
     def _arguments(
-        self, side: Side, Z: Array, basis: Basis, x: Array, order: Array | None, count: int
+        self,
+        side: Side,
+        Z: Array,
+        basis: Basis,
+        x: Array,
+        ends: Ends,
+        order: Array | None,
+        count: int,
     ) -> tuple[Any, ...]:
         """Return the kernels' arguments: `count` rows, those of `order` or the first ones."""
         return (
             x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
-            order, np.int32(count), np.int32(self.cg_steps),
+            order, np.int32(count), *ends.arguments(x.dtype),
         )  # fmt: skip

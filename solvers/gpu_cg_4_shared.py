@@ -14,6 +14,7 @@ from halfstep.kernels.gpu_lanes import WARPS
 from halfstep.solvers.gpu_basis import Basis
 from halfstep.solvers.gpu_cg_3_warps import GpuCgWarps
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu_whitened import Ends
 
 
 @dataclass(eq=False, repr=False)
@@ -22,8 +23,10 @@ class GpuCgShared(GpuCgWarps):
 
     name: ClassVar[str] = "gpu_cg_4_shared"
 
-    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
-        self._by_warps(backend, side, Z, basis, x, None, side.rows)
+    def _steps(
+        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+    ) -> None:
+        self._by_warps(backend, side, Z, basis, x, ends, None, side.rows)
 
     def _by_warps(
         self,
@@ -32,6 +35,7 @@ class GpuCgShared(GpuCgWarps):
         Z: Array,
         basis: Basis,
         x: Array,
+        ends: Ends,
         order: Array | None,
         count: int,
     ) -> None:
@@ -42,6 +46,6 @@ class GpuCgShared(GpuCgWarps):
             layout.defines,
             (-(-count // WARPS),),
             (32 * WARPS,),
-            self._arguments(side, Z, basis, x, order, count),
+            self._arguments(side, Z, basis, x, ends, order, count),
             shared_mem=layout.shared - layout.sums,
         )

@@ -22,9 +22,11 @@ from halfstep.solvers.gpu_audit import objective_of_rows
 from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
 from halfstep.solvers.gpu_memory import first_rows
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.stopping import Stopping
 
 _STORAGES = ("float16", "bfloat16")
 MARGIN = 1e-4
+_JUDGED = 2
 
 
 @dataclass(eq=False, repr=False)
@@ -42,6 +44,7 @@ class GpuCgHalf(GpuCgSplit):
     name: ClassVar[str] = "gpu_cg_7_half"
     storage: str = field(default="float16", kw_only=True)
     _refused: bool = field(init=False, repr=False, default=False)
+    _judging: bool = field(init=False, repr=False, default=False)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
@@ -80,13 +83,23 @@ class GpuCgHalf(GpuCgSplit):
         )
         Y, start = backend.to_device(Y), backend.to_device(X[:rows])
         losses = []
+        self._judging = True
         for self._refused in (False, True):
             part.kept.clear()
             solution = self._solve(backend, part, Y, start)
             losses.append(objective_of_rows(backend, part, item_lam, solution, Y))
-        self._refused = False
+        self._refused = self._judging = False
         rounded, whole = losses
         return (rounded - whole) / abs(whole) if whole else 0.0
+
+    def _stopping(self, side: Side) -> Stopping:
+        stop = super()._stopping(side)
+        # A row that the rounding lets end a step earlier would count as the rounding's cost.
+        return (
+            Stopping(_JUDGED, _JUDGED, 0.0, 0.0)
+            if self._judging and self.cg_steps is None
+            else stop
+        )
 
     def _stored(self, dtype: Any, side: Side) -> str:
         kept = self._refused or np.dtype(dtype) == np.float64 or side.smallest_lam <= 0

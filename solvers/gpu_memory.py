@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from halfstep.errors import NotEnoughMemory
 from halfstep.memory import gigabytes
+from halfstep.solvers.gpu_tally import TALLY_BYTES
 from halfstep.solvers.memory import most_factors
 
 # Beside what is counted: the context's own, cuBLAS's workspace, the allocator's rounding.
@@ -99,9 +100,11 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
     largest = max(size.users, size.items)
     held = 2 * (size.entries if block_entries is None else SLOTS * block_entries)
     return {
-        "stored entries": held * size.bytes_per_entry + rows * (8 + b + 16),
+        "stored entries": held * size.bytes_per_entry + rows * (8 + b + 20),
         "factors": rows * f * b,
-        "half-step": largest * (wide * (2 * b + 2) + f * b) + -(-largest // _GRAM_ROWS) * f * f * b,
+        "half-step": largest * (wide * (2 * b + 2) + f * b + 3 * b)
+        + -(-largest // _GRAM_ROWS) * f * f * b
+        + TALLY_BYTES,
         "fixed": _FIXED,
     }
 

@@ -121,6 +121,7 @@ def alternate(
         all_Y = items.solve(solver, all_X, all_Y)
         for backend in backends:
             backend.synchronize()
+        solver._end()
         if report(iteration, time.perf_counter() - start, all_X[0], all_Y[0]):
             break
 

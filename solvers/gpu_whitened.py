@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,14 +15,42 @@ from halfstep.solvers.gpu import GpuSolver
 from halfstep.solvers.gpu_basis import Basis, basis_of
 from halfstep.solvers.gpu_data import blocks_for
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu_tally import Tally
 
 
 class Whitened(NamedTuple):
-    """What a half-step needs of the fixed side; `start` where rows go further than their solution."""
+    """What a half-step needs of the fixed side; `start` where rows go further than their solution.
+
+    `tally` is where a fit's half-step adds up how its rows ended.
+    """
 
     Z: Array
     basis: Basis
     start: Array | None
+    tally: Tally | None
+
+
+class Ends(NamedTuple):
+    """When rows end, as `kernels/cg.cuh` is told, and where they write what they came to.
+
+    Attributes
+    ----------
+    least
+        (rows,) int32: steps that a row takes at least. None: all take `most` steps.
+    most, theta
+        As in `halfstep.solvers.stopping`.
+    ended
+        (rows, 3): steps, what they gained, what they left; None where nobody asks.
+    """
+
+    least: Array | None
+    most: int
+    theta: float
+    ended: Array | None
+
+    def arguments(self, dtype: Any) -> tuple[Any, ...]:
+        """Return the kernels' arguments."""
+        return self.least, np.int32(self.most), np.dtype(dtype).type(self.theta), self.ended
 
 
 @dataclass(eq=False, repr=False)
@@ -41,6 +69,9 @@ class WhitenedSolver(GpuSolver, ABC):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         super().check()
+        self._check_steps()
+
+    def _check_steps(self) -> None:
         check_integers(self.get_params(), cg_steps=1)
 
     def _prepare(self, backend: Backend, side: Side, Y: Array, X: Array) -> tuple[Whitened, Array]:
@@ -49,11 +80,12 @@ class WhitenedSolver(GpuSolver, ABC):
         Z = self._store(backend, side, backend.product(Y, basis.forward))
         # Rows that nothing regularises leave their start aside.
         relaxes = self._way != 1 and (side.a0 != 0 or side.smallest_lam > 0)
-        fixed = Whitened(Z, basis, X if relaxes else None)
+        fixed = Whitened(Z, basis, X if relaxes else None, self._tally(backend, side))
         return fixed, backend.product(X, basis.inward)
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
-        self._steps(backend, side, fixed.Z, fixed.basis, x)
+        ends = Ends(None, self.cg_steps, 0.0, None)
+        self._steps(backend, side, fixed.Z, fixed.basis, x, ends)
 
     def _finish(self, backend: Backend, fixed: Whitened, x: Array) -> Array:
         solution = backend.product(x, fixed.basis.outward)
@@ -70,8 +102,14 @@ class WhitenedSolver(GpuSolver, ABC):
         """Return what rows are padded to, and whether Z is to fit a float16."""
         return self.factors, False
 
+    def _tally(self, backend: Backend, side: Side) -> Tally | None:
+        """Return where the half-step that begins shall add up how its rows ended."""
+        return None
+
     @abstractmethod
-    def _steps(self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array) -> None:
+    def _steps(
+        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+    ) -> None:
         """Take the steps for every row of x (rows, wide), in place; rows without entries get zero."""
 
 

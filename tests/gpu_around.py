@@ -21,9 +21,11 @@ from halfstep.solvers import gpu_data
 from halfstep.solvers.gpu_audit import device_objective, device_residuals, first_not_finite
 from halfstep.solvers.gpu_queries import rows_on_device
 from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu_tally import Tallies, row_weights
 from halfstep.solvers.gpu_topk import device_top_k
 from halfstep.solvers.gpu_whitened import relax
 from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.stopping import Stopping
 from halfstep.solvers.topk import top_k
 
 COLUMNS = 210
@@ -175,7 +177,34 @@ def whole_numbers(shape, f):
     return [rng.integers(-3, 4, (rows, f)).astype(np.float32) for rows in shape]
 
 
+def tally(backend):
+    """Weights of rows of every length, and what rows came to, in two blocks of rows."""
+    matrix = rows_of(LENGTHS, COLUMNS)
+    side = sides_of(backend, SOLVERS["gpu_cg_1_naive"](factors=1), matrix)[0]
+    w = np.split(backend.to_host(side.w), matrix.indptr[1:-1])
+    sums, least = row_weights(backend, side)
+    equal(sums, [np.sum(part, dtype=np.float64) for part in w], 1e-5)
+    equal(least, [2 if (part < 0).any() else 1 for part in w])
+    rng = np.random.default_rng(0)
+    ended = np.zeros((9000, 3), np.float32)  # more rows than the blocks take at once
+    ended[:, 0] = rng.integers(1, 8, 9000)
+    ended[:, 1:] = rng.random((9000, 2))
+    added = Tallies()
+    for half in (0.1, np.inf):
+        stop = Stopping(1, 7, half, half) if half < 1 else Stopping(7, 7, 0.0, 0.0)
+        tally = added.next(backend, side)
+        for part in (ended[:8500], ended[8500:]):
+            tally.add(backend.to_device(part), stop)
+    rows = np.count_nonzero(LENGTHS)
+    for half, theta in zip(added.report(), (0.1, np.inf), strict=True):
+        unsolved = (ended[:, 0] == 7) & (ended[:, 2] > np.float32(theta) * ended[:, 1])
+        assert (half.rows, half.steps, half.most_steps) == (rows, ended[:, 0].sum(), 7)
+        assert half.unsolved == unsolved.sum()
+        equal([half.gained, half.left], ended[:, 1:].sum(axis=0, dtype=np.float64), 1e-12)
+
+
 AROUND = {
+    "tally": tally,
     "topk": top_items,
     "ranking": ranking,
     "weigh": weigh,

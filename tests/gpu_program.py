@@ -73,6 +73,7 @@ def rung(name, order="random", **settings):
     from conftest import awkward
     from gpu_around import AROUND
     from gpu_cases import device, error_of, tolerance
+    from gpu_stopping import RULED, judge
 
     from halfstep import SOLVERS
 
@@ -85,6 +86,9 @@ def rung(name, order="random", **settings):
         found = error_of(name, 33, "implicit", 0.5, **SHAPE)
         if not found < tolerance(name):
             raise Wrong(f"{name}: an error of {found}")
+        if name in RULED:
+            judge(name)
+            judge(name, dtype="float64")  # steps are those of the rule, to the one
         SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
     print(f"{name} is right")
 

@@ -120,10 +120,10 @@ def test_the_rows_that_are_judged_are_few_and_at_least_one(small_world):
 @needs_compiler
 def test_data_many_times_the_device_s_memory_pass_through_it(small_world):
     rng = np.random.default_rng(1)
-    matrix = sparse.csr_matrix(rng.lognormal(1, 1, (300, 280)) * (rng.random((300, 280)) < 0.7))
+    matrix = sparse.csr_matrix(rng.lognormal(1, 1, (420, 400)) * (rng.random((420, 400)) < 0.7))
     settings = {"iterations": 1, "regularization": 0.1}
     expected = fit(BEST, matrix, EmulatorBackend(memory=1 << 24), **settings)
-    device = EmulatorBackend(memory=160_000)
+    device = EmulatorBackend(memory=300_000)
     streamed = fit(BEST, matrix, device, **settings)
     assert 2 * 12 * matrix.nnz > 8 * device.device.peak
     for here, there in zip(streamed, expected, strict=True):

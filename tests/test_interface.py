@@ -12,6 +12,7 @@ from sklearn.base import clone
 from halfstep import SOLVERS, InputError, Solver
 from halfstep.solvers.matrix import as_csr
 
+RULE = {"cg_steps", "cg_tolerance", "cg_max_steps"}
 DEVICES = {"deterministic", "devices", "memory_limit"}
 OWN = {
     "conjugate_gradient": {"cg_steps", "cg_tolerance", "cg_max_steps"},
@@ -27,9 +28,9 @@ OWN = {
     "gpu_cg_2_whitened": {"cg_steps", *DEVICES},
     "gpu_cg_3_warps": {"cg_steps", *DEVICES},
     "gpu_cg_4_shared": {"cg_steps", *DEVICES},
-    "gpu_cg_5_binned": {"cg_steps", "relaxation", *DEVICES},
-    "gpu_cg_6_split": {"cg_steps", "relaxation", *DEVICES},
-    "gpu_cg_7_half": {"cg_steps", "relaxation", "storage", *DEVICES},
+    "gpu_cg_5_binned": {*RULE, "relaxation", *DEVICES},
+    "gpu_cg_6_split": {*RULE, "relaxation", *DEVICES},
+    "gpu_cg_7_half": {*RULE, "relaxation", "storage", *DEVICES},
     "gpu_cholesky": DEVICES,
     "subspace": {"block_size"},
     "implicit_cpu": {"use_cg", "cg_steps"},

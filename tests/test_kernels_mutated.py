@@ -38,6 +38,10 @@ EXACT_BLOCK = ("gpu_cholesky", "cholesky_1_block.cu")
 LANES = ("gpu_cg_5_binned", "lanes.cuh")
 ENTRIES = ("gpu_cg_5_binned", "entries.cuh")
 VECTORS = ("gpu_cg_5_binned", "cg.cuh")
+STEPS = ("gpu_cg_6_split", "cg.cuh")
+HUBS = ("gpu_cg_6_split", "cg_6_split.cu")
+TALLY = ("gpu_cg_5_binned", "tally.cu")
+SUMS_OF_ROWS = ("tally", "tally.cu")
 SCORES = ("topk", "scores.cuh")
 TOP_K = ("topk", "topk.cu")
 RANKING = ("ranking", "ranking.cu")
@@ -95,6 +99,30 @@ MUTATIONS = [
              "there = place < count;", "there = true;", "address"),
     Mutation("a hub's state is written while it is read", "gpu_cg_6_split", "cg_6_split.cu",
              f"    {BARRIER}  // all have read what is written now\n", "", "thread"),
+    Mutation("a row never has enough steps", *STEPS, "left <= theta * gained", "false"),
+    Mutation("a row has enough at once", *STEPS, "left <= theta * gained", "true"),
+    Mutation("only the last step's gain counts", *STEPS, "done.gained += alpha", "done.gained = alpha"),
+    Mutation("the residual alone is the bound", *STEPS,
+             "next < unspent ? next : unspent", "next"),
+    Mutation("what is left is not measured after the step", *STEPS,
+             "fabs(1 - alpha) * rs", "rs"),
+    Mutation("one step suffices whatever the weights", *STEPS, "steps >= least[u]", "steps >= 1"),
+    Mutation("a hub forgets what it has gained", *HUBS, "= {mine[2], mine[3],", "= {0, mine[3],"),
+    Mutation("a hub goes on that has ended", *HUBS,
+             "going[hub] = active && !rounding", "going[hub] = 1"),
+    Mutation("a hub has ended before it begins", *HUBS,
+             "going[hub] = !rounding", "going[hub] = 0"),
+    Mutation("negative weights are not seen", *TALLY, "|| weight < 0", "|| false"),
+    Mutation("negative weights of one lane alone are seen", *TALLY,
+             "negative = __any_sync(ALL, negative);", ""),
+    Mutation("weights are added from half of the lanes", *SUMS_OF_ROWS,
+             "o = 16; o > 0; o >>= 1) sum", "o = 8; o > 0; o >>= 1) sum"),
+    Mutation("a row too many", *SUMS_OF_ROWS, "if (u >= rows) return;", "", "address"),
+    Mutation("rows are left out of the tally", *SUMS_OF_ROWS, "u += gridDim.x * 32ll",
+             "u += gridDim.x * 33ll"),
+    Mutation("the tally of half the lanes", *SUMS_OF_ROWS,
+             "o = 16; o > 0; o >>= 1) {", "o = 8; o > 0; o >>= 1) {"),
+    Mutation("every block of rows begins anew", *SUMS_OF_ROWS, "if (first) mine", "mine"),
     Mutation("the next slice is loaded while this one is read", *SCORES,
              f"        {BARRIER}  // the slice before is still read\n", "", "thread"),
     Mutation("a slice is read before it is loaded", *SCORES,

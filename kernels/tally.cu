@@ -1,0 +1,66 @@
+// What the stopping rule needs to know of rows before a fit, and what it says of them after a half-step.
+//
+// row_weights   per row the sum of its w, and how many steps it takes at least: two where a w is negative
+//   grid        one warp per row, WARPS of them in a block
+//   bytes       per stored entry sizeof(REAL), once per fit
+// tally         `ended` of cg.cuh added up over rows: BLOCKS partial sums of five numbers, in double
+//   grid        a warp a block, striding over the rows: no barrier, and the same sums in any order of blocks
+//   bytes       per row 3 sizeof(REAL), per half-step
+//
+// Defined by the host: REAL.
+
+#define WARPS 8
+#define ALL 0xffffffffu
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS)
+    row_weights(const long long *indptr, const REAL *w, int rows, REAL *sums, int *least) {
+    const int u = blockIdx.x * WARPS + threadIdx.x / 32;
+    if (u >= rows) return;
+    const long long stop = indptr[u + 1];
+    REAL sum = 0;
+    bool negative = false;
+#pragma unroll 4
+    for (long long k = indptr[u] + threadIdx.x % 32; k < stop; k += 32) {
+        const REAL weight = w[k];
+        sum += weight;
+        negative = negative || weight < 0;
+    }
+#pragma unroll
+    for (int o = 16; o > 0; o >>= 1) sum += __shfl_xor_sync(ALL, sum, o);
+    negative = __any_sync(ALL, negative);
+    if (threadIdx.x % 32 == 0) {
+        sums[u] = sum;
+        least[u] = negative ? 2 : 1;
+    }
+}
+
+// A row that ended at `most` steps and may still gain more than theta of what it gained is unsolved.
+extern "C" __global__ void __launch_bounds__(32)
+    tally(const REAL *ended, int rows, int most, REAL theta, int first, double *totals) {
+    double steps = 0, largest = 0, unsolved = 0, gained = 0, left = 0;
+    for (long long u = blockIdx.x * 32ll + threadIdx.x; u < rows; u += gridDim.x * 32ll) {
+        const REAL taken = ended[3 * u], gain = ended[3 * u + 1], rest = ended[3 * u + 2];
+        steps += taken;
+        largest = taken > largest ? taken : largest;
+        unsolved += taken >= most && rest > theta * gain;
+        gained += gain;
+        left += rest;
+    }
+#pragma unroll
+    for (int o = 16; o > 0; o >>= 1) {
+        const double other = __shfl_xor_sync(ALL, largest, o);
+        largest = other > largest ? other : largest;
+        steps += __shfl_xor_sync(ALL, steps, o);
+        unsolved += __shfl_xor_sync(ALL, unsolved, o);
+        gained += __shfl_xor_sync(ALL, gained, o);
+        left += __shfl_xor_sync(ALL, left, o);
+    }
+    if (threadIdx.x) return;
+    double *mine = totals + 5 * blockIdx.x;  // of the rows before, which came through in another block
+    if (first) mine[0] = mine[1] = mine[2] = mine[3] = mine[4] = 0;
+    mine[0] += steps;
+    mine[1] = largest > mine[1] ? largest : mine[1];
+    mine[2] += unsolved;
+    mine[3] += gained;
+    mine[4] += left;
+}
