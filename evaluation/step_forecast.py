@@ -150,7 +150,7 @@ def steps_by_row(
     side = replace(problem, side_rows=problem.side_rows or problem.rows)
     chosen = np.arange(problem.rows) if rows is None else rows
     with blas_threads(1):
-        steps = [_report(model, side.block(u, u + 1), X[u : u + 1]).steps for u in chosen]
+        steps = [_report(model, side.block(u, u + 1), X[u : u + 1]).steps for u in map(int, chosen)]
     return np.array(steps, dtype=np.int64)
 
 
