@@ -20,7 +20,7 @@ from halfstep.errors import InputError
 FACTORS = (32, 64, 128)
 SEEDS = 3
 # For the whole suite; what is cut where it does not do, `halfstep.bench.quality_run` says.
-SECONDS = 33 * 60
+SECONDS = 25 * 60
 GENERATED = ("music-small", "music-medium", "plays-medium")
 _ENTRIES = {  # about so many, for the shares of the time
     "hetrec2011-lastfm-2k": 93_000,

@@ -25,15 +25,16 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
   at 512) cost no more than two steps would; to solve longer ones exactly saved no iteration.
 
 **How many steps.** In these coordinates A >= I, so what a row is above its least objective is at most
-|r|^2, and a step of length alpha gains exactly alpha |r|^2 of it. A row ends when the bound on what is left,
-(1 - alpha) |r|^2, is at most a twentieth of the sum of all its gains (less for heavy rows; two steps at
-least where a w is negative): the rule of `halfstep.solvers.stopping`. Weights of nearly one size, such as
-logarithms of counts over a background, leave A near the identity, and one step does for most rows. Raw play
-counts do not: an entry of weight w can make an eigenvalue of 1 + w |z|^2, and steps must find each of the
-large ones, 2 to 20 a row on average. Two steps for every row end there at an objective some per cent above
-that of exact half-steps, and two or three times it where the weights are heaviest (`docs/measurements.md`).
-A residual relative to |b| does not tell these rows apart, since |b|^2 grows with w^2 and what can be gained
-with w. Where steps cost more than solving a row exactly, that is done: `halfstep.kernels.cpu_rule`.
+|r|^2, and a step of length alpha gains exactly alpha |r|^2 of it. A row ends when the bound on what is
+left, (1 - alpha) |r|^2, is at most a twentieth of the sum of all its gains (less for heavy rows; two
+steps at least where a w is negative): the rule of `halfstep.solvers.stopping`. Weights of nearly one
+size, such as logarithms of counts over a background, leave A near the identity, and one step does for
+most rows. Raw play counts do not: an entry of weight w can make an eigenvalue of 1 + w |z|^2, and
+steps must find each of the large ones, 2 to 20 a row on average. Two steps for every row end there at
+an objective some per cent above that of exact half-steps, and two or three times it where the weights
+are heaviest (`docs/measurements.md`). A residual relative to |b| does not tell these rows apart, since
+|b|^2 grows with w^2 and what can be gained with w. Where steps cost more than solving a row exactly,
+that is done: `halfstep.kernels.cpu_rule`.
 
 From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
 over-relaxation. With the other side fixed the objective is a quadratic, whose value above where the
