@@ -196,7 +196,7 @@ def _peer(
             fit, path = followed(
                 peer, split, start, judge, target=target, most=2 * nominal, limit=left
             )
-    except FAILURES as error:
+    except (*FAILURES, ValueError) as error:  # implicit's word for a matrix it cannot factorise
         standing.reason = " ".join(str(error).split()) or type(error).__name__
         return standing
     done = standing.checked = len(fit.seconds)
