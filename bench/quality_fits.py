@@ -154,7 +154,7 @@ def followed(
             fit.objective = path.objective(done)
             fit.evaluation = judge.quality(path.factors[-1])
         late = time.perf_counter() - began > limit
-        due = done % step == 0 or done == nominal or late
+        due = done % step == 0 or done in (nominal, most) or late
         if target is not None and fit.iterations_to_target is None and due:
             if reached(path.objective(done), target):
                 fit.iterations_to_target = path.first(target, looked, done)

@@ -136,7 +136,7 @@ def _ends(x: float, steps: int, theta: float) -> bool:
 
 
 def _side(model: Eigenbasis, weights: Weights) -> SideHeaviness:
-    rule = rule_of(model, weights.a0, weights.rows)
+    rule = rule_of(model, weights.a0, weights.stored_rows)
     starts = weights.indptr[:-1][np.diff(weights.indptr) > 0]
     total = np.add.reduceat(weights.w, starts, dtype=np.float64)
     largest = np.maximum.reduceat(weights.w, starts).astype(np.float64)

@@ -93,7 +93,8 @@ def forecast(model: Eigenbasis, matrix: sparse.csr_matrix, seed: int) -> StepFor
     rng = np.random.default_rng(seed)
     part = sample(matrix, WORK // model.factors, rng)
     check_memory(model, part)
-    problem, X = _after_some_iterations(model, part, matrix.shape[0], seed)
+    stored_rows = int(np.count_nonzero(np.diff(matrix.indptr)))
+    problem, X = _after_some_iterations(model, part, stored_rows, seed)
     report = _report(model, problem, X)
     exact = _changed(model, exact=True, cg_tolerance=None, cg_max_steps=None)
     seconds, seconds_exact = _fastest((model, exact), problem, X)
@@ -147,10 +148,11 @@ def steps_by_row(
     ValueError
         The model does not count its steps.
     """
-    side = replace(problem, side_rows=problem.side_rows or problem.rows)
     chosen = np.arange(problem.rows) if rows is None else rows
     with blas_threads(1):
-        steps = [_report(model, side.block(u, u + 1), X[u : u + 1]).steps for u in map(int, chosen)]
+        steps = [
+            _report(model, problem.block(u, u + 1), X[u : u + 1]).steps for u in map(int, chosen)
+        ]
     return np.array(steps, dtype=np.int64)
 
 
@@ -193,7 +195,8 @@ def _changed(model: Eigenbasis, **changes: Any) -> Eigenbasis:
 
 
 def _report(model: Solver, problem: Problem, X: Floats) -> HalfStepReport:
-    _, report = model._reported(problem, X)
+    model.half_step(problem, X)
+    report = model._last_report
     if report is None:
         raise ValueError(f"{model!r} does not step by the rule")
     return report

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from halfstep.kernels.cpu import called, inlined, reordered
 from halfstep.kernels.cpu_tiles import ask_for, dots, locate, update
 from halfstep.kernels.cpu_vector import fma, item, load, multiply, put, splat, store, width
@@ -108,8 +110,8 @@ def conjugate_gradients(
     combine(0, r, r, p, f)
     rs = inner(r, r, f)
     for step in range(steps):
-        # x is at most as long as A x, so beyond this a residual is rounding.
-        if rs <= inner(x, x, f) * scratch.eps * scratch.eps:
+        # x is at most as long as A x, so beyond this a residual is rounding; not an infinite one.
+        if rs < np.inf and rs <= inner(x, x, f) * scratch.eps * scratch.eps:
             break
         last = step + 1 == steps
         if last:

@@ -19,6 +19,7 @@ from halfstep.kernels.cpu_rows import Scratch, Side, entries_of, pointers, set_s
 from halfstep.kernels.cpu_rule import (
     COMPLETED,
     GAINED,
+    HEAVY,
     LEFT,
     MOST,
     ROWS,
@@ -94,11 +95,12 @@ class LongRow:
         p, rs = r, float(r @ r)
         gained, left, taken, unsolved = 0.0, rs, 0, True
         least = 2 if self._has_negative() else stopping.least
+        theta = stopping.theta_heavy if self._is_heavy() else stopping.theta
         n = int(self.pieces[-1][1] - self.pieces[0][0])
         enough = factor_space_cost(n, self.f) if completes else np.inf
         completed = False
         while unsolved and taken < stopping.most:
-            if rs <= rounding * float(x @ x):
+            if rs < np.inf and rs <= rounding * float(x @ x):
                 left, unsolved = 0.0, False
                 break
             Ap = p + self._sum(PRODUCT, p)
@@ -109,7 +111,8 @@ class LongRow:
             taken += 1
             rs, previous = float(r @ r), rs
             left = abs(1 - alpha) * previous
-            unsolved = taken < least or not left <= stopping.theta * gained
+            # At the last step what is left decides, however few steps there were.
+            unsolved = (taken < min(least, stopping.most)) or not left <= theta * gained
             completed = unsolved and taken >= enough and left < np.inf
             if completed:
                 break
@@ -144,12 +147,20 @@ class LongRow:
         solution: Floats = x * self.scale
         return solution
 
+    def _excess(self) -> Floats:
+        rule, entries = self.side.rule, slice(self.pieces[0][0], self.pieces[-1][1])
+        excess: Floats = rule.excess_slope * np.abs(self.side.values[entries]) + rule.excess_shift
+        return excess
+
     def _has_negative(self) -> bool:
-        rule = self.side.rule
-        if rule.excess_shift >= 0:
+        return self.side.rule.excess_shift < 0 and bool((self._excess() < 0).any())
+
+    def _is_heavy(self) -> bool:
+        if not len(self.side.sizes):
             return False
-        smallest = np.abs(self.side.values[self.pieces[0][0] : self.pieces[-1][1]]).min()
-        return bool(rule.excess_slope * smallest + rule.excess_shift < 0)
+        columns = self.side.indices[self.pieces[0][0] : self.pieces[-1][1]]
+        mean = float(self.scale @ self.scale) / self.f
+        return bool((self._excess() * self.side.sizes[columns] * mean > HEAVY).any())
 
     def _sum(self, mode: int, v: Floats) -> Floats:
         vector = v.astype(self.side.base.dtype)

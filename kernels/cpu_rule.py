@@ -132,8 +132,8 @@ def steps_by_rule(
     rs = inner(r, r, f)
     gained, left, taken, unsolved, completed = 0.0, rs, 0, True, False
     for step in range(stopping.most):
-        # x is at most as long as A x, so beyond this a residual is rounding.
-        if rs <= inner(x, x, f) * scratch.eps * scratch.eps:
+        # x is at most as long as A x, so beyond this a residual is rounding; not an infinite one.
+        if rs < np.inf and rs <= inner(x, x, f) * scratch.eps * scratch.eps:
             left, unsolved = 0.0, False
             break
         last = step > 0 and rs <= 2 * theta * gained  # likely: the step gains more than half of rs
@@ -163,10 +163,8 @@ def steps_by_rule(
         taken += 1
         combine(alpha, p, x, x, f)
         left = abs(1 - alpha) * rs
-        if taken >= least and left <= theta * gained:
-            unsolved = False
-            break
-        if taken == stopping.most:
+        unsolved = not left <= theta * gained
+        if (taken >= least and not unsolved) or taken == stopping.most:
             break
         if halves:
             for e in range(n, (n + 3) // 4 * 4):

@@ -81,7 +81,7 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
     report_
         How far each iteration's two half-steps solved their rows: an `IterationReport` of
         `halfstep.solvers.stopping` for each, of this call of `fit` alone. Empty where the solver does
-        not know.
+        not know: `eigenbasis` with a fixed number of steps or `exact`, and the rungs without steps.
     interrupted_
         How many whole iterations a fit had done when Ctrl-C ended it, or None.
     """
@@ -117,6 +117,8 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         self.fit_callback: Callback | None = None
         self.report_: list[IterationReport] = []
         self._half_reports: dict[str, HalfStepReport | None] = {}
+        # A `half_step` that knows how far it came says so here.
+        self._last_report: HalfStepReport | None = None
         self._warned_of_ridge = False
         self._forget_derived()
         self.check()
@@ -261,13 +263,11 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
             if report(iteration, time.perf_counter() - start, X, Y):
                 break
 
-    def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport | None]:
-        """Return what `half_step` does, and how far it came where the solver knows."""
-        return self.half_step(problem, X), None
-
     def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
         try:
-            solution, self._half_reports[side] = self._reported(problem, X)
+            self._last_report = None
+            solution = self.half_step(problem, X)
+            self._half_reports[side] = self._last_report
             return solution
         except (FloatingPointError, np.linalg.LinAlgError) as error:
             raise located(error, done, side, problem) from error

@@ -78,7 +78,8 @@ class ConjugateGradient(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Step from X (rows, f), which is not written to, until each row is done."""
-        return self._reported(problem, X)[0]
+        solution, self._last_report = self._reported(problem, X)
+        return solution
 
     def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport]:
         limits = stopping(

@@ -28,8 +28,8 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
 |r|^2, and a step of length alpha gains exactly alpha |r|^2 of it. A row ends when the bound on what is
 left, (1 - alpha) |r|^2, is at most a twentieth of the sum of all its gains (less for heavy rows; two
 steps at least where a w is negative): the rule of `halfstep.solvers.stopping`. Weights of nearly one
-size, such as logarithms of counts over a background, leave A near the identity, and one step does for
-most rows. Raw play counts do not: an entry of weight w can make an eigenvalue of 1 + w |z|^2, and
+size, such as logarithms of counts over a background, leave A near the identity, and a step or two do
+for most rows. Raw play counts do not: an entry of weight w can make an eigenvalue of 1 + w |z|^2, and
 steps must find each of the large ones, 2 to 20 a row on average. Two steps for every row end there at
 an objective some per cent above that of exact half-steps, and two or three times it where the weights
 are heaviest (`docs/measurements.md`). A residual relative to |b| does not tell these rows apart, since
@@ -72,7 +72,7 @@ from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
-from halfstep.solvers.stopping import HalfStepReport, check_stopping, stopping
+from halfstep.solvers.stopping import THETA, HalfStepReport, check_stopping, stopping
 
 if TYPE_CHECKING:
     from halfstep.kernels.cpu_half_step import Method
@@ -143,7 +143,8 @@ class Eigenbasis(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return X (rows, f) after the steps from X that its rows take, or exact."""
-        return self._reported(problem, X)[0]
+        solution, self._last_report = self._reported(problem, X)
+        return solution
 
     def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport | None]:
         from halfstep.kernels.cpu_half_step import solve_rows
@@ -165,12 +166,15 @@ class Eigenbasis(Solver):
     def _takes_few_steps(self) -> bool:
         return self._by_rule() or (self.cg_steps is not None and self.cg_steps <= FEW_STEPS)
 
-    def _compresses(self) -> bool:
-        """Return whether to keep the fixed side in 16 bits."""
+    def _compresses(self, theta: float = THETA) -> bool:
+        """Return whether to keep the fixed side in 16 bits, by the rule with this theta."""
         if self.compress is not None:
             return self.compress
-        loose = self.cg_tolerance is None or self.cg_tolerance >= _LOOSE
-        return self._takes_few_steps() and loose and np.dtype(self.dtype) == np.float32
+        return (
+            (theta == 0 or theta >= _LOOSE)
+            and self._takes_few_steps()
+            and (np.dtype(self.dtype) == np.float32)
+        )
 
     def _method(self, problem: Problem) -> Method:
         from halfstep.kernels import cpu_rows, cpu_rule
@@ -210,12 +214,14 @@ class Eigenbasis(Solver):
         large = problem.Y.nbytes > _CACHED_BYTES
         # |z|^2 is at most 1 / a0: below that no entry is heavy, and no row need be looked at.
         heavy = self._by_rule() and problem.largest_excess > HEAVY * problem.a0
-        completes = self._by_rule() and problem.Y.shape[1] <= COMPLETED_FACTORS
+        # Of rows that nothing regularises steps find a solution of least norm, Cholesky any.
+        loose = problem.a0 == 0 and bool((problem.lam <= 0).any())
+        completes = self._by_rule() and problem.Y.shape[1] <= COMPLETED_FACTORS and not loose
         return Method(
             block=by_rule if self._by_rule() else by_steps,
             long=lambda row, start, tally: row.step(start, rule, tally, completes),
             warm=True,
-            paired=self._compresses() and bool(large or self.compress),
+            paired=self._compresses(rule.theta) and bool(large or self.compress),
             own=lambda f: own_space(f, min(rule.most, 2), lanes(problem.Y.itemsize)),
             order=lambda f: f if completes else 0,
             further=self._way,

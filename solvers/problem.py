@@ -129,9 +129,19 @@ class Weights:
 
     @cached_property
     def largest_excess(self) -> float:
-        """The largest excess weight, where the rule's slope is not negative; -inf without entries."""
-        largest = float(np.abs(self.values).max(initial=0)) if len(self.values) else -np.inf
+        """The largest excess weight, for a rule whose slope is not negative; -inf without entries."""
+        whole = self.__dict__.get("_whole")
+        if whole is not None:  # once for a fit, not for a half-step
+            return float(whole.largest_excess)
+        if not len(self.values):
+            return -np.inf
+        largest = max(float(self.values.max()), -float(self.values.min()))
         return self.rule.excess_slope * largest + self.rule.excess_shift
+
+    @cached_property
+    def stored_rows(self) -> int:
+        """How many rows have entries."""
+        return int(np.count_nonzero(np.diff(self.indptr)))
 
     def of_entries(self, piece: slice) -> tuple[Floats, Floats]:
         """Return w and t of a run of entries."""
@@ -145,8 +155,8 @@ class Weights:
     def fixing(self, Y: Floats) -> Problem:
         """Return the half-step's problem with the other side's factors fixed at Y (columns, f)."""
         kept = {f.name: getattr(self, f.name) for f in fields(Weights)}
-        problem = Problem(**kept, Y=Y, side_rows=self.rows)
-        problem.__dict__["largest_excess"] = self.largest_excess  # once for a fit, not a half-step
+        problem = Problem(**kept, Y=Y, side_rows=self.stored_rows)
+        problem.__dict__["_whole"] = self
         return problem
 
 
@@ -154,16 +164,16 @@ class Weights:
 class Problem(Weights):
     """One half-step: find X (rows, f) given Y (columns, f).
 
-    `side_rows` is how many rows the whole side has, of which a block is a part: 0 if nobody said.
+    `side_rows` is how many rows with entries the whole side has, of which a block is a part.
     """
 
     Y: Floats
-    side_rows: int = 0
+    side_rows: int
 
     @property
     def few_rows(self) -> bool:
-        """Whether the whole side has no more rows than twice the factors."""
-        return bool((self.side_rows or self.rows) <= 2 * self.Y.shape[1])
+        """Whether the whole side has no more rows with entries than twice the factors."""
+        return bool(self.side_rows <= 2 * self.Y.shape[1])
 
     def block(self, start: int, stop: int) -> Problem:
         """Return rows start to stop as a problem of its own; its arrays are views."""

@@ -1,7 +1,5 @@
 """The steps that rows will take, tried on a sample: against the half-step itself and a whole fit."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from conftest import awkward
@@ -63,8 +61,7 @@ def test_counts_are_those_of_every_row_by_itself(plays):
 
 
 @pytest.mark.parametrize("rung", [Eigenbasis, ConjugateGradient])
-@pytest.mark.parametrize("stated", [True, False])
-def test_the_steps_of_single_rows_are_those_of_the_half_step(plays, rung, stated):
+def test_the_steps_of_single_rows_are_those_of_the_half_step(plays, rung):
     """The rule for few rows is stricter: a row by itself must not be taken for a side of one row."""
     some = plays[:200].copy()
     some.data[some.indptr[7] : some.indptr[8]] *= 1e4
@@ -73,7 +70,6 @@ def test_the_steps_of_single_rows_are_those_of_the_half_step(plays, rung, stated
     model.fit(some, show_progress=False)
     problem = model.weights(as_csr(some))[0].fixing(model.item_factors)
     whole = model._reported(problem, model.user_factors)[1]
-    problem = problem if stated else replace(problem, side_rows=0)
     steps = steps_by_row(model, problem, model.user_factors)
     assert steps.sum() == whole.steps
     assert steps.max() == whole.most_steps

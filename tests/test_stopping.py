@@ -266,3 +266,53 @@ def test_what_is_not_finite_names_its_row(spoiled):
     with pytest.raises(NotFinite, match="row 7") as error:
         model.fit(heavy_counts(), show_progress=False, callback=spoil)
     assert (error.value.row, error.value.side, error.value.iteration) == (7, "user", 1)
+
+
+def test_a_subclass_with_a_half_step_of_its_own_takes_it():
+    class Mine(Eigenbasis):
+        def half_step(self, problem, X):
+            called.append(problem.rows)
+            return super().half_step(problem, X)
+
+    called = []
+    model = Mine(factors=5, iterations=2, random_state=0).fit(heavy_counts(), show_progress=False)
+    assert called == [400, 300, 400, 300]
+    assert len(model.report_) == 2
+
+
+def test_long_rows_with_heavy_entries_are_held_to_less(monkeypatch):
+    """As short ones are: what a half-step leaves does not depend on which rows are split."""
+    half = Eigenbasis(factors=24, alpha=20.0).weights(heavy_counts())[0]
+    rng = np.random.default_rng(1)
+    half, X = (
+        half.fixing(rng.normal(size=(300, 24)).astype("float32") * 0.2),
+        np.zeros((400, 24), "f4"),
+    )
+    reports = [Eigenbasis(factors=24, alpha=20.0)._reported(half, X)[1]]
+    split_rows(monkeypatch)
+    reports.append(Eigenbasis(factors=24, alpha=20.0)._reported(half, X)[1])
+    assert all(report.left <= 0.011 * report.gained for report in reports)
+
+
+def test_rows_that_stop_at_the_limit_but_are_done_count_as_solved():
+    matrix = heavy_counts()
+    matrix.data[:] = 0.99  # w = -0.01: two steps at least, of which one is allowed
+    half = Eigenbasis(factors=5).weights(matrix)[0]
+    half = half.fixing(np.full((300, 5), 1e-3, "float32"))
+    _, report = Eigenbasis(factors=5, cg_max_steps=1)._reported(half, np.zeros((400, 5), "float32"))
+    assert report.steps == report.stepped > 0
+    assert report.unsolved == 0
+
+
+def test_rows_without_entries_make_no_side_large():
+    matrix = sparse.vstack([heavy_counts()[:20], sparse.csr_matrix((500, 300))], "csr")
+    users, items = Eigenbasis(factors=16).weights(matrix)
+    assert users.fixing(np.zeros((300, 16), "float32")).few_rows
+    assert not items.fixing(np.zeros((520, 16), "float32")).few_rows
+    assert users.fixing(np.zeros((300, 16), "float32")).block(0, 3).few_rows
+
+
+def test_the_largest_excess_is_found_once_for_a_fit():
+    users, _ = Eigenbasis(factors=3, alpha=2.0).weights(heavy_counts())
+    half = users.fixing(np.zeros((300, 3), "float32"))
+    assert half.largest_excess == users.largest_excess == pytest.approx(half.w.max())
