@@ -90,8 +90,8 @@ __device__ __forceinline__ bool is_rounding(REAL rs, const REAL x[E], const Diag
     return rs <= group_sum(xx) * EPS * EPS;  // false for a NaN, which must reach x
 }
 
-// One step along p, given Ap without its diagonal part. Returns whether the row goes on: it has enough, or
-// (and x stays) p has no curvature; `active` is false for a row that has ended. All lanes of the warp call.
+// One step along p, given Ap without its diagonal part. Returns false where the row has enough, or p has no
+// curvature (then x stays); `active` is false for a row that has ended. All lanes of the warp call.
 __device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap[E], const Diagonal &d, REAL unit,
                                         REAL &rs, Progress &done, const Stopping &stop, bool active) {
     REAL pAp = 0;

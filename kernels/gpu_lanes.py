@@ -83,8 +83,9 @@ def lanes(
     kept = max(0, (shared - sums) // warps // row_bytes)
     # As many warps on a multiprocessor as shared memory allows, where the vectors leave them registers.
     registers = chunks * vector * (STORED[kind][1] // 4)
-    # Sixteen elements, D of as many, and where a row stands do not fit the 128 registers of 16 warps.
-    crowded = registers > 8 and (size != 4 or diagonal)
+    # With D besides, and where a row stands, 128 registers are too few for some architectures' compiler;
+    # those that need no more run 16 warps all the same.
+    crowded = diagonal or (registers > 8 and size != 4)
     most = 1 if registers > 16 else 12 if crowded else 16
     blocks = max(1, most // warps)
     defines = (
