@@ -96,9 +96,9 @@ def _own(cls: Any, label: str, archive: Any) -> Any:
     settings = dict(header["settings"])
     settings["dtype"] = np.dtype(settings["dtype"]).type
     if cls is not Solver and issubclass(cls, Solver):
-        return cls(**{k: v for k, v in settings.items() if k in cls.parameters()})
+        return cls(**_suiting(cls, settings))
     saved_by = SOLVERS[header["solver"]]
-    model = saved_by(**{k: v for k, v in settings.items() if k in saved_by.parameters()})
+    model = saved_by(**_suiting(saved_by, settings))
     reason = saved_by.unavailable()
     if reason:
         from halfstep.solvers.interchange import to_device
@@ -107,6 +107,16 @@ def _own(cls: Any, label: str, archive: Any) -> Any:
         log.warning("%s was saved by %r, which cannot run here (%s): read as %r",
                     label, saved_by.name, reason, model.solver_)  # fmt: skip
     return model
+
+
+def _suiting(solver: Any, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return those settings that a solver has; None, where it has a default, means that."""
+    known = solver.parameters()
+    return {
+        name: value
+        for name, value in settings.items()
+        if name in known and not (value is None and known[name] is not None)
+    }
 
 
 def _of_implicit(cls: Any, archive: Any) -> Any:

@@ -144,3 +144,12 @@ def test_a_failed_save_leaves_the_old_file(fitted, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["model.npz"]
     with pytest.raises(InputError, match=r"the folder .* does not exist"):
         fitted.save(tmp_path / "nowhere" / "model.npz")
+
+
+def test_none_means_the_default_of_a_solver_that_needs_a_number(matrix, tmp_path):
+    model = SOLVERS["eigenbasis"](factors=3, iterations=1).fit(matrix, show_progress=False)
+    assert model.cg_steps is None
+    model.save(tmp_path / "model.npz")
+    if SOLVERS["implicit_cpu"].unavailable() is None:
+        assert SOLVERS["implicit_cpu"].load(tmp_path / "model.npz").cg_steps == 3
+    assert SOLVERS["conjugate_gradient"].load(tmp_path / "model.npz").cg_steps is None
