@@ -67,8 +67,8 @@ class Report:
         model, iteration = self.model, self.done
         model._keep(iteration, X, Y)
         model.seconds_.append(seconds)
-        halves = (model._half_reports.get(side) for side in ("user", "item"))
-        if (users := next(halves)) is not None and (items := next(halves)) is not None:
+        users, items = (model._half_reports.get(side) for side in ("user", "item"))
+        if users is not None and items is not None:
             model.report_.append(IterationReport(users, items))
         self.done += 1
         loss = None
