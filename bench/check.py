@@ -15,13 +15,13 @@ from scipy import sparse
 from halfstep.bench.contestants import FAILURES, Contestant, Start
 from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.suites import Case
+from halfstep.blas import blas_threads
 from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.metrics import Evaluation, evaluate
 from halfstep.evaluation.objective import objective
 from halfstep.solvers import SOLVERS, Solver
-from halfstep.solvers.blas import blas_threads
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Weights
+from halfstep.types import Floats
 
 TARGET_TOLERANCE = 0.01
 SECOND_TOLERANCE = 1e-5

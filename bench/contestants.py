@@ -13,7 +13,7 @@ from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import Case
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.solvers import Solver
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 Start = tuple[Floats, Floats]
 

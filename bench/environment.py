@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_info
 
 import halfstep
 from halfstep.bench.record import Environment
-from halfstep.doctor import gpu, output_of, processor, versions
+from halfstep.machine import gpu, output_of, processor, versions
 
 
 def environment() -> Environment:

@@ -14,7 +14,7 @@ from halfstep.bench.quality_objective import Float64Objective
 from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.metrics import Evaluation, evaluate
 from halfstep.solvers import SOLVERS
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 EARLY = 5
 _LOOKS = 5

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cpu import compiled, reordered
-from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.problem import Weights
+from halfstep.types import Floats, Integers
 
 Doubles = npt.NDArray[np.float64]
 

@@ -19,11 +19,11 @@ from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.record import Measure
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.timing import pairwise_ratio
+from halfstep.blas import blas_threads
 from halfstep.evaluation.auc import sampled_auc
 from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.metrics import evaluate
 from halfstep.solvers import SOLVERS, Solver
-from halfstep.solvers.blas import blas_threads
 
 FACTORS = 64
 ITERATIONS = 4

@@ -28,9 +28,9 @@ from halfstep.bench.grids import (
 from halfstep.bench.growth import growth_grid
 from halfstep.bench.quality_table import quality_grids
 from halfstep.bench.record import CaseRecord, Results
-from halfstep.bench.report_style import CSS
 from halfstep.errors import InputError
 from halfstep.files import whole_file
+from halfstep.page_style import CSS
 
 
 def write_html(results: Results, path: Path) -> None:

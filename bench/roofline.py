@@ -19,10 +19,10 @@ import numpy as np
 from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.record import Measure
 from halfstep.bench.settings import BenchSettings
+from halfstep.blas import blas_threads
 from halfstep.kernels.cpu import compiled
 from halfstep.kernels.cpu_workers import cores, spread
 from halfstep.solvers import SOLVERS
-from halfstep.solvers.blas import blas_threads
 
 FACTORS = (64, 128, 256, 512)
 GROUP = "Roofline"

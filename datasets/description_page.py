@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from halfstep.bench.report_style import CSS
 from halfstep.datasets.totals import DISTRIBUTIONS, PERCENTILES
+from halfstep.page_style import CSS
 
 _HOW_TO_READ = {
     "plays per user": "Go up from a number of plays to the curve: so many percent of the users have "

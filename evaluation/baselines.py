@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 _COLUMNS = 16
 

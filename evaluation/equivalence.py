@@ -44,8 +44,9 @@ from halfstep.evaluation.verdict import (
 )
 from halfstep.interruption import interrupted_at_once
 from halfstep.solvers import Solver
-from halfstep.solvers.matrix import Floats, as_csr
+from halfstep.solvers.matrix import as_csr
 from halfstep.solvers.start import RandomState
+from halfstep.types import Floats
 
 OBJECTIVE_TOLERANCE = 0.005  # how far a final objective may be above a's, as a share of it
 MARGIN = 0.02  # difference in held-out quality that does not matter, as a share of a's mean

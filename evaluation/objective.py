@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # the solvers import this module
-    from halfstep.solvers.matrix import Floats
     from halfstep.solvers.problem import Weights
+    from halfstep.types import Floats
 
 
 def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:

@@ -10,8 +10,8 @@ from scipy import sparse
 from scipy.linalg import subspace_angles
 from scipy.stats import rankdata
 
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.topk import top_k
+from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from halfstep.evaluation.equivalence import Trace

@@ -35,8 +35,9 @@ from halfstep.evaluation.split import (
     random_rows,
     shuffled_places,
 )
-from halfstep.solvers.matrix import Floats, as_csr
+from halfstep.solvers.matrix import as_csr
 from halfstep.solvers.start import RandomState, generator
+from halfstep.types import Floats
 
 PROTOCOLS = ("random-rows", "per-user", "leave-one-out", "strong", "k-fold", "ratio-curve")
 RATIOS = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9)

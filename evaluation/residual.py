@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from halfstep.solvers.matrix import Floats
     from halfstep.solvers.problem import Problem
+    from halfstep.types import Floats
 
 
 def relative_residuals(problem: Problem, X: Floats) -> npt.NDArray[np.float64]:

@@ -20,16 +20,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.blas import blas_threads
 from halfstep.evaluation.heaviness import Quantiles, quantiles, rule_of
 from halfstep.solvers.base import Solver
-from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.memory import check_memory
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.report import row_not_finite
 from halfstep.solvers.start import starting_factors
 from halfstep.solvers.stopping import HalfStepReport
+from halfstep.types import Floats, Integers
 
 ITERATIONS = 2
 WORK = 1 << 25

@@ -26,7 +26,7 @@ from halfstep.evaluation.protocols import Part
 from halfstep.evaluation.verdict import Verdict, paired_verdict
 from halfstep.interruption import interrupted_at_once
 from halfstep.solvers.base import Solver
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 MakeModel: TypeAlias = Callable[[], Solver]
 SAMPLED, LOWEST = "auc sampled", "share above lowest train negative"

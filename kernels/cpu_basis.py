@@ -25,8 +25,8 @@ from scipy.linalg import cholesky, solve_triangular
 from halfstep.kernels.cpu_pairs import pack
 from halfstep.kernels.cpu_triangle import times_triangle
 from halfstep.kernels.cpu_workers import spread
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
+from halfstep.types import Floats
 
 Matrix = npt.NDArray[np.float64]
 _BLOCK_NUMBERS = 1 << 17

@@ -17,8 +17,8 @@ from halfstep.kernels.cpu_basis import basis_of, rotate, rotation
 from halfstep.kernels.cpu_long import LongRow, long_rows
 from halfstep.kernels.cpu_rule import MOST, TALLY
 from halfstep.kernels.cpu_workers import cores, spread
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Rule
+from halfstep.types import Floats
 
 _BLOCK_ENTRIES = 1 << 15
 _BLOCK_NUMBERS = 1 << 18  # of factors in a block, which stay in the second-level cache

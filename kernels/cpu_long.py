@@ -30,7 +30,7 @@ from halfstep.kernels.cpu_rule import (
 )
 from halfstep.kernels.cpu_vector import address, lanes
 from halfstep.kernels.cpu_workers import spread
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from halfstep.solvers.stopping import Stopping

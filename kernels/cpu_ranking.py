@@ -14,7 +14,7 @@ import numpy.typing as npt
 from halfstep.kernels import cpu_scores
 from halfstep.kernels.cpu_vector import lanes
 from halfstep.kernels.cpu_workers import cores, spread
-from halfstep.solvers.matrix import Floats, Integers
+from halfstep.types import Floats, Integers
 
 SLAB_BYTES = 64 << 20
 _BLOCK = 128

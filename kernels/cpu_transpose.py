@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from halfstep.kernels.cpu import compiled
 from halfstep.kernels.cpu_workers import cores, spread
-from halfstep.solvers.matrix import Floats, Integers
+from halfstep.types import Floats, Integers
 
 
 @compiled

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba.extending import get_cython_function_address
 
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 _POINTERS = [ctypes.c_void_p] * 11
 _ONE: dict[int, Any] = {4: np.ones(1, np.float32), 8: np.ones(1, np.float64)}

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.kernels.gpu_guard import why_no_gpu
+from halfstep.machine import why_no_gpu
 
 FOLDER = Path(__file__).parent
 _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
-from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.ids import as_ids, lengths, within
-from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.topk import top_k
+from halfstep.types import Floats, Integers
 
 
 class Asked(NamedTuple):

@@ -61,7 +61,7 @@ def _cupy(name: str) -> Any:
     try:
         import cupy
     except Exception:
-        from halfstep.kernels.gpu_guard import why_no_gpu
+        from halfstep.machine import why_no_gpu
 
         raise InputError(
             f"{name} lies on a CUDA device and is read with CuPy, but {why_no_gpu()}"

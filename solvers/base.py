@@ -17,23 +17,24 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.evaluation.objective import objective
 from halfstep.interruption import interruption
+from halfstep.progress import progress_bar
 from halfstep.solvers.arguments import check_dtype, check_integers, check_number
-from halfstep.solvers.blas import blas_threads
 from halfstep.solvers.checkpoint import checkpoints
-from halfstep.solvers.matrix import Floats, as_csr, not_empty
+from halfstep.solvers.matrix import as_csr, not_empty
 from halfstep.solvers.memory import Sized, check_memory
 from halfstep.solvers.portable import Portable
 from halfstep.solvers.preparation import turned, weigh
 from halfstep.solvers.problem import Problem, Weights, check_convention
-from halfstep.solvers.progress import progress_bar
 from halfstep.solvers.recommender import Recommender
 from halfstep.solvers.report import Callback, Report, located, row_not_finite
 from halfstep.solvers.settings import Settings
 from halfstep.solvers.start import RandomState, check_random_state, starting_factors
 from halfstep.solvers.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
+from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from typing_extensions import Self

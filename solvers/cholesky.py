@@ -21,12 +21,12 @@ from typing import ClassVar
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
+from halfstep.blas import blas_threads
 from halfstep.errors import NotFinite, NumericalWarning
 from halfstep.solvers.base import Solver
-from halfstep.solvers.blas import blas_threads
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem
+from halfstep.types import Floats
 
 _SCRATCH_ENTRIES = 1 << 15
 

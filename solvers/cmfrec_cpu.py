@@ -29,9 +29,9 @@ from scipy import sparse
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import DEFAULT_BACKGROUND, Problem, Weights
 from halfstep.solvers.report import Report
+from halfstep.types import Floats
 
 
 @dataclass(eq=False, repr=False)

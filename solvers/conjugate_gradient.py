@@ -36,10 +36,10 @@ import numpy.typing as npt
 
 from halfstep.errors import NotFinite
 from halfstep.solvers.base import Solver
-from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.stopping import HalfStepReport, Stopping, check_stopping, stopping
+from halfstep.types import Floats, Integers
 
 _BLOCK_ENTRIES = 1 << 17
 _GRAMIAN_ROWS = 1 << 13

@@ -66,13 +66,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
-from halfstep.solvers.blas import blas_threads
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
 from halfstep.solvers.stopping import THETA, HalfStepReport, check_stopping, stopping
+from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from halfstep.kernels.cpu_half_step import Method

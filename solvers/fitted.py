@@ -12,7 +12,7 @@ from scipy import sparse
 from halfstep.errors import NotFitted
 from halfstep.solvers.arrays import on_host
 from halfstep.solvers.ids import lengths
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from typing_extensions import Self

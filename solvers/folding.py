@@ -17,7 +17,7 @@ from halfstep.errors import InputError, NotEnoughMemory, UnknownId
 from halfstep.memory import available, gigabytes
 from halfstep.solvers.fitted import Fitted
 from halfstep.solvers.ids import MAX_ID, as_ids, rows_of
-from halfstep.solvers.matrix import Floats, Integers
+from halfstep.types import Floats, Integers
 
 if TYPE_CHECKING:
     from typing_extensions import Self

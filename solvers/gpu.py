@@ -30,9 +30,9 @@ from halfstep.solvers.gpu_partition import alternate
 from halfstep.solvers.gpu_queries import DeviceQueries
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_stored import stored_sides
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.report import Report
+from halfstep.types import Floats
 
 MAX_FACTORS = 1024
 log = logging.getLogger("halfstep")

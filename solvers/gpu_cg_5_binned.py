@@ -30,11 +30,11 @@ from halfstep.solvers.gpu_cg_4_shared import GpuCgShared
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_tally import Tallies, Tally
 from halfstep.solvers.gpu_whitened import Ends, Whitened
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
 from halfstep.solvers.report import Report
 from halfstep.solvers.stopping import Stopping, check_stopping, stopping
+from halfstep.types import Floats
 
 _WARP = 64
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from halfstep.kernels.gpu_backend import Array, current
 from halfstep.solvers.arrays import on_host
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 
 class Factors:

@@ -9,8 +9,8 @@ from scipy import sparse
 from halfstep.kernels.gpu_backend import Array, Backend, current, unavailable
 from halfstep.solvers.gpu_factors import Factors
 from halfstep.solvers.gpu_topk import LONGEST_LIST, Rows, device_top_k
-from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.topk import top_k
+from halfstep.types import Floats, Integers
 
 # Fewer queries are answered sooner on the host than a launch and two copies take.
 _FEW_QUERIES = 32

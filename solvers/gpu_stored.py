@@ -19,9 +19,9 @@ from halfstep.kernels.gpu_backend import Array, Backend
 from halfstep.solvers.gpu_data import Weigher, penalties
 from halfstep.solvers.gpu_memory import first_rows
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.preparation import transposed
 from halfstep.solvers.problem import Weights
+from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from halfstep.solvers.base import Solver

@@ -9,7 +9,8 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError, UnknownId
-from halfstep.solvers.matrix import Floats, Integers, as_csr
+from halfstep.solvers.matrix import as_csr
+from halfstep.types import Floats, Integers
 
 MAX_ID = np.iinfo(np.int32).max - 1
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.kernels.gpu_backend import CupyBackend
-from halfstep.kernels.gpu_guard import why_no_gpu
+from halfstep.machine import why_no_gpu
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
 from halfstep.solvers.implicit_cpu import (
@@ -34,9 +34,9 @@ from halfstep.solvers.implicit_cpu import (
     scale_of,
 )
 from halfstep.solvers.implicit_cuda import cuda_backend
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.report import Report
+from halfstep.types import Floats
 
 MAX_FACTORS = 992
 

@@ -22,14 +22,14 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
+from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
-from halfstep.solvers.blas import blas_threads
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.report import Report
+from halfstep.types import Floats
 
 METHODS = ("cg", "cholesky", "ialspp")
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
 
 log = logging.getLogger("halfstep")
-
-Floats: TypeAlias = npt.NDArray[np.floating[Any]]
-Integers: TypeAlias = npt.NDArray[np.integer[Any]]
 
 
 def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:

@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from halfstep.blas import blas_threads
 from halfstep.errors import NotFinite
 from halfstep.solvers.base import Solver
-from halfstep.solvers.blas import blas_threads
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem
+from halfstep.types import Floats
 
 
 @dataclass(eq=False, repr=False)

@@ -22,7 +22,7 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.solvers.ids import lengths
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 METRICS = ("inner_product", "cosine", "l2")
 QUERIES = ("recommend", "similar_items", "similar_users")

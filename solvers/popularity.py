@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.solvers.base import Solver
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.report import Report
+from halfstep.types import Floats
 
 
 @dataclass(eq=False, repr=False)

@@ -16,8 +16,8 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.kernels.cpu_workers import cores, spread
-from halfstep.solvers.matrix import Floats, Integers
 from halfstep.solvers.problem import DEFAULT_BACKGROUND, Rule, Weights
+from halfstep.types import Floats, Integers
 
 _PIECE = 1 << 18
 # With fewer entries SciPy is done before compiled code is loaded.

@@ -49,7 +49,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.solvers.matrix import Floats, Integers
+from halfstep.types import Floats, Integers
 
 CONFIDENCES = ("implicit", "linear", "log", "binary", "explicit")
 DEFAULT_BACKGROUND = 0.1

@@ -11,8 +11,8 @@ import numpy as np
 from halfstep.errors import InputError, NotFinite
 from halfstep.interruption import Interruption
 from halfstep.solvers.checkpoint import Checkpoints, State
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.stopping import IterationReport
+from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from halfstep.solvers.base import Solver

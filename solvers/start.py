@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from halfstep.errors import InputError
 from halfstep.solvers.arrays import on_host
-from halfstep.solvers.matrix import Floats
+from halfstep.types import Floats
 
 RandomState: TypeAlias = int | np.integer | np.random.Generator | np.random.RandomState | None
 

@@ -31,11 +31,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from halfstep.blas import blas_threads
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
-from halfstep.solvers.blas import blas_threads
-from halfstep.solvers.matrix import Floats
 from halfstep.solvers.problem import Problem
+from halfstep.types import Floats
 
 _OWN_SPACE = 16
 

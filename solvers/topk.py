@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.solvers.matrix import Floats, Integers
+from halfstep.types import Floats, Integers
 
 # With fewer queries, packing the catalogue costs more than the product.
 _FEW_QUERIES = 32

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from halfstep import SOLVERS
 from halfstep.kernels.gpu_backend import CupyBackend, using
-from halfstep.kernels.gpu_guard import why_no_gpu
+from halfstep.machine import why_no_gpu
 from halfstep.solvers.matrix import as_csr
 
 # None, one, about a warp, more than shared memory keeps, none again, every column, and short ones:

@@ -16,9 +16,8 @@ from types import SimpleNamespace
 import pytest
 
 import halfstep
-from halfstep import AlternatingLeastSquares, SolverUnavailable, doctor
-from halfstep.doctor_gpu import gpu_facts
-from halfstep.kernels import gpu_guard
+from halfstep import AlternatingLeastSquares, SolverUnavailable, doctor, machine
+from halfstep.machine import gpu_facts
 from halfstep.solvers import implicit_cuda
 
 
@@ -58,15 +57,13 @@ def cupy(**wrong):
 
 
 @pytest.fixture
-def machine(monkeypatch):
+def computer(monkeypatch):
     """Set what is installed: a CuPy (None: not importable), its distributions, the driver's CUDA."""
 
     def set_to(module, distributions=("cupy-cuda13x",), driver=(13, 0)):
         monkeypatch.setitem(sys.modules, "cupy", module)
-        monkeypatch.setattr(gpu_guard, "installed", lambda: list(distributions))
-        monkeypatch.setattr(gpu_guard, "driver_cuda", lambda: driver)
-        monkeypatch.setattr("halfstep.doctor_gpu.installed", lambda: list(distributions))
-        monkeypatch.setattr("halfstep.doctor_gpu.driver_cuda", lambda: driver)
+        monkeypatch.setattr(machine, "installed", lambda: list(distributions))
+        monkeypatch.setattr(machine, "driver_cuda", lambda: driver)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     return set_to
@@ -117,29 +114,29 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", list(CASES))
-def test_each_way_of_having_no_gpu_is_told_with_what_mends_it(machine, case):
+def test_each_way_of_having_no_gpu_is_told_with_what_mends_it(computer, case):
     settings, reason = CASES[case]
-    machine(**settings)
-    assert gpu_guard.why_no_gpu() == reason
+    computer(**settings)
+    assert machine.why_no_gpu() == reason
     facts = gpu_facts()
     assert facts["GPU from Python"] == ("yes" if reason is None else f"no: {reason}")
     assert ("device" in facts) == (reason is None)
 
 
-def test_two_cupys_are_named(machine):
-    machine(None, ("cupy-cuda13x", "cupy-cuda12x"))
-    reason = gpu_guard.why_no_gpu()
+def test_two_cupys_are_named(computer):
+    computer(None, ("cupy-cuda13x", "cupy-cuda12x"))
+    reason = machine.why_no_gpu()
     assert "pip uninstall cupy-cuda13x cupy-cuda12x; pip install" in reason
 
 
-def test_hidden_devices_are_named(machine, monkeypatch):
-    machine(cupy(is_available=lambda: False))
+def test_hidden_devices_are_named(computer, monkeypatch):
+    computer(cupy(is_available=lambda: False))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert "unset CUDA_VISIBLE_DEVICES" in gpu_guard.why_no_gpu()
+    assert "unset CUDA_VISIBLE_DEVICES" in machine.why_no_gpu()
 
 
-def test_a_working_device_is_described(machine):
-    machine(cupy())
+def test_a_working_device_is_described(computer):
+    computer(cupy())
     assert gpu_facts() == {
         "CUDA of the driver": "13.0",
         "CuPy": "14.2.0 (cupy-cuda13x)",
@@ -158,12 +155,12 @@ def test_the_drivers_cuda_version(monkeypatch, version, found):
         return 0
 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(cuDriverGetVersion=query))
-    assert gpu_guard.driver_cuda() == found
+    assert machine.driver_cuda() == found
 
 
 def test_no_driver_has_no_version(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", raising(OSError("libcuda.so.1: cannot open")))
-    assert gpu_guard.driver_cuda() is None
+    assert machine.driver_cuda() is None
 
 
 @pytest.mark.parametrize(
@@ -240,8 +237,8 @@ def test_a_real_cupy_without_a_device():
             assert "finds no CUDA device" in found["solvers"][name]
 
 
-def test_gpu_solvers_fall_back_only_where_it_is_allowed(machine):
-    machine(None, (), None)
+def test_gpu_solvers_fall_back_only_where_it_is_allowed(computer):
+    computer(None, (), None)
     with pytest.raises(SolverUnavailable, match="solver 'gpu' cannot run here"):
         AlternatingLeastSquares(solver="gpu")
     with pytest.warns(RuntimeWarning, match="falling back to"):

@@ -12,10 +12,9 @@ from conftest import awkward
 from emulator import EmulatorBackend, build
 from scipy import sparse
 
-from halfstep import SOLVERS, InputError, NumericalWarning
+from halfstep import SOLVERS, InputError, NumericalWarning, machine
 from halfstep.evaluation.metrics import evaluate
 from halfstep.evaluation.residual import relative_residuals
-from halfstep.kernels import gpu_guard
 from halfstep.kernels.gpu_backend import using
 from halfstep.solvers import gpu_cg_7_half
 from halfstep.solvers.gpu_audit import device_residuals
@@ -116,7 +115,7 @@ def test_factors_of_other_libraries_are_taken_wherever_factors_are(kind, cupy, m
 )
 def test_what_cannot_be_read_is_named_with_the_reason(array, message, matrix, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)  # an import of it fails
-    monkeypatch.setattr(gpu_guard, "installed", list)
+    monkeypatch.setattr(machine, "installed", list)
     model = SOLVERS["cholesky"](factors=4, init_factors=(array, array))
     with pytest.raises(InputError, match=f"^init_factors: user_factors {message}"):
         model.fit(matrix, show_progress=False)

@@ -10,7 +10,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from halfstep import SOLVERS
-from halfstep.solvers.blas import blas_threads
+from halfstep.blas import blas_threads
 
 
 def limits():

@@ -1,0 +1,197 @@
+"""What this machine is and has: processor, packages, and whether the GPU solvers can run on it.
+
+CuPy reports a missing driver, device or library by various errors, some of them only on use, and
+older versions raise where newer ones return False. So `why_no_gpu` asks the questions in the one order
+in which every answer means something, each inside a `try`, and returns the reason as text with the
+command that mends it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import halfstep
+
+# CuPy's distribution is named after the CUDA version that it is built for.
+DISTRIBUTIONS = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
+_PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "implicit", "irspack", "cmfrec")
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python, of this package and of those it calculates with."""
+    return {
+        "python": platform.python_version(),
+        # A bare clone has no metadata.
+        "halfstep": halfstep.__version__,
+        **{name: _version(name) for name in _PACKAGES},
+        "cupy": next((found for name in DISTRIBUTIONS if (found := _version(name))), None),
+    }
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    if platform.system() == "Darwin":
+        brand = output_of("sysctl", "-n", "machdep.cpu.brand_string")
+        if brand:
+            return brand
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def gpu() -> str | None:
+    """Return the first NVIDIA GPU's name, memory and driver, also where CuPy is not installed."""
+    query = "--query-gpu=name,memory.total,driver_version"
+    found = output_of("nvidia-smi", query, "--format=csv,noheader")
+    facts = found.splitlines()[0].rsplit(", ", 2) if found else []
+    # Some drivers say in words, and with exit code 0, that there is no device.
+    return f"{facts[0]}, {facts[1]}, driver {facts[2]}" if len(facts) == 3 else None
+
+
+def output_of(*command: str) -> str | None:
+    """Return what a program prints; None where it is absent, fails or hangs."""
+    if shutil.which(command[0]) is None:
+        return None
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def why_no_gpu() -> str | None:
+    """Return why nothing can run on a GPU here and what to do about it, or None."""
+    wanted = "cuda12" if (driver_cuda() or (13, 0)) < (13, 0) else "cuda13"
+    try:
+        import cupy
+    except Exception as error:
+        found = installed()
+        if not found:
+            return f'CuPy is not installed: pip install "halfstep[{wanted}]" with an NVIDIA driver'
+        return (
+            f"{_and(found)} cannot be imported ({one_line(error)}): "
+            f'pip uninstall {" ".join(found)}; pip install "halfstep[{wanted}]"'
+        )
+    name = _and(installed()) or "CuPy"
+    available, why = tried(cupy.cuda.is_available)
+    if not available:
+        return f"{name} finds no CUDA device ({_no_device(cupy, why)})"
+    _, why = tried(cupy.cuda.nvrtc.getVersion)
+    if why:
+        return f'{name} finds no compiler, NVRTC ({why}): pip install "halfstep[{wanted}]"'
+    return None
+
+
+def installed() -> list[str]:
+    """Return the names of CuPy's distributions here: more than one of them break each other."""
+    return [name for name in DISTRIBUTIONS if _version(name)]
+
+
+def driver_cuda() -> tuple[int, int] | None:
+    """Return the CUDA version that the driver supports, or None where there is no driver."""
+    try:
+        library = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+        version = ctypes.c_int()
+        if library.cuDriverGetVersion(ctypes.byref(version)):
+            return None
+    except (OSError, AttributeError):
+        return None
+    return divmod(version.value, 1000)[0], version.value % 1000 // 10
+
+
+def tried(question: Callable[[], Any]) -> tuple[Any, str]:
+    """Return the answer and "", or None and why there is none."""
+    try:
+        return question(), ""
+    except Exception as error:
+        return None, one_line(error)
+
+
+def one_line(error: Exception) -> str:
+    """Return an error as one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _no_device(cupy: Any, error: str) -> str:
+    driver = driver_cuda()
+    if driver is None:
+        return "no NVIDIA driver: install one from nvidia.com or your distribution"
+    needed, _ = tried(lambda: cupy.cuda.runtime.runtimeGetVersion() // 1000)
+    if needed is not None and driver[0] < needed:
+        return (
+            f"the driver is for CUDA {driver[0]}.{driver[1]}: update it, or "
+            f'pip uninstall {" ".join(installed())}; pip install "halfstep[cuda{driver[0]}]"'
+        )
+    if not error:
+        _, error = tried(cupy.cuda.runtime.getDeviceCount)
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None and not hidden.strip("-1, "):
+        return f"CUDA_VISIBLE_DEVICES={hidden!r} hides them: unset CUDA_VISIBLE_DEVICES"
+    return f"{error or 'the driver counts none'}: nvidia-smi says what the driver sees"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(names)
+
+
+def gpu_facts() -> dict[str, str]:
+    """Return each fact by its name; a fact that cannot be found out is the reason why not."""
+    driver = driver_cuda()
+    facts = {"CUDA of the driver": f"{driver[0]}.{driver[1]}" if driver else "no NVIDIA driver"}
+    reason = why_no_gpu()
+    try:
+        import cupy
+    except Exception as error:
+        facts["CuPy"] = f"cannot be imported: {one_line(error)}" if installed() else "not installed"
+    else:
+        facts["CuPy"] = f"{cupy.__version__} ({' and '.join(installed()) or 'from source'})"
+        facts["CUDA of CuPy"] = _said(lambda: _cuda_version(cupy.cuda.runtime.runtimeGetVersion()))
+        facts["NVRTC"] = _said(lambda: ".".join(map(str, cupy.cuda.nvrtc.getVersion())))
+        if reason is None:
+            facts["device"] = _said(lambda: _device(cupy))
+            facts["device memory"] = _said(lambda: _memory(cupy))
+    facts["GPU from Python"] = f"no: {reason}" if reason else "yes"
+    return facts
+
+
+def _said(question: Any) -> str:
+    answer, error = tried(question)
+    return error or str(answer)
+
+
+def _cuda_version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _device(cupy: Any) -> str:
+    runtime = cupy.cuda.runtime
+    count = runtime.getDeviceCount()
+    properties = runtime.getDeviceProperties(runtime.getDevice())
+    name = properties["name"]
+    text = name.decode() if isinstance(name, bytes) else str(name)
+    architecture = f"sm_{properties['major']}{properties['minor']}"
+    others = "" if count == 1 else f", the first of {count}"
+    return f"{text}, {architecture}, {properties['multiProcessorCount']} multiprocessors{others}"
+
+
+def _memory(cupy: Any) -> str:
+    free, total = cupy.cuda.runtime.memGetInfo()
+    return f"{free / 1e9:.1f} GB free of {total / 1e9:.1f} GB"
