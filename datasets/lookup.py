@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
@@ -52,6 +53,17 @@ def find_item(data: Dataset, text: str) -> int:
         known = data.item_ids if data.item_names is None else data.item_names
         close = nearest(text, (str(known[place]) for place in popular.tolist()))
         raise InputError(_unknown("artist or item", text, data.items, close)) from None
+
+
+def listener(data: Dataset, items: list[int]) -> csr_matrix:
+    """Return the row (1, items) of somebody new who has these items, each as much as is usual for it."""
+    columns = np.unique(items)
+    chosen = data.interactions[:, columns]
+    entries = np.maximum(np.diff(chosen.tocsc().indptr), 1)
+    usual = np.asarray(chosen.sum(axis=0, dtype=np.float64)).ravel() / entries
+    usual[usual == 0] = 1  # an item that nobody has
+    row = (np.zeros(len(columns), np.int64), columns)
+    return csr_matrix((usual.astype(data.interactions.dtype), row), shape=(1, data.items))
 
 
 def nearest(text: str, candidates: Iterable[str]) -> list[str]:

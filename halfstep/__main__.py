@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command; Ctrl-C says so also while what it needs is still being imported."""
     try:
-        from halfstep.cli import main as command
+        from halfstep.cli.main import main as command
 
         command()
     except KeyboardInterrupt:

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 import halfstep
-from halfstep import doctor
-from halfstep.bench import cells
-from halfstep.bench.charts import spread_apart
 from halfstep.bench.environment import environment
-from halfstep.bench.record import Judgement, Row
-from halfstep.bench.spread import Spread
+from halfstep.bench.method.spread import Spread
+from halfstep.bench.report import numbers
+from halfstep.bench.report.charts import spread_apart
+from halfstep.bench.schema import Judgement, Row
+from halfstep import machine
+from halfstep.cli import doctor
 
 
 def test_the_environment_outside_a_checkout(monkeypatch, tmp_path):
@@ -27,7 +28,7 @@ def test_a_bare_clone_knows_its_own_version(monkeypatch):
         raise metadata.PackageNotFoundError(package)
 
     monkeypatch.setattr(metadata, "version", absent)
-    assert doctor.versions()["halfstep"] == halfstep.__version__
+    assert machine.versions()["halfstep"] == halfstep.__version__
     assert doctor.examine().packages["halfstep"] == halfstep.__version__
     assert doctor.examine().packages["numpy"] == "not installed"
 
@@ -43,8 +44,8 @@ def test_a_bare_clone_knows_its_own_version(monkeypatch):
     ],
 )
 def test_the_gpu_is_the_first_that_the_driver_names(monkeypatch, printed, found):
-    monkeypatch.setattr(doctor, "output_of", lambda *command: printed)
-    assert doctor.gpu() == found
+    monkeypatch.setattr(machine, "output_of", lambda *command: printed)
+    assert machine.gpu() == found
     assert (doctor.examine().machine["gpu"] == found) == (found is not None)
 
 
@@ -55,20 +56,20 @@ def test_doctor_and_environment_name_the_same(monkeypatch):
 
 
 def test_cells():
-    assert cells.duration(None) == "–"
+    assert numbers.duration(None) == "–"
     seconds = (123.4, 1.234, 0.01234, 0.0000123)
-    assert [cells.duration(s) for s in seconds] == ["123 s", "1.23 s", "12.3 ms", "12.3 µs"]
-    assert cells.ratio(Spread(2.9, 3.0, 3.14, 3.2, 3.4)) == "3.1× (2.9–3.4)"
-    assert cells.ratio(Spread(90, 95, 123, 150, 1234)) == "120× (90–1,200)"
-    assert cells.percent(0.0000012) == "+0.0001 %"
-    assert cells.percent(-0.25) == "-25 %"
-    assert cells.number(1234567.8) == "1,234,568"
-    assert cells.size(71_000_000) == "71 MB"
-    assert cells.size(1_234_000_000) == "1.23 GB"
+    assert [numbers.duration(s) for s in seconds] == ["123 s", "1.23 s", "12.3 ms", "12.3 µs"]
+    assert numbers.ratio(Spread(2.9, 3.0, 3.14, 3.2, 3.4)) == "3.1× (2.9–3.4)"
+    assert numbers.ratio(Spread(90, 95, 123, 150, 1234)) == "120× (90–1,200)"
+    assert numbers.percent(0.0000012) == "+0.0001 %"
+    assert numbers.percent(-0.25) == "-25 %"
+    assert numbers.number(1234567.8) == "1,234,568"
+    assert numbers.size(71_000_000) == "71 MB"
+    assert numbers.size(1_234_000_000) == "1.23 GB"
     row = Row("x", "rung", "cpu", judgement=Judgement("worse", None, {}))
-    assert cells.verdict(row, "y") == "worse"
-    assert cells.verdict(row, "x") == "reference"
-    assert cells.verdict(Row("x", "rung", "cpu", reason="left out: slow"), "y") == "left out"
+    assert numbers.verdict(row, "y") == "worse"
+    assert numbers.verdict(row, "x") == "reference"
+    assert numbers.verdict(Row("x", "rung", "cpu", reason="left out: slow"), "y") == "left out"
 
 
 def test_labels_are_moved_apart_but_not_past_each_other():

@@ -13,7 +13,7 @@ from conftest import awkward
 from scipy import sparse
 
 from halfstep import SOLVERS, Solver
-from halfstep.cli import run
+from halfstep.cli.main import run
 
 
 @pytest.fixture
@@ -221,7 +221,8 @@ def test_numbers_out_of_range_are_a_refusal_not_a_traceback(plays, tmp_path):
 
 def test_help_of_every_command_is_free_of_heavy_imports():
     code = (
-        "import sys; from halfstep.cli import run; run(['--help']); print('numba' in sys.modules)"
+        "import sys; from halfstep.cli.main import run; run(['--help']); "
+        "print('numba' in sys.modules)"
     )
     run_ = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=path_env()

@@ -13,7 +13,7 @@ from soak import few_or_many, tally
 from test_cli import halfstep
 
 from halfstep import SOLVERS
-from halfstep.cli import app, run
+from halfstep.cli.main import app, run
 from halfstep.datasets import load
 from halfstep.datasets.dump_generator import generate_dump
 

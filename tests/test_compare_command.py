@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.cli import run
+from halfstep.cli.main import run
 from halfstep.evaluation.equivalence import trace_fit
 from halfstep.evaluation.exact import (
     USUAL,
@@ -159,7 +159,7 @@ def test_refusals(arguments, message, tmp_path, monkeypatch, capsys):
 def test_a_pipe_without_unicode_gets_a_minus_sign_that_it_can_show(compared, monkeypatch):
     from rich.console import Console
 
-    from halfstep import compare_command
+    from halfstep.cli.main import compare as compare_command
 
     monkeypatch.setattr(Console, "encoding", "cp1252")
     monkeypatch.setattr(compare_command, "console", Console())

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halfstep.cli import run
+from halfstep.cli.main import run
 from halfstep.datasets.audioscrobbler import read_audioscrobbler
 from halfstep.datasets.builder import from_triples
 from halfstep.datasets.description import describe

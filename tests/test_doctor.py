@@ -16,7 +16,8 @@ from types import SimpleNamespace
 import pytest
 
 import halfstep
-from halfstep import AlternatingLeastSquares, SolverUnavailable, doctor, machine
+from halfstep import AlternatingLeastSquares, SolverUnavailable, machine
+from halfstep.cli.main import doctor
 from halfstep.machine import gpu_facts
 from halfstep.solvers import implicit_cuda
 
@@ -199,7 +200,7 @@ def test_implicit_is_asked_again_once_its_libraries_are_loaded(monkeypatch):
 PROGRAM = """
 import json, warnings
 import halfstep
-from halfstep import doctor
+from halfstep.cli.main import doctor
 found = {"doctor": doctor.examine().machine, "solvers": doctor.examine().solvers}
 try:
     halfstep.AlternatingLeastSquares(solver="gpu")

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from halfstep.cli import run
+from halfstep.cli.main import run
+from halfstep.cli.show_heaviness import _tried, advise
 from halfstep.evaluation.heaviness import Quantiles
 from halfstep.evaluation.step_forecast import StepForecast
-from halfstep.show_heaviness import _tried, advise
 
 
 def told(capsys, *arguments):

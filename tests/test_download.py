@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from halfstep.cli import run
+from halfstep.cli.main import run
 from halfstep.datasets import load
 from halfstep.datasets.download import ARCHIVE, fetch
 from halfstep.datasets.dump_generator import generate_dump

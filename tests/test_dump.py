@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from halfstep.cli import run
+from halfstep.cli.main import run
 from halfstep.datasets import Dataset, load
 from halfstep.datasets.aliases import account
 from halfstep.datasets.audioscrobbler import read_audioscrobbler

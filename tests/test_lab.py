@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from halfstep import SOLVERS
-from halfstep.cli import run
+from halfstep.cli.main import run
 from halfstep.errors import InputError
-from halfstep.lab_check import EXERCISES, check
-from halfstep.lab_notebook import exercises_of, open_bodies, read_notebook, run_notebook
-from halfstep.lab_reference import ALPHA, REGULARIZATION, half_step, mistakes, objective, toy
+from halfstep.lab.check import EXERCISES, check
+from halfstep.lab.notebook import exercises_of, open_bodies, read_notebook, run_notebook
+from halfstep.lab.reference import ALPHA, REGULARIZATION, half_step, mistakes, objective, toy
 
 LAB = Path(__file__).resolve().parents[1] / "lab"
 NOTEBOOK = LAB / "music_recommender.ipynb"

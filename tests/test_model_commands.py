@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from halfstep import AlternatingLeastSquares, Solver
-from halfstep.cli import run
+from halfstep.cli.main import run
 from halfstep.datasets import Dataset
 from halfstep.datasets.builder import from_triples
 from halfstep.datasets.lookup import find_item, find_user, nearest

@@ -9,12 +9,13 @@ import pytest
 from rich.console import Console
 from test_tuning import trial
 
-from halfstep import InputError, Solver, show_tuning
-from halfstep.cli import run
+from halfstep import InputError, Solver
+from halfstep.cli import show_tuning
+from halfstep.cli.main import run
+from halfstep.cli.tune import numbers, seconds_of
 from halfstep.evaluation import tuning_plot, tuning_store
 from halfstep.evaluation.tuning import Search
 from halfstep.evaluation.tuning_space import LogUniform
-from halfstep.tune_command import numbers, seconds_of
 
 REFUSED = [
     (("--budget", "soon"), "--budget must be a time like 90s, 20m or 1h, got 'soon'"),

@@ -8,7 +8,7 @@ import pytest
 from conftest import require
 
 from halfstep import InputError
-from halfstep.cli import run
+from halfstep.cli.main import run
 from halfstep.evaluation.activity import by_activity
 from halfstep.evaluation.baselines import BASELINES
 from halfstep.evaluation.curve_plot import curve_of, plot_curve

@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from halfstep import options as o
+from halfstep.cli import options as o
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 
@@ -72,7 +72,8 @@ def compare(
     is worse; a lower objective alone is not better. Undecided: too few users
     to tell. What a verdict is owed to stands behind it.
     """
-    from halfstep import datasets, show_comparison
+    from halfstep import datasets
+    from halfstep.cli import show_comparison
     from halfstep.evaluation import exact
     from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins, trace_fit
     from halfstep.evaluation.equivalence import compare as judge

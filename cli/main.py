@@ -13,16 +13,7 @@ import warnings
 import typer
 from numpy.linalg import LinAlgError
 
-from halfstep import (
-    compare_command,
-    data_commands,
-    doctor_command,
-    evaluate_command,
-    lab_commands,
-    measure,
-    model_commands,
-    tune_command,
-)
+from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, tune
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.interruption import interrupted_at_once
 
@@ -32,23 +23,23 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(data_commands.app, name="data")
-app.add_typer(lab_commands.app, name="lab")
-_INTERRUPTED = model_commands.INTERRUPTED
+app.add_typer(data.app, name="data")
+app.add_typer(lab.app, name="lab")
+_INTERRUPTED = model.INTERRUPTED
 
 
-app.command()(doctor_command.doctor)
+app.command()(doctor.doctor)
 for command in (
-    model_commands.fit,
-    model_commands.recommend,
-    model_commands.similar,
-    model_commands.explain,
+    model.fit,
+    model.recommend,
+    model.similar,
+    model.explain,
 ):
     app.command()(command)
-app.command()(evaluate_command.evaluate)
-app.command()(tune_command.tune)
-app.command()(compare_command.compare)
-app.command()(measure.bench)
+app.command()(evaluate.evaluate)
+app.command()(tune.tune)
+app.command()(compare.compare)
+app.command()(bench.bench)
 
 
 def main(arguments: list[str] | None = None) -> None:

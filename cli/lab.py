@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from halfstep import options as o
+from halfstep.cli import options as o
 from halfstep.files import check_writable
 
 app = typer.Typer(
@@ -24,9 +24,9 @@ def check(
     json: o.Json = None,
 ) -> None:
     """Say which half-step of an exercise is wrong, and by how much; exit code 1 if one is."""
-    from halfstep.lab_check import EXERCISES
-    from halfstep.lab_check import check as examine
-    from halfstep.show import table
+    from halfstep.cli.show import table
+    from halfstep.lab.check import EXERCISES
+    from halfstep.lab.check import check as examine
 
     check_writable(json, "--json", file)
     found = examine(file)
@@ -55,7 +55,7 @@ def run_lab(
     output: Annotated[Path, typer.Option("--output", "-o", help="The page, an .html file.")],
 ) -> None:
     """Run a notebook from its beginning and write it with its results as one page."""
-    from halfstep.lab_notebook import run_notebook
+    from halfstep.lab.notebook import run_notebook
 
     check_writable(output, "--output", notebook)
     run_notebook(notebook, output)
@@ -68,7 +68,7 @@ def exercises(
     output: Annotated[Path, typer.Option("--output", "-o", help="The exercises, an .ipynb file.")],
 ) -> None:
     """Write a notebook's exercises: the same, with the solvers' bodies open."""
-    from halfstep.lab_notebook import exercises_of, read_notebook, write_notebook
+    from halfstep.lab.notebook import exercises_of, read_notebook, write_notebook
 
     check_writable(output, "--output", notebook)
     write_notebook(exercises_of(read_notebook(notebook)), output)

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.lab_notebook import read_notebook
-from halfstep.lab_reference import (
+from halfstep.lab.notebook import read_notebook
+from halfstep.lab.reference import (
     ALPHA,
     REGULARIZATION,
     Array,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from halfstep import options as o
+from halfstep.cli import options as o
 from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
 
@@ -77,7 +77,8 @@ def tune(
 
     Trials are kept in OUT/trials.db: the same command goes on where an interrupted one was.
     """
-    from halfstep import datasets, show_tuning
+    from halfstep import datasets
+    from halfstep.cli import show_tuning
     from halfstep.evaluation.early_stopping import list_length
     from halfstep.evaluation.hold_out import train_and_test
     from halfstep.evaluation.protocols import part_of
@@ -227,12 +228,12 @@ def _make_folder(out: Path) -> None:
 def _write(
     out: Path, found: Search, data: str, name: str, model: Any, record: dict[str, Any]
 ) -> list[Path]:
-    from halfstep import fitted_to
+    from halfstep.cli import model_file
     from halfstep.evaluation import tuning_plot
 
     paths = [out / "results.json", out / "model.npz"]
     write_json(paths[0], record)
-    fitted_to.save(model, paths[1], data)
+    model_file.save(model, paths[1], data)
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 from rich.markup import escape
 
-from halfstep.show import table
+from halfstep.cli.show import table
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from halfstep.cli.show import printable, table
 from halfstep.evaluation.exact import name_of
 from halfstep.evaluation.verdict import MIN_USERS, percent
-from halfstep.show import printable, table
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset

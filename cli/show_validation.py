@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from halfstep.cli.show import table
 from halfstep.evaluation.activity import PERCENTILES, ActivityGroup, by_activity
 from halfstep.evaluation.verdict import Verdict
-from halfstep.show import table
 
 if TYPE_CHECKING:
     from halfstep.evaluation.validation import Summary, Validation

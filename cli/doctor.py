@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from halfstep import options as o
-from halfstep.errors import InputError
+from halfstep.cli import options as o
+from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
+from halfstep.machine import gpu, gpu_facts, processor, versions
 
 console = Console()
 _WITHOUT_DATA = ("data", "json")
@@ -45,7 +49,7 @@ def doctor(
         _machine(context, json)
         return
     from halfstep import datasets
-    from halfstep.show_heaviness import examine, show
+    from halfstep.cli import show_heaviness
     from halfstep.solvers.matrix import as_csr, not_empty
 
     settings = o.model_settings(
@@ -57,14 +61,15 @@ def doctor(
     model = Eigenbasis(**settings)
     check_writable(json, "--json", data)
     loaded = datasets.load(data)
-    examination = examine(loaded, model, not_empty(as_csr(loaded.interactions)), seed)
-    show(console, examination)
+    examination = show_heaviness.examine(
+        loaded, model, not_empty(as_csr(loaded.interactions)), seed
+    )
+    show_heaviness.show(console, examination)
     o.write(json, examination)
 
 
 def _machine(context: typer.Context, json: o.Json) -> None:
-    from halfstep import show
-    from halfstep.doctor import examine
+    from halfstep.cli import show
 
     for parameter in context.command.params:
         name = str(parameter.name)
@@ -75,3 +80,35 @@ def _machine(context: typer.Context, json: o.Json) -> None:
     examination = examine()
     show.doctor(console, examination)
     o.write(json, examination)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The machine, the packages, every solver with its reason, and the choice of `auto`."""
+
+    machine: dict[str, str]
+    packages: dict[str, str]
+    solvers: dict[str, str]
+    auto: str
+
+
+def examine() -> Examination:
+    """Look at this machine without fitting anything; a solver's reason is "" when it can run."""
+    from halfstep.solvers import SOLVERS, choose
+
+    try:
+        auto = choose("auto").name
+    except SolverUnavailable as error:
+        auto = str(error)
+    return Examination(
+        machine={
+            "system": platform.platform(),
+            "processor": processor(),
+            "cores": str(os.cpu_count()),
+            "gpu": gpu() or "no NVIDIA GPU: nvidia-smi is absent or names none",
+            **gpu_facts(),
+        },
+        packages={name: found or "not installed" for name, found in versions().items()},
+        solvers={name: solver.unavailable() or "" for name, solver in SOLVERS.items()},
+        auto=auto,
+    )

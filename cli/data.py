@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from halfstep import options as o
+from halfstep.cli import options as o
 from halfstep.errors import InputError
 from halfstep.files import check_writable, make_folder
 
@@ -23,7 +23,7 @@ Folder = Annotated[Path, typer.Option("--output", "-o", help="The folder to writ
 @app.command("list")
 def list_presets() -> None:
     """List the generated presets and the formats that are read."""
-    from halfstep import show
+    from halfstep.cli import show
 
     show.presets(console)
 
@@ -31,7 +31,8 @@ def list_presets() -> None:
 @app.command()
 def info(source: str, json: o.Json = None) -> None:
     """Read a data set and say what it holds and what was wrong with it."""
-    from halfstep import datasets, show
+    from halfstep import datasets
+    from halfstep.cli import show
 
     check_writable(json, "--json", source)
     data = datasets.load(source)
@@ -75,12 +76,12 @@ def prepare(
     json: o.Json = None,
 ) -> None:
     """Clean a dump of play counts: bad rows, misspelt artists, filters; and write one .npz file."""
+    from halfstep.cli.show_data import preparation
     from halfstep.datasets.audioscrobbler import read_audioscrobbler
     from halfstep.datasets.dump import find_dump
     from halfstep.datasets.filters import Filters
     from halfstep.datasets.malformed import BadLine, write_listing
     from halfstep.progress import bytes_bar
-    from halfstep.show_data import preparation
 
     _check_kind(dump)
     check_writable(output, "--output", source)

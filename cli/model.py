@@ -9,7 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from halfstep import options as o
+from halfstep.cli import options as o
 from halfstep.errors import InputError
 from halfstep.files import check_writable, npz_path
 from halfstep.interruption import ended_cleanly
@@ -57,7 +57,8 @@ def fit(
     The first Ctrl-C ends the fit after the current half-step and saves what it has (exit code 130), the
     second one ends the command at once.
     """
-    from halfstep import datasets, fitted_to
+    from halfstep import datasets
+    from halfstep.cli import model_file
     from halfstep.evaluation.equivalence import factors_of
     from halfstep.evaluation.objective import objective
     from halfstep.solvers import make
@@ -73,7 +74,7 @@ def fit(
     matrix = as_csr(datasets.load(data).interactions)
     with ended_cleanly():
         model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
-    fitted_to.save(model, output, data)
+    model_file.save(model, output, data)
     if model.interrupted_ is not None:
         console.print(
             f"{model.solver_}: interrupted after {model.interrupted_} of {model.iterations} "
@@ -105,16 +106,16 @@ def recommend(
 
     With --like the listener is new: one half-step folds them in, the model stays as it is.
     """
-    from halfstep import fitted_to, show_model
-    from halfstep.datasets.lookup import find_item, find_user
+    from halfstep.cli import model_file, show_model
+    from halfstep.datasets.lookup import find_item, find_user, listener
 
     check_writable(json, "--json", model, data)
     if (user is None) == (not like):
         raise InputError("give --user ID, or --like NAME once or several times, and not both")
     _check_count(n)
-    fitted, source = fitted_to.load(model, data)
+    fitted, source = model_file.load(model, data)
     if like:
-        row = show_model.listener(source, [find_item(source, name) for name in like])
+        row = listener(source, [find_item(source, name) for name in like])
         ids, scores = fitted.recommend(0, row, N=n, recalculate_user=True)
         title = "For somebody who likes " + ", ".join(like)
     else:
@@ -137,12 +138,12 @@ def similar(
     json: o.Json = None,
 ) -> None:
     """List the items whose factors point the way of this one's."""
-    from halfstep import fitted_to, show_model
+    from halfstep.cli import model_file, show_model
     from halfstep.datasets.lookup import find_item
 
     check_writable(json, "--json", model, data)
     _check_count(n)
-    fitted, source = fitted_to.load(model, data)
+    fitted, source = model_file.load(model, data)
     place = find_item(source, item)
     ids, cosines = fitted.similar_items(place, N=n + 1)
     others = ids != place
@@ -160,12 +161,12 @@ def explain(
     json: o.Json = None,
 ) -> None:
     """Say what each of a user's items adds to the score of this one."""
-    from halfstep import fitted_to, show_model
+    from halfstep.cli import model_file, show_model
     from halfstep.datasets.lookup import find_item, find_user
 
     check_writable(json, "--json", model, data)
     _check_count(n)
-    fitted, source = fitted_to.load(model, data)
+    fitted, source = model_file.load(model, data)
     row = source.interactions[[find_user(source, user)]]
     place = find_item(source, item)
     score, parts, _ = fitted.explain(0, row, place, N=n)

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from halfstep.cli.doctor import Examination
     from halfstep.datasets.dataset import Dataset
-    from halfstep.doctor import Examination
     from halfstep.evaluation.published import Reproduction
 
 

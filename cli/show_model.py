@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from scipy.sparse import csr_matrix
 
+from halfstep.cli.show import table
 from halfstep.datasets.description import name_of
-from halfstep.show import table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
 
 Records = list[dict[str, Any]]
-
-
-def listener(data: Dataset, items: list[int]) -> csr_matrix:
-    """Return the row (1, items) of somebody new who has these items, each as much as is usual for it."""
-    columns = np.unique(items)
-    chosen = data.interactions[:, columns]
-    entries = np.maximum(np.diff(chosen.tocsc().indptr), 1)
-    usual = np.asarray(chosen.sum(axis=0, dtype=np.float64)).ravel() / entries
-    usual[usual == 0] = 1  # an item that nobody has
-    row = (np.zeros(len(columns), np.int64), columns)
-    return csr_matrix((usual.astype(data.interactions.dtype), row), shape=(1, data.items))
 
 
 def named(data: Dataset, item: int) -> str:

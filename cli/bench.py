@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from halfstep import options as o
+from halfstep.cli import options as o
 from halfstep.files import check_writable
 
 console = Console()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from halfstep import options as o
+from halfstep.cli import options as o
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 
@@ -65,7 +65,8 @@ def evaluate(
 
     With the ratio-curve and --json, the curve is drawn beside that file, as a .png of the same name.
     """
-    from halfstep import datasets, show_validation
+    from halfstep import datasets
+    from halfstep.cli import show_validation
     from halfstep.evaluation.validation import validate
     from halfstep.solvers import make
 
@@ -154,7 +155,7 @@ def _default(source: Dataset) -> str:
 def _reproduce(
     context: typer.Context, preset: str, source: Dataset, solver: str, seed: int, threads: int
 ) -> None:
-    from halfstep import show
+    from halfstep.cli import show
     from halfstep.evaluation.published import reproduce
 
     _refuse_ignored(context)
