@@ -23,7 +23,7 @@ from halfstep.bench.gpu_shapes import SHAPES
 from halfstep.bench.gpu_table import SCHEMA
 from halfstep.bench.gpu_tables import BEST, FIRST, REST, TINY, Tables
 from halfstep.files import write_json
-from halfstep.kernels.gpu_backend import current, unavailable, using
+from halfstep.kernels.cuda.backend import current, unavailable, using
 from halfstep.machine import gpu
 
 _FULL, _QUICK = 520.0, 115.0

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from halfstep.bench.contestants import rotated
 from halfstep.bench.gpu_counts import STEPS, iteration
-from halfstep.kernels.gpu_backend import current
+from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.gpu_audit import device_objective
 from halfstep.solvers.matrix import as_csr

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from halfstep.kernels.gpu_lanes import lanes
+from halfstep.kernels.cuda.lanes import lanes
 
 # As launched by default; from rung 5 on those of a mild row, which has enough after one.
 STEPS = {

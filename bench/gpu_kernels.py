@@ -13,9 +13,9 @@ from halfstep.bench.compiled import compile_kernels, nvrtc_version, why_not
 from halfstep.bench.gpu_counts import STEPS, WHITENED_STEPS, dense, per_entry, per_row
 from halfstep.bench.gpu_shapes import SHAPES
 from halfstep.files import whole_file
-from halfstep.kernels.gpu_backend import source
-from halfstep.kernels.gpu_catalogue import factor_per_thread
-from halfstep.kernels.gpu_lanes import LARGE_WARPS, lanes
+from halfstep.kernels.cuda.backend import source
+from halfstep.kernels.cuda.catalogue import factor_per_thread
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes
 
 FACTORS = 128
 SHAPE = SHAPES["lastfm-360k"]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.bench.gpu_shapes import Shape
-from halfstep.kernels.cpu_workers import cores
+from halfstep.kernels.cpu.threads import cores
 
 Block: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]
 _TOGETHER = 1 << 21

@@ -14,7 +14,7 @@ import numpy as np
 import halfstep
 from halfstep.bench.gpu_shapes import SHAPES, Shape, generate
 from halfstep.evaluation.residual import relative_residuals
-from halfstep.kernels.gpu_backend import current
+from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.gpu_audit import device_residuals
 from halfstep.solvers.gpu_side import Side

@@ -14,7 +14,7 @@ from halfstep.bench.contestants import rotated
 from halfstep.bench.gpu_many import generate_many
 from halfstep.bench.gpu_shapes import SHAPES, generate
 from halfstep.errors import NotEnoughMemory
-from halfstep.kernels.gpu_backend import current
+from halfstep.kernels.cuda.backend import current
 from halfstep.memory import available, gigabytes
 from halfstep.solvers import SOLVERS, gpu_memory
 from halfstep.solvers.gpu_memory import DeviceSize, parts_of, plan_memory

@@ -26,8 +26,8 @@ from halfstep.bench.compiled import (
     why_not,
 )
 from halfstep.files import whole_file
-from halfstep.kernels.gpu_backend import source
-from halfstep.kernels.gpu_catalogue import CATALOGUE
+from halfstep.kernels.cuda.backend import source
+from halfstep.kernels.cuda.catalogue import CATALOGUE
 
 RECORD = Path(__file__).parent / "kernels.json"
 PER_FILE = 4

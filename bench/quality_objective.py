@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.cpu import compiled, reordered
+from halfstep.kernels.cpu.compile import compiled, reordered
 from halfstep.solvers.problem import Weights
 from halfstep.types import Floats, Integers
 

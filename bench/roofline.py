@@ -20,8 +20,8 @@ from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.record import Measure
 from halfstep.bench.settings import BenchSettings
 from halfstep.blas import blas_threads
-from halfstep.kernels.cpu import compiled
-from halfstep.kernels.cpu_workers import cores, spread
+from halfstep.kernels.cpu.compile import compiled
+from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers import SOLVERS
 
 FACTORS = (64, 128, 256, 512)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from halfstep.datasets.fields import Kind, Layout, parse, split
 from halfstep.datasets.line_kernels import parse_integers
 from halfstep.datasets.malformed import MalformedLines
-from halfstep.kernels.cpu_workers import cores
+from halfstep.kernels.cpu.threads import cores
 
 _SMALLEST = {"id": 0, "count": 1}
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from halfstep.kernels.cpu import compiled
+from halfstep.kernels.cpu.compile import compiled
 
 NEWLINE, RETURN, TAB, ZERO, MAX_DIGITS = 10, 13, 9, 48, 18
 

@@ -27,9 +27,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.problem import Weights
-from halfstep.solvers.stopping import Stopping, stopping
+from halfstep.solvers.stopping import stopping
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """From factors to what all metrics are computed from: best items, hits, and areas under the ROC curve.
 
-The work is in `halfstep.kernels.cpu_ranking`, shared with `recommend`: scores are ranked and counted
+The work is in `halfstep.kernels.cpu.ranking`, shared with `recommend`: scores are ranked and counted
 where they are multiplied, in the cache.
 
 Tried and left, to decide the order of pairs for less than their whole product (f = 64, `music-medium`,
@@ -61,8 +61,8 @@ def rank(
         Where a score overflows to NaN or infinity.
     """
     # Imported here so that importing halfstep does not import Numba.
-    from halfstep.kernels.cpu_ranking import Lists
-    from halfstep.kernels.cpu_ranking import rank as rank_all
+    from halfstep.kernels.cpu.ranking import Lists
+    from halfstep.kernels.cpu.ranking import rank as rank_all
 
     if may_overflow(X, Y):
         _require_finite_scores(X, Y, users)

@@ -10,9 +10,9 @@ from scipy.sparse import csr_matrix
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.evaluation.metrics_blocks import Ranking, may_overflow
 from halfstep.evaluation.metrics_inputs import Array, Indices
-from halfstep.kernels.gpu_backend import current, unavailable
+from halfstep.kernels.cuda.backend import current, unavailable
+from halfstep.kernels.cuda.topk import device_ranking
 from halfstep.solvers.gpu_queries import rows_on_device
-from halfstep.solvers.gpu_topk import device_ranking
 
 _BLOCK = 1 << 16
 

@@ -1,5 +1,1 @@
-"""Compiled loops, one idea a file; `cpu*` with Numba. Nothing is compiled or imported until it is used.
-
-Numba keeps compiled code by the file of the function that is called from Python: whoever edits one of
-the others deletes `kernels/__pycache__` to see the change.
-"""
+"""The compiled inner loops: `cpu` for Numba, `cuda` for a GPU. Nothing is compiled before it is used."""

@@ -116,7 +116,7 @@ class CmfrecCpu(Solver):
         return w, np.float32(1), self.regularization
 
     def _model(self, iterations: int, regularization: float) -> Any:
-        from halfstep.kernels.cpu_workers import cores
+        from halfstep.kernels.cpu.threads import cores
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -35,10 +35,11 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import NotFinite
+from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.base import Solver
 from halfstep.solvers.memory import Size
 from halfstep.solvers.problem import Problem
-from halfstep.solvers.stopping import HalfStepReport, Stopping, check_stopping, stopping
+from halfstep.solvers.stopping import HalfStepReport, check_stopping, stopping
 from halfstep.types import Floats, Integers
 
 _BLOCK_ENTRIES = 1 << 17

@@ -34,7 +34,7 @@ steps must find each of the large ones, 2 to 20 a row on average. Two steps for 
 an objective some per cent above that of exact half-steps, and two or three times it where the weights
 are heaviest (`docs/measurements.md`). A residual relative to |b| does not tell these rows apart, since
 |b|^2 grows with w^2 and what can be gained with w. Where steps cost more than solving a row exactly,
-that is done: `halfstep.kernels.cpu_rule`.
+that is done: `halfstep.kernels.cpu.rule`.
 
 From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
 over-relaxation. With the other side fixed the objective is a quadratic, whose value above where the
@@ -75,7 +75,7 @@ from halfstep.solvers.stopping import THETA, HalfStepReport, check_stopping, sto
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
-    from halfstep.kernels.cpu_half_step import Method
+    from halfstep.solvers.half_step import Method
 
 _OWN_SPACE = 16
 _CACHED_BYTES = 1 << 19
@@ -147,7 +147,7 @@ class Eigenbasis(Solver):
         return solution
 
     def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport | None]:
-        from halfstep.kernels.cpu_half_step import solve_rows
+        from halfstep.solvers.half_step import solve_rows
 
         with blas_threads(1):
             solution, tally = solve_rows(problem, X, self.num_threads, self._method(problem))
@@ -177,10 +177,11 @@ class Eigenbasis(Solver):
         )
 
     def _method(self, problem: Problem) -> Method:
-        from halfstep.kernels import cpu_rows, cpu_rule
-        from halfstep.kernels.cpu_half_step import Method
-        from halfstep.kernels.cpu_rule import HEAVY
-        from halfstep.kernels.cpu_vector import lanes
+        from halfstep.kernels.cpu import rows as cpu_rows
+        from halfstep.kernels.cpu import rule as cpu_rule
+        from halfstep.kernels.cpu.rule import HEAVY
+        from halfstep.kernels.cpu.vectors import lanes
+        from halfstep.solvers.half_step import Method
 
         rule = stopping(
             self.cg_steps,
@@ -232,7 +233,7 @@ class Eigenbasis(Solver):
 
 def report_of(tally: Any) -> HalfStepReport:
     """Return what the compiled loops counted of a half-step, (TALLY,), by name."""
-    from halfstep.kernels import cpu_rule
+    from halfstep.kernels.cpu import rule as cpu_rule
 
     rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rule.GAINED])
     gained, left = map(float, tally[cpu_rule.GAINED :])
@@ -240,7 +241,7 @@ def report_of(tally: Any) -> HalfStepReport:
 
 
 def kept_entries(f: int) -> int:
-    """Return how many entries a row may have for its dot products to be kept: see `cpu_rule`."""
+    """Return how many entries a row may have for its dot products to be kept: see `kernels.cpu.rule`."""
     return min(KEPT, KEPT_BYTES // (2 * f))
 
 

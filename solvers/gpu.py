@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.errors import InputError, NotFitted
-from halfstep.kernels.gpu_backend import Array, Backend, chosen, current, unavailable
+from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.solvers.arguments import check_number
 from halfstep.solvers.base import Solver
 from halfstep.solvers.gpu_audit import device_objective, first_not_finite

@@ -1,12 +1,12 @@
-"""The objective, residuals and the check for finite factors, on the device: `kernels/audit.cu`."""
+"""The objective, residuals and the check for finite factors, on the device: `kernels/cuda/audit.cu`."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import factor_per_thread, threads_for
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
 from halfstep.solvers.gpu_data import blocks_for
 from halfstep.solvers.gpu_side import Side
 

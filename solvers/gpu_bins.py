@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_tally import row_weights
 

@@ -3,7 +3,7 @@
 The algorithm is that of `conjugate_gradient` without its preconditioner, as Takács, Pilászy and Tikk
 have it: A_u p costs n_u f + f^2, and three steps go from the last iteration's x_u. A block of threads
 takes a row and a thread one factor, so each y . p is a sum over threads, at a barrier, once per stored
-entry and step. `kernels/cg_1_naive.cu` counts what that costs; every later rung removes one of its
+entry and step. `kernels/cuda/cg_1_naive.cu` counts what that costs; every later rung removes one of its
 costs.
 """
 
@@ -14,8 +14,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import factor_per_thread, threads_for
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.gpu import GpuSolver
 from halfstep.solvers.gpu_side import Side

@@ -1,10 +1,10 @@
 """GPU rung 2, gpu_cg_2_whitened: the Gramian is gone from rows and steps.
 
 The idea is that of `eigenbasis`: in coordinates where what all rows share is the identity (or, with a
-lambda of its own for each row, diagonal), A_u p costs n_u f in place of n_u f + f^2, and two steps
-lower the objective further than three did. `kernels/cg_2_whitened.cu` is `cg_1_naive.cu` without the
-Gramian. What it costs: three products of a factor matrix with an f x f one per half-step, at the
-speed of cuBLAS.
+lambda of its own for each row, diagonal), A_u p costs n_u f in place of n_u f + f^2, and two steps lower
+the objective further than three did. `kernels/cuda/cg_2_whitened.cu` is `cg_1_naive.cu` without the
+Gramian. What it costs: three products of a factor matrix with an f x f one per half-step, at the speed
+of cuBLAS.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import factor_per_thread, threads_for
-from halfstep.solvers.gpu_basis import Basis
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
+from halfstep.solvers.gpu_basis import DeviceBasis
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_whitened import Ends, WhitenedSolver
 
@@ -30,7 +30,7 @@ class GpuCgWhitened(WhitenedSolver):
     name: ClassVar[str] = "gpu_cg_2_whitened"
 
     def _steps(
-        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+        self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
         backend.launch(
             "cg_2_whitened.cu",

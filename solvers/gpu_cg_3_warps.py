@@ -1,7 +1,7 @@
 """GPU rung 3, gpu_cg_3_warps: a row is a warp's, and a thread holds 16-byte pieces of its vectors.
 
-`kernels/lanes.cuh` says how lanes share vectors, `kernels/cg_3_warps.cu` what that saves: no barrier
-is left, a dot product is mostly multiply-adds within a lane, and loads are as wide as they get.
+`kernels/cuda/lanes.cuh` says how lanes share vectors, `kernels/cuda/cg_3_warps.cu` what that saves: no
+barrier is left, a dot product is mostly multiply-adds within a lane, and loads are as wide as they get.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_lanes import MOST_FACTORS_FLOAT64, WARPS, Lanes, lanes
-from halfstep.solvers.gpu_basis import Basis, diagonal
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, WARPS, Lanes, lanes
+from halfstep.solvers.gpu_basis import DeviceBasis, diagonal
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_whitened import Ends, WhitenedSolver
 
@@ -35,7 +35,7 @@ class GpuCgWarps(WhitenedSolver):
             )
 
     def _steps(
-        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+        self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
         layout = self._lanes(x.dtype, side)
         backend.launch(
@@ -61,7 +61,7 @@ class GpuCgWarps(WhitenedSolver):
         self,
         side: Side,
         Z: Array,
-        basis: Basis,
+        basis: DeviceBasis,
         x: Array,
         ends: Ends,
         order: Array | None,

@@ -1,6 +1,6 @@
 """GPU rung 4, gpu_cg_4_shared: a row's entries are gathered once and kept in shared memory.
 
-k steps pass over a row's entries k + 1 times. `kernels/cg_4_shared.cu` goes to memory for the first
+k steps pass over a row's entries k + 1 times. `kernels/cuda/cg_4_shared.cu` goes to memory for the first
 pass only, as long as a row fits what its warp may keep.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_lanes import WARPS
-from halfstep.solvers.gpu_basis import Basis
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.lanes import WARPS
+from halfstep.solvers.gpu_basis import DeviceBasis
 from halfstep.solvers.gpu_cg_3_warps import GpuCgWarps
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_whitened import Ends
@@ -24,7 +24,7 @@ class GpuCgShared(GpuCgWarps):
     name: ClassVar[str] = "gpu_cg_4_shared"
 
     def _steps(
-        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+        self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
         self._by_warps(backend, side, Z, basis, x, ends, None, side.rows)
 
@@ -33,7 +33,7 @@ class GpuCgShared(GpuCgWarps):
         backend: Backend,
         side: Side,
         Z: Array,
-        basis: Basis,
+        basis: DeviceBasis,
         x: Array,
         ends: Ends,
         order: Array | None,

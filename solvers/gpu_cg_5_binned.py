@@ -1,9 +1,9 @@
 """GPU rung 5, gpu_cg_5_binned: rows sorted by their number of entries, a kernel for each size.
 
 From the shortest rows, several to a warp, over a warp each (`gpu_cg_4_shared`) to a block each, with
-as much shared memory as the device gives: `kernels/cg_5_binned.cu`. Rows are sorted once per fit.
+as much shared memory as the device gives: `kernels/cuda/cg_5_binned.cu`. Rows are sorted once per fit.
 From the third iteration on they are over-relaxed, as `halfstep.solvers.eigenbasis` does it:
-`kernels/relax.cu`.
+`kernels/cuda/relax.cu`.
 
 From here on every row takes the steps that it needs (`halfstep.solvers.stopping`). A step forms the
 whole A p, and the residual's length after it is known before the next one begins, so the test costs a
@@ -22,9 +22,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_lanes import LARGE_WARPS, WARPS, Lanes
-from halfstep.solvers.gpu_basis import Basis
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, WARPS, Lanes
+from halfstep.kernels.stopping import Stopping
+from halfstep.solvers.gpu_basis import DeviceBasis
 from halfstep.solvers.gpu_bins import SHORT, Bins, bins_of
 from halfstep.solvers.gpu_cg_4_shared import GpuCgShared
 from halfstep.solvers.gpu_side import Side
@@ -33,7 +34,7 @@ from halfstep.solvers.gpu_whitened import Ends, Whitened
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
 from halfstep.solvers.report import Report
-from halfstep.solvers.stopping import Stopping, check_stopping, stopping
+from halfstep.solvers.stopping import check_stopping, stopping
 from halfstep.types import Floats
 
 _WARP = 64
@@ -117,7 +118,7 @@ class GpuCgBinned(GpuCgShared):
             tally.add(ended, stop)
 
     def _steps(
-        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+        self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
         small, large = self._layouts(backend, side, x)
         short, middle, long, longest = self._bins(backend, side, x).rows

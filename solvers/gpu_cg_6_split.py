@@ -1,7 +1,7 @@
 """GPU rung 6, gpu_cg_6_split: hub rows are split over blocks.
 
 A row of a million entries is a million times a row of one, and one block on it keeps the rest of the
-device waiting. `kernels/cg_6_split.cu` gives each part of it to a block and adds the parts' vectors
+device waiting. `kernels/cuda/cg_6_split.cu` gives each part of it to a block and adds the parts' vectors
 in their order: two launches a pass, and the same bits every run.
 
 How many steps the hubs need the device knows and the host, which launches them, does not. A read back
@@ -19,8 +19,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.solvers.gpu_basis import Basis
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.solvers.gpu_basis import DeviceBasis
 from halfstep.solvers.gpu_cg_5_binned import GpuCgBinned
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_whitened import Ends
@@ -38,7 +38,7 @@ class GpuCgSplit(GpuCgBinned):
     _longest: ClassVar[int] = 4096
 
     def _steps(
-        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+        self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
         super()._steps(backend, side, Z, basis, x, ends)
         _, layout = self._layouts(backend, side, x)
@@ -81,7 +81,7 @@ class GpuCgSplit(GpuCgBinned):
 
 
 class Parts(NamedTuple):
-    """Hub rows and their parts, on the device: see `kernels/cg_6_split.cu`."""
+    """Hub rows and their parts, on the device: see `kernels/cuda/cg_6_split.cu`."""
 
     hub_row: Array
     hub_part: Array

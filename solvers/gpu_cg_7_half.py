@@ -1,7 +1,7 @@
 """GPU rung 7, gpu_cg_7_half: the fixed side is stored in 16 bits; all arithmetic stays in float32.
 
 What bounds `gpu_cg_6_split` is the bytes that it gathers, and these are half as many. Z is rounded once
-per half-step (`kernels/cg_7_half.cu`); in the whitened coordinates its numbers fit float16's range,
+per half-step (`kernels/cuda/cg_7_half.cu`); in the whitened coordinates its numbers fit float16's range,
 and the objective notices the rounding in second order only. With dtype float64, or where rows have no
 regularisation (a rounded Y of low rank is none of low rank), Z stays as it is.
 """
@@ -16,13 +16,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.errors import InputError, NumericalWarning
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_lanes import STORED
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.lanes import STORED
+from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.gpu_audit import objective_of_rows
 from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
 from halfstep.solvers.gpu_memory import first_rows
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.stopping import Stopping
 
 _STORAGES = ("float16", "bfloat16")
 MARGIN = 1e-4

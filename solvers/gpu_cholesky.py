@@ -3,7 +3,7 @@
 The algebra is that of `eigenbasis` with `exact=True`: in coordinates where the part that all rows
 share is the identity a row of n entries is a system of f unknowns, or of n where n is smaller. A
 block of threads forms it in shared memory, or in global memory where it is larger, and factorises it
-there; a row of very many entries is added up by several blocks. `kernels/cholesky_1_block.cu` tells
+there; a row of very many entries is added up by several blocks. `kernels/cuda/cholesky_1_block.cu` tells
 how.
 
 Cost of a row: min(n f^2 + f^3 / 3, n^2 f + n^3 / 3) multiply-adds and n f numbers gathered.
@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import CHOLESKY_DEPTH, cholesky_defines
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import CHOLESKY_DEPTH, cholesky_defines
 from halfstep.solvers.gpu import GpuSolver
-from halfstep.solvers.gpu_basis import Basis, basis_of
+from halfstep.solvers.gpu_basis import DeviceBasis, basis_of
 from halfstep.solvers.gpu_exact_plan import FILE, Bin, Hubs, make_plan
 from halfstep.solvers.gpu_side import Side
 
@@ -40,11 +40,13 @@ class GpuCholesky(GpuSolver):
 
     def _prepare(
         self, backend: Backend, side: Side, Y: Array, X: Array
-    ) -> tuple[tuple[Array, Basis], Array]:
+    ) -> tuple[tuple[Array, DeviceBasis], Array]:
         basis = basis_of(backend, side, Y, self.factors)
         return (backend.product(Y, basis.forward), basis), backend.empty(X.shape, X.dtype)
 
-    def _advance(self, backend: Backend, side: Side, fixed: tuple[Array, Basis], x: Array) -> None:
+    def _advance(
+        self, backend: Backend, side: Side, fixed: tuple[Array, DeviceBasis], x: Array
+    ) -> None:
         (Z, basis), f, dtype = fixed, self.factors, x.dtype
         plan = side.kept.get("plan")
         if plan is None:
@@ -74,7 +76,7 @@ class GpuCholesky(GpuSolver):
         for hubs in plan.hubs:
             self._solve_hubs(backend, hubs, common, eps, x)
 
-    def _finish(self, backend: Backend, fixed: tuple[Array, Basis], x: Array) -> Array:
+    def _finish(self, backend: Backend, fixed: tuple[Array, DeviceBasis], x: Array) -> Array:
         return backend.product(x, fixed[1].outward)
 
     def _launch(

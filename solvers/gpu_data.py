@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import real, weigh_defines
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import real, weigh_defines
 from halfstep.solvers import preparation
 from halfstep.solvers.gpu_side import Side, check_columns
 
@@ -65,7 +65,7 @@ def sides_of(
 
 
 def transposed(backend: Backend, matrix: Csr) -> Csr:
-    """Return the transpose, each of its rows ascending; `kernels/transpose.cu`."""
+    """Return the transpose, each of its rows ascending; `kernels/cuda/transpose.cu`."""
     rows, columns = matrix.shape
     entries = len(matrix.indices)
     dtype = matrix.values.dtype
@@ -108,7 +108,7 @@ def blocks_for(work: int, each: int) -> int:
 
 
 class Weigher:
-    """`kernels/weigh.cu` with a model's convention; called with (entries,) values on a device."""
+    """`kernels/cuda/weigh.cu` with a model's convention; called with (entries,) values on a device."""
 
     def __init__(self, model: Solver) -> None:
         self.confidence, self.dtype = model.confidence, np.dtype(model.dtype)

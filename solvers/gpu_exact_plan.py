@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import cholesky_defines
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import cholesky_defines
 from halfstep.solvers.gpu_side import Side
 
 FILE = "cholesky_1_block.cu"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.solvers.gpu_memory import MemoryPlan
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_stored import Stored

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.kernels.gpu_backend import Array, Backend, current, unavailable
+from halfstep.kernels.cuda.backend import Array, Backend, current, unavailable
+from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.gpu_factors import Factors
-from halfstep.solvers.gpu_topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.topk import top_k
 from halfstep.types import Floats, Integers
 

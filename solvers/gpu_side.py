@@ -11,7 +11,7 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 
 if TYPE_CHECKING:
-    from halfstep.kernels.gpu_backend import Array, Backend
+    from halfstep.kernels.cuda.backend import Array, Backend
     from halfstep.solvers.problem import Weights
 
 

@@ -1,7 +1,7 @@
 """One side's stored values on the host, weighed on the device: streamed, or a device's share.
 
-The device weighs by the same kernel that weighs a resident fit's entries (`kernels/weigh.cu`), so the
-weights are the same bits: a host's logarithm may differ in the last one. And an entry is sent as an
+The device weighs by the same kernel that weighs a resident fit's entries (`kernels/cuda/weigh.cu`), so
+the weights are the same bits: a host's logarithm may differ in the last one. And an entry is sent as an
 index and a value, 8 bytes in float32, where index and both weights are 12.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.kernels.gpu_backend import Array, Backend
+from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.solvers.gpu_data import Weigher, penalties
 from halfstep.solvers.gpu_memory import first_rows
 from halfstep.solvers.gpu_side import Side

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.gpu_backend import Backend
+from halfstep.kernels.cuda.backend import Backend
 from halfstep.solvers.gpu_memory import SLOTS
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_stored import Stored, slot_arrays

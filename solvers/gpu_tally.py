@@ -1,9 +1,9 @@
 """What the stopping rule needs to know of a side's rows, and what an iteration's rows came to.
 
-`kernels/tally.cu` adds up on the device what every row writes at its end, and the host reads one small
-array of each device after the iteration: no half-step waits for it. Sums have a fixed order, so the same
-fit says the same; split over devices, or streamed, it may differ in the last digits of `gained` and
-`left`.
+`kernels/cuda/tally.cu` adds up on the device what every row writes at its end, and the host reads one
+small array of each device after the iteration: no half-step waits for it. Sums have a fixed order, so
+the same fit says the same; split over devices, or streamed, it may differ in the last digits of `gained`
+and `left`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import real
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import real
+from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.stopping import HalfStepReport, IterationReport, Stopping
+from halfstep.solvers.stopping import HalfStepReport, IterationReport
 
 _WARPS = 8
 _BLOCKS = 128  # a warp each: of a large side some dozens of rows for each lane

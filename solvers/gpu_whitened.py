@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from halfstep.kernels.gpu_backend import Array, Backend
-from halfstep.kernels.gpu_catalogue import real
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import real
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.gpu import GpuSolver
-from halfstep.solvers.gpu_basis import Basis, basis_of
+from halfstep.solvers.gpu_basis import DeviceBasis, basis_of
 from halfstep.solvers.gpu_data import blocks_for
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_tally import Tally
@@ -25,13 +25,13 @@ class Whitened(NamedTuple):
     """
 
     Z: Array
-    basis: Basis
+    basis: DeviceBasis
     start: Array | None
     tally: Tally | None
 
 
 class Ends(NamedTuple):
-    """When rows end, as `kernels/cg.cuh` is told, and where they write what they came to.
+    """When rows end, as `kernels/cuda/cg.cuh` is told, and where they write what they came to.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class WhitenedSolver(GpuSolver, ABC):
 
     @abstractmethod
     def _steps(
-        self, backend: Backend, side: Side, Z: Array, basis: Basis, x: Array, ends: Ends
+        self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
         """Take the steps for every row of x (rows, wide), in place; rows without entries get zero."""
 

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.kernels.gpu_backend import CupyBackend
+from halfstep.kernels.cuda.backend import CupyBackend
 from halfstep.machine import why_no_gpu
 from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.errors import NotEnoughMemory
-from halfstep.kernels.cpu_workers import cores
+from halfstep.kernels.cpu.threads import cores
 from halfstep.memory import available, gigabytes
 from halfstep.solvers.preparation import index_type, is_plain
 

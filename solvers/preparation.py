@@ -15,7 +15,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.kernels.cpu_workers import cores, spread
+from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers.problem import DEFAULT_BACKGROUND, Rule, Weights
 from halfstep.types import Floats, Integers
 
@@ -123,7 +123,7 @@ def _transposed(
         found = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
         return found.indptr, found.indices, found.data.astype(dtype, copy=False)
     # Not through SciPy's matrix, which beyond 2^31 entries would copy the indices to 64 bits.
-    from halfstep.kernels.cpu_transpose import transpose
+    from halfstep.kernels.cpu.transpose import transpose
 
     return transpose(indptr, indices, values, columns, dtype, num_threads)
 

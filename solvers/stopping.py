@@ -23,7 +23,7 @@ Where a row has a negative w (`"implicit"` with alpha r < 1) A >= M does not hol
 
 `theta` is 0.05, and less in three cases:
 
-* 0.01 for rows with heavy entries (`kernels.cpu_rule` says which). Where all rows have them, what is
+* 0.01 for rows with heavy entries (`kernels.cpu.rule` says which). Where all rows have them, what is
   left adds up, in 15 iterations, to 1.5 to 3.4 % of the objective with 0.05 and to 0.8 to 1.6 % with
   0.01, for a tenth more steps (generated play counts with medians of 200 to 8,000, f = 32).
 * 0.005 with `"explicit"` weights: there the rows share nothing but lambda, the residual says little
@@ -45,6 +45,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from halfstep.errors import InputError, NumericalWarning
+from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.arguments import check_integers, check_number
 
 log = logging.getLogger("halfstep")
@@ -54,23 +55,6 @@ THETA_HEAVY = 0.01
 THETA_EXPLICIT = 0.005
 THETA_FEW_ROWS = 0.001
 MAX_STEPS = 64
-
-
-class Stopping(NamedTuple):
-    """How many steps a row takes.
-
-    Attributes
-    ----------
-    least, most
-        At least, and at most; equal for a fixed number.
-    theta, theta_heavy
-        The rule's, and that of rows with heavy entries; 0 for a fixed number of steps.
-    """
-
-    least: int
-    most: int
-    theta: float
-    theta_heavy: float
 
 
 def stopping(

@@ -61,9 +61,9 @@ class Subspace(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return X (rows, f) after one sweep over the blocks, from X."""
-        from halfstep.kernels.cpu_half_step import Method, solve_rows
-        from halfstep.kernels.cpu_rows import padding
-        from halfstep.kernels.cpu_subspace import solve_block_by_subspaces
+        from halfstep.kernels.cpu.rows import padding
+        from halfstep.kernels.cpu.subspace import solve_block_by_subspaces
+        from halfstep.solvers.half_step import Method, solve_rows
 
         whole = padding(X.dtype)
         size = -(-int(self.block_size) // whole) * whole

@@ -1,6 +1,6 @@
 """The N best candidates for each query, in one pass over scores that are never all there.
 
-Many queries go through `halfstep.kernels.cpu_ranking`: the product and the selection happen in one
+Many queries go through `halfstep.kernels.cpu.ranking`: the product and the selection happen in one
 compiled loop, in the cache. A few of them, and small catalogues, are one product of NumPy's and a
 partition: nothing is packed or compiled, so that a single user is answered in a fraction of a
 millisecond from the first time on.
@@ -93,7 +93,7 @@ def _many(
     without: Integers | None,
     num_threads: int,
 ) -> tuple[npt.NDArray[np.int32], Floats]:
-    from halfstep.kernels.cpu_ranking import Lists, no_lists, rank
+    from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
 
     m = len(queries)
     lists = no_lists(m)
@@ -144,7 +144,7 @@ def _few(
         if scores.size <= _FEW_SCORES:
             indices[part], best[part] = _select(scores, k)
         else:
-            from halfstep.kernels.cpu_select import select_rows
+            from halfstep.kernels.cpu.ranking_select import select_rows
 
             select_rows(np.ascontiguousarray(scores), best[part], indices[part])
     indices[np.isneginf(best)] = -1

@@ -10,7 +10,7 @@ from emulator import ORDERS, EmulatorBackend, build
 from scipy import sparse
 
 from halfstep import SOLVERS
-from halfstep.kernels.gpu_backend import CupyBackend, using
+from halfstep.kernels.cuda.backend import CupyBackend, using
 from halfstep.machine import why_no_gpu
 from halfstep.solvers.matrix import as_csr
 

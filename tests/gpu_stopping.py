@@ -95,7 +95,7 @@ def outcome(name, f=33, dtype="float32", exponent=0.0, **settings):
     note = type(model)._note
 
     def noted(self, tally, ended, stop):
-        from halfstep.kernels.gpu_backend import current
+        from halfstep.kernels.cuda.backend import current
 
         found.append(current().to_host(ended).astype(np.float64))
         return note(self, tally, ended, stop)

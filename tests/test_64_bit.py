@@ -66,12 +66,12 @@ def test_half_steps(rung, far):
 
 def test_rows_that_are_split_over_threads(far, monkeypatch):
     from halfstep import SOLVERS
-    from halfstep.kernels import cpu_long
+    from halfstep.kernels.cpu import long_rows
 
-    monkeypatch.setattr(cpu_long, "SHORTEST", 50)
+    monkeypatch.setattr(long_rows, "SHORTEST", 50)
     near = weigh(sparse.csr_matrix(np.ones((3, 70))), confidence="linear")
     distant = moved(near, far)
-    monkeypatch.setattr(cpu_long, "SHARE", BASE)
+    monkeypatch.setattr(long_rows, "SHARE", BASE)
     rng = np.random.default_rng(0)
     X, Y = (rng.random((rows, 9), np.float32) for rows in (3, 70))
     for settings in ({}, {"exact": True}):
@@ -95,7 +95,7 @@ def test_objective_and_residuals(far):
 
 
 def test_ranking_and_auc(far):
-    from halfstep.kernels.cpu_ranking import Lists, rank
+    from halfstep.kernels.cpu.ranking import Lists, rank
 
     seen, held_out = awkward(200, 300, seed=1), awkward(200, 300, seed=2)
     held_out = (held_out - held_out.multiply(seen != 0)).tocsr()

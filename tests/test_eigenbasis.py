@@ -96,13 +96,13 @@ def test_threads_and_blocks_change_no_bit(settings):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("settings", [{"exact": True}, {}, {"cg_tolerance": 1e-2}], ids=str)
 def test_rows_split_over_threads_solve_the_same_system(monkeypatch, settings, dtype):
-    from halfstep.kernels import cpu_long
+    from halfstep.kernels.cpu import long_rows
 
     half, X = problem(33, dtype, convention="scaled")
     whole = solver(33, dtype, **settings).half_step(half, X)
-    monkeypatch.setattr(cpu_long, "SHORTEST", 3)
-    monkeypatch.setattr(cpu_long, "SHARE", 100)
-    assert len(cpu_long.long_rows(half)) > 1
+    monkeypatch.setattr(long_rows, "SHORTEST", 3)
+    monkeypatch.setattr(long_rows, "SHARE", 100)
+    assert len(long_rows.long_rows(half)) > 1
     one, two = (solver(33, dtype, num_threads=n, **settings).half_step(half, X) for n in (1, 2))
     assert one.tobytes() == two.tobytes()
     assert not np.array_equal(one, whole)

@@ -37,11 +37,11 @@ def test_factors_in_16_bits_move_the_objective_of_a_fit_by_millionths():
 
 @pytest.mark.parametrize("split", [False, True])
 def test_relaxation_goes_further_the_same_way(split, monkeypatch):
-    from halfstep.kernels import cpu_long
+    from halfstep.kernels.cpu import long_rows
 
     if split:
-        monkeypatch.setattr(cpu_long, "SHORTEST", 3)
-        monkeypatch.setattr(cpu_long, "SHARE", 100)
+        monkeypatch.setattr(long_rows, "SHORTEST", 3)
+        monkeypatch.setattr(long_rows, "SHARE", 100)
     half, X = problem(33, convention="scaled")
     model = solver(33, relaxation=1.7)
     plain = model.half_step(half, X)

@@ -10,8 +10,8 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.evaluation.residual import relative_residuals
-from halfstep.kernels.gpu_backend import source, using
-from halfstep.kernels.gpu_catalogue import CATALOGUE
+from halfstep.kernels.cuda.backend import source, using
+from halfstep.kernels.cuda.catalogue import CATALOGUE
 from halfstep.solvers import gpu_cg_6_split
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.matrix import as_csr

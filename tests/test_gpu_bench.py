@@ -14,7 +14,7 @@ from halfstep.bench.gpu_counts import per_entry
 from halfstep.bench.gpu_kernels import resident_warps
 from halfstep.bench.gpu_many import generate_many
 from halfstep.bench.gpu_shapes import Shape, generate
-from halfstep.kernels.gpu_backend import unavailable, using
+from halfstep.kernels.cuda.backend import unavailable, using
 
 FITS = ["float32", "float16", "bfloat16"]
 

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from halfstep import SOLVERS
 from halfstep.evaluation.residual import relative_residuals
-from halfstep.kernels.gpu_backend import using
+from halfstep.kernels.cuda.backend import using
 from halfstep.solvers import gpu_exact_plan
 from halfstep.solvers.matrix import as_csr
 

@@ -15,7 +15,7 @@ from scipy import sparse
 from halfstep import SOLVERS, InputError, NumericalWarning, machine
 from halfstep.evaluation.metrics import evaluate
 from halfstep.evaluation.residual import relative_residuals
-from halfstep.kernels.gpu_backend import using
+from halfstep.kernels.cuda.backend import using
 from halfstep.solvers import gpu_cg_7_half
 from halfstep.solvers.gpu_audit import device_residuals
 from halfstep.solvers.gpu_side import Side

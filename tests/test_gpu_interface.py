@@ -9,7 +9,7 @@ from conftest import GPU_RUNGS, awkward, require
 from emulator import ORDERS, EmulatorBackend, build
 
 from halfstep import SOLVERS, AlternatingLeastSquares
-from halfstep.kernels.gpu_backend import using
+from halfstep.kernels.cuda.backend import using
 from halfstep.solvers.base import Solver
 
 USERS, ITEMS = np.arange(43)[::-1], np.arange(60)  # enough that the device is asked

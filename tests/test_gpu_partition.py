@@ -11,7 +11,7 @@ from scipy import sparse
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NumericalWarning
 from halfstep.evaluation.objective import objective
-from halfstep.kernels.gpu_backend import using
+from halfstep.kernels.cuda.backend import using
 from halfstep.solvers import gpu_cg_7_half, gpu_memory
 from halfstep.solvers.gpu_memory import DeviceSize, parts_of, plan_memory
 from halfstep.solvers.gpu_partition import shares_of

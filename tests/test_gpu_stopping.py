@@ -133,7 +133,7 @@ def test_the_report_is_the_same_in_parts(backend, monkeypatch):
     monkeypatch.setattr(SOLVERS[RULED[1]], "_longest", 8)
     from emulator import EmulatorBackend
 
-    from halfstep.kernels.gpu_backend import using
+    from halfstep.kernels.cuda.backend import using
 
     settings = {"factors": 9, "iterations": 2, "random_state": 0, "dtype": "float64"}
     matrix = plays(60, 50)

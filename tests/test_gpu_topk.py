@@ -12,8 +12,8 @@ from halfstep import SOLVERS, SolverUnavailable
 from halfstep.evaluation.metrics import evaluate
 from halfstep.evaluation.metrics_blocks import rank
 from halfstep.evaluation.metrics_gpu import rank_on_device
-from halfstep.kernels.gpu_backend import unavailable, using
-from halfstep.solvers.gpu_topk import LONGEST_LIST, Rows, device_top_k
+from halfstep.kernels.cuda.backend import unavailable, using
+from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.topk import top_k
 
 pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))

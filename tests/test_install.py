@@ -23,7 +23,7 @@ matrix = sparse.random(20, 15, 0.3, format="csr", random_state=0)
 for solver in sys.argv[1:]:
     halfstep.AlternatingLeastSquares(factors=3, iterations=1, solver=solver).fit(matrix)
 from halfstep import datasets, evaluation, bench
-from halfstep.kernels import cpu_rows
+from halfstep.kernels.cpu import rows
 print(pathlib.Path(halfstep.__file__).resolve().parent)
 """
 

@@ -144,7 +144,7 @@ def test_handlers_are_restored_after_an_error():
 
 
 def test_threads_end_with_the_task_that_they_have():
-    from halfstep.kernels.cpu_workers import spread
+    from halfstep.kernels.cpu.threads import spread
 
     started, go_on = [], threading.Event()
 

@@ -13,8 +13,8 @@ from halfstep.bench.compiled import (
     nvrtc_version,
     why_not,
 )
-from halfstep.kernels import gpu_backend
-from halfstep.kernels.gpu_catalogue import CATALOGUE
+from halfstep.kernels.cuda import backend
+from halfstep.kernels.cuda.catalogue import CATALOGUE
 
 needs_nvrtc = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 GOOD = Path(__file__).parent / "kernels_for_tests" / "good.cu"
@@ -31,7 +31,7 @@ extern "C" __global__ void __launch_bounds__(1024, 2) crowded(const float *x, fl
 
 
 def test_every_kernel_file_is_in_the_catalogue():
-    assert set(CATALOGUE) == {file.name for file in gpu_backend.FOLDER.glob("*.cu")}
+    assert set(CATALOGUE) == {file.name for file in backend.FOLDER.glob("*.cu")}
     assert all(entry.variants and entry.kernels for entry in CATALOGUE.values())
 
 

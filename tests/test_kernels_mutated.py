@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from emulator import build, sanitize
 
-from halfstep.kernels import gpu_backend
+from halfstep.kernels.cuda import backend
 
 PROGRAM = str(Path(__file__).parent / "gpu_program.py")
 CAUGHT = 3  # the program's exit code for a wrong result or an error that the emulator reports
@@ -180,7 +180,7 @@ MUTATIONS = [
 
 def mutated(mutation):
     """Return the file's text with the bug in it."""
-    text = (gpu_backend.FOLDER / mutation.file).read_text()
+    text = (backend.FOLDER / mutation.file).read_text()
     times = text.count(mutation.before)
     assert times == 1, f"{mutation.file} has this {times} times, not once: {mutation.before!r}"
     return text.replace(mutation.before, mutation.after)
@@ -188,7 +188,7 @@ def mutated(mutation):
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.bug}")
 def test_every_mutation_still_applies(mutation):
-    assert mutated(mutation) != (gpu_backend.FOLDER / mutation.file).read_text()
+    assert mutated(mutation) != (backend.FOLDER / mutation.file).read_text()
 
 
 @pytest.mark.kernels

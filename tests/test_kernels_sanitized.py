@@ -10,7 +10,7 @@ from conftest import GPU_RUNGS
 from emulator import EmulatorBackend, build, sanitize
 from gpu_around import AROUND
 
-from halfstep.kernels.gpu_catalogue import CATALOGUE
+from halfstep.kernels.cuda.catalogue import CATALOGUE
 
 PROGRAM = str(Path(__file__).parent / "gpu_program.py")
 pytestmark = pytest.mark.kernels

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics import evaluate
-from halfstep.kernels import cpu_workers
+from halfstep.kernels.cpu import threads as cpu_workers
 
 
 def dense_oracle(scores, train, test, ks):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from halfstep.kernels import cpu_auc, cpu_select
+from halfstep.kernels.cpu import ranking_auc, ranking_select
 
 
 @pytest.mark.parametrize("positives", [1, 8, 9, 700])
@@ -23,10 +23,10 @@ def test_auc_count_is_exact_whatever_the_spread_of_scores(positives, spread, dty
     row[[2500, 3000]] = -np.inf
     chosen = np.sort(row[:positives])
     expected = np.searchsorted(chosen, row).sum() + np.searchsorted(chosen, row, "right").sum()
-    assert cpu_auc.twice_the_positives_below(row, chosen, False) == expected
-    assert cpu_auc.compare_directly(row, chosen) == expected
+    assert ranking_auc.twice_the_positives_below(row, chosen, False) == expected
+    assert ranking_auc.compare_directly(row, chosen) == expected
     row = np.append(row, np.full(-row.size % 16, -np.inf, dtype))
-    assert cpu_auc.twice_the_positives_below(row, chosen, True) == expected
+    assert ranking_auc.twice_the_positives_below(row, chosen, True) == expected
 
 
 @pytest.mark.parametrize("order", ["rising", "falling", "equal", "random"])
@@ -39,7 +39,7 @@ def test_selection_agrees_with_a_sort(order, k):
     )
     row[::7] = -np.inf
     scores, items = np.empty(k, np.float32), np.empty(k, np.int32)
-    cpu_select.select_rows(row[None], scores[None], items[None])
+    ranking_select.select_rows(row[None], scores[None], items[None])
     expected = np.lexsort((np.arange(777), -row))[: min(k, np.isfinite(row).sum())]
     np.testing.assert_array_equal(items[: expected.size], expected)
     np.testing.assert_array_equal(scores[: expected.size], row[expected])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from halfstep.kernels.cpu_pairs import pack
-from halfstep.kernels.cpu_vector import lanes
+from halfstep.kernels.cpu.bfloat16 import pack
+from halfstep.kernels.cpu.vectors import lanes
 
 V = lanes(4)
 LEAST = 2.0**-60

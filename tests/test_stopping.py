@@ -25,10 +25,10 @@ def best(half, X):
 
 
 def split_rows(monkeypatch):
-    from halfstep.kernels import cpu_long
+    from halfstep.kernels.cpu import long_rows
 
-    monkeypatch.setattr(cpu_long, "SHORTEST", 3)
-    monkeypatch.setattr(cpu_long, "SHARE", 100)
+    monkeypatch.setattr(long_rows, "SHORTEST", 3)
+    monkeypatch.setattr(long_rows, "SHARE", 100)
 
 
 def gained_and_left(half, X, solution):

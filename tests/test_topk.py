@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from halfstep.kernels.cpu_ranking import Lists, no_lists, rank
+from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
 from halfstep.solvers import topk
 from halfstep.solvers.topk import top_k
 

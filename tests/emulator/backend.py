@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-import halfstep.kernels
+import halfstep.kernels.cuda
 from emulator import build
 from emulator.arrays import Device, DeviceArray
 from emulator.build import EmulatorError
 from emulator.module import SHARED_BYTES, Module
 
-KERNELS = Path(halfstep.kernels.__file__).parent
+KERNELS = Path(halfstep.kernels.cuda.__file__).parent
 _modules: dict[Any, Module] = {}
 
 

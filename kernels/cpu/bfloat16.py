@@ -19,8 +19,8 @@ from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
 
-from halfstep.kernels.cpu import compiled
-from halfstep.kernels.cpu_vector import Vector, address, builtin, load, types, width
+from halfstep.kernels.cpu.compile import compiled
+from halfstep.kernels.cpu.vectors import Vector, address, builtin, load, types, width
 
 PAIRS = types.uint32
 _LEAST = (127 - 60) << 23  # the bits of 2^-60

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from halfstep.kernels.cpu import inlined
-from halfstep.kernels.cpu_vector import item
+from halfstep.kernels.cpu.compile import inlined
+from halfstep.kernels.cpu.vectors import item
 
 
 @inlined

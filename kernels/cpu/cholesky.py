@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu import called, inlined
-from halfstep.kernels.cpu_vector import (
+from halfstep.kernels.cpu.compile import called, inlined
+from halfstep.kernels.cpu.vectors import (
     fma,
     item,
     load,

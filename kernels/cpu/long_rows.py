@@ -7,16 +7,16 @@ number of threads, and the pieces' sums are added in order: the bits do not depe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu import compiled
-from halfstep.kernels.cpu_cg import PRODUCT, RESIDUAL, pass_over
-from halfstep.kernels.cpu_cholesky import solve
-from halfstep.kernels.cpu_exact import add_entries
-from halfstep.kernels.cpu_rows import Scratch, Side, entries_of, pointers, set_scale
-from halfstep.kernels.cpu_rule import (
+from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, pass_over
+from halfstep.kernels.cpu.cholesky import solve
+from halfstep.kernels.cpu.compile import compiled
+from halfstep.kernels.cpu.exact import add_entries
+from halfstep.kernels.cpu.rows import Scratch, Side, entries_of, pointers, set_scale
+from halfstep.kernels.cpu.rule import (
     COMPLETED,
     GAINED,
     HEAVY,
@@ -28,12 +28,10 @@ from halfstep.kernels.cpu_rule import (
     UNSOLVED,
     factor_space_cost,
 )
-from halfstep.kernels.cpu_vector import address, lanes
-from halfstep.kernels.cpu_workers import spread
+from halfstep.kernels.cpu.threads import spread
+from halfstep.kernels.cpu.vectors import address, lanes
+from halfstep.kernels.stopping import Stopping
 from halfstep.types import Floats
-
-if TYPE_CHECKING:
-    from halfstep.solvers.stopping import Stopping
 
 SHARE = 32  # rows with more than this part of all entries are split
 SHORTEST = 1 << 16
@@ -85,7 +83,7 @@ class LongRow:
     def step(
         self, start: Floats, stopping: Stopping, tally: Floats, completes: bool = False
     ) -> Floats:
-        """Return `start` (f,) after the steps that `cpu_cg` or, with a theta, `cpu_rule` takes.
+        """Return `start` (f,) after the steps that `cg` or, with a theta, `rule` takes.
 
         Added to: the row's figures in `tally`. `completes` says whether it may be solved exactly then.
         """

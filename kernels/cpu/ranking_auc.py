@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu import called, compiled
-from halfstep.kernels.cpu_scan import SEARCHES, ranks
-from halfstep.kernels.cpu_vector import address, width
+from halfstep.kernels.cpu.compile import called, compiled
+from halfstep.kernels.cpu.ranking_scan import SEARCHES, ranks
+from halfstep.kernels.cpu.vectors import address, width
 
 GROUP = 64  # scores taken together, a few vectors, before a look at whether one needs more
 STRIP = 2048  # scores that many positives are compared with in turn: stays in the first-level cache

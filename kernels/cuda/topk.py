@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.kernels.gpu_catalogue import ranking_defines, topk_defines
+from halfstep.kernels.cuda.catalogue import ranking_defines, topk_defines
 
 _THREADS = 256
 _SLICE, _ITEMS = 16, 128

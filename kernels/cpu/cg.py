@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu import called, inlined, reordered
-from halfstep.kernels.cpu_tiles import ask_for, dots, locate, update
-from halfstep.kernels.cpu_vector import fma, item, load, multiply, put, splat, store, width
-from halfstep.kernels.cpu_weights import excess, target
+from halfstep.kernels.cpu.compile import called, inlined, reordered
+from halfstep.kernels.cpu.tiles import ask_for, dots, locate, update
+from halfstep.kernels.cpu.vectors import fma, item, load, multiply, put, splat, store, width
+from halfstep.kernels.cpu.weights import excess, target
 
 RESIDUAL = 0  # g = t - w (z.v)
 PRODUCT = 1  # g = w (z.v)

@@ -1,6 +1,6 @@
 """Rows that take the steps that they need: conjugate gradients with the rule of `solvers.stopping`.
 
-What differs from `cpu_cg` is when a row ends. A row of up to `kept` entries keeps its dot products
+What differs from `cg` is when a row ends. A row of up to `kept` entries keeps its dot products
 q = z.p in its first step: p'Ap = p.p + sum w q^2 is known, and with it whether the row has ended, before
 the step's second half (the update sum w q z) is begun. A row that ends after one step has gone over its
 entries one and a half times, where two fixed steps take two and a half. Longer rows take both halves in
@@ -23,13 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu import compiled, inlined
-from halfstep.kernels.cpu_cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
-from halfstep.kernels.cpu_exact import in_factor_space, in_own_space
-from halfstep.kernels.cpu_rows import bearable, entries_of, fits_own_space, pointers, set_scale
-from halfstep.kernels.cpu_tiles import dots, locate, update
-from halfstep.kernels.cpu_vector import address, fma, item, load, multiply, put, store, width
-from halfstep.kernels.cpu_weights import excess
+from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
+from halfstep.kernels.cpu.compile import compiled, inlined
+from halfstep.kernels.cpu.exact import in_factor_space, in_own_space
+from halfstep.kernels.cpu.rows import bearable, entries_of, fits_own_space, pointers, set_scale
+from halfstep.kernels.cpu.tiles import dots, locate, update
+from halfstep.kernels.cpu.vectors import address, fma, item, load, multiply, put, store, width
+from halfstep.kernels.cpu.weights import excess
 
 # What a half-step is told of its rows, a row of numbers for each block: `TALLY` of them.
 ROWS, STEPPED, STEPS, MOST, UNSOLVED, COMPLETED, GAINED, LEFT = range(8)

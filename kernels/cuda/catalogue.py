@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.gpu_lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes
 
 # From one factor to the most, with sizes that no vector divides.
 _FACTORS = (1, 7, 33, 64, 130, 256, 512, 1024)

@@ -9,7 +9,7 @@ The catalogue is packed into panels of 32 items, (f, 32) each, so that the produ
 straight line; queries are packed the same way. All scores are sums in the same order, of `f` fused
 multiplications, so that items with equal factors tie exactly.
 
-Flat arrays and offsets: see `cpu_vector`.
+Flat arrays and offsets: see `vectors`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu import called, compiled
-from halfstep.kernels.cpu_auc import twice_the_positives_below
-from halfstep.kernels.cpu_scan import fma_one
-from halfstep.kernels.cpu_select import offer, sort_heap
-from halfstep.kernels.cpu_vector import address, outer, put, width
+from halfstep.kernels.cpu.compile import called, compiled
+from halfstep.kernels.cpu.ranking_auc import twice_the_positives_below
+from halfstep.kernels.cpu.ranking_scan import fma_one
+from halfstep.kernels.cpu.ranking_select import offer, sort_heap
+from halfstep.kernels.cpu.vectors import address, outer, put, width
 
 STRIP = 4096
 

@@ -8,7 +8,7 @@ product took 22 ns, with four 15.)
 
 The rows are read where they lie: after the first pass they are in the core's own caches, and copying
 them together cost as much as a pass. `rows[e]` is where row e begins in Z, which is flat, of floats or
-of pairs (`cpu_pairs`); f is a multiple of two vectors. Counts are rounded up to a multiple of four with
+of pairs (`bfloat16`); f is a multiple of two vectors. Counts are rounded up to a multiple of four with
 a row of zeros.
 """
 
@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from halfstep.kernels.cpu import inlined
-from halfstep.kernels.cpu_pairs import high, low
-from halfstep.kernels.cpu_vector import (
+from halfstep.kernels.cpu.bfloat16 import high, low
+from halfstep.kernels.cpu.compile import inlined
+from halfstep.kernels.cpu.vectors import (
     add,
     fma,
     item,

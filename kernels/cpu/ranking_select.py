@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu import called, compiled
-from halfstep.kernels.cpu_scan import above
-from halfstep.kernels.cpu_vector import address, width
+from halfstep.kernels.cpu.compile import called, compiled
+from halfstep.kernels.cpu.ranking_scan import above
+from halfstep.kernels.cpu.vectors import address, width
 
 
 @compiled

@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core.errors import RequireLiteralValue
 
-from halfstep.kernels.cpu_vector import (
+from halfstep.kernels.cpu.vectors import (
     _splatted,
     _vector_pointer,
     builtin,

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu import called, inlined
-from halfstep.kernels.cpu_cholesky import add_outer, solve
-from halfstep.kernels.cpu_tiles import dots_of_two, gather, update
-from halfstep.kernels.cpu_vector import item, load, multiply, put, splat, store, width
-from halfstep.kernels.cpu_weights import excess, target
+from halfstep.kernels.cpu.cholesky import add_outer, solve
+from halfstep.kernels.cpu.compile import called, inlined
+from halfstep.kernels.cpu.tiles import dots_of_two, gather, update
+from halfstep.kernels.cpu.vectors import item, load, multiply, put, splat, store, width
+from halfstep.kernels.cpu.weights import excess, target
 
 ROUND = 8  # systems are padded to a multiple of this, with the identity
 

@@ -1,4 +1,4 @@
-"""The catalogue ranked for many queries on all cores; see `cpu_scores` for what a core does.
+"""The catalogue ranked for many queries on all cores; see `ranking_scores` for what a core does.
 
 The catalogue is packed a bounded slab at a time, and all queries are taken through a slab before the
 next one is packed: a catalogue of millions is never copied as a whole.
@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels import cpu_scores
-from halfstep.kernels.cpu_vector import lanes
-from halfstep.kernels.cpu_workers import cores, spread
+from halfstep.kernels.cpu import ranking_scores
+from halfstep.kernels.cpu.threads import cores, spread
+from halfstep.kernels.cpu.vectors import lanes
 from halfstep.types import Floats, Integers
 
 SLAB_BYTES = 64 << 20
@@ -99,7 +99,7 @@ def rank(
     panels = np.empty(-(-min(slab, n) // W) * W * f, dtype)
 
     def prepare() -> tuple[Floats, Floats]:
-        return np.empty(f * W, dtype), np.empty(W * cpu_scores.STRIP, dtype)
+        return np.empty(f * W, dtype), np.empty(W * ranking_scores.STRIP, dtype)
 
     for first in range(0, n, slab):
         count = min(slab, n - first)
@@ -111,14 +111,14 @@ def rank(
         def run(
             part: slice, scratch: tuple[Floats, Floats], first: int = first, count: int = count
         ) -> None:
-            cpu_scores.rank_block(
+            ranking_scores.rank_block(
                 X, queries[part], panels, first, count, places[part], *excluded, left_out,
                 held_indptr, held_scores, best[part], items[part],
                 pairs[part], *scratch,
             )  # fmt: skip
 
         spread(blocks, threads, prepare, run)
-    cpu_scores.finish(best, items)
+    ranking_scores.finish(best, items)
     return items, best, pairs
 
 
@@ -128,7 +128,7 @@ def _score_held_out(
     scores = np.empty(len(held_out.indices), X.dtype)
 
     def run(users: npt.NDArray[np.int64], _: None) -> None:
-        cpu_scores.score_held_out(X, Y, users, *held_out, scores)
+        ranking_scores.score_held_out(X, Y, users, *held_out, scores)
 
     spread(blocks, threads, lambda: None, run)
     return scores
@@ -144,7 +144,7 @@ def _pack(
 ) -> None:
     def run(first: int, _: None) -> None:
         last = min(first + _PACKED_TOGETHER, count)
-        cpu_scores.pack(rows, chosen, scale, panels, first, last)
+        ranking_scores.pack(rows, chosen, scale, panels, first, last)
 
     spread(range(0, count, _PACKED_TOGETHER), threads, lambda: None, run)
 

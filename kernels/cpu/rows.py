@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from halfstep.kernels.cpu import compiled, inlined
-from halfstep.kernels.cpu_cg import conjugate_gradients
-from halfstep.kernels.cpu_cholesky import PANEL
-from halfstep.kernels.cpu_exact import in_factor_space, in_own_space
-from halfstep.kernels.cpu_vector import address, item, lanes, put
-from halfstep.kernels.cpu_weights import excess
+from halfstep.kernels.cpu.cg import conjugate_gradients
+from halfstep.kernels.cpu.cholesky import PANEL
+from halfstep.kernels.cpu.compile import compiled, inlined
+from halfstep.kernels.cpu.exact import in_factor_space, in_own_space
+from halfstep.kernels.cpu.vectors import address, item, lanes, put
+from halfstep.kernels.cpu.weights import excess
 
 _TILE_BYTES = 1 << 14
 _AHEAD = 1 << 12  # numbers between a prefetch and its use
@@ -21,7 +21,7 @@ class Side(NamedTuple):
     """What a half-step's rows share; arrays, S-contiguous.
 
     indptr, indices, values, rule as in `Weights`; Z (columns + 1, f) in the working coordinates, its
-    last row zero; or of pairs, (columns + 1, f / 2), see `cpu_pairs`; row u's coordinate k is scaled by
+    last row zero; or of pairs, (columns + 1, f / 2), see `bfloat16`; row u's coordinate k is scaled by
     (base[k] + slope[k] lam[u])^-1/2. All but Z, the rule's numbers too, in the factors' dtype. sizes
     (columns,) are the |z|^2, before that scale; none where they are of no use.
     """
@@ -60,7 +60,7 @@ class Scratch(NamedTuple):
     """What one thread works in: sizes, limits, and arrays (pointers once inside).
 
     Rows of up to `kept` entries keep all their dot products, and of up to `able` can be solved in their
-    own space where that is cheaper: see `cpu_rule`. `order` is how many unknowns a system may have.
+    own space where that is cheaper: see `rule`. `order` is how many unknowns a system may have.
     """
 
     tile: int

@@ -12,12 +12,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels import cpu_rows
-from halfstep.kernels.cpu_basis import basis_of, rotate, rotation
-from halfstep.kernels.cpu_long import LongRow, long_rows
-from halfstep.kernels.cpu_rule import MOST, TALLY
-from halfstep.kernels.cpu_workers import cores, spread
+from halfstep.kernels.cpu import rows as cpu_rows
+from halfstep.kernels.cpu.long_rows import LongRow, long_rows
+from halfstep.kernels.cpu.rotation import rotate, rotation
+from halfstep.kernels.cpu.rule import MOST, TALLY
+from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers.problem import Problem, Rule
+from halfstep.solvers.whitening import basis_of
 from halfstep.types import Floats
 
 _BLOCK_ENTRIES = 1 << 15
@@ -36,7 +37,7 @@ class Method:
     block
         `block(side, scratch, begin, part, tally)` solves the rows from `begin` on; `part` (rows, f) is
         their start and becomes their solution, in working coordinates. What is to be said of them may
-        be added to `tally`: see `cpu_rule`.
+        be added to `tally`: see `kernels.cpu.rule`.
     long
         `long(row, start, tally)` returns the solution (f,) of one long row, over threads; None where
         long rows are solved as the others are.
@@ -79,7 +80,7 @@ def solve_rows(
     # A row of more entries than its rank has no inverse in its own space.
     own, able = (0, 0) if from_zero else (method.own(wide), method.able(wide))
     sizes = np.empty(problem.columns if able else 0, dtype)
-    Z = rotate(problem.Y, basis, wide, threads, method.paired, sizes)
+    Z = rotate(problem.Y, basis.forward, basis.triangular, wide, threads, method.paired, sizes)
     lam = problem.lam.astype(dtype)
     rule = Rule(*map(dtype.type, problem.rule))
     side = cpu_rows.Side(

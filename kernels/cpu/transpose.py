@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.cpu import compiled
-from halfstep.kernels.cpu_workers import cores, spread
+from halfstep.kernels.cpu.compile import compiled
+from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.types import Floats, Integers
 
 

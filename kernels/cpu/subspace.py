@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from halfstep.kernels.cpu import called, compiled
-from halfstep.kernels.cpu_cg import clear
-from halfstep.kernels.cpu_cholesky import add_outer, solve
-from halfstep.kernels.cpu_exact import in_own_space, start_from_identity
-from halfstep.kernels.cpu_rows import entries_of, fits_own_space, pointers, set_scale
-from halfstep.kernels.cpu_tiles import ask_for, dots, locate, update
-from halfstep.kernels.cpu_vector import address, item, load, multiply, put, splat, store, width
-from halfstep.kernels.cpu_weights import excess, target
+from halfstep.kernels.cpu.cg import clear
+from halfstep.kernels.cpu.cholesky import add_outer, solve
+from halfstep.kernels.cpu.compile import called, compiled
+from halfstep.kernels.cpu.exact import in_own_space, start_from_identity
+from halfstep.kernels.cpu.rows import entries_of, fits_own_space, pointers, set_scale
+from halfstep.kernels.cpu.tiles import ask_for, dots, locate, update
+from halfstep.kernels.cpu.vectors import address, item, load, multiply, put, splat, store, width
+from halfstep.kernels.cpu.weights import excess, target
 
 
 @called

@@ -1,0 +1,107 @@
+"""Factors in other coordinates: Y and the rows' starts times an f x f matrix, on all threads.
+
+`halfstep.solvers.whitening` says which matrices those are; here they are padded and applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.kernels.cpu.bfloat16 import pack
+from halfstep.kernels.cpu.threads import spread
+from halfstep.kernels.cpu.triangle import times_triangle
+from halfstep.types import Floats
+
+Matrix = npt.NDArray[np.float64]
+_BLOCK_NUMBERS = 1 << 17
+
+
+def rotate(
+    Y: Floats,
+    forward: Matrix | None,
+    triangular: bool,
+    padded_to: int,
+    threads: int,
+    paired: bool,
+    sizes: Floats,
+) -> npt.NDArray[Any]:
+    """Return Y forward, (rows + 1, padded_to), its last columns and its last row zero.
+
+    `forward` None is the identity; `triangular` says that it is an upper triangle.
+
+    Written: each row's squared length to `sizes` (rows,), unless it is empty.
+
+    With `paired` they are rounded to 16 bits and packed, (rows + 1, padded_to / 2), where a zero beside
+    another number becomes next to nothing: see `bfloat16`.
+    """
+    f = Y.shape[1]
+    Z = (
+        _aligned(len(Y) + 1, padded_to // 2, np.uint32)
+        if paired
+        else _aligned(len(Y) + 1, padded_to, Y.dtype)
+    )
+    Z[-1] = 0
+    upper = True if triangular else None
+    apply = rotation(forward, f, padded_to, Y.dtype, upper)
+    rows = max(64, _BLOCK_NUMBERS // f)
+
+    def run(start: int, wide: Floats) -> None:
+        block, target = Y[start : start + rows], Z[start : min(start + rows, len(Y))]
+        rotated = wide[: len(block)] if paired else target
+        apply(block, rotated)
+        if paired:
+            pack(rotated, target)
+        if len(sizes):
+            np.vecdot(rotated, rotated, out=sizes[start : start + rows])
+
+    spread(range(0, len(Y), rows), threads, lambda: np.empty((rows, padded_to), Y.dtype), run)
+    return Z
+
+
+def _aligned(rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return an array that begins at a cache line."""
+    size = np.dtype(dtype).itemsize
+    room = np.empty(rows * columns + 64 // size, dtype)
+    skip = -room.ctypes.data % 64 // size
+    return room[skip : skip + rows * columns].reshape(rows, columns)
+
+
+def rotation(
+    matrix: Matrix | None, rows: int, columns: int, dtype: npt.DTypeLike, upper: bool | None
+) -> Callable[[Floats, Floats], None]:
+    """Return a function that writes its first argument times `matrix`, padded, to its second.
+
+    The arguments are C-contiguous, (n, rows) and (n, columns). The wider one is overwritten. `upper`
+    says which triangle the matrix is; None for a whole one.
+    """
+    width, small = max(rows, columns), min(rows, columns)
+
+    def copy(source: Floats, target: Floats) -> None:
+        target[:, :small] = source[:, :small]
+        target[:, small:] = 0
+
+    if matrix is None:
+        return copy
+    square = np.zeros((width, width), dtype)
+    square[: matrix.shape[0], : matrix.shape[1]] = matrix
+    if upper is None:
+        padded = np.ascontiguousarray(square[:rows, :columns])
+
+        def multiply(source: Floats, target: Floats) -> None:
+            np.matmul(source, padded, out=target)
+
+        return multiply
+
+    def apply(source: Floats, target: Floats) -> None:
+        wide = target if columns == width else source
+        if wide is target:
+            copy(source, target)
+        times_triangle(wide, square, upper)
+        if wide is source:
+            copy(source, target)
+
+    return apply

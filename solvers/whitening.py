@@ -1,0 +1,139 @@
+"""The coordinates of a half-step, in which what all its rows share is diagonal or the identity.
+
+Row u's matrix is A_u = G + lambda_u I + sum_{i in S_u} w_ui y_i y_i'; its shared part is G = a0 Y'Y.
+With M the matrix that whitens, z = M'y replaces y and x~ replaces x:
+
+* rows with one lambda > 0: G + lambda I = R'R (Cholesky), M = R^-1. The shared part of every row's
+  matrix is the identity: A~_u = I + sum w z z'.
+* rows with lambdas of their own: G = Q L Q', and M = Q (L + l)^-1/2 with l the smallest of them. The
+  shared part is the diagonal (L + lambda_u) / (L + l); scaled by its -1/2, row by row, it is the
+  identity as well.
+* a0 = 0: rows share nothing but lambda_u, and z = y.
+
+Directions of Q in which a row without regularisation knows nothing (L below f eps times the largest)
+are dropped, z = 0, which makes the solution the one of minimum norm.
+
+The f x f algebra is float64 on the host for every device: the CPU rungs pad and apply it by
+`kernels.cpu.rotation`, the GPU rungs pad, scale and upload it (`solvers.gpu_basis`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import cholesky, solve_triangular
+
+from halfstep.kernels.cpu.threads import spread
+from halfstep.solvers.problem import Problem
+from halfstep.types import Floats
+
+Matrix = npt.NDArray[np.float64]
+_BLOCK_NUMBERS = 1 << 17
+_GROUPS = 8
+# Where lambda is this many times below the trace of G, float32 sums in Y'Y err by less than storing Y
+# as bfloat16 does.
+_DROWNED = 2.0**15
+
+
+class Basis(NamedTuple):
+    """Z = Y forward, x~ = x inward, x = x~ outward; coordinate k is scaled by base + slope lambda_u.
+
+    Matrices (f, f) and vectors (f,) in float64. None in place of a matrix stands for the identity.
+    Where `triangular`, forward is an upper triangle and the other two are lower ones.
+    """
+
+    forward: Matrix | None
+    inward: Matrix | None
+    outward: Matrix | None
+    base: Matrix
+    slope: Matrix
+    triangular: bool = False
+
+    def complete(self) -> bool:
+        """Return whether no direction was dropped."""
+        return self.forward is None or bool(self.forward.any(axis=0).all())
+
+
+def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
+    """Return the coordinates for a half-step on the CPU.
+
+    `narrow` allows float32 sums in Y'Y where lambda is large beside it.
+    """
+    f = problem.Y.shape[1]
+    eps = float(np.finfo(problem.Y.dtype).eps)
+    stored = np.diff(problem.indptr) > 0
+    lam = problem.lam[stored]
+    smallest, largest = (lam.min(), lam.max()) if len(lam) else (1.0, 1.0)
+    if problem.a0 == 0:
+        size = float(np.einsum("if,if->", problem.Y, problem.Y, dtype=np.float64))
+        return unwhitened(f, size / max(1, problem.columns), smallest, eps)
+    size = problem.a0 * float(np.vdot(problem.Y, problem.Y))
+    kind = problem.Y.dtype if narrow and size < smallest * _DROWNED else np.float64
+    G = problem.a0 * gramian(problem.Y, threads, kind)
+    one_lambda = smallest == largest and smallest > least_lambda(G, eps)
+    return whitened(G, smallest, eps, one_lambda=one_lambda)
+
+
+def whitened(G: Matrix, smallest: float, eps: float, *, one_lambda: bool) -> Basis:
+    """Return the coordinates that whiten G + lambda I.
+
+    Parameters
+    ----------
+    G
+        (f, f) the shared part a0 Y'Y.
+    smallest
+        The smallest lambda of the rows with stored entries.
+    eps
+        Of the factors' dtype.
+    one_lambda
+        All rows have that lambda: by Cholesky, with at least `least_lambda`. Otherwise by eigenvectors.
+    """
+    f = len(G)
+    if one_lambda:
+        R = cholesky(G + max(smallest, least_lambda(G, eps)) * np.eye(f), check_finite=False)
+        inverse = solve_triangular(R, np.eye(f), check_finite=False)
+        return Basis(inverse, R.T, inverse.T, np.ones(f), np.zeros(f), triangular=True)
+    L, Q = np.linalg.eigh(G)
+    L = np.maximum(L, 0)
+    known = L + smallest > L[-1] * f * (eps if smallest <= 0 else max(eps * eps, 2.0**-52))
+    # Whitened for the smallest lambda, which leaves a scale of at most 1 to each row.
+    shared = np.where(known, L + smallest, 1.0)
+    root = np.sqrt(shared)
+    inverse = Q * (known / root)
+    return Basis(
+        inverse, Q * (known * root), inverse.T, np.where(known, L, 1.0) / shared, known / shared
+    )
+
+
+def unwhitened(f: int, size: float, smallest: float, eps: float) -> Basis:
+    """Return the coordinates for a0 = 0; `size` is the mean squared length of the rows of Y."""
+    floor = size * (eps if smallest <= 0 else eps * eps)
+    return Basis(None, None, None, np.full(f, floor or 1.0), np.ones(f))
+
+
+def least_lambda(G: Matrix, eps: float) -> float:
+    """Return the lambda below which rows are singular: it vanishes beside the Gramian in float64."""
+    return float(np.trace(G)) * max(eps * eps, 2.0**-50)
+
+
+def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:
+    """Return Y'Y (f, f): blocks of rows in the dtype `kind`, summed in float64 in a fixed order."""
+    f = Y.shape[1]
+    # Of shorter blocks the sums, f^2 numbers each, cost as much as the products.
+    rows = max(1024, _BLOCK_NUMBERS // f)
+    starts = range(0, len(Y), rows)
+    sums = np.zeros((_GROUPS, f, f))
+
+    def run(group: int, wide: Floats) -> None:
+        for start in starts[group::_GROUPS]:
+            block = Y[start : start + rows]
+            if block.dtype != kind:
+                np.copyto(wide[: len(block)], block)
+                block = wide[: len(block)]
+            sums[group] += block.T @ block
+
+    spread(range(_GROUPS), threads, lambda: np.empty((rows, f), kind), run)
+    total: Matrix = sums.sum(axis=0)
+    return total
