@@ -18,8 +18,8 @@ from halfstep.bench.suites import Case
 from halfstep.blas import blas_threads
 from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.metrics import Evaluation, evaluate
-from halfstep.evaluation.objective import objective
 from halfstep.solvers import SOLVERS, Solver
+from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Weights
 from halfstep.types import Floats
 

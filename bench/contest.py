@@ -27,7 +27,7 @@ from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import Case
 from halfstep.bench.timing import Timings, entry, pairwise_ratio, seconds_to, spread, time_fits
 from halfstep.errors import InputError
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.fit.start import starting_factors
 
 Say = Callable[[str], None]
 

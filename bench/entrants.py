@@ -12,7 +12,7 @@ from typing import Any
 
 from halfstep.errors import InputError
 from halfstep.solvers import SOLVERS, Solver
-from halfstep.solvers.cmfrec_cpu import CmfrecCpu
+from halfstep.solvers.peers.cmfrec_cpu import CmfrecCpu
 
 # Peers that fit only as a whole, from a start of their own.
 WHOLE: dict[str, type[Solver]] = {CmfrecCpu.name: CmfrecCpu}

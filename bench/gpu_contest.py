@@ -17,9 +17,9 @@ from halfstep.bench.contestants import rotated
 from halfstep.bench.gpu_counts import STEPS, iteration
 from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
+from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.gpu_audit import device_objective
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.inputs import as_csr
 
 ITERATIONS = 10
 WITHIN = 1e-5

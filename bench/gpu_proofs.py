@@ -13,13 +13,13 @@ import numpy as np
 
 import halfstep
 from halfstep.bench.gpu_shapes import SHAPES, Shape, generate
-from halfstep.evaluation.residual import relative_residuals
 from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
+from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.gpu_audit import device_residuals
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import relative_residuals
 
 ROOT = Path(halfstep.__file__).resolve().parent.parent
 WITHIN = 1e-5

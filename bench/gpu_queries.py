@@ -18,7 +18,7 @@ from scipy import sparse
 from halfstep.bench.gpu_contest import memory_pool
 from halfstep.evaluation.metrics import evaluate
 from halfstep.solvers import SOLVERS
-from halfstep.solvers.implicit_cuda import cuda_backend
+from halfstep.solvers.peers.implicit_gpu import cuda_backend
 
 BATCHES = (1024, 8192)
 _FIRST, _COMPARED = 4096, 1000

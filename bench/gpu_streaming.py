@@ -17,8 +17,8 @@ from halfstep.errors import NotEnoughMemory
 from halfstep.kernels.cuda.backend import current
 from halfstep.memory import available, gigabytes
 from halfstep.solvers import SOLVERS, gpu_memory
+from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.gpu_memory import DeviceSize, parts_of, plan_memory
-from halfstep.solvers.start import starting_factors
 
 LIMIT = 2e9
 _ITERATIONS = 3

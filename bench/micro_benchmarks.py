@@ -15,8 +15,8 @@ from scipy import sparse
 from halfstep.datasets.synthetic import generate_music
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import factors_of
-from halfstep.evaluation.objective import objective
 from halfstep.solvers import SOLVERS, Solver
+from halfstep.solvers.objective import objective
 
 FACTORS = (32, 64, 128)
 ENTRIES = 20_000

@@ -29,7 +29,7 @@ from halfstep.bench.quality_verdict import bars, overfitting, pool
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.timing import Entry, pairwise_ratio, seconds_to, spread, time_fits
 from halfstep.datasets import Dataset
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.fit.start import starting_factors
 
 AUTO = "eigenbasis"
 OURS = (EXACT, RELAXED, AUTO)

@@ -1,4 +1,4 @@
-"""The float64 objective of many factors on the same data: `halfstep.evaluation.objective`, compiled.
+"""The float64 objective of many factors on the same data: `halfstep.solvers.objective`, compiled.
 
 With 4 M entries and f = 128 that one takes 3 s, a fit of 15 iterations is looked at some ten times, and
 there are six such fits in a cell. What does not change between two looks, both weights of each entry, is

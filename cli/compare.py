@@ -78,7 +78,7 @@ def compare(
     from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins, trace_fit
     from halfstep.evaluation.equivalence import compare as judge
     from halfstep.evaluation.hold_out import train_and_test
-    from halfstep.solvers.start import starting_factors
+    from halfstep.solvers.fit.start import starting_factors
 
     settings = o.model_settings(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,

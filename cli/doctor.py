@@ -50,7 +50,7 @@ def doctor(
         return
     from halfstep import datasets
     from halfstep.cli import show_heaviness
-    from halfstep.solvers.matrix import as_csr, not_empty
+    from halfstep.solvers.inputs import as_csr, not_empty
 
     settings = o.model_settings(
         factors, 0, regularization, exponent, confidence, alpha, epsilon, background,

@@ -60,9 +60,9 @@ def fit(
     from halfstep import datasets
     from halfstep.cli import model_file
     from halfstep.evaluation.equivalence import factors_of
-    from halfstep.evaluation.objective import objective
     from halfstep.solvers import make
-    from halfstep.solvers.matrix import as_csr
+    from halfstep.solvers.inputs import as_csr
+    from halfstep.solvers.objective import objective
 
     settings = o.model_settings(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from halfstep.evaluation.heaviness import Heaviness, Quantiles, SideHeaviness, heaviness
 from halfstep.evaluation.step_forecast import ITERATIONS, StepForecast, forecast
-from halfstep.solvers.preparation import transposed
+from halfstep.solvers.fit.weights import transposed
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset

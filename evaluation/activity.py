@@ -14,7 +14,7 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 from halfstep.evaluation.intervals import bootstrap_intervals
 from halfstep.evaluation.metrics_inputs import whole_number
-from halfstep.solvers.start import RandomState
+from halfstep.solvers.fit.start import RandomState
 
 PERCENTILES = (5, 25, 50, 75, 95)
 

@@ -32,8 +32,8 @@ from halfstep.errors import InputError
 from halfstep.evaluation.metrics import evaluate
 from halfstep.evaluation.metrics_inputs import Array, Indices, factor_pair
 from halfstep.evaluation.split import shuffled_places
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import RandomState, generator
+from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.solvers.inputs import as_csr
 
 PerUser = npt.NDArray[np.float64]
 # Gathered factors of one block of pairs, in bytes.

@@ -21,7 +21,7 @@ from halfstep.errors import InputError
 from halfstep.evaluation.metrics import evaluate
 from halfstep.evaluation.metrics_inputs import Indices, whole_number
 from halfstep.solvers.base import Solver
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
 from halfstep.types import Floats
 
 METRICS = ("ndcg", "recall", "recall_capped", "precision", "map", "hit_rate")

@@ -31,9 +31,7 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics import Evaluation, evaluate
-from halfstep.evaluation.objective import objective
 from halfstep.evaluation.predictions import Predictions, compare_predictions
-from halfstep.evaluation.residual import relative_residuals
 from halfstep.evaluation.verdict import (
     Verdict,
     Word,
@@ -44,8 +42,9 @@ from halfstep.evaluation.verdict import (
 )
 from halfstep.interruption import interrupted_at_once
 from halfstep.solvers import Solver
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import RandomState
+from halfstep.solvers.fit.start import RandomState
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import objective, relative_residuals
 from halfstep.types import Floats
 
 OBJECTIVE_TOLERANCE = 0.005  # how far a final objective may be above a's, as a share of it

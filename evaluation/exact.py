@@ -4,9 +4,9 @@ Another library's fit says how good that library is. The exact solution of each 
 model can give: same data, weights, start and number of iterations, and rung `eigenbasis` with
 `exact=True` in place of the solver.
 
-A solver that goes further than a row's solution (`halfstep.solvers.relaxation`) is further along after
-as many iterations, by 2 to 7 % of the objective on raw play counts, however well it solves its rows.
-So there are two figures:
+A solver that goes further than a row's solution (`halfstep.solvers.fit.over_relaxation`) is further
+along after as many iterations, by 2 to 7 % of the objective on raw play counts, however well it solves
+its rows. So there are two figures:
 
 * Against exact ALS *relaxed alike*, which goes further just as the solver does, the verdict is made:
   what is missing there, the solver has left unsolved. Equal quality: an objective at most 1 % above,
@@ -29,8 +29,8 @@ from halfstep.evaluation.equivalence import MARGIN, Comparison, Trace, compare
 from halfstep.evaluation.metrics import Evaluation, evaluate
 from halfstep.solvers import Solver
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.relaxation import FEW_STEPS, way
-from halfstep.solvers.start import RandomState
+from halfstep.solvers.fit.over_relaxation import FEW_STEPS, way
+from halfstep.solvers.fit.start import RandomState
 
 EXACT_TOLERANCE = 0.01  # how far a final objective may be above exact ALS's, relaxed alike
 USUAL = 1.4

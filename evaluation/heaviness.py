@@ -8,7 +8,7 @@ and however many entries the row has, where no w is negative the eigenvalues of 
 
 After j conjugate gradient steps the error e_j = 2 (E(x_j) - E*) is at most c_j e_0, with Chebyshev's
 c_j = 1 / T_j(1 + 2 / x)^2; |r_j|^2 is at most (1 + x) e_j, and no step is shorter than 1 / (1 + x). So
-the rule of `halfstep.solvers.stopping` ends the row after s steps at the latest when
+the rule of `halfstep.solvers.fit.stopping` ends the row after s steps at the latest when
 
     x c_{s-1}  <=  theta (1 - c_s)
 
@@ -29,8 +29,8 @@ from scipy import sparse
 
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.eigenbasis import Eigenbasis
+from halfstep.solvers.fit.stopping import stopping
 from halfstep.solvers.problem import Weights
-from halfstep.solvers.stopping import stopping
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.solvers.start import RandomState, generator
+from halfstep.solvers.fit.start import RandomState, generator
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

@@ -22,7 +22,7 @@ from halfstep.evaluation.metrics_inputs import (
     index_array,
     whole_number,
 )
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
 
 PerUser = dict[str, npt.NDArray[np.float64]]
 
@@ -86,7 +86,7 @@ def evaluate(
     ----------
     user_factors, item_factors : float32 or float64 arrays, shapes (users, factors), (items, factors)
         Scores are their products, in float32 where both are float32, else in float64. They may lie on
-        a device or belong to another library, as `halfstep.solvers.arrays` reads it.
+        a device or belong to another library, as `halfstep.solvers.inputs` reads it.
     train, test : sparse matrices or arrays, shape (users, items)
         Only which entries are stored counts, not their values. No entry may be in both.
     ks : iterable of int

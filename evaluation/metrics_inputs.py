@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.solvers.arrays import on_host
+from halfstep.solvers.inputs import on_host
 
 Array: TypeAlias = npt.NDArray[Any]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -28,7 +28,7 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
 def factor_pair(user_factors: Any, item_factors: Any) -> tuple[Array, Array]:
     """Return both factor matrices, C-contiguous and of one dtype: float32 where both are, else float64.
 
-    What `halfstep.solvers.arrays.on_host` can read from a device or another library is copied.
+    What `halfstep.solvers.inputs.on_host` can read from a device or another library is copied.
 
     Raises
     ------

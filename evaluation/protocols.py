@@ -35,8 +35,8 @@ from halfstep.evaluation.split import (
     random_rows,
     shuffled_places,
 )
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import RandomState, generator
+from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.solvers.inputs import as_csr
 from halfstep.types import Floats
 
 PROTOCOLS = ("random-rows", "per-user", "leave-one-out", "strong", "k-fold", "ratio-curve")

@@ -22,7 +22,7 @@ from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.sampled import rank_among_negatives
 from halfstep.solvers import SOLVERS, make
 from halfstep.solvers.base import Solver
-from halfstep.solvers.start import generator
+from halfstep.solvers.fit.start import generator
 from halfstep.types import Floats
 
 TOLERANCE = 0.006

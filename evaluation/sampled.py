@@ -19,8 +19,8 @@ from halfstep.evaluation.metrics_inputs import (
     index_array,
     whole_number,
 )
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import RandomState, generator
+from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.solvers.inputs import as_csr
 
 # Gathered factors of one block of users, in bytes.
 BLOCK_BYTES = 32 * 2**20

@@ -13,8 +13,8 @@ from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics_inputs import whole_number
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import RandomState, generator
+from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.solvers.inputs import as_csr
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from halfstep.errors import InputError
 from halfstep.evaluation.intervals import bootstrap_intervals
-from halfstep.solvers.start import RandomState
+from halfstep.solvers.fit.start import RandomState
 
 Word = Literal["equivalent", "better", "worse", "undecided"]
 MIN_USERS = 20

@@ -1,4 +1,4 @@
-"""What a compiled half-step is told of when a row may stop; `halfstep.solvers.stopping` has the rule."""
+"""When a row may stop, as a compiled half-step is told; `halfstep.solvers.fit.stopping` has the rule."""
 
 from __future__ import annotations
 

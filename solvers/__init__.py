@@ -18,11 +18,11 @@ from halfstep.solvers.gpu_cg_5_binned import GpuCgBinned
 from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
 from halfstep.solvers.gpu_cg_7_half import GpuCgHalf
 from halfstep.solvers.gpu_cholesky import GpuCholesky
-from halfstep.solvers.implicit_cpu import ImplicitCpu
-from halfstep.solvers.implicit_gpu import ImplicitGpu
 from halfstep.solvers.interchange import from_implicit
-from halfstep.solvers.irspack_cpu import IrspackCpu
 from halfstep.solvers.naive import Naive
+from halfstep.solvers.peers.implicit_cpu import ImplicitCpu
+from halfstep.solvers.peers.implicit_gpu import ImplicitGpu
+from halfstep.solvers.peers.irspack_cpu import IrspackCpu
 from halfstep.solvers.popularity import Popularity
 from halfstep.solvers.subspace import Subspace
 

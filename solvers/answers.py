@@ -11,8 +11,7 @@ from scipy import sparse
 
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
-from halfstep.solvers.arguments import check_integers
-from halfstep.solvers.ids import as_ids, lengths, within
+from halfstep.solvers.inputs import as_ids, check_integers, lengths, within
 from halfstep.solvers.topk import top_k
 from halfstep.types import Floats, Integers
 

@@ -19,21 +19,20 @@ from scipy import sparse
 
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
-from halfstep.evaluation.objective import objective
 from halfstep.interruption import interruption
 from halfstep.progress import progress_bar
-from halfstep.solvers.arguments import check_dtype, check_integers, check_number
-from halfstep.solvers.checkpoint import checkpoints
-from halfstep.solvers.matrix import as_csr, not_empty
-from halfstep.solvers.memory import Sized, check_memory
+from halfstep.solvers.fit.checkpoint import checkpoints
+from halfstep.solvers.fit.memory import Sized, check_memory
+from halfstep.solvers.fit.monitor import Callback, Report, located, row_not_finite
+from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
+from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
+from halfstep.solvers.fit.weights import turned, weigh
+from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
+from halfstep.solvers.objective import objective
 from halfstep.solvers.portable import Portable
-from halfstep.solvers.preparation import turned, weigh
 from halfstep.solvers.problem import Problem, Weights, check_convention
 from halfstep.solvers.recommender import Recommender
-from halfstep.solvers.report import Callback, Report, located, row_not_finite
 from halfstep.solvers.settings import Settings
-from halfstep.solvers.start import RandomState, check_random_state, starting_factors
-from halfstep.solvers.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -81,8 +80,8 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         Seconds that each iteration's two half-steps took.
     report_
         How far each iteration's two half-steps solved their rows: an `IterationReport` of
-        `halfstep.solvers.stopping` for each, of this call of `fit` alone. Empty where the solver does
-        not know: `eigenbasis` with a fixed number of steps or `exact`, and the rungs without steps.
+        `halfstep.solvers.fit.stopping` for each, of this call of `fit` alone. Empty where the solver
+        does not know: `eigenbasis` with a fixed number of steps or `exact`, and the rungs without steps.
     interrupted_
         How many whole iterations a fit had done when Ctrl-C ended it, or None.
     """

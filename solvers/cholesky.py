@@ -24,7 +24,7 @@ from scipy.linalg import get_lapack_funcs
 from halfstep.blas import blas_threads
 from halfstep.errors import NotFinite, NumericalWarning
 from halfstep.solvers.base import Solver
-from halfstep.solvers.memory import Size
+from halfstep.solvers.fit.memory import Size
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
 

@@ -37,9 +37,9 @@ import numpy.typing as npt
 from halfstep.errors import NotFinite
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.base import Solver
-from halfstep.solvers.memory import Size
+from halfstep.solvers.fit.memory import Size
+from halfstep.solvers.fit.stopping import HalfStepReport, check_stopping, stopping
 from halfstep.solvers.problem import Problem
-from halfstep.solvers.stopping import HalfStepReport, check_stopping, stopping
 from halfstep.types import Floats, Integers
 
 _BLOCK_ENTRIES = 1 << 17
@@ -61,7 +61,7 @@ class ConjugateGradient(Solver):
         for as many as the row needs.
     cg_tolerance
         What a row may leave of its gain: theta, between 0 and 1. None means 0.05, less where
-        `halfstep.solvers.stopping` says so.
+        `halfstep.solvers.fit.stopping` says so.
     cg_max_steps
         Steps that a row takes at most, at least 1. None means 64.
     """

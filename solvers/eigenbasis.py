@@ -27,7 +27,7 @@ diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identit
 **How many steps.** In these coordinates A >= I, so what a row is above its least objective is at most
 |r|^2, and a step of length alpha gains exactly alpha |r|^2 of it. A row ends when the bound on what is
 left, (1 - alpha) |r|^2, is at most a twentieth of the sum of all its gains (less for heavy rows; two
-steps at least where a w is negative): the rule of `halfstep.solvers.stopping`. Weights of nearly one
+steps at least where a w is negative): the rule of `halfstep.solvers.fit.stopping`. Weights of nearly one
 size, such as logarithms of counts over a background, leave A near the identity, and a step or two do
 for most rows. Raw play counts do not: an entry of weight w can make an eigenvalue of 1 + w |z|^2, and
 steps must find each of the large ones, 2 to 20 a row on average. Two steps for every row end there at
@@ -69,9 +69,9 @@ import numpy as np
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
+from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, way
+from halfstep.solvers.fit.stopping import THETA, HalfStepReport, check_stopping, stopping
 from halfstep.solvers.problem import Problem
-from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
-from halfstep.solvers.stopping import THETA, HalfStepReport, check_stopping, stopping
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Eigenbasis(Solver):
     ----------
     cg_steps
         Conjugate gradient steps per row and half-step: exactly so many, at least 1. None: every row
-        takes the steps that it needs, by the rule of `halfstep.solvers.stopping`.
+        takes the steps that it needs, by the rule of `halfstep.solvers.fit.stopping`.
     cg_tolerance
         The rule's theta: a row ends when what it can still gain is at most this times what it has
         gained in this half-step. Between 0 and 1; None means 0.05, less where that module says so.

@@ -16,9 +16,8 @@ from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from halfstep.errors import InputError
-from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.fitted import Fitted
-from halfstep.solvers.ids import as_ids, rows_of, within
+from halfstep.solvers.inputs import as_ids, check_integers, rows_of, within
 from halfstep.solvers.problem import Problem
 
 UserWeights: TypeAlias = tuple[npt.NDArray[np.float64], bool]

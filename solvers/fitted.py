@@ -10,8 +10,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.errors import NotFitted
-from halfstep.solvers.arrays import on_host
-from halfstep.solvers.ids import lengths
+from halfstep.solvers.inputs import lengths, on_host
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Fitted:
     What is derived is kept beside the array it came from: factors that are replaced, by a fit or by
     an assignment, are never answered for with what belonged to others. After writing *into* a factor
     matrix from outside, assign it again. What is assigned may lie on a device or belong to another
-    library, as `halfstep.solvers.arrays` reads it.
+    library, as `halfstep.solvers.inputs` reads it.
     """
 
     user_factors: Floats | None

@@ -16,7 +16,7 @@ from scipy import sparse
 from halfstep.errors import InputError, NotEnoughMemory, UnknownId
 from halfstep.memory import available, gigabytes
 from halfstep.solvers.fitted import Fitted
-from halfstep.solvers.ids import MAX_ID, as_ids, rows_of
+from halfstep.solvers.inputs import MAX_ID, as_ids, rows_of
 from halfstep.types import Floats, Integers
 
 if TYPE_CHECKING:

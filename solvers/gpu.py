@@ -20,8 +20,8 @@ from scipy import sparse
 
 from halfstep.errors import InputError, NotFitted
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
-from halfstep.solvers.arguments import check_number
 from halfstep.solvers.base import Solver
+from halfstep.solvers.fit.monitor import Report
 from halfstep.solvers.gpu_audit import device_objective, first_not_finite
 from halfstep.solvers.gpu_data import sides_of
 from halfstep.solvers.gpu_factors import Factors, lazily
@@ -30,8 +30,8 @@ from halfstep.solvers.gpu_partition import alternate
 from halfstep.solvers.gpu_queries import DeviceQueries
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_stored import stored_sides
+from halfstep.solvers.inputs import check_number
 from halfstep.solvers.problem import Problem
-from halfstep.solvers.report import Report
 from halfstep.types import Floats
 
 MAX_FACTORS = 1024

@@ -16,7 +16,7 @@ _NONE = np.iinfo(np.int64).max
 
 
 def device_objective(backend: Backend, users: Side, items: Side, X: Array, Y: Array) -> float:
-    """Return the objective of `halfstep.evaluation.objective`, its sums taken in float64."""
+    """Return the objective of `halfstep.solvers.objective`, its sums taken in float64."""
     return objective_of_rows(backend, users, items.lam, X, Y)
 
 
@@ -48,7 +48,7 @@ def objective_of_rows(backend: Backend, users: Side, item_lam: Array, X: Array, 
 def device_residuals(backend: Backend, side: Side, X: Array, Y: Array) -> npt.NDArray[np.float64]:
     """Return |A_u x_u - b_u| / |b_u| of each row of a half-step, (rows,), its sums in float64.
 
-    As `halfstep.evaluation.residual` does it on the host: |x_u| for a row with b_u = 0.
+    As `halfstep.solvers.objective` does it on the host: |x_u| for a row with b_u = 0.
     """
     f = X.shape[1]
     found = backend.empty(side.rows, np.float64)

@@ -5,7 +5,7 @@ as much shared memory as the device gives: `kernels/cuda/cg_5_binned.cu`. Rows a
 From the third iteration on they are over-relaxed, as `halfstep.solvers.eigenbasis` does it:
 `kernels/cuda/relax.cu`.
 
-From here on every row takes the steps that it needs (`halfstep.solvers.stopping`). A step forms the
+From here on every row takes the steps that it needs (`halfstep.solvers.fit.stopping`). A step forms the
 whole A p, and the residual's length after it is known before the next one begins, so the test costs a
 few operations a row. A mild row passes over its entries twice in place of three times; where shared
 memory does not hold it, that is two gathers in place of three. A heavy one goes on, without another
@@ -25,6 +25,9 @@ from typing import Any, ClassVar
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, WARPS, Lanes
 from halfstep.kernels.stopping import Stopping
+from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, way
+from halfstep.solvers.fit.stopping import check_stopping, stopping
 from halfstep.solvers.gpu_basis import DeviceBasis
 from halfstep.solvers.gpu_bins import SHORT, Bins, bins_of
 from halfstep.solvers.gpu_cg_4_shared import GpuCgShared
@@ -32,9 +35,6 @@ from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_tally import Tallies, Tally
 from halfstep.solvers.gpu_whitened import Ends, Whitened
 from halfstep.solvers.problem import Problem
-from halfstep.solvers.relaxation import FEW_STEPS, check_relaxation, way
-from halfstep.solvers.report import Report
-from halfstep.solvers.stopping import check_stopping, stopping
 from halfstep.types import Floats
 
 _WARP = 64

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real, weigh_defines
-from halfstep.solvers import preparation
+from halfstep.solvers.fit import weights as preparation
 from halfstep.solvers.gpu_side import Side, check_columns
 
 if TYPE_CHECKING:

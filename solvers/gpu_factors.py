@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, current
-from halfstep.solvers.arrays import on_host
+from halfstep.solvers.inputs import on_host
 from halfstep.types import Floats
 
 

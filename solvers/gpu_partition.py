@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.solvers.fit.monitor import Report
 from halfstep.solvers.gpu_memory import MemoryPlan
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_stored import Stored
 from halfstep.solvers.gpu_stream import Stream
-from halfstep.solvers.report import Report
 
 if TYPE_CHECKING:
     from halfstep.solvers.gpu import GpuSolver

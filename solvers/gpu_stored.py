@@ -16,10 +16,10 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.solvers.fit.weights import transposed
 from halfstep.solvers.gpu_data import Weigher, penalties
 from halfstep.solvers.gpu_memory import first_rows
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.preparation import transposed
 from halfstep.solvers.problem import Weights
 from halfstep.types import Floats
 

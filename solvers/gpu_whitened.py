@@ -10,12 +10,12 @@ import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real
-from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.gpu import GpuSolver
 from halfstep.solvers.gpu_basis import DeviceBasis, basis_of
 from halfstep.solvers.gpu_data import blocks_for
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_tally import Tally
+from halfstep.solvers.inputs import check_integers
 
 
 class Whitened(NamedTuple):
@@ -38,7 +38,7 @@ class Ends(NamedTuple):
     least
         (rows,) int32: steps that a row takes at least. None: all take `most` steps.
     most, theta
-        As in `halfstep.solvers.stopping`.
+        As in `halfstep.solvers.fit.stopping`.
     ended
         (rows, 3): steps, what they gained, what they left; None where nobody asks.
     """

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from halfstep.errors import InputError, SolverUnavailable
-from halfstep.solvers.arrays import on_host
 from halfstep.solvers.base import Solver
+from halfstep.solvers.inputs import on_host
 
 _SHARED = ("factors", "regularization", "alpha", "iterations", "calculate_training_loss")
 
@@ -63,7 +63,7 @@ def like_implicit(values: Mapping[str, Any], solver: str | type[Solver] = "auto"
 
 def to_implicit(model: Any) -> Any:
     """Return `implicit`'s CPU model with the settings and factors of `model`."""
-    from halfstep.solvers.implicit_cpu import ImplicitCpu
+    from halfstep.solvers.peers.implicit_cpu import ImplicitCpu
 
     if model.confidence != "implicit" or model.regularization_exponent != 0:
         raise InputError(

@@ -20,7 +20,7 @@ import numpy as np
 from halfstep.blas import blas_threads
 from halfstep.errors import NotFinite
 from halfstep.solvers.base import Solver
-from halfstep.solvers.memory import Size
+from halfstep.solvers.fit.memory import Size
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
 

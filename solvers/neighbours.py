@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.solvers.ids import lengths
+from halfstep.solvers.inputs import lengths
 from halfstep.types import Floats
 
 METRICS = ("inner_product", "cosine", "l2")

@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.solvers.base import Solver
+from halfstep.solvers.fit.monitor import Report
 from halfstep.solvers.problem import Problem, Weights
-from halfstep.solvers.report import Report
 from halfstep.types import Floats
 
 

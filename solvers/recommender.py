@@ -21,7 +21,7 @@ import numpy.typing as npt
 from halfstep.solvers.answers import Asked, answer, nearest
 from halfstep.solvers.explanation import Explaining
 from halfstep.solvers.folding import Folding
-from halfstep.solvers.ids import as_ids, rows_of, within
+from halfstep.solvers.inputs import as_ids, rows_of, within
 from halfstep.solvers.topk import top_k
 from halfstep.types import Floats, Integers
 

@@ -32,8 +32,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.blas import blas_threads
-from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
+from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
 

@@ -177,7 +177,7 @@ def bench_data(two_tastes):
 
 @pytest.fixture
 def start(bench_data):
-    from halfstep.solvers.start import starting_factors
+    from halfstep.solvers.fit.start import starting_factors
 
     return starting_factors(None, bench_data.train.shape, 7, np.float32, 0)
 

@@ -15,8 +15,6 @@ from scipy import sparse
 from halfstep import SOLVERS, InputError
 from halfstep.evaluation.metrics_blocks import rank
 from halfstep.evaluation.metrics_gpu import rank_on_device
-from halfstep.evaluation.objective import objective
-from halfstep.evaluation.residual import relative_residuals
 from halfstep.kernels.cuda.topk import device_top_k
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers import gpu_data
@@ -25,7 +23,8 @@ from halfstep.solvers.gpu_queries import rows_on_device
 from halfstep.solvers.gpu_side import Side
 from halfstep.solvers.gpu_tally import Tallies, row_weights
 from halfstep.solvers.gpu_whitened import relax
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import objective, relative_residuals
 from halfstep.solvers.topk import top_k
 
 COLUMNS = 210

@@ -12,7 +12,7 @@ from scipy import sparse
 from halfstep import SOLVERS
 from halfstep.kernels.cuda.backend import CupyBackend, using
 from halfstep.machine import why_no_gpu
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
 
 # None, one, about a warp, more than shared memory keeps, none again, every column, and short ones:
 # more rows than the emulated device has blocks at once, so that a block goes on to another row.

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep import SOLVERS
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
 
 RULED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half")
 COLUMNS, THETA, MOST, LAM = 260, 0.05, 32, 0.3

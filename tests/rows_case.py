@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.preparation import weigh
+from halfstep.solvers.fit.weights import weigh
 
 FACTORS = (1, 7, 33, 64, 130, 257)
 CONVENTIONS = {

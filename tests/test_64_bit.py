@@ -10,9 +10,8 @@ from conftest import EXACT, awkward
 from scipy import sparse
 from soak import tally
 
-from halfstep.evaluation.objective import objective
-from halfstep.evaluation.residual import relative_residuals
-from halfstep.solvers.preparation import weigh
+from halfstep.solvers.fit.weights import weigh
+from halfstep.solvers.objective import objective, relative_residuals
 from halfstep.solvers.problem import Weights
 
 pytestmark = pytest.mark.counted

@@ -16,9 +16,9 @@ from halfstep.bench.entrants import default_entrants, entrant
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
-from halfstep.evaluation.residual import relative_residuals
-from halfstep.solvers.cmfrec_cpu import CmfrecCpu
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import relative_residuals
+from halfstep.solvers.peers.cmfrec_cpu import CmfrecCpu
 
 
 class Whole(SOLVERS["cholesky"]):

@@ -20,8 +20,8 @@ from halfstep.bench.settings import BenchSettings
 from halfstep.bench.spread import Interval, Spread
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics import Evaluation
-from halfstep.evaluation.objective import objective
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.fit.start import starting_factors
+from halfstep.solvers.objective import objective
 
 EXACT, RELAXED, AUTO = quality_cell.OURS
 

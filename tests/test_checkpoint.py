@@ -7,7 +7,7 @@ import pytest
 from conftest import awkward, suited
 
 from halfstep import SOLVERS, InputError
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.fit.start import starting_factors
 
 
 class Killed(Exception):

@@ -18,7 +18,7 @@ from halfstep.evaluation.exact import (
     relaxation_of,
 )
 from halfstep.evaluation.split import per_user
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.fit.start import starting_factors
 
 
 def heavy_tailed(users=800, items=400, each=30, seed=0):

@@ -19,7 +19,7 @@ import halfstep
 from halfstep import AlternatingLeastSquares, SolverUnavailable, machine
 from halfstep.cli.main import doctor
 from halfstep.machine import gpu_facts
-from halfstep.solvers import implicit_cuda
+from halfstep.solvers.peers import implicit_gpu
 
 
 class CUDARuntimeError(RuntimeError):
@@ -176,7 +176,7 @@ def test_no_driver_has_no_version(monkeypatch):
     ],
 )
 def test_implicits_traps_are_explained(error, meaning):
-    assert re.search(meaning, implicit_cuda.explain(error))
+    assert re.search(meaning, implicit_gpu.explain(error))
 
 
 def test_implicit_is_asked_again_once_its_libraries_are_loaded(monkeypatch):
@@ -185,15 +185,15 @@ def test_implicit_is_asked_again_once_its_libraries_are_loaded(monkeypatch):
 
     reloaded = []
     monkeypatch.setattr(implicit.gpu, "HAS_CUDA", False)
-    monkeypatch.setattr(implicit_cuda, "load_libraries", lambda: True)
+    monkeypatch.setattr(implicit_gpu, "load_libraries", lambda: True)
 
     def reload(module):
         reloaded.append(module)
         monkeypatch.setattr(module, "HAS_CUDA", True)
         return module
 
-    monkeypatch.setattr(implicit_cuda.importlib, "reload", reload)
-    assert implicit_cuda.cuda_backend() == (implicit.gpu, "")
+    monkeypatch.setattr(implicit_gpu.importlib, "reload", reload)
+    assert implicit_gpu.cuda_backend() == (implicit.gpu, "")
     assert reloaded == [implicit.gpu]
 
 

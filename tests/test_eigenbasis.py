@@ -7,11 +7,11 @@ from rows_case import CONVENTIONS, FACTORS, eps, problem, solver
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.evaluation.residual import relative_residuals
 from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.eigenbasis import Eigenbasis
+from halfstep.solvers.fit.weights import weigh
 from halfstep.solvers.naive import Naive
-from halfstep.solvers.preparation import weigh
+from halfstep.solvers.objective import relative_residuals
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)

@@ -8,7 +8,7 @@ from halfstep import SOLVERS, InputError
 from halfstep.evaluation.equivalence import compare, trace_fit
 from halfstep.evaluation.predictions import compare_predictions
 from halfstep.evaluation.split import per_user
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.fit.start import starting_factors
 
 
 class Damaged(SOLVERS["cholesky"]):

@@ -17,7 +17,7 @@ from test_cli import path_env
 from victim import SOLVERS_TO_KILL, model, plays
 
 from halfstep import InputError, Solver
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.fit.start import starting_factors
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and POSIX signals")
 KILLED = -signal.SIGKILL
@@ -275,7 +275,7 @@ def test_a_limit_on_file_sizes_leaves_the_old_model(rounds, tmp_path):
 
 @pytest.mark.soak
 def test_looking_for_what_is_not_finite_is_cheap():
-    from halfstep.solvers.report import row_not_finite
+    from halfstep.solvers.fit.monitor import row_not_finite
 
     matrix = awkward(3000, 2000, negative=False)
     fitted = model("eigenbasis", factors=64, iterations=4).fit(matrix, show_progress=False)

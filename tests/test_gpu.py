@@ -9,12 +9,12 @@ from plain_steps import PlainSteps
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.residual import relative_residuals
 from halfstep.kernels.cuda.backend import source, using
 from halfstep.kernels.cuda.catalogue import CATALOGUE
 from halfstep.solvers import gpu_cg_6_split
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import relative_residuals
 
 EPS = float(np.finfo(np.float32).eps)
 # A residual that rounding explains: of the fixed side to 11 binary digits, or of the arithmetic.

@@ -6,10 +6,10 @@ from emulator import EmulatorBackend, build
 from scipy import sparse
 
 from halfstep import SOLVERS
-from halfstep.evaluation.residual import relative_residuals
 from halfstep.kernels.cuda.backend import using
 from halfstep.solvers import gpu_exact_plan
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import relative_residuals
 
 pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 LENGTHS = (0, 1, 6, 7, 8, 31, 32, 33, 64, 65, 150)

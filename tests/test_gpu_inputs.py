@@ -14,12 +14,12 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError, NumericalWarning, machine
 from halfstep.evaluation.metrics import evaluate
-from halfstep.evaluation.residual import relative_residuals
 from halfstep.kernels.cuda.backend import using
 from halfstep.solvers import gpu_cg_7_half
 from halfstep.solvers.gpu_audit import device_residuals
 from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import relative_residuals
 
 needs_compiler = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 

@@ -10,12 +10,12 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NumericalWarning
-from halfstep.evaluation.objective import objective
 from halfstep.kernels.cuda.backend import using
 from halfstep.solvers import gpu_cg_7_half, gpu_memory
 from halfstep.solvers.gpu_memory import DeviceSize, parts_of, plan_memory
 from halfstep.solvers.gpu_partition import shares_of
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import objective
 
 needs_compiler = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 BEST, EXACT = "gpu_cg_7_half", "gpu_cholesky"

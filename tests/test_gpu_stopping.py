@@ -9,10 +9,10 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NumericalWarning
+from halfstep.solvers.fit.start import starting_factors
+from halfstep.solvers.fit.stopping import THETA_EXPLICIT
 from halfstep.solvers.gpu_bins import SHORT, _rank
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import starting_factors
-from halfstep.solvers.stopping import THETA_EXPLICIT
+from halfstep.solvers.inputs import as_csr
 
 
 @pytest.fixture(params=["random"])

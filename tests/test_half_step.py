@@ -7,8 +7,8 @@ from conftest import CONVENTIONS, EXACT, awkward, require
 from scipy import sparse
 
 from halfstep import NumericalWarning
-from halfstep.evaluation.residual import relative_residuals
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import relative_residuals
 
 EPS = {np.float32: np.finfo(np.float32).eps, np.float64: np.finfo(np.float64).eps}
 

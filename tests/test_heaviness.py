@@ -6,8 +6,8 @@ from scipy import sparse
 
 from halfstep.evaluation.heaviness import heaviest_within, heaviness
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.stopping import MAX_STEPS, THETA, THETA_EXPLICIT
+from halfstep.solvers.fit.stopping import MAX_STEPS, THETA, THETA_EXPLICIT
+from halfstep.solvers.inputs import as_csr
 
 
 def weighed(rows, **convention):

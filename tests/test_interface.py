@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from halfstep import SOLVERS, InputError, Solver
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
 
 RULE = {"cg_steps", "cg_tolerance", "cg_max_steps"}
 DEVICES = {"deterministic", "devices", "memory_limit"}

@@ -12,7 +12,7 @@ from test_cli import path_env
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NotEnoughMemory
-from halfstep.solvers.memory import size_of
+from halfstep.solvers.fit.memory import size_of
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ import sys
 import numpy as np
 from scipy import sparse
 from halfstep import SOLVERS
-from halfstep.solvers.memory import size_of
+from halfstep.solvers.fit.memory import size_of
 
 def matrix(users, items, each):
     rng = np.random.default_rng(0)
@@ -83,8 +83,8 @@ solver, factors, dtype = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 users, items, each = map(int, sys.argv[4:])
 make = lambda: SOLVERS[solver](factors=factors, iterations=2, confidence="linear", dtype=dtype)
 # Compiled code is loaded before: it is the library's, and stays for the next fit.
-from halfstep.solvers import preparation
-preparation._FEW_ENTRIES = 0
+from halfstep.solvers.fit import weights
+weights._FEW_ENTRIES = 0
 for warm in (make(), SOLVERS["eigenbasis"](factors=8, iterations=1, dtype=dtype)):
     warm.fit(matrix(200, 100, 10), show_progress=False)
 data, model = matrix(users, items, each), make()

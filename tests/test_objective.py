@@ -6,8 +6,8 @@ import pytest
 from conftest import awkward
 
 from halfstep import SOLVERS
-from halfstep.evaluation import objective as module
-from halfstep.evaluation.objective import objective
+from halfstep.solvers import objective as module
+from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem
 
 

@@ -6,7 +6,7 @@ from conftest import CONVENTIONS, awkward
 from scipy import sparse
 
 from halfstep import SOLVERS
-from halfstep.solvers import preparation
+from halfstep.solvers.fit import weights
 
 
 def sides(matrix, threads, dtype=np.float32, **convention):
@@ -16,15 +16,15 @@ def sides(matrix, threads, dtype=np.float32, **convention):
 
 @pytest.fixture(params=["numpy", "compiled"])
 def path(request, monkeypatch):
-    monkeypatch.setattr(preparation, "_FEW_ENTRIES", 0 if request.param == "compiled" else 10**9)
-    monkeypatch.setattr(preparation, "_PIECE", 37)
+    monkeypatch.setattr(weights, "_FEW_ENTRIES", 0 if request.param == "compiled" else 10**9)
+    monkeypatch.setattr(weights, "_PIECE", 37)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.7])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_items_are_the_transposed_users(path, convention, dtype, exponent):
     matrix = awkward()
-    whole = preparation.weigh(
+    whole = weights.weigh(
         matrix.T.tocsr(), dtype=dtype, regularization=0.01, regularization_exponent=exponent,
         **convention,
     )  # fmt: skip

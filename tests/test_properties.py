@@ -17,10 +17,9 @@ from soak import few_or_many, tally
 from strategies import FORMS, HERE, VALUES, entries, models
 
 from halfstep import SOLVERS
-from halfstep.evaluation.objective import objective
-from halfstep.evaluation.residual import relative_residuals
 from halfstep.evaluation.split import leave_one_out, per_user, random_rows
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import objective, relative_residuals
 
 # A ridge that the Cholesky rung had to add in single precision, and says so.
 pytestmark = pytest.mark.filterwarnings("ignore::halfstep.NumericalWarning")

@@ -9,10 +9,9 @@ from plain_steps import PlainSteps
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError, SolverUnavailable
-from halfstep.evaluation.objective import objective
-from halfstep.evaluation.residual import relative_residuals
-from halfstep.solvers.matrix import as_csr
-from halfstep.solvers.start import starting_factors
+from halfstep.solvers.fit.start import starting_factors
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import objective, relative_residuals
 
 EXPRESSIBLE = [name for name in CONVENTIONS if name != "explicit"]
 

@@ -11,7 +11,7 @@ from halfstep.evaluation import step_forecast
 from halfstep.evaluation.step_forecast import forecast, sample, steps_by_row
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.matrix import as_csr
+from halfstep.solvers.inputs import as_csr
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from scipy import sparse
 from halfstep.errors import NotFinite, NumericalWarning
 from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.preparation import weigh
-from halfstep.solvers.stopping import THETA
+from halfstep.solvers.fit.stopping import THETA
+from halfstep.solvers.fit.weights import weigh
 
 BOUNDED = ("linear", "log", "binary", "explicit", "scaled", "huge")
 SIZES = (7, 33, 130)

@@ -9,9 +9,9 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NotFinite
-from halfstep.solvers.preparation import weigh
-from halfstep.solvers.start import starting_factors
-from halfstep.solvers.stopping import THETA, THETA_EXPLICIT
+from halfstep.solvers.fit.start import starting_factors
+from halfstep.solvers.fit.stopping import THETA, THETA_EXPLICIT
+from halfstep.solvers.fit.weights import weigh
 
 F = 7
 

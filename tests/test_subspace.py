@@ -5,7 +5,7 @@ import pytest
 from rows_case import CONVENTIONS, FACTORS, eps, problem
 
 from halfstep.errors import InputError
-from halfstep.evaluation.residual import relative_residuals
+from halfstep.solvers.objective import relative_residuals
 from halfstep.solvers.subspace import Subspace
 
 

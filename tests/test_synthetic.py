@@ -8,7 +8,7 @@ from halfstep.datasets import PRESETS, load
 from halfstep.datasets.listening import _with_tail
 from halfstep.datasets.synthetic import generate_music
 from halfstep.errors import InputError
-from halfstep.evaluation.objective import objective
+from halfstep.solvers.objective import objective
 
 
 @pytest.fixture(scope="module")

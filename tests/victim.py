@@ -10,7 +10,7 @@ import numpy as np
 from conftest import awkward
 
 from halfstep import SOLVERS, Solver
-from halfstep.solvers import checkpoint
+from halfstep.solvers.fit import checkpoint
 
 SOLVERS_TO_KILL = ("eigenbasis", "conjugate_gradient", "cholesky")
 SETTINGS = {

@@ -1,4 +1,4 @@
-"""Rows that take the steps that they need: conjugate gradients with the rule of `solvers.stopping`.
+"""Rows that take the steps that they need: conjugate gradients with the rule of `solvers.fit.stopping`.
 
 What differs from `cg` is when a row ends. A row of up to `kept` entries keeps its dot products
 q = z.p in its first step: p'Ap = p.p + sum w q^2 is known, and with it whether the row has ended, before

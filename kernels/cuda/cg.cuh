@@ -33,7 +33,7 @@ struct Diagonal {
 #endif
 };
 
-// When row u has taken enough steps: solvers/stopping.py has the rule and its proof. `least` is each row's
+// When row u has taken enough steps: solvers/fit/stopping.py has the rule and its proof. `least` is each row's
 // least number of them, looked up when the rest of the test says yes, which spares a register; a null
 // pointer stands for exactly `most`.
 struct Stopping {

@@ -23,11 +23,11 @@ from scipy import sparse
 
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
-from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
-from halfstep.solvers.memory import Size
+from halfstep.solvers.fit.memory import Size
+from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.problem import Problem, Weights
-from halfstep.solvers.report import Report
 from halfstep.types import Floats
 
 

@@ -21,7 +21,7 @@ from scipy import sparse
 from halfstep.errors import NotEnoughMemory
 from halfstep.kernels.cpu.threads import cores
 from halfstep.memory import available, gigabytes
-from halfstep.solvers.preparation import index_type, is_plain
+from halfstep.solvers.fit.weights import index_type, is_plain
 
 if TYPE_CHECKING:
     from halfstep.solvers.base import Solver

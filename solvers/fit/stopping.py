@@ -46,7 +46,7 @@ from typing import NamedTuple
 
 from halfstep.errors import InputError, NumericalWarning
 from halfstep.kernels.stopping import Stopping
-from halfstep.solvers.arguments import check_integers, check_number
+from halfstep.solvers.inputs import check_integers, check_number
 
 log = logging.getLogger("halfstep")
 

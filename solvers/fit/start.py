@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.solvers.arrays import on_host
+from halfstep.solvers.inputs import on_host
 from halfstep.types import Floats
 
 RandomState: TypeAlias = int | np.integer | np.random.Generator | np.random.RandomState | None

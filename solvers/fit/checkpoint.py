@@ -23,7 +23,7 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.files import check_writable, plain, remove_leftovers, whole_file
-from halfstep.solvers.arrays import on_host
+from halfstep.solvers.inputs import on_host
 from halfstep.types import Floats
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import numpy as np
 
 from halfstep.errors import InputError, NotFinite
 from halfstep.interruption import Interruption
-from halfstep.solvers.checkpoint import Checkpoints, State
-from halfstep.solvers.stopping import IterationReport
+from halfstep.solvers.fit.checkpoint import Checkpoints, State
+from halfstep.solvers.fit.stopping import IterationReport
 from halfstep.types import Floats
 
 if TYPE_CHECKING:

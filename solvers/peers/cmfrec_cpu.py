@@ -27,10 +27,10 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.solvers.arguments import check_integers
 from halfstep.solvers.base import Solver
+from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.problem import DEFAULT_BACKGROUND, Problem, Weights
-from halfstep.solvers.report import Report
 from halfstep.types import Floats
 
 

@@ -1,0 +1,260 @@
+"""The border: what callers hand over, checked once and brought into one form.
+
+* sparse matrices of any kind become canonical CSR (`as_csr`, `rows_of`);
+* ids become int64 arrays within the model (`as_ids`, `within`);
+* arguments are checked, and a refusal names the argument, the rule and the value (`check_*`);
+* arrays of other libraries become NumPy arrays (`on_host`). A library says where its array lies by one
+  of two protocols: `__cuda_array_interface__` (CuPy, Numba, PyTorch; a CUDA device) or DLPack
+  (`__dlpack__` and `__dlpack_device__`: also JAX and others; any device). What lies on a CUDA device is
+  read with CuPy.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.errors import InputError, UnknownId
+from halfstep.types import Floats, Integers
+
+log = logging.getLogger("halfstep")
+
+MAX_ID = np.iinfo(np.int32).max - 1
+MOST = 2**31 - 1  # of anything that is counted in a loop or a column; beyond, libraries overflow
+# DLPack's numbers for the kinds of memory (dlpack.h, DLDeviceType).
+_HOST = (1, 3)  # plain, and page-locked by CUDA
+_CUDA = (2, 13)  # a device's own, and managed
+
+
+def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
+    """Return `matrix` as a canonical CSR matrix: indices sorted, duplicates summed.
+
+    Parameters
+    ----------
+    matrix
+        Any two-dimensional SciPy sparse matrix or array, with 32- or 64-bit indices. It is never
+        written to; arrays that need no change are shared with the result. CuPy's sparse matrices are
+        copied to the host.
+    name
+        What errors call it.
+
+    Returns
+    -------
+    csr_matrix (rows, columns)
+        Stored zeros are kept: to the `implicit` convention they are entries of confidence 0.
+
+    Raises
+    ------
+    InputError
+        Not sparse, not two-dimensional, not numeric, or a stored value that is NaN or infinite.
+    """
+    if type(matrix).__module__.startswith("cupyx.scipy.sparse"):
+        matrix = matrix.get()
+    if not sparse.issparse(matrix):
+        raise InputError(
+            f"{name} must be a SciPy sparse matrix or array, got {type(matrix).__name__}"
+        )
+    if len(matrix.shape) != 2:
+        raise InputError(f"{name} must be two-dimensional, got shape {matrix.shape}")
+    if matrix.dtype.kind not in "biuf":
+        raise InputError(f"{name} must hold real numbers, got dtype {matrix.dtype}")
+    _check_indices(matrix, name)
+    if matrix.dtype.kind == "b" or (matrix.dtype.kind in "iu" and not _is_canonical_csr(matrix)):
+        # Small integers would wrap around where duplicates are summed.
+        matrix = matrix.astype(np.int64)
+    csr = sparse.csr_matrix(matrix)
+    if not csr.has_canonical_format:
+        # csr_matrix(csr) shares its arrays, and sum_duplicates works in place.
+        csr = csr.copy()
+        csr.sum_duplicates()
+    finite = np.isfinite(csr.data)
+    if not finite.all():
+        entry = int(np.argmin(finite))
+        row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
+        raise InputError(
+            f"{name} must be finite, got {csr.data[entry]} at row {row}, "
+            f"column {csr.indices[entry]}"
+        )
+    return csr
+
+
+def _is_canonical_csr(matrix: Any) -> bool:
+    return matrix.format == "csr" and bool(matrix.has_canonical_format)
+
+
+def _check_indices(matrix: Any, name: str) -> None:
+    """Raise InputError for indices outside the shape, on which SciPy's compiled code would crash.
+
+    SciPy checks coordinates when it is given them, but not the arrays of a compressed matrix.
+    """
+    if matrix.format not in ("csr", "csc"):
+        return
+    rows, columns = matrix.shape
+    lines, bound = (rows, columns) if matrix.format == "csr" else (columns, rows)
+    indptr, indices = matrix.indptr, matrix.indices
+    ends = (int(indptr[0]), int(indptr[-1])) if len(indptr) else (0, 0)
+    if len(indptr) != lines + 1 or ends[0] != 0 or (np.diff(indptr) < 0).any():
+        raise InputError(f"{name} must have row pointers that rise from 0, one more than rows")
+    if ends[1] > min(len(indices), len(matrix.data)):
+        raise InputError(f"{name} must store as many entries as its row pointers say, {ends[1]}")
+    used = indices[: ends[1]]
+    if len(used) and (used.min() < 0 or used.max() >= bound):
+        wrong = used.min() if used.min() < 0 else used.max()
+        raise InputError(f"{name} must have item ids from 0 to {bound - 1}, got {wrong}")
+
+
+def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_matrix:
+    """Return `csr`; raise InputError if it has no rows or no columns, and log if it stores nothing.
+
+    A matrix of no entries has a model, as in `implicit`: one whose factors are all zero.
+    """
+    if min(csr.shape) == 0:
+        raise InputError(f"{name} must have at least one row and one column, got shape {csr.shape}")
+    if csr.nnz == 0:
+        log.warning("%s of shape %s stores no entry: all factors will be zero", name, csr.shape)
+    return csr
+
+
+def check_integers(values: dict[str, Any], **least: int) -> None:
+    """Raise InputError unless each named value is an integer of at least the number given."""
+    for name, minimum in least.items():
+        value = values[name]
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise InputError(f"{name} must be an integer, got {value!r}")
+        if int(value) < minimum:
+            raise InputError(f"{name} must be at least {minimum}, got {value}")
+        if int(value) > MOST:
+            raise InputError(f"{name} must be at most {MOST}, got {value}")
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raise InputError unless the value is a finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InputError(f"{name} must be a number, got {value!r}")
+    if not (math.isfinite(value) and float(value) >= 0):
+        raise InputError(f"{name} must be at least 0 and finite, got {value}")
+
+
+def check_dtype(dtype: Any) -> None:
+    """Raise InputError unless `dtype` means float32 or float64."""
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = repr(dtype)
+    if name not in ("float32", "float64"):
+        raise InputError(f"dtype must be float32 or float64, got {name}")
+
+
+def on_host(value: Any, name: str = "array") -> Any:
+    """Return what lies on a device, or belongs to another library, as a NumPy array.
+
+    Parameters
+    ----------
+    value
+        Whatever a caller has. An array on the host with DLPack is shared, one on a device copied;
+        anything without either protocol is returned as it is.
+    name
+        What errors call it.
+
+    Raises
+    ------
+    InputError
+        It lies where nothing here can read it (on a CUDA device without CuPy, or on another kind of
+        device), or its owner does not hand it out, as PyTorch does not while gradients are taken.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    try:
+        if hasattr(value, "__cuda_array_interface__"):
+            cupy = _cupy(name)
+            return cupy.asnumpy(cupy.asarray(value))
+        if not (hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__")):
+            return value
+        kind = int(value.__dlpack_device__()[0])
+        if kind in _HOST:
+            return np.from_dlpack(value)
+        if kind in _CUDA:
+            cupy = _cupy(name)
+            return cupy.asnumpy(cupy.from_dlpack(value))
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{name} cannot be read from {type(value).__name__}: {why}") from error
+    raise InputError(f"{name} must lie on the host or a CUDA device, got DLPack's device {kind}")
+
+
+def _cupy(name: str) -> Any:
+    try:
+        import cupy
+    except Exception:
+        from halfstep.machine import why_no_gpu
+
+        raise InputError(
+            f"{name} lies on a CUDA device and is read with CuPy, but {why_no_gpu()}"
+        ) from None
+    return cupy
+
+
+def as_ids(value: int | npt.ArrayLike, name: str) -> tuple[bool, Integers]:
+    """Return whether one id was given rather than a list of them, and the ids as (m,) int64."""
+    try:
+        ids = np.asarray(value)
+    except ValueError:  # lists of unequal lengths
+        ids = np.asarray(value, object)
+    if ids.ndim > 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise InputError(f"{name} must be an index or a list of indices, got {_short(value)}")
+    return ids.ndim == 0, np.atleast_1d(ids).astype(np.int64)
+
+
+def within(ids: Integers, rows: int, name: str) -> Integers:
+    """Return `ids`; raise UnknownId unless all are from 0 to rows - 1."""
+    outside = (ids < 0) | (ids >= rows)
+    if outside.any():
+        raise UnknownId(f"{name} must be from 0 to {rows - 1}, got {ids[np.argmax(outside)]}")
+    return ids
+
+
+def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matrix:
+    """Return the sparse rows that belong to `rows` ids as a canonical (rows, columns) CSR matrix.
+
+    Parameters
+    ----------
+    matrix
+        What `as_csr` takes, or for one id a one-dimensional row of a `csr_array`. It may have fewer
+        columns than the model has rows on that side: a model that `partial_fit_*` made larger is
+        still asked with matrices from before. None of those columns holds an entry then.
+
+    Raises
+    ------
+    InputError
+        Another number of rows, or columns that the model does not have.
+    """
+    if rows == 1 and sparse.issparse(matrix) and len(matrix.shape) == 1:
+        matrix = sparse.coo_array(matrix).reshape(1, -1)
+    csr = as_csr(matrix, name)
+    if csr.shape[0] != rows or csr.shape[1] > columns:
+        raise InputError(
+            f"{name} must have one row for each id and at most one column for each row of the other "
+            f"side's factors, ({rows}, {columns}), got {csr.shape}"
+        )
+    if csr.shape[1] < columns:
+        csr = sparse.csr_matrix((csr.data, csr.indices, csr.indptr), shape=(rows, columns))
+    return csr
+
+
+def lengths(factors: Floats) -> Floats:
+    """Return the length of each row, 1 for a row of zeros: its cosine with anything is then 0."""
+    norms: Floats = np.linalg.norm(factors, axis=1)
+    return np.where(norms == 0, norms.dtype.type(1), norms)
+
+
+def _short(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."

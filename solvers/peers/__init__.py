@@ -1,0 +1,1 @@
+"""Other libraries behind this package's interface: what the benchmark compares with."""
