@@ -18,7 +18,7 @@ from halfstep.bench.gpu_counts import STEPS, iteration
 from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.fit.start import starting_factors
-from halfstep.solvers.gpu_audit import device_objective
+from halfstep.solvers.gpu.device.audit import device_objective
 from halfstep.solvers.inputs import as_csr
 
 ITERATIONS = 10

@@ -20,7 +20,7 @@ from halfstep.errors import NumericalWarning
 from halfstep.evaluation.equivalence import factors_of
 from halfstep.evaluation.metrics import evaluate
 from halfstep.solvers import SOLVERS
-from halfstep.solvers.gpu_cg_7_half import MARGIN
+from halfstep.solvers.gpu.cg_7_half import MARGIN
 
 _TASTES = 20
 # Without 16 bits, with them, and what a start of other random numbers does.

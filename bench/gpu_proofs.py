@@ -16,8 +16,8 @@ from halfstep.bench.gpu_shapes import SHAPES, Shape, generate
 from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.fit.start import starting_factors
-from halfstep.solvers.gpu_audit import device_residuals
-from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu.device.audit import device_residuals
+from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 
@@ -57,7 +57,7 @@ def sanitize(seconds: float) -> dict[str, Any]:
 
 def small_fits() -> None:
     """Fit every rung on a few rows of every length, hubs as well: for a sanitizer to watch."""
-    from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
+    from halfstep.solvers.gpu.cg_6_split import GpuCgSplit
 
     GpuCgSplit._longest = 400
     matrix = generate(Shape("ragged", 300, 500, 20_000))

@@ -16,9 +16,10 @@ from halfstep.bench.gpu_shapes import SHAPES, generate
 from halfstep.errors import NotEnoughMemory
 from halfstep.kernels.cuda.backend import current
 from halfstep.memory import available, gigabytes
-from halfstep.solvers import SOLVERS, gpu_memory
+from halfstep.solvers import SOLVERS
 from halfstep.solvers.fit.start import starting_factors
-from halfstep.solvers.gpu_memory import DeviceSize, parts_of, plan_memory
+from halfstep.solvers.gpu.device import memory as gpu_memory
+from halfstep.solvers.gpu.device.memory import DeviceSize, parts_of, plan_memory
 
 LIMIT = 2e9
 _ITERATIONS = 3

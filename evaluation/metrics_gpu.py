@@ -12,7 +12,7 @@ from halfstep.evaluation.metrics_blocks import Ranking, may_overflow
 from halfstep.evaluation.metrics_inputs import Array, Indices
 from halfstep.kernels.cuda.backend import current, unavailable
 from halfstep.kernels.cuda.topk import device_ranking
-from halfstep.solvers.gpu_queries import rows_on_device
+from halfstep.solvers.gpu.device.queries import rows_on_device
 
 _BLOCK = 1 << 16
 

@@ -14,7 +14,7 @@ Directions of Q in which a row without regularisation knows nothing (L below f e
 are dropped, z = 0, which makes the solution the one of minimum norm.
 
 The f x f algebra is float64 on the host for every device: the CPU rungs pad and apply it by
-`kernels.cpu.rotation`, the GPU rungs pad, scale and upload it (`solvers.gpu_basis`).
+`kernels.cpu.rotation`, the GPU rungs pad, scale and upload it (`solvers.gpu.whitened`).
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from halfstep.evaluation.metrics_blocks import rank
 from halfstep.evaluation.metrics_gpu import rank_on_device
 from halfstep.kernels.cuda.topk import device_top_k
 from halfstep.kernels.stopping import Stopping
-from halfstep.solvers import gpu_data
-from halfstep.solvers.gpu_audit import device_objective, device_residuals, first_not_finite
-from halfstep.solvers.gpu_queries import rows_on_device
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_tally import Tallies, row_weights
-from halfstep.solvers.gpu_whitened import relax
+from halfstep.solvers.gpu.device import data as gpu_data
+from halfstep.solvers.gpu.device.audit import device_objective, device_residuals, first_not_finite
+from halfstep.solvers.gpu.device.queries import rows_on_device
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.tally import Tallies, row_weights
+from halfstep.solvers.gpu.whitened import relax
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import objective, relative_residuals
 from halfstep.solvers.topk import top_k

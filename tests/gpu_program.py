@@ -95,14 +95,14 @@ def rung(name, order="random", **settings):
 
 def short_hubs():
     """Let rows of SHAPE be hubs of several parts, so that the kernels for hubs run, too."""
-    from halfstep.solvers import gpu_cg_6_split, gpu_exact_plan
+    from halfstep.solvers.gpu import cg_6_split, cholesky
 
     stack = ExitStack()
     for owner, name, entries in (
-        (gpu_cg_6_split.GpuCgSplit, "_longest", 150),
-        (gpu_cg_6_split, "_PART", 32),
-        (gpu_exact_plan, "HUB", 150),
-        (gpu_exact_plan, "PART", 64),
+        (cg_6_split.GpuCgSplit, "_longest", 150),
+        (cg_6_split, "_PART", 32),
+        (cholesky, "HUB", 150),
+        (cholesky, "PART", 64),
     ):
         stack.enter_context(mock.patch.object(owner, name, entries))
     return stack

@@ -11,8 +11,8 @@ from scipy import sparse
 from halfstep import SOLVERS, InputError
 from halfstep.kernels.cuda.backend import source, using
 from halfstep.kernels.cuda.catalogue import CATALOGUE
-from halfstep.solvers import gpu_cg_6_split
-from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu import cg_6_split
+from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 
@@ -68,8 +68,8 @@ def test_a_fit_reaches_the_objective_of_the_cpu(name, device, matrix):
 @pytest.mark.parametrize("exponent", [0.0, 0.5])
 @pytest.mark.parametrize("name", ["gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half"])
 def test_rows_of_every_size_take_their_own_kernel(name, exponent, device, monkeypatch):
-    monkeypatch.setattr(gpu_cg_6_split.GpuCgSplit, "_longest", 400)
-    monkeypatch.setattr(gpu_cg_6_split, "_PART", 100)
+    monkeypatch.setattr(cg_6_split.GpuCgSplit, "_longest", 400)
+    monkeypatch.setattr(cg_6_split, "_PART", 100)
     lengths = [0, 1, 15, 16, 17, 33, 64, 65, 300, 400, 401, 499]
     rng = np.random.default_rng(0)
     columns = np.concatenate([rng.choice(500, n, replace=False) for n in lengths])

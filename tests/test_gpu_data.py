@@ -11,8 +11,8 @@ from test_gpu import device  # noqa: F401
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NotFinite
-from halfstep.solvers.gpu_audit import device_objective, first_not_finite
-from halfstep.solvers.gpu_data import Csr, transposed
+from halfstep.solvers.gpu.device.audit import device_objective, first_not_finite
+from halfstep.solvers.gpu.device.data import Csr, transposed
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import objective
 

@@ -15,9 +15,9 @@ from scipy import sparse
 from halfstep import SOLVERS, InputError, NumericalWarning, machine
 from halfstep.evaluation.metrics import evaluate
 from halfstep.kernels.cuda.backend import using
-from halfstep.solvers import gpu_cg_7_half
-from halfstep.solvers.gpu_audit import device_residuals
-from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu import cg_7_half as gpu_cg_7_half
+from halfstep.solvers.gpu.device.audit import device_residuals
+from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 

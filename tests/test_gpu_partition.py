@@ -11,9 +11,10 @@ from scipy import sparse
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NumericalWarning
 from halfstep.kernels.cuda.backend import using
-from halfstep.solvers import gpu_cg_7_half, gpu_memory
-from halfstep.solvers.gpu_memory import DeviceSize, parts_of, plan_memory
-from halfstep.solvers.gpu_partition import shares_of
+from halfstep.solvers.gpu import cg_7_half
+from halfstep.solvers.gpu.device import memory as gpu_memory
+from halfstep.solvers.gpu.device.memory import DeviceSize, parts_of, plan_memory
+from halfstep.solvers.gpu.device.partition import shares_of
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import objective
 
@@ -102,7 +103,7 @@ def test_16_bits_are_judged_alike_however_the_data_lies(crowded, monkeypatch, sm
         fit(BEST, crowded, *devices, **settings, **way)
     assert len(set(costs)) == 1
     assert abs(costs[0]) > 0
-    monkeypatch.setattr(gpu_cg_7_half, "MARGIN", -1.0)
+    monkeypatch.setattr(cg_7_half, "MARGIN", -1.0)
     found = []
     for way in ways:
         with pytest.warns(NumericalWarning, match="storage bfloat16 raises the objective by"):

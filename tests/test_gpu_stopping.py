@@ -11,7 +11,7 @@ from halfstep import SOLVERS, InputError
 from halfstep.errors import NumericalWarning
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.fit.stopping import THETA_EXPLICIT
-from halfstep.solvers.gpu_bins import SHORT, _rank
+from halfstep.solvers.gpu.cg_5_binned import SHORT, _rank
 from halfstep.solvers.inputs import as_csr
 
 
@@ -194,7 +194,7 @@ def test_arguments_that_break_the_rule_are_refused(name):
 def test_explicit_ratings_get_a_smaller_tolerance(backend):
     matrix = plays(20, 15)
     model = SOLVERS[RULED[1]](factors=3, confidence="explicit")
-    from halfstep.solvers.gpu_side import Side
+    from halfstep.solvers.gpu.device.side import Side
 
     side = Side.upload(backend, model.weights(as_csr(matrix))[0])
     assert model._stopping(side).theta == THETA_EXPLICIT

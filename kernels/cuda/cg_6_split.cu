@@ -6,7 +6,7 @@
 // hardware  one row of the length of all others together keeps one block busy and the device waiting.
 //           Blocks cannot wait for one another, so a pass is two launches, a few microseconds each; no
 //           atomic operations, whose order of addition would differ from run to run. Blocks of a hub that
-//           has ended return at once: the host launches a few steps ahead (solvers/gpu_cg_6_split.py).
+//           has ended return at once: the host launches a few steps ahead (solvers/gpu/cg_6_split.py).
 // bytes     per stored entry (steps + 1) (WIDE sizeof(STORED) + 12), per part 2 (steps + 1) WIDE sizeof(REAL)
 // flops     per stored entry 4 (steps + 1) F
 //

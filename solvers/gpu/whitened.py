@@ -1,4 +1,9 @@
-"""What the GPU rungs from `gpu_cg_2_whitened` on share: a half-step in the eigenbasis' coordinates."""
+"""What the GPU rungs from `gpu_cg_2_whitened` on share: a half-step in whitened coordinates.
+
+The coordinates are those of `halfstep.solvers.whitening`. The device forms Y'Y, the f x f algebra is
+float64 on the host, and the device multiplies by what comes of it, padded and scaled. In these
+coordinates |z| is at most a0^-1/2.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real
-from halfstep.solvers.gpu import GpuSolver
-from halfstep.solvers.gpu_basis import DeviceBasis, basis_of
-from halfstep.solvers.gpu_data import blocks_for
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_tally import Tally
+from halfstep.solvers.gpu.base import GpuSolver
+from halfstep.solvers.gpu.device.data import blocks_for
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.tally import Tally
 from halfstep.solvers.inputs import check_integers
+from halfstep.solvers.whitening import unwhitened, whitened
+
+Matrix = npt.NDArray[np.float64]
+_LARGEST = 2.0**14  # a quarter of the largest float16
 
 
 class Whitened(NamedTuple):
@@ -123,4 +132,66 @@ def relax(backend: Backend, start: Array, x: Array, way: float) -> None:
         (blocks_for(x.size, 256),),
         (256,),
         (start, x, np.int64(x.size), dtype.type(way)),
+    )
+
+
+class DeviceBasis(NamedTuple):
+    """Z = Y forward, x~ = x inward, x = x~ outward; coordinate k scaled by base + slope lambda_u.
+
+    Matrices (f, wide), (f, wide), (wide, f) and vectors (wide,), on the device in the factors' dtype.
+    """
+
+    forward: Array
+    inward: Array
+    outward: Array
+    base: Array
+    slope: Array
+
+
+def diagonal(side: Side) -> bool:
+    """Return whether `basis_of` gives a scale of its own to each coordinate and row."""
+    return bool(side.a0 and not 0 < side.smallest_lam == side.largest_lam)
+
+
+def basis_of(
+    backend: Backend, side: Side, Y: Array, wide: int, *, scaled: bool = False
+) -> DeviceBasis:
+    """Return the coordinates for a half-step with Y fixed.
+
+    Parameters
+    ----------
+    wide
+        What rows are padded to, with zeros.
+    scaled
+        Multiply Z by a power of two that brings its largest number near the largest of a float16.
+    """
+    f, dtype = Y.shape[1], np.dtype(Y.dtype)
+    eps, smallest = float(np.finfo(dtype).eps), side.smallest_lam
+    gramian: Matrix = backend.to_host(backend.gram(Y))
+    if side.a0 == 0:
+        size = float(np.trace(gramian)) / max(1, side.columns)
+        basis = unwhitened(f, size, smallest, eps)
+        bound = float(np.sqrt(gramian.diagonal().max()))
+    else:
+        basis = whitened(side.a0 * gramian, smallest, eps, one_lambda=not diagonal(side))
+        bound = side.a0**-0.5
+    forward, inward, outward = (
+        np.eye(f) if matrix is None else matrix
+        for matrix in (basis.forward, basis.inward, basis.outward)
+    )
+    if side.a0 == 0 and smallest <= 0:  # a row keeps what its start has in its null space
+        inward = np.zeros((f, f))
+    scale = 2.0 ** np.floor(np.log2(_LARGEST / bound)) if scaled and bound > 0 else 1.0
+
+    def padded(array: Matrix, shape: tuple[int, ...], beyond: float = 0.0) -> Array:
+        whole = np.full(shape, beyond)
+        whole[tuple(map(slice, array.shape))] = array
+        return backend.to_device(whole.astype(dtype))
+
+    return DeviceBasis(
+        padded(forward * scale, (f, wide)),
+        padded(inward / scale, (f, wide)),
+        padded(outward * scale, (wide, f)),
+        padded(basis.base * scale**2, (wide,), 1.0),
+        padded(basis.slope * scale**2, (wide,)),
     )

@@ -2,6 +2,10 @@
 
 From the shortest rows, several to a warp, over a warp each (`gpu_cg_4_shared`) to a block each, with
 as much shared memory as the device gives: `kernels/cuda/cg_5_binned.cu`. Rows are sorted once per fit.
+Short rows share a warp, which goes on until the slowest of them has enough steps. How many steps a row
+takes grows with its weights, so rows of one length are sorted by the sum of theirs, in classes of half
+an octave. What becomes of a row does not depend on its neighbours: no bit of it changes.
+
 From the third iteration on they are over-relaxed, as `halfstep.solvers.eigenbasis` does it:
 `kernels/cuda/relax.cu`.
 
@@ -9,8 +13,7 @@ From here on every row takes the steps that it needs (`halfstep.solvers.fit.stop
 whole A p, and the residual's length after it is known before the next one begins, so the test costs a
 few operations a row. A mild row passes over its entries twice in place of three times; where shared
 memory does not hold it, that is two gathers in place of three. A heavy one goes on, without another
-gather where it is kept. Rows that share a warp wait for the slowest of them: among rows of one length,
-those of about the same sum of w lie together.
+gather where it is kept.
 
 Which rows have a negative w, and take two steps at least, is found once per fit and looked up by the
 kernel when it would stop a row. Found in each half-step's first pass it would take a register more and
@@ -19,8 +22,12 @@ a comparison an entry, and in `cg_5_long` a sum over warps; the kernels have no 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, WARPS, Lanes
@@ -28,16 +35,19 @@ from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.fit.monitor import Report
 from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, way
 from halfstep.solvers.fit.stopping import check_stopping, stopping
-from halfstep.solvers.gpu_basis import DeviceBasis
-from halfstep.solvers.gpu_bins import SHORT, Bins, bins_of
-from halfstep.solvers.gpu_cg_4_shared import GpuCgShared
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_tally import Tallies, Tally
-from halfstep.solvers.gpu_whitened import Ends, Whitened
+from halfstep.solvers.gpu.cg_4_shared import GpuCgShared
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.tally import Tallies, Tally, row_weights
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, Whitened
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
 
 _WARP = 64
+_LONGEST = np.iinfo(np.uint16).max
+SHORT = 16
+_CLASSES = 256
+_HALF_OCTAVE = 22  # a float32 without this many bits: its exponent and one digit
+_SMALLEST = np.float32(2.0**-32).view(np.uint32) >> _HALF_OCTAVE
 
 
 @dataclass(eq=False, repr=False)
@@ -161,3 +171,70 @@ class GpuCgBinned(GpuCgShared):
             self._lanes(x.dtype, side),
             self._lanes(x.dtype, side, warps=LARGE_WARPS, shared=max(most, 48 * 1024)),
         )
+
+
+class Bins(NamedTuple):
+    """The rows of each bin on the device, and the longest ones' numbers on the host.
+
+    Attributes
+    ----------
+    rows
+        Per bin, int32, longest row first, and of short rows of one length the heaviest: bin k holds
+        rows of more entries than limit k - 1, and at most limit k.
+    hubs
+        (·,) int64: rows of more entries than the last limit, longest first.
+    least
+        (rows,) int32, on the device: how many steps a row takes at least; None where their number is
+        fixed.
+    """
+
+    rows: tuple[Array, ...]
+    hubs: np.ndarray
+    least: Array | None
+
+
+def bins_of(backend: Backend, side: Side, limits: Sequence[int], *, ruled: bool) -> Bins:
+    """Return the side's rows in bins with these limits, ascending.
+
+    Parameters
+    ----------
+    ruled
+        Whether each row takes the steps that it needs; else all take the same number.
+    """
+    key = (ruled, *limits)
+    kept = side.kept.get(key)
+    if kept is None:
+        weights = row_weights(backend, side) if ruled else None
+        # Sixteen bits sort in linear time; the order among longer rows than that matters little.
+        order = np.argsort(
+            _LONGEST - _rank(side.lengths, weights.sums if weights else None), kind="stable"
+        )
+        shortest_first = side.lengths[order][::-1] if len(order) else side.lengths
+        # `order` is descending in the lengths as far as 16 bits go: limits are below that.
+        cuts = [int(np.searchsorted(shortest_first, limit, side="right")) for limit in limits]
+        ends = [0, *cuts]
+        sent = order.astype(np.int32)  # and with it what else a row has to be told: one copy
+        device = backend.to_device(np.concatenate([sent, weights.least]) if weights else sent)
+        rows = len(order)
+        parts = tuple(device[rows - ends[k + 1] : rows - ends[k]] for k in range(len(limits)))
+        kept = side.kept[key] = Bins(
+            parts,
+            order[: rows - cuts[-1]].astype(np.int64),
+            device[rows:] if weights else None,
+        )
+    return kept
+
+
+def _rank(
+    lengths: npt.NDArray[np.int64], weights: npt.NDArray[np.floating] | None
+) -> npt.NDArray[np.uint16]:
+    """Return what rows are sorted by: short ones by length and class of weight, others by length."""
+    if weights is None:
+        return np.minimum(lengths, _LONGEST).astype(np.uint16)
+    with np.errstate(over="ignore"):  # an infinite sum is in the last class, as it should be
+        sums = np.maximum(weights, 0).astype(np.float32)
+    halves = (sums.view(np.uint32) >> _HALF_OCTAVE).astype(np.int64)
+    classes = np.clip(halves - int(_SMALLEST), 0, _CLASSES - 1)
+    longer = lengths + (_CLASSES - 1) * (SHORT + 1)
+    rank = np.where(lengths <= SHORT, lengths * _CLASSES + classes, longer)
+    return np.minimum(rank, _LONGEST).astype(np.uint16)

@@ -19,10 +19,10 @@ from halfstep.errors import InputError, NumericalWarning
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import STORED
 from halfstep.kernels.stopping import Stopping
-from halfstep.solvers.gpu_audit import objective_of_rows
-from halfstep.solvers.gpu_cg_6_split import GpuCgSplit
-from halfstep.solvers.gpu_memory import first_rows
-from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu.cg_6_split import GpuCgSplit
+from halfstep.solvers.gpu.device.audit import objective_of_rows
+from halfstep.solvers.gpu.device.memory import first_rows
+from halfstep.solvers.gpu.device.side import Side
 
 _STORAGES = ("float16", "bfloat16")
 MARGIN = 1e-4

@@ -20,10 +20,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.solvers.gpu_basis import DeviceBasis
-from halfstep.solvers.gpu_cg_5_binned import GpuCgBinned
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_whitened import Ends
+from halfstep.solvers.gpu.cg_5_binned import GpuCgBinned
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
 
 _FIRST_PAIRS, _MORE_PAIRS = 6, 4
 _PART = 1024

@@ -12,7 +12,7 @@ from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real, weigh_defines
 from halfstep.solvers.fit import weights as preparation
-from halfstep.solvers.gpu_side import Side, check_columns
+from halfstep.solvers.gpu.device.side import Side, check_columns
 
 if TYPE_CHECKING:
     from scipy import sparse

@@ -11,10 +11,9 @@ from typing import ClassVar
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import WARPS
-from halfstep.solvers.gpu_basis import DeviceBasis
-from halfstep.solvers.gpu_cg_3_warps import GpuCgWarps
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_whitened import Ends
+from halfstep.solvers.gpu.cg_3_warps import GpuCgWarps
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
 
 
 @dataclass(eq=False, repr=False)

@@ -18,7 +18,7 @@ from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
-from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu.device.side import Side
 
 _WARPS = 8
 _BLOCKS = 128  # a warp each: of a large side some dozens of rows for each lane

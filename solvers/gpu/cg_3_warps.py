@@ -14,9 +14,8 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, WARPS, Lanes, lanes
-from halfstep.solvers.gpu_basis import DeviceBasis, diagonal
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_whitened import Ends, WhitenedSolver
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver, diagonal
 
 
 @dataclass(eq=False, repr=False)

@@ -22,14 +22,13 @@ from halfstep.errors import InputError, NotFitted
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.monitor import Report
-from halfstep.solvers.gpu_audit import device_objective, first_not_finite
-from halfstep.solvers.gpu_data import sides_of
-from halfstep.solvers.gpu_factors import Factors, lazily
-from halfstep.solvers.gpu_memory import DeviceSize, MemoryPlan, plan_memory
-from halfstep.solvers.gpu_partition import alternate
-from halfstep.solvers.gpu_queries import DeviceQueries
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_stored import stored_sides
+from halfstep.solvers.gpu.device.audit import device_objective, first_not_finite
+from halfstep.solvers.gpu.device.data import sides_of
+from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, plan_memory
+from halfstep.solvers.gpu.device.partition import alternate
+from halfstep.solvers.gpu.device.queries import DeviceQueries, Factors, lazily
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.streaming import stored_sides
 from halfstep.solvers.inputs import check_number
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats

@@ -16,8 +16,8 @@ import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
-from halfstep.solvers.gpu import GpuSolver
-from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu.base import GpuSolver
+from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.inputs import check_integers
 
 _BLOCKS_PER_MULTIPROCESSOR = 32

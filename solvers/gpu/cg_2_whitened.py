@@ -16,9 +16,8 @@ import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
-from halfstep.solvers.gpu_basis import DeviceBasis
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_whitened import Ends, WhitenedSolver
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver
 
 _BLOCKS_PER_MULTIPROCESSOR = 32
 

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
-from halfstep.solvers.gpu_data import blocks_for
-from halfstep.solvers.gpu_side import Side
+from halfstep.solvers.gpu.device.data import blocks_for
+from halfstep.solvers.gpu.device.side import Side
 
 _THREADS = 256
 _ROWS = 8  # that a block looks at together

@@ -17,13 +17,12 @@ import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.solvers.fit.monitor import Report
-from halfstep.solvers.gpu_memory import MemoryPlan
-from halfstep.solvers.gpu_side import Side
-from halfstep.solvers.gpu_stored import Stored
-from halfstep.solvers.gpu_stream import Stream
+from halfstep.solvers.gpu.device.memory import MemoryPlan
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.streaming import Stored, Stream
 
 if TYPE_CHECKING:
-    from halfstep.solvers.gpu import GpuSolver
+    from halfstep.solvers.gpu.base import GpuSolver
 
 # What a row costs beside its entries, in entries: its vectors are read, rotated and written.
 _ROW = 8

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from halfstep.errors import NotEnoughMemory
 from halfstep.memory import gigabytes
 from halfstep.solvers.fit.memory import most_factors
-from halfstep.solvers.gpu_tally import TALLY_BYTES
+from halfstep.solvers.gpu.device.tally import TALLY_BYTES
 
 # Beside what is counted: the context's own, cuBLAS's workspace, the allocator's rounding.
 _HEADROOM = 0.1
