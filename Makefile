@@ -34,7 +34,7 @@ check: $(VENV)/.dev
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p halfstep
 
 table: $(VENV)/.bench
-	$(BIN)/python -m halfstep.bench.readme README.md docs/measurements.md bench/results
+	$(BIN)/python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results
 
 microbench: $(VENV)/.test
 	$(BIN)/python -m pytest -o addopts=--import-mode=importlib bench/micro_benchmarks.py --benchmark-only $(ARGS)
@@ -49,15 +49,15 @@ kernels: $(VENV)/.test $(VENV)/.cupy
 gpu:
 	if ls .whl/*.whl >/dev/null 2>&1; then $(PYTHON) -m pip install -q --no-index --no-deps \
 		--no-compile --upgrade --target build/site .whl/*.whl; fi
-	PYTHONPATH=$(CURDIR):$(CURDIR)/build/site $(PYTHON) -m halfstep.bench.gpu $(ARGS)
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/site $(PYTHON) -m halfstep.bench.gpu.run $(ARGS)
 
 # The ladder of kernels as counted and compiled, without a card.
 gpu-kernels: $(VENV)/.test
-	$(BIN)/python -m halfstep.bench.gpu_kernels docs/gpu-kernels.md
+	$(BIN)/python -m halfstep.bench.gpu.static.page docs/gpu-kernels.md
 
-# Registers, spills and load widths of every variant, to bench/kernels.json.
+# Registers, spills and load widths of every variant, to bench/gpu/static/kernels.json.
 kernels-record: $(VENV)/.test
-	$(BIN)/python -m halfstep.bench.kernels_record
+	$(BIN)/python -m halfstep.bench.gpu.static.record
 
 # CuPy in a folder of its own: tests of what is said where it is installed and no GPU is there.
 $(VENV)/.cupy: $(VENV)/.test

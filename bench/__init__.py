@@ -1,4 +1,5 @@
-"""The benchmark: `run` is where it starts, `suites` what is run, `record` what comes out.
+"""The benchmark: `run` is where it starts, `suites` what is run, `schema` what comes out.
 
-`check` and `timing` are the method, `judge` the verdicts; `table`, `report` and `readme` show results.
+`method` is how contestants are compared, `report` shows results, `quality` is the suite that asks
+whether fits are as good as exact ALS, `gpu` is what needs a card; results lie in `results/`.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 import halfstep
-from halfstep.bench.record import Environment
+from halfstep.bench.schema import Environment
 from halfstep.machine import gpu, output_of, processor, versions
 
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep import datasets
-from halfstep.bench.record import DataRecord
+from halfstep.bench.schema import DataRecord
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.datasets import Dataset
 from halfstep.errors import InputError
-from halfstep.evaluation.hold_out import train_and_test
+from halfstep.evaluation.protocols.split import train_and_test
 from halfstep.files import plain
 
 EVALUATED_USERS = 10_000
@@ -49,7 +49,7 @@ def load_data(
     """
     if entries is None:
         return split_data(datasets.load(data or settings.data or DEFAULT_DATA), settings)
-    from halfstep.datasets.synthetic import generate_music
+    from halfstep.datasets.generated.presets import generate_music
 
     return split_data(generate_music(entries, seed=settings.seed), settings)
 

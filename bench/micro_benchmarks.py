@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from halfstep.datasets.synthetic import generate_music
+from halfstep.datasets.generated.presets import generate_music
 from halfstep.errors import InputError
-from halfstep.evaluation.equivalence import factors_of
+from halfstep.evaluation.trace import factors_of
 from halfstep.solvers import SOLVERS, Solver
 from halfstep.solvers.objective import objective
 

@@ -9,7 +9,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from halfstep.bench.record import SCHEMA, Results
+from halfstep.bench.schema import SCHEMA, Results
 from halfstep.errors import InputError
 from halfstep.files import write_json
 

@@ -7,19 +7,19 @@ from pathlib import Path
 
 from rich.console import Console
 
-from halfstep.bench.charts import unavailable
-from halfstep.bench.check import SECOND_TOLERANCE, TARGET_TOLERANCE
-from halfstep.bench.contest import run_case
 from halfstep.bench.environment import environment
 from halfstep.bench.inputs import SplitDataset, load_data
-from halfstep.bench.quality_run import run_quality
-from halfstep.bench.queries import measure_queries
-from halfstep.bench.ratios import CONFIDENCE, RESAMPLES
-from halfstep.bench.record import SCHEMA, Method, Results
-from halfstep.bench.report import write_html
+from halfstep.bench.method.check import SECOND_TOLERANCE, TARGET_TOLERANCE
+from halfstep.bench.method.contest import run_case
+from halfstep.bench.method.ratios import CONFIDENCE, RESAMPLES
+from halfstep.bench.quality.run import run_quality
+from halfstep.bench.report.charts import unavailable
+from halfstep.bench.report.html import write_html
 from halfstep.bench.results_file import write_results
-from halfstep.bench.roofline import measure_roofline
+from halfstep.bench.schema import SCHEMA, Method, Results
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
+from halfstep.bench.suite_queries import measure_queries
+from halfstep.bench.suite_roofline import measure_roofline
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE

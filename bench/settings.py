@@ -31,10 +31,10 @@ class BenchSettings:
         scaling suite generates its own.
     suite
         `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
-        `"quality"`: see `halfstep.bench.quality_plan`.
+        `"quality"`: see `halfstep.bench.quality.plan`.
     solvers
         Names in `halfstep.SOLVERS`, with settings of their own behind colons (`eigenbasis:exact`; see
-        `halfstep.bench.entrants`), None for the suite's. The reference always runs as well.
+        `halfstep.bench.contestant_names`), None for the suite's. The reference always runs as well.
     reference
         Whose objective is the target and whose seconds the speed-ups are formed with; None for
         exact ALS: `eigenbasis:exact`, or `cholesky` where that cannot run.
@@ -179,7 +179,7 @@ class BenchSettings:
             )
 
     def _check_solvers(self) -> None:
-        from halfstep.bench.entrants import WHOLE, entrant
+        from halfstep.bench.contestant_names import WHOLE, entrant
         from halfstep.solvers import SOLVERS
 
         if self.solvers is not None and not self.solvers:

@@ -68,9 +68,9 @@ def bench(
 ) -> None:
     """Run every solver on the same data: time, objective, held-out quality, and a verdict."""
     from halfstep.bench import run as benchmark
+    from halfstep.bench.report.terminal import print_results
     from halfstep.bench.results_file import write_results
     from halfstep.bench.settings import BenchSettings
-    from halfstep.bench.table import print_results
 
     settings = BenchSettings(
         data=data, suite=suite, solvers=None if solvers is None else tuple(solvers.split(",")),

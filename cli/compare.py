@@ -75,9 +75,10 @@ def compare(
     from halfstep import datasets
     from halfstep.cli import show_comparison
     from halfstep.evaluation import exact
-    from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins, trace_fit
+    from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins
     from halfstep.evaluation.equivalence import compare as judge
-    from halfstep.evaluation.hold_out import train_and_test
+    from halfstep.evaluation.protocols.split import train_and_test
+    from halfstep.evaluation.trace import trace_fit
     from halfstep.solvers.fit.start import starting_factors
 
     settings = o.model_settings(
@@ -134,7 +135,7 @@ def compare(
 
 def _model(text: str, settings: dict[str, Any]) -> Solver:
     """Return the model that SOLVER:SETTING=VALUE stands for, with the settings shared by all."""
-    from halfstep.bench.entrants import entrant
+    from halfstep.bench.contestant_names import entrant
     from halfstep.solvers import choose
 
     name, colon, own_settings = text.partition(":")

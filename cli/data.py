@@ -77,10 +77,10 @@ def prepare(
 ) -> None:
     """Clean a dump of play counts: bad rows, misspelt artists, filters; and write one .npz file."""
     from halfstep.cli.show_data import preparation
-    from halfstep.datasets.audioscrobbler import read_audioscrobbler
-    from halfstep.datasets.dump import find_dump
-    from halfstep.datasets.filters import Filters
-    from halfstep.datasets.malformed import BadLine, write_listing
+    from halfstep.datasets.audioscrobbler.files import find_dump
+    from halfstep.datasets.audioscrobbler.filters import Filters
+    from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
+    from halfstep.datasets.text.bad_lines import BadLine, write_listing
     from halfstep.progress import bytes_bar
 
     _check_kind(dump)
@@ -127,8 +127,8 @@ def download(
     ] = None,
 ) -> None:
     """Fetch a dump, after its licence is accepted; goes on where it broke off."""
-    from halfstep.datasets.download import ADDRESS, ARCHIVE, LICENCE, fetch
-    from halfstep.datasets.dump import open_parts
+    from halfstep.datasets.audioscrobbler.download import ADDRESS, ARCHIVE, LICENCE, fetch
+    from halfstep.datasets.audioscrobbler.files import open_parts
     from halfstep.progress import bytes_bar
 
     _check_kind(dump)
@@ -164,7 +164,7 @@ def generate(
     seed: o.Seed = 0,
 ) -> None:
     """Write a dump's three files, generated, with all the defects of real ones."""
-    from halfstep.datasets.dump_generator import generate_dump
+    from halfstep.datasets.generated.dump import generate_dump
 
     _check_kind(dump)
     make_folder(output, "--output")
@@ -181,9 +181,9 @@ def describe(
 ) -> None:
     """Describe play counts: an HTML page with its plots, the plots as PNG, the numbers as JSON."""
     from halfstep import datasets
-    from halfstep.datasets.description import describe as examine
-    from halfstep.datasets.description_page import page
-    from halfstep.datasets.description_plots import check_matplotlib, draw_plots
+    from halfstep.datasets.description.page import page
+    from halfstep.datasets.description.plots import check_matplotlib, draw_plots
+    from halfstep.datasets.description.summary import describe as examine
     from halfstep.files import whole_file
 
     check_matplotlib()

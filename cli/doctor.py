@@ -69,7 +69,6 @@ def doctor(
 
 
 def _machine(context: typer.Context, json: o.Json) -> None:
-    from halfstep.cli import show
 
     for parameter in context.command.params:
         name = str(parameter.name)
@@ -78,8 +77,25 @@ def _machine(context: typer.Context, json: o.Json) -> None:
             raise InputError(f"{max(parameter.opts, key=len)} has no meaning without --data")
     check_writable(json, "--json")
     examination = examine()
-    show.doctor(console, examination)
+    _show(examination)
     o.write(json, examination)
+
+
+def _show(examination: Examination) -> None:
+    """Print what was found."""
+    from rich.markup import escape
+
+    from halfstep.cli.show import table
+
+    facts = table("This machine", "what", "found")
+    for what, found in {**examination.machine, **examination.packages}.items():
+        facts.add_row(what, escape(found))
+    console.print(facts)
+    solvers = table("Solvers", "solver", "runs here", "if not, why and what to do")
+    for name, reason in examination.solvers.items():
+        solvers.add_row(name, "no" if reason else "yes", escape(reason))
+    console.print(solvers)
+    console.print(f'solver="auto" takes: {examination.auto}', highlight=False)
 
 
 @dataclass(frozen=True)

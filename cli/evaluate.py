@@ -15,8 +15,8 @@ from halfstep.files import check_writable
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
-    from halfstep.evaluation.protocols import Part
-    from halfstep.evaluation.validation import Validation
+    from halfstep.evaluation.protocols.parts import Part
+    from halfstep.evaluation.protocols.validation import Validation
 
 console = Console()
 
@@ -67,7 +67,7 @@ def evaluate(
     """
     from halfstep import datasets
     from halfstep.cli import show_validation
-    from halfstep.evaluation.validation import validate
+    from halfstep.evaluation.protocols.validation import validate
     from halfstep.solvers import make
 
     check_writable(json, "--json", data)
@@ -117,8 +117,8 @@ def parts(
 
     A protocol that is named splits the training part; the data set's own test part is then not used.
     """
-    from halfstep.evaluation.protocols import part_of, parts_of
-    from halfstep.evaluation.split import Split
+    from halfstep.evaluation.protocols.parts import part_of, parts_of
+    from halfstep.evaluation.protocols.split import Split
 
     if protocol is None and source.test is not None:
         for option, given in (("--test-fraction", test_fraction is not None),
@@ -139,7 +139,8 @@ def parts(
 
 
 def _plot(validation: Validation, picture: Path, title: str, seed: int) -> None:
-    from halfstep.evaluation import curve_plot, tuning_plot
+    from halfstep.evaluation.protocols import curve_plot
+    from halfstep.evaluation.tuning import plot as tuning_plot
 
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)

@@ -59,7 +59,7 @@ def fit(
     """
     from halfstep import datasets
     from halfstep.cli import model_file
-    from halfstep.evaluation.equivalence import factors_of
+    from halfstep.evaluation.trace import factors_of
     from halfstep.solvers import make
     from halfstep.solvers.inputs import as_csr
     from halfstep.solvers.objective import objective

@@ -48,7 +48,7 @@ def load(path: Path, data: str | None) -> tuple[Solver, Dataset]:
         One of them cannot be read, the data is not known, or they do not fit each other.
     """
     from halfstep import datasets
-    from halfstep.evaluation.equivalence import factors_of
+    from halfstep.evaluation.trace import factors_of
     from halfstep.solvers import AlternatingLeastSquares
 
     if not path.exists():

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from halfstep.cli.doctor import Examination
     from halfstep.datasets.dataset import Dataset
     from halfstep.evaluation.published import Reproduction
+
+_LONGEST = 400  # characters of one fact
 
 
 def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
@@ -29,22 +30,6 @@ def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
 def printable(console: Console, text: str) -> str:
     """Return `text` with the minus sign that a terminal or pipe without Unicode can show."""
     return text.replace("−", "-") if console.options.ascii_only else text
-
-
-_LONGEST = 400  # characters of one fact
-
-
-def doctor(console: Console, examination: Examination) -> None:
-    """Print what `halfstep doctor` found."""
-    facts = table("This machine", "what", "found")
-    for what, found in {**examination.machine, **examination.packages}.items():
-        facts.add_row(what, escape(found))
-    console.print(facts)
-    solvers = table("Solvers", "solver", "runs here", "if not, why and what to do")
-    for name, reason in examination.solvers.items():
-        solvers.add_row(name, "no" if reason else "yes", escape(reason))
-    console.print(solvers)
-    console.print(f'solver="auto" takes: {examination.auto}', highlight=False)
 
 
 def presets(console: Console) -> None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 from scipy.sparse import csr_matrix
 
 from halfstep.cli.show import table
-from halfstep.datasets.description import name_of
+from halfstep.datasets.description.summary import name_of
 
 if TYPE_CHECKING:
     from rich.table import Table

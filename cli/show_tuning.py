@@ -12,9 +12,9 @@ from rich.markup import escape
 from halfstep.cli.show import table
 
 if TYPE_CHECKING:
-    from halfstep.evaluation.tuning import Search
-    from halfstep.evaluation.tuning_store import Trial
-    from halfstep.evaluation.validation import Validation
+    from halfstep.evaluation.protocols.validation import Validation
+    from halfstep.evaluation.tuning.search import Search
+    from halfstep.evaluation.tuning.store import Trial
 
 _ROWS = 12
 _SHORT = {

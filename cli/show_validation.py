@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from halfstep.cli.show import table
-from halfstep.evaluation.activity import PERCENTILES, ActivityGroup, by_activity
+from halfstep.evaluation.metrics.activity import PERCENTILES, ActivityGroup, by_activity
 from halfstep.evaluation.verdict import Verdict
 
 if TYPE_CHECKING:
-    from halfstep.evaluation.validation import Summary, Validation
+    from halfstep.evaluation.protocols.validation import Summary, Validation
 
 _MARGIN = 0.02
 

@@ -17,9 +17,9 @@ from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
 
 if TYPE_CHECKING:
-    from halfstep.evaluation.tuning import Search
-    from halfstep.evaluation.tuning_space import Space
-    from halfstep.evaluation.tuning_store import Trial
+    from halfstep.evaluation.tuning.search import Search
+    from halfstep.evaluation.tuning.space import Space
+    from halfstep.evaluation.tuning.store import Trial
 
 console = Console()
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -79,12 +79,12 @@ def tune(
     """
     from halfstep import datasets
     from halfstep.cli import show_tuning
-    from halfstep.evaluation.early_stopping import list_length
-    from halfstep.evaluation.hold_out import train_and_test
-    from halfstep.evaluation.protocols import part_of
-    from halfstep.evaluation.tuning import SEARCHES
-    from halfstep.evaluation.tuning_store import missing
-    from halfstep.evaluation.validation import validate
+    from halfstep.evaluation.protocols.early_stopping import list_length
+    from halfstep.evaluation.protocols.parts import part_of
+    from halfstep.evaluation.protocols.split import train_and_test
+    from halfstep.evaluation.protocols.validation import validate
+    from halfstep.evaluation.tuning.search import SEARCHES
+    from halfstep.evaluation.tuning.store import missing
     from halfstep.solvers import make
     from halfstep.solvers.als import choose as choose_solver
 
@@ -113,7 +113,7 @@ def tune(
     store = out / "trials.db"
     with show_tuning.progress(f"{metric} on {source.name}", allowed) as told:
         if search == "climb":
-            from halfstep.evaluation.tuning_budget import climb
+            from halfstep.evaluation.tuning.budget import climb
 
             assert allowed is not None
             found = climb(
@@ -122,9 +122,9 @@ def tune(
                 seed=seed, num_threads=threads, after=lambda _, trial: told(trial, None),
             ).together  # fmt: skip
         else:
-            from halfstep.evaluation.protocols import parts_of
-            from halfstep.evaluation.tuning import tune as run_search
-            from halfstep.evaluation.tuning_trial import Tuner
+            from halfstep.evaluation.protocols.parts import parts_of
+            from halfstep.evaluation.tuning.search import tune as run_search
+            from halfstep.evaluation.tuning.trial import Tuner
 
             space, fixed = _space(search, lists, confidence, split.train)
             parts = list(parts_of(protocol, split.train, repeats=repeats, random_state=seed))
@@ -198,7 +198,7 @@ def _space(
     search: str, lists: dict[str, tuple[float, ...]], confidence: str | None, train: Any
 ) -> tuple[Space, dict[str, Any]]:
     """Return what is searched and what is fixed: the lab's grid, or with tpe the space of ALS."""
-    from halfstep.evaluation.tuning_space import LAB_GRID, Choice, als_space
+    from halfstep.evaluation.tuning.space import LAB_GRID, Choice, als_space
 
     choices: Space = {name: Choice(values) for name, values in lists.items()}
     if search == "tpe":
@@ -229,7 +229,7 @@ def _write(
     out: Path, found: Search, data: str, name: str, model: Any, record: dict[str, Any]
 ) -> list[Path]:
     from halfstep.cli import model_file
-    from halfstep.evaluation import tuning_plot
+    from halfstep.evaluation.tuning import plot as tuning_plot
 
     paths = [out / "results.json", out / "model.npz"]
     write_json(paths[0], record)

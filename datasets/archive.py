@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.sparse import csr_matrix
 
-from halfstep.datasets.builder import canonical_csr
-from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.scipy_archive import matrix_of
+from halfstep.datasets.canonical import canonical_csr
 from halfstep.errors import InputError
 from halfstep.files import whole_file
+from halfstep.memory import available, gigabytes
 from halfstep.npz import read_arrays
 
+Made = TypeVar("Made")
 FORMAT_VERSION = 1
 _UNREADABLE = (
     *(OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError),
     MemoryError,
 )
+_COMPRESSED = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "bsr": sparse.bsr_matrix}
 
 
-def write_archive(dataset: Dataset, path: str | PathLike[str]) -> None:
-    """Write `dataset` to `path`, which must end in `.npz` since that is how it is recognised again."""
+def write_archive(dataset: Any, path: str | PathLike[str]) -> None:
+    """Write a `Dataset` to `path`, which must end in `.npz` since that is how it is recognised again."""
     target = Path(path)
     if target.suffix != ".npz":
         raise InputError(f"path must end in .npz, got '{target}'")
@@ -48,20 +51,20 @@ def write_archive(dataset: Dataset, path: str | PathLike[str]) -> None:
         np.savez(file, allow_pickle=False, **members)
 
 
-def read_archive(path: str | PathLike[str]) -> Dataset:
-    """Read what `write_archive` or `scipy.sparse.save_npz` wrote."""
+def read_archive(path: str | PathLike[str], make: Callable[..., Made]) -> Made:
+    """Read what `write_archive` or `scipy.sparse.save_npz` wrote; `make` is the class `Dataset`."""
     source = Path(path)
     try:
         with source.open("rb") as file:
             members = read_arrays(file)
             if "halfstep_dataset" in members:
-                return _from_members(source, members)
+                return make(**_from_members(source, members))
             if not {"format", "shape", "data"} <= set(members):
                 raise InputError(
                     f"{source}: neither halfstep nor scipy.sparse.save_npz wrote this .npz, "
                     f"it holds {', '.join(sorted(members)[:5]) or 'nothing'}"
                 )
-            return _plain(source, _checked(matrix_of(members)))
+            return make(**_plain(source, _checked(matrix_of(members))))
     except FileNotFoundError:
         raise InputError(f"{source}: no such file") from None
     except InputError:
@@ -71,7 +74,7 @@ def read_archive(path: str | PathLike[str]) -> Dataset:
         raise InputError(f"{source}: truncated or not a data set ({reason})") from error
 
 
-def _plain(source: Path, matrix: csr_matrix) -> Dataset:
+def _plain(source: Path, matrix: csr_matrix) -> dict[str, Any]:
     provenance: dict[str, object] = {
         "format": "npz",
         "files": [source.name],
@@ -79,26 +82,32 @@ def _plain(source: Path, matrix: csr_matrix) -> Dataset:
         "malformed": {},
     }
     users, items = matrix.shape
-    return Dataset(source.stem, matrix, np.arange(users), np.arange(items), provenance=provenance)
+    return {
+        "name": source.stem,
+        "interactions": matrix,
+        "user_ids": np.arange(users),
+        "item_ids": np.arange(items),
+        "provenance": provenance,
+    }
 
 
-def _from_members(source: Path, archive: Any) -> Dataset:
+def _from_members(source: Path, archive: Any) -> dict[str, Any]:
     version = int(archive["halfstep_dataset"])
     if version != FORMAT_VERSION:
         raise InputError(f"{source}: format version must be {FORMAT_VERSION}, got {version}")
     provenance = json.loads(str(archive["provenance"]))
     if not isinstance(provenance, dict):
         raise InputError(f"{source}: provenance must be a JSON object, got {provenance!r}")
-    return Dataset(
-        str(archive["name"]),
-        _matrix(archive, "interactions"),
-        _ids(archive, "user_ids"),
-        _ids(archive, "item_ids"),
-        item_names=_ids(archive, "item_names") if "item_names.ends" in archive else None,
-        test=_matrix(archive, "test") if "test.data" in archive else None,
-        negatives=_negatives(archive) if "negatives" in archive else None,
-        provenance=provenance,
-    )
+    return {
+        "name": str(archive["name"]),
+        "interactions": _matrix(archive, "interactions"),
+        "user_ids": _ids(archive, "user_ids"),
+        "item_ids": _ids(archive, "item_ids"),
+        "item_names": _ids(archive, "item_names") if "item_names.ends" in archive else None,
+        "test": _matrix(archive, "test") if "test.data" in archive else None,
+        "negatives": _negatives(archive) if "negatives" in archive else None,
+        "provenance": provenance,
+    }
 
 
 def _matrix_members(key: str, matrix: csr_matrix) -> dict[str, Any]:
@@ -159,3 +168,52 @@ def _ids(archive: Any, key: str) -> NDArray[Any]:
     for position, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         strings[position] = buffer[start:end].decode("utf-8", "surrogatepass")
     return strings
+
+
+def matrix_of(members: Mapping[str, Any]) -> Any:
+    """Return the sparse matrix of an archive's arrays.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        Arrays are missing or do not belong together.
+    """
+    stored = members["format"]
+    if stored.size != 1 or stored.dtype.kind not in "SU":
+        raise ValueError("its format is no name")
+    name = stored.reshape(-1)[0]
+    form = name.decode("ascii") if isinstance(name, bytes) else str(name)
+    shape = _integers(members["shape"], "shape").tolist()
+    if len(shape) != 2 or min(shape) < 0:
+        raise ValueError(f"its shape must be two numbers from 0, got {shape}")
+    data = members["data"]
+    check_room(shape)
+    if form in _COMPRESSED:
+        indices, indptr = (_integers(members[k], k) for k in ("indices", "indptr"))
+        matrix = _COMPRESSED[form]((data, indices, indptr), shape=tuple(shape))
+        matrix.check_format(full_check=True)
+        return matrix
+    if form == "coo":
+        row, column = (_integers(members[k], k) for k in ("row", "col"))
+        return sparse.coo_matrix((data, (row, column)), shape=tuple(shape))
+    if form == "dia":
+        offsets = _integers(members["offsets"], "offsets")
+        return sparse.dia_matrix((data, offsets), shape=tuple(shape))
+    raise ValueError(f"its format must be csr, csc, bsr, coo or dia, got {form!r}")
+
+
+def check_room(shape: list[int]) -> None:
+    """Raise ValueError where row pointers and ids alone would not fit in memory."""
+    need, free = 32 * sum(shape), available()
+    if free is not None and need > free:
+        raise ValueError(
+            f"a matrix of shape {tuple(shape)} needs {gigabytes(need)}, and {gigabytes(free)} are free"
+        )
+
+
+def _integers(array: Any, name: str) -> Any:
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"its {name} must be a list of integers, got {array.dtype} {array.shape}")
+    if array.dtype.kind == "u" and array.size and array.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"its {name} must be below 2^63")
+    return array

@@ -17,7 +17,7 @@ from halfstep.errors import InputError
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """One data set; `halfstep.datasets.builder.from_triples` makes one from arrays.
+    """One data set; `halfstep.datasets.triples.from_triples` makes one from arrays.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Dataset:
         """Read what `save` or `scipy.sparse.save_npz` wrote."""
         from halfstep.datasets.archive import read_archive
 
-        return read_archive(path)
+        return read_archive(path, cls)
 
 
 def _position(ids: NDArray[Any], wanted: object, argument: str) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from halfstep.datasets.audioscrobbler.files import is_archive
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.dump import is_archive
 from halfstep.errors import InputError
 
 PRESETS = {
@@ -59,7 +59,7 @@ def load(source: str | Path) -> Dataset:
     """
     if isinstance(source, str):
         if source in PRESETS:
-            from halfstep.datasets.synthetic import generate_preset
+            from halfstep.datasets.generated.presets import generate_preset
 
             return generate_preset(source)
         prefix, colon, rest = source.partition(":")
@@ -85,22 +85,22 @@ def _read(name: str, path: Path) -> Dataset:
     if name == "npz":
         return Dataset.load_npz(path)
     if name == "audioscrobbler":
-        from halfstep.datasets.audioscrobbler import read_audioscrobbler
+        from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
 
         return read_audioscrobbler(path)
     if name == "hetrec":
-        from halfstep.datasets.hetrec import read_hetrec
+        from halfstep.datasets.formats.hetrec import read_hetrec
 
         return read_hetrec(path)
     if name == "ncf":
-        from halfstep.datasets.ncf import read_ncf
+        from halfstep.datasets.formats.ncf import read_ncf
 
         return read_ncf(path)
     if name == "lightgcn":
-        from halfstep.datasets.lightgcn import read_lightgcn
+        from halfstep.datasets.formats.lightgcn import read_lightgcn
 
         return read_lightgcn(path)
-    from halfstep.datasets.table import read_table
+    from halfstep.datasets.formats.table import read_table
 
     return read_table(path)
 

@@ -25,8 +25,9 @@ from typing import Any
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.evaluation.equivalence import MARGIN, Comparison, Trace, compare
-from halfstep.evaluation.metrics import Evaluation, evaluate
+from halfstep.evaluation.equivalence import MARGIN, Comparison, compare
+from halfstep.evaluation.metrics.held_out import Evaluation, evaluate
+from halfstep.evaluation.trace import Trace
 from halfstep.solvers import Solver
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.fit.over_relaxation import FEW_STEPS, way

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 from scipy.linalg import subspace_angles
 from scipy.stats import rankdata
 
+from halfstep.evaluation.trace import Trace
 from halfstep.solvers.topk import top_k
 from halfstep.types import Floats
-
-if TYPE_CHECKING:
-    from halfstep.evaluation.equivalence import Trace
 
 
 @dataclass(frozen=True)

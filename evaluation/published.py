@@ -18,8 +18,8 @@ import numpy as np
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
-from halfstep.evaluation.equivalence import factors_of
-from halfstep.evaluation.sampled import rank_among_negatives
+from halfstep.evaluation.metrics.sampled import rank_among_negatives
+from halfstep.evaluation.trace import factors_of
 from halfstep.solvers import SOLVERS, make
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.start import generator

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.evaluation.intervals import bootstrap_intervals
+from halfstep.evaluation.metrics.intervals import bootstrap_intervals
 from halfstep.solvers.fit.start import RandomState
 
 Word = Literal["equivalent", "better", "worse", "undecided"]

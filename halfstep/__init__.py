@@ -11,11 +11,10 @@ _root = _Path(__file__).resolve().parent.parent
 if (_root / "pyproject.toml").is_file():
     __path__.append(str(_root))
 
-__version__ = "0.1.0"
-
 # After the search path is complete.
 from halfstep.errors import InputError, NumericalWarning, SolverUnavailable  # noqa: E402
 from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver, from_implicit  # noqa: E402
+from halfstep.version import __version__  # noqa: E402
 
 __all__ = [
     "SOLVERS",

@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import halfstep
+from halfstep.version import __version__
 
 # CuPy's distribution is named after the CUDA version that it is built for.
 DISTRIBUTIONS = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
@@ -30,7 +30,7 @@ def versions() -> dict[str, str | None]:
     return {
         "python": platform.python_version(),
         # A bare clone has no metadata.
-        "halfstep": halfstep.__version__,
+        "halfstep": __version__,
         **{name: _version(name) for name in _PACKAGES},
         "cupy": next((found for name in DISTRIBUTIONS if (found := _version(name))), None),
     }

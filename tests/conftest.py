@@ -114,7 +114,7 @@ def data_folder(name):
 @pytest.fixture(scope="session")
 def two_tastes():
     """Two tastes with noise: 120 users x 45 items, so that a fit beats popularity."""
-    from halfstep.datasets.builder import from_triples
+    from halfstep.datasets.triples import from_triples
 
     rng = np.random.default_rng(1)
     users = np.repeat(np.arange(120), 14)
@@ -127,7 +127,7 @@ def two_tastes():
 @pytest.fixture(scope="session")
 def bench_file(tmp_path_factory):
     """Return a small data set's file; its name needs escaping in HTML, Markdown and on a terminal."""
-    from halfstep.datasets.builder import from_triples
+    from halfstep.datasets.triples import from_triples
 
     rng = np.random.default_rng(3)
     users = np.repeat(np.arange(60), 12)

@@ -180,7 +180,7 @@ def _tar(files):
 
 def archive(kind):
     """Return a small `.npz` with data: "dataset", or the name of one of SciPy's formats."""
-    from halfstep.datasets.builder import from_triples
+    from halfstep.datasets.triples import from_triples
 
     stream = io.BytesIO()
     if kind != "dataset":

@@ -13,8 +13,8 @@ from gpu_cases import rows_of
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.metrics_blocks import rank
-from halfstep.evaluation.metrics_gpu import rank_on_device
+from halfstep.evaluation.metrics.ranking import rank
+from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
 from halfstep.kernels.cuda.topk import device_top_k
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.gpu.device import data as gpu_data

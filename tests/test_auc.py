@@ -6,9 +6,9 @@ from conftest import awkward
 from scipy import sparse
 
 from halfstep import InputError
-from halfstep.evaluation.auc import exact_auc, lowest_negative_share, sampled_auc, scores_of
-from halfstep.evaluation.baselines import random_factors
-from halfstep.evaluation.split import random_rows
+from halfstep.evaluation.metrics.auc import exact_auc, lowest_negative_share, sampled_auc, scores_of
+from halfstep.evaluation.protocols.baselines import random_factors
+from halfstep.evaluation.protocols.split import random_rows
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_seed_decides(split):
 
 
 def test_scores_in_pieces(monkeypatch):
-    from halfstep.evaluation import auc
+    from halfstep.evaluation.metrics import auc
 
     rng = np.random.default_rng(0)
     X, Y = rng.standard_normal((7, 3)), rng.standard_normal((9, 3))

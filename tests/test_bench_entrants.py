@@ -9,10 +9,10 @@ from bench_case import CASE, SETTINGS
 from conftest import awkward
 
 from halfstep import SOLVERS
-from halfstep.bench import entrants
-from halfstep.bench.contest import run_case
-from halfstep.bench.contestants import contestants
-from halfstep.bench.entrants import default_entrants, entrant
+from halfstep.bench import contestant_names
+from halfstep.bench.contestant_names import default_entrants, entrant
+from halfstep.bench.method.contest import run_case
+from halfstep.bench.method.contestants import contestants
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
@@ -38,7 +38,7 @@ class Whole(SOLVERS["cholesky"]):
 
 @pytest.fixture
 def whole(monkeypatch):
-    monkeypatch.setitem(entrants.WHOLE, "whole", Whole)
+    monkeypatch.setitem(contestant_names.WHOLE, "whole", Whole)
     Whole.fits.clear()
 
 

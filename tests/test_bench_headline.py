@@ -2,11 +2,11 @@
 
 import copy
 
-from halfstep.bench import readme
-from halfstep.bench.headline import headline
-from halfstep.bench.record import Row
+from halfstep.bench.method.spread import Spread
+from halfstep.bench.report import markdown
+from halfstep.bench.report.headline import headline
 from halfstep.bench.results_file import write_results
-from halfstep.bench.spread import Spread
+from halfstep.bench.schema import Row
 
 
 def row(name, kind, fits, iterations):
@@ -61,16 +61,16 @@ def test_the_page_holds_the_headline_between_its_markers(bench_results, tmp_path
     (tmp_path / "results").mkdir()
     write_results(results_of(bench_results, ROWS), tmp_path / "results" / "one.json")
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{readme.HEADLINE_BEGIN}\nold\n{readme.HEADLINE_END}\nafter\n")
+    page.write_text(f"before\n{markdown.HEADLINE_BEGIN}\nold\n{markdown.HEADLINE_END}\nafter\n")
     earlier = results_of(bench_results, [row("then", "rung", [[1.0]], 1)], "peer:method=a")
     write_results(earlier, tmp_path / "results" / "two.json")
-    readme.rewrite(page, tmp_path / "results")
+    markdown.rewrite(page, tmp_path / "results")
     text = page.read_text()
     assert "old" not in text
     assert "| then |" not in text
     assert "| fast | 3.00 s | 3.0× (2.0–4.0) | not reached |" in text
-    assert text.startswith(f"before\n{readme.HEADLINE_BEGIN}")
-    assert text.endswith(f"{readme.HEADLINE_END}\nafter\n")
+    assert text.startswith(f"before\n{markdown.HEADLINE_BEGIN}")
+    assert text.endswith(f"{markdown.HEADLINE_END}\nafter\n")
 
 
 def test_tables_with_another_target_are_the_earlier_ones(bench_results, tmp_path):
@@ -80,8 +80,8 @@ def test_tables_with_another_target_are_the_earlier_ones(bench_results, tmp_path
     assert headline([of_peer], exact=False).cells[0][1] == "peer:method=a, 3 iterations"
     write_results(of_peer, tmp_path / "results" / "one.json")
     page = tmp_path / "page.md"
-    page.write_text(f"{readme.EARLIER_BEGIN}\nold\n{readme.EARLIER_END}\n")
-    readme.rewrite(page, tmp_path / "results")
+    page.write_text(f"{markdown.EARLIER_BEGIN}\nold\n{markdown.EARLIER_END}\n")
+    markdown.rewrite(page, tmp_path / "results")
     assert "| fast | 3.00 s | 3.0× (2.0–4.0) | not reached |" in page.read_text()
 
 

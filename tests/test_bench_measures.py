@@ -1,4 +1,4 @@
-"""The suites that are no contest of half-steps: queries, the roofline, and growth."""
+"""The suites that are no contest of half-steps: suite_queries, the suite_roofline, and growth."""
 
 import io
 import json
@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from halfstep.bench import queries, roofline
-from halfstep.bench.curves import bound_curves
-from halfstep.bench.grids import measure_grids
-from halfstep.bench.growth import bound_bytes, growth_grid
-from halfstep.bench.readme import markdown
-from halfstep.bench.report import html
+from halfstep.bench import suite_queries, suite_roofline
+from halfstep.bench.report.curves import bound_curves
+from halfstep.bench.report.growth import bound_bytes, growth_grid
+from halfstep.bench.report.html import html
+from halfstep.bench.report.markdown import markdown
+from halfstep.bench.report.tables import measure_grids
+from halfstep.bench.report.terminal import print_results
 from halfstep.bench.results_file import read_results, write_results
 from halfstep.bench.run import run_bench
 from halfstep.bench.settings import BenchSettings
-from halfstep.bench.table import print_results
 
 
 def run(bench_file, suite, **settings):
@@ -32,17 +32,17 @@ def run(bench_file, suite, **settings):
 @pytest.fixture(scope="module")
 def query_results(bench_file):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(queries, "BATCHES", (7,))
-        patch.setattr(queries, "SINGLE_CALLS", 2)
+        patch.setattr(suite_queries, "BATCHES", (7,))
+        patch.setattr(suite_queries, "SINGLE_CALLS", 2)
         return run(bench_file, "queries", factors=(3,))
 
 
 @pytest.fixture(scope="module")
 def roofline_results(bench_file):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(roofline, "_SIDE", 64)
-        patch.setattr(roofline, "_GATHERED", 1 << 10)
-        patch.setattr(roofline, "_TABLE_BYTES", 1 << 20)
+        patch.setattr(suite_roofline, "_SIDE", 64)
+        patch.setattr(suite_roofline, "_GATHERED", 1 << 10)
+        patch.setattr(suite_roofline, "_TABLE_BYTES", 1 << 20)
         return run(bench_file, "roofline", factors=(64, 128))
 
 
@@ -61,9 +61,9 @@ def test_queries_time_everybody_as_often(query_results):
 
 def test_roofline_sets_the_iteration_against_its_bounds(roofline_results):
     measured, *bounds = bound_curves(roofline_results)
-    assert measured.name == roofline.MEASURED
+    assert measured.name == suite_roofline.MEASURED
     assert [curve.x for curve in (measured, *bounds)] == [(64.0, 128.0)] * 3
-    arithmetic = next(curve for curve in bounds if curve.name == roofline.ARITHMETIC)
+    arithmetic = next(curve for curve in bounds if curve.name == suite_roofline.ARITHMETIC)
     assert arithmetic.y[1] > 2 * arithmetic.y[0]
     assert "Time over the higher of the two bounds" in html(roofline_results)
 
@@ -111,5 +111,5 @@ def test_growth_is_per_entry_and_against_a_bound(bench_results):
 def test_a_gathered_sum_is_the_sum():
     table = np.arange(12, dtype=np.float32).reshape(4, 3)
     total = np.zeros(3, np.float32)
-    roofline.add_rows(table, np.array([1, 1, 3], np.int32), total)
+    suite_roofline.add_rows(table, np.array([1, 1, 3], np.int32), total)
     np.testing.assert_array_equal(total, table[[1, 1, 3]].sum(axis=0))

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 from bench_case import CASE, SETTINGS
 
-from halfstep.bench.check import (
+from halfstep.bench.method.check import (
     Checked,
     check,
     float64_objective,
     predict_seconds,
 )
-from halfstep.bench.contest import run_case
-from halfstep.bench.contestants import Contestant, choose_reference, contestants
-from halfstep.bench.judge import judge
+from halfstep.bench.method.contest import run_case
+from halfstep.bench.method.contestants import Contestant, choose_reference, contestants
+from halfstep.bench.method.verdicts import judge
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN
-from halfstep.evaluation.metrics import Evaluation
+from halfstep.evaluation.metrics.held_out import Evaluation
 from halfstep.solvers import SOLVERS, Solver
 
 
@@ -264,7 +264,7 @@ class Shared(Slow):
 
 
 def test_what_all_rows_share_is_predicted_once(bench_data, start, monkeypatch):
-    monkeypatch.setattr("halfstep.bench.check._ENOUGH_SECONDS", 0.03)
+    monkeypatch.setattr("halfstep.bench.method.check._ENOUGH_SECONDS", 0.03)
     rows = sum(bench_data.train.shape)
     predicted = predict_seconds(Shared(factors=7, num_threads=1), bench_data.train, start)
     # Two sides' share is 0.4 s; scaled with the rows it would be 10 s and more.

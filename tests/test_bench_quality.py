@@ -8,17 +8,20 @@ import pytest
 from rich.console import Console
 
 from halfstep import SOLVERS
-from halfstep.bench import quality_cell, quality_plan, quality_run, readme
-from halfstep.bench.quality_plan import Weighting
-from halfstep.bench.quality_record import Bar
-from halfstep.bench.quality_table import OVERFITTING, quality_grids
-from halfstep.bench.quality_verdict import never
-from halfstep.bench.report import html
+from halfstep.bench.method.spread import Interval, Spread
+from halfstep.bench.quality import cell as quality_cell
+from halfstep.bench.quality import plan
+from halfstep.bench.quality import run as quality_run
+from halfstep.bench.quality.plan import Weighting
+from halfstep.bench.quality.record import Bar
+from halfstep.bench.quality.table import OVERFITTING, quality_grids
+from halfstep.bench.quality.verdict import never
+from halfstep.bench.report import markdown
+from halfstep.bench.report.html import html
+from halfstep.bench.report.terminal import print_results
 from halfstep.bench.results_file import read_results, write_results
 from halfstep.bench.run import run_bench
 from halfstep.bench.settings import BenchSettings
-from halfstep.bench.spread import Interval, Spread
-from halfstep.bench.table import print_results
 from halfstep.errors import InputError
 
 EXACT, RELAXED, AUTO = quality_cell.OURS
@@ -42,7 +45,7 @@ def small(two_tastes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("halfstep.datasets.load", lambda name: data)
         patch.setattr(
-            quality_plan,
+            plan,
             "WEIGHTINGS",
             (
                 Weighting("music-small", "raw", raw, fit_time=0.75, sooner=2.0, sooner_at=(5,)),
@@ -103,7 +106,7 @@ def test_results_survive_the_file_and_are_shown(results, tmp_path):
     assert read_results(tmp_path / "r.json") == results
     stream = StringIO()
     print_results(results, Console(file=stream, width=160))
-    page = readme.markdown(results)
+    page = markdown.markdown(results)
     for cell in results.cells:
         assert cell.name in page
     assert "music-small, raw, f = 5" in stream.getvalue()
@@ -207,8 +210,8 @@ def test_the_readme_has_a_line_per_cell(results, tmp_path):
     (tmp_path / "results").mkdir()
     write_results(results, tmp_path / "results" / "one.json")
     page = tmp_path / "page.md"
-    page.write_text(f"{readme.HEADLINE_BEGIN}\n{readme.HEADLINE_END}\n")
-    readme.rewrite(page, tmp_path / "results")
+    page.write_text(f"{markdown.HEADLINE_BEGIN}\n{markdown.HEADLINE_END}\n")
+    markdown.rewrite(page, tmp_path / "results")
     lines = [line for line in page.read_text().splitlines() if line.startswith("| music-small")]
     assert len(lines) == len(results.cells)
     assert "contestant" not in page.read_text()

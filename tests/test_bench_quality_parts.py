@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 
 from halfstep import SOLVERS
-from halfstep.bench import quality_cell
-from halfstep.bench.contestants import contestant
 from halfstep.bench.inputs import split_data
-from halfstep.bench.quality_fits import Fit, Judge, followed, plain
-from halfstep.bench.quality_objective import Float64Objective
-from halfstep.bench.quality_plan import FACTORS, WEIGHTINGS, Weighting, planned, shares, source
-from halfstep.bench.quality_record import QualityCell, Standing
-from halfstep.bench.quality_table import sooner
-from halfstep.bench.quality_verdict import bars, overfitting, pool, summed
+from halfstep.bench.method.contestants import contestant
+from halfstep.bench.method.spread import Interval, Spread
+from halfstep.bench.quality import cell as quality_cell
+from halfstep.bench.quality.fits import Fit, Judge, followed, plain
+from halfstep.bench.quality.objective import Float64Objective
+from halfstep.bench.quality.plan import FACTORS, WEIGHTINGS, Weighting, planned, shares, source
+from halfstep.bench.quality.record import QualityCell, Standing
+from halfstep.bench.quality.table import sooner
+from halfstep.bench.quality.verdict import bars, overfitting, pool, summed
 from halfstep.bench.settings import BenchSettings
-from halfstep.bench.spread import Interval, Spread
 from halfstep.errors import InputError
-from halfstep.evaluation.metrics import Evaluation
+from halfstep.evaluation.metrics.held_out import Evaluation
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.objective import objective
 

@@ -5,7 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from halfstep.bench.report import html
+from halfstep.bench.report.html import html
 from halfstep.bench.run import write_report
 from halfstep.errors import InputError
 

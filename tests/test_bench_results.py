@@ -12,18 +12,18 @@ import pytest
 from rich.console import Console
 
 import halfstep
-from halfstep.bench import readme
-from halfstep.bench.grids import table_grid
-from halfstep.bench.record import SCHEMA, Row
-from halfstep.bench.report import html
+from halfstep.bench.method.spread import Interval, Spread
+from halfstep.bench.report import markdown
+from halfstep.bench.report.html import html
+from halfstep.bench.report.tables import table_grid
+from halfstep.bench.report.terminal import print_results
 from halfstep.bench.results_file import read_results, write_results
 from halfstep.bench.run import run_bench
+from halfstep.bench.schema import SCHEMA, Row
 from halfstep.bench.settings import BenchSettings
-from halfstep.bench.spread import Interval, Spread
-from halfstep.bench.table import print_results
 from halfstep.errors import InputError
 
-README = f"# halfstep\n\n{readme.BEGIN}\nold\n{readme.END}\n\nafter\n"
+README = f"# halfstep\n\n{markdown.BEGIN}\nold\n{markdown.END}\n\nafter\n"
 
 
 def shown(results, width):
@@ -174,7 +174,7 @@ def test_the_files_of_the_first_schema_are_read_and_keep_their_target(tmp_path):
     root = Path(halfstep.__file__).resolve().parent.parent
     old = read_results(root / "bench" / "results" / "epyc-2-cores-gowalla-64-128.json")
     assert (old.schema, old.method.target_tolerance, old.method.second_tolerance) == (1, 1e-5, None)
-    said = readme.markdown(old)
+    said = markdown.markdown(old)
     assert "Target: the float64 objective of implicit_cpu after 10 iterations" in said
     assert "1e-05 (relative)" in said
     assert "exact ALS" not in said
@@ -199,10 +199,10 @@ def test_the_readme_is_rewritten_between_its_markers(bench_results, tmp_path):
     write_results(bench_results, tmp_path / "results" / "one.json")
     path = tmp_path / "README.md"
     path.write_text(README)
-    readme.rewrite(path, tmp_path / "results")
+    markdown.rewrite(path, tmp_path / "results")
     text = path.read_text()
-    assert text.startswith(f"# halfstep\n\n{readme.BEGIN}\n")
-    assert text.endswith(f"{readme.END}\n\nafter\n")
+    assert text.startswith(f"# halfstep\n\n{markdown.BEGIN}\n")
+    assert text.endswith(f"{markdown.END}\n\nafter\n")
     assert "old" not in text
     assert "| cholesky |" in text
     assert "cannot run" in text
@@ -216,12 +216,12 @@ def test_the_readme_is_rewritten_between_its_markers(bench_results, tmp_path):
     counts = {line.replace("\\|", "").count("|") for line in rows if "cholesky" in line}
     assert counts <= {columns + 1, 4}
     again = path.read_text()
-    readme.rewrite(path, tmp_path / "results")
+    markdown.rewrite(path, tmp_path / "results")
     assert path.read_text() == again
 
 
 @pytest.mark.parametrize(
-    "text", ["none", readme.BEGIN, f"{readme.END}{readme.BEGIN}", README + README]
+    "text", ["none", markdown.BEGIN, f"{markdown.END}{markdown.BEGIN}", README + README]
 )
 def test_a_readme_without_its_markers_is_left_alone(bench_results, tmp_path, text):
     (tmp_path / "results").mkdir()
@@ -229,7 +229,7 @@ def test_a_readme_without_its_markers_is_left_alone(bench_results, tmp_path, tex
     path = tmp_path / "README.md"
     path.write_text(text)
     with pytest.raises(InputError, match="must hold <!-- table:begin -->"):
-        readme.rewrite(path, tmp_path / "results")
+        markdown.rewrite(path, tmp_path / "results")
     assert path.read_text() == text
 
 
@@ -237,11 +237,11 @@ def test_the_readme_needs_results(tmp_path):
     path = tmp_path / "README.md"
     path.write_text(README)
     with pytest.raises(InputError, match="must hold results files"):
-        readme.rewrite(path, tmp_path / "nothing")
+        markdown.rewrite(path, tmp_path / "nothing")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "bad.json").write_text("{}")
     with pytest.raises(InputError, match=r"bad\.json"):
-        readme.rewrite(path, tmp_path / "results")
+        markdown.rewrite(path, tmp_path / "results")
     assert path.read_text() == README
 
 
@@ -249,7 +249,7 @@ def test_the_readme_module_reports_bad_input_in_one_line(tmp_path):
     command = [
         sys.executable,
         "-m",
-        "halfstep.bench.readme",
+        "halfstep.bench.report.markdown",
         str(tmp_path / "no.md"),
         str(tmp_path),
     ]
@@ -286,4 +286,4 @@ def test_scaling_runs_on_generated_data(monkeypatch):
     assert results.cases[0].target is None
     assert "entries, f = 4" in shown(results, 120)
     assert "stored entries" in html(results)
-    assert "**Seconds per iteration**" in readme.markdown(results)
+    assert "**Seconds per iteration**" in markdown.markdown(results)

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 from bench_case import CASE, SETTINGS
 
-from halfstep.bench import memory
-from halfstep.bench.contest import run_case
-from halfstep.bench.contestants import Contestant, contestants, rotated
-from halfstep.bench.timing import Entry, entry, pairwise_ratio, seconds_to, spread, time_fits
+from halfstep.bench.method import memory
+from halfstep.bench.method.contest import run_case
+from halfstep.bench.method.contestants import Contestant, contestants, rotated
+from halfstep.bench.method.timing import Entry, entry, pairwise_ratio, seconds_to, spread, time_fits
 from halfstep.solvers import SOLVERS
 
 

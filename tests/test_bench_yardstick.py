@@ -7,20 +7,21 @@ import numpy as np
 import pytest
 from bench_case import CASE, SETTINGS
 
-from halfstep.bench import cells, contest
-from halfstep.bench.check import SECOND_TOLERANCE, TARGET_TOLERANCE, Checked, first_reaching
-from halfstep.bench.contestants import Contestant
-from halfstep.bench.describe import convention_line, method_lines, target_line
-from halfstep.bench.entrants import EXACT, PEERS, RELAXED, default_entrants, is_exact
-from halfstep.bench.judge import judge
-from halfstep.bench.ratios import mean_ratios
-from halfstep.bench.record import Row
-from halfstep.bench.report import html
+from halfstep.bench.contestant_names import EXACT, PEERS, RELAXED, default_entrants, is_exact
+from halfstep.bench.method import contest
+from halfstep.bench.method.check import SECOND_TOLERANCE, TARGET_TOLERANCE, Checked, first_reaching
+from halfstep.bench.method.contestants import Contestant
+from halfstep.bench.method.ratios import mean_ratios
+from halfstep.bench.method.spread import Spread
+from halfstep.bench.method.timing import seconds_to
+from halfstep.bench.method.verdicts import judge
+from halfstep.bench.report import numbers
+from halfstep.bench.report.html import html
+from halfstep.bench.report.sentences import convention_line, method_lines, target_line
 from halfstep.bench.run import run_bench
+from halfstep.bench.schema import Row
 from halfstep.bench.settings import BenchSettings
-from halfstep.bench.spread import Spread
-from halfstep.bench.timing import seconds_to
-from halfstep.evaluation.metrics import Evaluation
+from halfstep.evaluation.metrics.held_out import Evaluation
 from halfstep.evaluation.verdict import describe
 from halfstep.solvers import SOLVERS
 
@@ -93,9 +94,9 @@ def test_speed_ups_are_paired_against_each_peer_that_gets_there(record):
 
 def test_never_is_said_after_twice_the_iterations_alone():
     row = Row("x", "reference", "cpu", seconds=[[1.0]], objectives=[2.0] * 10)
-    assert cells.to_target(row, 5) == "never gets there"
-    assert cells.to_target(row, 6) == "not reached"
-    assert cells.to_target(Row("x", "rung", "cpu"), 5) == "–"
+    assert numbers.to_target(row, 5) == "never gets there"
+    assert numbers.to_target(row, 6) == "not reached"
+    assert numbers.to_target(Row("x", "rung", "cpu"), 5) == "–"
 
 
 def checked(name, ndcg, auc, objective):
@@ -116,7 +117,7 @@ def test_the_verdict_names_the_metrics_that_fail():
     assert (low.said, low.objective) == ("equivalent", "equivalent")
     assert describe({"AUC": ("undecided", -0.004)}) == "undecided: AUC −0.4 %"
     row = Row("x", "rung", "cpu", judgement=bad)
-    assert cells.verdict(row, EXACT) == bad.said
+    assert numbers.verdict(row, EXACT) == bad.said
 
 
 def test_the_ratio_of_means_has_a_paired_interval():
@@ -157,7 +158,7 @@ def test_two_conventions_in_a_run_are_each_said(monkeypatch, two_tastes):
     monkeypatch.setattr("halfstep.bench.suites.QUICK_TABLE", 5)
     monkeypatch.setattr("halfstep.bench.suites.QUICK_SWEEP", (3,))
     monkeypatch.setattr(
-        "halfstep.bench.contestants.default_entrants", lambda *a, **k: (RELAXED, "cholesky")
+        "halfstep.bench.method.contestants.default_entrants", lambda *a, **k: (RELAXED, "cholesky")
     )
     from io import StringIO
 

@@ -15,7 +15,7 @@ from test_cli import halfstep
 from halfstep import SOLVERS
 from halfstep.cli.main import app, run
 from halfstep.datasets import load
-from halfstep.datasets.dump_generator import generate_dump
+from halfstep.datasets.generated.dump import generate_dump
 
 VALUES = (
     *(

@@ -8,7 +8,6 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.cli.main import run
-from halfstep.evaluation.equivalence import trace_fit
 from halfstep.evaluation.exact import (
     USUAL,
     against_exact,
@@ -17,7 +16,8 @@ from halfstep.evaluation.exact import (
     name_of,
     relaxation_of,
 )
-from halfstep.evaluation.split import per_user
+from halfstep.evaluation.protocols.split import per_user
+from halfstep.evaluation.trace import trace_fit
 from halfstep.solvers.fit.start import starting_factors
 
 

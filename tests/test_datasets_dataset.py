@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import coo_array, csr_matrix, save_npz
 
 from halfstep.datasets import Dataset, load
-from halfstep.datasets.builder import from_triples
+from halfstep.datasets.triples import from_triples
 from halfstep.errors import InputError
 
 

@@ -37,7 +37,7 @@ def test_published_data(folder, shape, entries, heldout, total):
         assert dataset.negatives.shape == (6_040, 99)
         assert np.count_nonzero(dataset.negatives == -1) == 156
     if folder == "audioscrobbler_small":
-        from halfstep.datasets.audioscrobbler import read_audioscrobbler
+        from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
 
         raw = read_audioscrobbler(DATA / folder, aliases="none")
         assert raw.interactions.shape == (50, 30_677)

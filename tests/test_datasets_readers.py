@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from halfstep.datasets import load
-from halfstep.datasets.audioscrobbler import read_audioscrobbler, resolve
+from halfstep.datasets.audioscrobbler.read import read_audioscrobbler, resolve
 from halfstep.errors import InputError
 
 
@@ -141,7 +141,7 @@ def test_blocks_join_at_any_size(tmp_path, monkeypatch):
     write(tmp_path, user_artist_data__txt=text)
     whole = load(tmp_path)
     for size in (1, 7, 64):
-        monkeypatch.setattr("halfstep.datasets.textfile.BLOCK_BYTES", size)
+        monkeypatch.setattr("halfstep.datasets.text.blocks.BLOCK_BYTES", size)
         cut = load(tmp_path)
         assert cut.content_hash == whole.content_hash
         assert cut.provenance == whole.provenance

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from halfstep.cli.main import run
-from halfstep.datasets.audioscrobbler import read_audioscrobbler
-from halfstep.datasets.builder import from_triples
-from halfstep.datasets.description import describe
-from halfstep.datasets.dump_generator import generate_dump
-from halfstep.datasets.filters import Filters
+from halfstep.datasets.audioscrobbler.filters import Filters
+from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
+from halfstep.datasets.description.summary import describe
+from halfstep.datasets.generated.dump import generate_dump
+from halfstep.datasets.triples import from_triples
 from halfstep.errors import InputError
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from halfstep.cli.main import run
 from halfstep.datasets import load
-from halfstep.datasets.download import ARCHIVE, fetch
-from halfstep.datasets.dump_generator import generate_dump
+from halfstep.datasets.audioscrobbler.download import ARCHIVE, fetch
+from halfstep.datasets.generated.dump import generate_dump
 from halfstep.errors import InputError
 
 

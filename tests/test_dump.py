@@ -11,14 +11,14 @@ import pytest
 
 from halfstep.cli.main import run
 from halfstep.datasets import Dataset, load
-from halfstep.datasets.aliases import account
-from halfstep.datasets.audioscrobbler import read_audioscrobbler
-from halfstep.datasets.dump_generator import generate_dump
-from halfstep.datasets.fields import Layout, parse, split
-from halfstep.datasets.filters import PSEUDO_ARTISTS, Filters
-from halfstep.datasets.integer_lines import parse_block
-from halfstep.datasets.line_kernels import write_integers
-from halfstep.datasets.numbering import count_matrix, number
+from halfstep.datasets.audioscrobbler.aliases import account
+from halfstep.datasets.audioscrobbler.filters import PSEUDO_ARTISTS, Filters
+from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
+from halfstep.datasets.generated.dump import generate_dump
+from halfstep.datasets.text.integers import parse_block
+from halfstep.datasets.text.kernels import write_integers
+from halfstep.datasets.text.line import Layout, parse, split
+from halfstep.datasets.text.numbering import count_matrix, number
 from halfstep.errors import InputError
 
 

@@ -5,9 +5,9 @@ import pytest
 from conftest import suited
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.early_stopping import EarlyStopping, list_length
-from halfstep.evaluation.metrics import evaluate
-from halfstep.evaluation.split import per_user
+from halfstep.evaluation.metrics.held_out import evaluate
+from halfstep.evaluation.protocols.early_stopping import EarlyStopping, list_length
+from halfstep.evaluation.protocols.split import per_user
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ import pytest
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.equivalence import compare, trace_fit
+from halfstep.evaluation.equivalence import compare
 from halfstep.evaluation.predictions import compare_predictions
-from halfstep.evaluation.split import per_user
+from halfstep.evaluation.protocols.split import per_user
+from halfstep.evaluation.trace import trace_fit
 from halfstep.solvers.fit.start import starting_factors
 
 
@@ -118,7 +119,7 @@ def test_fits_of_different_lengths_are_refused(traced, split):
 
 
 def test_evaluations_that_are_known_are_taken(traced, split):
-    from halfstep.evaluation.metrics import evaluate
+    from halfstep.evaluation.metrics.held_out import evaluate
 
     a, b = traced["naive"], traced["damaged"]
     known = tuple(evaluate(t.X, t.Y, split.train, split.test, ks=(10,)) for t in (b, a))

@@ -14,8 +14,8 @@ from soak import few_or_many, tally
 from test_cli import path_env
 
 from halfstep import SOLVERS, InputError, Solver, datasets
-from halfstep.bench.time_limit import at_most
-from halfstep.datasets import bounds
+from halfstep.bench.gpu.parts import at_most
+from halfstep.datasets.text import blocks
 from halfstep.npz import DamagedArchive, read_arrays
 
 SECONDS = 20
@@ -202,8 +202,8 @@ GZIP_BOMBS = [(b"1,2,3\n", "at most 200 times its size"), (b"1", "a line must be
 
 @pytest.mark.parametrize(("unit", "message"), GZIP_BOMBS)
 def test_limits_of_text_files(unit, message, tmp_path, monkeypatch):
-    monkeypatch.setattr(bounds, "LARGE", 9 << 20)
-    monkeypatch.setattr(bounds, "LONGEST_LINE", 9 << 20)
+    monkeypatch.setattr(blocks, "LARGE", 9 << 20)
+    monkeypatch.setattr(blocks, "LONGEST_LINE", 9 << 20)
     fuzz.gzip_bomb(tmp_path / "bomb.csv.gz", unit, 20 << 20)
     with pytest.raises(InputError, match=message):
         datasets.load(tmp_path / "bomb.csv.gz")

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from emulator import EmulatorBackend, build
 
-from halfstep.bench import gpu, gpu_parts, gpu_proofs, gpu_queries, gpu_table, readme
-from halfstep.bench.gpu_contest import exact_against
-from halfstep.bench.gpu_counts import per_entry
-from halfstep.bench.gpu_kernels import resident_warps
-from halfstep.bench.gpu_many import generate_many
-from halfstep.bench.gpu_shapes import Shape, generate
+from halfstep.bench.gpu import parts as gpu_parts
+from halfstep.bench.gpu import proofs
+from halfstep.bench.gpu import queries as gpu_queries
+from halfstep.bench.gpu import run as gpu
+from halfstep.bench.gpu.contest import exact_against
+from halfstep.bench.gpu.shapes import Shape, generate, generate_many
+from halfstep.bench.gpu.static.counts import per_entry
+from halfstep.bench.gpu.static.page import resident_warps
+from halfstep.bench.report import gpu as gpu_table
+from halfstep.bench.report import markdown
 from halfstep.kernels.cuda.backend import unavailable, using
 
 FITS = ["float32", "float16", "bfloat16"]
@@ -111,7 +115,7 @@ def test_recommendations_are_timed_against_a_peer_s():
 
 
 def test_counts_fall_along_the_ladder():
-    ladder = [name for name in reversed(gpu_proofs.gpu_rungs()) if "_cg_" in name]
+    ladder = [name for name in reversed(proofs.gpu_rungs()) if "_cg_" in name]
     counted = [per_entry(name, 128).bytes for name in ladder]
     assert counted == sorted(counted, reverse=True)
     assert counted[-1] == 2 * 128 + 8 + 2 * 4  # of a mild row: the start and one step
@@ -129,7 +133,7 @@ def test_the_whole_command_on_the_emulator(tmp_path):
     assert all(row["equal"] for row in record["parity"])
     (table,) = record["tables"]
     ran = {row["solver"] for row in table["rows"] if row["seconds"]}
-    assert ran >= {*gpu_proofs.gpu_rungs(), "eigenbasis"}
+    assert ran >= {*proofs.gpu_rungs(), "eigenbasis"}
     assert table["reference"] == "gpu_cg_1_naive"
     assert record["exact"]["iteration_ratio"] > 0
     assert record["queries"]["evaluation"]["largest_difference_from_cpu"] < 1e-6
@@ -141,8 +145,8 @@ def test_the_whole_command_on_the_emulator(tmp_path):
     assert "full run" in record["billion"]["cannot_run"]
     assert gpu_table.read_gpu(file) == record
     page = tmp_path / "README.md"
-    page.write_text(f"{readme.BEGIN}\n{readme.END}\n")
-    readme.rewrite(page, file.parent)
+    page.write_text(f"{markdown.BEGIN}\n{markdown.END}\n")
+    markdown.rewrite(page, file.parent)
     assert "| gpu_cg_7_half |" in page.read_text()
     assert "the emulator (no speeds)" in page.read_text()
     for said in ("Exact half-steps", "60 of 60 users", "equal bit for bit", "What 16 bits cost"):

@@ -13,7 +13,7 @@ from emulator import EmulatorBackend, build
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError, NumericalWarning, machine
-from halfstep.evaluation.metrics import evaluate
+from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.kernels.cuda.backend import using
 from halfstep.solvers.gpu import cg_7_half as gpu_cg_7_half
 from halfstep.solvers.gpu.device.audit import device_residuals

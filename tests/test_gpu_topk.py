@@ -9,9 +9,9 @@ from emulator import build
 from scipy import sparse
 
 from halfstep import SOLVERS, SolverUnavailable
-from halfstep.evaluation.metrics import evaluate
-from halfstep.evaluation.metrics_blocks import rank
-from halfstep.evaluation.metrics_gpu import rank_on_device
+from halfstep.evaluation.metrics.held_out import evaluate
+from halfstep.evaluation.metrics.ranking import rank
+from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
 from halfstep.kernels.cuda.backend import unavailable, using
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.topk import top_k

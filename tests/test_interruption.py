@@ -161,7 +161,7 @@ def test_threads_end_with_the_task_that_they_have():
 
 
 def test_an_audited_fit_is_interrupted_at_once():
-    from halfstep.evaluation.equivalence import trace_fit
+    from halfstep.evaluation.trace import trace_fit
     from halfstep.solvers.fit.start import starting_factors
 
     model = pressed_in(2, iterations=3)

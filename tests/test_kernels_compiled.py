@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from halfstep.bench import kernels_record as record
-from halfstep.bench.compiled import (
+from halfstep.bench.gpu.static import record
+from halfstep.bench.gpu.static.compiler import (
     ARCHITECTURES,
     Compiled,
     CompileError,

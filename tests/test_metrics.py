@@ -12,7 +12,7 @@ from scipy import sparse
 from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 
 from halfstep.errors import InputError
-from halfstep.evaluation.metrics import evaluate
+from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.kernels.cpu import threads as cpu_workers
 
 
@@ -224,7 +224,7 @@ def test_score_that_overflows_ends_the_work_of_every_block():
     program = """
 import numpy as np
 from scipy import sparse
-from halfstep.evaluation.metrics import evaluate
+from halfstep.evaluation.metrics.held_out import evaluate
 X, Y = np.full((2000, 4), 1e20, np.float32), np.full((50, 4), 1e20, np.float32)
 train = sparse.csr_matrix((np.ones(2000), (np.arange(2000), np.zeros(2000, int))), shape=(2000, 50))
 test = sparse.csr_matrix((np.ones(2000), (np.arange(2000), np.ones(2000, int))), shape=(2000, 50))

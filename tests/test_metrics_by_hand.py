@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from halfstep.evaluation.metrics import evaluate
+from halfstep.evaluation.metrics.held_out import evaluate
 
 
 def by_scores(scores, train, test, **options):

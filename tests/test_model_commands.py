@@ -9,8 +9,8 @@ from scipy import sparse
 from halfstep import AlternatingLeastSquares, Solver
 from halfstep.cli.main import run
 from halfstep.datasets import Dataset
-from halfstep.datasets.builder import from_triples
 from halfstep.datasets.lookup import find_item, find_user, nearest
+from halfstep.datasets.triples import from_triples
 from halfstep.errors import InputError
 from halfstep.solvers.cholesky import Cholesky
 

@@ -17,7 +17,7 @@ from soak import few_or_many, tally
 from strategies import FORMS, HERE, VALUES, entries, models
 
 from halfstep import SOLVERS
-from halfstep.evaluation.split import leave_one_out, per_user, random_rows
+from halfstep.evaluation.protocols.split import leave_one_out, per_user, random_rows
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import objective, relative_residuals
 

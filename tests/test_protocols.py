@@ -8,7 +8,7 @@ from conftest import awkward, require
 from scipy import sparse
 
 from halfstep import InputError
-from halfstep.evaluation.protocols import (
+from halfstep.evaluation.protocols.parts import (
     PROTOCOLS,
     RATIOS,
     k_fold,
@@ -16,7 +16,7 @@ from halfstep.evaluation.protocols import (
     ratio_curve,
     strong_generalisation,
 )
-from halfstep.evaluation.validation import validate
+from halfstep.evaluation.protocols.validation import validate
 
 each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
 

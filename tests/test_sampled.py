@@ -8,8 +8,8 @@ import pytest
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.evaluation import sampled
-from halfstep.evaluation.sampled import rank_among_negatives, sample_negatives
+from halfstep.evaluation.metrics import sampled
+from halfstep.evaluation.metrics.sampled import rank_among_negatives, sample_negatives
 
 DATA = Path(os.environ.get("HALFSTEP_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

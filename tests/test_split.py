@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.evaluation.split import leave_one_out, per_user, random_rows
+from halfstep.evaluation.protocols.split import leave_one_out, per_user, random_rows
 
 SPLITS = {
     "random_rows": lambda M, seed: random_rows(M, 0.3, random_state=seed),

@@ -6,7 +6,7 @@ from conftest import awkward
 from scipy import sparse
 
 from halfstep.datasets import load
-from halfstep.datasets.synthetic import generate_music
+from halfstep.datasets.generated.presets import generate_music
 from halfstep.evaluation import step_forecast
 from halfstep.evaluation.step_forecast import forecast, sample, steps_by_row
 from halfstep.solvers.conjugate_gradient import ConjugateGradient

@@ -5,8 +5,8 @@ import pytest
 
 from halfstep import SOLVERS
 from halfstep.datasets import PRESETS, load
-from halfstep.datasets.listening import _with_tail
-from halfstep.datasets.synthetic import generate_music
+from halfstep.datasets.generated.listeners import _with_tail
+from halfstep.datasets.generated.presets import generate_music
 from halfstep.errors import InputError
 from halfstep.solvers.objective import objective
 

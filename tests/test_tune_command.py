@@ -13,9 +13,9 @@ from halfstep import InputError, Solver
 from halfstep.cli import show_tuning
 from halfstep.cli.main import run
 from halfstep.cli.tune import numbers, seconds_of
-from halfstep.evaluation import tuning_plot, tuning_store
-from halfstep.evaluation.tuning import Search
-from halfstep.evaluation.tuning_space import LogUniform
+from halfstep.evaluation.tuning import plot, store
+from halfstep.evaluation.tuning.search import Search
+from halfstep.evaluation.tuning.space import LogUniform
 
 REFUSED = [
     (("--budget", "soon"), "--budget must be a time like 90s, 20m or 1h, got 'soon'"),
@@ -59,11 +59,11 @@ def test_missing_packages_say_what_to_install(tmp_path, monkeypatch, capsys):
     assert os.listdir(tmp_path) == []
     with (
         pytest.raises(InputError, match="choosing parameters needs optuna"),
-        tuning_store.open_study(None, "x", {}, None, None),
+        store.open_study(None, "x", {}, None, None),
     ):
         pass
     with pytest.raises(InputError, match="plots need matplotlib: pip install"):
-        tuning_plot.plot_search(Search("auc", {}, [trial(0.5)]), tmp_path / "a.png", "")
+        plot.plot_search(Search("auc", {}, [trial(0.5)]), tmp_path / "a.png", "")
 
 
 def test_the_choice_can_be_asked_and_fitted_to_all(tmp_path, monkeypatch, capsys):
@@ -94,12 +94,12 @@ def test_plot_is_one_png_and_counts_what_it_leaves_out(tmp_path):
     trials = [trial(0.5 + k / 100, regularization=0.1 * 2**k) for k in range(6)]
     trials += [trial(0.01, pruned=True), trial(0.02, regularization=40.0)]
     search = Search("ndcg@20", {"regularization": LogUniform(0.01, 100)}, trials)
-    assert tuning_plot._floor(search)[1] == 2
-    tuning_plot.plot_search(search, tmp_path / "search.png", "songs <b>")
+    assert plot._floor(search)[1] == 2
+    plot.plot_search(search, tmp_path / "search.png", "songs <b>")
     assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
     assert os.listdir(tmp_path) == ["search.png"]
     with pytest.raises(InputError, match="must have a complete trial"):
-        tuning_plot.plot_search(Search("auc", {}, []), tmp_path / "a.png", "")
+        plot.plot_search(Search("auc", {}, []), tmp_path / "a.png", "")
 
 
 def test_one_bar_with_the_best_so_far(monkeypatch):

@@ -9,10 +9,10 @@ from conftest import awkward
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.protocols import parts_of
-from halfstep.evaluation.tuning import Search, tune
-from halfstep.evaluation.tuning_budget import Climb, _affordable, _sizes, climb
-from halfstep.evaluation.tuning_space import (
+from halfstep.evaluation.protocols.parts import parts_of
+from halfstep.evaluation.tuning.budget import Climb, _affordable, _sizes, climb
+from halfstep.evaluation.tuning.search import Search, tune
+from halfstep.evaluation.tuning.space import (
     LAB_GRID,
     Choice,
     LogUniform,
@@ -21,8 +21,8 @@ from halfstep.evaluation.tuning_space import (
     settings_of,
     within,
 )
-from halfstep.evaluation.tuning_store import Trial
-from halfstep.evaluation.tuning_trial import Tuner
+from halfstep.evaluation.tuning.store import Trial
+from halfstep.evaluation.tuning.trial import Tuner
 
 pytest.importorskip("optuna")
 SMALL = {"factors": Choice((2, 4)), "regularization": Choice((1.0, 0.01, 0.0001))}
@@ -49,7 +49,7 @@ def test_grid_tries_everything_once_on_the_same_parts(tuner, parts):
     assert tried == [(f, r) for f in (2, 4) for r in (1.0, 0.01, 0.0001)]
     assert not any(t.pruned for t in search.trials)
     # A trial is what fitting and judging by hand gives, its value the mean over users of their means.
-    from halfstep.evaluation.validation import validate
+    from halfstep.evaluation.protocols.validation import validate
 
     settings = search.best.settings
     assert settings["confidence"] == "linear"
@@ -76,7 +76,7 @@ def test_random_draws_are_seeded_and_none_comes_twice(tuner):
 
 def test_the_lab_searches_36_and_12():
     assert np.prod([len(axis.values) for axis in LAB_GRID.values()]) == 36
-    from halfstep.evaluation.tuning import DEFAULT_TRIALS
+    from halfstep.evaluation.tuning.search import DEFAULT_TRIALS
 
     assert DEFAULT_TRIALS["random"] == 12
 

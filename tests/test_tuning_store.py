@@ -12,11 +12,11 @@ import pytest
 from test_cli import path_env
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.protocols import parts_of
-from halfstep.evaluation.tuning import tune
-from halfstep.evaluation.tuning_space import Choice, LogUniform
-from halfstep.evaluation.tuning_store import distributions, open_study
-from halfstep.evaluation.tuning_trial import Tuner
+from halfstep.evaluation.protocols.parts import parts_of
+from halfstep.evaluation.tuning.search import tune
+from halfstep.evaluation.tuning.space import Choice, LogUniform
+from halfstep.evaluation.tuning.store import distributions, open_study
+from halfstep.evaluation.tuning.trial import Tuner
 
 pytest.importorskip("optuna")
 SMALL = {"factors": Choice((2, 4)), "regularization": Choice((1.0, 0.01, 0.0001))}

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from halfstep import InputError
-from halfstep.bench.readme import BEGIN, END, rewrite
-from halfstep.bench.tuning_table import PUBLISHED, markdown
+from halfstep.bench.report.markdown import BEGIN, END, rewrite
+from halfstep.bench.report.tuning import PUBLISHED, markdown
 
 
 def measured(mean):

@@ -9,13 +9,13 @@ from conftest import require
 
 from halfstep import InputError
 from halfstep.cli.main import run
-from halfstep.evaluation.activity import by_activity
-from halfstep.evaluation.baselines import BASELINES
-from halfstep.evaluation.curve_plot import curve_of, plot_curve
-from halfstep.evaluation.intervals import bootstrap_intervals, standard_error
-from halfstep.evaluation.metrics import evaluate
-from halfstep.evaluation.protocols import parts_of
-from halfstep.evaluation.validation import LOWEST, SAMPLED, validate
+from halfstep.evaluation.metrics.activity import by_activity
+from halfstep.evaluation.metrics.held_out import evaluate
+from halfstep.evaluation.metrics.intervals import bootstrap_intervals, standard_error
+from halfstep.evaluation.protocols.baselines import BASELINES
+from halfstep.evaluation.protocols.curve_plot import curve_of, plot_curve
+from halfstep.evaluation.protocols.parts import parts_of
+from halfstep.evaluation.protocols.validation import LOWEST, SAMPLED, validate
 
 
 def model(**settings):

@@ -1,0 +1,1 @@
+"""What needs a card, and what is counted without: `run` is `make gpu`, `static` reads compiled code."""

@@ -1,0 +1,80 @@
+"""The tables of `make gpu`: which data, factors and contestants, in the order of what matters most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from halfstep.bench.gpu import proofs
+from halfstep.bench.gpu.contest import contest
+from halfstep.bench.gpu.shapes import SHAPES, generate
+
+Plan = list[tuple[str, int, int]]
+# (shape, factors, repeats): the first is what a cut-off run keeps.
+FIRST: Plan = [
+    ("lastfm-360k", 128, 3),
+    ("lastfm-360k", 64, 2),
+    ("lastfm-360k", 256, 2),
+    ("lastfm-360k", 512, 1),
+]
+REST: Plan = [
+    ("movielens-20m", 128, 2),
+    ("music-full", 128, 2),
+    ("hundred-million", 128, 1),
+    ("movielens-20m", 64, 2),
+    ("movielens-20m", 256, 2),
+    ("movielens-20m", 512, 1),
+    ("music-full", 64, 1),
+    ("music-full", 256, 1),
+    ("music-full", 512, 1),
+]
+TINY: Plan = [("tiny", 8, 1)]
+BEST, REFERENCE, CPU = "gpu_cg_7_half", "implicit_gpu", "eigenbasis"
+EXACT, NAIVE = "gpu_cholesky", "gpu_cg_1_naive"
+
+
+class Tables:
+    """The tables so far, and what was left out.
+
+    Parameters
+    ----------
+    keep
+        Called with all tables after each one.
+    """
+
+    def __init__(self, keep: Callable[[list[dict[str, Any]]], None]) -> None:
+        self.keep = keep
+        self.tables: list[dict[str, Any]] = []
+        self.left_out: list[str] = []
+        self._made: tuple[str, Any] = ("", None)
+
+    def data(self, shape: str) -> Any:
+        """Return the matrix of a shape; the last one is kept."""
+        if self._made[0] != shape:
+            self._made = ("", None)  # not two at once
+            self._made = (shape, generate(SHAPES[shape]))
+        return self._made[1]
+
+    def run(self, plan: Plan, left: Callable[[], float], least: float) -> None:
+        """Run the tables of a plan, each where at least so many seconds are left."""
+        for shape, factors, repeats in plan:
+            if left() < least:
+                self.left_out.append(f"{shape}, f = {factors}: out of time")
+                continue
+            names = contestants(everyone=not self.tables)
+            try:
+                table = contest(self.data(shape), factors, names, repeats, left)
+            except Exception as error:  # one table's failure must not take the others
+                reason = f"{type(error).__name__}: {error}"[:200]
+                self.left_out.append(f"{shape}, f = {factors}: {reason}")
+                continue
+            self.tables.append({"shape": shape, **table})
+            self.keep(self.tables)
+
+
+def contestants(everyone: bool) -> list[str]:
+    """Return who takes part: the whole ladder in the first table, else the best and the references."""
+    if not everyone:
+        return [BEST, REFERENCE, "gpu_cg_6_split", NAIVE]
+    first = [BEST, REFERENCE, NAIVE, EXACT]
+    return [*first, *(name for name in proofs.gpu_rungs() if name not in first), CPU]

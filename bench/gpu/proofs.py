@@ -1,0 +1,125 @@
+"""What `make gpu` shows before it measures: tests, parity with the CPU, and the sanitizer's verdict."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import halfstep
+from halfstep.bench.gpu.shapes import SHAPES, Shape, generate
+from halfstep.kernels.cuda.backend import current
+from halfstep.solvers import SOLVERS
+from halfstep.solvers.fit.start import starting_factors
+from halfstep.solvers.gpu.device.audit import device_residuals
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import relative_residuals
+
+ROOT = Path(halfstep.__file__).resolve().parent.parent
+WITHIN = 1e-5
+# Enough steps that both devices solve to rounding: then they must follow the same path.
+_EXACT = {"cg_steps": 40}
+_SETTINGS = {"confidence": "log", "regularization": 20.0}
+
+
+def gpu_rungs() -> list[str]:
+    """Return the names of the GPU rungs, fastest first."""
+    return [n for n, s in reversed(SOLVERS.items()) if s.kind == "rung" and s.device == "gpu"]
+
+
+def run_tests(seconds: float) -> dict[str, Any]:
+    """Run the tests marked `gpu` in a process of their own."""
+    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
+    return _run([*command, str(ROOT / "tests")], seconds, r"(\d+) (passed|failed|skipped|error)")
+
+
+def sanitize(seconds: float) -> dict[str, Any]:
+    """Run a small fit of every rung under compute-sanitizer's memcheck and racecheck."""
+    tool = shutil.which("compute-sanitizer")
+    if tool is None:
+        return {"cannot_run": "compute-sanitizer is not on the PATH"}
+    program = "from halfstep.bench.gpu.proofs import small_fits; small_fits()"
+    return {
+        check: _run(
+            [tool, "--tool", check, "--error-exitcode", "9", sys.executable, "-c", program],
+            seconds / 2,
+            r"(SUMMARY): (.*)",
+        )
+        for check in ("memcheck", "racecheck")
+    }
+
+
+def small_fits() -> None:
+    """Fit every rung on a few rows of every length, hubs as well: for a sanitizer to watch."""
+    from halfstep.solvers.gpu.cg_6_split import GpuCgSplit
+
+    GpuCgSplit._longest = 400
+    matrix = generate(Shape("ragged", 300, 500, 20_000))
+    for name in gpu_rungs():
+        for f in (7, 64):
+            solver: Any = SOLVERS[name]
+            model = solver(factors=f, iterations=1, calculate_training_loss=True)
+            model.fit(matrix, show_progress=False)
+
+
+def parity(shape: Shape, factors: int, iterations: int = 10) -> list[dict[str, Any]]:
+    """Compare each GPU rung with the CPU's exact one: all iterations from the same start."""
+    matrix = generate(shape)
+    start = starting_factors(None, matrix.shape, factors, np.float32, 0)
+    common: dict[str, Any] = {
+        **_SETTINGS, "factors": factors, "init_factors": start, "iterations": iterations
+    }  # fmt: skip
+    loss = {"calculate_training_loss": True}
+    on_cpu: Any = SOLVERS["eigenbasis"]
+    expected = on_cpu(**common, **loss, exact=True)
+    expected.fit(matrix, show_progress=False)
+    users, _ = expected.weights(as_csr(matrix))
+    problem = users.fixing(expected.item_factors)
+    found = []
+    for name in gpu_rungs():
+        solver: Any = SOLVERS[name]
+        row: dict[str, Any] = {"solver": name, "cannot_run": solver.unavailable()}
+        found.append(row)
+        if row["cannot_run"]:
+            continue
+        try:
+            exact = {} if solver.exact_only else _EXACT
+            model = solver(**common, **loss, **exact).fit(matrix, show_progress=False)
+            solution = model.half_step(problem, expected.user_factors)
+            backend = current()
+            on_device = device_residuals(
+                backend,
+                Side.upload(backend, problem),
+                *map(backend.to_device, (solution, problem.Y)),
+            )
+        except Exception as error:  # one rung's failure must not hide the others' results
+            row["cannot_run"] = f"{type(error).__name__}: {error}"[:200]
+            continue
+        here, there = model.loss_history_[-1], expected.loss_history_[-1]
+        row["relative_gap"] = abs(here - there) / there
+        row["worst_residual"] = float(relative_residuals(problem, solution).max())
+        row["worst_residual_on_device"] = float(on_device.max())
+        row["equal"] = bool(row["relative_gap"] < WITHIN)
+    return found
+
+
+def _run(command: list[str], seconds: float, pattern: str) -> dict[str, Any]:
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {"cannot_run": f"took more than {seconds:.0f} s"}
+    except OSError as error:
+        return {"cannot_run": str(error)}
+    said = re.findall(pattern, done.stdout + done.stderr)
+    return {"exit_code": done.returncode, "said": [" ".join(words) for words in said]}
+
+
+SMALL = SHAPES["small"]

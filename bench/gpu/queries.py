@@ -1,0 +1,166 @@
+"""Top 10 for all users on the device beside `implicit`'s GPU, and evaluation there.
+
+Both answer on the same factors and leave out what a user already likes; both begin and end on the
+host, as a caller has it. The peer is asked in batches, since it holds users x items in memory. Where
+all users would take longer than there is time, fewer are asked, and the record says how many.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from halfstep.bench.gpu.contest import memory_pool
+from halfstep.evaluation.metrics.held_out import evaluate
+from halfstep.solvers import SOLVERS
+from halfstep.solvers.peers.implicit_gpu import cuda_backend
+
+BATCHES = (1024, 8192)
+_FIRST, _COMPARED = 4096, 1000
+_REPEATS = 2
+Ask = Callable[[Any], Any]
+
+
+def measure(
+    matrix: sparse.csr_matrix, factors: int, seconds: float, peers: dict[str, Ask] | None = None
+) -> dict[str, Any]:
+    """Return seconds of recommendation and of evaluation, with what they were compared with.
+
+    Parameters
+    ----------
+    matrix
+        Canonical; one entry in ten is held out.
+    seconds
+        About how long this may take.
+    peers
+        Others that answer as `recommend(users)` does, by name; `implicit`'s GPU unless given.
+    """
+    train, test = held_out(matrix)
+    model: Any = SOLVERS["gpu_cg_7_half"](
+        factors=factors, iterations=2, random_state=0, confidence="log", regularization=20.0
+    ).fit(train, show_progress=False)
+    reason = ""
+    if peers is None:
+        peers, reason = _implicit(model, train)
+    work: dict[str, Ask] = {
+        "halfstep": lambda users: model.recommend(users, _rows(train, users), N=10),
+        **peers,
+    }
+    everyone = np.arange(train.shape[0])
+    users, taken = _as_many_as_fit(work, everyone, 0.6 * seconds)
+    times: dict[str, list[float]] = {name: [] for name in work}
+    for repeat in range(_REPEATS):
+        for name in list(work)[:: -1 if repeat % 2 else 1]:
+            times[name].append(_seconds(partial(work[name], users)))
+    medians = {name: float(np.median(each)) for name, each in times.items()}
+    best = min((name for name in peers), key=lambda name: medians[name], default=None)
+    return {
+        "factors": factors,
+        "items": train.shape[1],
+        "users": len(everyone),
+        "users_asked": len(users),
+        "seconds": times,
+        "first_seconds": taken,
+        "reference": best,
+        "speed_up": medians[best] / medians["halfstep"] if best else None,
+        "same_lists": _overlap(work, best, everyone) if best else None,
+        "no_reference": reason or None,
+        "evaluation": _evaluation(model, train, test, 0.25 * seconds),
+    }
+
+
+def held_out(matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Return (train, test): one entry in ten, drawn at random, is in test; both canonical."""
+    chosen = np.random.default_rng(1).random(matrix.nnz) < 0.1
+    parts = []
+    for kept in (~chosen, chosen):
+        ends = np.concatenate([[0], np.cumsum(kept)])
+        part = sparse.csr_matrix(
+            (matrix.data[kept], matrix.indices[kept], ends[matrix.indptr]), shape=matrix.shape
+        )
+        part.has_canonical_format = True
+        parts.append(part)
+    return parts[0], parts[1]
+
+
+def _implicit(model: Any, train: sparse.csr_matrix) -> tuple[dict[str, Ask], str]:
+    gpu, reason = cuda_backend()
+    if gpu is None:
+        return {}, reason
+    from implicit.gpu.als import AlternatingLeastSquares
+
+    pool = memory_pool()
+    if pool is not None:
+        pool.free_all_blocks()  # the peer allocates by itself
+    peer = AlternatingLeastSquares(factors=model.factors)
+    peer.user_factors = gpu.Matrix(model.user_factors)
+    peer.item_factors = gpu.Matrix(model.item_factors)
+
+    def in_batches(size: int) -> Ask:
+        def ask(users: Any) -> Any:
+            parts = [users[start : start + size] for start in range(0, len(users), size)]
+            found = [peer.recommend(part, _rows(train, part), N=10)[0] for part in parts]
+            return np.concatenate(found), None
+
+        return ask
+
+    return {f"implicit_gpu, batches of {size}": in_batches(size) for size in BATCHES}, ""
+
+
+def _rows(matrix: sparse.csr_matrix, users: Any) -> sparse.csr_matrix:
+    return matrix if len(users) == matrix.shape[0] else matrix[users]
+
+
+def _as_many_as_fit(
+    work: dict[str, Ask], everyone: Any, seconds: float
+) -> tuple[Any, dict[str, float]]:
+    """Return the users that all can be asked for in so many seconds, and what the first ones took."""
+    first, taken = everyone[:_FIRST], {}
+    for name, ask in work.items():
+        ask(first)  # compiles, and allocates
+        taken[name] = _seconds(partial(ask, first))
+    each = _REPEATS * sum(taken.values()) / len(first)
+    return everyone[: max(len(first), int(seconds / each))], taken
+
+
+def _overlap(work: dict[str, Ask], name: str, everyone: Any) -> float:
+    """Return the share of the items of both's lists that they have in common."""
+    ours, theirs = (work[who](everyone[:_COMPARED])[0] for who in ("halfstep", name))
+    pairs = zip(ours.tolist(), theirs.tolist(), strict=True)
+    return float(np.mean([len({*a} & {*b}) / max(1, len({*a})) for a, b in pairs]))
+
+
+def _evaluation(
+    model: Any, train: sparse.csr_matrix, test: sparse.csr_matrix, seconds: float
+) -> dict[str, Any]:
+    """Time all metrics for all users on the device, and compare a thousand users with the CPU's."""
+    X, Y = model.user_factors, model.item_factors
+    held = np.flatnonzero(np.diff(test.indptr))
+    some = held[:_COMPARED]
+
+    def on(device: str, users: Any) -> dict[str, float]:
+        return evaluate(X, Y, train, test, ks=(10, 20), users=users, device=device).means()
+
+    here, there = on("cpu", some), on("gpu", some)
+    each = _seconds(lambda: on("gpu", some)) / len(some)
+    users = held[: max(len(some), int(seconds / each))]
+    began = time.perf_counter()
+    means = on("gpu", users)
+    return {
+        "users": len(held),
+        "users_evaluated": len(users),
+        "seconds": time.perf_counter() - began,
+        "means": {name: means[name] for name in ("ndcg@10", "recall@20", "auc")},
+        "largest_difference_from_cpu": max(abs(here[name] - there[name]) for name in here),
+    }
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

@@ -1,0 +1,174 @@
+"""Everything that needs a card, in one command: `make gpu`, or `python -m halfstep.bench.gpu.run`.
+
+Tests, parity, sanitizer, benchmark: after each part its results are written, so that a run that is cut
+off keeps what it has. `--quick` takes about two minutes, a full run less than nine. `--emulate` runs
+all of it at a tiny size on the emulator of the tests: it shows that the command works, no speed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from halfstep.bench.environment import environment
+from halfstep.bench.gpu import parts, proofs
+from halfstep.bench.gpu.contest import exact_against
+from halfstep.bench.gpu.plan import BEST, FIRST, REST, TINY, Tables
+from halfstep.bench.gpu.shapes import SHAPES
+from halfstep.bench.report.gpu import SCHEMA
+from halfstep.files import write_json
+from halfstep.kernels.cuda.backend import current, unavailable, using
+from halfstep.machine import gpu
+
+_FULL, _QUICK = 520.0, 115.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run all parts; exit code 0, 1 where a proof failed, 2 where nothing could run."""
+    parser = argparse.ArgumentParser(description=__doc__, prog="make gpu")
+    parser.add_argument("--quick", action="store_true", help="two minutes: one data set, f = 128")
+    parser.add_argument("--emulate", action="store_true", help="tiny, on the tests' emulator")
+    parser.add_argument("--out", type=Path, help="results file; bench/results/gpu/DEVICE.json")
+    options = parser.parse_args(arguments)
+    with _device(options.emulate):
+        reason = unavailable()
+        if reason:
+            print(f"cannot run here: {reason}", file=sys.stderr)
+            return 2
+        return _run(options.quick, options.emulate, options.out)
+
+
+def _run(quick: bool, emulate: bool, out: Path | None) -> int:
+    budget = _QUICK if quick else _FULL
+    begin = time.perf_counter()
+
+    def left() -> float:
+        return budget - (time.perf_counter() - begin)
+
+    results: dict[str, Any] = {
+        "schema": SCHEMA,
+        "quick": quick,
+        "emulated": emulate,
+        "environment": environment(),
+        "peaks": None if emulate else _peaks(),
+        "tests": None,
+        "parity": [],
+        "sanitizer": None,
+        "tables": [],
+        "exact": None,
+        **{part.name: None for part in parts.PARTS},
+        "left_out": [],
+    }
+    name = "emulator" if emulate else _file_name(gpu() or "gpu")
+    target = out or proofs.ROOT / "bench" / "results" / "gpu" / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def keep(part: str, value: Any) -> None:
+        results[part] = value
+        results["seconds"] = time.perf_counter() - begin
+        write_json(target, results)
+        print(f"[{results['seconds']:6.1f} s] {part}: {_short(value)}", flush=True)
+
+    keep(
+        "parity",
+        proofs.parity(SHAPES["tiny"], 8, iterations=3)
+        if emulate
+        else proofs.parity(proofs.SMALL, 64),
+    )
+    if not emulate:
+        keep("tests", proofs.run_tests(30 if quick else 100))
+    reserve = 0.0 if emulate else 15.0 if quick else 60.0  # for the sanitizer
+    # The parts have their time whatever the first tables take.
+    for_parts = 0.0 if emulate else parts.wanted(quick)
+    least = -1e9 if emulate else 5.0 if quick else 15.0
+    tables = Tables(lambda found: keep("tables", found))
+    results["left_out"] = tables.left_out
+    first = TINY if emulate else FIRST[:1] if quick else FIRST
+    tables.run(first, lambda: left() - reserve - for_parts, least)
+    keep("exact", exact_against(tables.tables[:1], BEST))
+    setting = parts.Setting(quick, emulate, lambda: tables.data(first[0][0]))
+    for part in parts.PARTS:
+        keep(part.name, parts.run(part, setting, left() - reserve))
+    tables.run([] if quick or emulate else REST, lambda: left() - reserve, least)
+    keep(
+        "sanitizer",
+        {"cannot_run": "emulated"} if emulate else proofs.sanitize(max(15.0, left())),
+    )
+    print(f"wrote {target}")
+    failed = any(row.get("equal") is False for row in results["parity"])
+    failed |= any(
+        isinstance(results[part], dict) and results[part].get("equal_bits") is False
+        for part in ("streaming", "billion")
+    )
+    failed |= bool(results["tests"] and results["tests"].get("exit_code") == 1)
+    failed |= any(
+        isinstance(verdict, dict) and verdict.get("exit_code") == 9
+        for verdict in results["sanitizer"].values()
+    )
+    return int(failed)
+
+
+def _peaks() -> dict[str, float]:
+    """Measure the device's copy bandwidth, bytes read plus written, and its float32 product."""
+    cupy = current().cupy  # type: ignore[attr-defined]
+
+    def best(work: Any, times: int = 8) -> float:
+        work()
+        marks = [(cupy.cuda.Event(), cupy.cuda.Event()) for _ in range(times)]
+        for begin, end in marks:
+            begin.record()
+            work()
+            end.record()
+        cupy.cuda.Device().synchronize()
+        return float(min(cupy.cuda.get_elapsed_time(begin, end) for begin, end in marks)) / 1e3
+
+    a = cupy.random.random((1 << 28,), dtype=cupy.float32)
+    b = cupy.empty_like(a)
+    copied = 2 * a.nbytes / best(lambda: cupy.copyto(b, a))
+    M = a[: 1 << 26].reshape(1 << 13, 1 << 13)
+    return {"bytes_per_second": copied, "flops_per_second": 2.0 * (1 << 39) / best(lambda: M @ M)}
+
+
+@contextmanager
+def _device(emulate: bool) -> Iterator[None]:
+    if not emulate:
+        yield
+        return
+    sys.path.insert(0, str(proofs.ROOT / "tests"))
+    from emulator import EmulatorBackend  # type: ignore[import-not-found]
+
+    with using(EmulatorBackend()):
+        yield
+
+
+def _file_name(device: str) -> str:
+    return "-".join(
+        "".join(c if c.isalnum() else " " for c in device.split(",")[0]).lower().split()
+    )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list) and value and "rows" in value[-1]:
+        last = value[-1]
+        times = {
+            row["solver"]: f"{1e3 * row['seconds_per_iteration']:.4g} ms"
+            for row in last["rows"]
+            if row.get("seconds_per_iteration")
+        }
+        return f"{last['shape']}, f = {last['factors']}: {times}"
+    if isinstance(value, list):
+        return f"{sum(bool(row.get('equal')) for row in value)} of {len(value)} equal"
+    if isinstance(value, dict):
+        return str({key: each for key, each in value.items() if not isinstance(each, dict | list)})
+    return str(value)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Data in the shapes of public data sets, generated in seconds: degrees and popularity, no taste."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.kernels.cpu.threads import cores
+
+_LOYAL = 0.7
+Block: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]
+_TOGETHER = 1 << 21
+_OFFSET, _POWER = 30.0, 10  # the popularity of rank i falls as (i + 30) ^ -(1 - 1/10)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Users, items, and about how many entries; with `tastes` in so many groups, else none."""
+
+    name: str
+    users: int
+    items: int
+    entries: int
+    tastes: int = 0
+
+
+SHAPES = {
+    shape.name: shape
+    for shape in (
+        Shape("tiny", 60, 90, 900),
+        Shape("small", 20_000, 10_000, 1_000_000),
+        Shape("lastfm-360k", 358_868, 160_168, 17_500_000),
+        Shape("movielens-20m", 138_493, 26_744, 20_000_000),
+        Shape("music-full", 148_111, 1_568_126, 24_100_000),
+        Shape("hundred-million", 1_000_000, 500_000, 100_000_000),
+        Shape("streamed-quick", 200_000, 50_000, 20_000_000),
+        Shape("streamed", 300_000, 100_000, 60_000_000),
+        Shape("billion", 2_000_000, 1_000_000, 1_000_000_000),
+    )
+}
+
+
+def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
+    """Return a canonical matrix of this shape with counts from 1 as values, float32.
+
+    Users have a log-normal number of items, drawn with a Zipf-Mandelbrot popularity; what a user drew
+    twice counts once, so that there are somewhat fewer entries than asked for.
+    """
+    rng = np.random.default_rng(seed)
+    activity = np.exp(rng.standard_normal(shape.users))
+    activity *= 1.15 * shape.entries / activity.sum()
+    degrees = np.clip(np.rint(activity), 1, shape.items // 2).astype(np.int64)
+    weight = (np.arange(shape.items) + 30.0) ** -0.9
+    ends = np.cumsum(weight) / weight.sum()
+    indptr, indices = np.zeros(shape.users + 1, np.int64), []
+    at = np.concatenate([[0], np.cumsum(degrees)])
+    first = 0
+    while first < shape.users:  # a block of users at a time: sorting all at once takes longer
+        last = max(first + 1, int(np.searchsorted(at, at[first] + (1 << 21), side="right")) - 1)
+        row = np.repeat(np.arange(first, last), degrees[first:last])
+        item = np.minimum(np.searchsorted(ends, rng.random(len(row))), shape.items - 1)
+        if shape.tastes:  # most of what a user draws is of the user's group, as popular as it was
+            near = item - item % shape.tastes + row % shape.tastes
+            item = np.where((rng.random(len(row)) < _LOYAL) & (near < shape.items), near, item)
+        key = np.unique(row * shape.items + item)
+        indptr[first + 1 : last + 1] = np.bincount(
+            key // shape.items - first, minlength=last - first
+        )
+        indices.append((key % shape.items).astype(np.int32))
+        first = last
+    columns = rng.permutation(shape.items).astype(np.int32)  # popularity is not in the numbers
+    np.cumsum(indptr, out=indptr)
+    found = columns[np.concatenate(indices)]
+    values = np.ceil(rng.lognormal(0.5, 1.2, len(found))).astype(np.float32)
+    matrix = sparse.csr_matrix((values, found, indptr), shape=(shape.users, shape.items))
+    matrix.sort_indices()
+    matrix.has_canonical_format = True
+    return matrix
+
+
+def generate_many(shape: Shape, seed: int = 0, seconds: float = 60.0) -> sparse.csr_matrix:
+    """Return a canonical matrix of this shape with counts from 1 as values, float32; on all cores.
+
+    A user's n items stand at the quantiles (j + U_j) / n of the popularity: so they come out in
+    ascending order, popular ones have the lowest numbers, and neighbours that agree count once. Each
+    block of users has random numbers of its own: the number of cores changes nothing.
+
+    Raises
+    ------
+    TimeoutError
+        It takes more than so many seconds.
+    """
+    began = time.perf_counter()
+    activity = np.exp(np.random.default_rng(seed).standard_normal(shape.users))
+    activity *= shape.entries / activity.sum()
+    degrees = np.clip(np.rint(activity), 1, shape.items // 2).astype(np.int64)
+    at = np.concatenate([[0], np.cumsum(degrees)])
+    # Blocks of whole users, about so many entries each.
+    cuts = np.unique(np.searchsorted(at, np.arange(0, at[-1] + _TOGETHER, _TOGETHER)))
+    cuts = np.unique(np.clip(cuts, 0, shape.users))
+
+    def block(number: int) -> Block:
+        if time.perf_counter() - began > seconds:
+            raise TimeoutError(f"generating {shape.name} took more than {seconds:.0f} s")
+        rng = np.random.default_rng([seed, number])
+        first, last = cuts[number], cuts[number + 1]
+        return _draw(rng, degrees[first:last], shape.items)
+
+    with ThreadPoolExecutor(cores(0)) as pool:
+        blocks = list(pool.map(block, range(len(cuts) - 1)))
+    lengths = np.concatenate([length for *_, length in blocks])
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    columns, values = np.empty(indptr[-1], np.int32), np.empty(indptr[-1], np.float32)
+    for number, (column, value, _) in enumerate(blocks):
+        part = slice(indptr[cuts[number]], indptr[cuts[number + 1]])
+        columns[part], values[part] = column, value
+        blocks[number] = (column[:0], value[:0], lengths[:0])  # both copies at once: not twice all
+    matrix = sparse.csr_matrix((values, columns, indptr), shape=(shape.users, shape.items))
+    matrix.has_sorted_indices = matrix.has_canonical_format = True
+    return matrix
+
+
+def _draw(rng: np.random.Generator, degrees: npt.NDArray[np.int64], items: int) -> Block:
+    """Return columns and values of a block of users, and how many each of them has."""
+    starts = np.cumsum(degrees) - degrees
+    total = int(degrees.sum())
+    place = np.arange(total, dtype=np.float32)
+    place -= np.repeat(starts.astype(np.float32), degrees)
+    place += rng.random(total, np.float32)
+    place *= np.repeat(1 / degrees.astype(np.float32), degrees)
+    low, high = _OFFSET ** (1 / _POWER), (items + _OFFSET) ** (1 / _POWER)
+    place *= np.float32(high - low)
+    place += np.float32(low)
+    square = place * place
+    rank = square * square
+    rank *= rank
+    rank *= square  # to the tenth
+    rank -= np.float32(_OFFSET)
+    column = np.clip(rank, 0, items - 1).astype(np.int32)
+    kept = np.empty(total, np.bool_)
+    kept[1:] = column[1:] != column[:-1]
+    kept[starts] = True
+    lengths = np.add.reduceat(kept, starts, dtype=np.int64)
+    column = column[kept]
+    value = rng.integers(1, 9, len(column), dtype=np.uint8).astype(np.float32)
+    return column, value, lengths

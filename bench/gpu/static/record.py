@@ -1,0 +1,124 @@
+"""Registers, shared memory, spills and load widths of the catalogue's kernels, as a file.
+
+Run as `python -m halfstep.bench.gpu.static.record [FILE] [--all]`, without a GPU; FILE is
+`bench/gpu/static/kernels.json` unless given. A few variants of each file, from its first to its last,
+stand for the rest unless all are asked for (ten minutes). A variant that was compiled before from the
+same text by the same NVRTC is not compiled again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from halfstep.bench.gpu.static.compiler import (
+    ARCHITECTURES,
+    Compiled,
+    compile_kernels,
+    nvrtc_version,
+    why_not,
+)
+from halfstep.files import whole_file
+from halfstep.kernels.cuda.backend import source
+from halfstep.kernels.cuda.catalogue import CATALOGUE
+
+RECORD = Path(__file__).parent / "kernels.json"
+PER_FILE = 4
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One compilation: a file, its definitions, an architecture."""
+
+    file: str
+    defines: tuple[str, ...]
+    architecture: int
+
+    @property
+    def key(self) -> str:
+        """Its name in the record, for people too."""
+        return f"{self.file} {' '.join(self.defines)} sm_{self.architecture}"
+
+    @property
+    def digest(self) -> str:
+        """Of the text that is compiled."""
+        return hashlib.sha256(source(self.file).encode()).hexdigest()[:16]
+
+
+def variants(
+    architectures: Iterable[int] = ARCHITECTURES, most: int | None = PER_FILE
+) -> list[Variant]:
+    """Return variants of every file in the catalogue: `most` of each, evenly spread, or all."""
+    chosen = []
+    for file, entry in CATALOGUE.items():
+        last = len(entry.variants) - 1
+        number = last + 1 if most is None else min(most, last + 1)
+        places = sorted({round(i * last / max(number - 1, 1)) for i in range(number)})
+        chosen += [
+            Variant(file, entry.variants[place], architecture)
+            for place in places
+            for architecture in architectures
+        ]
+    return chosen
+
+
+def compiled(variant: Variant) -> dict[str, Compiled]:
+    """Compile a variant: its kernels by name."""
+    return compile_kernels(
+        source(variant.file), variant.file, variant.architecture, variant.defines
+    )
+
+
+def read_record(path: Path = RECORD) -> dict[str, Any]:
+    """Return the record, or an empty one."""
+    if not path.exists():
+        return {"nvrtc": "", "variants": {}}
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def make_record(known: dict[str, Any], wanted: Iterable[Variant]) -> dict[str, Any]:
+    """Return a record of the wanted variants, taking from a known one what still holds."""
+    version = nvrtc_version()
+    entries: dict[str, Any] = {}
+    missing = []
+    for variant in wanted:
+        entry = known["variants"].get(variant.key)
+        if known["nvrtc"] == version and entry and entry["source"] == variant.digest:
+            entries[variant.key] = entry
+        else:
+            missing.append(variant)
+    # NVRTC does not hold the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for variant, kernels in zip(missing, pool.map(compiled, missing), strict=True):
+            facts = {name: asdict(kernel) for name, kernel in kernels.items()}
+            entries[variant.key] = {"source": variant.digest, "kernels": facts}
+    return {"nvrtc": version, "variants": dict(sorted(entries.items()))}
+
+
+def write_record(record: dict[str, Any], path: Path = RECORD) -> None:
+    """Write a record, a variant a line, so that a change shows as the lines that it changed."""
+    lines = (f"{json.dumps(k)}: {json.dumps(v)}" for k, v in record["variants"].items())
+    text = f'{{"nvrtc": "{record["nvrtc"]}", "variants": {{\n' + ",\n".join(lines) + "\n}}\n"
+    with whole_file(path) as file:
+        file.write(text.encode())
+
+
+if __name__ == "__main__":
+    reason = why_not()
+    if reason:
+        sys.exit(reason)
+    named = [argument for argument in sys.argv[1:] if argument != "--all"]
+    target = Path(named[0]) if named else RECORD
+    result = make_record(
+        read_record(target), variants(most=None if "--all" in sys.argv else PER_FILE)
+    )
+    write_record(result, target)
+    print(f"{target}: {len(result['variants'])} variants by NVRTC {result['nvrtc']}")

@@ -1,0 +1,288 @@
+"""One cell of the suite `quality`: three fits of ours and of exact ALS, the peers, and the times.
+
+In this order, so that what the time does not allow is lost from the end:
+
+1. from the first seed's split and start, exact ALS (which sets the target), exact over-relaxed, and the
+   solver that the cell is about;
+2. the same fits from the other seeds, taking turns: these are the paired times of a fit, too;
+3. implicit's conjugate gradients and Cholesky, and irspack, from the first seed, each to the target, to
+   twice the iterations, or to the end of its part of the time;
+4. more pairs of fits, and everybody's time to the target, interleaved.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from halfstep.bench.contestant_names import EXACT, PEERS, RELAXED
+from halfstep.bench.inputs import SplitDataset, split_data
+from halfstep.bench.method.contestants import FAILURES, Contestant, Start, contestant, rotated
+from halfstep.bench.method.timing import Entry, pairwise_ratio, seconds_to, spread, time_fits
+from halfstep.bench.quality.fits import EARLY, Fit, Judge, Path, followed, plain
+from halfstep.bench.quality.plan import SEEDS, Planned
+from halfstep.bench.quality.record import QualityCell, Standing
+from halfstep.bench.quality.verdict import bars, overfitting, pool
+from halfstep.bench.settings import BenchSettings
+from halfstep.datasets import Dataset
+from halfstep.solvers.fit.start import starting_factors
+
+AUTO = "eigenbasis"
+OURS = (EXACT, RELAXED, AUTO)
+OTHERS = (*PEERS, "irspack_cpu")
+EVALUATED_USERS = 4_000
+MOST_PAIRS = 5
+# Parts of a cell's time: until when a seed may end, what a peer may take and has whatever came before,
+# what pairs may take.
+_FITS, _PEER, _LEAST, _PAIRS = 0.7, 0.25, 0.05, 0.15
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class _Cell:
+    """What has been found so far."""
+
+    planned: Planned
+    settings: BenchSettings
+    budget: float
+    say: Say
+    began: float = field(default_factory=time.perf_counter)
+    seeds: list[int] = field(default_factory=list)
+    fits: dict[str, list[Fit]] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def arguments(self) -> dict[str, Any]:
+        convention = self.settings.convention() | self.planned.weighting.convention
+        return {
+            **convention,
+            "factors": self.planned.factors,
+            "iterations": self.settings.iterations,
+            "num_threads": self.settings.num_threads,
+            "dtype": np.float32,
+        }
+
+    def contestant(self, name: str) -> Contestant:
+        return contestant(name, self.arguments())
+
+    def left(self) -> float:
+        return self.budget - (time.perf_counter() - self.began)
+
+    def deal(self, dataset: Dataset, seed: int) -> tuple[SplitDataset, Start, Judge]:
+        """Return a seed's split, start and judge."""
+        split = split_data(dataset, replace(self.settings, seed=seed), EVALUATED_USERS)
+        factors = self.planned.factors
+        start = starting_factors(None, split.train.shape, factors, np.float32, seed)
+        return split, start, Judge(self.contestant(EXACT), split)
+
+
+def run_cell(
+    planned: Planned, dataset: Dataset, settings: BenchSettings, budget: float, say: Say
+) -> tuple[QualityCell, SplitDataset]:
+    """Run one cell within about `budget` seconds; return it, and the first seed's split.
+
+    Raises
+    ------
+    InputError, ArithmeticError
+        One of our own fits failed.
+    """
+    began = time.perf_counter()
+    cell = _Cell(planned, settings, budget, say)
+    first = cell.deal(dataset, settings.seed)
+    _warm_up(cell, first)
+    cell.began = time.perf_counter()
+    path, seconds = _fits_of_ours(cell, dataset, first)
+    for number, name in enumerate(OTHERS):
+        # No peer may take the time of those after it.
+        part = max(cell.left(), 0) / (len(OTHERS) - number)
+        limit = max(_LEAST * budget, min(_PEER * budget, part))
+        cell.standings[name] = _peer(cell, name, first, path, limit)
+    del path
+    _pairs(cell, first)
+    _times_to_target(cell, first)
+    early = overfitting(cell.fits[EXACT], settings.seed) if settings.iterations > EARLY else None
+    found = QualityCell(
+        name=planned.name,
+        data=0,
+        weighting=planned.weighting.name,
+        factors=planned.factors,
+        iterations=settings.iterations,
+        convention=settings.convention() | planned.weighting.convention,
+        seeds=cell.seeds,
+        standings=list(cell.standings.values()),
+        bars=[],
+        overfitting=early,
+        notes=cell.notes,
+        commit="",
+        created="",
+        wall_seconds=time.perf_counter() - began,
+    )
+    found.bars = bars(found, planned.weighting, AUTO, PEERS)
+    say(f"done in {found.wall_seconds:.0f} s; fits of ours took {seconds:.0f} s")
+    return found, first[0]
+
+
+def _warm_up(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> None:
+    """Compile, which takes a minute after an installation and is no part of the cell's time."""
+    split, start, judge = first
+    for name in OURS:
+        cell.contestant(name).model(1, start).fit(split.train, show_progress=False)
+    judge.objective(start)
+    judge.quality(start)
+
+
+def _fits_of_ours(
+    cell: _Cell, dataset: Dataset, first: tuple[SplitDataset, Start, Judge]
+) -> tuple[Path, float]:
+    """Fit ours with every seed that the time allows; return exact's way from the first seed."""
+    began = last = time.perf_counter()
+    cell.fits = {name: [] for name in OURS}
+    for number in range(SEEDS):
+        now = time.perf_counter()
+        seed_takes, last = now - last, now
+        if number and now - began + seed_takes > _FITS * cell.budget:
+            cell.notes.append(f"{number} of {SEEDS} seeds: more are over the cell's time")
+            break
+        seed = cell.settings.seed + number
+        split, start, judge = cell.deal(dataset, seed) if number else first
+        cell.seeds.append(seed)
+        for name in rotated(OURS, number):
+            cell.say(f"{name}, seed {seed}")
+            given = cell.contestant(name), split, start, judge
+            if number == 0 and name == EXACT:
+                fit, path = followed(*given, early=True)
+                target = fit.objective
+            elif number == 0 and name == AUTO:
+                fit, _ = followed(*given, target=target, most=2 * cell.settings.iterations)
+            else:
+                fit = plain(*given, early=name == EXACT)
+            cell.fits[name].append(fit)
+    for name, standing in pool(cell.fits, EXACT, RELAXED, cell.settings.seed).items():
+        cell.standings[name] = standing
+        standing.iterations_to_target = cell.fits[name][0].iterations_to_target
+        standing.checked = 0 if name == RELAXED else len(cell.fits[name][0].seconds)
+        # What stood still to be looked at is timed only where there is nothing else.
+        timed = cell.fits[name][1:] or cell.fits[name]
+        standing.seconds = [fit.seconds[: cell.settings.iterations] for fit in timed]
+    return path, time.perf_counter() - began
+
+
+def _peer(
+    cell: _Cell,
+    name: str,
+    first: tuple[SplitDataset, Start, Judge],
+    exact: Path,
+    limit: float,
+) -> Standing:
+    """Fit a peer until it is at the target, for twice the iterations, or as long as there is time."""
+    cell.say(name)
+    standing = Standing(name)
+    peer, nominal = cell.contestant(name), cell.settings.iterations
+    standing.reason = peer.solver.unavailable()
+    if standing.reason is not None:
+        return standing
+    split, start, judge = first
+    target = cell.fits[EXACT][0].objective
+    try:
+        # To warm up, and one iteration may be all that there is time for.
+        fit, path = followed(peer, split, start, judge, target=target, most=1)
+        left = limit - fit.seconds[0]
+        if left > fit.seconds[0]:
+            fit, path = followed(
+                peer, split, start, judge, target=target, most=2 * nominal, limit=left
+            )
+    except (*FAILURES, ValueError) as error:  # implicit's word for a matrix it cannot factorise
+        standing.reason = " ".join(str(error).split()) or type(error).__name__
+        return standing
+    done = standing.checked = len(fit.seconds)
+    standing.iterations_to_target = fit.iterations_to_target
+    standing.seconds = [fit.seconds]
+    if fit.objective is not None:
+        ours = {name: [fit], **{other: cell.fits[other][:1] for other in (EXACT, RELAXED)}}
+        found = pool(ours, EXACT, RELAXED, cell.settings.seed)[name]
+        standing.to_exact, standing.to_relaxed = found.to_exact, found.to_relaxed
+        standing.quality, standing.ratios = found.quality, found.ratios
+        standing.relaxed_ratios = found.relaxed_ratios
+    if fit.iterations_to_target is None and done < 2 * nominal:
+        standing.notes.append(f"stopped after {done} iterations: it had {limit:.1f} s")
+        _solves_as_exact_does(standing, path, exact, cell)
+    return standing
+
+
+def _solves_as_exact_does(standing: Standing, path: Path, exact: Path, cell: _Cell) -> None:
+    """Take exact ALS's iterations for a peer's Cholesky that stopped where exact is, too."""
+    done = len(path.factors)
+    if standing.solver != PEERS[1] or done > len(exact.factors):
+        return
+    if abs(path.objective(done) / exact.objective(done) - 1) < 1e-3:
+        standing.iterations_to_target = cell.fits[EXACT][0].iterations_to_target
+        standing.notes.append(
+            "its objective is exact's so far, and exact's iterations count as its"
+        )
+
+
+def _pairs(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> None:
+    """Time more fits of ours beside exact's where there is time, and form the ratios of all pairs."""
+    ours = [cell.standings[name] for name in OURS]
+    looked_at = len(cell.fits[AUTO]) == 1
+    lacking = MOST_PAIRS - (0 if looked_at else len(ours[0].seconds))
+    cost = sum(sum(s.seconds[-1]) for s in ours)
+    repeats = min(lacking, int(_PAIRS * cell.budget / max(cost, 1e-9)), int(cell.left() / cost))
+    if repeats > 0:
+        cell.say(f"{repeats} more pairs of fits")
+        entries = [
+            Entry(cell.contestant(s.solver), cell.settings.iterations, repeats) for s in ours
+        ]
+        timed = time_fits(entries, first[0].train, first[1]).seconds
+        for standing in ours:
+            standing.seconds = [
+                *([] if looked_at else standing.seconds),
+                *timed[standing.solver],
+            ]
+    reference = [sum(fit) for fit in cell.standings[EXACT].seconds]
+    for standing in ours:
+        standing.fit_time = pairwise_ratio([sum(f) for f in standing.seconds], reference)
+
+
+def _times_to_target(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> None:
+    """Time each peer that gets to the target beside ours, and form the ratios."""
+    ours = cell.standings[AUTO]
+    needed = ours.iterations_to_target
+    rivals = [
+        s
+        for s in cell.standings.values()
+        if s.solver in (EXACT, *OTHERS) and s.iterations_to_target is not None
+    ]
+    if needed is None or not rivals:
+        return
+    # As many iterations as were looked at; what they lack counts as their mean.
+    lengths = {s.solver: min(s.iterations_to_target or 1, s.checked) for s in rivals}
+    cost = {s.solver: seconds_to(s.seconds[-1], lengths[s.solver]) for s in rivals}
+    cost[AUTO] = seconds_to(ours.seconds[-1], needed)
+    fast = [n for n in lengths if cost[n] + cost[AUTO] < max(cell.left(), 0) / len(lengths)]
+    repeats = min(3, int(cell.left() / max(sum(cost[n] for n in (*fast, AUTO)), 1e-9)))
+    timed: dict[str, list[list[float]]] = {}
+    if fast and repeats > 0:
+        cell.say(f"time to the target, {repeats} times: {', '.join(fast)}")
+        entries = [Entry(cell.contestant(AUTO), needed, repeats)]
+        entries += [Entry(cell.contestant(n), lengths[n], repeats) for n in fast]
+        timed = time_fits(entries, first[0].train, first[1]).seconds
+    for standing in rivals:
+        theirs, wanted = timed.get(standing.solver), standing.iterations_to_target or 1
+        if theirs is None:
+            standing.notes.append("timed by its check: more is over the cell's time")
+            mine = spread([seconds_to(fit, needed) for fit in ours.seconds])
+            if mine is not None:
+                standing.sooner = spread([seconds_to(standing.seconds[0], wanted) / mine.median])
+            continue
+        if standing.solver in OTHERS:
+            standing.seconds = theirs
+        standing.sooner = pairwise_ratio(
+            [seconds_to(fit, wanted) for fit in theirs],
+            [seconds_to(fit, needed) for fit in timed[AUTO]],
+        )

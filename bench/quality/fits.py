@@ -1,0 +1,169 @@
+"""The fits of a cell: one that is looked at on its way, so that the target is found, and plain ones."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from halfstep.bench.inputs import SplitDataset
+from halfstep.bench.method.check import reached
+from halfstep.bench.method.contestants import Contestant, Start
+from halfstep.bench.quality.objective import Float64Objective
+from halfstep.evaluation.metrics.held_out import Evaluation, evaluate
+from halfstep.evaluation.trace import factors_of
+from halfstep.solvers import SOLVERS
+from halfstep.types import Floats
+
+EARLY = 5
+_LOOKS = 5
+
+
+class Judge:
+    """Measures factors on one split: the float64 objective, and held-out quality."""
+
+    def __init__(self, contestant: Contestant, dataset: SplitDataset) -> None:
+        arguments = contestant.arguments | {"dtype": np.float64}
+        # Any solver's float64 weights: the peers know no float64.
+        sides = SOLVERS["conjugate_gradient"](**arguments).weights(dataset.train)
+        self._objective = Float64Objective(*sides)
+        self._dataset = dataset
+        self._threads = int(contestant.arguments["num_threads"])
+
+    def objective(self, factors: tuple[Floats, Floats]) -> float:
+        """Return the objective, in float64."""
+        return self._objective(*factors)
+
+    def quality(self, factors: tuple[Floats, Floats]) -> Evaluation:
+        """Return the held-out metrics."""
+        return evaluate(
+            *factors,
+            self._dataset.train,
+            self._dataset.test,
+            users=self._dataset.evaluated,
+            num_threads=self._threads,
+        )
+
+
+@dataclass
+class Fit:
+    """One fit, as far as it went.
+
+    Attributes
+    ----------
+    objective, evaluation
+        After the cell's iterations; None where it did not get so far.
+    early
+        The held-out quality after `EARLY` iterations, where it was asked for.
+    seconds
+        Of each iteration's two half-steps, without what was looked at between them.
+    """
+
+    seconds: list[float] = field(default_factory=list)
+    objective: float | None = None
+    evaluation: Evaluation | None = None
+    early: Evaluation | None = None
+    iterations_to_target: int | None = None
+
+
+class Path:
+    """The factors of a fit after each of its iterations, for as long as anybody may ask."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.factors: list[tuple[Floats, Floats]] = []
+        self._judge = judge
+        self._known: dict[int, float] = {}
+
+    def keep(self, factors: tuple[Floats, Floats]) -> None:
+        """Add a copy of the factors after one more iteration."""
+        self.factors.append((factors[0].copy(), factors[1].copy()))
+
+    def objective(self, iterations: int) -> float:
+        """Return the objective after so many iterations, measured once."""
+        if iterations not in self._known:
+            self._known[iterations] = self._judge.objective(self.factors[iterations - 1])
+        return self._known[iterations]
+
+    def first(self, target: float, low: int, high: int) -> int:
+        """Return after how many of (low, high] iterations the target was reached; it is after `high`.
+
+        No half-step raises the objective, so that the interval can be halved.
+        """
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if reached(self.objective(middle), target) else (middle, high)
+        return high
+
+
+def plain(
+    contestant: Contestant, dataset: SplitDataset, start: Start, judge: Judge, *, early: bool
+) -> Fit:
+    """Fit for the cell's iterations and measure the factors at the end; `early` ones, too, if asked."""
+    fit = Fit()
+    model = contestant.model(contestant.arguments["iterations"], start)
+
+    def look(iteration: int, seconds: float, loss: float | None) -> None:
+        if iteration + 1 == EARLY:
+            fit.early = judge.quality(factors_of(model))
+
+    model.fit(dataset.train, show_progress=False, callback=look if early else None)
+    fit.seconds = list(model.seconds_)
+    fit.objective = judge.objective(factors_of(model))
+    fit.evaluation = judge.quality(factors_of(model))
+    return fit
+
+
+def followed(
+    contestant: Contestant,
+    dataset: SplitDataset,
+    start: Start,
+    judge: Judge,
+    *,
+    target: float | None = None,
+    most: int | None = None,
+    limit: float = float("inf"),
+    early: bool = False,
+) -> tuple[Fit, Path]:
+    """Fit and find out when the target is reached.
+
+    Parameters
+    ----------
+    target
+        None where the fit sets it: the objective at its end.
+    most
+        Iterations at most, to find the target; None for the cell's.
+    limit
+        Seconds, all told, after which it goes no further.
+    """
+    nominal = int(contestant.arguments["iterations"])
+    step = max(1, nominal // _LOOKS)
+    fit, path = Fit(), Path(judge)
+    model = contestant.model(most or nominal, start)
+    began = time.perf_counter()
+    looked = 0
+
+    def look(iteration: int, seconds: float, loss: float | None) -> bool:
+        nonlocal looked
+        done = iteration + 1
+        fit.seconds.append(seconds)
+        path.keep(factors_of(model))
+        if early and done == EARLY:
+            fit.early = judge.quality(path.factors[-1])
+        if done == nominal:
+            fit.objective = path.objective(done)
+            fit.evaluation = judge.quality(path.factors[-1])
+        late = time.perf_counter() - began > limit
+        due = done % step == 0 or done in (nominal, most) or late
+        if target is not None and fit.iterations_to_target is None and due:
+            if reached(path.objective(done), target):
+                fit.iterations_to_target = path.first(target, looked, done)
+            looked = done
+        return late or (
+            done >= nominal and (target is None or fit.iterations_to_target is not None)
+        )
+
+    model.fit(dataset.train, show_progress=False, callback=look)
+    if target is None and fit.objective is not None:
+        fit.iterations_to_target = path.first(fit.objective, 0, nominal)
+    return fit, path

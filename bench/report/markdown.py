@@ -1,0 +1,189 @@
+"""Benchmark tables in Markdown pages, rewritten from results files: no number is typed by hand.
+
+Run as `python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results`. Between a
+page's markers `headline` come a line per case and the tuned models, between its markers `earlier` a line
+per case whose target was another than exact ALS's objective, between its markers `table` everything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from halfstep.bench.quality.table import compact_grid, data_names, quality_grids
+from halfstep.bench.report import gpu as gpu_table
+from halfstep.bench.report import tuning
+from halfstep.bench.report.growth import growth_grid
+from halfstep.bench.report.headline import headline
+from halfstep.bench.report.sentences import (
+    RATIOS,
+    convention_line,
+    data_line,
+    environment_line,
+    machine,
+    method_lines,
+    target_line,
+)
+from halfstep.bench.report.tables import Grid, measure_grids, sweep_grid, table_grid
+from halfstep.bench.results_file import read_results
+from halfstep.bench.schema import Results
+from halfstep.errors import InputError
+from halfstep.files import whole_file
+
+BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
+HEADLINE_BEGIN, HEADLINE_END = "<!-- headline:begin -->", "<!-- headline:end -->"
+EARLIER_BEGIN, EARLIER_END = "<!-- earlier:begin -->", "<!-- earlier:end -->"
+
+
+def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
+    """Put the tables of all results files in `folder` between the page's markers.
+
+    Returns
+    -------
+    The results files, in the order of their tables.
+
+    Raises
+    ------
+    InputError
+        The page cannot be read or lacks its markers, the folder holds no results file, or one of
+        them is damaged; the page is then as it was.
+    """
+    path = Path(page)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    blocks: list[tuple[str, str, Callable[[Sequence[Path]], str]]] = [
+        (HEADLINE_BEGIN, HEADLINE_END, _headlines),
+        (EARLIER_BEGIN, EARLIER_END, _earlier),
+        (BEGIN, END, lambda files: "\n\n".join(map(_tables, files))),
+    ]
+    there = [block for block in blocks if block[0] in text or block[1] in text]
+    for begin, end, _ in there or blocks[-1:]:
+        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+            raise InputError(f"{path}: must hold {begin} and then {end}, once each")
+    files = sorted(Path(folder).rglob("*.json"))
+    if not files:
+        raise InputError(f"{folder}: must hold results files (*.json), got none")
+    for begin, end, draw in there:
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n\n{draw(files)}\n\n{end}{rest.split(end)[1]}"
+    with whole_file(path) as file:
+        file.write(text.encode())
+    return files
+
+
+def _headlines(files: Sequence[Path]) -> str:
+    records = (tuning.read_tuning(file) for file in files)
+    tuned = [tuning.markdown(record) for record in records if record is not None]
+    runs = _runs(files)
+    return "\n\n".join([*_by_machine(runs, _quality), *_by_machine(runs, headline), *tuned])
+
+
+def _quality(runs: Sequence[Results]) -> Grid | None:
+    found = [cell for run in runs for cell in run.cells]
+    names = [name for run in runs for name in data_names(run)]
+    return compact_grid(found, names) if found else None
+
+
+def _earlier(files: Sequence[Path]) -> str:
+    return "\n\n".join(_by_machine(_runs(files), lambda runs: headline(runs, exact=False)))
+
+
+def _runs(files: Sequence[Path]) -> list[Results]:
+    """Return the runs of solvers against each other."""
+    return [
+        read_results(file)
+        for file in files
+        if tuning.read_tuning(file) is None and gpu_table.read_gpu(file) is None
+    ]
+
+
+def _by_machine(
+    runs: Sequence[Results], draw: Callable[[Sequence[Results]], Grid | None]
+) -> list[str]:
+    machines: dict[str, list[Results]] = {}
+    for run in runs:
+        machines.setdefault(machine(run.environment), []).append(run)
+    parts = []
+    for name, there in machines.items():
+        grid = draw(there)
+        if grid:
+            parts += [f"On {_text(name)}:", _table(grid)]
+    return parts
+
+
+def _tables(file: Path) -> str:
+    on_card = gpu_table.read_gpu(file)
+    if on_card is not None:
+        return gpu_table.markdown(on_card)
+    tuned = tuning.read_tuning(file)
+    return markdown(read_results(file)) if tuned is None else tuning.markdown(tuned)
+
+
+def markdown(results: Results) -> str:
+    """Return one run's tables with what is needed to read them."""
+    where = results.environment
+    gpu = f", {where.gpu}" if where.gpu else ""
+    parts = []
+    for case in results.tables():
+        grid = table_grid(results, case)
+        parts.append(f"**{_text(grid.title)}** on {_text(machine(where))}{_text(gpu)}")
+        parts.append(_table(grid))
+    sweep = sweep_grid(results)
+    if sweep is not None:
+        parts.append(f"**Seconds per iteration** on {_text(machine(where))}{_text(gpu)}")
+        parts.append(_table(sweep))
+    growth = growth_grid(results)
+    if growth is not None:
+        parts += ["**Growth**", _table(growth)]
+    for grid in (*measure_grids(results), *quality_grids(results)):
+        parts += [
+            f"**{_text(grid.title)}** on {_text(machine(where))}",
+            _table(grid),
+        ]
+    facts = [
+        *(data_line(dataset) for dataset in results.data),
+        convention_line(results),
+        *(f"left out: {line}" for line in results.left_out),
+        *method_lines(results),
+        environment_line(results),
+    ]
+    body = "\n".join(f"- {_text(fact)}" for fact in facts)
+    if results.tables():
+        parts.append(f"{_text(target_line(results))} {RATIOS}")
+    else:
+        parts.append(RATIOS)
+    parts.append(f"<details><summary>How this was measured</summary>\n\n{body}\n\n</details>")
+    return "\n\n".join(parts)
+
+
+def _table(grid: Grid) -> str:
+    rules = ("---:" if numeric else "---" for numeric in grid.numeric)
+    lines = [_line(grid.headings), _line(rules), *(_line(map(_text, line)) for line in grid.cells)]
+    notes = "\n".join(f"- {_text(note)}" for note in grid.notes)
+    return "\n".join(lines) + (f"\n\n{notes}" if notes else "")
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(value: str) -> str:
+    """Escape what Markdown would read as markup or as the end of a cell."""
+    for character in ("\\", "|", "<", "*", "`", "["):
+        value = value.replace(character, f"\\{character}")
+    return " ".join(value.split())
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("usage: python -m halfstep.bench.report.markdown PAGE.md ... FOLDER")
+    try:
+        for page in sys.argv[1:-1]:
+            used = rewrite(page, sys.argv[-1])
+            print(f"{page}: {len(used)} results files")
+    except InputError as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,121 @@
+"""Numbers as a reader wants them: short, with their unit, and a dash where there is none."""
+
+from __future__ import annotations
+
+from halfstep.bench.method.spread import Interval, Spread
+from halfstep.bench.schema import Row
+
+NONE = "–"
+
+
+def duration(seconds: float | None) -> str:
+    """Return seconds with three significant digits in a fitting unit."""
+    if seconds is None:
+        return NONE
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{_digits(seconds / size)} {unit}"
+    return f"{seconds / 1e-6:.2g} µs"
+
+
+def median_duration(spread: Spread | None) -> str:
+    """Return the median of repeated durations."""
+    return NONE if spread is None else duration(spread.median)
+
+
+def to_target(row: Row, iterations: int | None = None) -> str:
+    """Return the time to the target objective, or that twice the case's iterations do not get there.
+
+    Parameters
+    ----------
+    iterations
+        The case's, after which its target was set.
+    """
+    if row.seconds_to_target is None:
+        if row.iterations_to_target is None and not row.seconds:
+            return NONE
+        never = iterations is not None and len(row.objectives) >= 2 * iterations
+        return "never gets there" if never else "not reached"
+    return duration(row.seconds_to_target.median)
+
+
+def iterations(row: Row) -> str:
+    """Return how many iterations the target took."""
+    return NONE if row.iterations_to_target is None else str(row.iterations_to_target)
+
+
+def ratio(spread: Spread | None) -> str:
+    """Return a speed-up: the median of the pairs' ratios and, of several, their extremes."""
+    if spread is None:
+        return NONE
+    if spread.lowest == spread.highest:
+        return f"{_digits(spread.median, 2)}×"
+    middle, low, high = (_digits(v, 2) for v in (spread.median, spread.lowest, spread.highest))
+    return f"{middle}× ({low}–{high})"
+
+
+def percent(value: float | None) -> str:
+    """Return a relative gap as a signed percentage, to one part in a million."""
+    if not value:
+        return NONE if value is None else "0 %"
+    return f"{100 * value:+.4f} %" if abs(value) < 0.01 else f"{100 * value:+.3g} %"
+
+
+def number(value: float | None) -> str:
+    """Return an objective with six significant digits."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.6g}"
+
+
+def mean(row: Row, metric: str) -> str:
+    """Return a held-out metric's mean."""
+    interval = row.quality.get(metric)
+    return NONE if interval is None else f"{interval.mean:.4f}"
+
+
+def count(value: float) -> str:
+    """Return a number of entries or factors: from a hundred thousand on in millions, two digits."""
+    return f"{_digits(value / 1e6, 2)} M" if value >= 1e5 else f"{value:,.0f}"
+
+
+def size(value: int | None) -> str:
+    """Return bytes in MB (10^6) or GB (10^9)."""
+    if value is None:
+        return NONE
+    return f"{value / 1e9:.2f} GB" if value >= 1e9 else f"{value / 1e6:.0f} MB"
+
+
+def quality_ratio(row: Row, metric: str) -> str:
+    """Return a held-out metric over the reference's, with its paired interval."""
+    found = row.judgement and row.judgement.held_out.get(metric)
+    return interval(found.ratio if found else None)
+
+
+def interval(value: Interval | None) -> str:
+    """Return a ratio with its interval."""
+    if value is None:
+        return NONE
+    if value.low is None or value.high is None:
+        return f"{value.mean:.3f}"
+    return f"{value.mean:.3f} ({value.low:.3f}–{value.high:.3f})"
+
+
+def verdict(row: Row, reference: str) -> str:
+    """Return what a row's comparison with the reference came to, and which metric decided it."""
+    if row.reason is not None:
+        return "left out" if row.reason.startswith("left out") else "cannot run"
+    if row.solver == reference:
+        return "reference"
+    return NONE if row.judgement is None else row.judgement.said or row.judgement.verdict
+
+
+def _digits(value: float, significant: int = 3) -> str:
+    """Return so many significant digits without an exponent."""
+    rounded = float(f"{value:.{significant}g}")
+    decimals = max(0, significant - 1 - _magnitude(rounded))
+    return f"{rounded:,.{decimals}f}"
+
+
+def _magnitude(value: float) -> int:
+    return int(f"{value:e}".partition("e")[2]) if value else 0

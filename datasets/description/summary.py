@@ -1,0 +1,100 @@
+"""What play counts look like: sizes, percentiles, the long tail, and who is at the top."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.description.distributions import Totals
+from halfstep.errors import InputError
+
+
+def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
+    """Describe a data set of play counts; all of it fits JSON.
+
+    Parameters
+    ----------
+    data
+        Values are plays: whole numbers from 0.
+    top
+        Length of the tables, from 1.
+
+    Returns
+    -------
+    dict
+        "prepared" and, where the data keeps it, "raw" (before aliases and filters): the summaries of
+        `halfstep.datasets.description.distributions`; tables "artists by plays", "artists by audience",
+        "users by plays" and "users by curiosity" (how many different artists); "preparation" and
+        "malformed", or None.
+
+    Raises
+    ------
+    InputError
+        The values are not whole numbers, or `top` is not positive.
+    """
+    if top < 1:
+        raise InputError(f"top must be at least 1, got {top}")
+    matrix = data.interactions
+    if matrix.data.min() < 0 or not (matrix.data == np.rint(matrix.data)).all():
+        raise InputError(f"{data.name}: plays must be whole numbers from 0, the data has others")
+    totals = Totals.of_matrix(matrix)
+    raw = data.provenance.get("raw")
+    return {
+        "name": data.name,
+        "licence": data.provenance.get("licence"),
+        "raw": raw if isinstance(raw, dict) else None,
+        "prepared": totals.summary(),
+        "preparation": data.provenance.get("preparation"),
+        "malformed": data.provenance.get("malformed"),
+        "artists by plays": _artists(data, totals, totals.plays_per_artist, top),
+        "artists by audience": _artists(data, totals, totals.audience_per_artist, top),
+        "users by plays": _users(data, totals, totals.plays_per_user, top),
+        "users by curiosity": _users(data, totals, totals.artists_per_user, top),
+    }
+
+
+def name_of(data: Dataset, item: int) -> str:
+    """Return an item's name, or its id where it has none."""
+    name = "" if data.item_names is None else str(data.item_names[item])
+    return name or str(data.item_ids[item])
+
+
+def _artists(
+    data: Dataset, totals: Totals, by: NDArray[np.int64], top: int
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(data.item_ids[item]),
+            "name": name_of(data, item),
+            "plays": int(totals.plays_per_artist[item]),
+            "audience": int(totals.audience_per_artist[item]),
+            "plays per listener": round(
+                float(totals.plays_per_artist[item] / max(totals.audience_per_artist[item], 1)), 1
+            ),
+        }
+        for item in _largest(by, top)
+    ]
+
+
+def _users(data: Dataset, totals: Totals, by: NDArray[np.int64], top: int) -> list[dict[str, Any]]:
+    rows = []
+    for user in _largest(by, top):
+        row = data.interactions[user]
+        favourite = int(row.indices[np.argmax(row.data)]) if row.nnz else -1
+        rows.append(
+            {
+                "id": str(data.user_ids[user]),
+                "plays": int(totals.plays_per_user[user]),
+                "artists": int(totals.artists_per_user[user]),
+                "favourite": "" if favourite < 0 else name_of(data, favourite),
+                "its plays": int(row.data.max()) if row.nnz else 0,
+            }
+        )
+    return rows
+
+
+def _largest(values: NDArray[np.int64], top: int) -> list[int]:
+    return [int(place) for place in np.argsort(-values, kind="stable")[:top]]

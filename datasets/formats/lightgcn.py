@@ -1,0 +1,76 @@
+"""The `train.txt` and `test.txt` of NGCF and LightGCN: one line `user item item ...` per user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.text.bad_lines import MalformedLines
+from halfstep.datasets.text.blocks import blocks, find_one
+from halfstep.datasets.triples import numbered_matrix, shape_of
+from halfstep.errors import InputError
+
+
+def read_lightgcn(path: Path) -> Dataset:
+    """Read the folder `path`; `test.txt` may be absent, and a user may have no items on the line."""
+    train = find_one(path, "train.txt") if path.is_dir() else path
+    if train is None:
+        raise InputError(f"{path}: a lightgcn folder has a file train.txt")
+    test = find_one(train.parent, "test.txt")
+    (users, items, listed), lines = _read_lists(train)
+    malformed = lines.report()
+    if len(items) == 0:
+        raise InputError(f"{train}: no user has an item")
+    test_users = test_items = np.empty(0, np.int64)
+    listed_users = [listed]
+    if test is not None:
+        (test_users, test_items, test_listed), test_lines = _read_lists(test)
+        malformed |= test_lines.report()
+        listed_users.append(test_listed)
+    shape = (shape_of(listed_users, train), shape_of([items, test_items], train))
+    provenance: dict[str, object] = {
+        "format": "lightgcn",
+        "files": [file.name for file in (train, test) if file is not None],
+        "rows": lines.rows,
+        "malformed": malformed,
+    }
+    return Dataset(
+        train.parent.resolve().name,
+        numbered_matrix(users, items, None, shape),
+        np.arange(shape[0]),
+        np.arange(shape[1]),
+        test=None if test is None else numbered_matrix(test_users, test_items, None, shape),
+        provenance=provenance,
+    )
+
+
+def _read_lists(
+    path: Path,
+) -> tuple[tuple[NDArray[Any], NDArray[Any], NDArray[Any]], MalformedLines]:
+    """Return (user of each item, the items, every user that has a line)."""
+    lines = MalformedLines(path)
+    listed: list[int] = []
+    lengths: list[int] = []
+    items: list[NDArray[np.int64]] = []
+    for first_line, block in blocks(path):
+        for line, raw in enumerate(block.splitlines(), start=first_line):
+            fields = raw.split()
+            if not fields:
+                lines.add("blank line", line)
+            elif not b"".join(fields).isdigit():
+                lines.add("not only integers from 0", line)
+            elif max(map(len, fields)) > 10:  # shape_of refuses what still exceeds the rows
+                lines.add("number too large", line)
+            else:
+                numbers = np.array(list(map(int, fields)), dtype=np.int64)
+                listed.append(int(numbers[0]))
+                lengths.append(len(numbers) - 1)
+                items.append(numbers[1:])
+                lines.good += 1
+    users = np.array(listed, dtype=np.int64)
+    joined = np.concatenate(items) if items else np.empty(0, np.int64)
+    return (np.repeat(users, lengths), joined, users), lines

@@ -1,0 +1,151 @@
+"""Finding a text file, refusing what is none, and cutting it into blocks of whole lines."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+from halfstep.errors import InputError
+
+# Large enough that pandas' cost per call vanishes, small enough that one bad line sends only 8 MiB
+# through the slow parser and that no reader holds the text of a whole dump.
+BLOCK_BYTES = 8 << 20
+BOM = b"\xef\xbb\xbf"
+# A line is one user's items at most: a million of ten digits each is 11 MiB.
+LONGEST_LINE = 64 << 20
+# Play counts pack three- to fivefold. What packs better than 200-fold, and is large, is no data.
+PACKING, LARGE = 200, 64 << 20
+
+
+def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield (number of its first line, bytes of whole lines) until the file's end; `.gz` is unpacked.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, empty, unreadable, cut short (`.gz`), plainly not a text table, or
+        beyond the limits of `halfstep.datasets.text.blocks`.
+    """
+    try:
+        with _open(path) as file:
+            yield from cut(file, path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def cut(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
+    """Do the same for an open file; `path` is what an error calls it."""
+    line = 1
+    rest = b""
+    try:
+        bounds = Bounds(path)
+        chunk = file.read(BLOCK_BYTES)
+        _check_is_text(path, chunk)
+        chunk = chunk.removeprefix(BOM)
+        while chunk:
+            whole, newline, tail = chunk.rpartition(b"\n")
+            if newline:
+                block = rest + whole + newline
+                yield line, block
+                line += block.count(b"\n")
+                rest = tail
+            else:
+                rest += chunk
+            bounds.take(chunk, rest, line)
+            chunk = file.read(BLOCK_BYTES)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise InputError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+    if rest:
+        yield line, rest
+
+
+def first_lines(path: Path, count: int) -> list[str]:
+    """Return up to `count` lines from the file's start, without their ends."""
+    for _, block in blocks(path):
+        head = block[: 1 << 20].splitlines()[:count]
+        return [line.decode("utf-8", "replace") for line in head]
+    return []
+
+
+def find_one(folder: Path, pattern: str) -> Path | None:
+    """Return the file in `folder` that matches `pattern`, plain or `.gz`, or None.
+
+    Raises
+    ------
+    InputError
+        If there are several, since choosing one would be a guess.
+    """
+    found = sorted(
+        path
+        for end in ("", ".gz")
+        for path in folder.glob(pattern + end)
+        if not path.name.startswith(".") and path.is_file()
+    )
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise InputError(f"{folder}: only one file may match {pattern}, found {names}")
+    return found[0] if found else None
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _check_is_text(path: Path, head: bytes) -> None:
+    if not head:
+        raise InputError(f"{path}: the file is empty")
+    start = head[:8192]
+    if b"\0" in start or start.startswith((b"\x1f\x8b", b"\x89PNG", b"%PDF")):
+        raise InputError(f"{path}: not a text file, it starts with the bytes {start[:8]!r}")
+    opening = start.removeprefix(BOM).lstrip()[:14].lower()
+    if opening.startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise InputError(f"{path}: a web page or XML document, not a table")
+
+
+class Bounds:
+    """What is left of one file's limits."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        # An archive's members are called archive/member, and are packed as the archive is.
+        stored = path if path.is_file() else path.parent
+        packed = any(p.suffix in (".gz", ".tgz") for p in (path, stored)) and stored.is_file()
+        self._left = max(LARGE, PACKING * stored.stat().st_size) if packed else None
+
+    def take(self, chunk: bytes, rest: bytes, line: int) -> None:
+        """Account for a chunk that was read, after which `rest` of line number `line` is unfinished.
+
+        Raises
+        ------
+        InputError
+            The line is longer than 64 MiB, or a packed file unpacks to 200 times its size.
+        """
+        if len(rest) > LONGEST_LINE:
+            most = LONGEST_LINE >> 20
+            raise InputError(
+                f"{self.path}: a line must be at most {most} MiB, line {line} is longer"
+            )
+        if self._left is not None:
+            self._left -= len(chunk)
+            if self._left < 0:
+                raise InputError(
+                    f"{self.path}: a packed file must hold at most {PACKING} times its size, "
+                    "this one unpacks to more"
+                )
+
+
+def read_all(file: IO[bytes], path: Path) -> bytes:
+    """Return all of a file, unpacked, within the limits."""
+    bounds, pieces = Bounds(path), []
+    while piece := file.read(8 << 20):
+        bounds.take(piece, b"", 0)
+        pieces.append(piece)
+    return b"".join(pieces)

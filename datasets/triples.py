@@ -1,0 +1,136 @@
+"""From (user, item, value) triples to a canonical CSR matrix, duplicates summed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import coo_matrix, csr_matrix
+
+from halfstep.datasets.canonical import canonical_csr
+from halfstep.datasets.dataset import Dataset
+from halfstep.errors import InputError
+
+
+def from_triples(
+    users: ArrayLike,
+    items: ArrayLike,
+    values: ArrayLike | None = None,
+    *,
+    name: str = "triples",
+    user_ids: NDArray[Any] | None = None,
+    item_ids: NDArray[Any] | None = None,
+    item_names: NDArray[Any] | None = None,
+    provenance: dict[str, object] | None = None,
+) -> Dataset:
+    """Build a data set from one triple per observation.
+
+    Parameters
+    ----------
+    users, items : array_like
+        Original ids (integers or str), shape (n,). Rows and columns are numbered by ascending id.
+    values : array_like, optional
+        Numbers, shape (n,); 1 if not given. Those of the same user and item are added up, in int64 if
+        they are integers.
+    user_ids, item_ids : ndarray, optional
+        With these, `users` or `items` are row or column numbers already, and this is what they number.
+    item_names, provenance
+        As in `Dataset`.
+
+    Raises
+    ------
+    InputError
+        If there are no triples, if lengths differ, or if an id is missing or a value is not finite.
+    """
+    user_column, item_column = np.asarray(users), np.asarray(items)
+    value_column = np.ones(len(user_column), np.int64) if values is None else np.asarray(values)
+    columns = {"users": user_column, "items": item_column, "values": value_column}
+    for argument, column in columns.items():
+        if column.ndim != 1 or len(column) != len(user_column):
+            raise InputError(
+                f"{argument} must be one-dimensional and as long as users ({len(user_column)}), "
+                f"got shape {column.shape}"
+            )
+    if len(user_column) == 0:
+        raise InputError("users must not be empty, got 0 triples")
+    value_column = _summable(value_column)
+    rows, row_ids = _number(user_column, user_ids, "users")
+    columns_, column_ids = _number(item_column, item_ids, "items")
+    shape = (len(row_ids), len(column_ids))
+    matrix = canonical_csr(coo_matrix((value_column, (rows, columns_)), shape=shape))
+    return Dataset(
+        name, matrix, row_ids, column_ids, item_names=item_names, provenance=dict(provenance or {})
+    )
+
+
+def _summable(values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype.kind == "b":
+        return values.astype(np.int64)
+    if values.dtype.kind in "iu":
+        bound = max(abs(int(values.min())), abs(int(values.max()))) * len(values)
+        # Beyond this, adding in int64 could wrap round without a word.
+        return values.astype(np.int64 if bound < 2**63 else np.float64)
+    if values.dtype.kind != "f":
+        raise InputError(f"values must be numbers, got dtype {values.dtype}")
+    finite = np.isfinite(values)
+    if not finite.all():
+        where = int(np.argmin(finite))
+        raise InputError(f"values must be finite, got {values[where]} at position {where}")
+    return values.astype(np.float64, copy=False)
+
+
+def _number(
+    column: NDArray[Any], ids: NDArray[Any] | None, argument: str
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    import pandas as pd
+
+    if ids is not None:
+        if column.dtype.kind not in "iu" or column.min() < 0 or column.max() >= len(ids):
+            raise InputError(
+                f"{argument} must be indices into the {len(ids)} ids that come with it"
+            )
+        return column, ids
+    if column.dtype.kind not in "iu":
+        column = column.astype(object)
+        missing = pd.isna(column)
+        if missing.any():
+            where = int(np.argmax(missing))
+            raise InputError(
+                f"{argument} must not be missing, got {column[where]} at position {where}"
+            )
+        if not all(isinstance(value, str) for value in column):
+            raise InputError(f"{argument} must be integers or strings, got dtype {column.dtype}")
+    codes, uniques = pd.factorize(column, sort=True)
+    small = len(uniques) <= np.iinfo(np.int32).max
+    return codes.astype(np.int32 if small else np.int64), np.asarray(uniques)
+
+
+def shape_of(columns: list[NDArray[Any]], file: object) -> int:
+    """Return one more than the largest number in `columns`.
+
+    Raises
+    ------
+    InputError
+        If so few of the numbers occur that they must be ids: a matrix of that many rows would be
+        nothing but empty ones, and could exceed all memory.
+    """
+    present = [column for column in columns if len(column)]
+    length = max(int(column.max()) for column in present) + 1
+    distinct = sum(len(np.unique(column)) for column in present)
+    if length > 100 * distinct + 1000:
+        raise InputError(
+            f"{file}: users and items must be numbered from 0, got number {length - 1} "
+            f"among {distinct} different ones"
+        )
+    return length
+
+
+def numbered_matrix(
+    users: NDArray[Any], items: NDArray[Any], values: NDArray[Any] | None, shape: tuple[int, int]
+) -> csr_matrix:
+    """Build a canonical matrix of a given shape, which may have no entries."""
+    if len(users) == 0:
+        return csr_matrix(shape, dtype=np.float32)
+    rows, columns = np.arange(shape[0]), np.arange(shape[1])
+    return from_triples(users, items, values, user_ids=rows, item_ids=columns).interactions

@@ -1,0 +1,168 @@
+"""AUC, three ways: one to use, and two to understand numbers that were reported once.
+
+| function | negatives | equal scores | mean for random scores |
+| --- | --- | --- | --- |
+| `exact_auc` | every item that the user has neither in train nor in test | count 1/2 | 0.5 |
+| `sampled_auc` | as many of those as held-out items, drawn at random | count as wrong | 0.5 |
+| `lowest_negative_share` | as many of the user's own *training* items | count as wrong | P / (P + 1) |
+
+`exact_auc` is the share of all pairs of a held-out and a negative item that are in the right order: no
+chance in it. `sampled_auc` is the protocol that the lab used from 2016 to 2018. It estimates the first
+without bias where no scores are equal, with the noise of its draws, which for a user with few held-out
+items is large; and where scores tie, as popularity's do, it is too low.
+
+`lowest_negative_share` is what the lab of 2019 computed and called AUC. Two mistakes met. The negatives
+were drawn from what the user had in train, the very items that the model was taught to rank high. And
+the comparison went the wrong way, so that a held-out item counted as soon as it beat *any* of them, that
+is, the lowest. For scores drawn at random the lowest of P + 1 is equally likely to be each of them: a
+held-out item beats the lowest of P negatives with probability P / (P + 1), and a user with a hundred
+artists, ten of them held out, gets 0.91 from a model that knows nothing. It is here to explain old
+numbers, and for nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from halfstep.errors import InputError
+from halfstep.evaluation.metrics.held_out import evaluate
+from halfstep.evaluation.metrics.inputs import Array, Indices, factor_pair
+from halfstep.evaluation.protocols.split import shuffled_places
+from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.solvers.inputs import as_csr
+
+PerUser = npt.NDArray[np.float64]
+# Gathered factors of one block of pairs, in bytes.
+_BLOCK_BYTES = 64 * 2**20
+
+
+def exact_auc(user_factors: Any, item_factors: Any, train: Any, test: Any) -> PerUser:
+    """Return each user's exact AUC over the whole catalogue, ties 1/2; (users,).
+
+    NaN for a user without a held-out item. `halfstep.evaluation.metrics.held_out.evaluate` computes the
+    same beside other metrics; it says what raises.
+    """
+    measured = evaluate(user_factors, item_factors, train, test, ks=(1,))
+    areas = np.full(np.shape(user_factors)[0], np.nan)
+    areas[measured.users] = measured.per_user["auc"]
+    return areas
+
+
+def sampled_auc(
+    user_factors: Any, item_factors: Any, train: Any, test: Any, *, random_state: RandomState
+) -> PerUser:
+    """Return each user's AUC against as many random negatives as held-out items; (users,).
+
+    Each negative is drawn, with replacement, from the items that the user has neither in train nor in
+    test. Every pair of a held-out item and a negative is compared; one of equal scores is wrong.
+
+    Parameters
+    ----------
+    user_factors, item_factors : float32 or float64 arrays, shapes (users, f), (items, f)
+    train, test : sparse matrices or arrays, shape (users, items)
+        Only which entries are stored counts.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+
+    Returns
+    -------
+    float64 array, shape (users,)
+        NaN for a user without a held-out item or without a negative.
+    """
+    X, Y, seen, held_out = _checked(user_factors, item_factors, train, test)
+    rng = generator(random_state)
+    taken = _union(seen, held_out)
+    available = Y.shape[0] - np.diff(taken.indptr).astype(np.int64)
+    users = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr))
+    keep = available[users] > 0
+    users, positives = users[keep], held_out.indices[keep].astype(np.int64)
+    negatives = _free_items(rng.integers(available[users]), users, taken)
+    own, other = scores_of(X, Y, users, positives), scores_of(X, Y, users, negatives)
+    # Ordered within each user by score, a tied held-out item before the negative: it does not beat it.
+    everyone = np.concatenate([users, users])
+    scores = np.concatenate([own, other])
+    is_negative = np.repeat([False, True], len(users))
+    order = np.lexsort((is_negative, scores, everyone))
+    everyone, is_negative = everyone[order], is_negative[order]
+    below = np.cumsum(is_negative) - is_negative
+    # What users before have put into the sum: as many negatives as they have held-out items.
+    counts = np.bincount(users, minlength=X.shape[0])
+    below -= (np.cumsum(counts) - counts)[everyone]
+    right = np.bincount(everyone[~is_negative], below[~is_negative], minlength=X.shape[0])
+    with np.errstate(invalid="ignore"):
+        area: PerUser = right / counts.astype(np.float64) ** 2
+    return area
+
+
+def lowest_negative_share(
+    user_factors: Any, item_factors: Any, train: Any, test: Any, *, random_state: RandomState
+) -> PerUser:
+    """Return the share of each user's held-out items above the lowest of some *training* items.
+
+    Not an AUC: see the head of this module. As many training items are drawn, without replacement, as
+    the user has held-out items, or all where there are fewer. Arguments and result are those of
+    `sampled_auc`; NaN for a user without a held-out or without a training item.
+    """
+    X, Y, seen, held_out = _checked(user_factors, item_factors, train, test)
+    owners, users = (np.repeat(np.arange(X.shape[0]), np.diff(M.indptr)) for M in (seen, held_out))
+    wanted = np.diff(held_out.indptr)
+    drawn = shuffled_places(seen, generator(random_state)) < wanted[owners]
+    lowest = np.full(X.shape[0], np.inf, X.dtype)
+    np.minimum.at(lowest, owners[drawn], scores_of(X, Y, owners[drawn], seen.indices[drawn]))
+    above = scores_of(X, Y, users, held_out.indices) > lowest[users]
+    with np.errstate(invalid="ignore"):
+        share: PerUser = np.bincount(users, above, minlength=X.shape[0]) / wanted.astype(np.float64)
+    share[np.diff(seen.indptr) == 0] = np.nan
+    return share
+
+
+def scores_of(X: Array, Y: Array, users: Array, items: Array) -> Array:
+    """Return x_u . y_i for each pair, (pairs,), gathering a bounded piece at a time."""
+    scores = np.empty(len(users), X.dtype)
+    step = max(1, _BLOCK_BYTES // (2 * max(1, X.shape[1]) * X.itemsize))
+    for start in range(0, len(users), step):
+        part = slice(start, start + step)
+        np.einsum("pf,pf->p", X[users[part]], Y[items[part]], out=scores[part])
+    return scores
+
+
+def _checked(
+    user_factors: Any, item_factors: Any, train: Any, test: Any
+) -> tuple[Array, Array, csr_matrix, csr_matrix]:
+    X, Y = factor_pair(user_factors, item_factors)
+    seen, held_out = as_csr(train, "train"), as_csr(test, "test")
+    for name, matrix in (("train", seen), ("test", held_out)):
+        if matrix.shape != (X.shape[0], Y.shape[0]):
+            raise InputError(
+                f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
+            )
+    return X, Y, seen, held_out
+
+
+def _union(train: csr_matrix, test: csr_matrix) -> csr_matrix:
+    # Ones, because stored values might cancel.
+    ones = [
+        csr_matrix((np.ones(M.nnz, np.int8), M.indices, M.indptr), shape=M.shape)
+        for M in (train, test)
+    ]
+    union = csr_matrix(ones[0] + ones[1])
+    union.sort_indices()
+    return union
+
+
+def _free_items(places: Indices, users: Indices, taken: csr_matrix) -> Indices:
+    """Return the item at each place, from 0, among those that its user has not taken.
+
+    Of a user's taken items t_0 < t_1 < ..., t_j - j free ones come before t_j, so the item at place r
+    is r + #{j : t_j - j <= r}: one sorted search for all pairs, each user in a range of its own.
+    """
+    counts = np.diff(taken.indptr)
+    rank = np.arange(taken.nnz) - np.repeat(taken.indptr[:-1], counts)
+    width = taken.shape[1] + 1
+    keys = taken.indices - rank + np.repeat(np.arange(len(counts)) * width, counts)
+    found = np.searchsorted(keys, places + users * width, side="right")
+    items: Indices = places + found - taken.indptr[users]
+    return items

@@ -1,0 +1,205 @@
+"""How well factors rank held-out items: every metric for every user, in one pass over the scores.
+
+The whole catalogue is ranked, without the items that the user has in `train`. Equal scores are
+ordered by ascending item index, so the answer does not depend on chance or on the block size.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from halfstep.errors import InputError
+from halfstep.evaluation.metrics.inputs import (
+    Array,
+    Indices,
+    cut_offs,
+    factor_pair,
+    index_array,
+    whole_number,
+)
+from halfstep.evaluation.metrics.ranking import rank
+from halfstep.solvers.inputs import as_csr
+
+PerUser = dict[str, npt.NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of each evaluated user, and how much of the catalogue they are recommended.
+
+    Attributes
+    ----------
+    users : int64 array, shape (evaluated,)
+        Rows of the matrices that were evaluated: those with a held-out item.
+    per_user : dict of str to float64 array, shape (evaluated,)
+        `precision@k`, `recall@k`, `recall_capped@k`, `ndcg@k`, `map@k` and `hit_rate@k` for each k,
+        and `auc`, as `evaluate` defines them; never NaN.
+    coverage : dict of int to float
+        For each k, the share of all items that are in some evaluated user's top k.
+    """
+
+    users: Indices
+    per_user: PerUser
+    coverage: dict[int, float]
+
+    def means(self) -> dict[str, float]:
+        """Return each metric's mean over the evaluated users, all weighing the same."""
+        return {name: float(values.mean()) for name, values in self.per_user.items()}
+
+
+def evaluate(
+    user_factors: Any,
+    item_factors: Any,
+    train: Any,
+    test: Any,
+    *,
+    ks: Iterable[int] = (10,),
+    auc: bool = True,
+    users: Any = None,
+    block_bytes: int = 256 * 2**20,
+    num_threads: int = 0,
+    device: str = "cpu",
+) -> Evaluation:
+    """Rank all items that a user has not in `train`, and compare with those in `test`.
+
+    Of a user with n held-out items, let h_r be 1 where the item at rank r = 1, 2, ... is held out:
+
+    | key | value |
+    | --- | --- |
+    | `precision@k` | (h_1 + ... + h_k) / k |
+    | `recall@k` | (h_1 + ... + h_k) / n |
+    | `recall_capped@k` | (h_1 + ... + h_k) / min(k, n): 1 for the best possible list |
+    | `ndcg@k` | sum of h_r / log2(r + 1), over the same sum with h_r = 1 up to min(k, n) |
+    | `map@k` | sum of h_r (h_1 + ... + h_r) / r, over min(k, n) |
+    | `hit_rate@k` | 1 where any of h_1 ... h_k is 1, else 0 |
+    | `auc` | share of the pairs of a held-out and a negative item that are in the right order |
+
+    Negatives are all items neither in train nor in test for that user, over the whole catalogue, and
+    every pair is counted, one of equal scores as half. A user without negatives gets 0.5, the `auc`
+    of no information.
+
+    Parameters
+    ----------
+    user_factors, item_factors : float32 or float64 arrays, shapes (users, factors), (items, factors)
+        Scores are their products, in float32 where both are float32, else in float64. They may lie on
+        a device or belong to another library, as `halfstep.solvers.inputs` reads it.
+    train, test : sparse matrices or arrays, shape (users, items)
+        Only which entries are stored counts, not their values. No entry may be in both.
+    ks : iterable of int
+        Lengths of the recommended lists; a list may be longer than the catalogue.
+    auc : bool
+        False leaves `auc` out.
+    users : integer array, optional
+        Rows to evaluate, in this order; those without a held-out item are left out. All by default.
+    block_bytes : int
+        Upper limit, in bytes, of the copy of `item_factors` in the order that the product reads; the
+        catalogue is gone through in pieces of that size. Scores take half a megabyte a thread.
+    num_threads : int
+        Threads at work; 0 stands for all cores.
+    device : "cpu" or "gpu"
+        Where it is done; on a GPU `block_bytes` and `num_threads` have no meaning, and `ks` end at 896.
+
+    Raises
+    ------
+    SolverUnavailable
+        No GPU can be used for `device="gpu"`.
+    InputError
+        Where shapes disagree, a factor or score is NaN or infinite, train and test share an entry,
+        none of `users` has a held-out item, or another argument is outside its range.
+
+    Notes
+    -----
+    Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS 2002 (NDCG).
+    Both recalls are in use: papers on graph models divide by n, those on autoencoders by min(k, n).
+    """
+    X, Y = factor_pair(user_factors, item_factors)
+    seen, held_out = as_csr(train, "train"), as_csr(test, "test")
+    for name, matrix in (("train", seen), ("test", held_out)):
+        if matrix.shape != (X.shape[0], Y.shape[0]):
+            raise InputError(
+                f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
+            )
+    _require_disjoint(seen, held_out)
+    lengths = cut_offs(ks)
+    rows = _rows_to_evaluate(users, held_out)
+    if device not in ("cpu", "gpu"):
+        raise InputError(f"device must be cpu or gpu, got {device!r}")
+    block_bytes = whole_number("block_bytes", block_bytes, least=1)
+    num_threads = whole_number("num_threads", num_threads, least=0)
+    if device == "gpu":
+        from halfstep.evaluation.metrics.ranking_gpu import rank_on_gpu
+
+        ranking = rank_on_gpu(X, Y, seen, held_out, rows, k=max(lengths))
+    else:
+        ranking = rank(
+            X, Y, seen, held_out, rows, k=max(lengths), auc=auc, block_bytes=block_bytes,
+            num_threads=num_threads,
+        )  # fmt: skip
+    per_user: PerUser = {}
+    counts = np.diff(held_out.indptr)[rows]
+    for k in lengths:
+        per_user |= top_k_metrics(ranking.hits[:, :k], counts)
+    if auc:
+        per_user["auc"] = ranking.areas
+    coverage = {k: _coverage(ranking.top[:, :k], Y.shape[0]) for k in lengths}
+    return Evaluation(users=rows, per_user=per_user, coverage=coverage)
+
+
+def top_k_metrics(hits: npt.NDArray[np.bool_], held_out: Array) -> PerUser:
+    """Compute the metrics of lists of one length from where their hits are.
+
+    Parameters
+    ----------
+    hits : bool array, shape (users, k)
+        Whether the item at each rank is held out, best rank first.
+    held_out : int array, shape (users,)
+        Number of held-out items of each user, at least 1.
+    """
+    k = hits.shape[1]
+    ranks = np.arange(1, k + 1)
+    discounts = 1 / np.log2(ranks + 1)
+    reachable = np.minimum(k, held_out)
+    found = hits.sum(axis=1)
+    precisions = np.cumsum(hits, axis=1) / ranks
+    return {
+        f"precision@{k}": found / k,
+        f"recall@{k}": found / held_out,
+        f"recall_capped@{k}": found / reachable,
+        f"ndcg@{k}": hits @ discounts / np.cumsum(discounts)[reachable - 1],
+        f"map@{k}": (precisions * hits).sum(axis=1) / reachable,
+        f"hit_rate@{k}": (found > 0).astype(np.float64),
+    }
+
+
+def _coverage(top: npt.NDArray[np.int32], items: int) -> float:
+    recommended = np.zeros(items + 1, dtype=bool)
+    recommended[top] = True  # -1, no item, marks the extra place at the end
+    return float(recommended[:items].mean())
+
+
+def _rows_to_evaluate(users: Any, test: csr_matrix) -> Indices:
+    rows = np.arange(test.shape[0], dtype=np.int64)
+    if users is not None:
+        rows = index_array("users", users, dimensions=1, below=test.shape[0])
+        if np.unique(rows).size < rows.size:
+            repeated = np.flatnonzero(np.bincount(rows) > 1)[0]
+            raise InputError(f"users must not repeat a row, got {repeated} more than once")
+    evaluated: Indices = rows[np.diff(test.indptr)[rows] > 0]
+    if evaluated.size == 0:
+        raise InputError("test must hold out an item of a user to evaluate, got none")
+    return evaluated
+
+
+def _require_disjoint(train: csr_matrix, test: csr_matrix) -> None:
+    train, test = (
+        csr_matrix((np.ones(M.nnz, np.int8), M.indices, M.indptr), shape=M.shape)
+        for M in (train, test)
+    )
+    shared = train.multiply(test).tocoo()
+    if shared.nnz:
+        first = f"row {shared.row[0]}, column {shared.col[0]}"
+        raise InputError(f"test must share no entry with train, got {shared.nnz}, first at {first}")

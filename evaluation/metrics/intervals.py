@@ -1,0 +1,69 @@
+"""Bootstrap intervals over users: how far a mean would move with other users of the same kind.
+
+The users are resampled with replacement, the model is not fitted again: the interval holds what chance
+in *who was asked* does to a mean, given this training part, this split and this start. What another
+split or start would do is not in it; repeats show that (`halfstep.evaluation.protocols.validation`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.errors import InputError
+from halfstep.solvers.fit.start import RandomState, generator
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+
+
+def bootstrap_intervals(
+    values: npt.NDArray[np.float64],
+    *,
+    resamples: int = RESAMPLES,
+    confidence: float = CONFIDENCE,
+    random_state: RandomState = 0,
+) -> npt.NDArray[np.float64]:
+    """Return the percentile bootstrap interval of each row's mean, all rows with the same resamples.
+
+    Parameters
+    ----------
+    values
+        (metrics, users), finite.
+    resamples, confidence
+        Number of resamples, at least 1; share of them that the interval holds, in (0, 1).
+    random_state
+        None, an int, a `numpy.random.Generator` or a `RandomState`.
+
+    Returns
+    -------
+    (metrics, 2): low and high. For one user both are its value; for none, NaN.
+
+    Notes
+    -----
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, ch. 13. The percentile interval is
+    a little short for few users: for 80 exponential values, 172 of 200 intervals of 90 % held the mean.
+    """
+    if not 0 < confidence < 1 or resamples < 1:
+        raise InputError(
+            f"confidence must lie in (0, 1) and resamples be at least 1, "
+            f"got {confidence} and {resamples}"
+        )
+    rows, users = values.shape
+    if users == 0:
+        return np.full((rows, 2), np.nan)
+    rng = generator(random_state)
+    means = np.empty((resamples, rows))
+    for resample in range(resamples):
+        # How often each user was drawn: one product gives all rows' means.
+        drawn = np.bincount(rng.integers(users, size=users), minlength=users)
+        means[resample] = values @ drawn.astype(np.float64)
+    means /= users
+    tail = (1 - confidence) / 2
+    bounds: npt.NDArray[np.float64] = np.quantile(means, [tail, 1 - tail], axis=0).T
+    return bounds
+
+
+def standard_error(values: npt.NDArray[np.float64]) -> float:
+    """Return the standard error of the mean over users, 0 for fewer than two."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

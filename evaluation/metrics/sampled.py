@@ -1,0 +1,216 @@
+"""Rank one held-out item among a few negatives: He et al., "Neural collaborative filtering", WWW 2017.
+
+Much of the published record is in these two numbers. They are not those of ranking the whole
+catalogue, and may order two models the other way round (Krichene and Rendle, KDD 2020): prefer
+`halfstep.evaluation.metrics.held_out.evaluate` for a decision, and this to compare with a paper.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.errors import InputError
+from halfstep.evaluation.metrics.inputs import (
+    Array,
+    Indices,
+    factor_pair,
+    index_array,
+    whole_number,
+)
+from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.solvers.inputs import as_csr
+
+# Gathered factors of one block of users, in bytes.
+BLOCK_BYTES = 32 * 2**20
+# Users that draw their negatives together. Part of what a seed means: another number, other draws.
+DRAWN_TOGETHER = 4096
+
+
+@dataclass(frozen=True)
+class SampledEvaluation:
+    """The metrics of each user that has a positive item.
+
+    Attributes
+    ----------
+    users : int64 array, shape (evaluated,)
+        Rows that were evaluated.
+    per_user : dict of str to float64 array, shape (evaluated,)
+        `rank` (from 0), `hit_rate@k` and `ndcg@k`, each the expected value over the order of ties.
+    k : int
+        Length of the list that the positive has to reach.
+    """
+
+    users: Indices
+    per_user: dict[str, npt.NDArray[np.float64]]
+    k: int
+
+    @property
+    def hit_rate(self) -> float:
+        """Mean of `hit_rate@k` over the evaluated users."""
+        return float(self.per_user[f"hit_rate@{self.k}"].mean())
+
+    @property
+    def ndcg(self) -> float:
+        """Mean of `ndcg@k` over the evaluated users."""
+        return float(self.per_user[f"ndcg@{self.k}"].mean())
+
+    def means(self) -> dict[str, float]:
+        """Return each metric's mean over the evaluated users."""
+        return {name: float(values.mean()) for name, values in self.per_user.items()}
+
+
+def rank_among_negatives(
+    user_factors: Any, item_factors: Any, positives: Any, negatives: Any, *, k: int = 10
+) -> SampledEvaluation:
+    """Rank each user's positive item among it and its negatives, best score first.
+
+    At rank r, from 0, hit_rate@k is 1 and ndcg@k is ln 2 / ln(r + 2) where r < k, else both are 0.
+    Where t negatives have exactly the positive's score and b a higher one, each rank from b to b + t
+    is equally likely, and the metrics are the means over them: neither lucky nor unlucky.
+
+    Parameters
+    ----------
+    user_factors, item_factors : float32 or float64 arrays, shapes (users, factors), (items, factors)
+    positives : integer array, shape (users,)
+        Item of each user; -1 leaves the user out.
+    negatives : integer array, shape (users, n)
+        Items to rank it among; -1 stands for none. An item that a row repeats counts once, and one
+        that equals the positive not at all.
+    k : int
+        Length of the list that the positive has to reach.
+
+    Raises
+    ------
+    InputError
+        Where shapes disagree, an index is no item, a factor or score is NaN or infinite, every
+        positive is -1, or `k` is below 1.
+    """
+    X, Y = factor_pair(user_factors, item_factors)
+    length = whole_number("k", k, least=1)
+    wanted = index_array("positives", positives, dimensions=1, below=Y.shape[0], least=-1)
+    others = index_array("negatives", negatives, dimensions=2, below=Y.shape[0], least=-1)
+    for name, rows in (("positives", wanted.shape[0]), ("negatives", others.shape[0])):
+        if rows != X.shape[0]:
+            raise InputError(f"{name} must have a row for each user ({X.shape[0]}), got {rows}")
+    users = np.flatnonzero(wanted >= 0)
+    if users.size == 0:
+        raise InputError("positives must hold an item of a user, got -1 for all")
+    better = np.empty(users.size, dtype=np.int64)
+    ties = np.empty(users.size, dtype=np.int64)
+    row_bytes = (others.shape[1] + 1) * X.shape[1] * X.itemsize
+    block = max(1, BLOCK_BYTES // max(1, row_bytes))
+    for start in range(0, users.size, block):
+        part = slice(start, start + block)
+        chosen = users[part]
+        better[part], ties[part] = _better_and_ties(X[chosen], Y, wanted[chosen], others[chosen])
+    discounts = np.zeros(length + 1)
+    np.cumsum(1 / np.log2(np.arange(length) + 2), out=discounts[1:])
+    first, last = np.minimum(better, length), np.minimum(better + ties + 1, length)
+    return SampledEvaluation(
+        users=users,
+        per_user={
+            "rank": better + ties / 2,
+            f"hit_rate@{length}": (last - first) / (ties + 1),
+            f"ndcg@{length}": (discounts[last] - discounts[first]) / (ties + 1),
+        },
+        k=length,
+    )
+
+
+def _better_and_ties(
+    X: Array, Y: Array, positives: Indices, negatives: Indices
+) -> tuple[Indices, Indices]:
+    negatives = np.sort(negatives, axis=1)
+    counted = (negatives >= 0) & (negatives != positives[:, None])
+    counted[:, 1:] &= negatives[:, 1:] != negatives[:, :-1]
+    items = np.column_stack((positives, negatives))
+    # The positive goes through the same sum as the negatives, so that equal factors tie exactly.
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = np.einsum("unf,uf->un", Y[items], X)
+    if not np.isfinite(scores).all():
+        row, column = np.argwhere(~np.isfinite(scores))[0]
+        raise InputError(
+            f"scores must be finite, got {scores[row, column]} for item {items[row, column]}"
+        )
+    own, rest = scores[:, :1], scores[:, 1:]
+    return (counted & (rest > own)).sum(axis=1), (counted & (rest == own)).sum(axis=1)
+
+
+def sample_negatives(train: Any, test: Any, n: int, *, random_state: RandomState) -> Indices:
+    """Draw n items for each user, uniformly and without replacement, from those in neither matrix.
+
+    Parameters
+    ----------
+    train, test : sparse matrices or arrays, shape (users, items)
+    n : int
+        Negatives for each user; the usual number is 99.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+        The same seed gives the same negatives.
+
+    Returns
+    -------
+    int64 array, shape (users, n)
+        A user with fewer than n such items gets all of them, then -1.
+
+    Raises
+    ------
+    InputError
+        For no sparse matrix, different shapes, `n` below 1, or a bad `random_state`.
+    """
+    seen, held_out = as_csr(train, "train"), as_csr(test, "test")
+    if seen.shape != held_out.shape:
+        raise InputError(f"test must have the shape of train {seen.shape}, got {held_out.shape}")
+    size = whole_number("n", n, least=1)
+    rng = generator(random_state)
+    users, items = seen.shape
+    drawn = np.empty((users, size), dtype=np.int64)
+    for start in range(0, users, DRAWN_TOGETHER):
+        part = slice(start, start + DRAWN_TOGETHER)
+        # Ones, because stored values might cancel, and a sum keeps an entry that either has.
+        taken = (_ones(seen[part]) + _ones(held_out[part])).tocsr()
+        taken.sort_indices()
+        places = _distinct_places(items - np.diff(taken.indptr).astype(np.int64), size, rng)
+        drawn[part] = _place_to_item(places, taken)
+    return drawn
+
+
+def _ones(matrix: Any) -> Any:
+    ones = matrix.copy()
+    ones.data = np.ones(matrix.nnz, dtype=np.int8)
+    return ones
+
+
+def _distinct_places(available: Indices, n: int, rng: np.random.Generator) -> Indices:
+    """Draw min(n, available) distinct integers below `available` for each user, then -1.
+
+    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), all users in step: at
+    step j draw from the first `available - m + j + 1`, and where that is taken, take the last of
+    them. It never draws in vain, however few are left.
+    """
+    chosen = np.full((n, available.size), -1, dtype=np.int64)
+    m = np.minimum(n, available)
+    for j in range(n):
+        last = available - m + j
+        active = j < m
+        draw = rng.integers(0, np.where(active, last, 0) + 1)
+        taken = (chosen[:j] == draw).any(axis=0)
+        chosen[j] = np.where(active, np.where(taken, last, draw), -1)
+    return np.ascontiguousarray(chosen.T)
+
+
+def _place_to_item(places: Indices, taken: Any) -> Indices:
+    """Turn the place among the items that a user has not taken into the item.
+
+    With a user's taken items t_0 < t_1 < ..., t_j - j free items come before t_j, so the item at
+    place r is r + #{j : t_j - j <= r}. One sorted search does it for all users, each in a range of
+    its own.
+    """
+    users, items = taken.shape
+    counts = np.diff(taken.indptr)
+    free_before = taken.indices - (np.arange(taken.nnz) - np.repeat(taken.indptr[:-1], counts))
+    offsets = np.arange(users, dtype=np.int64) * (items + 1)
+    keys = free_before + np.repeat(offsets, counts)
+    found = np.searchsorted(keys, places + offsets[:, None], side="right")
+    return np.where(places < 0, -1, places + found - taken.indptr[:-1, None])

@@ -1,0 +1,96 @@
+"""A split-ratio curve as a picture: quality against the share of the data that a model was fitted on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from halfstep.errors import InputError
+from halfstep.evaluation.protocols.baselines import BASELINES
+from halfstep.evaluation.protocols.validation import Summary, Validation
+from halfstep.evaluation.tuning.plot import missing
+from halfstep.files import whole_file
+
+# Grey for the baselines, Okabe and Ito's colours for the models.
+_GREYS, _COLOURS = ("#bbbbbb", "#666666"), ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_DASHES = ("dotted", "dashed")
+_STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+
+
+def curve_of(
+    results: Validation, metric: str, *, random_state: int = 0
+) -> dict[str, dict[int, Summary]]:
+    """Return {model: {per cent to train: summary}} of a curve's parts, several draws taken together."""
+    shares: dict[int, list[str]] = {}
+    for label in results.parts:
+        found = re.search(r"(\d+)% to train$", label)
+        if found is None:
+            raise InputError(f"the parts must be those of a ratio-curve, got {label!r}")
+        shares.setdefault(int(found[1]), []).append(label)
+    curve: dict[str, dict[int, Summary]] = {name: {} for name in results.judged}
+    for share, labels in sorted(shares.items()):
+        point = Validation(
+            {name: [j for j in of if j.part in labels] for name, of in results.judged.items()}
+        )
+        for name in curve:
+            curve[name][share] = point.summaries(name, random_state=random_state)[metric]
+    return curve
+
+
+def plot_curve(results: Validation, path: Path, title: str, *, random_state: int = 0) -> None:
+    """Write a PNG with a panel for the first NDCG and one for the AUC.
+
+    The bands are the 95 % bootstrap intervals over users that the table has.
+
+    Raises
+    ------
+    InputError
+        Parts of another protocol, matplotlib missing, or a file that cannot be written.
+    """
+    if reason := missing():
+        raise InputError(reason)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    per_user = next(iter(results.judged.values()))[0].per_user
+    metrics = [next(m for m in per_user if m.startswith("ndcg")), "auc"]
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(9.2, 4.4), layout="constrained")
+        panels = figure.subplots(1, len(metrics))
+        for panel, metric in zip(panels, metrics, strict=True):
+            curve = curve_of(results, metric, random_state=random_state)
+            for name, points in curve.items():
+                _line(panel, name, points, list(curve))
+            panel.set_title(metric, loc="left", fontweight="bold")
+            panel.set_xlabel("share of each user's entries that is fitted; the rest is judged")
+            panel.set_xticks(list(next(iter(curve.values()))))
+            panel.xaxis.set_major_formatter(PercentFormatter(decimals=0))
+            panel.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+            panel.set_axisbelow(True)
+        panels[0].set_ylim(bottom=0)
+        panels[0].set_ylabel("mean over users, 95 % interval")
+        note = "To the right less is held out and hits are rarer: compare with the baselines."
+        figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10.5)
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False)
+        with whole_file(path) as file:
+            figure.savefig(file, format="png", dpi=130)
+
+
+def _line(panel: Any, name: str, points: dict[int, Summary], names: list[str]) -> None:
+    shares, of = list(points), list(points.values())
+    baselines = list(BASELINES)
+    if name in BASELINES:
+        place = baselines.index(name)
+        look: dict[str, Any] = {"color": _GREYS[place], "linestyle": _DASHES[place]}
+    else:
+        place = [other for other in names if other not in BASELINES].index(name)
+        # Hollow, so that of two models with the same quality both are seen.
+        face: dict[str, Any] = {"markerfacecolor": "none", "markersize": 8} if place else {}
+        look = {"color": _COLOURS[place % len(_COLOURS)], "linestyle": "solid", **face}
+    means = [s.mean for s in of]
+    panel.plot(shares, means, **({"marker": "o", "markersize": 4, "label": name} | look))
+    band = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
+    panel.fill_between(shares, [s.low for s in of], [s.high for s in of], **band)

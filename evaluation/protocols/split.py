@@ -1,0 +1,177 @@
+"""Hold out part of a user-item matrix: three ways, all seeded, none looping over users.
+
+`random_rows` is the lab's split, `per_user` the one of most full-ranking benchmarks, `leave_one_out`
+the one of He et al. (WWW 2017), who hold out each user's last entry where this draws one at random.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+from halfstep.datasets.dataset import Dataset
+from halfstep.errors import InputError
+from halfstep.evaluation.metrics.inputs import whole_number
+from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.solvers.inputs import as_csr
+
+
+@dataclass(frozen=True)
+class Split:
+    """Two CSR matrices of one shape that store no entry both, and together the whole input.
+
+    Attributes
+    ----------
+    train, test : csr_matrix, shape (users, items)
+        Values and dtype are the input's, except that bool becomes float32; columns are sorted within
+        a row; duplicated entries of the input were summed. The arrays belong to the split, not to the
+        caller's matrix.
+    """
+
+    train: csr_matrix
+    test: csr_matrix
+
+
+def random_rows(user_items: Any, test_fraction: float = 0.1, *, random_state: RandomState) -> Split:
+    """Hold out a random share of all stored entries, the rows of the table (user, item, plays).
+
+    A user may lose every entry, and then cannot be learned: `per_user` prevents that.
+
+    Parameters
+    ----------
+    user_items : sparse matrix or array, shape (users, items)
+    test_fraction : float in (0, 1)
+        Exactly round(test_fraction * stored entries) entries are held out.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+        The same seed gives the same split.
+
+    Raises
+    ------
+    InputError
+        Where `user_items` is no sparse matrix of finite numbers, `test_fraction` outside (0, 1), or
+        `random_state` none of these.
+    """
+    matrix = as_csr(user_items)
+    held_out = round(fraction_of(test_fraction) * matrix.nnz)
+    in_test = np.zeros(matrix.nnz, dtype=bool)
+    in_test[generator(random_state).permutation(matrix.nnz)[:held_out]] = True
+    return _parts(matrix, in_test)
+
+
+def per_user(
+    user_items: Any,
+    test_fraction: float = 0.2,
+    *,
+    min_train: int = 1,
+    min_test: int = 0,
+    random_state: RandomState,
+) -> Split:
+    """Hold out a random share of each user's entries.
+
+    Of a user's n entries, floor(test_fraction * n + 1/2) are held out, `min_test` where that is more,
+    or fewer where `min_train` of them must stay.
+
+    Parameters
+    ----------
+    user_items : sparse matrix or array, shape (users, items)
+    test_fraction : float in (0, 1)
+    min_train : int
+        Entries that each user keeps in `train`; a user with no more than these has none held out.
+    min_test : int
+        Entries that are held out at least, where `min_train` allows it.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+        The same seed gives the same split.
+
+    Raises
+    ------
+    InputError
+        Where `user_items` is no sparse matrix of finite numbers, `test_fraction` outside (0, 1),
+        `min_train` or `min_test` negative, or `random_state` none of these.
+    """
+    matrix = as_csr(user_items)
+    fraction = fraction_of(test_fraction)
+    kept = whole_number("min_train", min_train, least=0)
+    least = whole_number("min_test", min_test, least=0)
+    counts = np.diff(matrix.indptr)
+    wanted = np.maximum(np.floor(fraction * counts + 0.5).astype(np.int64), least)
+    held_out = np.minimum(wanted, np.maximum(counts - kept, 0))
+    in_test = shuffled_places(matrix, generator(random_state)) < np.repeat(held_out, counts)
+    return _parts(matrix, in_test)
+
+
+def leave_one_out(user_items: Any, *, random_state: RandomState) -> Split:
+    """Hold out one random entry of every user that has at least two.
+
+    Parameters
+    ----------
+    user_items : sparse matrix or array, shape (users, items)
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None
+        The same seed gives the same split.
+
+    Raises
+    ------
+    InputError
+        Where `user_items` is no sparse matrix of finite numbers, or `random_state` none of these.
+    """
+    matrix = as_csr(user_items)
+    counts = np.diff(matrix.indptr)
+    users = np.flatnonzero(counts >= 2)
+    in_test = np.zeros(matrix.nnz, dtype=bool)
+    in_test[matrix.indptr[users] + generator(random_state).integers(0, counts[users])] = True
+    return _parts(matrix, in_test)
+
+
+def shuffled_places(matrix: csr_matrix, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return each entry's place, from 0, in a random order of its row's entries; (entries,)."""
+    counts = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), counts)
+    # Sorted by row, then by a random key: each row's entries in a random order, in their place.
+    shuffled = np.lexsort((rng.random(matrix.nnz), rows))
+    places = np.empty(matrix.nnz, np.int64)
+    places[shuffled] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], counts)
+    return places
+
+
+def fraction_of(value: float, name: str = "test_fraction") -> float:
+    """Return `value` as a float strictly between 0 and 1, or raise InputError."""
+    # Written so that NaN fails too.
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, float | int | np.number)
+        or not 0 < value < 1
+    ):
+        raise InputError(f"{name} must lie strictly between 0 and 1, got {value!r}")
+    return float(value)
+
+
+def _parts(matrix: csr_matrix, in_test: npt.NDArray[np.bool_]) -> Split:
+    return Split(train=entries_of(matrix, ~in_test), test=entries_of(matrix, in_test))
+
+
+def entries_of(matrix: csr_matrix, chosen: npt.NDArray[np.bool_]) -> csr_matrix:
+    """Return the chosen stored entries (bool, (entries,)) as a matrix of the same shape."""
+    before = np.zeros(matrix.nnz + 1, dtype=matrix.indptr.dtype)
+    np.cumsum(chosen, out=before[1:])
+    return csr_matrix(
+        (matrix.data[chosen], matrix.indices[chosen], before[matrix.indptr]), shape=matrix.shape
+    )
+
+
+def train_and_test(data: Dataset, test_fraction: float, seed: int) -> Split:
+    """Return the data set's own split, or a seeded share of each user's entries.
+
+    Raises
+    ------
+    InputError
+        A fraction outside (0, 1), or nobody with enough entries to hold one out.
+    """
+    if data.test is not None:
+        return Split(data.interactions, data.test)
+    split = per_user(data.interactions, test_fraction, random_state=seed)
+    if split.test.nnz == 0:
+        raise InputError(
+            f"{data.name}: no user has enough entries to hold {test_fraction:.0%} of them out"
+        )
+    return split

@@ -1,0 +1,81 @@
+"""A fit with every iteration audited in float64: its objective and the residuals of its half-steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.interruption import interrupted_at_once
+from halfstep.solvers import Solver
+from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.objective import objective, relative_residuals
+from halfstep.types import Floats
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What one fit did: after each iteration its objective and residuals, at the end its factors.
+
+    `user_residuals` and `item_residuals` hold (median, maximum) over the rows for each iteration,
+    `seconds` the duration of its two half-steps. A `baseline` has them and they mean nothing.
+    """
+
+    name: str
+    X: Floats
+    Y: Floats
+    objectives: list[float]
+    user_residuals: list[tuple[float, float]]
+    item_residuals: list[tuple[float, float]]
+    seconds: list[float]
+    baseline: bool = False
+
+
+@interrupted_at_once()
+def trace_fit(model: Solver, user_items: Any, name: str | None = None) -> Trace:
+    """Fit `model` on `user_items` and audit every iteration in float64; call the trace `name`."""
+    matrix = as_csr(user_items)
+    exact = type(model)(**model.get_params())
+    exact.dtype = np.float64
+    users, items = exact.weights(matrix)
+    objectives: list[float] = []
+    residuals: dict[str, list[tuple[float, float]]] = {"user": [], "item": []}
+    fixed: list[Floats] = []
+
+    def audit(iteration: int, seconds: float, loss: float | None) -> None:
+        X, Y = factors_of(model)
+        # The users' systems were those of the item factors before this iteration.
+        residuals["user"].append(_summary(relative_residuals(users.fixing(fixed[0]), X)))
+        residuals["item"].append(_summary(relative_residuals(items.fixing(X), Y)))
+        objectives.append(objective(users, items, X, Y))
+        fixed[0] = Y.copy()
+
+    start = model.init_factors
+    if start is None:
+        raise ValueError(
+            "trace_fit needs init_factors: the first half-step is audited against them"
+        )
+    fixed.append(start[1])
+    model.fit(matrix, show_progress=False, callback=audit)
+    X, Y = factors_of(model)
+    return Trace(
+        name=name or model.solver_,
+        X=X,
+        Y=Y,
+        objectives=objectives,
+        user_residuals=residuals["user"],
+        item_residuals=residuals["item"],
+        seconds=model.seconds_,
+        baseline=model.kind == "baseline",
+    )
+
+
+def factors_of(model: Solver) -> tuple[Floats, Floats]:
+    """Return the factors of a fitted model on the host."""
+    return model._fitted()
+
+
+def _summary(residuals: npt.NDArray[np.float64]) -> tuple[float, float]:
+    return float(np.median(residuals)), float(residuals.max())

@@ -1,0 +1,167 @@
+"""A search as a picture: the metric against each parameter, with intervals."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from halfstep.errors import InputError
+from halfstep.evaluation.tuning.search import Search
+from halfstep.evaluation.tuning.space import Choice
+from halfstep.evaluation.tuning.store import Trial
+from halfstep.files import whole_file
+
+# Okabe and Ito's colours, from few factors to many.
+_COLOURS = ("#56B4E9", "#0072B2", "#009E73", "#E69F00", "#CC79A7")
+_BEST, _PRUNED = "#D55E00", "#bbbbbb"
+_NORMAL = 1.96
+_PANEL = (3.4, 3.0)
+
+
+def missing() -> str | None:
+    """Return what to install where matplotlib is absent, or None."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return 'plots need matplotlib: pip install "halfstep[bench]"'
+    return None
+
+
+def plot_search(search: Search, path: Path, title: str) -> None:
+    """Write a PNG with a panel for each parameter that varied.
+
+    Every dot is a trial, at its value of the parameter; the others vary as well, so that the upper edge
+    of a cloud is what says how good a value can be. The bar is the 95 % interval over users, 1.96
+    standard errors each way; as all trials are judged by the same users, their differences are surer.
+    Grey dots are trials that were pruned, without bars. Trials far below the rest are counted at the
+    lower edge in place of flattening all others.
+
+    Raises
+    ------
+    InputError
+        No trial, matplotlib missing, or a file that cannot be written.
+    """
+    reason = missing()
+    if reason:
+        raise InputError(reason)
+    if not search.complete:
+        raise InputError("the search must have a complete trial, got none")
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    names = _varied(search.trials)
+    columns = min(len(names), 3)
+    rows = -(-len(names) // columns)
+    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.9), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+        for panel, name in zip(panels, names, strict=False):
+            _panel(panel, search, name)
+        for panel in panels[len(names) :]:
+            panel.set_axis_off()
+        for row in range(rows):
+            panels[row * columns].set_ylabel(search.metric)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
+        handles, labels = _legend(search)
+        figure.legend(
+            handles, labels, loc="outside lower left", ncols=4, frameon=False, fontsize=8.5
+        )
+        with whole_file(path) as file:
+            figure.savefig(file, format="png", dpi=130)
+
+
+def _varied(trials: list[Trial]) -> list[str]:
+    """Return the parameters with more than one value, those of the search first, then the factors."""
+    names = list(dict.fromkeys(name for t in trials for name in [*t.params, "factors"]))
+    varied = [n for n in names if len({_value(t, n) for t in trials}) > 1]
+    return varied or names[:1]
+
+
+def _value(trial: Trial, name: str) -> Any:
+    return trial.params.get(name, trial.settings.get(name))
+
+
+def _panel(panel: Any, search: Search, name: str) -> None:
+    axis = search.space.get(name)
+    values = sorted({_value(t, name) for t in search.trials if _value(t, name) is not None})
+    numeric = all(isinstance(v, int | float) for v in values)
+    logarithmic = numeric and min(values) > 0 and max(values) >= 4 * min(values)
+    few = isinstance(axis, Choice) or name == "factors"
+    places = {v: float(k) for k, v in enumerate(values)} if few else {}
+    sizes = _sizes(search)
+    floor, below = _floor(search)
+    rng = np.random.default_rng(0)
+
+    def x_of(trial: Trial) -> float:
+        value = _value(trial, name)
+        # Dots at one value are spread a little, or they would hide each other.
+        return places[value] + rng.uniform(-0.18, 0.18) if few else float(value)
+
+    for trial in search.trials:
+        if trial.value < floor:
+            continue
+        if trial.pruned:
+            panel.plot(x_of(trial), trial.value, "o", color=_PRUNED, markersize=3, zorder=1)
+            continue
+        place = x_of(trial)
+        colour = _COLOURS[sizes.index(trial.settings.get("factors", 0)) % len(_COLOURS)]
+        bar = {"color": colour, "markersize": 4, "elinewidth": 0.7, "zorder": 2}
+        panel.errorbar(place, trial.value, _NORMAL * trial.error, fmt="o", **bar)
+        if trial is search.simplest:
+            panel.plot(place, trial.value, "s", color="black", fillstyle="none", markersize=9)
+        if trial is search.best:
+            panel.plot(place, trial.value, "*", color=_BEST, markersize=13, zorder=3)
+    if below:
+        text = f"{below} trial{'s' * (below > 1)} lower"
+        look = {"fontsize": 7.5, "color": "#555555", "ha": "right"}
+        panel.annotate(text, (0.99, 0.02), xycoords="axes fraction", **look)
+    if few:
+        panel.set_xticks(list(places.values()), [_text(v) for v in values])
+        panel.set_xlim(-0.6, len(values) - 0.4)
+    elif logarithmic:
+        panel.set_xscale("log")
+    panel.set_ylim(bottom=floor - 0.04 * (search.best.value - floor))
+    panel.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.set_xlabel(name)
+
+
+def _floor(search: Search) -> tuple[float, int]:
+    """Return the lowest value that is drawn, and how many trials lie below it."""
+    values = np.array([t.value for t in search.trials])
+    best = search.best.value
+    reach = (
+        3 * (best - float(np.median([t.value for t in search.complete]))) + 4 * search.best.error
+    )
+    floor = max(float(values.min()), best - reach, 0.0)
+    return floor, int((values < floor).sum())
+
+
+def _sizes(search: Search) -> list[int]:
+    return sorted({t.settings.get("factors", 0) for t in search.trials})
+
+
+def _legend(search: Search) -> tuple[list[Any], list[str]]:
+    from matplotlib.lines import Line2D
+
+    def dot(colour: str, marker: str = "o", **look: Any) -> Any:
+        return Line2D([], [], color=colour, marker=marker, linestyle="none", **look)
+
+    entries = [
+        (dot(_COLOURS[k % len(_COLOURS)]), f"{size:,} factors")
+        for k, size in enumerate(_sizes(search))
+        if any(t.settings.get("factors", 0) == size for t in search.complete)
+    ]
+    if any(t.pruned for t in search.trials):
+        entries.append((dot(_PRUNED, markersize=3), "pruned"))
+    entries.append((dot(_BEST, "*", markersize=11), "best"))
+    square = dot("black", "s", fillstyle="none", markersize=8)
+    entries.append((square, "simplest within one standard error"))
+    handles, labels = zip(*entries, strict=True)
+    return list(handles), list(labels)
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

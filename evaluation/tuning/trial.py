@@ -1,0 +1,130 @@
+"""One trial of a search: a configuration fitted and judged on every part."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from halfstep.errors import InputError
+from halfstep.evaluation.metrics.inputs import Indices, whole_number
+from halfstep.evaluation.metrics.intervals import standard_error
+from halfstep.evaluation.protocols.early_stopping import EarlyStopping, list_length
+from halfstep.evaluation.protocols.parts import Part
+from halfstep.evaluation.protocols.validation import mean_by_user
+from halfstep.evaluation.tuning.space import settings_of
+from halfstep.evaluation.tuning.store import fingerprint
+from halfstep.solvers import make
+
+JUDGED_USERS = 5000
+
+
+@dataclass(frozen=True)
+class Tuner:
+    """How trials are run; the same for all of a search.
+
+    Parameters
+    ----------
+    parts
+        What each trial is fitted and judged on, as `halfstep.evaluation.protocols.parts.parts_of` gives
+        them.
+    metric, patience
+        See `halfstep.evaluation.protocols.early_stopping`.
+    solver, fixed
+        The solver, and its arguments that are not searched for.
+    iterations
+        At most.
+    users
+        Judged in each part at most; drawn once.
+    seed
+        Of the start, of the users and of the search.
+    """
+
+    parts: Sequence[Part]
+    metric: str = "ndcg@20"
+    solver: str = "auto"
+    fixed: dict[str, Any] | None = None
+    iterations: int = 15
+    patience: int = 2
+    users: int = JUDGED_USERS
+    seed: int = 0
+    num_threads: int = 0
+
+    def __post_init__(self) -> None:
+        list_length(self.metric)
+        whole_number("iterations", self.iterations, least=1)
+        whole_number("patience", self.patience, least=1)
+        whole_number("users", self.users, least=1)
+        if not self.parts:
+            raise InputError("parts must hold at least one part, got none")
+
+    def name(self, **more: Any) -> str:
+        """Return the name of a search by this tuner, which its data and settings decide."""
+        own = {k: v for k, v in vars(self).items() if k not in ("parts", "num_threads")}
+        return fingerprint(self.parts, **own, **more)
+
+    def judged_users(self, part: Part) -> Indices:
+        """Return the rows of a part that its trials are judged by."""
+        able: Indices = np.flatnonzero(np.diff(part.test.indptr)).astype(np.int64)
+        if len(able) <= self.users:
+            return able
+        return np.sort(np.random.default_rng(self.seed).choice(able, self.users, replace=False))
+
+    def run(self, params: dict[str, Any], prune: Callable[[int, float], bool]) -> dict[str, Any]:
+        """Fit and judge one configuration; return the facts of a `Trial`.
+
+        `prune(iterations, value)` is asked after each iteration on the first part, and True ends it all.
+        """
+        begin = time.perf_counter()
+        settings = (self.fixed or {}) | settings_of(params, self.parts[0].train)
+        stops: list[EarlyStopping] = []
+        steps: list[float] = []
+        for place, part in enumerate(self.parts):
+            pruned = False
+
+            def after(iterations: int, value: float) -> bool:
+                nonlocal pruned
+                pruned = place == 0 and prune(iterations, value)  # noqa: B023
+                return pruned
+
+            model = make(
+                self.solver,
+                **settings,
+                iterations=self.iterations,
+                random_state=self.seed + place,
+                num_threads=self.num_threads,
+            )
+            stop = EarlyStopping(
+                model,
+                part.history,
+                part.test,
+                metric=self.metric,
+                patience=self.patience,
+                users=self.judged_users(part),
+                judged_factors=part.judged_factors,
+                after=after,
+                num_threads=self.num_threads,
+            )
+            model.fit(part.train, show_progress=False, callback=stop)
+            stops.append(stop)
+            steps += model.seconds_
+            if pruned:
+                break
+        _, values = mean_by_user(
+            [p.users[s.judged_users] for p, s in zip(self.parts, stops, strict=False)],
+            [s.per_user for s in stops],
+        )
+        return {
+            "settings": settings,
+            "pruned": pruned,
+            "value": float(values.mean()),
+            "error": standard_error(values),
+            "iterations": math.ceil(float(np.median([s.iterations for s in stops]))),
+            "seconds": time.perf_counter() - begin,
+            "fit_seconds": float(np.median(steps)),
+            "curve": stops[0].history,
+        }
