@@ -83,7 +83,8 @@ def fit(
         )
         raise typer.Exit(INTERRUPTED)
     # Once, not after every iteration: the float64 audit takes longer than a compiled half-step.
-    loss = objective(*model.weights(matrix), *factors_of(model))
+    users, items = model.weights(matrix)
+    loss = objective(users, items, *factors_of(model))
     console.print(
         f"{model.solver_}: objective {loss:.6g} after {len(model.seconds_)} iterations, "
         f"{sum(model.seconds_):.2f} s; wrote {output}",

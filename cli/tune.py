@@ -86,7 +86,7 @@ def tune(
     from halfstep.evaluation.tuning.search import SEARCHES
     from halfstep.evaluation.tuning.store import missing
     from halfstep.solvers import make
-    from halfstep.solvers.als import choose as choose_solver
+    from halfstep.solvers.registry import choose as choose_solver
 
     begin = time.perf_counter()
     check_writable(json, "--json", data)

@@ -10,7 +10,7 @@ from scipy.linalg import subspace_angles
 from scipy.stats import rankdata
 
 from halfstep.evaluation.trace import Trace
-from halfstep.solvers.topk import top_k
+from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats
 
 

@@ -5,7 +5,8 @@ references. Tests, the command, the benchmark and the README iterate over it, so
 adding a file and a line here.
 """
 
-from halfstep.solvers.als import AlternatingLeastSquares, choose, make
+from halfstep.solvers import registry
+from halfstep.solvers.als import AlternatingLeastSquares
 from halfstep.solvers.base import Solver
 from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
@@ -18,16 +19,18 @@ from halfstep.solvers.gpu.cg_5_binned import GpuCgBinned
 from halfstep.solvers.gpu.cg_6_split import GpuCgSplit
 from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.gpu.cholesky import GpuCholesky
-from halfstep.solvers.interchange import from_implicit
+from halfstep.solvers.model.conversion import from_implicit
 from halfstep.solvers.naive import Naive
 from halfstep.solvers.peers.implicit_cpu import ImplicitCpu
 from halfstep.solvers.peers.implicit_gpu import ImplicitGpu
 from halfstep.solvers.peers.irspack_cpu import IrspackCpu
 from halfstep.solvers.popularity import Popularity
+from halfstep.solvers.registry import choose, make
 from halfstep.solvers.subspace import Subspace
 
-SOLVERS: dict[str, type[Solver]] = {
-    solver.name: solver
+SOLVERS: dict[str, type[Solver]] = registry.SOLVERS
+SOLVERS.update(
+    (solver.name, solver)
     for solver in (
         Popularity,
         Naive,
@@ -47,6 +50,6 @@ SOLVERS: dict[str, type[Solver]] = {
         ImplicitGpu,
         IrspackCpu,
     )
-}
+)
 
 __all__ = ["SOLVERS", "AlternatingLeastSquares", "Solver", "choose", "from_implicit", "make"]

@@ -1,8 +1,8 @@
 """The one interface: everything about ALS but the half-step.
 
-A solver is a class with a `half_step`. Constructor, argument checks, weighting, start, alternation,
-loss, callback, recommendation and files are here or in the modules that this one inherits from, so
-that two solvers differ in nothing but the way they solve a row.
+A solver is a class with a `half_step`. Constructor, argument checks, weighting, start, alternation, loss
+and callback are here and in `fit/`, and what a fitted model can do is in `model/`, so that two solvers
+differ in nothing but the way they solve a row. `Solver.fit` is where to see what a fit does.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ from halfstep.errors import InputError
 from halfstep.interruption import interruption
 from halfstep.progress import progress_bar
 from halfstep.solvers.fit.checkpoint import checkpoints
-from halfstep.solvers.fit.memory import Sized, check_memory
-from halfstep.solvers.fit.monitor import Callback, Report, located, row_not_finite
+from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
+from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
 from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
 from halfstep.solvers.fit.weights import turned, weigh
 from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
+from halfstep.solvers.model import FittedModel
 from halfstep.solvers.objective import objective
-from halfstep.solvers.portable import Portable
 from halfstep.solvers.problem import Problem, Weights, check_convention
-from halfstep.solvers.recommender import Recommender
-from halfstep.solvers.settings import Settings
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -40,7 +38,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, repr=False)
-class Solver(Recommender, Portable, Settings, Sized, ABC):
+class Solver(FittedModel, ABC):
     """Implicit-feedback matrix factorisation by alternating least squares.
 
     Parameters
@@ -140,11 +138,6 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         """Return why this solver cannot run here and what to install, or None when it can."""
         return None
 
-    @property
-    def solver_(self) -> str:
-        """Name of the solver, as in `halfstep.SOLVERS`."""
-        return self.name
-
     def fit(
         self,
         user_items: Any,
@@ -215,16 +208,20 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
             progress_bar(self.iterations - done, show_progress, self.name) as advance,
             blas_threads(int(self.num_threads) or None),
             # Not by the processor's flags, which OpenBLAS's AVX-512 kernels also set on good input:
-            # what is not finite is found in the report, with its row.
+            # the monitor finds what is not finite, with its row.
             np.errstate(all="ignore"),
             interruption() as asked,
         ):
-            report = Report(
+            monitor = Monitor(
                 self, weights, done, keeper, asked, advance, callback or self.fit_callback
             )
-            self._alternate(users, items, self.user_factors, self.item_factors, report)
+            self._alternate(users, items, self.user_factors, self.item_factors, monitor)
         warn_of_unsolved_rows(self.report_)
         return self
+
+    def scratch_bytes(self, size: Size) -> int:
+        """Return the bytes that a half-step works in, beside its argument and its result."""
+        return compiled_scratch(size)
 
     def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
         """Return what the half-steps of users and of items need to know of a canonical matrix."""
@@ -252,15 +249,15 @@ class Solver(Recommender, Portable, Settings, Sized, ABC):
         check_random_state(self.random_state)
         check_convention(values)
 
-    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
-        """Run iterations until `report(iteration, seconds, X, Y)` is True."""
+    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
+        """Run iterations until `monitor(iteration, seconds, X, Y)` is True."""
         for iteration in range(self.iterations):
             start = time.perf_counter()
-            X = self._half_step("user", users.fixing(Y), X, report.done)
-            if report.half_step_done(X, Y):
+            X = self._half_step("user", users.fixing(Y), X, monitor.done)
+            if monitor.half_step_done(X, Y):
                 break
-            Y = self._half_step("item", items.fixing(X), Y, report.done)
-            if report(iteration, time.perf_counter() - start, X, Y):
+            Y = self._half_step("item", items.fixing(X), Y, monitor.done)
+            if monitor(iteration, time.perf_counter() - start, X, Y):
                 break
 
     def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:

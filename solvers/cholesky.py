@@ -53,20 +53,13 @@ class Cholesky(Solver):
             )
         return solution
 
-    def _scratch_bytes(self, size: Size) -> int:
+    def scratch_bytes(self, size: Size) -> int:
         """Return the bytes of a piece of one row's gathered factors, weighted and not."""
         return 2 * size.factor_bytes(min(_SCRATCH_ENTRIES, size.longer))
 
 
-def solve_rows(
-    problem: Problem, dtype: np.dtype[np.floating], YtY: Floats | None = None
-) -> tuple[Floats, float]:
+def solve_rows(problem: Problem, dtype: np.dtype[np.floating]) -> tuple[Floats, float]:
     """Solve every row of a half-step exactly.
-
-    Parameters
-    ----------
-    YtY
-        The Gramian (f, f) of the fixed side, without a0, where it is known already.
 
     Returns
     -------
@@ -76,7 +69,7 @@ def solve_rows(
     """
     Y = problem.Y
     f = Y.shape[1]
-    gramian = problem.gramian() if YtY is None else YtY * YtY.dtype.type(problem.a0)
+    gramian = problem.gramian()
     solution = np.zeros((problem.rows, f), dtype)
     largest_ridge = 0.0
     for u in range(problem.rows):

@@ -101,7 +101,7 @@ class ConjugateGradient(Solver):
                 _solve(block, rows, shared, X[rows], limits, ended)
         return ended.X, ended.report(int(stored.sum()), limits)
 
-    def _scratch_bytes(self, size: Size) -> int:
+    def scratch_bytes(self, size: Size) -> int:
         """Return the bytes of a block's vectors (X, R, P, MP and the like) and of its entries."""
         # Twice the rows of a block of average ones, and at most one row longer than a block.
         average = 2 * _BLOCK_ENTRIES * size.longer // max(1, size.entries) + 1

@@ -249,10 +249,10 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
     return csr
 
 
-def lengths(factors: Floats) -> Floats:
-    """Return the length of each row, 1 for a row of zeros: its cosine with anything is then 0."""
-    norms: Floats = np.linalg.norm(factors, axis=1)
-    return np.where(norms == 0, norms.dtype.type(1), norms)
+def norms(factors: Floats) -> Floats:
+    """Return each row's Euclidean norm; 1 for a row of zeros, so that its cosines are 0."""
+    found: Floats = np.linalg.norm(factors, axis=1)
+    return np.where(found == 0, found.dtype.type(1), found)
 
 
 def _short(value: Any) -> str:

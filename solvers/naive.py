@@ -48,7 +48,7 @@ class Naive(Solver):
                     ) from None
         return solution
 
-    def _scratch_bytes(self, size: Size) -> int:
+    def scratch_bytes(self, size: Size) -> int:
         """Return the bytes of the weighted copy of Y, and of a row's weights and targets."""
         return size.factor_bytes(size.longer) + 2 * size.longer * size.itemsize
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from halfstep.solvers.base import Solver
-from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
 
@@ -32,9 +32,9 @@ class Popularity(Solver):
         counts[:, 0] = np.diff(problem.indptr)
         return counts
 
-    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
+    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
         start = time.perf_counter()
         X = np.zeros_like(X)
         X[:, 0] = 1
         Y = self.half_step(items.fixing(X), Y)
-        report(0, time.perf_counter() - start, X, Y)
+        monitor(0, time.perf_counter() - start, X, Y)

@@ -152,10 +152,13 @@ class Weights:
         """Rows of the side being solved."""
         return len(self.indptr) - 1
 
-    def fixing(self, Y: Floats) -> Problem:
-        """Return the half-step's problem with the other side's factors fixed at Y (columns, f)."""
+    def fixing(self, Y: Floats, *, gramian: Floats | None = None) -> Problem:
+        """Return the half-step's problem with the other side's factors fixed at Y (columns, f).
+
+        `gramian` is Y'Y (f, f), where it is known already.
+        """
         kept = {f.name: getattr(self, f.name) for f in fields(Weights)}
-        problem = Problem(**kept, Y=Y, side_rows=self.stored_rows)
+        problem = Problem(**kept, Y=Y, side_rows=self.stored_rows, YtY=gramian)
         problem.__dict__["_whole"] = self
         return problem
 
@@ -164,11 +167,19 @@ class Weights:
 class Problem(Weights):
     """One half-step: find X (rows, f) given Y (columns, f).
 
-    `side_rows` is how many rows with entries the whole side has, of which a block is a part.
+    Attributes
+    ----------
+    Y
+        (columns, f) the fixed side's factors.
+    side_rows
+        How many rows with entries the whole side has, of which a block is a part.
+    YtY
+        The Gramian Y'Y (f, f) where it is known already, else None.
     """
 
     Y: Floats
     side_rows: int
+    YtY: Floats | None = None
 
     @property
     def few_rows(self) -> bool:
@@ -233,7 +244,8 @@ class Problem(Weights):
 
     def gramian(self) -> Floats:
         """Return the background a0 Y'Y, (f, f): the part of every row's matrix that all share."""
-        gramian: Floats = (self.Y.T @ self.Y) * self.Y.dtype.type(self.a0)
+        YtY = self.Y.T @ self.Y if self.YtY is None else self.YtY
+        gramian: Floats = YtY * YtY.dtype.type(self.a0)
         return gramian
 
     def apply(self, P: Floats, gramian: Floats) -> Floats:

@@ -24,8 +24,8 @@ from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Tallies, row_weights
 from halfstep.solvers.gpu.whitened import relax
 from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.model.top_k import top_k
 from halfstep.solvers.objective import objective, relative_residuals
-from halfstep.solvers.topk import top_k
 
 COLUMNS = 210
 LENGTHS = (0, 1, 31, 32, 33, 0, COLUMNS, *range(3, 40), 0)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import halfstep
+from halfstep import machine
 from halfstep.bench.environment import environment
 from halfstep.bench.method.spread import Spread
 from halfstep.bench.report import numbers
 from halfstep.bench.report.charts import spread_apart
 from halfstep.bench.schema import Judgement, Row
-from halfstep import machine
 from halfstep.cli import doctor
 
 

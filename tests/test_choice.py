@@ -8,7 +8,7 @@ from conftest import RUNGS
 
 import halfstep
 from halfstep import SOLVERS, AlternatingLeastSquares, InputError, SolverUnavailable
-from halfstep.solvers import als
+from halfstep.solvers import choose
 
 
 def test_auto_takes_the_best_rung_and_says_so(caplog):
@@ -38,16 +38,16 @@ def test_a_missing_gpu_is_an_error_unless_the_cpu_is_allowed(monkeypatch, caplog
         m = AlternatingLeastSquares(solver="gpu", fallback="cpu", factors=3)
     assert m.device == "cpu"
     with caplog.at_level(logging.INFO, "halfstep"):
-        assert als.choose("auto").device == "cpu"
+        assert choose("auto").device == "cpu"
     assert "CuPy is missing" in caplog.text
 
 
 def test_a_gpu_that_is_there_is_taken(monkeypatch):
     gpu = no_gpu(monkeypatch)
     gpu.unavailable = classmethod(lambda cls: None)
-    assert als.choose("auto") is gpu
-    assert als.choose("gpu") is gpu
-    assert als.choose("cpu").device == "cpu"
+    assert choose("auto") is gpu
+    assert choose("gpu") is gpu
+    assert choose("cpu").device == "cpu"
 
 
 @pytest.mark.parametrize(

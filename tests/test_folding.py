@@ -9,7 +9,7 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NotEnoughMemory, UnknownId
-from halfstep.solvers import folding
+from halfstep.solvers.model import fold_in
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_many_rows_are_compiled_and_the_same(fitted, monkeypatch, name):
     )
     model.fit(matrix, show_progress=False)
     by_row = model.recalculate_user(np.arange(43), matrix)
-    monkeypatch.setattr(folding, "_COMPILED_ROWS", 2)
+    monkeypatch.setattr(fold_in, "_COMPILED_ROWS", 2)
     np.testing.assert_allclose(
         model.recalculate_user(np.arange(43), matrix), by_row, rtol=1e-8, atol=1e-10
     )

@@ -14,7 +14,7 @@ from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
 from halfstep.kernels.cuda.backend import unavailable, using
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
-from halfstep.solvers.topk import top_k
+from halfstep.solvers.model.top_k import top_k
 
 pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 

@@ -12,7 +12,7 @@ from test_cli import path_env
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NotEnoughMemory
-from halfstep.solvers.fit.memory import size_of
+from halfstep.solvers.fit.memory import needed
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def gigabytes(monkeypatch):
 
 
 def need(model, matrix):
-    return sum(model._memory_parts(size_of(model, matrix)).values())
+    return sum(needed(model, matrix).values())
 
 
 def test_a_fit_that_does_not_fit_is_not_started(rung, gigabytes):
@@ -57,7 +57,7 @@ def test_what_is_said_to_fit_does(gigabytes):
 
 
 def test_where_nobody_knows_there_is_no_refusal(monkeypatch):
-    monkeypatch.setattr(SOLVERS["cholesky"], "_memory_available", lambda self: None)
+    monkeypatch.setattr("halfstep.solvers.fit.memory.available", lambda: None)
     SOLVERS["cholesky"](factors=3, iterations=1).fit(awkward(), show_progress=False)
 
 
@@ -66,7 +66,7 @@ import sys
 import numpy as np
 from scipy import sparse
 from halfstep import SOLVERS
-from halfstep.solvers.fit.memory import size_of
+from halfstep.solvers.fit.memory import needed
 
 def matrix(users, items, each):
     rng = np.random.default_rng(0)
@@ -88,7 +88,7 @@ weights._FEW_ENTRIES = 0
 for warm in (make(), SOLVERS["eigenbasis"](factors=8, iterations=1, dtype=dtype)):
     warm.fit(matrix(200, 100, 10), show_progress=False)
 data, model = matrix(users, items, each), make()
-estimated = sum(model._memory_parts(size_of(model, data)).values())
+estimated = sum(needed(model, data).values())
 open("/proc/self/clear_refs", "w").write("5")
 before = read("/proc/self/status", "VmRSS")
 model.fit(data, show_progress=False)

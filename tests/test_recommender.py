@@ -6,8 +6,8 @@ from conftest import awkward
 from scipy import sparse
 
 from halfstep import SOLVERS
-from halfstep.solvers import topk
-from halfstep.solvers.topk import top_k
+from halfstep.solvers.model import top_k as topk
+from halfstep.solvers.model.top_k import top_k
 
 
 @pytest.fixture(scope="module", params=["cholesky", "popularity"])

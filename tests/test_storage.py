@@ -62,10 +62,9 @@ def test_the_ending_is_added_as_numpy_does(fitted, tmp_path):
 def test_a_model_of_a_device_that_is_not_here_is_read_on_the_cpu(
     fitted, tmp_path, monkeypatch, caplog
 ):
-    import halfstep.solvers
 
     gpu = type("Gpu", (SOLVERS["conjugate_gradient"],), {"name": "gpu_test", "device": "gpu"})
-    monkeypatch.setattr(halfstep.solvers, "SOLVERS", {**SOLVERS, "gpu_test": gpu})
+    monkeypatch.setitem(SOLVERS, "gpu_test", gpu)
     there = gpu(factors=3, alpha=2.0)
     there.user_factors, there.item_factors = fitted.user_factors, fitted.item_factors
     there.save(tmp_path / "model.npz")

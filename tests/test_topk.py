@@ -5,8 +5,8 @@ import pytest
 from scipy import sparse
 
 from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
-from halfstep.solvers import topk
-from halfstep.solvers.topk import top_k
+from halfstep.solvers.model import top_k as topk
+from halfstep.solvers.model.top_k import top_k
 
 
 def case(m, n, f, dtype, seed=0):

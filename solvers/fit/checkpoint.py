@@ -16,7 +16,7 @@ import logging
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -24,10 +24,8 @@ from scipy import sparse
 from halfstep.errors import InputError
 from halfstep.files import check_writable, plain, remove_leftovers, whole_file
 from halfstep.solvers.inputs import on_host
+from halfstep.solvers.model import FittedModel
 from halfstep.types import Floats
-
-if TYPE_CHECKING:
-    from halfstep.solvers.base import Solver
 
 log = logging.getLogger("halfstep")
 
@@ -137,7 +135,7 @@ class Checkpoints:
 
 
 def checkpoints(
-    model: Solver,
+    model: FittedModel,
     matrix: sparse.csr_matrix,
     checkpoint: str | PathLike[str] | None,
     every: int,
@@ -169,7 +167,7 @@ def checkpoints(
     return keeper, state
 
 
-def _identity(model: Solver, matrix: sparse.csr_matrix) -> dict[str, Any]:
+def _identity(model: FittedModel, matrix: sparse.csr_matrix) -> dict[str, Any]:
     settings = {k: v for k, v in model.get_params().items() if k not in _FREE}
     settings["dtype"] = np.dtype(settings["dtype"]).name
     seed = model.random_state
@@ -185,7 +183,9 @@ def _identity(model: Solver, matrix: sparse.csr_matrix) -> dict[str, Any]:
     return json.loads(json.dumps(plain(identity)))  # type: ignore[no-any-return]
 
 
-def _shapes(model: Solver, matrix: sparse.csr_matrix) -> tuple[tuple[int, int], tuple[int, int]]:
+def _shapes(
+    model: FittedModel, matrix: sparse.csr_matrix
+) -> tuple[tuple[int, int], tuple[int, int]]:
     users, items = matrix.shape
     return (users, model.factors), (items, model.factors)
 

@@ -13,18 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import NotEnoughMemory
 from halfstep.kernels.cpu.threads import cores
 from halfstep.memory import available, gigabytes
 from halfstep.solvers.fit.weights import index_type, is_plain
-
-if TYPE_CHECKING:
-    from halfstep.solvers.base import Solver
 
 _OBJECTIVE_ENTRIES = 1 << 20
 _INDEX_BYTES = 4
@@ -57,25 +55,20 @@ class Size:
         return rows * self.factors * self.itemsize
 
 
-class Sized:
-    """What a solver says of its memory; those on a device, or with other scratch, say it otherwise."""
+class Fitting(Protocol):
+    """What is read here of a solver."""
 
-    device_memory: ClassVar[str] = "memory"
+    factors: int
+    dtype: npt.DTypeLike
+    confidence: str
+    num_threads: int
+    calculate_training_loss: bool
 
-    def _memory_available(self) -> int | None:
-        """Return the free bytes where a fit keeps its data and factors, or None if unknown."""
-        return available()
-
-    def _memory_parts(self, size: Size) -> dict[str, int]:
-        """Return the bytes that a fit needs at its peak, by what they are for."""
-        return parts(size, self._scratch_bytes(size))
-
-    def _scratch_bytes(self, size: Size) -> int:
+    def scratch_bytes(self, size: Size) -> int:
         """Return the bytes that a half-step works in, beside its argument and its result."""
-        return compiled_scratch(size)
 
 
-def size_of(model: Solver, matrix: sparse.csr_matrix) -> Size:
+def size_of(model: Fitting, matrix: sparse.csr_matrix) -> Size:
     """Return the size of fitting `model` to a canonical matrix."""
     users, items = matrix.shape
     kind = np.dtype(model.dtype)
@@ -117,26 +110,38 @@ def compiled_scratch(size: Size) -> int:
     return size.factor_bytes(size.longer) + 16 * 8 * square + size.threads * thread
 
 
-def check_memory(model: Solver, matrix: sparse.csr_matrix) -> None:
+def needed(model: Fitting, matrix: sparse.csr_matrix) -> dict[str, int]:
+    """Return the bytes that fitting `model` to `matrix` needs at its peak, by what they are for."""
+    return _needed(model, size_of(model, matrix))
+
+
+def _needed(model: Fitting, size: Size) -> dict[str, int]:
+    return parts(size, model.scratch_bytes(size))
+
+
+def check_memory(model: Fitting, matrix: sparse.csr_matrix) -> None:
     """Raise NotEnoughMemory where a fit would need more than there is; says what would fit."""
-    free = model._memory_available()
+    free = available()
     if free is None:
         return
     size = size_of(model, matrix)
-    need = model._memory_parts(size)
+    need = _needed(model, size)
     total = sum(need.values())
     if total <= free:
         return
     listed = ", ".join(f"{name} {gigabytes(part)}" for name, part in need.items())
     raise NotEnoughMemory(
-        f"this fit needs about {gigabytes(total)} of {model.device_memory} ({listed}), and "
+        f"this fit needs about {gigabytes(total)} of memory ({listed}), and "
         f"{gigabytes(free)} are free: {_what_fits(model, size, free)}"
     )
 
 
-def _what_fits(model: Solver, size: Size, free: int) -> str:
+def _what_fits(model: Fitting, size: Size, free: int) -> str:
+    def total(size: Size) -> int:
+        return sum(_needed(model, size).values())
+
     def fits(**changes: Any) -> bool:
-        return sum(model._memory_parts(replace(size, **changes)).values()) <= free
+        return total(replace(size, **changes)) <= free
 
     if size.itemsize == 8 and fits(itemsize=4):
         return "dtype float32 would fit"
@@ -144,7 +149,7 @@ def _what_fits(model: Solver, size: Size, free: int) -> str:
     if most:
         return f"factors={most} would fit"
     least = replace(size, factors=1)
-    share = free / sum(model._memory_parts(least).values())
+    share = free / total(least)
     return f"with any number of factors at most {share:.0%} of these entries would fit"
 
 

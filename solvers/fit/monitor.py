@@ -4,35 +4,49 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from halfstep.errors import InputError, NotFinite
 from halfstep.interruption import Interruption
 from halfstep.solvers.fit.checkpoint import Checkpoints, State
-from halfstep.solvers.fit.stopping import IterationReport
+from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
+from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
-
-if TYPE_CHECKING:
-    from halfstep.solvers.base import Solver
-    from halfstep.solvers.problem import Problem, Weights
 
 Callback: TypeAlias = Callable[[int, float, float | None], Any]
 
 log = logging.getLogger("halfstep")
 
 
-class Report:
+class Fitting(Protocol):
+    """What a monitor reads and writes of the solver that it watches."""
+
+    iterations: int
+    calculate_training_loss: bool
+    loss_history_: list[float]
+    seconds_: list[float]
+    report_: list[IterationReport]
+    interrupted_: int | None
+    _half_reports: dict[str, HalfStepReport | None]
+
+    def _fitted(self) -> tuple[Floats, Floats]: ...
+    def _keep(self, iteration: int, X: Any, Y: Any) -> None: ...
+    def _loss(self, sides: Any) -> float: ...
+    def _row_not_finite(self, factors: Any) -> int | None: ...
+
+
+class Monitor:
     """Takes the factors as they come: checks, keeps, saves and shows them; True ends the fit.
 
-    A solver that takes its own half-steps calls `half_step_done` after the users' and the report
-    itself after the items'. One that cannot stop in between calls the report alone.
+    A solver that takes its own half-steps calls `half_step_done` after the users' half-step and the
+    monitor itself after the items'. One that cannot stop in between calls the monitor alone.
     """
 
     def __init__(
         self,
-        model: Solver,
+        model: Fitting,
         weights: tuple[Weights, Weights],
         done: int,
         checkpoints: Checkpoints | None,

@@ -21,7 +21,7 @@ from scipy import sparse
 from halfstep.errors import InputError, NotFitted
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.solvers.base import Solver
-from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.gpu.device.audit import device_objective, first_not_finite
 from halfstep.solvers.gpu.device.data import sides_of
 from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, plan_memory
@@ -143,12 +143,12 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         # What streams or is shared out stays on the host.
         return stored_sides(self, matrix, cache(lambda: self.weights(matrix)))
 
-    def _alternate(self, users: Any, items: Any, X: Any, Y: Any, report: Report) -> None:
+    def _alternate(self, users: Any, items: Any, X: Any, Y: Any, monitor: Monitor) -> None:
         backends = chosen(self.devices)
         if isinstance(users, Side):
             with _explaining([users.kept["memory"]]):
                 self._look_ahead(backends[0], lambda: (users, items.lam), X, Y)
-                self._alternate_resident(backends[0], users, items, X, Y, report)
+                self._alternate_resident(backends[0], users, items, X, Y, monitor)
             return
         longest = max(int(np.diff(side.indptr).max(initial=0)) for side in (users, items))
         entries = max(len(users.values) // len(backends), longest)
@@ -157,7 +157,7 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         with _explaining(plans):
             first = partial(users.first_rows, backends[0], items)
             self._look_ahead(backends[0], first, X, Y)
-            alternate(self, backends, plans, (users, items), X, Y, report)
+            alternate(self, backends, plans, (users, items), X, Y, monitor)
 
     def _look_ahead(
         self, backend: Backend, first: Callable[[], tuple[Side, Array]], X: Any, Y: Any
@@ -182,19 +182,19 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         return plan
 
     def _alternate_resident(
-        self, backend: Backend, users: Side, items: Side, X: Any, Y: Any, report: Report
+        self, backend: Backend, users: Side, items: Side, X: Any, Y: Any, monitor: Monitor
     ) -> None:
         X, Y = backend.to_device(X), backend.to_device(Y)
         for iteration in range(self.iterations):
             start = time.perf_counter()
-            self._begin(report.done)
+            self._begin(monitor.done)
             X = self._solved(backend, users, Y, X)
-            if report.half_step_done(X, Y):
+            if monitor.half_step_done(X, Y):
                 break
             Y = self._solved(backend, items, X, Y)
             backend.synchronize()
             self._end()
-            if report(iteration, time.perf_counter() - start, X, Y):
+            if monitor(iteration, time.perf_counter() - start, X, Y):
                 break
 
     def _solved(self, backend: Backend, side: Side, Y: Array, X: Array) -> Array:

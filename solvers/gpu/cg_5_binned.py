@@ -32,7 +32,7 @@ import numpy.typing as npt
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, WARPS, Lanes
 from halfstep.kernels.stopping import Stopping
-from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, way
 from halfstep.solvers.fit.stopping import check_stopping, stopping
 from halfstep.solvers.gpu.cg_4_shared import GpuCgShared
@@ -94,9 +94,9 @@ class GpuCgBinned(GpuCgShared):
         if self._tallies is not None:
             self.report_.append(self._tallies.report())
 
-    def _alternate(self, users: Any, items: Any, X: Any, Y: Any, report: Report) -> None:
+    def _alternate(self, users: Any, items: Any, X: Any, Y: Any, monitor: Monitor) -> None:
         try:
-            super()._alternate(users, items, X, Y, report)
+            super()._alternate(users, items, X, Y, monitor)
         finally:
             self._way, self._tallies = 1.0, None
 

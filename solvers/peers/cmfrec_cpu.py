@@ -28,7 +28,7 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
-from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.problem import DEFAULT_BACKGROUND, Problem, Weights
 from halfstep.types import Floats
@@ -81,7 +81,7 @@ class CmfrecCpu(Solver):
         """Raise: cmfrec fits as a whole."""
         raise NotImplementedError("cmfrec has no half-step of its own")
 
-    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
+    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
         values, scale, regularization = self._mapped(users)
         shape = (users.rows, users.columns)
         matrix = sparse.csr_matrix((values, users.indices, users.indptr), shape=shape).tocoo()
@@ -93,7 +93,7 @@ class CmfrecCpu(Solver):
             seconds.append(time.perf_counter() - start)
         if self.iterations:
             each = max(0.0, seconds[1] - seconds[0]) / self.iterations
-            report(self.iterations - 1, each, model.A_ / scale, model.B_ / scale)
+            monitor(self.iterations - 1, each, model.A_ / scale, model.B_ / scale)
             self.seconds_ = [each] * self.iterations
 
     def _mapped(self, side: Weights) -> tuple[Floats, np.float32, float]:

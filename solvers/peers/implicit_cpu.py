@@ -25,7 +25,7 @@ from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.memory import Size
-from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
@@ -84,13 +84,13 @@ class ImplicitCpu(Solver):
         solution /= X.dtype.type(scale)
         return solution
 
-    def _scratch_bytes(self, size: Size) -> int:
+    def scratch_bytes(self, size: Size) -> int:
         """Return the bytes of weights, and of what the library copies: both matrices, all factors."""
         return (28 + 2 * size.itemsize) * size.entries + 2 * size.factor_bytes(
             size.users + size.items
         )
 
-    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
+    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
         scale = X.dtype.type(math.sqrt(scale_of(self, users)))
         with blas_threads(1):
             model = self._model(users)
@@ -99,7 +99,7 @@ class ImplicitCpu(Solver):
                 model,
                 confidences(users),
                 lambda: (model.user_factors / scale, model.item_factors / scale),
-                report,
+                monitor,
             )
 
     def _model(self, side: Weights) -> Any:
@@ -122,12 +122,12 @@ def run_fit(
     model: Any,
     weighted: sparse.csr_matrix,
     factors: Callable[[], tuple[Floats, Floats]],
-    report: Report,
+    monitor: Monitor,
 ) -> None:
     """Run an implicit model's own `fit`, reporting its factors after each of its iterations."""
 
     def callback(iteration: int, seconds: float, loss: float | None) -> None:
-        if report(iteration, seconds, *factors()):
+        if monitor(iteration, seconds, *factors()):
             raise _Stop
 
     try:

@@ -31,7 +31,7 @@ from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import CupyBackend
 from halfstep.machine import why_no_gpu
 from halfstep.solvers.base import Solver
-from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.peers.implicit_cpu import (
     check_expressible,
@@ -102,7 +102,7 @@ class ImplicitGpu(Solver):
         result: Floats = solution.to_numpy() / scale
         return result
 
-    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
+    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
         gpu = _require_backend()
         from implicit.gpu.als import AlternatingLeastSquares
 
@@ -124,7 +124,7 @@ class ImplicitGpu(Solver):
                 model.user_factors.to_numpy() / scale,
                 model.item_factors.to_numpy() / scale,
             ),
-            report,
+            monitor,
         )
 
 

@@ -26,7 +26,7 @@ from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.memory import Size
-from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
@@ -86,13 +86,13 @@ class IrspackCpu(Solver):
         solution[np.diff(problem.indptr) == 0] = 0
         return solution
 
-    def _scratch_bytes(self, size: Size) -> int:
+    def scratch_bytes(self, size: Size) -> int:
         """Return the bytes of weights, and of what the library copies: both matrices, all factors."""
         return (52 + 2 * size.itemsize) * size.entries + 2 * size.factor_bytes(
             size.users + size.items
         )
 
-    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, report: Report) -> None:
+    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
         with blas_threads(1):
             trainer = self._trainer(users, X, Y)
             for iteration in range(self.iterations):
@@ -100,7 +100,7 @@ class IrspackCpu(Solver):
                 trainer.run_epoch()
                 seconds = time.perf_counter() - start
                 core = trainer.core_trainer
-                if report(iteration, seconds, np.array(core.user), np.array(core.item)):
+                if monitor(iteration, seconds, np.array(core.user), np.array(core.item)):
                     break
 
     def _trainer(self, side: Weights, X: Floats, Y: Floats) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.solvers.fit.monitor import Report
+from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.gpu.device.memory import MemoryPlan
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import Stored, Stream
@@ -106,22 +106,22 @@ def alternate(
     stored: tuple[Stored, Stored],
     X: Any,
     Y: Any,
-    report: Report,
+    monitor: Monitor,
 ) -> None:
-    """Run the iterations over the devices; `report` sees the first device's copies."""
+    """Run the iterations over the devices; `monitor` sees the first device's copies."""
     users, items = (PartitionedSide(backends, side, plans) for side in stored)
     all_X, all_Y = ([backend.to_device(factors) for backend in backends] for factors in (X, Y))
     for iteration in range(solver.iterations):
         start = time.perf_counter()
-        solver._begin(report.done)
+        solver._begin(monitor.done)
         all_X = users.solve(solver, all_Y, all_X)
-        if report.half_step_done(all_X[0], all_Y[0]):
+        if monitor.half_step_done(all_X[0], all_Y[0]):
             break
         all_Y = items.solve(solver, all_X, all_Y)
         for backend in backends:
             backend.synchronize()
         solver._end()
-        if report(iteration, time.perf_counter() - start, all_X[0], all_Y[0]):
+        if monitor(iteration, time.perf_counter() - start, all_X[0], all_Y[0]):
             break
 
 

@@ -14,7 +14,7 @@ from scipy import sparse
 from halfstep.kernels.cuda.backend import Array, Backend, current, unavailable
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.inputs import on_host
-from halfstep.solvers.topk import top_k
+from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
 
 # Fewer queries are answered sooner on the host than a launch and two copies take.
@@ -42,7 +42,7 @@ class DeviceQueries:
         without: Integers | None = None,
         num_threads: int = 0,
     ) -> tuple[npt.NDArray[np.int32], Floats]:
-        """Answer as `halfstep.solvers.topk.top_k` does, whose arguments these are."""
+        """Answer as `halfstep.solvers.model.top_k.top_k` does, whose arguments these are."""
         m, n = len(queries), len(candidates)
         if m < _FEW_QUERIES or N > LONGEST_LIST or unavailable() is not None:
             return top_k(

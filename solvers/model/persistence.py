@@ -15,9 +15,12 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.files import check_writable, npz_path, plain, whole_file
 from halfstep.npz import DamagedArchive, read_arrays
+from halfstep.solvers.model.conversion import like_implicit, to_device
+from halfstep.solvers.model.factors import factors_of
+from halfstep.solvers.registry import SOLVERS
 
 if TYPE_CHECKING:
-    from halfstep.solvers.portable import Portable
+    from halfstep.solvers.model import FittedModel
 
 log = logging.getLogger("halfstep")
 
@@ -30,11 +33,16 @@ _IMPLICIT_SETTINGS = (
     "use_cg", "use_native", "num_threads", "random_state",
 )  # fmt: skip
 
-Model = TypeVar("Model", bound="Portable")
+Model = TypeVar("Model", bound="FittedModel")
 
 
-def save_model(model: Any, file: str | PathLike[str] | IO[bytes]) -> None:
-    """Write a model; a path is replaced in one step, so that a failure leaves the old file."""
+def save(model: FittedModel, fileobj_or_path: str | PathLike[str] | IO[bytes]) -> None:
+    """Write constructor arguments and factors to one `.npz` without pickle; see `load`.
+
+    A path without that ending gets it, as `numpy.savez` does. A path is replaced in one step, so that a
+    failure leaves the old file. A model that is not fitted is saved as such. What is not written:
+    `init_factors`, and a `random_state` that is not an int.
+    """
     settings = model.get_params()
     # A stream of random numbers and a start that was handed in belong to a fit, not to its result.
     del settings["init_factors"]
@@ -44,18 +52,19 @@ def save_model(model: Any, file: str | PathLike[str] | IO[bytes]) -> None:
     header = json.dumps(plain({"format": _FORMAT, "solver": model.solver_, "settings": settings}))
     arrays: dict[str, Any] = {"halfstep": np.array(header)}
     if model.user_factors is not None:
-        arrays["user_factors"], arrays["item_factors"] = model._fitted()
-    if not isinstance(file, str | PathLike):
-        np.savez(file, allow_pickle=False, **arrays)
+        arrays["user_factors"], arrays["item_factors"] = factors_of(model)
+    if not isinstance(fileobj_or_path, str | PathLike):
+        np.savez(fileobj_or_path, allow_pickle=False, **arrays)
         return
-    path = npz_path(file)
+    path = npz_path(fileobj_or_path)
     check_writable(path, "file")
     with whole_file(path) as stream:
         np.savez(stream, allow_pickle=False, **arrays)
 
 
-def load_model(cls: type[Model], file: str | PathLike[str] | IO[bytes]) -> Model:
-    """Read a model as one of class `cls`, or of the class that saved it; see `Portable.load`."""
+def load_model(cls: type[Model], fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Model:
+    """Read a model as one of class `cls`, or of the class that saved it: see `FittedModel.load`."""
+    file: Any = fileobj_or_path
     label = str(file) if isinstance(file, str | PathLike) else getattr(file, "name", "file")
     given: Any = file
     if isinstance(file, str | PathLike):
@@ -87,22 +96,17 @@ def load_model(cls: type[Model], file: str | PathLike[str] | IO[bytes]) -> Model
 
 
 def _own(cls: Any, label: str, archive: Any) -> Any:
-    from halfstep.solvers import SOLVERS
-    from halfstep.solvers.base import Solver
-
     header = json.loads(str(archive["halfstep"]))
     if header["format"] != _FORMAT:
         raise InputError(f"{label} must be a '{_FORMAT}' file, got {header['format']!r}")
     settings = dict(header["settings"])
     settings["dtype"] = np.dtype(settings["dtype"]).type
-    if cls is not Solver and issubclass(cls, Solver):
+    if _is_rung(cls):
         return cls(**_suiting(cls, settings))
     saved_by = SOLVERS[header["solver"]]
     model = saved_by(**_suiting(saved_by, settings))
     reason = saved_by.unavailable()
     if reason:
-        from halfstep.solvers.interchange import to_device
-
         model = to_device(model, "cpu") if saved_by.device != "cpu" else model
         log.warning("%s was saved by %r, which cannot run here (%s): read as %r",
                     label, saved_by.name, reason, model.solver_)  # fmt: skip
@@ -120,12 +124,13 @@ def _suiting(solver: Any, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_implicit(cls: Any, archive: Any) -> Any:
-    from halfstep.solvers.base import Solver
-    from halfstep.solvers.interchange import like_implicit
-
     values = {k: archive[k].item() for k in _IMPLICIT_SETTINGS if k in archive}
-    named = cls is not Solver and issubclass(cls, Solver)
-    return like_implicit(values, cls if named else "auto")
+    return like_implicit(values, cls if _is_rung(cls) else "auto")
+
+
+def _is_rung(cls: Any) -> bool:
+    """Return whether `cls` is one solver, rather than what all of them are."""
+    return hasattr(cls, "name")
 
 
 def _put(model: Any, label: str, X: Any, Y: Any) -> None:

@@ -16,13 +16,17 @@ Similarity is the cosine: rows are scaled to length 1, and all three metrics giv
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.solvers.inputs import lengths
+from halfstep.solvers.inputs import norms
+from halfstep.solvers.model.factors import factors_of
 from halfstep.types import Floats
+
+if TYPE_CHECKING:
+    from halfstep.solvers.model import FittedModel
 
 METRICS = ("inner_product", "cosine", "l2")
 QUERIES = ("recommend", "similar_items", "similar_users")
@@ -51,7 +55,7 @@ def neighbours(X: Floats, Y: Floats, metric: str, query: str) -> Neighbours:
         raise InputError(f"query must be one of {', '.join(QUERIES)}, got {query!r}")
     if query != "recommend":
         factors = Y if query == "similar_items" else X
-        unit = factors / lengths(factors)[:, None]
+        unit = factors / norms(factors)[:, None]
         return Neighbours(unit, unit)
     if metric == "inner_product":
         return Neighbours(Y.copy(), X.copy())
@@ -62,3 +66,24 @@ def neighbours(X: Floats, Y: Floats, metric: str, query: str) -> Neighbours:
         np.column_stack([Y, rest.astype(Y.dtype)]),
         np.column_stack([X, np.zeros(len(X), X.dtype)]),
     )
+
+
+def export_index(
+    model: FittedModel, metric: str = "inner_product", query: str = "recommend"
+) -> Neighbours:
+    """Return what an external nearest-neighbour index needs to answer as this model does.
+
+    Parameters
+    ----------
+    metric
+        What the index compares by: `"inner_product"`, `"cosine"` or `"l2"`.
+    query
+        `"recommend"` (users among items), `"similar_items"` or `"similar_users"`.
+
+    Returns
+    -------
+    Neighbours
+        `vectors` to index, `queries` to ask with: see
+        `halfstep.solvers.model.nearest_neighbour_index`.
+    """
+    return neighbours(*factors_of(model), metric, query)

@@ -11,8 +11,8 @@ from scipy import sparse
 
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
-from halfstep.solvers.inputs import as_ids, check_integers, lengths, within
-from halfstep.solvers.topk import top_k
+from halfstep.solvers.inputs import as_ids, check_integers, norms, within
+from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
 
 
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     num_threads
         0 for all cores.
     select
-        What selects the best, `halfstep.solvers.topk.top_k` or a device's equivalent.
+        What selects the best, `halfstep.solvers.model.top_k.top_k` or a device's equivalent.
     """
 
     single: bool
@@ -83,11 +83,11 @@ def answer(
 
 
 def nearest(
-    asked: Asked, queries: Floats, candidates: Floats, norms: Floats
+    asked: Asked, queries: Floats, candidates: Floats, candidate_norms: Floats
 ) -> tuple[Integers, Floats]:
-    """Return the candidates of highest cosine; `norms` (n,) are their lengths."""
-    directions = queries / lengths(queries)[:, None]
-    return answer(asked, directions, candidates, scale=1 / norms)
+    """Return the candidates of highest cosine; `candidate_norms` (n,) are theirs."""
+    directions = queries / norms(queries)[:, None]
+    return answer(asked, directions, candidates, scale=1 / candidate_norms)
 
 
 def _subset(asked: Asked, candidates: int) -> tuple[Integers | None, Integers | None]:

@@ -1,0 +1,118 @@
+"""Why an item is recommended: a score taken apart into what each of the user's entries adds.
+
+The factors of user u solve A_u x_u = sum_{j in S_u} t_uj y_j, so the score of item i is a sum over
+what the user has (Hu, Koren, Volinsky 2008, section 5):
+
+    x_u . y_i = sum_{j in S_u} t_uj y_i' A_u^-1 y_j
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from halfstep.errors import InputError
+from halfstep.solvers.inputs import as_ids, check_integers, rows_of, within
+from halfstep.solvers.model.factors import factors_of, item_gramian
+from halfstep.solvers.problem import Problem
+
+if TYPE_CHECKING:
+    from halfstep.solvers.model import FittedModel
+
+UserWeights: TypeAlias = tuple[npt.NDArray[np.float64], bool]
+
+
+def explain(
+    model: FittedModel,
+    userid: int,
+    user_items: Any,
+    itemid: int,
+    user_weights: UserWeights | None = None,
+    N: int = 10,
+) -> tuple[np.float64, list[tuple[np.int32, np.float64]], UserWeights]:
+    """Return what each of the user's entries adds to the score of an item.
+
+    Parameters
+    ----------
+    userid
+        Which row of `user_items` is meant.
+    user_items
+        Sparse (users, items), or the user's row alone (1, items).
+    itemid
+        The item whose score is explained.
+    user_weights
+        What an earlier call returned for the same user and entries: saves the factorisation.
+    N
+        How many contributions to return at most, at least 0.
+
+    Returns
+    -------
+    total_score
+        The score that `recommend(recalculate_user=True)` gives the item; that of a fitted user
+        where the entries are those of the fit, up to the last half-step on the items.
+    top_contributions
+        (item, contribution), largest first. All of them add up to `total_score`.
+    user_weights
+        Cholesky factor of the user's matrix A_u, as `scipy.linalg.cho_solve` takes it; float64.
+
+    Raises
+    ------
+    InputError, UnknownId
+    """
+    _, Y = factors_of(model)
+    item = _one(itemid, len(Y), "itemid")
+    check_integers({"N": N}, N=0)
+    problem = model._weigh(_row_of(userid, user_items, len(Y))).fixing(Y)
+    Y_u = Y[problem.indices].astype(np.float64)
+    if user_weights is None:
+        user_weights = _factorise(problem, Y_u, item_gramian(model))
+    weighted = cho_solve(user_weights, Y[item].astype(np.float64))
+    contributions = problem.t * (Y_u @ weighted)
+    counted = np.flatnonzero(problem.t)
+    order = counted[np.argsort(-contributions[counted], kind="stable")][:N]
+    top = [(np.int32(problem.indices[k]), contributions[k]) for k in order]
+    return np.float64(contributions.sum()), top, user_weights
+
+
+def _row_of(userid: int, user_items: Any, columns: int) -> sparse.csr_matrix:
+    shape: tuple[int, ...] = getattr(user_items, "shape", ())
+    if len(shape) == 2 and shape[0] != 1 and sparse.issparse(user_items):
+        row = _one(userid, shape[0], "userid")
+        # Only this row is checked: a whole matrix would take longer than the explanation.
+        user_items = sparse.csr_array(user_items)[[row]]
+    else:
+        _one(userid, np.iinfo(np.int64).max, "userid")
+    return rows_of(user_items, 1, columns, "user_items")
+
+
+def _one(value: int, rows: int, name: str) -> int:
+    single, ids = as_ids(value, name)
+    if not single:
+        raise InputError(f"{name} must be one index, got {value!r}")
+    return int(within(ids, rows, name)[0])
+
+
+def _factorise(problem: Problem, Y_u: npt.NDArray[np.float64], gramian: Any) -> UserWeights:
+    """Return the Cholesky factor of the row's matrix, with the least ridge that makes it regular."""
+    A = gramian.astype(np.float64) * problem.a0
+    A += (Y_u.T * problem.w.astype(np.float64)) @ Y_u
+    diagonal = A.reshape(-1)[:: len(A) + 1]
+    diagonal += problem.lam[0]
+    ridge = np.finfo(np.float64).eps * max(float(diagonal.mean()), np.finfo(np.float64).tiny)
+    if problem.lam[0] <= 0:
+        # As rounded as the factors that it was made of.
+        ridge *= np.finfo(gramian.dtype).eps / np.finfo(np.float64).eps
+        diagonal += ridge
+    while np.isfinite(ridge):
+        try:
+            factor, lower = cho_factor(A)
+        except LinAlgError:
+            diagonal += ridge
+            ridge *= 2
+            continue
+        return factor, lower
+    raise FloatingPointError("the user's matrix is not finite")

@@ -1,0 +1,55 @@
+"""A model's constructor arguments by name, as scikit-learn handles them: read, set, cloned, shown."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from halfstep.errors import InputError
+
+if TYPE_CHECKING:
+    from halfstep.solvers.model import FittedModel
+
+Model = TypeVar("Model", bound="FittedModel")
+
+
+def parameters(cls: type[FittedModel]) -> dict[str, Any]:
+    """Return the names of the constructor's arguments with their defaults."""
+    return {f.name: f.default for f in fields(cls) if f.init}  # type: ignore[arg-type]
+
+
+def get_params(model: FittedModel, deep: bool = True) -> dict[str, Any]:
+    """Return the constructor's arguments by name; `deep` is scikit-learn's and changes nothing."""
+    return {name: getattr(model, name) for name in model.parameters()}
+
+
+def set_params(model: Model, **params: Any) -> Model:
+    """Set constructor arguments by name and return the model; a fit is needed to apply them."""
+    known = get_params(model)
+    for name in params:
+        if name not in known:
+            raise InputError(
+                f"{type(model).__name__} has no argument {name!r}; it has {', '.join(known)}"
+            )
+    type(model)(**{**known, **params})  # refused as a whole, before anything is set
+    for name, value in params.items():
+        setattr(model, name, value)
+    return model
+
+
+def shown(model: FittedModel) -> str:
+    """Return the model's class with those arguments that differ from their defaults."""
+    defaults = model.parameters()
+    parts = []
+    for name, value in get_params(model).items():
+        default = defaults[name]
+        if name == "init_factors" and value is not None:
+            shapes = ", ".join(str(np.shape(side)) for side in value)
+            parts.append(f"init_factors=<{shapes}>")
+        elif name == "dtype" and np.dtype(value) != np.dtype(default):
+            parts.append(f"dtype={np.dtype(value).name}")
+        elif name != "dtype" and value is not default and value != default:
+            parts.append(f"{name}={value!r}")
+    return f"{type(model).__name__}({', '.join(parts)})"

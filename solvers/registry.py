@@ -1,0 +1,170 @@
+"""The list of solvers, and the choice among them by name, device or `implicit`'s arguments.
+
+`SOLVERS` is filled by `halfstep.solvers` in the order of the ladder. Whoever needs a rung takes it from
+here by its name: nothing but that list imports a rung.
+
+A named solver that cannot run here is an error that says what to install. `"auto"` takes the fastest
+rung that can, and the log says which and why. `"gpu"` is an error without a GPU, unless `fallback="cpu"`
+allows the CPU's best rung, with a warning: never in silence.
+
+The constructor arguments of `implicit` that say how to solve mean a solver:
+
+| given              | solver                                                              |
+| ------------------ | ------------------------------------------------------------------- |
+| nothing            | the best rung on the best device, as `solver="auto"`                 |
+| `use_gpu=True`     | the best rung on a GPU, an error without one, as `solver="gpu"`      |
+| `use_gpu=False`    | the best rung on the CPU, as `solver="cpu"`                          |
+| `use_cg=True`      | the best rung with conjugate gradients                               |
+| `use_cg=False`     | the best rung that is exact, or can be: it gets `exact=True`         |
+| `use_native=False` | the best rung in NumPy: `conjugate_gradient`; exact, it is `cholesky` |
+| `use_native=True`  | the best compiled rung                                               |
+
+Only what is given counts: the defaults of `implicit` (`use_native=True, use_cg=True`) are what
+"nothing" means here as well. With `solver=` as well they must agree with it: `use_gpu=True` beside
+`solver="cholesky"` is an error, as is a combination for which there is no rung. (There, a GPU model
+takes no notice of `use_cg=False` and `use_native=False`.)
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from halfstep.errors import InputError, SolverUnavailable
+
+log = logging.getLogger("halfstep")
+
+# A subclass of `halfstep.solvers.base.Solver`, which imports this module.
+Rung: TypeAlias = type[Any]
+
+SOLVERS: dict[str, Rung] = {}
+USES = ("use_native", "use_cg", "use_gpu")
+
+
+def make(solver: str, *, fallback: str | None = None, **settings: Any) -> Any:
+    """Return an unfitted model; see `AlternatingLeastSquares`."""
+    uses = {name: settings.pop(name) for name in USES if name in settings}
+    chosen = choose(solver, fallback, uses)
+    settings = settings_for(chosen, uses, settings)
+    known = chosen.parameters()
+    for name in settings:
+        if name not in known:
+            raise InputError(
+                f"solver {chosen.name!r} has no argument {name!r}; it has {', '.join(known)}"
+            )
+    return chosen(**settings)
+
+
+def choose(
+    solver: str = "auto", fallback: str | None = None, uses: Mapping[str, Any] | None = None
+) -> Rung:
+    """Return the class that `AlternatingLeastSquares` uses for these arguments."""
+    uses = {k: v for k, v in (uses or {}).items() if v is not None}
+    check_uses(uses)
+    use_gpu = uses.get("use_gpu")
+    if solver == "auto" and use_gpu is not None:
+        solver = "gpu" if use_gpu else "cpu"
+    if fallback not in (None, "cpu") or (fallback and solver != "gpu"):
+        raise InputError(
+            f"fallback must be None, or 'cpu' with solver 'gpu', got {fallback!r} with {solver!r}"
+        )
+    if solver in SOLVERS:
+        contradiction = suits(SOLVERS[solver], uses)
+        if contradiction:
+            raise InputError(f"solver={solver!r} contradicts {contradiction}")
+        reason = SOLVERS[solver].unavailable()
+        if reason:
+            raise SolverUnavailable(f"solver {solver!r} cannot run here: {reason}")
+        return SOLVERS[solver]
+    if solver not in ("auto", "cpu", "gpu"):
+        raise InputError(
+            f"solver must be one of auto, cpu, gpu, {', '.join(SOLVERS)}, got {solver!r}"
+        )
+    if use_gpu is not None and solver != ("gpu" if use_gpu else "cpu"):
+        raise InputError(f"solver={solver!r} contradicts use_gpu={use_gpu}")
+    devices = {"auto": ("gpu", "cpu"), "cpu": ("cpu",), "gpu": ("gpu",)}[solver]
+    refused = []
+    for device in devices:
+        found, reasons = _best(device, uses)
+        refused += reasons
+        if found is not None:
+            because = f" ({'; '.join(refused)})" if refused else ""
+            log.info("solver %r: %r is the fastest that runs here%s", solver, found.name, because)
+            return found
+    reason = "; ".join(refused)
+    rungs = [s for s in SOLVERS.values() if s.kind == "rung" and s.device in devices]
+    if rungs and all(suits(rung, uses) for rung in rungs):
+        raise InputError(f"solver={solver!r} has no rung that suits all of {dict(uses)}: {reason}")
+    if fallback == "cpu":
+        found, _ = _best("cpu", {k: v for k, v in uses.items() if k != "use_gpu"})
+        if found is not None:
+            warnings.warn(
+                f"no GPU solver can run here ({reason}): falling back to {found.name!r}",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+            return found
+    raise SolverUnavailable(f"solver {solver!r} cannot run here: {reason}")
+
+
+def _best(device: str, uses: Mapping[str, Any]) -> tuple[Rung | None, list[str]]:
+    """Return the last rung of the ladder that runs on `device`, and why those above it do not."""
+    rungs = [s for s in SOLVERS.values() if s.kind == "rung" and s.device == device]
+    reasons = [] if rungs else [f"this version has no {device} rung"]
+    for rung in reversed(rungs):
+        reason = suits(rung, uses) or rung.unavailable()
+        if reason is None:
+            return rung, reasons
+        reasons.append(f"{rung.name}: {reason}")
+    return None, reasons
+
+
+def shared_parameters() -> set[str]:
+    """Return the names of the arguments that every solver has."""
+    return set.intersection(*(set(solver.parameters()) for solver in SOLVERS.values()))
+
+
+def check_uses(uses: Mapping[str, Any]) -> None:
+    """Raise InputError unless each is True, False or None."""
+    for name, value in uses.items():
+        if value is not None and not isinstance(value, bool | np.bool_):
+            raise InputError(f"{name} must be True, False or None, got {value!r}")
+
+
+def suits(solver: Rung, uses: Mapping[str, Any]) -> str | None:
+    """Return which of the given arguments `solver` contradicts, and by what, or None."""
+    known = solver.parameters()
+    use_gpu, use_cg, use_native = (uses.get(k) for k in ("use_gpu", "use_cg", "use_native"))
+    if use_gpu is not None and bool(use_gpu) != (solver.device == "gpu"):
+        return f"use_gpu={use_gpu}: {solver.name!r} runs on the {solver.device.upper()}"
+    if use_native is not None and bool(use_native) != solver.native:
+        return (
+            f"use_native={use_native}: {solver.name!r} is {'' if solver.native else 'not '}compiled"
+        )
+    if use_cg is not None and "use_cg" not in known:
+        if use_cg and "cg_steps" not in known:
+            return f"use_cg=True: {solver.name!r} has no conjugate gradients"
+        if not use_cg and not (solver.exact_only or "exact" in known):
+            return f"use_cg=False: {solver.name!r} does not solve rows exactly"
+    return None
+
+
+def settings_for(solver: Rung, uses: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Return `settings` with what the given arguments mean to `solver`, which they suit."""
+    use_cg = uses.get("use_cg")
+    known = solver.parameters()
+    if use_cg is None:
+        return settings
+    if "use_cg" in known:
+        return {**settings, "use_cg": bool(use_cg)}
+    if "exact" in known:
+        if settings.get("exact", not use_cg) != (not use_cg):
+            raise InputError(
+                f"use_cg={use_cg} contradicts exact={settings['exact']}: give one of the two"
+            )
+        return {**settings, "exact": not use_cg}
+    return settings
