@@ -30,7 +30,7 @@ from halfstep.evaluation.metrics.held_out import Evaluation, evaluate
 from halfstep.evaluation.trace import Trace
 from halfstep.solvers import Solver
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.fit.over_relaxation import FEW_STEPS, way
+from halfstep.solvers.fit.over_relaxation import FEW_STEPS, over_relaxation
 from halfstep.solvers.fit.start import RandomState
 
 EXACT_TOLERANCE = 0.01  # how far a final objective may be above exact ALS's, relaxed alike
@@ -72,13 +72,13 @@ def judged(
 
 
 def relaxation_of(model: Solver) -> float:
-    """Return how many times the way to its rows' solutions a model goes in its last iteration."""
+    """Return the over-relaxation factor omega of a model's last iteration."""
     settings = model.get_params()
     if "relaxation" not in settings:
         return 1.0
     steps = settings.get("cg_steps")
     few = not settings.get("exact") and (steps is None or steps <= FEW_STEPS)
-    return float(way(settings["relaxation"], few, model.iterations - 1))
+    return float(over_relaxation(settings["relaxation"], few, model.iterations - 1))
 
 
 def exact_models(relaxations: Sequence[float], **settings: Any) -> dict[float, Solver]:

@@ -195,11 +195,11 @@ def _changed(model: Eigenbasis, **changes: Any) -> Eigenbasis:
 
 
 def _report(model: Solver, problem: Problem, X: Floats) -> HalfStepReport:
-    model.half_step(problem, X)
-    report = model._last_report
-    if report is None:
+    reports: list[HalfStepReport] = []
+    model.half_step(replace(problem, reports=reports), X)
+    if not reports:
         raise ValueError(f"{model!r} does not step by the rule")
-    return report
+    return reports[0]
 
 
 def _fastest(models: Sequence[Eigenbasis], problem: Problem, X: Floats) -> list[float]:

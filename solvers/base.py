@@ -115,8 +115,6 @@ class Solver(FittedModel, ABC):
         self.fit_callback: Callback | None = None
         self.report_: list[IterationReport] = []
         self._half_reports: dict[str, HalfStepReport | None] = {}
-        # A `half_step` that knows how far it came says so here.
-        self._last_report: HalfStepReport | None = None
         self._warned_of_ridge = False
         self._forget_derived()
         self.check()
@@ -128,7 +126,8 @@ class Solver(FittedModel, ABC):
         Parameters
         ----------
         problem
-            The side to solve, with the other side's factors fixed.
+            The side to solve, with the other side's factors fixed. A half-step that knows how far it
+            solved the rows appends a `HalfStepReport` to its `reports`, where there is a list.
         X
             (rows, f), the warm start. Not written to.
         """
@@ -253,21 +252,25 @@ class Solver(FittedModel, ABC):
         """Run iterations until `monitor(iteration, seconds, X, Y)` is True."""
         for iteration in range(self.iterations):
             start = time.perf_counter()
-            X = self._half_step("user", users.fixing(Y), X, monitor.done)
+            omega = self._omega(monitor.done)
+            X = self._half_step("user", users.fixing(Y, omega=omega, reports=[]), X, monitor.done)
             if monitor.half_step_done(X, Y):
                 break
-            Y = self._half_step("item", items.fixing(X), Y, monitor.done)
+            Y = self._half_step("item", items.fixing(X, omega=omega, reports=[]), Y, monitor.done)
             if monitor(iteration, time.perf_counter() - start, X, Y):
                 break
 
+    def _omega(self, done: int) -> float:
+        """Return the over-relaxation factor of the iteration after so many whole ones."""
+        return 1.0
+
     def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
         try:
-            self._last_report = None
             solution = self.half_step(problem, X)
-            self._half_reports[side] = self._last_report
-            return solution
         except (FloatingPointError, np.linalg.LinAlgError) as error:
             raise located(error, done, side, problem) from error
+        self._half_reports[side] = problem.reports[-1] if problem.reports else None
+        return solution
 
     def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
         return weigh(

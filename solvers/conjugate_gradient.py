@@ -79,10 +79,6 @@ class ConjugateGradient(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Step from X (rows, f), which is not written to, until each row is done."""
-        solution, self._last_report = self._reported(problem, X)
-        return solution
-
-    def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport]:
         limits = stopping(
             self.cg_steps,
             self.cg_tolerance,
@@ -99,7 +95,9 @@ class ConjugateGradient(Solver):
                 block = problem.block(first, last).only(rows)
                 rows += first
                 _solve(block, rows, shared, X[rows], limits, ended)
-        return ended.X, ended.report(int(stored.sum()), limits)
+        if problem.reports is not None:
+            problem.reports.append(ended.report(int(stored.sum()), limits))
+        return ended.X
 
     def scratch_bytes(self, size: Size) -> int:
         """Return the bytes of a block's vectors (X, R, P, MP and the like) and of its entries."""

@@ -69,7 +69,7 @@ import numpy as np
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
-from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, way
+from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, over_relaxation
 from halfstep.solvers.fit.stopping import THETA, HalfStepReport, check_stopping, stopping
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
@@ -122,10 +122,6 @@ class Eigenbasis(Solver):
     compress: bool | None = field(default=None, kw_only=True)
     relaxation: float | None = field(default=None, kw_only=True)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._way = 1.0
-
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
         super().check()
@@ -143,22 +139,16 @@ class Eigenbasis(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return X (rows, f) after the steps from X that its rows take, or exact."""
-        solution, self._last_report = self._reported(problem, X)
-        return solution
-
-    def _reported(self, problem: Problem, X: Floats) -> tuple[Floats, HalfStepReport | None]:
         from halfstep.solvers.half_step import solve_rows
 
         with blas_threads(1):
             solution, tally = solve_rows(problem, X, self.num_threads, self._method(problem))
-        return solution, report_of(tally) if self._by_rule() else None
+        if problem.reports is not None and self._by_rule():
+            problem.reports.append(report_of(tally))
+        return solution
 
-    def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
-        self._way = way(self.relaxation, self._takes_few_steps(), done)
-        try:
-            return super()._half_step(side, problem, X, done)
-        finally:
-            self._way = 1.0
+    def _omega(self, done: int) -> float:
+        return over_relaxation(self.relaxation, self._takes_few_steps(), done)
 
     def _by_rule(self) -> bool:
         return not self.exact and self.cg_steps is None
@@ -210,7 +200,6 @@ class Eigenbasis(Solver):
                 paired=False,
                 own=lambda f: max(_OWN_SPACE, f * 5 // 8),
                 order=lambda f: f,
-                further=self._way,
             )
         large = problem.Y.nbytes > _CACHED_BYTES
         # |z|^2 is at most 1 / a0: below that no entry is heavy, and no row need be looked at.
@@ -225,7 +214,6 @@ class Eigenbasis(Solver):
             paired=self._compresses(rule.theta) and bool(large or self.compress),
             own=lambda f: own_space(f, min(rule.most, 2), lanes(problem.Y.itemsize)),
             order=lambda f: f if completes else 0,
-            further=self._way,
             kept=kept_entries,
             able=lambda f: max(_OWN_SPACE, f * 5 // 8) if heavy else 0,
         )

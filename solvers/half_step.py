@@ -43,8 +43,6 @@ class Method:
         long rows are solved as the others are.
     warm
         Whether the start matters, but for rows that are solved in their own space.
-    further
-        How many times the way from its start to its solution a row goes.
     paired
         Whether the fixed side is kept in 16 bits.
     own, order
@@ -60,7 +58,6 @@ class Method:
     paired: bool
     own: Callable[[int], int]
     order: Callable[[int], int]
-    further: float = 1.0
     kept: Callable[[int], int] = lambda f: 0
     able: Callable[[int], int] = lambda f: 0
 
@@ -91,7 +88,7 @@ def solve_rows(
     outward = rotation(basis.outward, wide, f, dtype, lower)
     solution = np.empty((problem.rows, f), dtype)
     # What a start has in directions that Y knows nothing of must not come back.
-    further = dtype.type(1 if from_zero or not basis.complete() else method.further)
+    omega = dtype.type(1 if from_zero or not basis.complete() else problem.omega)
 
     def scratch() -> cpu_rows.Scratch:
         return cpu_rows.make_scratch(
@@ -115,8 +112,8 @@ def solve_rows(
     def finish(begin: int, part: Floats) -> None:
         end = begin + len(part)
         outward(part, solution[begin:end])
-        if further != 1:
-            cpu_rows.go_further(problem.indptr, begin, X[begin:end], solution[begin:end], further)
+        if omega != 1:
+            cpu_rows.go_further(problem.indptr, begin, X[begin:end], solution[begin:end], omega)
 
     def prepare() -> tuple[cpu_rows.Scratch, Floats, Floats]:
         shape = (min(block_rows, problem.rows), wide)

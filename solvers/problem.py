@@ -152,13 +152,13 @@ class Weights:
         """Rows of the side being solved."""
         return len(self.indptr) - 1
 
-    def fixing(self, Y: Floats, *, gramian: Floats | None = None) -> Problem:
+    def fixing(self, Y: Floats, **more: Any) -> Problem:
         """Return the half-step's problem with the other side's factors fixed at Y (columns, f).
 
-        `gramian` is Y'Y (f, f), where it is known already.
+        `more` are the other attributes of `Problem` that its caller knows.
         """
         kept = {f.name: getattr(self, f.name) for f in fields(Weights)}
-        problem = Problem(**kept, Y=Y, side_rows=self.stored_rows, YtY=gramian)
+        problem = Problem(**kept, Y=Y, side_rows=self.stored_rows, **more)
         problem.__dict__["_whole"] = self
         return problem
 
@@ -175,11 +175,19 @@ class Problem(Weights):
         How many rows with entries the whole side has, of which a block is a part.
     YtY
         The Gramian Y'Y (f, f) where it is known already, else None.
+    omega
+        The over-relaxation factor: a row goes omega times the way from its start to where its half-step
+        would leave it, in rungs that over-relax. 1 outside of a fit.
+    reports
+        Where a half-step that knows how far it solved its rows appends a `HalfStepReport`; None where
+        nobody asks.
     """
 
     Y: Floats
     side_rows: int
     YtY: Floats | None = None
+    omega: float = 1.0
+    reports: list[Any] | None = None
 
     @property
     def few_rows(self) -> bool:

@@ -1,5 +1,7 @@
 """A half-step with rows of every awkward length, for the tests of the compiled rungs."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import sparse
 
@@ -53,3 +55,10 @@ def row_objectives(half, X):
     X = X.astype(np.float64)
     A_X = half.apply(X, half.gramian())
     return np.einsum("uf,uf->u", X, A_X) - 2 * np.einsum("uf,uf->u", X, half.right_hand_side())
+
+
+def reported(model, half, X):
+    """Return a half-step's solution, and what it reports of its rows."""
+    reports = []
+    solution = model.half_step(replace(half, reports=reports), X)
+    return solution, reports[0]

@@ -68,7 +68,7 @@ def test_a_fit_reaches_the_objective_of_the_cpu(name, device, matrix):
 @pytest.mark.parametrize("exponent", [0.0, 0.5])
 @pytest.mark.parametrize("name", ["gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half"])
 def test_rows_of_every_size_take_their_own_kernel(name, exponent, device, monkeypatch):
-    monkeypatch.setattr(cg_6_split.GpuCgSplit, "_longest", 400)
+    monkeypatch.setattr(cg_6_split, "LONGEST", 400)
     monkeypatch.setattr(cg_6_split, "_PART", 100)
     lengths = [0, 1, 15, 16, 17, 33, 64, 65, 300, 400, 401, 499]
     rng = np.random.default_rng(0)

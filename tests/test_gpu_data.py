@@ -78,8 +78,8 @@ def test_a_fit_that_turns_nan_is_stopped_and_keeps_the_last_factors(device, matr
     class Broken(SOLVERS["gpu_cg_1_naive"]):
         calls = 0
 
-        def _solve(self, backend, side, Y, X):
-            solution = backend.to_host(super()._solve(backend, side, Y, X))
+        def _solve(self, backend, side, Y, X, iteration):
+            solution = backend.to_host(super()._solve(backend, side, Y, X, iteration))
             self.calls += 1
             if self.calls == 4:
                 solution[9] = np.nan

@@ -88,13 +88,13 @@ def test_a_streamed_fit_s_objective_and_its_refusal_of_weights(crowded, small_wo
 def test_16_bits_are_judged_alike_however_the_data_lies(crowded, monkeypatch, small_world):
     settings = {"confidence": "explicit", "regularization": 0.1, "storage": "bfloat16"}
     costs = []
-    judge = SOLVERS[BEST]._cost
+    cost_of_rounding = cg_7_half.cost_of_rounding
 
     def noted(*args):
-        costs.append(judge(*args))
+        costs.append(cost_of_rounding(*args))
         return costs[-1]
 
-    monkeypatch.setattr(SOLVERS[BEST], "_cost", noted)
+    monkeypatch.setattr(cg_7_half, "cost_of_rounding", noted)
     size = DeviceSize(90, 70, crowded.nnz, 90, 5, np.float32)
     limit = sum(parts_of(size).values())
     ways = ({}, {"memory_limit": limit}, {"devices": [0, 1]})

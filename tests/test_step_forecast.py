@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import awkward
+from rows_case import reported
 from scipy import sparse
 
 from halfstep.datasets import load
@@ -47,7 +48,7 @@ def test_counts_are_those_of_every_row_by_itself(plays):
     problem, X = step_forecast._after_some_iterations(model, part, plays.shape[0], 0)
     steps, completed = [], 0
     for u in range(problem.rows):
-        report = model._reported(problem.block(u, u + 1), X[u : u + 1])[1]
+        report = reported(model, problem.block(u, u + 1), X[u : u + 1])[1]
         steps.append(report.steps)
         completed += report.completed
     steps = np.array(steps)
@@ -69,7 +70,7 @@ def test_the_steps_of_single_rows_are_those_of_the_half_step(plays, rung):
     model = rung(factors=8, dtype=np.float64, random_state=3, iterations=3)
     model.fit(some, show_progress=False)
     problem = model.weights(as_csr(some))[0].fixing(model.item_factors)
-    whole = model._reported(problem, model.user_factors)[1]
+    whole = reported(model, problem, model.user_factors)[1]
     steps = steps_by_row(model, problem, model.user_factors)
     assert steps.sum() == whole.steps
     assert steps.max() == whole.most_steps

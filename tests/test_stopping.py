@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows_case import CONVENTIONS, problem, row_objectives, solver
+from rows_case import CONVENTIONS, problem, reported, row_objectives, solver
 from scipy import sparse
 
 from halfstep.errors import NotFinite, NumericalWarning
@@ -49,7 +49,7 @@ def test_what_a_half_step_reports_is_what_the_objective_says(f, convention, spli
         split_rows(monkeypatch)
     half, X = problem(f, "float64", convention=convention)
     model = solver(f, "float64", cg_max_steps=400)
-    solution, report = model._reported(half, X)
+    solution, report = reported(model, half, X)
     gained, left = gained_and_left(half, X, solution)
     stored = np.diff(half.indptr) > 0
     assert report.rows == stored.sum()
@@ -97,7 +97,7 @@ def test_mild_rows_take_one_step_and_heavy_ones_more(dtype):
         ("heavier", lambda rng, n: np.floor(rng.pareto(1.5, n) * 40 + 1)),
     ):
         half, X = rows_alike(counts, dtype)
-        _, report = Eigenbasis(factors=32, dtype=dtype)._reported(half, X)
+        _, report = reported(Eigenbasis(factors=32, dtype=dtype), half, X)
         assert report.stepped == 200
         steps[name] = report.steps / report.stepped
     assert steps["mild"] == 1
@@ -109,7 +109,7 @@ def test_the_heaviest_rows_are_solved_exactly_without_a_step():
         return np.floor(rng.pareto(0.7, n) * 1e4 + 1).clip(max=1e6)
 
     half, X = rows_alike(counts, "float64")
-    solution, report = Eigenbasis(factors=32, dtype="float64")._reported(half, X)
+    solution, report = reported(Eigenbasis(factors=32, dtype="float64"), half, X)
     assert report.stepped < 0.2 * report.rows
     _, left = gained_and_left(half, X, solution)
     exact = solver(32, "float64", exact=True).half_step(half, X)
@@ -121,9 +121,9 @@ def test_a_number_of_steps_is_that_number(steps):
     """The rule with a theta that nothing reaches takes the same steps as that number of them."""
     half, X = problem(33, "float64")
     fixed = solver(33, "float64", cg_steps=steps).half_step(half, X)
-    capped, report = solver(
+    capped, report = reported(solver(
         33, "float64", cg_tolerance=1e-300, cg_max_steps=steps
-    )._reported(half, X)  # fmt: skip
+    ), half, X)  # fmt: skip
     if report.completed == 0:
         np.testing.assert_allclose(capped, fixed, rtol=1e-9, atol=1e-12)
     assert report.most_steps <= steps
@@ -144,7 +144,7 @@ def test_rows_with_a_negative_excess_take_two_steps():
     for u in (0, 1):
         row = half.block(u, u + 1)
         model = solver(9, "float64", cg_tolerance=0.9)
-        _, report = model._reported(row, np.zeros((1, 9)))
+        _, report = reported(model, row, np.zeros((1, 9)))
         steps.append(report.steps)
     assert steps == [1, 2]
 
@@ -160,7 +160,7 @@ def test_weights_over_nine_orders_of_magnitude_are_solved(dtype):
     X = rng.standard_normal((rows, f))
     wide = weigh(matrix, dtype="float64", confidence="linear").fixing(Y)
     half = weigh(matrix, dtype=dtype, confidence="linear").fixing(Y.astype(dtype))
-    found, report = Eigenbasis(factors=f, dtype=dtype)._reported(half, X.astype(dtype))
+    found, report = reported(Eigenbasis(factors=f, dtype=dtype), half, X.astype(dtype))
     gained, left = gained_and_left(wide, X, found)
     assert report.unsolved == 0
     assert (left <= (THETA + 0.01) * gained).all()
@@ -187,9 +187,9 @@ def test_the_bound_holds_for_any_spectrum(seed, rows, f, decay, heavy, lam, thet
         sparse.csr_matrix(dense), dtype="float64", confidence="linear", regularization=lam
     )
     half, X = weights.fixing(Y), rng.standard_normal((rows, f))
-    solution, report = Eigenbasis(
-        factors=f, dtype="float64", cg_tolerance=theta, cg_max_steps=5000
-    )._reported(half, X)
+    solution, report = reported(
+        Eigenbasis(factors=f, dtype="float64", cg_tolerance=theta, cg_max_steps=5000), half, X
+    )
     gained, left = gained_and_left(half, X, solution)
     scale = np.abs(row_objectives(half, X)[np.diff(half.indptr) > 0])
     assert report.unsolved == 0
@@ -247,8 +247,8 @@ def test_rows_that_end_unsolved_are_told_once():
 
 def test_what_a_row_takes_does_not_depend_on_threads_or_neighbours():
     half, X = problem(33, convention="huge")
-    whole, report = solver(33, num_threads=1)._reported(half, X)
-    shared, again = solver(33, num_threads=2)._reported(half, X)
+    whole, report = reported(solver(33, num_threads=1), half, X)
+    shared, again = reported(solver(33, num_threads=2), half, X)
     assert whole.tobytes() == shared.tobytes()
     assert report == again
 
@@ -288,9 +288,9 @@ def test_long_rows_with_heavy_entries_are_held_to_less(monkeypatch):
         half.fixing(rng.normal(size=(300, 24)).astype("float32") * 0.2),
         np.zeros((400, 24), "f4"),
     )
-    reports = [Eigenbasis(factors=24, alpha=20.0)._reported(half, X)[1]]
+    reports = [reported(Eigenbasis(factors=24, alpha=20.0), half, X)[1]]
     split_rows(monkeypatch)
-    reports.append(Eigenbasis(factors=24, alpha=20.0)._reported(half, X)[1])
+    reports.append(reported(Eigenbasis(factors=24, alpha=20.0), half, X)[1])
     assert all(report.left <= 0.011 * report.gained for report in reports)
 
 
@@ -299,7 +299,7 @@ def test_rows_that_stop_at_the_limit_but_are_done_count_as_solved():
     matrix.data[:] = 0.99  # w = -0.01: two steps at least, of which one is allowed
     half = Eigenbasis(factors=5).weights(matrix)[0]
     half = half.fixing(np.full((300, 5), 1e-3, "float32"))
-    _, report = Eigenbasis(factors=5, cg_max_steps=1)._reported(half, np.zeros((400, 5), "float32"))
+    _, report = reported(Eigenbasis(factors=5, cg_max_steps=1), half, np.zeros((400, 5), "float32"))
     assert report.steps == report.stepped > 0
     assert report.unsolved == 0
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rows_case import CONVENTIONS, problem
+from rows_case import CONVENTIONS, problem, reported
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
@@ -62,7 +62,7 @@ def test_gains_are_exact_and_what_is_left_is_bounded(name, steps):
     half, X = problem(F, "float64", convention=name, longest=200)
     for row, x in one_by_one(half, X):
         A, b, _ = dense(row)
-        solution, report = solver(cg_steps=steps)._reported(row, x)
+        solution, report = reported(solver(cg_steps=steps), row, x)
         before, after = (twice_the_error(A, b, v[0]) for v in (x, solution))
         assert report.gained == pytest.approx(before - after, rel=1e-9)
         if (row.w >= 0).all():
@@ -75,13 +75,13 @@ def test_a_row_ends_when_it_has_gained_what_it_can(name):
     theta = THETA_EXPLICIT if half.a0 == 0 else THETA
     for row, x in one_by_one(half, X):
         A, b, _ = dense(row)
-        solution, report = solver(cg_tolerance=theta)._reported(row, x)
+        solution, report = reported(solver(cg_tolerance=theta), row, x)
         assert report.left <= theta * report.gained
         assert report.unsolved == 0
         if (row.w >= 0).all():
             assert twice_the_error(A, b, solution[0]) <= theta * report.gained
             if report.steps > 1:  # one step less would have been too few
-                short = solver(cg_steps=report.steps - 1)._reported(row, x)[1]
+                short = reported(solver(cg_steps=report.steps - 1), row, x)[1]
                 assert short.left > theta * short.gained
         else:
             assert report.steps >= 2
@@ -89,8 +89,8 @@ def test_a_row_ends_when_it_has_gained_what_it_can(name):
 
 def test_rows_do_not_notice_those_that_leave_the_block():
     half, X = problem(F, "float64", convention="huge", longest=200)
-    together, report = solver()._reported(half, X)
-    alone = [solver()._reported(row, x) for row, x in one_by_one(half, X)]
+    together, report = reported(solver(), half, X)
+    alone = [reported(solver(), row, x) for row, x in one_by_one(half, X)]
     stored = np.diff(half.indptr) > 0
     # A weight of a million enlarges rounding; a row in another's place would be off by all its size.
     size = np.abs(together).max()
@@ -107,9 +107,9 @@ def test_rows_do_not_notice_those_that_leave_the_block():
 @pytest.mark.parametrize("steps", [1, 2, 6])
 def test_a_number_means_so_many_steps(steps):
     half, X = problem(33, "float64", longest=200)
-    found, report = SOLVERS["conjugate_gradient"](
-        factors=33, dtype=np.float64, cg_steps=steps
-    )._reported(half, X)
+    found, report = reported(
+        SOLVERS["conjugate_gradient"](factors=33, dtype=np.float64, cg_steps=steps), half, X
+    )
     # After one step more than it has entries a row has come to rounding.
     lengths = np.diff(half.indptr)
     assert report.steps == sum(min(steps, n + 1) for n in lengths if n)
@@ -137,7 +137,7 @@ def test_mild_rows_take_one_step_and_heavy_ones_many():
     rows += [{0: 1e6}]
     half = weighted(rows, Y)
     model = solver(cg_tolerance=THETA)
-    steps = [model._reported(row, x)[1].steps for row, x in one_by_one(half, X)]
+    steps = [reported(model, row, x)[1].steps for row, x in one_by_one(half, X)]
     assert steps[:3] == [1, 1, 1]
     assert min(steps[4:6]) >= 5
     assert steps[6] == 2  # an identity and one direction
@@ -153,10 +153,10 @@ def test_rows_with_a_negative_weight_take_two_steps_at_least():
     rows = [{0: -1e-3, 5: 1e-3}, {0: 1e-3, 5: 1e-3}, {3: -1.0}, {3: -0.5, 4: 1e5}, {7: -1e-3}]
     half = weighted(rows, Y)
     model = solver(cg_tolerance=THETA)
-    reports = [model._reported(row, x)[1] for row, x in one_by_one(half, normal(5, F))]
+    reports = [reported(model, row, x)[1] for row, x in one_by_one(half, normal(5, F))]
     assert [r.steps for r in reports[:2]] == [2, 1]
     assert all(r.steps >= 2 for r in reports[2:])
-    once = solver(cg_max_steps=1)._reported(half, normal(5, F))[1]
+    once = reported(solver(cg_max_steps=1), half, normal(5, F))[1]
     assert once.most_steps == 1
 
 
@@ -174,14 +174,14 @@ def test_rows_that_end_at_the_limit_are_counted():
     heavy = dict(zip(range(40), 10 ** np.linspace(0, 6, 40), strict=True))
     half = weighted([heavy, dict.fromkeys(range(40), 1e-3), {}, heavy], Y)
     X = normal(4, F)
-    report = solver(cg_max_steps=2)._reported(half, X)[1]
+    report = reported(solver(cg_max_steps=2), half, X)[1]
     assert (report.rows, report.stepped) == (3, 3)
     assert 5 <= report.steps <= 6
     assert (report.most_steps, report.unsolved) == (2, 2)
     assert report.left > THETA * report.gained
-    assert solver()._reported(half, X)[1].unsolved == 0
+    assert reported(solver(), half, X)[1].unsolved == 0
     exact = SOLVERS["naive"](factors=F, dtype=np.float64).half_step(half, X)
-    again = solver()._reported(half, exact)[1]
+    again = reported(solver(), half, exact)[1]
     assert again.gained < 1e-12 * report.gained  # a row that is solved has nothing to gain
 
 
@@ -200,7 +200,7 @@ def test_the_bound_holds_for_any_spectrum(spectrum, weights, ridge, seed):
     start = normal(1, f, seed=seed)
     for x in (start, np.zeros((1, f))):
         model = SOLVERS["conjugate_gradient"](factors=f, dtype=np.float64)
-        solution, report = model._reported(half, x)
+        solution, report = reported(model, half, x)
         before, after = (twice_the_error(A, b, v[0]) for v in (x, solution))
         rounding = 1e-9 * before
         assert abs(report.gained - (before - after)) <= rounding
@@ -241,7 +241,7 @@ def test_raw_play_counts_are_fitted_as_by_exact_rows():
 def test_tolerance_and_limit_change_the_steps():
     half, X = problem(F, "float64", convention="huge", longest=200)
     steps = [
-        solver(**settings)._reported(half, X)[1].steps
+        reported(solver(**settings), half, X)[1].steps
         for settings in ({"cg_tolerance": 1e-6}, {}, {"cg_tolerance": 0.9}, {"cg_max_steps": 1})
     ]
     assert steps == sorted(steps, reverse=True)

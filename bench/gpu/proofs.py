@@ -57,9 +57,9 @@ def sanitize(seconds: float) -> dict[str, Any]:
 
 def small_fits() -> None:
     """Fit every rung on a few rows of every length, hubs as well: for a sanitizer to watch."""
-    from halfstep.solvers.gpu.cg_6_split import GpuCgSplit
+    from halfstep.solvers.gpu import cg_6_split
 
-    GpuCgSplit._longest = 400
+    cg_6_split.LONGEST = 400
     matrix = generate(Shape("ragged", 300, 500, 20_000))
     for name in gpu_rungs():
         for f in (7, 64):

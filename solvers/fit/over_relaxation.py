@@ -1,6 +1,8 @@
-"""Successive over-relaxation: from the third iteration on a row goes further than its solution.
+"""Successive over-relaxation: from the third iteration on, a row goes past its solution.
 
-`halfstep.solvers.eigenbasis` tells why that never raises the objective, and how far is far enough.
+With x_0 a row's factors before the half-step and x where the half-step would leave it, the row gets
+x_0 + omega (x - x_0). `halfstep.solvers.eigenbasis` says why that never raises the objective, and which
+omega is large enough.
 """
 
 from __future__ import annotations
@@ -8,8 +10,8 @@ from __future__ import annotations
 from halfstep.errors import InputError
 
 FEW_STEPS = 3
-_RELAXATION = 1.4
-_UNRELAXED = 2
+_OMEGA = 1.4
+_FIRST_ITERATIONS = 2
 
 
 def check_relaxation(relaxation: float | None) -> None:
@@ -18,19 +20,21 @@ def check_relaxation(relaxation: float | None) -> None:
         raise InputError(f"relaxation must be between 0 and 2, got {relaxation}")
 
 
-def way(relaxation: float | None, few_steps: bool, done: int) -> float:
-    """Return how many times the way from a row's start to its solution is gone.
+def over_relaxation(relaxation: float | None, few_steps: bool, done: int) -> float:
+    """Return the over-relaxation factor omega of an iteration.
 
     Parameters
     ----------
     relaxation
-        As given by the user; None means 1.4 with few steps and 1 otherwise.
+        As the user gave it; None means 1.4 where rows take few steps and 1 otherwise.
+    few_steps
+        Whether rows take at most three steps, or as many as the stopping rule lets them.
     done
-        Whole iterations of the fit so far. The first ones leave the random start behind: nothing
-        there is worth going on with.
+        Whole iterations of the fit so far. The first two leave the random start behind: to go past
+        their solutions gains nothing.
     """
-    if done < _UNRELAXED:
+    if done < _FIRST_ITERATIONS:
         return 1.0
     if relaxation is not None:
         return relaxation
-    return _RELAXATION if few_steps else 1.0
+    return _OMEGA if few_steps else 1.0

@@ -26,19 +26,20 @@ from halfstep.solvers.gpu.device.audit import device_objective, first_not_finite
 from halfstep.solvers.gpu.device.data import sides_of
 from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, plan_memory
 from halfstep.solvers.gpu.device.partition import alternate
-from halfstep.solvers.gpu.device.queries import DeviceQueries, Factors, lazily
+from halfstep.solvers.gpu.device.queries import Factors, lazily, select_on_device
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import stored_sides
+from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.inputs import check_number
 from halfstep.solvers.problem import Problem
-from halfstep.types import Floats
+from halfstep.types import Floats, Integers
 
 MAX_FACTORS = 1024
 log = logging.getLogger("halfstep")
 
 
 @dataclass(eq=False, repr=False)
-class GpuSolver(DeviceQueries, Solver, ABC):
+class GpuSolver(Solver, ABC):
     """ALS on a CUDA device. Sums are added in a fixed order: same device, same bits, every run.
 
     Parameters
@@ -88,7 +89,9 @@ class GpuSolver(DeviceQueries, Solver, ABC):
                 raise InputError(f"devices must be different numbers from 0, got {given}")
 
     @abstractmethod
-    def _prepare(self, backend: Backend, side: Side, Y: Array, X: Array) -> tuple[Any, Array]:
+    def _prepare(
+        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
+    ) -> tuple[Any, Array]:
         """Return what a half-step with Y fixed needs, and the start in its coordinates.
 
         Of `side` only what it knows beside its arrays is read; the start is not X itself, which the
@@ -106,9 +109,11 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         """Return the solution (rows, f) from the coordinates of `_prepare`."""
         return x
 
-    def _solve(self, backend: Backend, side: Side, Y: Array, X: Array) -> Array:
+    def _solve(
+        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
+    ) -> Array:
         """Return the rows of `side` solved with Y fixed, from X, which is not written to."""
-        fixed, x = self._prepare(backend, side, Y, X)
+        fixed, x = self._prepare(backend, side, Y, X, iteration)
         self._advance(backend, side, fixed, x)
         return self._finish(backend, fixed, x)
 
@@ -117,7 +122,8 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         backend = current()
         side = Side.upload(backend, problem)
         Y, start = backend.to_device(problem.Y), backend.to_device(np.array(X))
-        solution: Floats = backend.to_host(self._solved(backend, side, Y, start))
+        found = self._solved(backend, side, Y, start, Iteration(problem.omega))
+        solution: Floats = backend.to_host(found)
         return solution
 
     @property
@@ -164,11 +170,14 @@ class GpuSolver(DeviceQueries, Solver, ABC):
     ) -> None:
         """Decide before the fit how it solves; `first` gives first rows of users, lambda of items."""
 
-    def _begin(self, done: int) -> None:
-        """Take note that an iteration begins, after so many whole ones."""
+    def _begin(self, done: int) -> Iteration:
+        """Return what the half-steps of an iteration are told, after so many whole ones."""
+        return Iteration(self._omega(done))
 
-    def _end(self) -> None:
-        """Take note that an iteration's half-steps are done, on all devices."""
+    def _end(self, iteration: Iteration) -> None:
+        """Take what the half-steps of an iteration came to, when they are done on all devices."""
+        if iteration.tallies is not None:
+            self.report_.append(iteration.tallies.report())
 
     def _plan(
         self, backend: Backend, shape: tuple[int, int], entries: int, longest: int
@@ -187,20 +196,22 @@ class GpuSolver(DeviceQueries, Solver, ABC):
         X, Y = backend.to_device(X), backend.to_device(Y)
         for iteration in range(self.iterations):
             start = time.perf_counter()
-            self._begin(monitor.done)
-            X = self._solved(backend, users, Y, X)
+            now = self._begin(monitor.done)
+            X = self._solved(backend, users, Y, X, now)
             if monitor.half_step_done(X, Y):
                 break
-            Y = self._solved(backend, items, X, Y)
+            Y = self._solved(backend, items, X, Y, now)
             backend.synchronize()
-            self._end()
+            self._end(now)
             if monitor(iteration, time.perf_counter() - start, X, Y):
                 break
 
-    def _solved(self, backend: Backend, side: Side, Y: Array, X: Array) -> Array:
+    def _solved(
+        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
+    ) -> Array:
         if not side.lengths.any():
             return backend.to_device(np.zeros(X.shape, X.dtype))
-        return self._solve(backend, side, Y, X)
+        return self._solve(backend, side, Y, X, iteration)
 
     def _loss(self, sides: Any) -> float:
         users, items = sides
@@ -208,6 +219,9 @@ class GpuSolver(DeviceQueries, Solver, ABC):
             backend = chosen(self.devices)[0]
             return device_objective(backend, users, items, *self.device_factors_)
         return super()._loss(users.weights())
+
+    def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
+        return select_on_device(self._kept, *args, **settings)
 
     def _row_not_finite(self, factors: Array) -> int | None:
         return first_not_finite(chosen(self.devices)[0], factors)

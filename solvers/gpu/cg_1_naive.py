@@ -18,6 +18,7 @@ from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
 from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.inputs import check_integers
 
 _BLOCKS_PER_MULTIPROCESSOR = 32
@@ -42,7 +43,7 @@ class GpuCgNaive(GpuSolver):
         check_integers(self.get_params(), cg_steps=1)
 
     def _prepare(
-        self, backend: Backend, side: Side, Y: Array, X: Array
+        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
     ) -> tuple[tuple[Array, Array], Array]:
         dtype = X.dtype
         gramian = backend.to_host(backend.gram(Y))

@@ -10,12 +10,13 @@ of cuBLAS.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
+from halfstep.solvers.gpu.base import MAX_FACTORS
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver
 
@@ -27,6 +28,11 @@ class GpuCgWhitened(WhitenedSolver):
     """ALS with preconditioned conjugate gradients, a block of threads per row."""
 
     name: ClassVar[str] = "gpu_cg_2_whitened"
+    # A thread per factor: no lanes, and no limit of theirs.
+    _most_factors_float64: ClassVar[int] = MAX_FACTORS
+
+    def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
+        return self.factors, False
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends

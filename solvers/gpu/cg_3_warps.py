@@ -7,15 +7,12 @@ barrier is left, a dot product is mostly multiply-adds within a lane, and loads 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
-
-from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, WARPS, Lanes, lanes
+from halfstep.kernels.cuda.lanes import WARPS
 from halfstep.solvers.gpu.device.side import Side
-from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver, diagonal
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver, kernel_arguments
 
 
 @dataclass(eq=False, repr=False)
@@ -23,15 +20,6 @@ class GpuCgWarps(WhitenedSolver):
     """ALS with preconditioned conjugate gradients, a warp per row."""
 
     name: ClassVar[str] = "gpu_cg_3_warps"
-
-    def check(self) -> None:
-        """Raise InputError for an argument that breaks its rule."""
-        super().check()
-        if np.dtype(self.dtype) == np.float64 and self.factors > MOST_FACTORS_FLOAT64:
-            raise InputError(
-                f"factors must be at most {MOST_FACTORS_FLOAT64} in float64 for {self.name}, "
-                f"got {self.factors}"
-            )
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
@@ -43,31 +31,5 @@ class GpuCgWarps(WhitenedSolver):
             layout.defines,
             (-(-side.rows // WARPS),),
             (32 * WARPS,),
-            self._arguments(side, Z, basis, x, ends, None, side.rows),
+            kernel_arguments(side, Z, basis, x, ends, None, side.rows),
         )
-
-    def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
-        return self._lanes(dtype, side).wide, False
-
-    def _stored(self, dtype: Any, side: Side) -> str:
-        """Return the type of the fixed side, a key of `STORED`."""
-        return str(np.dtype(dtype).name)
-
-    def _lanes(self, dtype: Any, side: Side, **more: int) -> Lanes:
-        return lanes(self.factors, self._stored(dtype, side), diagonal=diagonal(side), **more)
-
-    def _arguments(
-        self,
-        side: Side,
-        Z: Array,
-        basis: DeviceBasis,
-        x: Array,
-        ends: Ends,
-        order: Array | None,
-        count: int,
-    ) -> tuple[Any, ...]:
-        """Return the kernels' arguments: `count` rows, those of `order` or the first ones."""
-        return (
-            x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
-            order, np.int32(count), *ends.arguments(x.dtype),
-        )  # fmt: skip

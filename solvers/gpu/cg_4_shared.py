@@ -7,17 +7,16 @@ pass only, as long as a row fits what its warp may keep.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.kernels.cuda.lanes import WARPS
-from halfstep.solvers.gpu.cg_3_warps import GpuCgWarps
+from halfstep.kernels.cuda.lanes import WARPS, Lanes
 from halfstep.solvers.gpu.device.side import Side
-from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver, kernel_arguments
 
 
 @dataclass(eq=False, repr=False)
-class GpuCgShared(GpuCgWarps):
+class GpuCgShared(WhitenedSolver):
     """ALS with preconditioned conjugate gradients, a warp per row, each row gathered once."""
 
     name: ClassVar[str] = "gpu_cg_4_shared"
@@ -25,26 +24,19 @@ class GpuCgShared(GpuCgWarps):
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
-        self._by_warps(backend, side, Z, basis, x, ends, None, side.rows)
-
-    def _by_warps(
-        self,
-        backend: Backend,
-        side: Side,
-        Z: Array,
-        basis: DeviceBasis,
-        x: Array,
-        ends: Ends,
-        order: Array | None,
-        count: int,
-    ) -> None:
         layout = self._lanes(x.dtype, side)
-        backend.launch(
-            "cg_4_shared.cu",
-            "cg_4_shared",
-            layout.defines,
-            (-(-count // WARPS),),
-            (32 * WARPS,),
-            self._arguments(side, Z, basis, x, ends, order, count),
-            shared_mem=layout.shared - layout.sums,
-        )
+        arguments = kernel_arguments(side, Z, basis, x, ends, None, side.rows)
+        step_by_warps(backend, layout, side.rows, arguments)
+
+
+def step_by_warps(backend: Backend, layout: Lanes, count: int, arguments: tuple[Any, ...]) -> None:
+    """Take the steps of `count` rows, a warp each, gathered once where shared memory keeps them."""
+    backend.launch(
+        "cg_4_shared.cu",
+        "cg_4_shared",
+        layout.defines,
+        (-(-count // WARPS),),
+        (32 * WARPS,),
+        arguments,
+        shared_mem=layout.shared - layout.sums,
+    )

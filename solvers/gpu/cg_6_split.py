@@ -20,63 +20,86 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.solvers.gpu.cg_5_binned import GpuCgBinned
+from halfstep.solvers.gpu.by_rule import RuledSolver
+from halfstep.solvers.gpu.cg_5_binned import binned, layouts, step_by_bins
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
 
+LONGEST = 4096
 _FIRST_PAIRS, _MORE_PAIRS = 6, 4
 _PART = 1024
 _PARTS = 256
 
 
 @dataclass(eq=False, repr=False)
-class GpuCgSplit(GpuCgBinned):
-    """ALS with preconditioned conjugate gradients, rows binned and the longest ones split."""
+class GpuCgSplit(RuledSolver):
+    """ALS with preconditioned conjugate gradients, rows binned and the longest ones split.
+
+    Parameters
+    ----------
+    cg_steps, cg_tolerance, cg_max_steps, relaxation
+        See `halfstep.solvers.gpu.by_rule.RuledSolver`.
+    """
 
     name: ClassVar[str] = "gpu_cg_6_split"
-    _longest: ClassVar[int] = 4096
+
+    def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
+        return binned(self, backend, side, x, LONGEST).least
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
-        super()._steps(backend, side, Z, basis, x, ends)
-        _, layout = self._layouts(backend, side, x)
-        parts = _parts(backend, side, self._bins(backend, side, x).hubs)
-        if parts is None:
-            return
-        hubs, count = len(parts.hub_row), len(parts.part_row)
-        sums = backend.empty((count, layout.wide), x.dtype)
-        R, P = (backend.empty((hubs, layout.wide), x.dtype) for _ in range(2))
-        scalars, going = backend.empty((hubs, 5), x.dtype), backend.empty(hubs, np.int32)
+        step_with_hubs(self, backend, side, Z, basis, x, ends)
 
-        def launch(kernel: str, blocks: int, *args: Any) -> None:
-            backend.launch(
-                "cg_6_split.cu",
-                kernel,
-                layout.defines,
-                (blocks,),
-                (32 * layout.warps,),
-                args,
-                shared_mem=layout.sums,
-            )
 
-        entries = (
-            Z, side.indices, side.w, side.t, parts.part_row, parts.part_first, parts.part_count,
-            going, sums,
-        )  # fmt: skip
-        state = (
-            x, basis.base, basis.slope, side.lam, parts.hub_row, parts.hub_part, sums, R, P, scalars,
-            going, *ends.arguments(x.dtype),
-        )  # fmt: skip
-        launch("cg_6_residual", count, x, parts.hub_row, *entries)
-        launch("cg_6_begin", hubs, *state)
-        looks = ends.least is not None and (self.devices is None or len(self.devices) == 1)
-        for step in range(ends.most):
-            late = step - _FIRST_PAIRS
-            if looks and late >= 0 and late % _MORE_PAIRS == 0 and not backend.to_host(going).any():
-                break
-            launch("cg_6_product", count, P, None, *entries)
-            launch("cg_6_advance", hubs, *state)
+def step_with_hubs(
+    solver: RuledSolver,
+    backend: Backend,
+    side: Side,
+    Z: Array,
+    basis: DeviceBasis,
+    x: Array,
+    ends: Ends,
+) -> None:
+    """Take the steps of all rows: by bins up to `LONGEST` entries, and hubs, longer ones, by parts."""
+    step_by_bins(solver, backend, side, Z, basis, x, ends, LONGEST)
+    _, layout = layouts(solver, backend, side, x)
+    parts = _parts(backend, side, binned(solver, backend, side, x, LONGEST).hubs)
+    if parts is None:
+        return
+    hubs, count = len(parts.hub_row), len(parts.part_row)
+    sums = backend.empty((count, layout.wide), x.dtype)
+    R, P = (backend.empty((hubs, layout.wide), x.dtype) for _ in range(2))
+    scalars, going = backend.empty((hubs, 5), x.dtype), backend.empty(hubs, np.int32)
+
+    def launch(kernel: str, blocks: int, *args: Any) -> None:
+        backend.launch(
+            "cg_6_split.cu",
+            kernel,
+            layout.defines,
+            (blocks,),
+            (32 * layout.warps,),
+            args,
+            shared_mem=layout.sums,
+        )
+
+    entries = (
+        Z, side.indices, side.w, side.t, parts.part_row, parts.part_first, parts.part_count,
+        going, sums,
+    )  # fmt: skip
+    state = (
+        x, basis.base, basis.slope, side.lam, parts.hub_row, parts.hub_part, sums, R, P, scalars,
+        going, *ends.arguments(x.dtype),
+    )  # fmt: skip
+    launch("cg_6_residual", count, x, parts.hub_row, *entries)
+    launch("cg_6_begin", hubs, *state)
+    looks = ends.least is not None and (solver.devices is None or len(solver.devices) == 1)
+    for step in range(ends.most):
+        late = step - _FIRST_PAIRS
+        if looks and late >= 0 and late % _MORE_PAIRS == 0 and not backend.to_host(going).any():
+            break
+        launch("cg_6_product", count, P, None, *entries)
+        launch("cg_6_advance", hubs, *state)
 
 
 class Parts(NamedTuple):

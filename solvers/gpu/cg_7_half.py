@@ -18,19 +18,22 @@ import numpy as np
 from halfstep.errors import InputError, NumericalWarning
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import STORED
-from halfstep.kernels.stopping import Stopping
-from halfstep.solvers.gpu.cg_6_split import GpuCgSplit
+from halfstep.solvers.gpu import cg_6_split
+from halfstep.solvers.gpu.by_rule import RuledSolver
+from halfstep.solvers.gpu.cg_5_binned import binned
 from halfstep.solvers.gpu.device.audit import objective_of_rows
 from halfstep.solvers.gpu.device.memory import first_rows
 from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.tally import Iteration
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
 
 _STORAGES = ("float16", "bfloat16")
 MARGIN = 1e-4
-_JUDGED = 2
+_STEPS = 2
 
 
 @dataclass(eq=False, repr=False)
-class GpuCgHalf(GpuCgSplit):
+class GpuCgHalf(RuledSolver):
     """ALS with preconditioned conjugate gradients: the GPU's best.
 
     Parameters
@@ -39,12 +42,14 @@ class GpuCgHalf(GpuCgSplit):
         "float16" or "bfloat16": what the fixed side's gathered rows are rounded to. Before a fit the
         float64 objective says what that costs on the first rows, up to 4,096; where it is more than a
         ten-thousandth, a `NumericalWarning` says so and float32 is stored instead.
+    cg_steps, cg_tolerance, cg_max_steps, relaxation
+        See `halfstep.solvers.gpu.by_rule.RuledSolver`.
     """
 
     name: ClassVar[str] = "gpu_cg_7_half"
     storage: str = field(default="float16", kw_only=True)
+    # Whether the last fit stored float32, since 16 bits would have cost too much.
     _refused: bool = field(init=False, repr=False, default=False)
-    _judging: bool = field(init=False, repr=False, default=False)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
@@ -56,7 +61,7 @@ class GpuCgHalf(GpuCgSplit):
         self, backend: Backend, first: Callable[[], tuple[Side, Array]], X: Any, Y: Any
     ) -> None:
         self._refused = False
-        cost = self._cost(backend, *first(), X, Y)
+        cost = cost_of_rounding(self, backend, *first(), X, Y)
         if not cost <= MARGIN:  # NaN is not
             self._refused = True
             warnings.warn(
@@ -66,40 +71,13 @@ class GpuCgHalf(GpuCgSplit):
                 stacklevel=5,
             )
 
-    def _cost(self, backend: Backend, users: Side, item_lam: Array, X: Any, Y: Any) -> float:
-        """Return by how much of it the rounding raises the objective, after one half-step of a part."""
-        rows = first_rows(users.lengths)
-        if not users.lengths[:rows].any() or self._stored(X.dtype, users) not in _STORAGES:
-            return 0.0
-        t = backend.to_host(users.t[: int(users.lengths[:rows].sum())]).astype(np.float64)
-        part = replace(
-            users,
-            indptr=users.indptr[: rows + 1],
-            lam=users.lam[:rows],
-            lengths=users.lengths[:rows],
-            # As `Weights.constant`, of these rows alone: all rows' would hide what these cost.
-            constant=float(np.sum(t * t if self.confidence == "explicit" else t)),
-            kept={},
-        )
-        Y, start = backend.to_device(Y), backend.to_device(X[:rows])
-        losses = []
-        self._judging = True
-        for self._refused in (False, True):
-            part.kept.clear()
-            solution = self._solve(backend, part, Y, start)
-            losses.append(objective_of_rows(backend, part, item_lam, solution, Y))
-        self._refused = self._judging = False
-        rounded, whole = losses
-        return (rounded - whole) / abs(whole) if whole else 0.0
+    def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
+        return binned(self, backend, side, x, cg_6_split.LONGEST).least
 
-    def _stopping(self, side: Side) -> Stopping:
-        stop = super()._stopping(side)
-        # A row that the rounding lets end a step earlier would count as the rounding's cost.
-        return (
-            Stopping(_JUDGED, _JUDGED, 0.0, 0.0)
-            if self._judging and self.cg_steps is None
-            else stop
-        )
+    def _steps(
+        self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
+    ) -> None:
+        cg_6_split.step_with_hubs(self, backend, side, Z, basis, x, ends)
 
     def _stored(self, dtype: Any, side: Side) -> str:
         kept = self._refused or np.dtype(dtype) == np.float64 or side.smallest_lam <= 0
@@ -123,3 +101,47 @@ class GpuCgHalf(GpuCgSplit):
             (Z, rounded, np.int64(pieces)),
         )
         return rounded
+
+
+def cost_of_rounding(
+    model: GpuCgHalf, backend: Backend, users: Side, item_lam: Array, X: Any, Y: Any
+) -> float:
+    """Return by how much of it the model's storage raises the objective, after one half-step of a part.
+
+    Both storages take two steps, unless the model has a number of its own: a row that the rounding lets
+    end a step earlier would count as the rounding's cost.
+
+    Parameters
+    ----------
+    users, item_lam
+        The first rows of the users' side, and the items' lambda, on the device.
+    X, Y
+        Starting factors (users, f) and (items, f).
+    """
+    rows = first_rows(users.lengths)
+    if not users.lengths[:rows].any() or model._stored(X.dtype, users) not in _STORAGES:
+        return 0.0
+    t = backend.to_host(users.t[: int(users.lengths[:rows].sum())]).astype(np.float64)
+    part = replace(
+        users,
+        indptr=users.indptr[: rows + 1],
+        lam=users.lam[:rows],
+        lengths=users.lengths[:rows],
+        # As `Weights.constant`, of these rows alone: all rows' would hide what these cost.
+        constant=float(np.sum(t * t if model.confidence == "explicit" else t)),
+        kept={},
+    )
+    settings = model.get_params()
+    if model.cg_steps is None:
+        settings |= {"cg_steps": _STEPS, "cg_tolerance": None, "cg_max_steps": None}
+    rounding = GpuCgHalf(**settings)
+    del settings["storage"]
+    exact = cg_6_split.GpuCgSplit(**settings)
+    Y, start = backend.to_device(Y), backend.to_device(X[:rows])
+    losses = []
+    for solver in (rounding, exact):
+        part.kept.clear()
+        solution = solver._solve(backend, part, Y, start, Iteration())
+        losses.append(objective_of_rows(backend, part, item_lam, solution, Y))
+    rounded, whole = losses
+    return (rounded - whole) / abs(whole) if whole else 0.0

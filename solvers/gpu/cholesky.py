@@ -21,6 +21,7 @@ from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import CHOLESKY_DEPTH, cholesky_defines
 from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
 
 _BLOCKS_PER_MULTIPROCESSOR = 4
@@ -46,7 +47,7 @@ class GpuCholesky(GpuSolver):
     exact_only: ClassVar[bool] = True
 
     def _prepare(
-        self, backend: Backend, side: Side, Y: Array, X: Array
+        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
     ) -> tuple[tuple[Array, DeviceBasis], Array]:
         basis = basis_of(backend, side, Y, self.factors)
         return (backend.product(Y, basis.forward), basis), backend.empty(X.shape, X.dtype)

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real
+from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, Lanes, lanes
 from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.data import blocks_for
 from halfstep.solvers.gpu.device.side import Side
-from halfstep.solvers.gpu.device.tally import Tally
+from halfstep.solvers.gpu.device.tally import Iteration, Tally
 from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.whitening import unwhitened, whitened
 
@@ -28,14 +30,23 @@ _LARGEST = 2.0**14  # a quarter of the largest float16
 
 
 class Whitened(NamedTuple):
-    """What a half-step needs of the fixed side; `start` where rows go further than their solution.
+    """What a half-step in whitened coordinates needs.
 
-    `tally` is where a fit's half-step adds up how its rows ended.
+    Attributes
+    ----------
+    Z
+        (columns, wide) the fixed side as the kernels read it.
+    start, omega
+        Where rows are over-relaxed, their factors before the half-step (rows, f), else None; and by how
+        much.
+    tally
+        Where a fit's half-step adds up how its rows ended, or None.
     """
 
     Z: Array
     basis: DeviceBasis
     start: Array | None
+    omega: float
     tally: Tally | None
 
 
@@ -73,23 +84,38 @@ class WhitenedSolver(GpuSolver, ABC):
     """
 
     cg_steps: int = field(default=2, kw_only=True)
-    _way: float = field(init=False, repr=False, default=1.0)
+    # In float64 a lane holds no more factors than these.
+    _most_factors_float64: ClassVar[int] = MOST_FACTORS_FLOAT64
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         super().check()
         self._check_steps()
+        most = self._most_factors_float64
+        if np.dtype(self.dtype) == np.float64 and self.factors > most:
+            raise InputError(
+                f"factors must be at most {most} in float64 for {self.name}, got {self.factors}"
+            )
 
     def _check_steps(self) -> None:
         check_integers(self.get_params(), cg_steps=1)
 
-    def _prepare(self, backend: Backend, side: Side, Y: Array, X: Array) -> tuple[Whitened, Array]:
+    def _prepare(
+        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
+    ) -> tuple[Whitened, Array]:
         wide, scaled = self._storage(X.dtype, side)
         basis = basis_of(backend, side, Y, wide, scaled=scaled)
         Z = self._store(backend, side, backend.product(Y, basis.forward))
         # Rows that nothing regularises leave their start aside.
-        relaxes = self._way != 1 and (side.a0 != 0 or side.smallest_lam > 0)
-        fixed = Whitened(Z, basis, X if relaxes else None, self._tally(backend, side))
+        relaxes = iteration.omega != 1 and (side.a0 != 0 or side.smallest_lam > 0)
+        tallies = iteration.tallies
+        fixed = Whitened(
+            Z,
+            basis,
+            X if relaxes else None,
+            iteration.omega,
+            None if tallies is None else tallies.next(backend, side),
+        )
         return fixed, backend.product(X, basis.inward)
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
@@ -100,20 +126,24 @@ class WhitenedSolver(GpuSolver, ABC):
         solution = backend.product(x, fixed.basis.outward)
         if fixed.start is not None:
             # A row without entries stays zero: its start is, after the first iteration.
-            relax(backend, fixed.start, solution, self._way)
+            over_relax(backend, fixed.start, solution, fixed.omega)
         return solution
 
     def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
         """Return the fixed side as the kernels read it."""
         return Z
 
-    def _storage(self, dtype: object, side: Side) -> tuple[int, bool]:
+    def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
         """Return what rows are padded to, and whether Z is to fit a float16."""
-        return self.factors, False
+        return self._lanes(dtype, side).wide, False
 
-    def _tally(self, backend: Backend, side: Side) -> Tally | None:
-        """Return where the half-step that begins shall add up how its rows ended."""
-        return None
+    def _stored(self, dtype: Any, side: Side) -> str:
+        """Return the type of the fixed side, a key of `kernels.cuda.lanes.STORED`."""
+        return str(np.dtype(dtype).name)
+
+    def _lanes(self, dtype: Any, side: Side, **more: int) -> Lanes:
+        """Return how the lanes of a warp share a row's vectors."""
+        return lanes(self.factors, self._stored(dtype, side), diagonal=diagonal(side), **more)
 
     @abstractmethod
     def _steps(
@@ -122,8 +152,24 @@ class WhitenedSolver(GpuSolver, ABC):
         """Take the steps for every row of x (rows, wide), in place; rows without entries get zero."""
 
 
-def relax(backend: Backend, start: Array, x: Array, way: float) -> None:
-    """Let every row of x (rows, f) go `way` times as far from its start; in place."""
+def kernel_arguments(
+    side: Side,
+    Z: Array,
+    basis: DeviceBasis,
+    x: Array,
+    ends: Ends,
+    order: Array | None,
+    count: int,
+) -> tuple[Any, ...]:
+    """Return the arguments of the kernels by warps: `count` rows, those of `order` or the first ones."""
+    return (
+        x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
+        order, np.int32(count), *ends.arguments(x.dtype),
+    )  # fmt: skip
+
+
+def over_relax(backend: Backend, start: Array, x: Array, omega: float) -> None:
+    """Replace every row of x (rows, f) by start + omega (x - start), in place."""
     dtype = np.dtype(x.dtype)
     backend.launch(
         "relax.cu",
@@ -131,7 +177,7 @@ def relax(backend: Backend, start: Array, x: Array, way: float) -> None:
         (real(dtype),),
         (blocks_for(x.size, 256),),
         (256,),
-        (start, x, np.int64(x.size), dtype.type(way)),
+        (start, x, np.int64(x.size), dtype.type(omega)),
     )
 
 

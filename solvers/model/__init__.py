@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from halfstep.solvers.fit.start import RandomState
     from halfstep.solvers.problem import Weights
-    from halfstep.types import Floats
+    from halfstep.types import Floats, Integers
 
 
 class FittedModel:
@@ -91,8 +91,6 @@ class FittedModel:
     _fitted = matrices.factors_of
     _forget_derived = matrices.forget_derived
     __copy__ = matrices.copy_of
-    # What selects the best candidates of a query; a GPU model selects on its device.
-    _select = staticmethod(selection.top_k)
 
     @classmethod
     def load(cls, fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Self:
@@ -113,6 +111,10 @@ class FittedModel:
     def solver_(self) -> str:
         """Name of the solver, as in `halfstep.SOLVERS`."""
         return self.name
+
+    def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
+        """Return the best candidates of queries, as `top_k` does; a GPU model does it on its device."""
+        return selection.top_k(*args, **settings)
 
     def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
         """Return the weights of a canonical matrix's rows by the model's convention."""

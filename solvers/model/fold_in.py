@@ -100,7 +100,7 @@ def fold_in(model: FittedModel, rows: sparse.csr_matrix, fixed: Floats, gramian:
 
     `gramian` is that of `fixed`, (f, f).
     """
-    problem = model._weigh(rows).fixing(fixed, gramian=gramian)
+    problem = model._weigh(rows).fixing(fixed, YtY=gramian)
     name = "cholesky" if problem.rows < _COMPILED_ROWS else "eigenbasis"
     exactly = {"exact": True} if name == "eigenbasis" else {}
     solver = SOLVERS[name](

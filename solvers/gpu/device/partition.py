@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,12 +20,24 @@ from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.gpu.device.memory import MemoryPlan
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import Stored, Stream
-
-if TYPE_CHECKING:
-    from halfstep.solvers.gpu.base import GpuSolver
+from halfstep.solvers.gpu.device.tally import Iteration
 
 # What a row costs beside its entries, in entries: its vectors are read, rotated and written.
 _ROW = 8
+
+
+class Rung(Protocol):
+    """What is asked of a GPU solver here; `halfstep.solvers.gpu.base` says what each of these does."""
+
+    iterations: int
+
+    def _begin(self, done: int) -> Iteration: ...
+    def _prepare(
+        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
+    ) -> tuple[Any, Array]: ...
+    def _advance(self, backend: Backend, side: Side, fixed: Any, x: Array) -> None: ...
+    def _finish(self, backend: Backend, fixed: Any, x: Array) -> Array: ...
+    def _end(self, iteration: Iteration) -> None: ...
 
 
 class Resident:
@@ -68,11 +80,13 @@ class PartitionedSide:
                 blocks = Stream(backend, self.whole, stored, start, stop, plan.block_entries)
                 self.shares.append(blocks)
 
-    def solve(self, solver: GpuSolver, Y: list[Array], X: list[Array]) -> list[Array]:
+    def solve(
+        self, solver: Rung, Y: list[Array], X: list[Array], iteration: Iteration
+    ) -> list[Array]:
         """Return each device's copy of the solved side, given its copies of both sides."""
         begun = [
-            solver._prepare(backend, self.whole, *pair)
-            for backend, *pair in zip(self.backends, Y, X, strict=True)
+            solver._prepare(backend, self.whole, y, x, iteration)
+            for backend, y, x in zip(self.backends, Y, X, strict=True)
         ]
         for backend, share, (fixed, x) in zip(self.backends, self.shares, begun, strict=True):
             for start, stop, side in share:
@@ -100,7 +114,7 @@ class PartitionedSide:
 
 
 def alternate(
-    solver: GpuSolver,
+    solver: Rung,
     backends: Sequence[Backend],
     plans: Sequence[MemoryPlan],
     stored: tuple[Stored, Stored],
@@ -113,14 +127,14 @@ def alternate(
     all_X, all_Y = ([backend.to_device(factors) for backend in backends] for factors in (X, Y))
     for iteration in range(solver.iterations):
         start = time.perf_counter()
-        solver._begin(monitor.done)
-        all_X = users.solve(solver, all_Y, all_X)
+        now = solver._begin(monitor.done)
+        all_X = users.solve(solver, all_Y, all_X, now)
         if monitor.half_step_done(all_X[0], all_Y[0]):
             break
-        all_Y = items.solve(solver, all_X, all_Y)
+        all_Y = items.solve(solver, all_X, all_Y, now)
         for backend in backends:
             backend.synchronize()
-        solver._end()
+        solver._end(now)
         if monitor(iteration, time.perf_counter() - start, all_X[0], all_Y[0]):
             break
 

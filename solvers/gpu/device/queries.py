@@ -5,7 +5,8 @@ Factor matrices are copied between host and device when somebody asks for them t
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,67 +21,6 @@ from halfstep.types import Floats, Integers
 # Fewer queries are answered sooner on the host than a launch and two copies take.
 _FEW_QUERIES = 32
 _TOGETHER = 1 << 16
-
-
-class DeviceQueries:
-    """Selects on the device; fewer than 32 queries and lists of more than 896 are the host's.
-
-    The lists are the same either way but for ties that rounding makes or breaks.
-    """
-
-    _kept: dict[str, Factors | None]
-
-    def _select(
-        self,
-        queries: Floats,
-        candidates: Floats,
-        N: int,
-        *,
-        scale: Floats | None = None,
-        excluded: sparse.csr_matrix | None = None,
-        among: Integers | None = None,
-        without: Integers | None = None,
-        num_threads: int = 0,
-    ) -> tuple[npt.NDArray[np.int32], Floats]:
-        """Answer as `halfstep.solvers.model.top_k.top_k` does, whose arguments these are."""
-        m, n = len(queries), len(candidates)
-        if m < _FEW_QUERIES or N > LONGEST_LIST or unavailable() is not None:
-            return top_k(
-                queries, candidates, N, scale=scale, excluded=excluded, among=among,
-                without=without, num_threads=num_threads,
-            )  # fmt: skip
-        backend = current()
-        offered = np.zeros(n, np.uint8)
-        offered[slice(None) if among is None else among] = 1
-        if without is not None:
-            offered[without] = 0
-        k = min(N, int(offered.sum()))
-        ids, scores = np.empty((m, k), np.int32), np.empty((m, k), queries.dtype)
-        Y = self._resident(backend, candidates)
-        factor = None if scale is None else backend.to_device(scale.astype(queries.dtype))
-        allowed = None if offered.all() else backend.to_device(offered)
-        for start in range(0, m, _TOGETHER):
-            part = slice(start, start + _TOGETHER)
-            asked = backend.to_device(np.ascontiguousarray(queries[part]))
-            liked = None if excluded is None else rows_on_device(backend, excluded[part])
-            found = device_top_k(backend, asked, Y, k, scale=factor, allowed=allowed, liked=liked)
-            ids[part], scores[part] = map(backend.to_host, found)
-        return ids, scores
-
-    def _resident(self, backend: Backend, factors: Floats) -> Array:
-        """Return the device's copy of a factor matrix: the model keeps those of its own."""
-        for kept in self._kept.values():
-            if kept is not None and kept.on_host() is factors:
-                return kept.on_device()
-        return backend.to_device(np.ascontiguousarray(factors))
-
-
-def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
-    """Return a canonical CSR matrix's structure on the device."""
-    return Rows(
-        backend.to_device(matrix.indptr.astype(np.int64)),
-        backend.to_device(matrix.indices.astype(np.int32)),
-    )
 
 
 class Factors:
@@ -110,6 +50,67 @@ class Factors:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_host": self.on_host(), "_device": None, "_backend": None}
+
+
+Kept: TypeAlias = Mapping[str, Factors | None]
+
+
+def select_on_device(
+    kept: Kept,
+    queries: Floats,
+    candidates: Floats,
+    N: int,
+    *,
+    scale: Floats | None = None,
+    excluded: sparse.csr_matrix | None = None,
+    among: Integers | None = None,
+    without: Integers | None = None,
+    num_threads: int = 0,
+) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Select as `halfstep.solvers.model.top_k.top_k` does, whose arguments these are, on the device.
+
+    The host answers fewer than 32 queries, and lists of more than 896. The lists are the same either
+    way, but for ties that rounding makes or breaks. `kept` holds the model's own factors.
+    """
+    m, n = len(queries), len(candidates)
+    if m < _FEW_QUERIES or N > LONGEST_LIST or unavailable() is not None:
+        return top_k(
+            queries, candidates, N, scale=scale, excluded=excluded, among=among,
+            without=without, num_threads=num_threads,
+        )  # fmt: skip
+    backend = current()
+    offered = np.zeros(n, np.uint8)
+    offered[slice(None) if among is None else among] = 1
+    if without is not None:
+        offered[without] = 0
+    k = min(N, int(offered.sum()))
+    ids, scores = np.empty((m, k), np.int32), np.empty((m, k), queries.dtype)
+    Y = _resident(backend, kept, candidates)
+    factor = None if scale is None else backend.to_device(scale.astype(queries.dtype))
+    allowed = None if offered.all() else backend.to_device(offered)
+    for start in range(0, m, _TOGETHER):
+        part = slice(start, start + _TOGETHER)
+        asked = backend.to_device(np.ascontiguousarray(queries[part]))
+        liked = None if excluded is None else rows_on_device(backend, excluded[part])
+        found = device_top_k(backend, asked, Y, k, scale=factor, allowed=allowed, liked=liked)
+        ids[part], scores[part] = map(backend.to_host, found)
+    return ids, scores
+
+
+def _resident(backend: Backend, kept: Kept, factors: Floats) -> Array:
+    """Return the device's copy of a factor matrix: the model keeps those of its own."""
+    for side in kept.values():
+        if side is not None and side.on_host() is factors:
+            return side.on_device()
+    return backend.to_device(np.ascontiguousarray(factors))
+
+
+def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
+    """Return a canonical CSR matrix's structure on the device."""
+    return Rows(
+        backend.to_device(matrix.indptr.astype(np.int64)),
+        backend.to_device(matrix.indices.astype(np.int32)),
+    )
 
 
 def lazily(side: str) -> Any:

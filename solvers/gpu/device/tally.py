@@ -108,6 +108,22 @@ class Tallies:
         return IterationReport(*(_half(rows[half], found[half]) for half in range(2)))
 
 
+class Iteration(NamedTuple):
+    """What a half-step is told of the iteration that it belongs to.
+
+    Attributes
+    ----------
+    omega
+        The over-relaxation factor.
+    tallies
+        Where rows that end by the stopping rule are added up; None where nobody asks, as outside of a
+        fit.
+    """
+
+    omega: float = 1.0
+    tallies: Tallies | None = None
+
+
 def _half(rows: int, sums: npt.NDArray[np.float64]) -> HalfStepReport:
     steps, most, unsolved, gained, left = sums.sum(axis=0)
     if len(sums):
