@@ -1,14 +1,14 @@
-"""From files, or from nothing but a preset's name, to a users x items matrix with its names.
+"""Load a data set: a users x items matrix with its ids and names, from files or generated from a seed.
 
-from halfstep.datasets import load
-load("music-small")                      # a preset: generated, no files needed
-load("lastfm/")                          # a folder whose files show its format
-load("ratings.csv.gz")                   # a table, or an .npz
-load("audioscrobbler:dumps/user_artist_data_small.txt")
+    from halfstep.datasets import load
+    load("music-small")                      # a preset: generated, no files needed
+    load("lastfm/")                          # a folder, whose files show its format
+    load("ratings.csv.gz")                   # a table, or an .npz
+    load("audioscrobbler:dumps/user_artist_data_small.txt")
 
-`Dataset` is what all of them become. `text` reads lines, `formats` knows published formats,
-`audioscrobbler` the dump with its aliases, `generated` makes data from a seed, `description` says what
-data looks like.
+`load` returns a `Dataset`. `sources` chooses the reader, `text` reads lines and columns, `formats` reads
+published file formats, `audioscrobbler` reads the Audioscrobbler dump and its alias table, `generated`
+makes data from a seed, and `description` describes play counts in numbers and plots.
 """
 
 from halfstep.datasets.dataset import Dataset

@@ -1,4 +1,4 @@
-"""One `.npz` for one data set: arrays only, no pickles, written under another name and then renamed."""
+"""A data set as one `.npz` of plain arrays without pickles, which appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ _COMPRESSED = {"csr": sparse.csr_matrix, "csc": sparse.csc_matrix, "bsr": sparse
 
 
 def write_archive(dataset: Any, path: str | PathLike[str]) -> None:
-    """Write a `Dataset` to `path`, which must end in `.npz` since that is how it is recognised again."""
+    """Write a `Dataset` to `path`, which must end in `.npz`: `load` recognises the file by that ending.
+
+    Raises
+    ------
+    InputError
+        `path` has another ending, or the file cannot be written.
+    """
     target = Path(path)
     if target.suffix != ".npz":
         raise InputError(f"path must end in .npz, got '{target}'")
@@ -52,7 +58,13 @@ def write_archive(dataset: Any, path: str | PathLike[str]) -> None:
 
 
 def read_archive(path: str | PathLike[str], make: Callable[..., Made]) -> Made:
-    """Read what `write_archive` or `scipy.sparse.save_npz` wrote; `make` is the class `Dataset`."""
+    """Read a file written by `write_archive` or `scipy.sparse.save_npz`; `make` is the class `Dataset`.
+
+    Raises
+    ------
+    InputError
+        The file is absent, truncated, or holds something else.
+    """
     source = Path(path)
     try:
         with source.open("rb") as file:
@@ -127,7 +139,7 @@ def _matrix(archive: Any, key: str) -> csr_matrix:
 
 
 def _negatives(archive: Any) -> NDArray[np.int32]:
-    """Return the negatives, whose item indices rankings are going to trust."""
+    """Return the negatives, checked here because the ranking metrics trust their item indices."""
     stored, items = archive["negatives"], int(archive["interactions.shape"][1])
     if stored.ndim != 2 or stored.dtype.kind not in "iu":
         raise ValueError(f"negatives must be rows of integers, got {stored.dtype} {stored.shape}")
@@ -151,7 +163,7 @@ def _id_members(key: str, ids: NDArray[Any]) -> dict[str, Any]:
     if ids.dtype.kind in "iu":
         return {key: ids}
     # A fixed-width string array takes 4 bytes times the longest name for every item (gigabytes for the
-    # full dump), so strings lie end to end in UTF-8.
+    # full dump), so the strings are stored end to end as UTF-8.
     encoded = [text.encode("utf-8", "surrogatepass") for text in ids.tolist()]
     ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
     return {f"{key}.ends": ends, f"{key}.utf8": np.frombuffer(b"".join(encoded), dtype=np.uint8)}
@@ -176,16 +188,16 @@ def matrix_of(members: Mapping[str, Any]) -> Any:
     Raises
     ------
     KeyError, TypeError, ValueError
-        Arrays are missing or do not belong together.
+        Arrays are missing or do not fit together.
     """
     stored = members["format"]
     if stored.size != 1 or stored.dtype.kind not in "SU":
-        raise ValueError("its format is no name")
+        raise ValueError("its format must be a name")
     name = stored.reshape(-1)[0]
     form = name.decode("ascii") if isinstance(name, bytes) else str(name)
     shape = _integers(members["shape"], "shape").tolist()
     if len(shape) != 2 or min(shape) < 0:
-        raise ValueError(f"its shape must be two numbers from 0, got {shape}")
+        raise ValueError(f"its shape must be two non-negative numbers, got {shape}")
     data = members["data"]
     check_room(shape)
     if form in _COMPRESSED:
@@ -203,7 +215,7 @@ def matrix_of(members: Mapping[str, Any]) -> Any:
 
 
 def check_room(shape: list[int]) -> None:
-    """Raise ValueError where row pointers and ids alone would not fit in memory."""
+    """Raise ValueError if the row pointers and ids of a matrix of this shape would not fit in memory."""
     need, free = 32 * sum(shape), available()
     if free is not None and need > free:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The one form of a matrix that every data set has."""
+"""The canonical form that the matrix of every data set has."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from scipy.sparse import csr_matrix, sparray, spmatrix
 
 
 def canonical_csr(matrix: spmatrix | sparray) -> csr_matrix:
-    """Return the matrix in the form that `Dataset` promises; duplicates are added in its own dtype."""
+    """Return `matrix` in the form that `Dataset` promises; duplicates are added in its dtype."""
     result = csr_matrix(matrix)
     result.sum_duplicates()
-    with np.errstate(over="ignore"):  # a value beyond float32 becomes inf there and stays float64
+    with np.errstate(over="ignore"):  # a value beyond float32 becomes inf, and then float64 is kept
         single = result.data.astype(np.float32)
     exact = bool(np.array_equal(single.astype(np.float64), result.data.astype(np.float64)))
     small = max(*result.shape, result.nnz) <= np.iinfo(np.int32).max

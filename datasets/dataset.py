@@ -72,27 +72,27 @@ class Dataset:
 
     @property
     def entries(self) -> int:
-        """Number of stored entries, the held-out part not counted."""
+        """Number of stored entries, without the held-out part."""
         return int(self.interactions.nnz)
 
     @property
     def density(self) -> float:
-        """Share of all user-item pairs that is stored."""
+        """Share of all user-item pairs that are stored."""
         return self.entries / (self.users * self.items)
 
     def user_index(self, user_id: object) -> int:
-        """Row of an original user id; an InputError if there is none."""
+        """Return the row of an original user id, or raise InputError if there is none."""
         return _position(self.user_ids, user_id, "user_id")
 
     def item_index(self, item_id: object) -> int:
-        """Column of an original item id; an InputError if there is none."""
+        """Return the column of an original item id, or raise InputError if there is none."""
         return _position(self.item_ids, item_id, "item_id")
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 (hex) of the matrix alone, the same whatever its types in memory are.
+        """SHA-256 (hex) of the matrix alone; it does not depend on the dtypes in memory.
 
-        Of the shape, indptr and indices as int64, then the data as float64, all little-endian.
+        It covers the shape, indptr and indices as int64, then the data as float64, all little-endian.
         """
         matrix = self.interactions
         digest = hashlib.sha256(np.asarray(matrix.shape, dtype="<i8").tobytes())
@@ -110,14 +110,14 @@ class Dataset:
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write all of it to one `.npz` without pickles; the file appears whole or not at all."""
+        """Write the data set to one `.npz` without pickles; the file appears whole or not at all."""
         from halfstep.datasets.archive import write_archive
 
         write_archive(self, path)
 
     @classmethod
     def load_npz(cls, path: str | PathLike[str]) -> Dataset:
-        """Read what `save` or `scipy.sparse.save_npz` wrote."""
+        """Read a file written by `save` or `scipy.sparse.save_npz`."""
         from halfstep.datasets.archive import read_archive
 
         return read_archive(path, cls)

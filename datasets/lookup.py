@@ -1,4 +1,4 @@
-"""From what somebody types to a row or a column: ids, names, and what was perhaps meant."""
+"""Find the user or item that somebody typed by id or by name, and suggest similar ones."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 
 SUGGESTIONS = 4
-_SEARCHED = 200_000  # names that are looked through for a likeness, the most popular ones
+_SEARCHED = 200_000  # only so many names, the most popular ones, are compared for suggestions
 _RANKED = 60
 
 
 def find_user(data: Dataset, user: str) -> int:
-    """Return the row of an original user id, or raise InputError with the ids most like it."""
+    """Return the row of an original user id, or raise InputError with the most similar ids."""
     try:
         return data.user_index(user)
     except InputError:
@@ -26,15 +26,15 @@ def find_user(data: Dataset, user: str) -> int:
 
 
 def find_item(data: Dataset, text: str) -> int:
-    """Return the column of an item by its name, or its id (`id:979` can be nothing else).
+    """Return the column of an item by its name or its id (`id:979` is always read as an id).
 
-    A name is taken as written if there is one, otherwise without regard to case; of several items with
-    one name, the one that most users have.
+    A name is first compared as written, then without regard to case. If several items have the name,
+    the one that most users have is returned.
 
     Raises
     ------
     InputError
-        None is called that; the message has the names most like it.
+        No item has this name or id; the message lists the most similar names.
     """
     if text.startswith("id:"):
         return data.item_index(text.removeprefix("id:"))
@@ -56,7 +56,7 @@ def find_item(data: Dataset, text: str) -> int:
 
 
 def listener(data: Dataset, items: list[int]) -> csr_matrix:
-    """Return the row (1, items) of somebody new who has these items, each as much as is usual for it."""
+    """Return the row (1, items) of a new user who has these items, each with its mean value."""
     columns = np.unique(items)
     chosen = data.interactions[:, columns]
     entries = np.maximum(np.diff(chosen.tocsc().indptr), 1)
@@ -67,7 +67,10 @@ def listener(data: Dataset, items: list[int]) -> csr_matrix:
 
 
 def nearest(text: str, candidates: Iterable[str]) -> list[str]:
-    """Return up to four candidates most like `text`: first by shared letter triples, then in order."""
+    """Return up to four candidates similar to `text`, the most similar first.
+
+    The share of common letter triples selects 60 candidates; difflib's ratio then orders them.
+    """
     wanted = _triples(text) if text.strip() else set()
     scored = []
     for candidate in candidates:
@@ -89,6 +92,6 @@ def _triples(text: str) -> set[str]:
     return {padded[at : at + 3] for at in range(len(padded) - 2)}
 
 
-def _unknown(what: str, given: str, count: int, close: list[str]) -> str:
+def _unknown(what: str, typed: str, count: int, close: list[str]) -> str:
     nearby = f"; the nearest are {', '.join(repr(one) for one in close)}" if close else ""
-    return f"there is no {what} {given!r} among the {count:,} of the data{nearby}"
+    return f"there is no {what} {typed!r} among the {count:,} in the data{nearby}"

@@ -1,4 +1,10 @@
-"""Which reader a preset's name, a folder or a file goes to."""
+"""`load`: choose the reader for a preset's name, a folder or a file.
+
+To add a format, write its reader in `formats/` and enter it three times here: its description in
+`FORMATS`, a line in `_read` that calls the reader, and how `load` recognises it. A folder is recognised
+by a file pattern in `_MARKS` (its description must then read "folder with FILES"), a file by its name in
+`_file_format`.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +37,7 @@ FORMATS = {
     "ncf": "folder with NAME.train.rating and NAME.test.rating (NAME.test.negative)",
     "lightgcn": "folder with train.txt (test.txt)",
     "table": "file .csv .tsv .txt .data .dat, also .gz, or .parquet: user, item, perhaps a value",
-    "npz": "file .npz by Dataset.save or scipy.sparse.save_npz",
+    "npz": "file .npz written by Dataset.save or scipy.sparse.save_npz",
 }
 
 _MARKS = {
@@ -55,7 +61,7 @@ def load(source: str | Path) -> Dataset:
     Raises
     ------
     InputError
-        One line that names the source, if it is absent, is not recognised, or cannot be read.
+        The source is absent, not recognised or unreadable; the message is one line that names it.
     """
     if isinstance(source, str):
         if source in PRESETS:
@@ -115,12 +121,12 @@ def _folder_format(folder: Path) -> str:
         return found[0]
     if found:
         raise InputError(
-            f"{folder}: holds {' and '.join(found)} files, say which: '{found[0]}:{folder}'"
+            f"{folder}: holds {' and '.join(found)} files; name the format: '{found[0]}:{folder}'"
         )
     if [path.name for path in folder.glob("[!.]*") if is_archive(path)]:
         return "audioscrobbler"
     known = "; ".join(f"{name}: {FORMATS[name].partition(' with ')[2]}" for name in _MARKS)
-    raise InputError(f"{folder}: no format recognised by its files; known are {known}")
+    raise InputError(f"{folder}: its files show no known format; the formats are {known}")
 
 
 def _file_format(path: Path) -> str:

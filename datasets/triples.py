@@ -1,4 +1,4 @@
-"""From (user, item, value) triples to a canonical CSR matrix, duplicates summed."""
+"""Build a canonical CSR matrix from (user, item, value) triples; duplicates are summed."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def from_triples(
     users, items : array_like
         Original ids (integers or str), shape (n,). Rows and columns are numbered by ascending id.
     values : array_like, optional
-        Numbers, shape (n,); 1 if not given. Those of the same user and item are added up, in int64 if
+        Numbers, shape (n,); 1 if not given. Values of the same user and item are added up, in int64 if
         they are integers.
     user_ids, item_ids : ndarray, optional
-        With these, `users` or `items` are row or column numbers already, and this is what they number.
+        Ids of the rows or columns. If given, `users` or `items` are row or column numbers already.
     item_names, provenance
         As in `Dataset`.
 
@@ -55,10 +55,10 @@ def from_triples(
     if len(user_column) == 0:
         raise InputError("users must not be empty, got 0 triples")
     value_column = _summable(value_column)
-    rows, row_ids = _number(user_column, user_ids, "users")
-    columns_, column_ids = _number(item_column, item_ids, "items")
+    row_numbers, row_ids = _number(user_column, user_ids, "users")
+    column_numbers, column_ids = _number(item_column, item_ids, "items")
     shape = (len(row_ids), len(column_ids))
-    matrix = canonical_csr(coo_matrix((value_column, (rows, columns_)), shape=shape))
+    matrix = canonical_csr(coo_matrix((value_column, (row_numbers, column_numbers)), shape=shape))
     return Dataset(
         name, matrix, row_ids, column_ids, item_names=item_names, provenance=dict(provenance or {})
     )
@@ -69,7 +69,7 @@ def _summable(values: NDArray[Any]) -> NDArray[Any]:
         return values.astype(np.int64)
     if values.dtype.kind in "iu":
         bound = max(abs(int(values.min())), abs(int(values.max()))) * len(values)
-        # Beyond this, adding in int64 could wrap round without a word.
+        # Beyond 2^63, sums in int64 could overflow silently.
         return values.astype(np.int64 if bound < 2**63 else np.float64)
     if values.dtype.kind != "f":
         raise InputError(f"values must be numbers, got dtype {values.dtype}")
@@ -112,8 +112,8 @@ def shape_of(columns: list[NDArray[Any]], file: object) -> int:
     Raises
     ------
     InputError
-        If so few of the numbers occur that they must be ids: a matrix of that many rows would be
-        nothing but empty ones, and could exceed all memory.
+        If so few of the numbers occur that they must be ids, not row numbers: nearly all rows of the
+        matrix would be empty, and it could exceed the memory.
     """
     present = [column for column in columns if len(column)]
     length = max(int(column.max()) for column in present) + 1

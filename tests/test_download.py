@@ -89,7 +89,7 @@ def test_fetch_starts_again_where_it_cannot_go_on(server, tmp_path):
 
 def test_fetch_refuses_the_wrong_contents(server, tmp_path):
     url, handler = server
-    with pytest.raises(InputError, match="thrown away"):
+    with pytest.raises(InputError, match="the file was deleted"):
         fetch(url, tmp_path / "file", sha256="0" * 64)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match="answers 404"):

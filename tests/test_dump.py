@@ -227,7 +227,7 @@ def test_filters_leave_what_they_promise(dump):
     [
         ({"min_audience": 0}, "min_audience must be at least 1, got 0"),
         ({"outlier_percentile": 100}, "between 0 and 100, got 100"),
-        ({"min_artists": 10**6}, "must leave something, got nothing"),
+        ({"min_artists": 10**6}, "must leave some plays, got none"),
     ],
 )
 def test_filters_that_cannot_be(dump, arguments, says):

@@ -134,12 +134,12 @@ def test_similar_and_explain(plays, command):
     [
         (
             ("recommend", "--user", "2070"),
-            "there is no user '2070' among the 40 of the data; the near",
+            "there is no user '2070' among the 40 in the data; the near",
         ),
         (("recommend", "--like", "Radiohed"), "the nearest are 'Radiohead', 'Radiohead Tribute'"),
         (("recommend",), "give --user ID, or --like NAME"),
         (("recommend", "--user", "2000", "--like", "Air"), "not both"),
-        (("similar", "zzz"), "no artist or item 'zzz' among the 10 of the data"),
+        (("similar", "zzz"), "no artist or item 'zzz' among the 10 in the data"),
         (("similar", "id:5"), "item_id must be one of"),
         (("similar", "Air", "absent.npz"), "absent.npz"),
         (("similar", "Air", "-n", "0"), "-n must be at least 1"),

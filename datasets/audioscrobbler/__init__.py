@@ -1,4 +1,4 @@
-"""The Audioscrobbler dump: its three files, its aliases, what to leave out, where to get it."""
+"""The Audioscrobbler dump: find or download its files, read them, resolve aliases, filter plays."""
 
 from halfstep.lazy import offered
 

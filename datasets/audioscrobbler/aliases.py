@@ -1,4 +1,4 @@
-"""The table of misspelt artists: one step of it, or every chain followed to its end."""
+"""The alias table: map a misspelt artist's id to its good id, by one step or to the end of the chain."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ POLICIES = ("resolved", "once", "none")
 
 @dataclass(frozen=True)
 class AliasAccount:
-    """What a table holds.
+    """Counts of what an alias table holds.
 
     Attributes
     ----------
     entries
-        Misspelt ids.
+        Number of misspelt ids.
     chains
-        Those whose good id is itself misspelt, so that one step does not reach the end.
+        Number of misspelt ids whose good id is itself misspelt, so that one step does not reach the end.
     self_loops
-        Ids that are their own good one.
+        Number of ids that map to themselves.
     cycles
-        Groups of ids that lead to each other; the first member is the smallest id, which all become.
+        Groups of ids that map to each other in a circle. The first member is the smallest id, to which
+        `resolve` maps the whole group.
     """
 
     entries: int
@@ -43,12 +44,12 @@ def check_policy(aliases: str) -> None:
 
 
 def resolve(table: dict[int, int]) -> dict[int, int]:
-    """Follow every chain of aliases to its end; a cycle's members all become its smallest id."""
+    """Follow every chain of aliases to its end; all members of a cycle map to its smallest id."""
     return _follow(table)[0]
 
 
 def account(table: dict[int, int]) -> AliasAccount:
-    """Return what is odd about a table."""
+    """Count the chains, self-loops and cycles of an alias table."""
     ends, cycles = _follow(table)
     in_cycles = {member for cycle in cycles for member in cycle}
     chains = sum(
@@ -62,14 +63,15 @@ def good_ids(ids: NDArray[np.int64], table: dict[int, int], aliases: Policy) -> 
     """Return the good id of each of `ids` (n,)."""
     if aliases == "none" or not table:
         return ids
-    used = resolve(table) if aliases == "resolved" else table
-    bad = np.array(sorted(used), dtype=np.int64)
-    good = np.array([used[key] for key in bad.tolist()], dtype=np.int64)
+    mapping = resolve(table) if aliases == "resolved" else table
+    bad = np.array(sorted(mapping), dtype=np.int64)
+    good = np.array([mapping[key] for key in bad.tolist()], dtype=np.int64)
     place = np.minimum(np.searchsorted(bad, ids), len(bad) - 1)
     return np.where(bad[place] == ids, good[place], ids)
 
 
 def _follow(table: dict[int, int]) -> tuple[dict[int, int], list[list[int]]]:
+    """Return (the end of each misspelt id's chain, the cycles, each from its smallest id on)."""
     ends: dict[int, int] = {}
     cycles: list[list[int]] = []
     for start in table:
@@ -84,8 +86,8 @@ def _follow(table: dict[int, int]) -> tuple[dict[int, int], list[list[int]]]:
             cycle = path[position[here] :]
             end = min(cycle)
             if len(cycle) > 1:
-                turn = cycle.index(end)
-                cycles.append(cycle[turn:] + cycle[:turn])
+                smallest = cycle.index(end)
+                cycles.append(cycle[smallest:] + cycle[:smallest])
         else:
             end = ends.get(here, here)
         ends.update(dict.fromkeys(path, end))

@@ -1,4 +1,4 @@
-"""The dump's three files in memory: plays as columns, aliases as a table, names as they stand."""
+"""The dump's three files in memory: plays as columns, aliases as a dict, names as undecoded bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from halfstep.errors import InputError
 
 @dataclass
 class DumpContent:
-    """What the three files hold; names stay bytes until it is known whose are wanted."""
+    """The contents of the three files; names stay bytes until it is known which ids need one."""
 
     name: str
     listing: list[BadLine] | None
@@ -36,7 +36,7 @@ class DumpContent:
     _names: tuple[Path, bytes] | None = None
 
     def take(self, part: Part) -> None:
-        """Read one of the files."""
+        """Read one of the three files."""
         self.used.append(part.path.name)
         lines = MalformedLines(part.path, self.listing)
         if part.role == "names":
@@ -57,24 +57,24 @@ class DumpContent:
     def names(
         self, ids: NDArray[np.int64], others: NDArray[np.int64]
     ) -> tuple[NDArray[Any] | None, list[str]]:
-        """Return the names of `ids`, or None without the file, and those of `others`."""
+        """Return the names of `ids` (None without a names file) and the names of `others`."""
         if self._names is None:
             return None, [""] * len(others)
         path, content = self._names
         wanted = np.union1d(ids, others)
         lines = MalformedLines(path, self.listing)
-        found = read_names(cut(io.BytesIO(content), path), wanted, lines)
+        names = read_names(cut(io.BytesIO(content), path), wanted, lines)
         self.malformed |= lines.report()
         return (
-            found[np.searchsorted(wanted, ids)],
-            found[np.searchsorted(wanted, others)].tolist(),
+            names[np.searchsorted(wanted, ids)],
+            names[np.searchsorted(wanted, others)].tolist(),
         )
 
 
 def read_dump(
     paths: list[Path], with_aliases: bool, listing: list[BadLine] | None, advance: Advance
 ) -> DumpContent:
-    """Read what `halfstep.datasets.audioscrobbler.files.find_dump` found."""
+    """Read the files that `halfstep.datasets.audioscrobbler.files.find_dump` returned."""
     folder = paths[0].resolve().parent.name
     files = DumpContent(
         paths[0].name.partition(".tar")[0] if is_archive(paths[0]) else folder, listing

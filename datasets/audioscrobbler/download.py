@@ -1,4 +1,4 @@
-"""Fetch a file over HTTP: resumed where it broke off, checked, and there whole or not at all."""
+"""Download a file over HTTP: resume a broken download, check its SHA-256, and only then name it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ ARCHIVE = "profiledata_06-May-2005.tar.gz"
 ADDRESS = f"https://storage.googleapis.com/aas-data-sets/{ARCHIVE}"
 LICENCE = (
     "The Audioscrobbler dump of 6 May 2005 is licensed by Audioscrobbler under Creative Commons "
-    "Attribution-NonCommercial-ShareAlike 1.0 (CC BY-NC-SA 1.0): name its source, use it for no "
-    "commercial purpose, and share what you make of it, if you share it, under the same terms. It is "
-    "no part of halfstep and of halfstep's licence."
+    "Attribution-NonCommercial-ShareAlike 1.0 (CC BY-NC-SA 1.0): name its source, do not use it "
+    "commercially, and if you share what you make of it, share it under the same terms. The dump is not "
+    "part of halfstep, and halfstep's licence does not cover it."
 )
 _CHUNK = 1 << 20
 _TIMEOUT = 30
@@ -32,20 +32,21 @@ def fetch(
 ) -> str:
     """Fetch `url` to `target` and return its SHA-256 (hex).
 
-    What was received before an interruption stays beside the target, as `NAME.part`, and is gone on
-    from if the server can.
+    After an interruption, the bytes received so far stay beside the target in `NAME.part`. The next
+    call continues from them if the server can send a part of a file.
 
     Parameters
     ----------
     sha256
-        What it must be; anything else is thrown away.
+        The digest (hex) that the file must have; a file with another one is deleted.
     advance
-        Told of the number of bytes received, and of those that were there already.
+        Called with each number of bytes received; the first call passes the bytes already there.
 
     Raises
     ------
     InputError
-        No network, no such file, broken off, or the wrong contents; one line that says what to do.
+        The server cannot be reached or has no such file, the download breaks off, or the digest is
+        wrong. The message is one line that says what to do.
     """
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
@@ -63,14 +64,16 @@ def fetch(
     except (URLError, HTTPException, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise InputError(
-            f"{host} cannot be reached: {reason}; run it again to go on, or give --url"
+            f"{host} cannot be reached: {reason}; run the command again to continue, or give --url"
         ) from error
-    found = _digest(part)
-    if sha256 is not None and found != sha256.lower():
+    digest = _digest(part)
+    if sha256 is not None and digest != sha256.lower():
         part.unlink()
-        raise InputError(f"{url} has the SHA-256 {found}, it must be {sha256.lower()}; thrown away")
+        raise InputError(
+            f"{url} has the SHA-256 {digest} instead of {sha256.lower()}; the file was deleted"
+        )
     os.replace(part, target)
-    return found
+    return digest
 
 
 def _receive(url: str, part: Path, advance: Advance) -> None:
@@ -82,7 +85,7 @@ def _receive(url: str, part: Path, advance: Advance) -> None:
         if done == 0 or error.code != 416:
             raise
         if error.headers.get("Content-Range", "").rpartition("/")[2] == str(done):
-            advance(done)  # all of it was there
+            advance(done)  # the file was complete already
             return
         part.unlink()
         _receive(url, part, advance)
@@ -91,7 +94,8 @@ def _receive(url: str, part: Path, advance: Advance) -> None:
         span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
         resumed = response.status == 206 and span is not None and int(span[1]) == done
         if response.status == 206 and not resumed:
-            raise ConnectionError(f"it sent {response.headers.get('Content-Range')!r}")
+            sent = response.headers.get("Content-Range")
+            raise ConnectionError(f"it was asked for bytes from {done} and sent {sent!r}")
         length = response.headers.get("Content-Length")
         received = done if resumed else 0
         expected = None if length is None else received + int(length)
@@ -103,7 +107,8 @@ def _receive(url: str, part: Path, advance: Advance) -> None:
                 advance(len(chunk))
     if expected is not None and received != expected:
         raise InputError(
-            f"{url} broke off after {received:,} of {expected:,} bytes; run it again to go on"
+            f"{url} broke off after {received:,} of {expected:,} bytes; "
+            "run the command again to continue"
         )
 
 

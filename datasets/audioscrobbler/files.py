@@ -1,4 +1,4 @@
-"""The dump's three files, wherever they are: in a folder, packed one by one, or in one archive."""
+"""Find and open the dump's three files: in a folder, plain or packed one by one, or in one archive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class Part:
-    """One of the three files, open; `path` is what messages call it."""
+    """One of the three files, open for reading; `path` names it in messages."""
 
     role: Role
     path: Path
@@ -37,12 +37,12 @@ class Part:
 
 
 def is_archive(path: Path) -> bool:
-    """Return whether the name is that of a tar archive."""
+    """Return whether the file's name ends like a tar archive's."""
     return path.name.casefold().endswith(ARCHIVE_ENDINGS)
 
 
 def find_dump(path: Path) -> list[Path]:
-    """Return the files to open: one archive, or the plays file and what lies beside it.
+    """Return the files to open: one archive, or the plays file, and the names and aliases beside it.
 
     Raises
     ------
@@ -61,11 +61,14 @@ def find_dump(path: Path) -> list[Path]:
     ]  # as it was downloaded
     if len(archives) == 1:
         return archives
-    raise InputError(f"{path}: an audioscrobbler folder has a file *user_artist_data*.txt")
+    raise InputError(f"{path}: an audioscrobbler folder must have a file *user_artist_data*.txt")
 
 
 def open_parts(files: list[Path], advance: Advance = lambda count: None) -> Iterator[Part]:
-    """Yield each part once, open until the next one is asked for; `advance(bytes)` tells of reading."""
+    """Yield each file once; it is closed when the next one is requested.
+
+    `advance` is called with each number of bytes read from disk.
+    """
     for path in files:
         with path.open("rb") as raw:
             watched = cast("IO[bytes]", _Watched(raw, advance))
@@ -80,8 +83,8 @@ def open_parts(files: list[Path], advance: Advance = lambda count: None) -> Iter
 
 
 def _members(path: Path, file: IO[bytes]) -> Iterator[Part]:
-    """Walk an archive once, front to back: going back would unpack it again."""
-    found: set[Role] = set()
+    """Read an archive once, from front to back, because going back would unpack it again."""
+    seen: set[Role] = set()
     try:
         with tarfile.open(fileobj=file, mode="r|*", bufsize=1 << 20) as archive:
             for member in archive:
@@ -90,16 +93,16 @@ def _members(path: Path, file: IO[bytes]) -> Iterator[Part]:
                 content = archive.extractfile(member) if role is not None else None
                 if role is None or content is None or name.name.startswith("."):
                     continue
-                if role in found:
+                if role in seen:
                     raise InputError(f"{path}: holds two files of {role}, the second is {name}")
-                found.add(role)
+                seen.add(role)
                 packed = name.suffix == ".gz"
                 inside = gzip.GzipFile(fileobj=content) if packed else content
                 yield Part(role, path / name.name, cast("IO[bytes]", inside))
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{path}: cannot be read: {reason}") from error
-    if "plays" not in found:
+    if "plays" not in seen:
         raise InputError(f"{path}: the archive has no file *user_artist_data*.txt")
 
 
@@ -111,7 +114,7 @@ def _role(name: str) -> Role | None:
 
 
 def _siblings(plays: Path) -> list[Path]:
-    """Return the dump's other files: a folder may hold the full dump and `_small` ones together."""
+    """Return the names and aliases files of `plays`; a folder may hold the full dump and a small one."""
     match = _NAME.fullmatch(plays.name)
     if match is None:
         return []
@@ -124,7 +127,7 @@ def _siblings(plays: Path) -> list[Path]:
 
 
 class _Watched:
-    """A binary file that tells how far it was read."""
+    """A binary file that reports how many bytes each read returned."""
 
     def __init__(self, file: IO[bytes], advance: Advance) -> None:
         self._file, self._advance = file, advance

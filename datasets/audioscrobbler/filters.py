@@ -1,4 +1,4 @@
-"""What may be left out of the plays, on request only: pseudo-artists, outliers, the thin ends."""
+"""Filters that leave out plays on request: pseudo-artists, outliers, and rare artists or users."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
 
-# Not artists: "[unknown]", "Various Artists", and a third entry that stands for no one.
+# Ids of entries that are not artists: "[unknown]", "Various Artists" and a third one like them.
 PSEUDO_ARTISTS = (1034635, 1338076, 393)
 
 
 @dataclass(frozen=True)
 class Filters:
-    """All off by default; applied in the order of the fields.
+    """What to leave out: nothing by default. Filters apply in the order of the fields.
 
     Parameters
     ----------
     pseudo_artists
         Leave out `PSEUDO_ARTISTS`.
     outlier_percentile
-        Leave out users with more plays than this percentile of all users, above 0 and below 100; None
-        keeps them. Some are programs, or shops.
+        Leave out users with more plays than this percentile of all users' plays (above 0, below 100);
+        None keeps all. Some of these users are programs or shops.
     min_audience, min_artists
-        Leave out artists with fewer listeners, and users with fewer artists; again and again, since
-        each makes the other's numbers fall, until every one that is left has enough.
+        Leave out artists with fewer listeners and users with fewer artists. Leaving out artists lowers
+        the users' numbers, and the reverse, so both repeat until all that remain have enough.
     """
 
     pseudo_artists: bool = False
@@ -51,7 +51,7 @@ class Filters:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What one filter took away."""
+    """How much one filter left out."""
 
     filter: str
     users: int
@@ -63,7 +63,16 @@ class LeftOut:
 def apply(
     filters: Filters, matrix: csr_matrix, artist_ids: NDArray[np.int64]
 ) -> tuple[csr_matrix, NDArray[np.bool_], NDArray[np.bool_], list[LeftOut]]:
-    """Return (what is left, users kept, artists kept, an account); the masks are over the old numbers.
+    """Apply the filters in order.
+
+    Returns
+    -------
+    filtered : csr_matrix
+        The remaining plays, without empty rows and columns.
+    users, artists : ndarray
+        Masks over the rows and columns of `matrix`: True where they remain.
+    left_out : list of LeftOut
+        One entry per filter.
 
     Raises
     ------
@@ -88,12 +97,12 @@ def apply(
         if left.rows == before:
             break
     if left.rows == 0:
-        raise InputError("the filters must leave something, got nothing: " + left.story())
+        raise InputError("the filters must leave some plays, got none: " + left.story())
     return left.result()
 
 
 class _Left:
-    """A matrix of which ever less counts; it is cut once, at the end."""
+    """A matrix with a mask of the entries that remain; `result` cuts the matrix once, at the end."""
 
     def __init__(self, matrix: csr_matrix) -> None:
         self._matrix = matrix
@@ -121,7 +130,7 @@ class _Left:
         users: NDArray[np.bool_] | None = None,
         items: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Keep what is on the masks, and account for the rest under `name`."""
+        """Keep the entries whose user and item are in the masks; count the others under `name`."""
         before = self._present()
         kept = self._kept
         if users is not None:
@@ -130,14 +139,14 @@ class _Left:
             kept = kept & items[self._matrix.indices]
         self._kept = kept
         lost = [int(a - b) for a, b in zip(before, self._present(), strict=True)]
-        known = self.account.get(name)
-        if known is not None:
-            totals = (known.users, known.artists, known.rows, known.plays)
-            lost = [a + b for a, b in zip(lost, totals, strict=True)]
+        earlier = self.account.get(name)
+        if earlier is not None:
+            counts = (earlier.users, earlier.artists, earlier.rows, earlier.plays)
+            lost = [a + b for a, b in zip(lost, counts, strict=True)]
         self.account[name] = LeftOut(name, *lost)
 
     def story(self) -> str:
-        return "; ".join(f"{one.filter} took {one.rows:,} rows" for one in self.account.values())
+        return "; ".join(f"{one.filter}: {one.rows:,} rows" for one in self.account.values())
 
     def result(
         self,

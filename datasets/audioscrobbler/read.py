@@ -1,4 +1,4 @@
-"""The Audioscrobbler dump of 6 May 2005: plays, artist names, and a table of misspelt artists."""
+"""Read the Audioscrobbler dump of 6 May 2005: plays, artist names, and a table of misspelt artists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from halfstep.datasets.audioscrobbler.content import read_dump
 from halfstep.datasets.audioscrobbler.files import Advance, find_dump
 from halfstep.datasets.audioscrobbler.filters import Filters, apply
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.description.distributions import Totals
+from halfstep.datasets.description.distributions import Distributions
 from halfstep.datasets.text.bad_lines import BadLine
 from halfstep.datasets.text.numbering import count_matrix, number
 
@@ -44,20 +44,20 @@ def read_audioscrobbler(
         The folder, an archive (`.tar.gz`, `.tar`), or the plays file itself where a folder holds
         several dumps. Each file may be packed (`.gz`).
     aliases : {"resolved", "once", "none"}
-        Replace a misspelt artist's id by the good one, that one's by its own good one, and so on
-        ("resolved"); one step of this ("once"); or not at all. Plays that come together are added up
-        in int64.
+        How to replace a misspelt artist's id by its good id: "resolved" follows the alias table until
+        the id is not misspelt, "once" takes one step, "none" replaces nothing. Rows that then have the
+        same user and artist are added up in int64.
     filters : Filters, optional
-        What to leave out after that; nothing if not given.
+        What to leave out after the aliases; nothing if not given.
     listing : list, optional
-        Every bad line is appended to it.
+        Every malformed line is appended to it.
     advance : callable
-        Told how many bytes were read, again and again, as they lie on disk.
+        Called with each number of bytes read from disk, before unpacking.
 
     Returns
     -------
     Dataset
-        `provenance` tells of bad lines, of the aliases ("preparation"), and of the plays as they were
+        `provenance` has the malformed lines, what aliases and filters did ("preparation"), and the plays
         before aliases and filters ("raw", see `halfstep.datasets.description.distributions`).
 
     Raises
@@ -70,9 +70,9 @@ def read_audioscrobbler(
     artists, raw_ids = number(files.plays[1])
     counts = files.plays[2]
     files.plays.clear()
-    raw = Totals.of_triples(users, artists, counts, (len(user_ids), len(raw_ids)))
+    raw = Distributions.of_triples(users, artists, counts, (len(user_ids), len(raw_ids)))
     table = {} if files.table is None else files.table
-    # By way of the different ids, which are few beside the rows.
+    # Aliases are looked up for the distinct ids, of which there are far fewer than rows.
     good, item_ids = number(good_ids(raw_ids, table, aliases))
     moved = item_ids[good] != raw_ids
     matrix = count_matrix(users, good[artists], counts, (len(user_ids), len(item_ids)))

@@ -1,4 +1,4 @@
-"""What data looks like: sums, distributions, a page with plots."""
+"""Describe play counts: sizes, distributions, the long tail and the top, in JSON, plots and a page."""
 
 from halfstep.lazy import offered
 

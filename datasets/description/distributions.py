@@ -1,4 +1,4 @@
-"""The four distributions that describe play counts, small enough to keep: exact percentiles, no rows."""
+"""The four distributions that describe play counts, summarised by exact percentiles and curves."""
 
 from __future__ import annotations
 
@@ -20,8 +20,16 @@ DISTRIBUTIONS = {
 
 
 @dataclass(frozen=True)
-class Totals:
-    """Sums over rows and columns of a users x artists table of plays, each an array of whole numbers."""
+class Distributions:
+    """Plays and degrees of each user and artist: sums over the rows and columns of the matrix of plays.
+
+    Attributes
+    ----------
+    plays_per_user, artists_per_user
+        Shape (users,), whole numbers.
+    plays_per_artist, audience_per_artist
+        Shape (artists,), whole numbers; the audience is the number of users.
+    """
 
     plays_per_user: NDArray[np.int64]
     artists_per_user: NDArray[np.int64]
@@ -35,8 +43,8 @@ class Totals:
         artists: NDArray[np.int32],
         plays: NDArray[Any],
         shape: tuple[int, int],
-    ) -> Totals:
-        """Sum triples of contiguous numbers; each triple is one artist of its user."""
+    ) -> Distributions:
+        """Sum triples (row, column, plays); every triple counts as another artist of its user."""
         return cls(
             _sums(users, plays, shape[0]),
             np.bincount(users, minlength=shape[0]),
@@ -45,16 +53,16 @@ class Totals:
         )
 
     @classmethod
-    def of_matrix(cls, matrix: csr_matrix) -> Totals:
-        """Sum a canonical matrix."""
+    def of_matrix(cls, matrix: csr_matrix) -> Distributions:
+        """Sum the rows and columns of a canonical matrix (users, artists)."""
         users = np.repeat(np.arange(matrix.shape[0], dtype=np.int32), np.diff(matrix.indptr))
         return cls.of_triples(users, matrix.indices, matrix.data, matrix.shape)
 
     def summary(self) -> dict[str, Any]:
-        """Return counts, exact percentiles, means, points of each curve, and the long tail's share.
+        """Return sizes, means, exact percentiles, points of each curve, and the long tail's shares.
 
-        A percentile is a value that occurs: the smallest one that at least so many percent do not
-        exceed.
+        A percentile is a value that occurs: percentile p is the smallest value that at least p percent
+        of the values do not exceed.
         """
         users, artists = len(self.plays_per_user), len(self.plays_per_artist)
         rows, plays = int(self.artists_per_user.sum()), int(self.plays_per_user.sum())
@@ -73,7 +81,7 @@ class Totals:
 
 
 def long_tail(plays: NDArray[Any], audience: NDArray[Any]) -> dict[str, float]:
-    """Return how unevenly artists are played, as shares from 0 to 1."""
+    """Return how unevenly plays are spread over the artists, as shares from 0 to 1 and one number."""
     ordered = np.sort(plays)[::-1]
     total = max(int(ordered.sum()), 1)
     top = max(1, round(len(ordered) / 100))
@@ -93,7 +101,7 @@ def long_tail(plays: NDArray[Any], audience: NDArray[Any]) -> dict[str, float]:
 
 
 def concentration(plays: NDArray[Any]) -> dict[str, list[float]]:
-    """Return which share of all plays the most played artists have: points of a curve."""
+    """Return the share of all plays of the n most played artists, for about 80 values of n."""
     summed = np.cumsum(np.sort(plays)[::-1])
     artists = np.unique(np.geomspace(1, len(plays), 80).round().astype(np.int64))
     return {
@@ -105,7 +113,7 @@ def concentration(plays: NDArray[Any]) -> dict[str, list[float]]:
 def _distribution(values: NDArray[np.int64]) -> dict[str, Any]:
     ordered = np.sort(values)
     last = len(ordered) - 1
-    # Evenly spaced shares, and finer towards the end: the last thousandth spans whole decades.
+    # Evenly spaced shares, and finer ones near 1, where the last thousandth spans whole decades.
     shares = np.unique(
         np.concatenate([np.linspace(0, 1, _CURVE_POINTS), 1 - np.logspace(-2, -6, 60)])
     )
@@ -126,5 +134,5 @@ def _rank(share: float, last: int) -> int:
 
 
 def _sums(numbers: NDArray[np.int32], plays: NDArray[Any], length: int) -> NDArray[np.int64]:
-    # Weighted bincounts add in float64: exact up to 2^53, beyond any number of plays.
+    # A weighted bincount adds in float64, which is exact up to 2^53, more than any number of plays.
     return np.bincount(numbers, plays, minlength=length).astype(np.int64)

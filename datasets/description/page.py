@@ -1,4 +1,4 @@
-"""The description as one HTML page, its plots inside it."""
+"""The description as one HTML page that contains its plots."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from halfstep.datasets.description.distributions import DISTRIBUTIONS, PERCENTIL
 from halfstep.page_style import CSS
 
 _HOW_TO_READ = {
-    "plays per user": "Go up from a number of plays to the curve: so many percent of the users have "
-    "no more. A steep piece is where many users are.",
+    "plays per user": "Go up from a number of plays to the curve: this share of the users have at most "
+    "so many plays. The curve is steep where many users are.",
     "artists per user": "Curiosity: how many different artists a user has played at least once.",
-    "plays per artist": "Most artists are hardly played, and a few are played by everybody: the axis "
-    "has to be logarithmic to show both.",
+    "plays per artist": "Most artists are hardly played, and a few are played by everybody; only a "
+    "logarithmic axis shows both.",
     "audience per artist": "An artist with one listener says nothing about anybody else's taste; "
-    "that is what a minimum audience is for.",
+    "a minimum audience leaves such artists out.",
 }
 
 
 def page(described: dict[str, Any], pngs: dict[str, bytes]) -> str:
-    """Return the page for what `halfstep.datasets.description.summary.describe` found."""
+    """Return the page for a description by `halfstep.datasets.description.summary.describe`."""
     now = described["prepared"]
     parts = [
         f"<h1>{escape(described['name'])}: what was played</h1>",
@@ -33,8 +33,8 @@ def page(described: dict[str, Any], pngs: dict[str, bytes]) -> str:
         _sizes(described),
         _cleaning(described),
         "<h2>Percentiles</h2>",
-        "<p>The number that so many percent of users or artists do not exceed; in the column 50 % is "
-        "the median.</p>",
+        "<p>Each column has the number that this percentage of users or artists do not exceed; the "
+        "column 50 % has the median.</p>",
         _percentiles(described),
     ]
     for name in DISTRIBUTIONS:
@@ -44,7 +44,8 @@ def page(described: dict[str, Any], pngs: dict[str, bytes]) -> str:
         _long_tail(described),
         _figure(
             pngs, "long-tail.png", "the most played artists' share of all plays",
-            "Artists from the most to the least played: what the first ones have together.",
+            "Artists ordered from the most to the least played: the share of plays of the first ones "
+            "together.",
         ),
         "<h2>At the top</h2>",
     ]  # fmt: skip
@@ -82,23 +83,23 @@ def _sizes(described: dict[str, Any]) -> str:
 
 def _cleaning(described: dict[str, Any]) -> str:
     steps, bad = described["preparation"], described["malformed"] or {}
-    said = [
+    notes = [
         f"bad rows of {escape(file)} left out: {escape(kind)}, {count:,}"
         for file, kinds in bad.items()
         for kind, count in sorted(kinds.items())
     ]
     if steps:
-        said.append(
+        notes.append(
             f"{steps['aliased_artists']:,} misspelt artists replaced (aliases "
-            f"{escape(steps['aliases'])}); {steps['rows_merged']:,} rows added to another one of the "
+            f"{escape(steps['aliases'])}); {steps['rows_merged']:,} rows added to another row of the "
             "same user and artist"
         )
-        said += [
+        notes += [
             f"left out by request: {escape(one['filter'])}: {one['users']:,} users, "
             f"{one['artists']:,} artists, {one['rows']:,} rows, {one['plays']:,} plays"
             for one in steps.get("left_out", [])
         ]
-    return f"<ul>{''.join(f'<li>{line}</li>' for line in said)}</ul>" if said else ""
+    return f"<ul>{''.join(f'<li>{note}</li>' for note in notes)}</ul>" if notes else ""
 
 
 def _percentiles(described: dict[str, Any]) -> str:

@@ -31,13 +31,13 @@ _TITLES = {
 
 
 def check_matplotlib() -> None:
-    """Raise InputError with what to install where no plot can be drawn."""
+    """Raise InputError that says what to install if matplotlib is missing."""
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError('plots need matplotlib: pip install "halfstep[bench]"')
 
 
 def draw_plots(described: dict[str, Any]) -> dict[str, bytes]:
-    """Return PNGs by file name."""
+    """Return the plots of a description: file names and PNG bytes."""
     pngs = {
         f"{name.replace(' ', '-')}.png": _draw(
             lambda axes, name=name: _distribution(axes, described, name)
@@ -75,18 +75,18 @@ def _distribution(axes: Any, described: dict[str, Any], name: str) -> None:
         now["curve"]["value"], now["curve"]["share"], where="post", color=AFTER, linewidth=2,
         label="prepared", zorder=2,
     )  # fmt: skip
-    of = now["percentiles"]
+    percentiles = now["percentiles"]
     for percentile, following in zip(MARKED, (*MARKED[1:], None), strict=True):
-        at, share = of[percentile], float(percentile) / 100
-        axes.plot([max(at, 1)], [share], "o", color=AFTER, markersize=5, zorder=4)
-        # Above the curve at the very top, where to the right there is the next mark.
+        number, share = percentiles[percentile], float(percentile) / 100
+        axes.plot([max(number, 1)], [share], "o", color=AFTER, markersize=5, zorder=4)
+        # At the very top the label stands to the left, because the next mark is to the right.
         high = share > 0.98
         shift = {"95": -7, "99": 8, "99.9": 17}.get(percentile, -3)
-        text = f"{percentile} % ≤ {at:,}"
-        # Of several at one value the highest says most, and the others stand below it.
-        if high or following is None or of[following] != at:
+        text = f"{percentile} % ≤ {number:,}"
+        # Several percentiles may share a value; only the highest of them gets a label.
+        if high or following is None or percentiles[following] != number:
             axes.annotate(
-                text, (max(at, 1), share), (-8 if high else 8, shift), fontsize=8.5,
+                text, (max(number, 1), share), (-8 if high else 8, shift), fontsize=8.5,
                 textcoords="offset points", ha="right" if high else "left", va="center", color=INK,
             )  # fmt: skip
     axes.set(
@@ -126,7 +126,7 @@ def _finish(axes: Any, described: dict[str, Any]) -> None:
 
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     least, most = axes.get_xlim()
-    few = most < 100 * least  # one or two powers of ten alone would not make an axis
+    few = most < 100 * least  # labels at one or two powers of ten would not be enough
     between = FuncFormatter(lambda v, _: f"{v:,.0f}" if few and f"{v:e}"[0] in "25" else "")
     axes.xaxis.set_minor_formatter(between)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))

@@ -8,27 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.description.distributions import Totals
+from halfstep.datasets.description.distributions import Distributions
 from halfstep.errors import InputError
 
 
 def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
-    """Describe a data set of play counts; all of it fits JSON.
+    """Describe a data set of play counts; the result can be written as JSON.
 
     Parameters
     ----------
     data
-        Values are plays: whole numbers from 0.
+        Its values are plays: whole numbers from 0.
     top
-        Length of the tables, from 1.
+        Number of rows of each table, at least 1.
 
     Returns
     -------
     dict
-        "prepared" and, where the data keeps it, "raw" (before aliases and filters): the summaries of
-        `halfstep.datasets.description.distributions`; tables "artists by plays", "artists by audience",
-        "users by plays" and "users by curiosity" (how many different artists); "preparation" and
-        "malformed", or None.
+        "prepared" and, if the data has it, "raw" (before aliases and filters): the summaries of
+        `halfstep.datasets.description.distributions`; the tables "artists by plays", "artists by
+        audience", "users by plays" and "users by curiosity" (number of different artists); "preparation"
+        and "malformed", or None.
 
     Raises
     ------
@@ -40,19 +40,19 @@ def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
     matrix = data.interactions
     if matrix.data.min() < 0 or not (matrix.data == np.rint(matrix.data)).all():
         raise InputError(f"{data.name}: plays must be whole numbers from 0, the data has others")
-    totals = Totals.of_matrix(matrix)
+    sums = Distributions.of_matrix(matrix)
     raw = data.provenance.get("raw")
     return {
         "name": data.name,
         "licence": data.provenance.get("licence"),
         "raw": raw if isinstance(raw, dict) else None,
-        "prepared": totals.summary(),
+        "prepared": sums.summary(),
         "preparation": data.provenance.get("preparation"),
         "malformed": data.provenance.get("malformed"),
-        "artists by plays": _artists(data, totals, totals.plays_per_artist, top),
-        "artists by audience": _artists(data, totals, totals.audience_per_artist, top),
-        "users by plays": _users(data, totals, totals.plays_per_user, top),
-        "users by curiosity": _users(data, totals, totals.artists_per_user, top),
+        "artists by plays": _artists(data, sums, sums.plays_per_artist, top),
+        "artists by audience": _artists(data, sums, sums.audience_per_artist, top),
+        "users by plays": _users(data, sums, sums.plays_per_user, top),
+        "users by curiosity": _users(data, sums, sums.artists_per_user, top),
     }
 
 
@@ -63,23 +63,25 @@ def name_of(data: Dataset, item: int) -> str:
 
 
 def _artists(
-    data: Dataset, totals: Totals, by: NDArray[np.int64], top: int
+    data: Dataset, sums: Distributions, by: NDArray[np.int64], top: int
 ) -> list[dict[str, Any]]:
     return [
         {
             "id": str(data.item_ids[item]),
             "name": name_of(data, item),
-            "plays": int(totals.plays_per_artist[item]),
-            "audience": int(totals.audience_per_artist[item]),
+            "plays": int(sums.plays_per_artist[item]),
+            "audience": int(sums.audience_per_artist[item]),
             "plays per listener": round(
-                float(totals.plays_per_artist[item] / max(totals.audience_per_artist[item], 1)), 1
+                float(sums.plays_per_artist[item] / max(sums.audience_per_artist[item], 1)), 1
             ),
         }
         for item in _largest(by, top)
     ]
 
 
-def _users(data: Dataset, totals: Totals, by: NDArray[np.int64], top: int) -> list[dict[str, Any]]:
+def _users(
+    data: Dataset, sums: Distributions, by: NDArray[np.int64], top: int
+) -> list[dict[str, Any]]:
     rows = []
     for user in _largest(by, top):
         row = data.interactions[user]
@@ -87,8 +89,8 @@ def _users(data: Dataset, totals: Totals, by: NDArray[np.int64], top: int) -> li
         rows.append(
             {
                 "id": str(data.user_ids[user]),
-                "plays": int(totals.plays_per_user[user]),
-                "artists": int(totals.artists_per_user[user]),
+                "plays": int(sums.plays_per_user[user]),
+                "artists": int(sums.artists_per_user[user]),
                 "favourite": "" if favourite < 0 else name_of(data, favourite),
                 "its plays": int(row.data.max()) if row.nnz else 0,
             }

@@ -1,4 +1,4 @@
-"""Which column of a table is the user, which the item, which the value."""
+"""Find which column of a table is the user, which the item and which the value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VALUE = {"rating", "play", "plays", "playcount", "listens", "value", "weight", "
 
 @dataclass(frozen=True)
 class Roles:
-    """Positions of the columns; `value` is None where every row counts as 1."""
+    """Positions of the columns; `value` is None if every row counts as 1."""
 
     user: int
     item: int
@@ -27,7 +27,7 @@ class Roles:
 
 
 def by_name(names: Sequence[str]) -> Roles | None:
-    """Find the columns by their names (case and punctuation aside), or return None."""
+    """Find the columns by their names (ignoring case and punctuation), or return None."""
     plain = [re.sub(r"[^a-z0-9]", "", name.casefold()) for name in names]
     user, item, value = (
         next((place for place, name in enumerate(plain) if name in known), None)

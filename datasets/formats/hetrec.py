@@ -18,7 +18,7 @@ def read_hetrec(path: Path) -> Dataset:
     """Read the folder `path`; `artists.dat` may be absent."""
     plays = find_one(path, "user_artists.dat") if path.is_dir() else path
     if plays is None:
-        raise InputError(f"{path}: a hetrec folder has a file user_artists.dat")
+        raise InputError(f"{path}: a hetrec folder must have a file user_artists.dat")
     artists = find_one(plays.parent, "artists.dat")
     layout = Layout(("id", "id", "count"), "\t", header=True)
     (users, items, counts), lines = read_columns(plays, layout)

@@ -16,10 +16,10 @@ from halfstep.errors import InputError
 
 
 def read_lightgcn(path: Path) -> Dataset:
-    """Read the folder `path`; `test.txt` may be absent, and a user may have no items on the line."""
+    """Read the folder `path`; `test.txt` may be absent, and a user's line may list no items."""
     train = find_one(path, "train.txt") if path.is_dir() else path
     if train is None:
-        raise InputError(f"{path}: a lightgcn folder has a file train.txt")
+        raise InputError(f"{path}: a lightgcn folder must have a file train.txt")
     test = find_one(train.parent, "test.txt")
     (users, items, listed), lines = _read_lists(train)
     malformed = lines.report()
@@ -51,7 +51,7 @@ def read_lightgcn(path: Path) -> Dataset:
 def _read_lists(
     path: Path,
 ) -> tuple[tuple[NDArray[Any], NDArray[Any], NDArray[Any]], MalformedLines]:
-    """Return (user of each item, the items, every user that has a line)."""
+    """Return ((user of each item, the items, every user that has a line), the account of lines)."""
     lines = MalformedLines(path)
     listed: list[int] = []
     lengths: list[int] = []
@@ -63,7 +63,7 @@ def _read_lists(
                 lines.add("blank line", line)
             elif not b"".join(fields).isdigit():
                 lines.add("not only integers from 0", line)
-            elif max(map(len, fields)) > 10:  # shape_of refuses what still exceeds the rows
+            elif max(map(len, fields)) > 10:  # `shape_of` checks the numbers against their count
                 lines.add("number too large", line)
             else:
                 numbers = np.array(list(map(int, fields)), dtype=np.int64)

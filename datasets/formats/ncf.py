@@ -20,19 +20,19 @@ from halfstep.errors import InputError
 def read_ncf(path: Path) -> Dataset:
     """Read `NAME.train.rating`, `.test.rating`, `.test.negative` and, where it exists, `.item_ids.txt`.
 
-    A negative that is the test item itself, or that stands twice in its line, becomes -1 (156 of the
-    published ml-1m ones are the test item): ranking an item against itself would count it twice.
+    A negative that is the test item itself or repeats in its line becomes -1, because ranking an item
+    against itself would count it twice (156 of the published ml-1m negatives are the test item).
     """
     train = find_one(path, "*.train.rating") if path.is_dir() else path
     if train is None:
-        raise InputError(f"{path}: an ncf folder has a file NAME.train.rating")
+        raise InputError(f"{path}: an ncf folder must have a file NAME.train.rating")
     folder, name = train.parent, train.name.partition(".train.rating")[0]
     test, negative, ids = (
         find_one(folder, f"{name}.{end}")
         for end in ("test.rating", "test.negative", "item_ids.txt")
     )
     if test is None:
-        raise InputError(f"{folder}: an ncf folder has a file {name}.test.rating")
+        raise InputError(f"{folder}: an ncf folder must have a file {name}.test.rating")
     (users, items, values), lines = _read_ratings(train)
     (test_users, test_items, test_values), test_lines = _read_ratings(test)
     malformed = lines.report() | test_lines.report()
@@ -46,8 +46,8 @@ def read_ncf(path: Path) -> Dataset:
         shape_of([users, test_users], train),
         shape_of([items, test_items, listed], train),
     )
-    heldout = numbered_matrix(test_users, test_items, test_values, shape)
-    negatives, own = (None, 0) if negative is None else _padded(pairs, shape[0])
+    held_out = numbered_matrix(test_users, test_items, test_values, shape)
+    negatives, equal = (None, 0) if negative is None else _padded(pairs, shape[0])
     item_ids = np.arange(shape[1]) if ids is None else _read_item_ids(ids, shape[1])
     provenance: dict[str, object] = {
         "format": "ncf",
@@ -55,7 +55,7 @@ def read_ncf(path: Path) -> Dataset:
         "rows": lines.rows,
         "test_rows": test_lines.rows,
         "malformed": malformed,
-        "negatives_equal_to_test_item": own,
+        "negatives_equal_to_test_item": equal,
     }
     if name == "ml-1m":
         provenance["licence"] = "research use, no redistribution (GroupLens, MovieLens)"
@@ -64,7 +64,7 @@ def read_ncf(path: Path) -> Dataset:
         numbered_matrix(users, items, values, shape),
         np.arange(shape[0]),
         item_ids,
-        test=heldout,
+        test=held_out,
         negatives=negatives,
         provenance=provenance,
     )
@@ -73,7 +73,7 @@ def read_ncf(path: Path) -> Dataset:
 def _read_ratings(path: Path) -> tuple[list[NDArray[Any]], MalformedLines]:
     kinds: list[Kind] = ["id", "id", "number"]
     if any(line.count("\t") == 3 for line in first_lines(path, 1)):
-        kinds.append("number")  # the time, which is read so that the strict path can check it
+        kinds.append("number")  # the time; as "unused", the fast parser would check the line less
     columns, lines = read_columns(path, Layout(kinds, "\t"))
     return columns[:3], lines
 
@@ -105,17 +105,18 @@ def _read_negatives(
 
 
 def _padded(pairs: list[tuple[int, int, list[int]]], users: int) -> tuple[NDArray[np.int32], int]:
+    """Return (negatives (users, k), how many of those read were their user's test item)."""
     width = max(len(line) for _, _, line in pairs)
     negatives = np.full((users, width), -1, dtype=np.int32)
-    own = 0
+    equal = 0
     for user, item, line in pairs:
-        own += line.count(item)
+        equal += line.count(item)
         seen = {item}
         for place, candidate in enumerate(line):
             if candidate not in seen:
                 negatives[user, place] = candidate
                 seen.add(candidate)
-    return negatives, own
+    return negatives, equal
 
 
 def _read_item_ids(path: Path, items: int) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Tables in Parquet files, by way of pyarrow, which is optional."""
+"""Tables in Parquet files, read with pyarrow, an optional package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from halfstep.memory import available, gigabytes
 
 
 def read_parquet(path: Path) -> Dataset:
-    """Read the user, item and value columns; rows with nulls are malformed."""
+    """Read the user, item and value columns; a row with a null counts as malformed."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
@@ -39,7 +39,7 @@ def read_parquet(path: Path) -> Dataset:
     except InputError:
         raise
     except KeyError as error:
-        raise InputError(f"{path}: column {error} must be there once") from error
+        raise InputError(f"{path}: column {error} must occur exactly once") from error
     except (
         pa.ArrowException,
         OSError,
@@ -80,7 +80,7 @@ def read_parquet(path: Path) -> Dataset:
 
 
 def _check_room(path: Path, rows: int) -> None:
-    """Raise InputError where three columns would not fit: a few kilobytes can name a billion rows."""
+    """Raise InputError if three columns do not fit in memory: a small file can claim a billion rows."""
     need, free = 3 * 8 * rows, available()
     if free is not None and need > free:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Any text table of user, item and perhaps value, one row a line: CSV, TSV, `::` or blanks between."""
+"""Text tables of user, item and perhaps value, one row a line: CSV, TSV, or `::` or blanks between."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SEPARATORS = ("\t", "::", ",", ";", "|", " ")
 def read_table(path: Path) -> Dataset:
     """Read one table; the columns are found by the header's names, otherwise by position.
 
-    A column of ids is integer if all of it is, text otherwise. Without a value column each row counts 1.
-    Further columns are ignored, but every line must have as many fields as the first. `.parquet` files
-    go by their columns' names in the same way.
+    A column of ids becomes integers if all of them are, otherwise strings. Without a value column each
+    row counts 1. Further columns are ignored, but every line must have as many fields as the first. The
+    columns of a `.parquet` file are found in the same way.
     """
     if path.suffix == ".parquet":
         from halfstep.datasets.formats.parquet import read_parquet
@@ -96,20 +96,20 @@ def _layout(roles: Roles, width: int, separator: str, header: bool, ids: Kind) -
 
 
 def _value_place(roles: Roles) -> int:
-    """Position of the value among the columns that are used."""
+    """Return the position of the value among the columns that are used."""
     assert roles.value is not None
     return (roles.user < roles.value) + (roles.item < roles.value)
 
 
 def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Without names that are known: no number in the first line where the second one has some."""
+    """Recognise a header without known names: the first line has no number, and the second has one."""
     if len(rows) < 2 or any(finite(field) is not None for field in rows[0]):
         return False
     return any(finite(field) is not None for field in rows[1])
 
 
 def _ids_look_numeric(rows: Sequence[Sequence[str]], roles: Roles) -> bool:
-    """Guess from the first lines; the whole file has the last word."""
+    """Guess from the first lines; `read_table` starts again with text ids if the file disagrees."""
     fields = (row[place] for row in rows for place in (roles.user, roles.item) if place < len(row))
     return all(
         integer(field) is not None or field.strip().casefold() in MISSING for field in fields

@@ -1,4 +1,4 @@
-"""Data from nothing but a seed: listeners and artists as in the real dump, and its files."""
+"""Data generated from a seed: play counts like the Audioscrobbler dump's, and the dump's files."""
 
 from halfstep.lazy import offered
 

@@ -1,4 +1,4 @@
-"""Invented artist names that carry the planted genre: a list of neighbours can be judged by eye."""
+"""Invented artist names that contain the genre, so that a list of neighbours can be judged by eye."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOUNS = (
 
 
 def artist_names(genre: NDArray[np.uint8]) -> NDArray[Any]:
-    """Name each item by its index and genre, as in "Velvet Foxes 12 (dub)"; no two are the same.
+    """Name each item by its index and genre, as in "Velvet Foxes 12 (dub)"; all names differ.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def artist_names(genre: NDArray[np.uint8]) -> NDArray[Any]:
         Object array of str, shape (items,).
     """
     stems = [f"{adjective} {noun}" for noun in NOUNS for adjective in ADJECTIVES]
-    # A stride that shares no factor with the 1,600 stems: neighbours in the index get unlike names.
+    # 617 shares no factor with the number of stems, 1,600, so neighbouring indices get unlike names.
     names = [
         f"{stems[index * 617 % 1600]}{f' {index // 1600 + 1}' if index >= 1600 else ''} ({word})"
         for index, word in enumerate(np.array(GENRE_WORDS, dtype=object)[genre].tolist())

@@ -1,9 +1,9 @@
-"""The dump's three files from generated plays, with the defects that the real ones have.
+"""Write the dump's three files from generated plays, with the defects that the real files have.
 
-What the real files taught, and these have in about its measure: artists misspelt, so that one listener
-has some of them twice; aliases that lead to aliases, to themselves and in circles, or lack the
-misspelt id; names in two encodings, with quotes that mean nothing, with tabs, without an id or without
-a tab; three "artists" that are none; two listeners that are programs.
+The defects occur about as often as in the real files: misspelt artists, some of which one listener has
+under both ids; aliases that lead to other aliases, to themselves or in circles, or lack the misspelt
+id; names in two encodings, with meaningless quotes, with tabs, without an id or without a tab; three
+"artists" that are not artists; two listeners that are programs.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ def generate_dump(
     items: int | None = None,
     tail: float | None = None,
 ) -> dict[str, int]:
-    """Write the three files into `folder`, which is made; the same arguments give the same bytes.
+    """Write the three files into `folder`, creating it; the same arguments give the same bytes.
 
     Parameters
     ----------
     entries
-        About so many rows of plays, from 1,000.
+        Approximate number of rows of plays, at least 1,000.
     users, items, tail
         As in `halfstep.datasets.generated.presets.generate_music`.
 
     Returns
     -------
     dict
-        File name to its number of lines.
+        The number of lines of each file, by file name.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def generate_dump(
 
 
 def _artist_ids(audience: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw ascending ids, 2 modulo 4 so that none is a pseudo-artist's, and give those to known ones."""
+    """Draw ascending ids that avoid the pseudo-artists' (2 modulo 4), then make three artists pseudo."""
     ids = 2 + 4 * np.cumsum(rng.integers(1, 3, size=len(audience)))
     popular = np.argsort(-audience, kind="stable")
     ids[popular[[4, 9, 14]]] = PSEUDO_ARTISTS
@@ -103,7 +103,7 @@ def _artist_ids(audience: NDArray[np.int64], rng: np.random.Generator) -> NDArra
 def _misspellings(
     audience: NDArray[np.int64], ids: NDArray[np.int64], rng: np.random.Generator
 ) -> dict[str, NDArray[np.int64]]:
-    """Give one artist in 25, rather the popular ones, a misspelt id."""
+    """Give one artist in 25 a misspelt id; popular artists are more likely to get one."""
     weight = (audience + 1.0) ** 0.7
     weight[np.isin(ids, PSEUDO_ARTISTS)] = 0
     count = max(12, len(ids) // 25)
@@ -118,7 +118,7 @@ def _misspell_rows(
     misspelt: dict[str, NDArray[np.int64]],
     rng: np.random.Generator,
 ) -> None:
-    """Move some rows to the misspelt id, and split some others in two."""
+    """Move some rows to the misspelt id, split others in two, make two users programs; sort `plays`."""
     table = np.full(int(columns.max()) + 1, -1, np.int64)
     known = misspelt["artist"] <= columns.max()
     table[misspelt["artist"][known]] = misspelt["wrong"][known]
@@ -149,7 +149,7 @@ def _write_plays(plays: _Plays, file: IO[bytes]) -> None:
 
 
 def _name_lines(names: dict[int, str], rng: np.random.Generator) -> Iterator[bytes]:
-    """Yield the lines of the names file, in no order, with what is wrong in it."""
+    """Yield the lines of the names file in random order, with their defects."""
     ids = np.array(list(names))
     rng.shuffle(ids)
     odd = rng.random(len(ids))
@@ -175,7 +175,7 @@ def _name_lines(names: dict[int, str], rng: np.random.Generator) -> Iterator[byt
 def _alias_lines(
     misspelt: dict[str, NDArray[np.int64]], ids: NDArray[np.int64], rng: np.random.Generator
 ) -> Iterator[bytes]:
-    """Yield the lines of the aliases file: mostly misspelt TAB good."""
+    """Yield the lines of the aliases file, most of which are `misspelt TAB good`."""
     wrong = misspelt["wrong"].tolist()
     good = ids[misspelt["artist"]].tolist()
     chained = max(2, len(wrong) // 200)

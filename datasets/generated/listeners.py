@@ -11,29 +11,29 @@ from scipy.special import log_ndtr
 GENRES = 48
 FAVOURITES = 5
 ZIPF_EXPONENT = 1.2
-TOP_AUDIENCE = 0.5  # asked for; about half of it is left once nobody is counted twice
+TOP_AUDIENCE = 0.5  # as drawn; about half of it remains once duplicates are dropped
 FAVOURITE_ROUNDS, MAINSTREAM_ROUNDS, LAST_ROUND = 4, 8, 24
 
 
 @dataclass(frozen=True)
 class PlayLaw:
-    """How many plays an entry has: a sum of logarithms, whose noise may have a heavier tail.
+    """The distribution of an entry's plays: their logarithm is a sum whose noise may have a heavy tail.
 
     Attributes
     ----------
     loudness, loudness_spread
         Mean and standard deviation of the logarithm of a listener's usual plays.
     fondness
-        Added for a genre that is all of a listener's taste; less for others, in proportion.
+        Added to the logarithm in proportion to the genre's share of the listener's taste.
     popularity
-        Plays fall with an artist's rank in the genre to this power, as the audience does to its own.
+        Exponent by which plays fall with the artist's rank in the genre.
     spread
-        Standard deviation of the noise's normal body.
+        Standard deviation of the normal part of the noise.
     tail
-        Exponent of a Pareto tail, a normal noise's where None. It begins where the body's density falls
-        as steeply, at tail x spread standard deviations.
+        Exponent of a Pareto tail of the noise, or None for normal noise. The tail begins where the
+        normal density falls as steeply, at tail x spread standard deviations.
     most
-        No entry has more plays.
+        Largest number of plays of an entry.
     """
 
     loudness: float
@@ -49,20 +49,20 @@ LOG_NORMAL = PlayLaw(0.7, 0.85, 1.5, 0.0, 1.55, None, 1_000_000)
 
 
 def heavy(tail: float) -> PlayLaw:
-    """Return the law of the heaviest listeners' plays, with a tail of this exponent."""
+    """Return the law of the dump's heaviest listeners, with a Pareto tail of this exponent."""
     return PlayLaw(0.1, 1.2, 2.4, 0.5, 1.8, tail, 500_000)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Artists, in the order (genre, rank) until `number` shuffles them."""
+    """The artists in the order (genre, rank); `number` maps that order to shuffled item indices."""
 
-    share: NDArray[np.float64]  # of the genres in all listening, (genres,)
-    start: NDArray[np.int64]  # of each genre's ranks, (genres,)
-    size: NDArray[np.int64]  # (genres,)
-    shift: NDArray[np.float64]  # q of each genre, (genres,)
+    share: NDArray[np.float64]  # each genre's share of all listening, (genres,)
+    start: NDArray[np.int64]  # position of each genre's first artist, (genres,)
+    size: NDArray[np.int64]  # number of artists of each genre, (genres,)
+    shift: NDArray[np.float64]  # q of each genre's Zipf-Mandelbrot law, (genres,)
     number: NDArray[np.int32]  # item index of each artist, (items,)
-    genre: NDArray[np.uint8]  # of each item index, (items,)
+    genre: NDArray[np.uint8]  # genre of each item index, (items,)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Listeners:
 
     mainstream: NDArray[np.float64]  # share of listening outside the favourites, (block,)
     favourites: NDArray[np.uint8]  # genres, (block, FAVOURITES)
-    weights: NDArray[np.float64]  # of the favourites, rows sum to 1, (block, FAVOURITES)
+    weights: NDArray[np.float64]  # weights of the favourites, rows sum to 1, (block, FAVOURITES)
     loudness: NDArray[np.float64]  # logarithm of the listener's usual plays, (block,)
 
 
@@ -123,7 +123,7 @@ def draw(
     catalogue: Catalogue,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw `activity` different items for each listener; sorted by (row, column)."""
+    """Draw about `activity` different items for each listener; return (rows, columns), sorted."""
     items = len(catalogue.number)
     lacking = activity
     keys = np.empty(0, dtype=np.int64)
@@ -133,7 +133,7 @@ def draw(
             only_mainstream = attempt >= FAVOURITE_ROUNDS
             genre = _genres(rows, listeners, catalogue, rng, only_mainstream)
             columns = catalogue.number[_artists(genre, catalogue, rng)]
-        else:  # who has heard all of the head goes on anywhere
+        else:  # listeners who have all popular items draw from all items evenly
             columns = rng.integers(0, items, size=len(rows), dtype=np.int32)
         keys = np.concatenate([keys, rows * items + columns])
         keys.sort()
@@ -151,7 +151,7 @@ def _genres(
     rng: np.random.Generator,
     only_mainstream: bool,
 ) -> NDArray[np.int64]:
-    """Draw a genre for each of `rows`: the mainstream's, or one of the listener's favourites."""
+    """Draw a genre for each of `rows`: from all genres, or one of the listener's favourites."""
     bounds = np.cumsum(catalogue.share)
     genre: NDArray[np.int64] = np.searchsorted(
         bounds, rng.random(len(rows)) * bounds[-1], side="right"
@@ -174,7 +174,7 @@ def _genres(
 def _artists(
     genre: NDArray[np.int64], catalogue: Catalogue, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Draw a rank within each genre by inverting the continuous law's distribution function."""
+    """Draw an artist of each genre by inverting the continuous law's distribution function."""
     power = 1 - ZIPF_EXPONENT
     low = catalogue.shift**power
     high = (catalogue.shift + catalogue.size) ** power
@@ -193,21 +193,21 @@ def draw_plays(
 ) -> NDArray[np.float32]:
     """Draw the play count of each entry (row, column), a whole number from 1."""
     genre = catalogue.genre[columns]
-    fit = np.zeros(len(rows))
+    taste = np.zeros(len(rows))
     for place in range(FAVOURITES):
         same = listeners.favourites[rows, place] == genre
-        fit += same * listeners.weights[rows, place]
+        taste += same * listeners.weights[rows, place]
     noise = law.spread * rng.standard_normal(len(rows))
     if law.tail is not None:
         noise = _with_tail(noise, law.spread, law.tail)
-    logarithm = listeners.loudness[rows] + law.fondness * fit + noise
+    logarithm = listeners.loudness[rows] + law.fondness * taste + noise
     if law.popularity:
         logarithm -= law.popularity * _log_rank(catalogue)[columns]
     return np.clip(np.rint(np.exp(logarithm)), 1, law.most).astype(np.float32)
 
 
 def _with_tail(noise: NDArray[np.float64], spread: float, tail: float) -> NDArray[np.float64]:
-    """Stretch the upper end of normal noise: what is left of its probability falls as exp(-tail x)."""
+    """Stretch the upper end of normal noise so that its tail probability falls as exp(-tail x)."""
     start = tail * spread
     above = noise > spread * start
     left = log_ndtr(-noise[above] / spread) - log_ndtr(-start)

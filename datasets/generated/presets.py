@@ -1,10 +1,11 @@
-"""Generated play counts in the shape of the Audioscrobbler dump: the data that needs no files.
+"""Generated play counts with the shape of the Audioscrobbler dump; they need no files.
 
-How an entry comes about. Artists belong to genres. A listener has a number of artists (log-normal), a
-share of mainstream listening, and favourite genres with falling weights. Each artist of a listener is
-drawn by genre first (mainstream: by the genres' sizes; otherwise from the favourites), then within the
-genre by a Zipf-Mandelbrot law, weight (rank + q)^-s; what was drawn before is drawn again. Plays are
-log-normal with a scale of the listener's own and grow with the listener's taste for the genre.
+How an entry is drawn. Artists belong to genres. A listener has a number of artists (log-normal), a
+share of mainstream listening, and favourite genres with falling weights. For each artist of a listener
+the genre is drawn first (mainstream: by the genres' sizes; otherwise from the favourites), then the
+artist within the genre by a Zipf-Mandelbrot law, weight (rank + q)^-s; an artist whom the listener
+already has is drawn again. Plays are log-normal; each listener has a scale, and plays grow with the
+listener's taste for the genre.
 
 Measured with seed 0:
 
@@ -12,42 +13,43 @@ Measured with seed 0:
 | --- | --- | --- | --- |
 | entries | 4.98 M | 24.0 M | 24.1 M |
 | listeners x artists | 49,452 x 20,684 | 148,111 x 1,568,126 | 148,111 x 1,568,126 |
-| a listener's artists: mean, median, 99 % | 101, 50, 794 | 162, 80, 1,284 | mean 163 |
-| listeners an artist: mean, median, 99 % | 241, 168, 3,201 | 15, 2, 168 | mean 15 |
+| artists per listener: mean, median, 99 % | 101, 50, 794 | 162, 80, 1,284 | mean 163 |
+| listeners per artist: mean, median, 99 % | 241, 168, 3,201 | 15, 2, 168 | mean 15 |
 | the top artist's audience | 23 % | 22 % | about a quarter |
-| plays an entry: mean, median, 99.9 % | 15.0, 3, 788 | 15.9, 3, 839 | mean 15.4 |
-| entries of at most 10 plays, of one | 77 %, 36 % | 76 %, 35 % | |
+| plays per entry: mean, median, 99.9 % | 15.0, 3, 788 | 15.9, 3, 839 | mean 15.4 |
+| entries with at most 10 plays, with one | 77 %, 36 % | 76 %, 35 % | |
 
-What does not match: a fifth of music-full's artists have no listener (in the dump each has one), the
-largest count of plays is tens of thousands (there it is 439,771), nobody misspells an artist, and taste
-is 48 flat genres, so that quality stops growing at about that many factors. Held-out NDCG@10 with one
-million entries, 80/20: popularity 0.070, ALS with 8, 32 and 64 factors 0.140, 0.262 and 0.244.
+What does not match: a fifth of music-full's artists have no listener (in the dump every artist has
+one), the largest number of plays is tens of thousands (in the dump it is 439,771), no artist is
+misspelt, and taste consists of 48 flat genres, so that quality stops growing at about that many
+factors. Held-out NDCG@10 with one million entries, 80/20: popularity 0.070, ALS with 8, 32 and 64
+factors 0.140, 0.262 and 0.244.
 
-plays-small and plays-medium are the same pairs of listeners and artists with a heavy tail of plays: the
-noise is log-normal up to where its density falls as fast as a power, and from there on Pareto of
-exponent 1.2; listeners differ more in how much they play, and popular artists are played more, too.
-Counts are those of the dump's heaviest listeners, here everybody's, at ten times the dump's mean (those
-above 500,000, 93 in plays-medium, are that):
+plays-small and plays-medium have the same pairs of listeners and artists, but plays with a heavy tail:
+the noise is log-normal up to the point where its density falls as fast as a power law, and beyond that
+point it is Pareto with exponent 1.2. Listeners also differ more in how much they play, and popular
+artists are played more. Every listener plays as the dump's heaviest listeners do, so the mean is ten
+times the dump's. Plays above 500,000 (93 entries of plays-medium) are set to 500,000.
 
 | | plays-medium | the dump's 50 heaviest listeners | HetRec Last.fm | music-medium |
 | --- | --- | --- | --- | --- |
-| plays an entry: mean | 154 | 132 | 745 | 15.0 |
+| plays per entry: mean | 154 | 132 | 745 | 15.0 |
 | median, 90 %, 99 % | 8, 158, 1,935 | 7, 151, 1,707 | 260, 1,387, 7,228 | 3, 29, 194 |
 | 99.9 %, largest | 14,591, 500,000 | 9,568, 439,771 | 38,673, 352,698 | 788, 39,984 |
-| entries of at most 10 plays, of one | 55 %, 24 % | 56 %, 18 % | 4 %, 1 % | 77 %, 36 % |
+| entries with at most 10 plays, with one | 55 %, 24 % | 56 %, 18 % | 4 %, 1 % | 77 %, 36 % |
 | tail exponent (Hill), top 0.5 %, 1 % | 1.15, 1.14 | 1.31, 1.23 | 1.42, 1.34 | 1.71, 1.60 |
 | share of all plays in the top 1 % of entries | 60 % | 57 % | 29 % | 31 % |
 | standard deviation of log plays | 1.99 | 1.92 | 1.53 | 1.40 |
-| of listeners' means of it; within one, median | 1.09, 1.76 | 1.19, 1.92 | 1.34, 0.72 | 0.69, 1.26 |
+| of listeners' means; within a listener (median) | 1.09, 1.76 | 1.19, 1.92 | 1.34, 0.72 | 0.69, 1.26 |
 | plays of a listener: median, 99 % | 3,310, 220,506 | 82,881, 612,679 | 21,573, 248,939 | 526, 15,147 |
-| of log plays, less the listener's mean, with log audience: correlation | 0.28 | 0.26 | 0.18 | -0.05 |
+| correlation of log plays, less the listener's mean, with log audience | 0.28 | 0.26 | 0.18 | -0.05 |
 
 On raw counts (lambda 0.01, f = 64) the objective after 15 iterations of two fixed conjugate gradient
-steps, over-relaxed as by default, is 1.09 times that of exact half-steps, and 1.12 times where those
-are over-relaxed too (plays-small: 1.14 and 1.22; HetRec: 1.19 and 1.26). Held-out NDCG@10 of
-plays-small, 80/20, raw counts, exact, with lambda 0.01 and 100: popularity 0.079, f = 32 0.121 and
-0.158, f = 64 0.151 and 0.192; of plays-medium, with lambda 1 and 100: popularity 0.069, f = 64 0.139
-and 0.146.
+steps, over-relaxed as by default, is 1.09 times the objective of exact half-steps and 1.12 times that
+of over-relaxed exact half-steps (plays-small: 1.14 and 1.22; HetRec: 1.19 and 1.26). Held-out NDCG@10,
+80/20, raw counts, exact half-steps: plays-small with lambda 0.01 and 100: popularity 0.079, f = 32
+0.121 and 0.158, f = 64 0.151 and 0.192; plays-medium with lambda 1 and 100: popularity 0.069, f = 64
+0.139 and 0.146.
 """
 
 from __future__ import annotations
@@ -104,14 +106,14 @@ def generate_music(
     Parameters
     ----------
     entries : int
-        Wanted number of different pairs, 1,000 to 100,000,000; the result is within 5 % of it.
+        Requested number of different pairs, 1,000 to 100,000,000; the result is within 5 % of it.
     users, items : int, optional
         Shape; by default 2000 s^0.82 and 4000 s^0.42 with s = entries / 100,000.
     tail : float, optional
-        Exponent of a Pareto tail of the plays, 1 to 3, with the loudness and the taste of the heaviest
-        listeners; 1.2 is theirs. Log-normal plays if not given.
+        Exponent of a Pareto tail of the plays, 1 to 3; loudness and taste are then those of the dump's
+        heaviest listeners, whose exponent is 1.2. Without it, plays are log-normal.
     seed : int
-        Of the generator, from 0.
+        Seed of the random generator, at least 0.
     name : str, optional
         "music-ENTRIES-SEED" if not given, or "plays-ENTRIES-SEED" with a tail.
 
@@ -119,7 +121,7 @@ def generate_music(
     -------
     Dataset
         Every user has an entry; an item of the long tail may have none. Item numbers say nothing about
-        popularity. Memory beyond the result is one block of about a million entries.
+        popularity. Besides the result, memory holds one block of about a million entries.
     """
     _check_range("entries", entries, 1_000, 100_000_000)
     scale = entries / 1e5

@@ -1,1 +1,1 @@
-"""Text read in blocks by compiled code: lines, columns, integers, names, and bad lines."""
+"""Read text in blocks: cut lines, parse columns, integers and names, and account for malformed lines."""

@@ -1,4 +1,4 @@
-"""The account of lines that could not be used: counted per kind, told once, never dropped in silence."""
+"""Account for malformed lines: count them per kind and log them, so that none is dropped silently."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class BadLine(NamedTuple):
 
 
 class MalformedLines:
-    """Counts one file's good lines, and its malformed ones per kind with the first five line numbers."""
+    """Counts one file's good lines, and per kind its malformed lines and their first five numbers."""
 
     def __init__(self, path: Path, listing: list[BadLine] | None = None) -> None:
         self.path = path
@@ -33,7 +33,7 @@ class MalformedLines:
         self._first: defaultdict[str, list[int]] = defaultdict(list)
 
     def add(self, kind: str, line: int, text: str = "") -> None:
-        """Count line number `line` (from 1), and list it where a listing was asked for."""
+        """Count line number `line` (from 1), and append it to the listing if there is one."""
         if self._listing is not None:
             self._listing.append(BadLine(self.path.name, line, kind, text))
         self.counts[kind] = self.counts.get(kind, 0) + 1
@@ -42,16 +42,16 @@ class MalformedLines:
 
     @property
     def rows(self) -> int:
-        """Number of lines read, a header not counted."""
+        """Number of lines read, without a header."""
         return self.good + sum(self.counts.values())
 
     def report(self) -> dict[str, dict[str, int]]:
-        """Log a warning if there are any, and return `{file name: {kind: count}}` for the provenance.
+        """Log a warning if there are malformed lines, and return `{file name: {kind: count}}`.
 
         Raises
         ------
         InputError
-            If none of the file's lines was good.
+            The file has no good line.
         """
         if not self.counts:
             if self.good == 0:
@@ -70,7 +70,7 @@ class MalformedLines:
 
 
 def write_listing(path: Path, listing: list[BadLine]) -> None:
-    """Write bad lines as a table, tab separated; control characters of a line are escaped.
+    """Write bad lines as a tab-separated table; control characters of a line are escaped.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Finding a text file, refusing what is none, and cutting it into blocks of whole lines."""
+"""Find a text file, refuse a file that is not text, and cut it into blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from halfstep.errors import InputError
 # through the slow parser and that no reader holds the text of a whole dump.
 BLOCK_BYTES = 8 << 20
 BOM = b"\xef\xbb\xbf"
-# A line is one user's items at most: a million of ten digits each is 11 MiB.
+# The longest lines list all items of one user: a million ids of ten digits take 11 MiB.
 LONGEST_LINE = 64 << 20
-# Play counts pack three- to fivefold. What packs better than 200-fold, and is large, is no data.
+# Play counts compress three- to fivefold; a large file that compresses 200-fold is not data.
 PACKING, LARGE = 200, 64 << 20
 
 
 def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield (number of its first line, bytes of whole lines) until the file's end; `.gz` is unpacked.
+    """Yield (number of the first line, bytes of whole lines) for each block; `.gz` is unpacked.
 
     Raises
     ------
     InputError
-        If the file is absent, empty, unreadable, cut short (`.gz`), plainly not a text table, or
-        beyond the limits of `halfstep.datasets.text.blocks`.
+        The file is absent, empty, unreadable, cut short (`.gz`) or plainly not a text table, or it
+        exceeds `LONGEST_LINE` or `PACKING`.
     """
     try:
         with _open(path) as file:
@@ -40,7 +40,7 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def cut(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
-    """Do the same for an open file; `path` is what an error calls it."""
+    """Yield the blocks of an open file, as `blocks` does; error messages call the file `path`."""
     line = 1
     rest = b""
     try:
@@ -66,7 +66,7 @@ def cut(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def first_lines(path: Path, count: int) -> list[str]:
-    """Return up to `count` lines from the file's start, without their ends."""
+    """Return up to `count` lines from the file's start, without line ends."""
     for _, block in blocks(path):
         head = block[: 1 << 20].splitlines()[:count]
         return [line.decode("utf-8", "replace") for line in head]
@@ -79,7 +79,7 @@ def find_one(folder: Path, pattern: str) -> Path | None:
     Raises
     ------
     InputError
-        If there are several, since choosing one would be a guess.
+        Several files match, and choosing one would be a guess.
     """
     found = sorted(
         path
@@ -111,17 +111,17 @@ def _check_is_text(path: Path, head: bytes) -> None:
 
 
 class Bounds:
-    """What is left of one file's limits."""
+    """The limits on one file: the length of a line, and the unpacked size of a packed file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        # An archive's members are called archive/member, and are packed as the archive is.
+        # A member of an archive has the path archive/member, and is packed if the archive is.
         stored = path if path.is_file() else path.parent
         packed = any(p.suffix in (".gz", ".tgz") for p in (path, stored)) and stored.is_file()
         self._left = max(LARGE, PACKING * stored.stat().st_size) if packed else None
 
     def take(self, chunk: bytes, rest: bytes, line: int) -> None:
-        """Account for a chunk that was read, after which `rest` of line number `line` is unfinished.
+        """Count a chunk that was read; `rest` is the unfinished part of line number `line`.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class Bounds:
 
 
 def read_all(file: IO[bytes], path: Path) -> bytes:
-    """Return all of a file, unpacked, within the limits."""
+    """Return all bytes of an open file, within the limits of `Bounds`."""
     bounds, pieces = Bounds(path), []
     while piece := file.read(8 << 20):
         bounds.take(piece, b"", 0)

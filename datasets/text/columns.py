@@ -1,8 +1,8 @@
-"""Typed columns from a text table: pandas' C parser where a block is clean, line by line where not.
+"""Read typed columns from a text table: clean blocks with pandas' C parser, the others line by line.
 
-The fast parser must never accept what the slow one would refuse. pandas alone would: it reads "True" as
-1, "inf" as a number, takes several lines for one quoted field, and drops blank lines. So a block takes
-the fast way only if its characters, its number of rows and its values are all as expected.
+The fast parser must never accept what the slow one refuses. pandas alone would: it reads "True" as 1
+and "inf" as a number, takes several lines for one quoted field, and drops blank lines. So the fast
+parser's result counts only if the block's characters, number of rows and values are all as expected.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_columns(path: Path, layout: Layout) -> tuple[list[NDArray[Any]], Malfor
     columns : list of ndarray
         One array per field that is not "unused"; integers as int32 where they fit, text as objects.
     malformed : MalformedLines
-        What was left out; the caller reports it.
+        The lines that were left out; the caller calls its `report`.
     """
     malformed = MalformedLines(path)
     parts = list(read_blocks(path, layout, malformed))

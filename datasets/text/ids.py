@@ -1,4 +1,4 @@
-"""Text ids as numbers, block by block, so that no string is held twice."""
+"""Number text ids block by block, so that no string is held twice."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 
 class TextIds:
-    """Numbers the strings of one column in the order they first appear in."""
+    """Numbers the strings of one column in the order of their first appearance."""
 
     def __init__(self) -> None:
         self._number: dict[str, int] = {}
         self._parts: list[NDArray[np.int32]] = []
 
     def append(self, texts: NDArray[Any]) -> None:
-        """Take one block, an object array of str."""
+        """Add the strings of one block, an object array of str."""
         import pandas as pd
 
         codes, uniques = pd.factorize(texts)
@@ -25,7 +25,7 @@ class TextIds:
         self._parts.append(np.array(known, dtype=np.int32)[codes])
 
     def numbered(self) -> tuple[NDArray[np.int32], NDArray[Any]]:
-        """Return (number of each row's id, the ids in ascending order).
+        """Return (rank of each row's id, the ids in ascending order).
 
         The ids are int64 if all of them are integers written without leading zeros or signs.
         """

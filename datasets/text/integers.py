@@ -1,8 +1,8 @@
-"""Columns of integers from a dump's text: compiled where a line is plain, line by line where not.
+"""Read columns of integers from a dump's text: plain lines by compiled code, the others in Python.
 
-A plain line is digits, one separator, digits, and so on; everything else goes to
-`halfstep.datasets.text.line.parse`, which says what is wrong with it, or that nothing is ("5.0", two
-blanks). Blocks of 8 MiB are parsed on all cores while the next ones are read.
+A plain line is digits, one separator, digits, and so on. `halfstep.datasets.text.line.parse` reads
+every other line, and says what is wrong with it unless it is good after all ("5.0", two blanks).
+Blocks of 8 MiB are parsed on all cores while the next ones are read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SMALLEST = {"id": 0, "count": 1}
 
 @dataclass
 class Block:
-    """What one block of lines held."""
+    """The parsed lines of one block."""
 
     columns: NDArray[Any]  # (fields, rows)
     bad: list[tuple[str, int, str]] = field(default_factory=list)  # kind, line, its text
@@ -45,7 +45,7 @@ def read_integers(
     blocks
         (number of the first line, whole lines), as from `halfstep.datasets.text.blocks.cut`.
     lines
-        Told of every line that is left out, and how many are good.
+        Gets every line that is left out, and the number of good lines.
     """
     layout = Layout(kinds, separator)
     parsed = list(on_all_cores(blocks, lambda block: parse_block(*block, layout)))
@@ -54,7 +54,6 @@ def read_integers(
             lines.add(kind, line, text)
     columns = []
     for place in range(len(kinds)):
-        # Each block is let go as soon as its last column is joined.
         columns.append(_joined([block.columns[place] for block in parsed]))
     lines.good = len(columns[0])
     return columns
@@ -63,7 +62,7 @@ def read_integers(
 def on_all_cores(
     blocks: Iterator[tuple[int, bytes]], work: Callable[[tuple[int, bytes]], Any]
 ) -> Iterator[Any]:
-    """Yield `work(block)` in order, a few blocks ahead of whoever takes them."""
+    """Yield `work(block)` in order; threads compute a few blocks ahead of the caller."""
     threads = cores(0)
     waiting: deque[Future[Any]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -91,7 +90,7 @@ def parse_block(first_line: int, block: bytes, layout: Layout) -> Block:
     places: list[int] = []
     bad: list[tuple[str, int, str]] = []
     for place in unusual.tolist():
-        # Bytes that are no newline here may end a line elsewhere: a lone carriage return does.
+        # `splitlines` also ends a line at a lone carriage return; the compiled parser does not.
         for raw in block[starts[place] : starts[place + 1]].splitlines():
             line = raw.decode("utf-8", "replace")
             problem, numbers = parse(split(line, layout), layout.kinds)

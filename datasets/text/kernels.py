@@ -1,6 +1,6 @@
-"""The compiled loops over a dump's bytes: integers in and out, and where names stand.
+"""Compiled loops over a dump's bytes: parse and write integers, find names, group triples.
 
-Each reads or writes one block of whole lines without the GIL, so that blocks spread over threads.
+Each loop over text handles one block of whole lines without the GIL, so that threads share the blocks.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ def parse_integers(
     text
         Whole lines, UTF-8 bytes; the last newline may be missing.
     separator
-        One byte that stands between two fields.
+        The byte between two fields.
     smallest
-        (fields,) least value allowed in each.
+        (fields,), the smallest value allowed in each field.
     values
         (fields, lines), written.
     odd
         (lines,), written: True where a line is anything but plain digits and single separators, or a
-        value is too small; its values mean nothing.
+        value is too small; the line's `values` are then undefined.
     starts
         (lines + 1,), written: where each line begins.
     """
@@ -88,8 +88,8 @@ def find_names(
 ) -> int:
     """Read the id of each line `digits TAB name` and where its name begins; return the line count.
 
-    `ids` (lines,) is -1 where a line is anything else; `names` (lines,) and `starts` (lines + 1,) are
-    places in `text`.
+    Written: `ids` (lines,), -1 where a line is anything else; `names` (lines,) and `starts`
+    (lines + 1,), the positions in `text` where each name and each line begins.
     """
     line = 0
     at = 0
@@ -117,7 +117,7 @@ def find_names(
 
 @compiled
 def write_integers(values: NDArray[np.int64], separator: int, text: NDArray[np.uint8]) -> int:
-    """Write `values` (fields, lines), none negative, as lines into `text`; return the bytes used."""
+    """Write non-negative `values` (fields, lines) as lines into `text`; return the number of bytes."""
     fields, lines = values.shape
     digits = np.empty(20, np.uint8)
     at = 0
@@ -148,11 +148,11 @@ def group_counts(
     indices: NDArray[np.int32],
     totals: NDArray[np.int64],
 ) -> int:
-    """Group triples by row, then column, adding up what comes together; return the entries left.
+    """Group triples by row and column, add the counts of equal pairs, and return the number of entries.
 
-    Two counting sorts, by column and then, keeping that order, by row: no comparison and no sort of a
-    row. `indptr` (rows + 1,) is written; `indices` and `totals`, as long as the triples, are written as
-    far as the entries go.
+    Two stable counting sorts, by column and then by row, need no comparisons. `indptr` (rows + 1,) is
+    written; `indices` and `totals` have the length of the triples and are written up to the number of
+    entries.
     """
     wide = int(columns.max()) + 1
     next_place = np.zeros(wide + 1, np.int64)

@@ -1,4 +1,4 @@
-"""One line of a text table: how it is built, how it is split, and what may be wrong with it."""
+"""One line of a text table: its layout, how it is split, and what may be wrong with it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ MISSING = frozenset({"", "nan", "null"})
 
 @dataclass(frozen=True)
 class Layout:
-    """How a line is built.
+    """The layout of a line.
 
     Parameters
     ----------
     kinds : sequence of str
-        One per field: "id" (integer from 0), "text id" (any string but an empty one), "count" (integer
+        One per field: "id" (integer from 0), "text id" (any string that is not empty), "count" (integer
         from 1), "number" (finite), "unused" (left out of the result).
     separator : str
         One character, or "::".
     quoted : bool
-        Whether fields may stand in double quotes.
+        Whether fields may be in double quotes.
     header : bool
-        Whether the first line is to be passed over.
+        Whether to skip the first line.
     """
 
     kinds: Sequence[Kind]
@@ -50,7 +50,7 @@ def split(text: str, layout: Layout) -> list[str] | None:
 
 
 def parse(fields: list[str] | None, kinds: Sequence[Kind]) -> tuple[str, list[Any]]:
-    """Return (what is wrong, or "", and the values of the fields that are used)."""
+    """Return (what is wrong, or ""; the values of the fields that are not "unused")."""
     if fields is None:
         return "unreadable line", []
     if len(fields) != len(kinds):

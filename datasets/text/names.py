@@ -1,4 +1,4 @@
-"""Item names from a tab-separated file whose encoding nobody promises."""
+"""Read item names from a tab-separated file of unknown encoding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_item_names(
 ) -> tuple[NDArray[Any], dict[str, dict[str, int]]]:
     """Read lines `id TAB name`, with further fields after the name where `fields` is above 2.
 
-    Quotes mean themselves, and the last field may hold tabs.
+    Quotes have no special meaning, and the last field may contain tabs.
 
     Returns
     -------
@@ -62,19 +62,20 @@ def read_names(
 ) -> NDArray[Any]:
     """Return the name of each of `ids` (ascending), "" without one, as an object array of str.
 
-    Quotes mean themselves, and a name may hold tabs. Of two lines with one id the later counts.
+    Quotes have no special meaning, and a name may contain tabs. If an id has two lines, the later one
+    counts.
     """
     names = np.full(len(ids), "", dtype=object)
     for first_line, block in blocks:
         text = np.frombuffer(block, np.uint8)
         room = block.count(b"\n") + 1
-        found, begins = np.empty(room, np.int64), np.empty(room, np.int64)
+        line_ids, begins = np.empty(room, np.int64), np.empty(room, np.int64)
         starts = np.empty(room + 1, np.int64)
-        count = find_names(text, found, begins, starts)
-        plain = found[:count] >= 0
+        count = find_names(text, line_ids, begins, starts)
+        plain = line_ids[:count] >= 0
         lines.good += int(plain.sum())
-        place = np.minimum(np.searchsorted(ids, found[:count]), len(ids) - 1)
-        wanted = np.flatnonzero(plain & (ids[place] == found[:count]))
+        place = np.minimum(np.searchsorted(ids, line_ids[:count]), len(ids) - 1)
+        wanted = np.flatnonzero(plain & (ids[place] == line_ids[:count]))
         ends = starts[wanted + 1]
         for at, begin, end in zip(
             place[wanted].tolist(), begins[wanted].tolist(), ends.tolist(), strict=True
@@ -88,6 +89,7 @@ def read_names(
 def _odd(
     block: bytes, line: int, ids: NDArray[np.int64], names: NDArray[Any], lines: MalformedLines
 ) -> None:
+    """Read a line that the compiled code could not, into `names` if it is good or else into `lines`."""
     for raw in block.splitlines():
         text = decode(raw)
         first, tab, name = text.partition("\t")

@@ -1,4 +1,4 @@
-"""Contiguous numbers for ids, and a canonical matrix of counts, both in the time of a few scans."""
+"""Number ids contiguously, and build a canonical matrix of counts, each in a few passes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from scipy.sparse import csr_matrix
 from halfstep.datasets.text.kernels import group_counts
 from halfstep.errors import InputError
 
-# A table over all ids up to the largest beats hashing as long as it is not much longer than the data.
+# A table of all ids up to the largest is faster than hashing if it is not much longer than the data.
 _DENSE = 1 << 26
 _EXACT_IN_FLOAT32 = 1 << 24
 
 
 def number(ids: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return (number of each id, the different ids in ascending order); none is negative."""
+    """Return (number of each id, the distinct ids in ascending order); ids must not be negative."""
     largest = int(ids.max())
     if largest >= _DENSE:
         import pandas as pd
@@ -38,12 +38,12 @@ def count_matrix(
     counts: NDArray[Any],
     shape: tuple[int, int],
 ) -> csr_matrix:
-    """Return the canonical CSR matrix of integer triples; those of one place are added in int64.
+    """Return the canonical CSR matrix of integer triples; counts of the same pair are added in int64.
 
     Raises
     ------
     InputError
-        The sum of all counts does not fit 64 bits.
+        There are more than 2^31 - 1 triples, or the sum of all counts does not fit 64 bits.
     """
     if len(rows) > np.iinfo(np.int32).max:
         raise InputError(f"there must be at most {np.iinfo(np.int32).max} rows, got {len(rows)}")
