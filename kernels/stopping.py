@@ -1,4 +1,7 @@
-"""When a row may stop, as a compiled half-step is told; `halfstep.solvers.fit.stopping` has the rule."""
+"""The stopping rule's numbers, as a compiled half-step is given them.
+
+`halfstep.solvers.fit.stopping` states the rule.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ class Stopping(NamedTuple):
     Attributes
     ----------
     least, most
-        At least, and at most; equal for a fixed number.
+        The smallest and the largest number of steps; equal for a fixed number of steps.
     theta, theta_heavy
-        The rule's, and that of rows with heavy entries; 0 for a fixed number of steps.
+        The rule's theta, and its theta for rows with heavy entries; 0 for a fixed number of steps.
     """
 
     least: int

@@ -1,9 +1,14 @@
-"""Conjugate gradients on one row, in coordinates where what all rows share is the identity.
+"""Conjugate gradient steps on one row, in whitened coordinates.
 
-The row's system is (I + sum w z z') x = sum t z. The stored entries are gone over once for the
-residual of the start and once per step, in tiles: dot products, coefficients, updates. The last step
-needs no update: p'Ap = p.p + sum w (z.p)^2. Nothing of a row is copied, so the scratch is bounded
-whatever the row's length.
+There the shared part of the row's matrix is the identity (`halfstep.solvers.whitening`), and the system
+is
+
+    (I + sum w z z') x = sum t z
+
+One pass over the row's stored entries gives the residual of the start, and each step takes one more.
+A pass works on a tile of entries at a time: dot products, coefficients, update. The last step needs only
+the dot products, since p'Ap = p.p + sum w (z.p)^2. No entry's vector is copied, so the scratch has the
+same size for rows of any degree.
 """
 
 from __future__ import annotations
@@ -13,18 +18,18 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cpu.compile import called, inlined, reordered
-from halfstep.kernels.cpu.tiles import ask_for, dots, locate, update
+from halfstep.kernels.cpu.tiles import dots, locate, prefetch_rows, update
 from halfstep.kernels.cpu.vectors import fma, item, load, multiply, put, splat, store, width
 from halfstep.kernels.cpu.weights import excess, target
 
 RESIDUAL = 0  # g = t - w (z.v)
 PRODUCT = 1  # g = w (z.v)
-FAR = 1 << 17  # a longer row has left the second-level cache by the next pass
+FAR = 1 << 17  # a row with more numbers has left the second-level cache by the next pass
 
 
 @reordered
 def inner(a: Any, b: Any, f: int) -> Any:
-    """Return a.b in float64: squares of large confidences leave float32's range."""
+    """Return a.b in float64: squares of large confidences exceed float32's range."""
     total = 0.0
     for k in range(f):
         total += float(item(a, k)) * float(item(b, k))
@@ -41,7 +46,7 @@ def clear(a: Any, f: int) -> None:
 
 @inlined
 def combine(alpha: Any, a: Any, b: Any, out: Any, f: int) -> None:
-    """Write alpha a + b to `out`, which may be a or b; all (f,)."""
+    """Write alpha a + b to `out`, which may be a or b; all are (f,)."""
     factor = splat(out, alpha)
     for k in range(0, f, width(out)):
         store(out, k, fma(factor, load(a, k), load(b, k)))
@@ -51,7 +56,7 @@ def combine(alpha: Any, a: Any, b: Any, out: Any, f: int) -> None:
 def pass_over(
     entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any, out: Any, mode: int
 ) -> None:
-    """Add the row's sum g z to `out` (f,), with the g that `mode` names; v (f,)."""
+    """Add the row's sum of g z to `out` (f,); `mode` names the coefficient g. v is (f,)."""
     q, rows, scaled, total, V = scratch.q, scratch.rows, scratch.scaled, scratch.total, width(out)
     for k in range(0, f, V):
         store(scaled, k, multiply(load(v, k), load(scratch.scale, k)))
@@ -61,7 +66,7 @@ def pass_over(
         count = min(scratch.tile, stop - start)
         locate(entries, start, count, rows)
         if mode == RESIDUAL or far:
-            ask_for(entries, start + entries.ahead, count)
+            prefetch_rows(entries, start + entries.ahead, count)
         dots(entries.Z, rows, count, f, scaled, q)
         if mode == RESIDUAL:
             for e in range(count):
@@ -78,7 +83,7 @@ def pass_over(
 
 @called
 def curvature(entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any) -> float:
-    """Return the row's sum w (z.v)^2; v (f,)."""
+    """Return the row's sum of w (z.v)^2; v is (f,)."""
     q, rows, scaled = scratch.q, scratch.rows, scratch.scaled
     for k in range(0, f, width(v)):
         store(scaled, k, multiply(load(v, k), load(scratch.scale, k)))
@@ -87,7 +92,7 @@ def curvature(entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any)
     for start in range(first, stop, scratch.tile):
         count = min(scratch.tile, stop - start)
         if far:
-            ask_for(entries, start + entries.ahead, count)
+            prefetch_rows(entries, start + entries.ahead, count)
         locate(entries, start, count, rows)
         dots(entries.Z, rows, count, f, scaled, q)
         for e in range(count):
@@ -101,7 +106,7 @@ def conjugate_gradients(
 ) -> None:
     """Take `steps` steps from scratch.x (f,), in place (Saad, Iterative Methods, alg. 6.18).
 
-    They end earlier when the residual is rounding.
+    The row ends earlier when its residual is no more than rounding error.
     """
     x, r, p, Ap = scratch.x, scratch.r, scratch.p, scratch.Ap
     clear(r, f)
@@ -110,7 +115,7 @@ def conjugate_gradients(
     combine(0, r, r, p, f)
     rs = inner(r, r, f)
     for step in range(steps):
-        # x is at most as long as A x, so beyond this a residual is rounding; not an infinite one.
+        # |x| <= |A x|, so a residual below eps |x| is rounding error. An infinite one is not.
         if rs < np.inf and rs <= inner(x, x, f) * scratch.eps * scratch.eps:
             break
         last = step + 1 == steps

@@ -1,9 +1,10 @@
-"""A blocked Cholesky factorisation and solve whose bulk is the register tile `outer`.
+"""A blocked Cholesky factorisation and solve; nearly all the work is done by the register tile `outer`.
 
-The matrix is stored by rows, its upper triangle, with the right-hand side as one more column, so
-that A = R'R and y = R'^-1 b come out of the same loops. Sixteen rows at a time are factorised, which
-is vector work along the rows; then everything below them is updated by their outer products, which
-is where nearly all of the n^3 / 3 operations are.
+The matrix A is symmetric positive definite and stored by rows, upper triangle only, with the right-hand
+side b as one more column. The loops that factorise A = R'R therefore compute y = R'^-1 b as well.
+Sixteen rows (a panel) are factorised at a time, with vector operations along the rows; then the outer
+products of the panel's rows are subtracted from everything below. These updates are nearly all of the
+n^3 / 3 operations.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from halfstep.kernels.cpu.vectors import (
 )
 
 PANEL = 16
-LOST = 8  # at 1, long rows of deficient rank kept pivots that were noise
+LOST = 8  # tried: 1; in high-degree rows of deficient rank, pivots that were noise passed as good
 
 
 @inlined
@@ -46,8 +47,9 @@ def add_outer(
 ) -> None:
     """Add left' right, summed over `count` rows, to the upper triangle of S from row `first` on.
 
-    Row e of `left` and `right` starts at `l_at` and `r_at` plus e `stride`. S is (n, columns), its
-    rows `ld` apart. Whole tiles are written, so a little below the diagonal, too.
+    Row e of `left` starts at `l_at` + e `stride`, row e of `right` at `r_at` + e `stride`. S is
+    (n, columns), its rows `ld` apart. Whole tiles are written, so some elements below the diagonal
+    change too.
     """
     V = width(S)
     for i in range(first, n, 8):
@@ -63,8 +65,8 @@ def add_outer(
 def solve(A: Any, n: int, ld: int, negated: Any, x: Any, eps: float) -> None:
     """Solve the system in A (n, ld), whose column n is the right-hand side; A is overwritten.
 
-    An unknown whose pivot is lost in rounding (LOST eps of its diagonal element) is set to zero.
-    Written: x (n,). `negated` is scratch for PANEL rows.
+    An unknown whose pivot is rounding error (at most LOST eps times its diagonal element) is set to
+    zero. Written: x (n,). `negated` is scratch for PANEL rows.
     """
     V = width(A)
     for i in range(n):
@@ -90,7 +92,8 @@ def solve(A: Any, n: int, ld: int, negated: Any, x: Any, eps: float) -> None:
         add_outer(negated, 0, A, top * ld, ld, end - top, A, end, n, ld, ld)
     for i in range(n):
         put(x, i, 0)
-    # Four rows at a time: x is still zero above, so their sums wait for nothing.
+    # Back substitution, four rows at a time: their own four unknowns are still zero in x, so the four
+    # sums do not depend on one another.
     sums = negated
     for i in range(n - 4, -4, -4):
         s0, s1, s2, s3 = splat(A, 0), splat(A, 0), splat(A, 0), splat(A, 0)

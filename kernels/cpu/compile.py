@@ -1,4 +1,4 @@
-"""How the CPU's loops are compiled: with Numba, on first use, kept on disk, without the GIL."""
+"""How the CPU's loops are compiled: by Numba, on first use, kept on disk, without the GIL."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _njit: Any = njit
 compiled: Callable[[Function], Function] = _njit(cache=True, nogil=True, error_model="numpy")
-# For the loops over one tile: as calls their arguments, seven numbers per array, cost as much as a
-# short tile.
+# For loops over one tile. A call would pass seven numbers per array, which costs as much as the loop
+# over a short tile.
 inlined: Callable[[Function], Function] = _njit(error_model="numpy", forceinline=True)
-# For what is called once per row from several places: compiled once, called for nearly nothing.
+# For functions that several places call once per row: compiled once, and a call costs next to nothing.
 called: Callable[[Function], Function] = _njit(error_model="numpy", nogil=True)
-# NaNs and infinities keep their meaning; only the order of a sum is free.
+# The compiler may reorder sums and fuse multiplications with additions; NaNs and infinities keep their
+# meaning.
 reordered: Callable[[Function], Function] = _njit(
     error_model="numpy", fastmath={"reassoc", "contract"}, forceinline=True
 )

@@ -1,14 +1,29 @@
-"""One row solved exactly, in whichever of two spaces is smaller.
+"""One row solved exactly, by the smaller of two systems: the primal solve and the dual solve.
 
-In coordinates where what all rows share is the identity, with Z (n, f) the row's stored entries:
+In whitened coordinates (`halfstep.solvers.whitening`) the shared part of every row's matrix, a0 Y'Y +
+lambda_u I, is the identity. For a row of n stored entries let Z (n, f) hold their vectors z, W = diag(w)
+their excess weights and t (n,) their target weights. The row's system is
 
-* its factor space: (I + Z'WZ) x = Z't, a system of f unknowns for any w that keeps it positive;
-* its own space: x = Z'g with (I + W^1/2 Z Z' W^1/2) W^-1/2 g = W^-1/2 t, a system of n unknowns, for
-  w > 0. A w below eps a0 is taken as that: it changes the row's matrix by eps times the part that it
-  shares, so w = 0 needs no other path. (With W^1/2 Z Z' t on the right in place of the division, a
-  confidence of 1e6 would cancel all of float32's digits.)
+    (I + Z'WZ) x = Z't
 
-Both are a Cholesky factorisation, of n^2 f / 2 + n^3 / 6 against n f^2 / 2 + f^3 / 6 multiplications.
+**Primal solve.** Factorise this matrix: f unknowns, for any w that leaves it positive definite.
+
+**Dual solve.** By the Woodbury identity, for w > 0,
+
+    (I + Z'WZ)^-1 Z' = Z' (W^-1 + ZZ')^-1 W^-1
+
+so x is a combination Z'g of the row's own vectors, and (W^-1 + ZZ') g = W^-1 t, a system of n unknowns,
+gives the coefficients g. Scaled by W^1/2 on both sides, with g = W^1/2 h, its matrix is the identity
+plus a matrix of products, like the primal one:
+
+    (I + W^1/2 ZZ' W^1/2) h = W^-1/2 t,     x = Z'W^1/2 h
+
+A w below eps a0 is raised to eps a0. That changes the row's matrix by eps times its shared part, and it
+makes a separate path for w = 0 unnecessary. (The division by W^1/2 could be avoided with the right-hand
+side W^1/2 ZZ't, but a confidence of 1e6 would then cancel all of float32's digits.)
+
+Both systems are solved by Cholesky. The primal solve takes n f^2 / 2 + f^3 / 6 multiplications, the dual
+solve n^2 f / 2 + n^3 / 6.
 """
 
 from __future__ import annotations
@@ -23,8 +38,6 @@ from halfstep.kernels.cpu.tiles import dots_of_two, gather, update
 from halfstep.kernels.cpu.vectors import item, load, multiply, put, splat, store, width
 from halfstep.kernels.cpu.weights import excess, target
 
-ROUND = 8  # systems are padded to a multiple of this, with the identity
-
 
 @inlined
 def start_from_identity(A: Any, n: int, ld: int) -> None:
@@ -37,8 +50,8 @@ def start_from_identity(A: Any, n: int, ld: int) -> None:
 
 
 @called
-def in_own_space(entries: Any, scratch: Any, first: int, count: int, f: int) -> None:
-    """Solve the row of `count` entries from `first` on; written: scratch.x (f,)."""
+def solve_dual(entries: Any, scratch: Any, first: int, count: int, f: int) -> None:
+    """Solve the row of `count` entries from `first` on by the dual solve; written: scratch.x (f,)."""
     block, q, A = scratch.block, scratch.q, scratch.A
     V = width(A)
     n = (count + scratch.multiple - 1) // scratch.multiple * scratch.multiple
@@ -71,8 +84,8 @@ def in_own_space(entries: Any, scratch: Any, first: int, count: int, f: int) -> 
 
 
 @called
-def in_factor_space(entries: Any, scratch: Any, first: int, stop: int, f: int) -> None:
-    """Solve the row of entries first to stop; written: scratch.x (f,)."""
+def solve_primal(entries: Any, scratch: Any, first: int, stop: int, f: int) -> None:
+    """Solve the row of entries `first` to `stop` by the primal solve; written: scratch.x (f,)."""
     A, b = scratch.A, scratch.r
     ld = f + width(A)
     start_from_identity(A, f, ld)

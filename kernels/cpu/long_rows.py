@@ -1,7 +1,8 @@
-"""Rows so long that one thread alone would keep the others waiting: their entries are shared out.
+"""High-degree rows: one thread alone would keep the others waiting, so their entries are shared out.
 
-The passes over the entries are sums, so each is cut into pieces of a fixed length, whatever the
-number of threads, and the pieces' sums are added in order: the bits do not depend on the threads.
+Passes over a row's entries are sums. Each pass is cut into PIECES pieces of equal length, whatever the
+number of threads, and the pieces' sums are added in order. So the bits do not depend on the number of
+threads.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from halfstep.kernels.cpu.rule import (
     STEPPED,
     STEPS,
     UNSOLVED,
-    factor_space_cost,
+    primal_cost,
 )
 from halfstep.kernels.cpu.threads import spread
 from halfstep.kernels.cpu.vectors import address, lanes
 from halfstep.kernels.stopping import Stopping
 from halfstep.types import Floats
 
-SHARE = 32  # rows with more than this part of all entries are split
+# A row is split if it has more than 1 / SHARE of all entries and more than SHORTEST entries.
+SHARE = 32
 SHORTEST = 1 << 16
 PIECES = 16
 
@@ -55,20 +57,20 @@ def _add_piece(side: Any, work: Any, u: int, first: int, stop: int, A: Any, b: A
 
 
 @compiled
-def _solve_square(work: Any, A: Any, x: Any, f: int) -> None:
+def _solve_system(work: Any, A: Any, x: Any, f: int) -> None:
     scratch = pointers(work)
     solve(address(A), f, A.shape[1], scratch.panel, address(x), scratch.eps)
 
 
 class LongRow:
-    """One long row of a half-step, in pieces.
+    """One high-degree row of a half-step, its entries cut into pieces.
 
     Parameters
     ----------
     side, u, f
-        The half-step's data, the row, and the padded number of factors.
+        The half-step's data, the row's number, and the padded number of factors.
     threads, scratch
-        How many threads to use, and what makes one's scratch.
+        How many threads to use, and a function that returns the scratch for one thread.
     """
 
     def __init__(
@@ -83,9 +85,11 @@ class LongRow:
     def step(
         self, start: Floats, stopping: Stopping, tally: Floats, completes: bool = False
     ) -> Floats:
-        """Return `start` (f,) after the steps that `cg` or, with a theta, `rule` takes.
+        """Return the row (f,) after conjugate gradient steps from `start` (f,).
 
-        Added to: the row's figures in `tally`. `completes` says whether it may be solved exactly then.
+        The steps are those of `cg` or, where `stopping` has a theta, of `rule`. `completes` says whether
+        the row may be solved exactly once its steps have cost as much. The row's figures are added to
+        `tally`.
         """
         x = start.astype(np.float64) / self.scale
         rounding = float(np.finfo(start.dtype).eps) ** 2
@@ -95,7 +99,7 @@ class LongRow:
         least = 2 if self._has_negative() else stopping.least
         theta = stopping.theta_heavy if self._is_heavy() else stopping.theta
         n = int(self.pieces[-1][1] - self.pieces[0][0])
-        enough = factor_space_cost(n, self.f) if completes else np.inf
+        enough = primal_cost(n, self.f) if completes else np.inf
         completed = False
         while unsolved and taken < stopping.most:
             if rs < np.inf and rs <= rounding * float(x @ x):
@@ -109,7 +113,7 @@ class LongRow:
             taken += 1
             rs, previous = float(r @ r), rs
             left = abs(1 - alpha) * previous
-            # At the last step what is left decides, however few steps there were.
+            # Where fewer steps are allowed than `least`, what is left after the last one decides.
             unsolved = (taken < min(least, stopping.most)) or not left <= theta * gained
             completed = unsolved and taken >= enough and left < np.inf
             if completed:
@@ -141,7 +145,7 @@ class LongRow:
         whole, x = A.sum(axis=0), np.zeros(self.f, dtype)
         whole[:, : self.f] += np.eye(self.f, dtype=dtype)
         whole[:, self.f] = b.sum(axis=0)
-        _solve_square(self.scratch(), whole, x, self.f)
+        _solve_system(self.scratch(), whole, x, self.f)
         solution: Floats = x * self.scale
         return solution
 
@@ -176,7 +180,7 @@ class LongRow:
 
 
 def long_rows(side: Side) -> list[int]:
-    """Return the rows to split."""
+    """Return the numbers of the rows to split."""
     lengths = np.diff(side.indptr)
     limit = max(SHORTEST, int(side.indptr[-1]) // SHARE)
     return [int(u) for u in np.flatnonzero(lengths > limit)]

@@ -1,7 +1,7 @@
-"""The catalogue ranked for many queries on all cores; see `ranking_scores` for what a core does.
+"""The catalogue ranked for many queries, on all cores; `ranking_scores` says what one core does.
 
-The catalogue is packed a bounded slab at a time, and all queries are taken through a slab before the
-next one is packed: a catalogue of millions is never copied as a whole.
+The catalogue is packed one slab of bounded size at a time, and every query is scored against a slab
+before the next one is packed. So a catalogue of millions of items is never copied as a whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PACKED_TOGETHER = 64
 
 
 class Lists(NamedTuple):
-    """CSR structure of each row's items: ascending, without repetition."""
+    """The CSR structure of a list of items per row: ascending, without repetition."""
 
     indptr: npt.NDArray[np.int64]
     indices: Integers
@@ -48,7 +48,7 @@ def rank(
     slab_bytes: int = SLAB_BYTES,
     num_threads: int = 0,
 ) -> tuple[npt.NDArray[np.int32], Floats, npt.NDArray[np.int64]]:
-    """Return each query's k best items, their scores, and the count of pairs for AUC.
+    """Return each query's k best items, their scores, and its count of pairs for the AUC.
 
     Parameters
     ----------
@@ -57,26 +57,28 @@ def rank(
     queries
         (m,) rows of X.
     excluded, held_out
-        Items to leave out, and items to compare all others with (they are ranked as well).
+        Items to leave out of a query's ranking; and held-out items, which are ranked and with which
+        all items are compared for the AUC.
     lists
-        (m,) the row of `excluded` and `held_out` for each query, with `held_out` its row of X; None
-        for 0 to m - 1.
+        (m,) each query's row of `excluded` and `held_out`; None for 0 to m - 1. With `held_out` it must
+        be the query's row of X.
     chosen
-        Ascending items to choose among; None for all. What is said of items then speaks of places
+        Ascending items to rank; None for all. Item numbers, in arguments and results, are then places
         in `chosen`.
     without
         Ascending items to leave out for all queries.
     scale
-        (items,) factor of each item's score.
+        (items,) factor on each item's score.
     slab_bytes
-        Upper limit of the packed copy's size, but one panel is always held.
+        The largest size of the packed copy, in bytes; one panel is packed even if it is larger.
     num_threads
         0 for all cores.
 
     Returns
     -------
     items (m, k) int32, scores (m, k), pairs (m,) int64
-        Best first, ties by lower item; the rest is (-1, -inf). `pairs` is empty without `held_out`.
+        Best first, and of equal scores the lower item first; places that no item fills hold -1 and
+        -inf. `pairs` is as in `ranking_auc`, and empty without `held_out`.
     """
     m, f = len(queries), X.shape[1]
     n = len(Y) if chosen is None else len(chosen)
@@ -150,6 +152,6 @@ def _pack(
 
 
 def _blocks(m: int, threads: int, W: int) -> list[slice]:
-    """Return the runs of queries that are handed to a thread together, multiples of W long."""
+    """Return runs of queries, multiples of W long, of which a thread takes one at a time."""
     size = min(_BLOCK, max(W, -(-m // (threads * W)) * W))
     return [slice(start, start + size) for start in range(0, m, size)]

@@ -1,12 +1,13 @@
-"""How many pairs of a positive and any item are in order: the count behind an exact AUC, without a sort.
+"""The count behind an exact AUC: how many pairs of a held-out and any item are in order, without a sort.
 
-With a user's held-out scores p_1 <= ... <= p_P, every item of score s adds #{p < s} + #{p <= s}.
+With a user's held-out scores p_1 <= ... <= p_P, an item with score s adds #{p < s} + #{p <= s}: two for
+each held-out item below it, and one for each tie.
 
-* With AVX-512, up to 31 held-out scores are held in two registers and searched in five steps for a
-  vector of items at once; more of them are gone through 31 at a time.
-* Elsewhere few held-out scores are compared with all items directly. Many are put into a table over
-  equal intervals of score, so that an item costs one look-up whatever P is, and only an item that
-  shares its interval with a held-out score is compared exactly.
+* With AVX-512, up to 31 held-out scores (float32) fit two registers, which are searched in five steps
+  for a whole vector of items at once. More held-out scores are taken 31 at a time.
+* Without it, a few held-out scores are compared with every item directly. Many of them are entered in a
+  table over equal intervals of score. An item then costs one look-up, however large P is, and only an
+  item whose interval holds a held-out score is compared exactly.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from halfstep.kernels.cpu.compile import called, compiled
 from halfstep.kernels.cpu.ranking_scan import SEARCHES, ranks
 from halfstep.kernels.cpu.vectors import address, width
 
-GROUP = 64  # scores taken together, a few vectors, before a look at whether one needs more
-STRIP = 2048  # scores that many positives are compared with in turn: stays in the first-level cache
-DIRECT = 8  # above, the table is faster; at 8 both cost about 18 us for 20,000 float32 scores
-# Beyond so many passes over the scores the table is faster.
+GROUP = 64  # scores looked up together, a few vectors, before a test whether one needs a comparison
+STRIP = 2048  # scores compared with each positive in turn: they stay in the first-level cache
+# With more positives the table is faster; with 8 both take about 18 us for 20,000 float32 scores.
+DIRECT = 8
+# With more passes over the scores than these, the table is faster than the search.
 PASSES = 12
 
 
@@ -30,7 +32,8 @@ PASSES = 12
 def twice_the_positives_below(row: Any, positives: Any, registers: bool) -> int:
     """Sum #{p < s} + #{p <= s} over the scores s of `row`, exactly, for sorted `positives`.
 
-    `row` is C-contiguous; with `registers`, where the host has them, a multiple of a vector long.
+    `row` is C-contiguous. `registers` allows the search with AVX-512, where the host has it; the length
+    of `row` is then a multiple of a vector's.
     """
     at_once = 2 * width(address(row)) - 1
     if SEARCHES and registers and positives.size <= PASSES * at_once:
@@ -43,7 +46,7 @@ def twice_the_positives_below(row: Any, positives: Any, registers: bool) -> int:
 
 @called
 def search(row: Any, positives: Any, at_once: int) -> int:
-    """Search `at_once` positives at a time for every score."""
+    """Find the place of every score among `at_once` positives at a time."""
     total = 0
     table = np.empty(at_once + 1, row.dtype)
     for first in range(0, positives.size, at_once):
@@ -62,7 +65,7 @@ def search(row: Any, positives: Any, at_once: int) -> int:
 
 @compiled
 def compare_directly(row: Any, positives: Any) -> int:
-    """Compare every score with every positive: P vector compares a score, no branches."""
+    """Compare every score with every positive: vector comparisons, without branches."""
     total = 0
     for start in range(0, row.size, STRIP):
         strip = row[start : start + STRIP]
@@ -76,11 +79,12 @@ def compare_directly(row: Any, positives: Any) -> int:
 
 @compiled
 def look_up(row: Any, positives: Any, reach: Any) -> int:
-    """Find each score's interval in a table; compare exactly only where a positive shares it.
+    """Look each score's interval up in a table; compare exactly only where it holds a positive.
 
-    The map from score to interval is monotone in floating point too, so a score in a lower interval
-    is lower. Interval 0 is all that lies below the least positive, the last one all above the
-    greatest. A table of 512 intervals for each positive leaves few scores to compare.
+    The map from score to interval is monotone in floating point too, so of two scores in different
+    intervals, the one in the lower interval is lower. Interval 0 takes all scores below the smallest
+    positive, the last interval all above the largest. With 512 intervals for each positive, few scores
+    are left to compare.
     """
     P = positives.size
     intervals = min(65536, max(8192, 512 * P))

@@ -1,8 +1,8 @@
-"""SIMD looks at scores: which lanes are above a limit, and where scores stand among sorted thresholds.
+"""SIMD operations on scores: which are above a limit, and where each stands among sorted thresholds.
 
-Both replace a branch or a table look-up for each score by a few instructions for a vector of them.
-The search needs a permutation of registers that only AVX-512 has in full; `SEARCHES` says whether the
-host does.
+Each of them replaces a branch or a table look-up per score by a few instructions per vector of scores.
+The search needs a permutation across two registers that only AVX-512 has; `SEARCHES` says whether the
+host has it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ SEARCHES = has_avx512()
 
 
 def thresholds(itemsize: int) -> int:
-    """Return how many thresholds `ranks` looks through at once: those of two registers, less one."""
+    """Return how many thresholds `ranks` searches at once: two registers hold one more."""
     return 2 * lanes(itemsize) - 1
 
 
 @builtin
 def fma_one(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """Return a * b + c of three numbers, rounded once: what a lane of `outer` does."""
+    """Return a * b + c of three numbers, rounded once, as a lane of `outer` computes it."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind = args[0].type
@@ -46,13 +46,13 @@ def fma_one(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 @builtin
 def above(typing: Any, pointer: Any, offset: Any, limit: Any) -> Any:
-    """Return an integer whose bit i says whether `pointer[offset + i]` is above `limit`."""
+    """Return an integer whose bit i tells whether `pointer[offset + i]` is above `limit`."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         place = _vector_pointer(context, builder, signature, args)
         vector = builder.load(place, align=pointer.dtype.bitwidth // 8)
-        found = builder.fcmp_ordered(">", vector, _splatted(builder, vector.type, args[2]))
-        mask = builder.bitcast(found, ir.IntType(vector.type.count))
+        lanes_above = builder.fcmp_ordered(">", vector, _splatted(builder, vector.type, args[2]))
+        mask = builder.bitcast(lanes_above, ir.IntType(vector.type.count))
         return builder.zext(mask, context.get_value_type(types.intp))
 
     return types.intp(pointer, types.intp, pointer.dtype), build
@@ -65,8 +65,8 @@ def ranks(
     """Return the sum over `scores[at : at + count]` of #{p < s} + #{p <= s}.
 
     The thresholds p are the `thresholds(itemsize)` ascending numbers at `sorted_[first:]`, padded with
-    infinity, and one more infinity. `count` is a multiple of the vector's width. `repeated` is a
-    literal: False promises that the thresholds differ, and saves half of the work.
+    infinity; one more infinity follows them. `count` is a multiple of the vector's width. `repeated` is
+    a literal: False promises that the thresholds differ, and saves half of the work.
     """
     if not isinstance(repeated, types.BooleanLiteral):
         raise RequireLiteralValue("repeated")
@@ -97,14 +97,14 @@ def ranks(
             return builder.call(permute, [low, place, high])
 
         def search(score: Any, predicate: str) -> Any:
-            # How many thresholds are `predicate` the score, halving 2 n - 1 of them.
-            found, step = constant(0), n
+            # Bisection: of the 2 n - 1 thresholds, how many are below (or up to) each score.
+            passed, step = constant(0), n
             while step:
-                middle = entry(builder.add(found, constant(step - 1)))
-                passed = builder.fcmp_ordered(predicate, middle, score)
-                found = builder.select(passed, builder.add(found, constant(step)), found)
+                middle = entry(builder.add(passed, constant(step - 1)))
+                holds = builder.fcmp_ordered(predicate, middle, score)
+                passed = builder.select(holds, builder.add(passed, constant(step)), passed)
                 step //= 2
-            return found
+            return passed
 
         total = cgutils.alloca_once_value(builder, constant(0))
         with cgutils.for_range(builder, builder.udiv(length, intp(n)), intp=intp) as loop:

@@ -1,15 +1,16 @@
-"""Scores of a block of queries with the whole catalogue, ranked before they leave the cache.
+"""The scores of a block of queries with the whole catalogue, ranked before they leave the cache.
 
-A matrix of scores is never written out. For as many queries as a panel has columns (32 for float32
-with AVX-512) and a strip of 4,096 items the scores are multiplied into scratch that fits the
-second-level cache, entries to leave out are overwritten with -inf, and each row is read once or twice:
-its winners go into the query's heap, and for AUC it is compared with the query's held-out scores.
+No matrix of scores is written to memory. The unit of work is as many queries as a panel has columns (32
+for float32 with AVX-512) and a strip of 4,096 items. Their scores are computed into scratch that fits
+the second-level cache, and those of items to leave out are overwritten with -inf. Then each query's
+scores are read once or twice: the best of them go into its heap, and for the AUC they are compared with
+its held-out scores.
 
-The catalogue is packed into panels of 32 items, (f, 32) each, so that the product reads it in one
-straight line; queries are packed the same way. All scores are sums in the same order, of `f` fused
-multiplications, so that items with equal factors tie exactly.
+The catalogue is packed into panels of 32 items, (f, 32) each, so that the product reads it from front to
+back; queries are packed in the same way. Every score is the sum of f fused multiplications in the same
+order, so items with equal factors have exactly equal scores.
 
-Flat arrays and offsets: see `vectors`.
+Arrays inside the loops are flat, with offsets: see `vectors`.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ STRIP = 4096
 def pack(rows: Any, chosen: Any, scale: Any, panels: Any, first: int, last: int) -> None:
     """Write panels `first` to `last`: column j of panel p is row p W + j, times its scale.
 
-    `chosen` (rows,) takes rows in another order where it is not empty; `scale` likewise scales them.
-    Columns beyond the last row are zero.
+    If `chosen` is not empty, row chosen[k] takes the place of row k; if `scale` is not empty, each row
+    is multiplied by its number of `scale`. Columns beyond the last row are zero.
     """
     target = address(panels)
     W = 2 * width(target)
@@ -88,7 +89,7 @@ def rank_block(
     packed: Any,
     scores: Any,
 ) -> None:
-    """Rank the items `first` to `first + count` for a block of queries, after those before them.
+    """Rank the items `first` to `first + count` for a block of queries, after all lower items.
 
     Parameters
     ----------
@@ -97,18 +98,18 @@ def rank_block(
     queries
         (block,) rows of X.
     panels
-        The packed items, `first` in the first column.
+        The packed items; item `first` is the first column.
     lists
-        (block,) rows of the CSR structures `indptr`, `indices` of each query's items to leave out and
-        `held_indptr`, `held_scores` of its ascending held-out scores.
+        (block,) each query's row of two CSR structures: `indptr`, `indices` of items to leave out, and
+        `held_indptr`, `held_scores` of ascending held-out scores.
     without
-        Ascending items to leave out for all.
+        Ascending items to leave out for all queries.
     best, items
-        (block, k) heaps, begun with (-inf, -1).
+        (block, k) heaps of scores and of their items, at first all -inf and -1.
     pairs
-        (block,) counts of `twice_the_positives_below` so far; empty for no AUC.
+        (block,) sums of `twice_the_positives_below` so far; empty without AUC.
     packed, scores
-        Scratch: (f W,) and (W STRIP,).
+        Scratch: (f W,) and (W STRIP,) for W queries.
     """
     target = address(scores)
     panel = address(panels)
@@ -142,7 +143,7 @@ def rank_block(
 
 @called
 def leave_out(row: Any, first: int, count: int, excluded: Any) -> None:
-    """Overwrite the scores of the ascending `excluded` items among `count` from `first` with -inf."""
+    """Write -inf over the scores of `excluded` items, ascending, among `count` from `first` on."""
     if excluded.size == 0:
         return
     at = np.searchsorted(excluded, first)
@@ -153,6 +154,6 @@ def leave_out(row: Any, first: int, count: int, excluded: Any) -> None:
 
 @compiled
 def finish(best: Any, items: Any) -> None:
-    """Turn all heaps into lists, best first."""
+    """Sort all heaps, best first."""
     for q in range(len(best)):
         sort_heap(best[q], items[q])

@@ -1,7 +1,7 @@
-"""The k best of a row of scores, read once and never sorted.
+"""The k best of a row of scores, which is read once and never sorted.
 
-A vector of scores at a time is compared with the k-th best so far; only one with a winner is looked
-at score by score, and a heap keeps the k best. Ties go to the lower index.
+A vector of scores at a time is compared with the k-th best score so far. Only a vector with a better
+score is taken apart, and a heap keeps the k best. Of equal scores the lower index is better.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from halfstep.kernels.cpu.vectors import address, width
 
 @compiled
 def select_rows(block: Any, best: Any, items: Any) -> None:
-    """Write each row's highest scores and their indices, best first; the rest is (-inf, -1).
+    """Write each row's k highest scores and their indices, best first.
 
-    `block` (rows, n), `best` (rows, k) and `items` (rows, k) int32, all C-contiguous.
+    `block` (rows, n), `best` (rows, k) and `items` (rows, k) int32, all C-contiguous. Where n < k, the
+    remaining places hold -inf and -1.
     """
     for u in range(len(block)):
         best[u, :] = -np.inf
@@ -30,10 +31,10 @@ def select_rows(block: Any, best: Any, items: Any) -> None:
 
 @called
 def offer(scores: Any, at: int, count: int, first: int, best: Any, items: Any) -> None:
-    """Put those of `scores[at : at + count]` that belong there into the heap of the best.
+    """Put into the heap those of `scores[at : at + count]` that are among the k best so far.
 
-    They are the scores of the items `first` and following, in this order, all above those offered
-    before: an equal score is then a worse one.
+    They are the scores of items `first`, `first` + 1 and so on. All items offered before had lower
+    indices, so a score that equals the k-th best is worse than it.
     """
     if best.size == 0:
         return
@@ -42,10 +43,10 @@ def offer(scores: Any, at: int, count: int, first: int, best: Any, items: Any) -
     limit = best[0]
     whole = count - count % V
     for start in range(0, whole, V):
-        found = above(row, at + start, limit)
-        while found:
-            lane = trailing(found)
-            found &= found - 1
+        better = above(row, at + start, limit)
+        while better:
+            lane = trailing(better)
+            better &= better - 1
             score = scores[at + start + lane]
             if score > limit:
                 replace_worst(best, items, best.size, score, first + start + lane)
@@ -58,7 +59,7 @@ def offer(scores: Any, at: int, count: int, first: int, best: Any, items: Any) -
 
 @called
 def trailing(bits: int) -> int:
-    """Return the place of the lowest bit that is set."""
+    """Return the number of zero bits below the lowest one that is set."""
     place = 0
     while not (bits >> place) & 1:
         place += 1
@@ -67,7 +68,7 @@ def trailing(bits: int) -> int:
 
 @called
 def sort_heap(best: Any, items: Any) -> None:
-    """Turn the heap into a list, best first."""
+    """Sort the heap, best first."""
     for last in range(best.size - 1, 0, -1):
         score, item = best[last], items[last]
         best[last], items[last] = best[0], items[0]
@@ -76,7 +77,7 @@ def sort_heap(best: Any, items: Any) -> None:
 
 @called
 def replace_worst(best: Any, items: Any, size: int, score: Any, item: int) -> None:
-    """Put (score, item) in place of the root of a heap whose parents are worse than their children."""
+    """Replace the root, which is the heap's worst pair, by (score, item)."""
     hole = 0
     child = 1
     while child < size:
@@ -96,5 +97,5 @@ def replace_worst(best: Any, items: Any, size: int, score: Any, item: int) -> No
 
 @called
 def is_worse(score_a: Any, item_a: int, score_b: Any, item_b: int) -> bool:
-    """Whether a comes after b: a lower score, or an equal one and a higher index."""
+    """Return whether a ranks after b: a lower score, or an equal one and a higher index."""
     return bool(score_a < score_b or (score_a == score_b and item_a > item_b))

@@ -1,6 +1,6 @@
-"""Factors in other coordinates: Y and the rows' starts times an f x f matrix, on all threads.
+"""Changes of coordinates: Y, and the rows' starts and solutions, times an f x f matrix, on all threads.
 
-`halfstep.solvers.whitening` says which matrices those are; here they are padded and applied.
+`halfstep.solvers.whitening` computes the matrices; this module pads and applies them.
 """
 
 from __future__ import annotations
@@ -29,14 +29,26 @@ def rotate(
     paired: bool,
     sizes: Floats,
 ) -> npt.NDArray[Any]:
-    """Return Y forward, (rows + 1, padded_to), its last columns and its last row zero.
+    """Return Z = Y forward, padded with zeros to `padded_to` columns and one more row.
 
-    `forward` None is the identity; `triangular` says that it is an upper triangle.
+    Parameters
+    ----------
+    Y
+        (rows, f).
+    forward
+        (f, f); None for the identity.
+    triangular
+        Whether `forward` is an upper triangle.
+    padded_to
+        Columns of Z.
+    paired
+        Round Z to bfloat16 and pack it: see `bfloat16`.
+    sizes
+        Written: the squared length of each row of Z, (rows,); or empty, and not written.
 
-    Written: each row's squared length to `sizes` (rows,), unless it is empty.
-
-    With `paired` they are rounded to 16 bits and packed, (rows + 1, padded_to / 2), where a zero beside
-    another number becomes next to nothing: see `bfloat16`.
+    Returns
+    -------
+    (rows + 1, padded_to) in Y's dtype, or packed (rows + 1, padded_to / 2) uint32.
     """
     f = Y.shape[1]
     Z = (
@@ -63,7 +75,7 @@ def rotate(
 
 
 def _aligned(rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return an array that begins at a cache line."""
+    """Return an array whose first element is at the start of a cache line."""
     size = np.dtype(dtype).itemsize
     room = np.empty(rows * columns + 64 // size, dtype)
     skip = -room.ctypes.data % 64 // size
@@ -75,8 +87,9 @@ def rotation(
 ) -> Callable[[Floats, Floats], None]:
     """Return a function that writes its first argument times `matrix`, padded, to its second.
 
-    The arguments are C-contiguous, (n, rows) and (n, columns). The wider one is overwritten. `upper`
-    says which triangle the matrix is; None for a whole one.
+    The function's arguments are C-contiguous, (n, rows) and (n, columns); where `matrix` is a triangle,
+    the wider of the two is overwritten. `upper` says which triangle: True, False, or None for a full
+    matrix.
     """
     width, small = max(rows, columns), min(rows, columns)
 

@@ -1,4 +1,8 @@
-"""The compiled entry points, which solve a block of rows, and the scratch that a thread needs."""
+"""The compiled entry points that solve a block of rows, and the scratch that a thread needs.
+
+`solve_block` takes a fixed number of conjugate gradient steps per row, `solve_block_exactly` solves
+every row exactly; `rule` has the entry point for rows that take as many steps as they need.
+"""
 
 from __future__ import annotations
 
@@ -9,21 +13,32 @@ import numpy as np
 from halfstep.kernels.cpu.cg import conjugate_gradients
 from halfstep.kernels.cpu.cholesky import PANEL
 from halfstep.kernels.cpu.compile import compiled, inlined
-from halfstep.kernels.cpu.exact import in_factor_space, in_own_space
+from halfstep.kernels.cpu.exact import solve_dual, solve_primal
 from halfstep.kernels.cpu.vectors import address, item, lanes, put
 from halfstep.kernels.cpu.weights import excess
 
-_TILE_BYTES = 1 << 14
+_TILE_BYTES = 1 << 14  # of a tile's vectors, which stay in the first-level cache
 _AHEAD = 1 << 12  # numbers between a prefetch and its use
 
 
 class Side(NamedTuple):
-    """What a half-step's rows share; arrays, S-contiguous.
+    """The data of a half-step, for all rows of a side; contiguous arrays.
 
-    indptr, indices, values, rule as in `Weights`; Z (columns + 1, f) in the working coordinates, its
-    last row zero; or of pairs, (columns + 1, f / 2), see `bfloat16`; row u's coordinate k is scaled by
-    (base[k] + slope[k] lam[u])^-1/2. All but Z, the rule's numbers too, in the factors' dtype. sizes
-    (columns,) are the |z|^2, before that scale; none where they are of no use.
+    Attributes
+    ----------
+    indptr, indices, values, rule
+        As in `halfstep.solvers.problem.Weights`.
+    Z
+        (columns + 1, f) the fixed side in whitened coordinates, its last row zero; or packed as
+        bfloat16, (columns + 1, f / 2) uint32: see `bfloat16`.
+    base, slope
+        (f,). Row u scales coordinate k by (base[k] + slope[k] lam[u])^-1/2.
+    lam
+        (rows,) lambda_u.
+    sizes
+        (columns,) |z|^2 before that scale; empty where nothing needs them.
+
+    The values, the rule's numbers, base, slope, lam and sizes have the factors' dtype.
     """
 
     indptr: Any
@@ -38,11 +53,20 @@ class Side(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """Pointers into a `Side`.
+    """Pointers into a `Side`, for the loops over entries.
 
-    `end` is the number of entries, beyond which nothing is prefetched, `stride` the length of a row of
-    Z, `zeros` where the row of zeros begins, `line` how much of Z a cache line holds, and `ahead` how
-    many entries ahead to prefetch.
+    Attributes
+    ----------
+    end
+        The number of entries; nothing is prefetched beyond it.
+    stride
+        The length of a row of Z, in elements.
+    zeros
+        Where Z's row of zeros begins.
+    line
+        How many elements of Z a cache line holds.
+    ahead
+        How many entries ahead to prefetch.
     """
 
     indices: Any
@@ -57,10 +81,41 @@ class Entries(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What one thread works in: sizes, limits, and arrays (pointers once inside).
+    """One thread's scratch: limits, and flat arrays (inside compiled code, pointers to them).
 
-    Rows of up to `kept` entries keep all their dot products, and of up to `able` can be solved in their
-    own space where that is cheaper: see `rule`. `order` is how many unknowns a system may have.
+    Attributes
+    ----------
+    tile
+        Entries in a tile.
+    kept
+        Rows of up to so many entries keep all their dot products: see `rule`.
+    own
+        Rows of up to so many entries take the dual solve.
+    able
+        Rows of up to so many entries take the dual solve where they are heavy and it costs less: see
+        `rule`.
+    order
+        The largest number of unknowns that a system may have.
+    multiple
+        What a dual system's order is padded to.
+    eps
+        Of the factors' dtype.
+    least
+        The smallest w in a dual solve, eps a0.
+    block
+        Two tiles of vectors z, or all vectors of a row in a dual solve.
+    rows, q
+        Per entry of a tile or a row: where its vector begins, and its coefficient.
+    products
+        Dot products in a dual solve, and then its solution.
+    A, panel
+        A system, and PANEL rows of it.
+    scale
+        (f,) the row's scale of each coordinate.
+    x, r, p, Ap
+        (f,) as in conjugate gradients.
+    scaled, total
+        (f,) a vector that was multiplied by `scale`, and a sum over entries that is yet to be.
     """
 
     tile: int
@@ -87,7 +142,7 @@ class Scratch(NamedTuple):
 
 
 def padding(dtype: Any) -> int:
-    """Return what the columns of Z must be a multiple of."""
+    """Return of what the number of columns of Z must be a multiple."""
     return 2 * lanes(np.dtype(dtype).itemsize)
 
 
@@ -96,8 +151,16 @@ def make_scratch(
 ) -> Scratch:
     """Allocate one thread's scratch.
 
-    Rows of up to `own` entries are solved in their own space and systems of up to `order` unknowns by
-    Cholesky; `kept` and `able` as in `Scratch`.
+    Parameters
+    ----------
+    f
+        Factors, padded.
+    own, kept, able
+        As in `Scratch`.
+    order
+        The largest number of unknowns in a primal system.
+    a0
+        Weight of the entries that are not stored.
     """
     size = np.dtype(dtype).itemsize
     multiple = lanes(size)
@@ -118,7 +181,7 @@ def make_scratch(
 
 @inlined
 def entries_of(side: Any, f: int) -> Any:
-    """Return the pointers that the loops over entries need."""
+    """Return pointers to the side's arrays."""
     return Entries(
         address(side.indices),
         address(side.values),
@@ -134,7 +197,10 @@ def entries_of(side: Any, f: int) -> Any:
 
 @inlined
 def pointers(work: Any) -> Any:
-    """Return the scratch with pointers in place of arrays: counting references costs a third."""
+    """Return the scratch with pointers in place of arrays.
+
+    Numba counts references to arrays, which took a third of the time.
+    """
     return Scratch(
         work.tile,
         work.kept,
@@ -169,8 +235,8 @@ def set_scale(side: Any, u: int, f: int, scale: Any) -> None:
 
 
 @inlined
-def bearable(entries: Any, first: int, stop: int, largest: float) -> bool:
-    """Return whether no excess weight of the row is negative or above `largest`."""
+def weights_within(entries: Any, first: int, stop: int, largest: float) -> bool:
+    """Return whether all excess weights of the row lie between 0 and `largest`."""
     outside = 0
     for e in range(first, stop):
         w = excess(entries, e)
@@ -179,12 +245,13 @@ def bearable(entries: Any, first: int, stop: int, largest: float) -> bool:
 
 
 @inlined
-def fits_own_space(entries: Any, work: Any, first: int, stop: int) -> bool:
-    """Return whether the row is short and its excess weights are neither negative nor huge.
+def suits_dual(entries: Any, work: Any, first: int, stop: int) -> bool:
+    """Return whether the row is to be solved by the dual solve.
 
-    x = Z'g amplifies the rounding of g by the weights; the factor space does not.
+    It must have few entries, and excess weights that are neither negative nor huge: in the dual solve,
+    x = Z'W^1/2 h amplifies the rounding errors of h by the weights. The primal solve does not.
     """
-    return stop - first <= work.own and bearable(entries, first, stop, 1e-3 / work.eps)
+    return stop - first <= work.own and weights_within(entries, first, stop, 1e-3 / work.eps)
 
 
 @compiled
@@ -199,8 +266,9 @@ def solve_block(
 ) -> None:
     """Take `steps` conjugate gradient steps for rows `begin` to `begin + rows`.
 
-    `start` (rows, f) is the start and becomes the solution, both in working coordinates. Short rows are
-    solved exactly, from wherever. Rows without entries become zero.
+    `start` (rows, f) holds the rows' start and is overwritten with their solution, both in whitened
+    coordinates. Rows that `suits_dual` accepts are solved exactly, whatever their start. Rows without
+    entries become zero.
     """
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
@@ -215,8 +283,8 @@ def solve_block(
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries, scratch, first, stop):
-            in_own_space(entries, scratch, first, stop - first, f)
+        if suits_dual(entries, scratch, first, stop):
+            solve_dual(entries, scratch, first, stop - first, f)
         else:
             for k in range(f):
                 put(x, k, item(X, row + k) / item(scratch.scale, k))
@@ -227,16 +295,16 @@ def solve_block(
 
 @compiled
 def mark_started(side: Any, work: Any, begin: int, f: int, marks: Any) -> None:
-    """Mark those of the rows from `begin` on whose solution depends on where they start."""
+    """Write to `marks`, for each row from `begin` on, whether its solution depends on its start."""
     entries, scratch, indptr = entries_of(side, f), pointers(work), address(side.indptr)
     for i in range(len(marks)):
         first, stop = item(indptr, begin + i), item(indptr, begin + i + 1)
-        marks[i] = first < stop and not fits_own_space(entries, scratch, first, stop)
+        marks[i] = first < stop and not suits_dual(entries, scratch, first, stop)
 
 
 @compiled
 def go_further(indptr: Any, begin: int, before: Any, after: Any, way: Any) -> None:
-    """Go `way` times the way from `before` to `after` (rows, f), in place, in rows with entries."""
+    """Over-relax: after <- before + way (after - before), both (rows, f), in rows with entries."""
     for i in range(len(after)):
         if indptr[begin + i] < indptr[begin + i + 1]:
             for k in range(after.shape[1]):
@@ -245,7 +313,7 @@ def go_further(indptr: Any, begin: int, before: Any, after: Any, way: Any) -> No
 
 @compiled
 def solve_block_exactly(side: Any, work: Any, begin: int, rows: int, out: Any, f: int) -> None:
-    """Solve rows `begin` to `begin + rows` exactly; written: `out` (rows, f), working coordinates."""
+    """Solve rows `begin` to `begin + rows` exactly, into `out` (rows, f) in whitened coordinates."""
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(out), scratch.x
     scaled_for = -1.0
@@ -259,9 +327,9 @@ def solve_block_exactly(side: Any, work: Any, begin: int, rows: int, out: Any, f
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries, scratch, first, stop):
-            in_own_space(entries, scratch, first, stop - first, f)
+        if suits_dual(entries, scratch, first, stop):
+            solve_dual(entries, scratch, first, stop - first, f)
         else:
-            in_factor_space(entries, scratch, first, stop, f)
+            solve_primal(entries, scratch, first, stop, f)
         for k in range(f):
             put(X, row + k, item(x, k) * item(scratch.scale, k))

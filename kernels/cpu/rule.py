@@ -1,19 +1,25 @@
-"""Rows that take the steps that they need: conjugate gradients with the rule of `solvers.fit.stopping`.
+"""Conjugate gradients in which every row takes as many steps as it needs.
 
-What differs from `cg` is when a row ends. A row of up to `kept` entries keeps its dot products
-q = z.p in its first step: p'Ap = p.p + sum w q^2 is known, and with it whether the row has ended, before
-the step's second half (the update sum w q z) is begun. A row that ends after one step has gone over its
-entries one and a half times, where two fixed steps take two and a half. Longer rows take both halves in
-one pass, over tiles that stay in the first-level cache; so do all rows in later steps, which are seldom
-the last, but where the residual says that one will be: dot products alone tell.
+The steps are those of `cg`; the rule of `halfstep.solvers.fit.stopping` ends a row.
 
-Heavy rows can take more steps than an exact solution costs. How many is foretold by how many of a row's
-entries are heavy, w |z|^2 > 10, and very heavy, > 100, each of which is an eigenvalue far from 1:
-3 + 2 sqrt(heavy) + 0.7 very heavy, whatever f, and no more than one for each entry and one (on 12,000
-rows of generated counts with f = 32 to 128 and weights of up to 10^7 within a quarter of it for nine in
-ten). Where that is more than the exact solution in the cheaper of the row's two spaces costs, the row is
-solved there and takes no step. Where the forecast fails, a row is solved exactly when it has taken as
-many steps as that costs: it never costs more than twice the cheaper of the two.
+**Dot products first.** A step has two halves: the dot products q = z.p, which give
+p'Ap = p.p + sum w q^2, and the update Ap = p + sum w q z. The rule needs only p'Ap. So a row of up to
+`kept` entries keeps its dot products in its first step, and tests the rule before the second half.
+A row that ends after one step has passed over its entries one and a half times, where two fixed steps
+pass over them two and a half times. Rows with more entries take both halves in one pass, over tiles that
+stay in the first-level cache. All rows do so in later steps, which are seldom the last. But where the
+residual foretells that a step will be the last, it begins with the dot products alone.
+
+**Heavy rows** can take more steps than an exact solution costs. An entry is heavy if w |z|^2 > 10 and
+very heavy if w |z|^2 > 100; each makes an eigenvalue far from 1. A row is expected to take
+
+    3 + 2 sqrt(heavy) + 0.7 very_heavy
+
+steps, whatever f, and at most one more than it has entries. (On 12,000 rows of generated counts, with
+f = 32 to 128 and weights up to 10^7, this was within a quarter of the truth for nine rows in ten.) Where
+that is more than the cheaper of the primal and the dual solve costs, the row is solved that way and
+takes no step. Where the forecast fails, a row that has taken as many steps as the primal solve costs is
+solved exactly after all, so it costs at most about twice its primal solve.
 """
 
 from __future__ import annotations
@@ -25,19 +31,21 @@ import numpy as np
 
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
 from halfstep.kernels.cpu.compile import compiled, inlined
-from halfstep.kernels.cpu.exact import in_factor_space, in_own_space
-from halfstep.kernels.cpu.rows import bearable, entries_of, fits_own_space, pointers, set_scale
+from halfstep.kernels.cpu.exact import solve_dual, solve_primal
+from halfstep.kernels.cpu.rows import entries_of, pointers, set_scale, suits_dual, weights_within
 from halfstep.kernels.cpu.tiles import dots, locate, update
 from halfstep.kernels.cpu.vectors import address, fma, item, load, multiply, put, store, width
 from halfstep.kernels.cpu.weights import excess
 
-# What a half-step is told of its rows, a row of numbers for each block: `TALLY` of them.
+# Places in a block's tally (TALLY,), float64: what its rows came to, for `solvers.fit.stopping`.
 ROWS, STEPPED, STEPS, MOST, UNSOLVED, COMPLETED, GAINED, LEFT = range(8)
 TALLY = 8
-STEPPING, OWN_SPACE, FACTOR_SPACE = range(3)
+STEPPING, DUAL, PRIMAL = range(3)  # how a row is solved
 HEAVY = 10
-PREFERENCE = 1.25  # for an exact solution, since it leaves nothing
-# Of w eps in a row's own space, whose square is what it may err by: less than the rule leaves.
+# An exact solution may cost so many times what the steps cost, since it leaves nothing to gain.
+PREFERENCE = 1.25
+# The largest w eps in the dual solve of a heavy row. Its square bounds the error, which is then less
+# than what the rule leaves.
 TINY = 1 / 16
 
 
@@ -53,31 +61,32 @@ def has_negative(entries: Any, first: int, stop: int) -> bool:
 
 
 def expected_steps(heavy: int, very_heavy: int) -> float:
-    """Return how many steps a row with so many heavy entries takes, as it was found: see the head."""
+    """Return how many steps a row with so many heavy entries is expected to take: see the head."""
     return 3 + 2 * math.sqrt(heavy) + 0.7 * very_heavy
 
 
-def factor_space_cost(n: int, f: int) -> float:
-    """Return how many steps cost what the exact solution in the factor space does: n entries, f factors.
+def primal_cost(n: int, f: int) -> float:
+    """Return how many steps take as long as the primal solve of a row: n entries, f factors.
 
-    Measured with f = 8 to 256 and n = 16 to 512; AVX2 and AVX-512 agree, to a quarter of it.
+    Fitted to times with f = 8 to 256 and n = 16 to 512; with AVX2 and with AVX-512 they agree to within
+    a quarter.
     """
     return 4 + f / 11 + (200 + 7 * f) / n
 
 
-def own_space_cost(n: int, f: int) -> float:
-    """Return how many steps cost what the exact solution in the own space does; measured likewise."""
+def dual_cost(n: int, f: int) -> float:
+    """Return how many steps take as long as the dual solve of a row; fitted to the same times."""
     return 4 + 130 / f + (0.12 + 12 / f) * n
 
 
 _expected_steps = inlined(expected_steps)
-_factor_space_cost = inlined(factor_space_cost)
-_own_space_cost = inlined(own_space_cost)
+_primal_cost = inlined(primal_cost)
+_dual_cost = inlined(dual_cost)
 
 
 @inlined
 def heavy_entries(entries: Any, sizes: Any, mean: float, first: int, stop: int) -> tuple[int, int]:
-    """Return how many entries are heavy and very heavy; `mean` is the row's mean squared scale."""
+    """Return how many entries are heavy and how many very heavy; `mean` is the mean squared scale."""
     heavy, very_heavy = 0, 0
     for e in range(first, stop):
         weight = excess(entries, e) * item(sizes, item(entries.indices, e)) * mean
@@ -90,19 +99,19 @@ def heavy_entries(entries: Any, sizes: Any, mean: float, first: int, stop: int) 
 def cheapest(
     entries: Any, scratch: Any, first: int, stop: int, f: int, heavy: int, very_heavy: int
 ) -> int:
-    """Return how a row is solved for least: by STEPPING, in its OWN_SPACE or in its FACTOR_SPACE."""
+    """Return the cheapest way to solve a row with heavy entries: STEPPING, DUAL or PRIMAL."""
     n = stop - first
     steps = 1 + min(_expected_steps(heavy, very_heavy), n + 1.0)
-    found, cost = STEPPING, PREFERENCE * steps
-    if scratch.order >= f and _factor_space_cost(n, f) < cost:
-        found, cost = FACTOR_SPACE, _factor_space_cost(n, f)
+    kind, cost = STEPPING, PREFERENCE * steps
+    if scratch.order >= f and _primal_cost(n, f) < cost:
+        kind, cost = PRIMAL, _primal_cost(n, f)
     if (
         n <= scratch.able
-        and _own_space_cost(n, f) < cost
-        and bearable(entries, first, stop, TINY / scratch.eps)
+        and _dual_cost(n, f) < cost
+        and weights_within(entries, first, stop, TINY / scratch.eps)
     ):
-        found = OWN_SPACE
-    return found
+        kind = DUAL
+    return kind
 
 
 @inlined
@@ -116,15 +125,15 @@ def steps_by_rule(
     theta: float,
     tally: Any,
 ) -> None:
-    """Take steps from scratch.x (f,), in place, until the rule ends the row (Saad, alg. 6.18).
+    """Take steps from scratch.x (f,), in place, until the rule ends the row.
 
-    Added to: the row's figures in `tally` (TALLY,), float64.
+    Saad, Iterative Methods, algorithm 6.18. The row's figures are added to `tally` (TALLY,), float64.
     """
     x, r, p, Ap, q, rows = scratch.x, scratch.r, scratch.p, scratch.Ap, scratch.q, scratch.rows
     n = stop - first
     keeps = n <= scratch.kept
     least = 2 if has_negative(entries, first, stop) else stopping.least
-    enough = _factor_space_cost(n, f) if scratch.order >= f else np.inf
+    enough = _primal_cost(n, f) if scratch.order >= f else np.inf
     clear(r, f)
     combine(-1, x, r, r, f)
     pass_over(entries, scratch, first, stop, f, x, r, RESIDUAL)  # r_0 = b - A x_0
@@ -132,11 +141,12 @@ def steps_by_rule(
     rs = inner(r, r, f)
     gained, left, taken, unsolved, completed = 0.0, rs, 0, True, False
     for step in range(stopping.most):
-        # x is at most as long as A x, so beyond this a residual is rounding; not an infinite one.
+        # |x| <= |A x|, so a residual below eps |x| is rounding error. An infinite one is not.
         if rs < np.inf and rs <= inner(x, x, f) * scratch.eps * scratch.eps:
             left, unsolved = 0.0, False
             break
-        last = step > 0 and rs <= 2 * theta * gained  # likely: the step gains more than half of rs
+        # A guess, right if alpha > 1/2: then the step gains more than half of rs, and the rule holds.
+        last = step > 0 and rs <= 2 * theta * gained
         halves = keeps and (step == 0 or last)
         if halves:
             for k in range(0, f, width(p)):
@@ -173,7 +183,7 @@ def steps_by_rule(
             update(entries.Z, rows, n, f, q, scratch.total)
             for k in range(0, f, width(p)):
                 store(Ap, k, fma(load(scratch.total, k), load(scratch.scale, k), load(p, k)))
-        elif last:  # it was not
+        elif last:  # the guess was wrong: the second half is needed after all
             combine(0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
         combine(-alpha, Ap, r, r, f)
@@ -183,10 +193,10 @@ def steps_by_rule(
             break
         combine(rs_next / rs, p, r, p, f)
         rs = rs_next
-    if completed:  # which gains r'(x* - x); the solution writes neither to p nor to Ap
+    if completed:  # the exact x* gains another r'(x* - x); the solve leaves p and Ap alone
         combine(0, r, r, p, f)
         combine(0, x, x, Ap, f)
-        in_factor_space(entries, scratch, first, stop, f)
+        solve_primal(entries, scratch, first, stop, f)
         gained += inner(p, x, f) - inner(p, Ap, f)
         left, unsolved = 0.0, False
     tally[STEPPED] += 1
@@ -202,10 +212,11 @@ def steps_by_rule(
 def solve_block_by_rule(
     side: Any, work: Any, begin: int, rows: int, start: Any, f: int, stopping: Any, tally: Any
 ) -> None:
-    """Take the steps that they need for rows `begin` to `begin + rows`.
+    """Take as many steps as each of the rows `begin` to `begin + rows` needs.
 
-    `start` (rows, f) is the start and becomes the solution, both in working coordinates. Short rows are
-    solved exactly, from wherever. Rows without entries become zero. Added to: `tally` (TALLY,).
+    `start` (rows, f) holds the rows' start and is overwritten with their solution, both in whitened
+    coordinates. Rows that `suits_dual` accepts are solved exactly, whatever their start. Rows without
+    entries become zero. The block's figures are added to `tally` (TALLY,).
     """
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
@@ -224,16 +235,16 @@ def solve_block_by_rule(
             set_scale(side, begin + i, f, scratch.scale)
             mean = inner(scratch.scale, scratch.scale, f) / f
         kind, heavy, very_heavy = STEPPING, 0, 0
-        if fits_own_space(entries, scratch, first, stop):
-            kind = OWN_SPACE
+        if suits_dual(entries, scratch, first, stop):
+            kind = DUAL
         elif weighs:
             heavy, very_heavy = heavy_entries(entries, sizes, mean, first, stop)
             if heavy:
                 kind = cheapest(entries, scratch, first, stop, f, heavy, very_heavy)
-        if kind == OWN_SPACE:
-            in_own_space(entries, scratch, first, stop - first, f)
-        elif kind == FACTOR_SPACE:
-            in_factor_space(entries, scratch, first, stop, f)
+        if kind == DUAL:
+            solve_dual(entries, scratch, first, stop - first, f)
+        elif kind == PRIMAL:
+            solve_primal(entries, scratch, first, stop, f)
         else:
             for k in range(f):
                 put(x, k, item(X, row + k) / item(scratch.scale, k))

@@ -1,8 +1,12 @@
-"""One row, exact on one block of coordinates after the other (iALS++), where the shared part is I.
+"""One sweep of iALS++ over one row: exact on one block of coordinates after the other.
 
-The products q = z.x of the row's stored entries are kept up to date, so a block needs, of each entry,
-only the block's own numbers: they make its matrix I + Z'WZ and its residual, and after the block's
-solution d the products grow by z.d.
+The coordinates are whitened, so the row's matrix is A = I + Z'WZ, and for a block B of b coordinates
+
+    A_BB d = r_B,     x_B <- x_B + d,     r = Z't - A x
+
+The products q = z.x of the row's stored entries are kept up to date. A block then needs only its own b
+numbers of each entry: they give A_BB = I + Z_B'W Z_B and r_B = Z_B'(t - W q) - x_B. After the block's
+solution d each product grows by z_B.d.
 """
 
 from __future__ import annotations
@@ -12,22 +16,22 @@ from typing import Any
 from halfstep.kernels.cpu.cg import clear
 from halfstep.kernels.cpu.cholesky import add_outer, solve
 from halfstep.kernels.cpu.compile import called, compiled
-from halfstep.kernels.cpu.exact import in_own_space, start_from_identity
-from halfstep.kernels.cpu.rows import entries_of, fits_own_space, pointers, set_scale
-from halfstep.kernels.cpu.tiles import ask_for, dots, locate, update
+from halfstep.kernels.cpu.exact import solve_dual, start_from_identity
+from halfstep.kernels.cpu.rows import entries_of, pointers, set_scale, suits_dual
+from halfstep.kernels.cpu.tiles import dots, locate, prefetch_rows, update
 from halfstep.kernels.cpu.vectors import address, item, load, multiply, put, splat, store, width
 from halfstep.kernels.cpu.weights import excess, target
 
 
 @called
-def _grow(
+def _add_to_products(
     entries: Any, scratch: Any, first: int, stop: int, k: int, b: int, d: Any, products: Any
 ) -> None:
-    """Add z.d over coordinates k to k + b to the products; d (b,) is in the row's scale."""
+    """Add z.d over coordinates k to k + b to the products; d (b,) includes the row's scale."""
     rows, q = scratch.rows, scratch.q
     for start in range(first, stop, scratch.tile):
         count = min(scratch.tile, stop - start)
-        ask_for(entries, start + entries.ahead, min(count, entries.end))
+        prefetch_rows(entries, start + entries.ahead, min(count, entries.end))
         locate(entries, start, count, rows)
         for e in range((count + 3) // 4 * 4):
             put(rows, e, item(rows, e) + k)
@@ -41,7 +45,7 @@ def _grow(
 def _solve_block(
     entries: Any, scratch: Any, first: int, stop: int, k: int, b: int, products: Any
 ) -> None:
-    """Write the step d (b,) of coordinates k to k + b to scratch.p."""
+    """Write to scratch.p the step d (b,) of coordinates k to k + b."""
     A, g, q, rows, block = scratch.A, scratch.r, scratch.q, scratch.rows, scratch.block
     V = width(A)
     ld = b + V
@@ -74,10 +78,12 @@ def _solve_block(
 def solve_block_by_subspaces(
     side: Any, work: Any, begin: int, rows: int, start: Any, f: int, size: int, products: Any
 ) -> None:
-    """Go once over the blocks of `size` coordinates of rows `begin` to `begin + rows`.
+    """Sweep once over the blocks of `size` coordinates, for rows `begin` to `begin + rows`.
 
-    `start` (rows, f) is the start and becomes the solution, both in working coordinates. `products` is
-    scratch, as long as the longest row. Z is of floats. Short rows are solved exactly.
+    `start` (rows, f) holds the rows' start and is overwritten with their solution, both in whitened
+    coordinates. `products` is scratch, one number for each entry of the block's largest row. Z is of
+    floats. Rows that `suits_dual` accepts are solved exactly, whatever their start. Rows without entries
+    become zero.
     """
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
@@ -93,15 +99,15 @@ def solve_block_by_subspaces(
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
-        if fits_own_space(entries, scratch, first, stop):
-            in_own_space(entries, scratch, first, stop - first, f)
+        if suits_dual(entries, scratch, first, stop):
+            solve_dual(entries, scratch, first, stop - first, f)
         else:
             for e in range(stop - first):
                 put(q, e, 0)
             for k in range(f):
                 put(x, k, item(X, row + k) / item(scratch.scale, k))
                 put(scratch.scaled, k, item(X, row + k))
-            _grow(entries, scratch, first, stop, 0, f, scratch.scaled, q)
+            _add_to_products(entries, scratch, first, stop, 0, f, scratch.scaled, q)
             for k in range(0, f, size):
                 b = min(size, f - k)
                 _solve_block(entries, scratch, first, stop, k, b, q)
@@ -109,6 +115,6 @@ def solve_block_by_subspaces(
                     put(x, k + j, item(x, k + j) + item(scratch.p, j))
                     put(scratch.scaled, j, item(scratch.p, j) * item(scratch.scale, k + j))
                 if k + size < f:
-                    _grow(entries, scratch, first, stop, k, b, scratch.scaled, q)
+                    _add_to_products(entries, scratch, first, stop, k, b, scratch.scaled, q)
         for k in range(f):
             put(X, row + k, item(x, k) * item(scratch.scale, k))

@@ -1,8 +1,8 @@
-"""Spread tasks over threads.
+"""Tasks spread over threads.
 
-The loops release the GIL, so plain threads will do. Numba's own `prange` would not: its fallback
-layer aborts the process when two threads call it, and OpenMP's does not survive a fork. Tasks are
-handed out in order, the next one to whichever thread is free, and no result depends on which thread
+The compiled loops release the GIL, so Python's threads are enough. Numba's own `prange` is not: its
+fallback layer aborts the process when two threads call it, and its OpenMP layer does not survive a fork.
+Tasks are handed out in order, each to the next thread that is free. No result depends on which thread
 that is.
 """
 
@@ -19,7 +19,7 @@ State = TypeVar("State")
 
 
 def cores(num_threads: int) -> int:
-    """Return how many threads to run: `num_threads`, or for 0 all cores this process may use."""
+    """Return the number of threads to run: `num_threads`, or for 0 all cores this process may use."""
     if num_threads:
         return num_threads
     affinity: Any = getattr(os, "sched_getaffinity", None)
@@ -32,8 +32,9 @@ def spread(
     prepare: Callable[[], State],
     run: Callable[[Task, State], None],
 ) -> None:
-    """Call `run(task, state)` for each task, `state` being what `prepare()` gave the thread."""
-    queue = deque(tasks)  # whose popleft is atomic: no lock that an interruption could leave taken
+    """Call `run(task, state)` for each task; `prepare()` makes one `state` for each thread."""
+    # Its popleft is atomic, so there is no lock that an interruption could leave held.
+    queue = deque(tasks)
     threads = min(threads, len(queue))
 
     def work() -> None:
@@ -54,6 +55,6 @@ def spread(
             work()
             for other in others:
                 other.result()
-        except BaseException:  # Ctrl-C, too: the others end after the task that they have
+        except BaseException:  # Ctrl-C too: the other threads finish their current task and end
             queue.clear()
             raise

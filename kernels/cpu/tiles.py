@@ -1,15 +1,16 @@
-"""Loops over a tile: a few rows z of Z, found by their offsets, that stay in the first-level cache.
+"""Loops over a tile: a few rows z of Z that stay in the first-level cache while they are used twice.
 
-One step of conjugate gradients needs, of each stored entry, the dot product z.p and then the update
-y += g z with a coefficient g that comes from it. Updates take eight entries at a time, which share each
-load and store of y; dot products take four, which share each load of p and have two sums each, so that
-no sum waits for itself. (Eight of them did not fit the sixteen registers of AVX2: at f = 512 a dot
-product took 22 ns, with four 15.)
+A conjugate gradient step needs, for each stored entry, the dot product z.p and then the update
+y += g z, whose coefficient g follows from that dot product. Updates take eight entries at a time, which
+share each load and store of y. Dot products take four at a time, which share each load of p; each of the
+four has two sums, so that consecutive multiply-adds do not wait for each other. (Tried: dot products of
+eight entries, which do not fit the sixteen registers of AVX2; each took 22 ns in place of 15 ns at
+f = 512.)
 
-The rows are read where they lie: after the first pass they are in the core's own caches, and copying
-them together cost as much as a pass. `rows[e]` is where row e begins in Z, which is flat, of floats or
-of pairs (`bfloat16`); f is a multiple of two vectors. Counts are rounded up to a multiple of four with
-a row of zeros.
+The loops read the rows of Z where they lie. After the first pass these are in the core's own caches, and
+to copy them into one place costs as much as a pass. `rows[e]` is the offset of entry e's row in Z, which
+is flat, of floats or packed as bfloat16 (`bfloat16`); f is a multiple of two vectors. Counts are rounded
+up to a multiple of four with Z's row of zeros.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ from halfstep.kernels.cpu.vectors import (
 
 @inlined
 def locate(entries: Any, first: int, count: int, rows: Any) -> None:
-    """Write where the rows of Z of `count` entries from `first` on begin to `rows`."""
+    """Write to `rows` where in Z the rows of `count` entries from `first` on begin.
+
+    The row of zeros pads them to a multiple of four.
+    """
     for e in range(count):
         put(rows, e, item(entries.indices, first + e) * entries.stride)
     for e in range(count, (count + 3) // 4 * 4):
@@ -43,8 +47,8 @@ def locate(entries: Any, first: int, count: int, rows: Any) -> None:
 
 
 @inlined
-def ask_for(entries: Any, first: int, count: int) -> None:
-    """Prefetch the rows of Z of `count` entries from `first` on, as far as there are any."""
+def prefetch_rows(entries: Any, first: int, count: int) -> None:
+    """Prefetch the rows of Z of `count` entries from `first` on; past the last entry, nothing."""
     for e in range(first, min(first + count, entries.end)):
         row = item(entries.indices, e) * entries.stride
         for k in range(row, row + entries.stride, entries.line):
@@ -53,10 +57,13 @@ def ask_for(entries: Any, first: int, count: int) -> None:
 
 @inlined
 def gather(entries: Any, first: int, count: int, f: int, scale: Any, tile: Any) -> None:
-    """Copy the rows of Z of `count` entries from `first` on, times `scale` (f,), to `tile`."""
+    """Copy the rows of Z of `count` entries from `first` on, times `scale` (f,), to `tile`.
+
+    Rows of zeros pad them to a multiple of four.
+    """
     V = width(tile)
     for e in range(count):
-        ask_for(entries, first + e + entries.ahead, 1)
+        prefetch_rows(entries, first + e + entries.ahead, 1)
         row, target = item(entries.indices, first + e) * entries.stride, e * f
         for k in range(0, f, 2 * V):
             store(tile, target + k, multiply(low(entries.Z, row, k), load(scale, k)))
@@ -68,7 +75,7 @@ def gather(entries: Any, first: int, count: int, f: int, scale: Any, tile: Any) 
 
 @inlined
 def dots(Z: Any, rows: Any, count: int, f: int, x: Any, q: Any) -> None:
-    """Write z.x of each row to q, (count rounded up to four,)."""
+    """Write z.x of each row z to q, (count rounded up to four,)."""
     V = width(x)
     zero = splat(x, 0)
     for e in range(0, count, 4):
@@ -86,11 +93,12 @@ def dots(Z: Any, rows: Any, count: int, f: int, x: Any, q: Any) -> None:
 
 @inlined
 def dots_of_two(block: Any, first: int, count: int, f: int, at: int, q: Any, apart: int) -> None:
-    """Write the dot products of rows `at` and `at + 1` of `block` with rows from `first` on.
+    """Write the dot products of rows `at` and `at + 1` of `block` with `count` rows from `first` on.
 
-    Eight sums share six loads: a block that has outgrown the first-level cache is read at half the
-    rate of `dots`. `block` (rows, f) is of floats, its rows up to a multiple of four; written are
-    (count rounded up to four,) numbers of q for the first row, and `apart` further on for the second.
+    Eight sums share six loads. So per dot product this reads half as much as `dots` from a block that
+    is larger than the first-level cache. `block` (rows, f) is of floats and padded to a multiple of four
+    rows. Row `at`'s products go to q, (count rounded up to four,), and row `at + 1`'s to q from `apart`
+    on.
     """
     V = width(block)
     zero = splat(block, 0)
@@ -115,7 +123,7 @@ def dots_of_two(block: Any, first: int, count: int, f: int, at: int, q: Any, apa
 
 @inlined
 def update(Z: Any, rows: Any, count: int, f: int, g: Any, y: Any) -> None:
-    """Add g z of each row to y (f,); g is 0 for the rows of zeros."""
+    """Add g z of each row z to y (f,); g is 0 for the padding."""
     V = width(y)
     e = 0
     while e + 4 < count:

@@ -1,12 +1,12 @@
-"""The transpose of a CSR matrix: a counting sort by column, spread over threads, the same on any number.
+"""The transpose of a CSR matrix: a counting sort by column, with one result on any number of threads.
 
-Rows are cut into pieces of about equally many entries. Each piece counts its entries per column; from
-the counts follows where in the result its entries of a column begin, after those of the pieces before.
-So every entry has one place whichever thread writes it, a result row is in the order of the original
-rows, and nothing but the result and a count per column and piece is allocated.
+The rows are cut into pieces with about equally many entries. Each piece counts its entries per column.
+The counts tell where in the result a piece's entries of a column begin: after those of the pieces
+before. So every entry has one place, whichever thread writes it, and each row of the result keeps the
+order of the original rows. Beside the result, only one count per column and piece is allocated.
 
-The scattered writes bound it: scattering two weights for each entry took twice as long as scattering the
-value that both are made of.
+The scattered writes bound the speed: to scatter two weights for each entry took twice as long as to
+scatter the one value that both are made of.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from halfstep.types import Floats, Integers
 
 @compiled
 def count(indices: Any, first: int, last: int, counts: Any) -> None:
-    """Count the entries `first` to `last` of each column."""
+    """Add to `counts` (columns,) how many of the entries `first` to `last` each column has."""
     for e in range(first, last):
         counts[np.uint64(indices[e])] += 1
 
@@ -40,10 +40,10 @@ def scatter(
     rows: Any,
     values: Any,
 ) -> None:
-    """Write a piece's entries to their places, each column's next one in `places`."""
+    """Write a piece's entries to their places; `places` holds each column's next one."""
     for u in range(first_row, last_row):
         for e in range(indptr[u], indptr[u + 1]):
-            # Unsigned, so that no index is tested for being negative.
+            # Unsigned, so that Numba does not test for negative indices.
             column = np.uint64(indices[e])
             place = places[column]
             places[column] = place + 1
@@ -59,7 +59,7 @@ def transpose(
     dtype: npt.DTypeLike,
     num_threads: int = 0,
 ) -> tuple[Integers, Integers, Floats]:
-    """Return the transpose of canonical CSR arrays as such: indptr, indices, and values in `dtype`."""
+    """Return the transpose of a canonical CSR matrix: indptr, indices, and values in `dtype`."""
     threads = cores(num_threads)
     lines, entries = len(indptr) - 1, int(indptr[-1])
     cuts = np.searchsorted(indptr, np.linspace(0, entries, threads + 1)[1:-1])
@@ -77,11 +77,11 @@ def transpose(
     np.cumsum(counts.sum(axis=0), out=starts[1:])
     places = starts[:-1] + np.cumsum(counts, axis=0) - counts
     rows = np.empty(entries, np.int64 if lines > most else np.int32)
-    turned = np.empty(entries, dtype)
+    transposed = np.empty(entries, dtype)
 
     def scatter_piece(piece: int, _: None) -> None:
         first, last = pieces[piece]
-        scatter(indptr, indices, values, first, last, places[piece], rows, turned)
+        scatter(indptr, indices, values, first, last, places[piece], rows, transposed)
 
     spread(range(threads), threads, lambda: None, scatter_piece)
-    return starts, rows, turned
+    return starts, rows, transposed

@@ -1,7 +1,7 @@
-"""Products with a triangular matrix in half the operations, from SciPy's BLAS, without the GIL.
+"""Products with a triangular matrix, in half the operations, by SciPy's BLAS and without the GIL.
 
-`scipy.linalg.blas` holds the GIL while it computes, so that two threads would take turns; `ctypes`
-lets it go. It is SciPy's own entry for Cython that is called.
+`scipy.linalg.blas` holds the GIL while it computes, so two threads would take turns. A call through
+`ctypes` releases it. What is called is `trmm` as SciPy exports it for Cython.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def times_triangle(B: Floats, R: Floats, upper: bool) -> None:
         return
     one = _ONE[B.itemsize]
     m, n = ctypes.c_int(f), ctypes.c_int(rows)
-    # To Fortran both are transposed: B' = R' B', and R' has the other triangle.
+    # Fortran sees both transposed, so it computes B' <- R' B', and R' is the other triangle.
     words = [ctypes.c_char(c) for c in (b"L", b"L" if upper else b"U", b"N", b"N")]
     arguments = [
         *(ctypes.addressof(word) for word in words),

@@ -1,11 +1,12 @@
 """SIMD vectors as values inside Numba functions: `load`, `fma`, `store` and a few more.
 
-The loops of the CPU solver are dot products and updates of a few hundred numbers. LLVM's vectoriser
-does not keep several accumulators in registers across a tile of rows, so the tiles are written with
-vectors: a `Vector` is LLVM's `<16 x float>` or `<8 x double>` where the host has AVX-512, half of that
-elsewhere. A width that the host does not have is legal, too: LLVM splits it.
+The CPU's loops are dot products and updates of a few hundred numbers. LLVM's vectoriser does not keep
+several accumulators in registers across a tile of rows, so the loops name their vectors. A `Vector` is
+LLVM's `<16 x float>` or `<8 x double>` where the host has AVX-512, and half as wide elsewhere. A width
+that the host lacks is legal too: LLVM splits it.
 
-All functions take a one-dimensional S-contiguous array and an offset; nothing checks the bounds.
+What touches memory takes a pointer (`address` of a contiguous array) and an offset. Nothing checks
+bounds.
 """
 
 from __future__ import annotations
@@ -20,29 +21,29 @@ from numba.core import config
 from numba.core.errors import RequireLiteralValue
 from numba.extending import intrinsic, models, register_model
 
-# Numba's own hints stop half-way.
+# Numba's own type hints are incomplete.
 types: Any = numba_types
 cgutils: Any = numba_cgutils
-# Without a type of its own: the first argument is Numba's, a caller does not pass it.
+# Typed loosely: a builtin's first argument is Numba's, and callers do not pass it.
 builtin: Callable[[Callable[..., Any]], Any] = intrinsic
 
 
 def has_avx512() -> bool:
-    """Return whether the code that Numba makes may use AVX-512: of this processor, or as it is told."""
-    told = getattr(config, "CPU_FEATURES", None)  # the environment variable NUMBA_CPU_FEATURES
-    if told is not None:
-        return "+avx512f" in told.split(",")
+    """Return whether Numba may use AVX-512: by NUMBA_CPU_FEATURES if it is set, else the processor."""
+    features = getattr(config, "CPU_FEATURES", None)  # the environment variable NUMBA_CPU_FEATURES
+    if features is not None:
+        return "+avx512f" in features.split(",")
     return bool(binding.get_host_cpu_features().get("avx512f"))
 
 
-# Emulators and old processors may not report features at all; then half the width is right as well.
+# Emulators and old processors may report no features at all; 32 bytes are right for them too.
 _BYTES = 64 if has_avx512() else 32
-# Rows of a product's tile whose sums stay in registers together: of 32 with AVX-512, of 16 elsewhere.
+# Rows of a tile in `outer` whose sums fit the registers: 32 registers with AVX-512, 16 elsewhere.
 _TALL = 8 if _BYTES == 64 else 4
 
 
 def lanes(itemsize: int) -> int:
-    """Return how many numbers of so many bytes a vector holds."""
+    """Return how many numbers of `itemsize` bytes a vector holds."""
     return _BYTES // itemsize
 
 
@@ -85,7 +86,7 @@ def _fused(builder: Any, kind: Any) -> Any:
 
 @builtin
 def address(typing: Any, array: Any) -> Any:
-    """Return the pointer to the first element of a S-contiguous array, which must be kept alive."""
+    """Return the pointer to the first element of a contiguous array, which must be kept alive."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return context.make_array(array)(context, builder, args[0]).data
@@ -118,7 +119,10 @@ def store(typing: Any, pointer: Any, offset: Any, vector: Any) -> Any:
 
 @builtin
 def item(typing: Any, pointer: Any, offset: Any) -> Any:
-    """Return `pointer[offset]`, without the test for a negative offset that hinders vectors."""
+    """Return `pointer[offset]`.
+
+    Numba's own indexing tests for a negative offset, which hinders the vectoriser.
+    """
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         target = builder.gep(args[0], [args[1]])
@@ -211,7 +215,7 @@ def store_sums(typing: Any, pointer: Any, offset: Any, a: Any, b: Any, c: Any, d
 
 @builtin
 def prefetch(typing: Any, pointer: Any, offset: Any) -> Any:
-    """Ask for the cache line of `pointer[offset]`; never faults."""
+    """Prefetch the cache line of `pointer[offset]`; never faults."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         target = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
@@ -226,7 +230,7 @@ def prefetch(typing: Any, pointer: Any, offset: Any) -> Any:
 
 @builtin
 def width(typing: Any, pointer: Any) -> Any:
-    """Return the lanes of a vector of `pointer`'s dtype, a constant to the compiler."""
+    """Return how many lanes a vector of `pointer`'s dtype has: a constant to the compiler."""
     count = lanes(pointer.dtype.bitwidth // 8)
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -249,10 +253,11 @@ def outer(
     ld: Any,
     vectors: Any,
 ) -> Any:
-    """Add sum over e < count of left[e, :8]' right[e, :vectors * lanes] to a tile of S.
+    """Add left[e, :8]' right[e, :vectors * lanes], summed over e < count, to a tile of S.
 
-    `left` and `right` have rows `stride` apart, S rows `ld`; `vectors` is 1 or 2, a literal. As much of
-    the tile of S as there are registers for, eight rows or four, stays there over the whole sum.
+    The rows of `left` and `right` are `stride` apart, those of S `ld`; `vectors` is 1 or 2, a literal.
+    The tile's sums stay in registers over all e, for eight rows of it at a time or for four, as many as
+    there are registers for.
     """
     if not isinstance(vectors, types.IntegerLiteral):
         raise RequireLiteralValue("vectors")

@@ -1,6 +1,7 @@
-"""A stored entry's two weights, made of its one value where a loop needs them: `solvers.problem.Rule`.
+"""The two weights of a stored entry, computed from its one value where a loop needs them.
 
-A value is read where two weights would be, and the four operations hide behind the entry's dot product.
+`halfstep.solvers.problem.Rule` has the formulas. A loop reads one number per entry in place of two, and
+the four operations overlap with the entry's dot product.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from halfstep.kernels.cpu.vectors import item
 
 @inlined
 def excess(entries: Any, e: int) -> Any:
-    """Return w of entry e."""
+    """Return the excess weight w of entry e."""
     rule = entries.rule
     return rule.excess_slope * abs(item(entries.values, e)) + rule.excess_shift
 
 
 @inlined
 def target(entries: Any, e: int) -> Any:
-    """Return t of entry e."""
+    """Return the target weight t of entry e."""
     rule, v = entries.rule, item(entries.values, e)
     return rule.target_slope * v + rule.target_shift if v > 0 else rule.below * v
