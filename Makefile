@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+STAGE ?= first
 SOAK_SHARE ?= 1
 SOAK_PAGE ?= docs/reliability.md
 
-.PHONY: gpu gpu-kernels bench test soak check table microbench kernels kernels-record clean
+.PHONY: gpu gpu-staged gpu-kernels bench test soak check table microbench kernels kernels-record clean
 .PHONY: lab
 
 bench: $(VENV)/.bench
@@ -50,6 +51,13 @@ gpu:
 	if ls .whl/*.whl >/dev/null 2>&1; then $(PYTHON) -m pip install -q --no-index --no-deps \
 		--no-compile --upgrade --target build/site .whl/*.whl; fi
 	PYTHONPATH=$(CURDIR):$(CURDIR)/build/site $(PYTHON) -m halfstep.bench.gpu.run $(ARGS)
+
+# For a card that the kernels have not met yet: a process for each part, so that one that fails stops no
+# other. STAGE=first and then STAGE=second, nine minutes each at most.
+gpu-staged:
+	if ls .whl/*.whl >/dev/null 2>&1; then $(PYTHON) -m pip install -q --no-index --no-deps \
+		--no-compile --upgrade --target build/site .whl/*.whl; fi
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/site $(PYTHON) -m halfstep.bench.gpu.staged $(STAGE) $(ARGS)
 
 # The ladder of kernels as counted and compiled, without a card.
 gpu-kernels: $(VENV)/.test

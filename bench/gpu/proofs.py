@@ -6,12 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-import halfstep
+from halfstep.bench.gpu.device import ROOT
 from halfstep.bench.gpu.shapes import SHAPES, Shape, generate
 from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
@@ -21,7 +21,6 @@ from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 
-ROOT = Path(halfstep.__file__).resolve().parent.parent
 WITHIN = 1e-5
 # Enough steps that both devices solve to rounding: then they must follow the same path.
 _EXACT = {"cg_steps": 40}
@@ -56,16 +55,22 @@ def sanitize(seconds: float) -> dict[str, Any]:
 
 
 def small_fits() -> None:
-    """Fit every rung on a few rows of every length, hubs as well: for a sanitizer to watch."""
+    """Fit every rung on a small matrix: for a sanitizer to watch."""
+    for name in gpu_rungs():
+        small_fit(name)
+
+
+def small_fit(name: str) -> tuple[Any, sparse.csr_matrix]:
+    """Fit a rung on a few rows of every length, hubs as well; return the last model and its matrix."""
     from halfstep.solvers.gpu import cg_6_split
 
     cg_6_split.LONGEST = 400
     matrix = generate(Shape("ragged", 300, 500, 20_000))
-    for name in gpu_rungs():
-        for f in (7, 64):
-            solver: Any = SOLVERS[name]
-            model = solver(factors=f, iterations=1, calculate_training_loss=True)
-            model.fit(matrix, show_progress=False)
+    solver: Any = SOLVERS[name]
+    for f in (7, 64):
+        model = solver(factors=f, iterations=1, calculate_training_loss=True)
+        model.fit(matrix, show_progress=False)
+    return model, matrix
 
 
 def parity(shape: Shape, factors: int, iterations: int = 10) -> list[dict[str, Any]]:

@@ -11,19 +11,18 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from halfstep.bench.environment import environment
 from halfstep.bench.gpu import parts, proofs
 from halfstep.bench.gpu.contest import exact_against
+from halfstep.bench.gpu.device import ROOT, device
 from halfstep.bench.gpu.plan import BEST, FIRST, REST, TINY, Tables
 from halfstep.bench.gpu.shapes import SHAPES
 from halfstep.bench.report.gpu import SCHEMA
 from halfstep.files import write_json
-from halfstep.kernels.cuda.backend import current, unavailable, using
+from halfstep.kernels.cuda.backend import current, unavailable
 from halfstep.machine import gpu
 
 _FULL, _QUICK = 520.0, 115.0
@@ -36,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--emulate", action="store_true", help="tiny, on the tests' emulator")
     parser.add_argument("--out", type=Path, help="results file; bench/results/gpu/DEVICE.json")
     options = parser.parse_args(arguments)
-    with _device(options.emulate):
+    with device(options.emulate):
         reason = unavailable()
         if reason:
             print(f"cannot run here: {reason}", file=sys.stderr)
@@ -66,7 +65,7 @@ def _run(quick: bool, emulate: bool, out: Path | None) -> int:
         "left_out": [],
     }
     name = "emulator" if emulate else _file_name(gpu() or "gpu")
-    target = out or proofs.ROOT / "bench" / "results" / "gpu" / f"{name}.json"
+    target = out or ROOT / "bench" / "results" / "gpu" / f"{name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
 
     def keep(part: str, value: Any) -> None:
@@ -133,18 +132,6 @@ def _peaks() -> dict[str, float]:
     copied = 2 * a.nbytes / best(lambda: cupy.copyto(b, a))
     M = a[: 1 << 26].reshape(1 << 13, 1 << 13)
     return {"bytes_per_second": copied, "flops_per_second": 2.0 * (1 << 39) / best(lambda: M @ M)}
-
-
-@contextmanager
-def _device(emulate: bool) -> Iterator[None]:
-    if not emulate:
-        yield
-        return
-    sys.path.insert(0, str(proofs.ROOT / "tests"))
-    from emulator import EmulatorBackend  # type: ignore[import-not-found]
-
-    with using(EmulatorBackend()):
-        yield
 
 
 def _file_name(device: str) -> str:
