@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -50,15 +50,14 @@ def doctor(
         return
     from halfstep import datasets
     from halfstep.cli import show_heaviness
+    from halfstep.solvers import SOLVERS
     from halfstep.solvers.inputs import as_csr, not_empty
 
     settings = o.model_settings(
         factors, 0, regularization, exponent, confidence, alpha, epsilon, background,
         seed, threads,
     )  # fmt: skip
-    from halfstep.solvers.eigenbasis import Eigenbasis
-
-    model = Eigenbasis(**settings)
+    model: Any = SOLVERS["eigenbasis"](**settings)
     check_writable(json, "--json", data)
     loaded = datasets.load(data)
     examination = show_heaviness.examine(
@@ -69,7 +68,6 @@ def doctor(
 
 
 def _machine(context: typer.Context, json: o.Json) -> None:
-
     for parameter in context.command.params:
         name = str(parameter.name)
         source = context.get_parameter_source(name)
