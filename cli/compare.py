@@ -102,10 +102,10 @@ def compare(
     split = train_and_test(source, test_fraction, seed)
     start = starting_factors(None, split.train.shape, factors, np.float32, seed)
 
-    def fit(model: Solver, name: str) -> exact.Judged:
+    def fit(model: Solver, name: str) -> exact.EvaluatedFit:
         X, Y = (side.astype(model.dtype) for side in start)
         trace = trace_fit(model.set_params(init_factors=(X, Y)), split.train, name)
-        return exact.judged(model, trace, split.train, split.test, k)
+        return exact.evaluated(model, trace, split.train, split.test, k)
 
     yardsticks = exact.exact_models([exact.relaxation_of(m) for m in models], **settings)
     fits = [fit(m, _label(name, m)) for name, m in zip(names, models, strict=True)]

@@ -15,7 +15,7 @@ from halfstep.files import check_writable
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
-    from halfstep.evaluation.protocols.parts import Part
+    from halfstep.evaluation.protocols.partitions import Part
     from halfstep.evaluation.protocols.validation import Validation
 
 console = Console()
@@ -117,7 +117,7 @@ def parts(
 
     A protocol that is named splits the training part; the data set's own test part is then not used.
     """
-    from halfstep.evaluation.protocols.parts import part_of, parts_of
+    from halfstep.evaluation.protocols.partitions import part_of, parts_of
     from halfstep.evaluation.protocols.split import Split
 
     if protocol is None and source.test is not None:

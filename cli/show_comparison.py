@@ -92,7 +92,7 @@ def verdict(console: Console, c: Comparison) -> None:
             f"{users} users have held-out entries: {MIN_USERS} at least are needed to decide",
             highlight=False,
         )
-    word, colon, owed = printable(console, c.said).partition(":")
+    word, colon, owed = printable(console, c.summary).partition(":")
     console.print(
         f"verdict: {escape(c.b.name)} is [bold]{word}[/bold]{colon}{owed}", highlight=False
     )
@@ -102,7 +102,7 @@ def record(c: Comparison, beside: Beside) -> dict[str, Any]:
     """Return a comparison without its factor matrices, for JSON."""
     return {
         "verdict": c.verdict,
-        "said": c.said,
+        "said": c.summary,
         "objective": {
             "verdict": c.objective_verdict,
             "gaps": c.objective_gaps,
@@ -126,7 +126,7 @@ def record(c: Comparison, beside: Beside) -> dict[str, Any]:
                     "relaxation": row.relaxation,
                     "alike": row.alike,
                     "verdict": row.comparison.verdict,
-                    "said": row.comparison.said,
+                    "said": row.comparison.summary,
                     "relative": {m: part[1] for m, part in row.comparison.parts.items()},
                     "objectives": row.comparison.a.objectives,
                     "held_out": _held_out(row.comparison),

@@ -80,7 +80,7 @@ def tune(
     from halfstep import datasets
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
-    from halfstep.evaluation.protocols.parts import part_of
+    from halfstep.evaluation.protocols.partitions import part_of
     from halfstep.evaluation.protocols.split import train_and_test
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.evaluation.tuning.search import SEARCHES
@@ -122,7 +122,7 @@ def tune(
                 seed=seed, num_threads=threads, after=lambda _, trial: told(trial, None),
             ).together  # fmt: skip
         else:
-            from halfstep.evaluation.protocols.parts import parts_of
+            from halfstep.evaluation.protocols.partitions import parts_of
             from halfstep.evaluation.tuning.search import tune as run_search
             from halfstep.evaluation.tuning.trial import Tuner
 

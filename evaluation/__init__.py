@@ -1,10 +1,11 @@
-"""How good a model is, and whether another is as good.
+"""Measure how good a model is, and decide whether another model is as good.
 
-`metrics` measures held-out quality, `protocols` holds entries out and compares models, `tuning` chooses
-settings. `verdict` and `equivalence` say whether two models are of equal quality, `exact` whether a
-solver is as good as exact ALS; `heaviness` and `step_forecast` say how heavy the weights of data are and
-what that costs; `published` runs published settings again. The objective and the residuals, which
-audit a fit in float64, are in `halfstep.solvers.objective`.
+`metrics` computes held-out quality, `protocols` holds entries out and compares models, and `tuning`
+chooses settings. `verdict` and `equivalence` decide whether two models have equal quality, and `exact`
+whether a solver is as good as exact ALS; `trace` and `predictions` give them their numbers. `heaviness`
+and `step_forecast` tell how heavy the weights of a data set are and how many CG steps they cost.
+`published` runs published settings again. The objective and the residuals, which audit a fit in
+float64, are in `halfstep.solvers.objective`.
 
 The names below can be imported from here.
 """

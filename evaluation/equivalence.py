@@ -1,22 +1,22 @@
-"""When two solvers are of equal quality: four questions, each with its figure.
+"""Decide whether two solvers have equal quality: four questions, each answered with numbers.
 
-Same data, same weights, same start, same number of iterations. Then, in this order:
+Both fits have the same data, weights, start and number of iterations. The questions, in this order:
 
-(a) *Is each half-step solved?* The relative residual of every row's system after every half-step. An
-    exact solver shows rounding here and an approximate one its approximation; this is a figure to
-    read, not a verdict.
-(b) *Is the objective as low?* In float64, after every iteration. A lower one is no fault; what it is
-    worth, (d) says. A baseline minimises nothing and is not asked.
-(c) *Are the predictions the same?* Factors are free up to an invertible transformation, so they are
-    compared by the angles between their column spaces, and the lists they recommend by their overlap
-    and rank correlation. Figures to read as well: near-ties swap places without harm.
-(d) *Is the held-out quality the same?* A paired bootstrap over users and a verdict inside a stated
+(a) *Is each half-step solved?* The relative residual of every row's system after every half-step: for
+    an exact solver it is rounding, for an approximate solver its approximation error. It is reported
+    and does not enter the verdict.
+(b) *Is the objective as low?* Computed in float64 after every iteration. A lower objective is no fault,
+    and (d) tells what it is worth. A baseline minimises no objective, so it skips this question.
+(c) *Are the predictions the same?* An invertible transformation of both factors leaves all predictions
+    unchanged, so factors are compared by the angles between their column spaces, and recommended lists
+    by their overlap and rank correlation. These numbers too are only reported: near-ties swap places
+    without harm.
+(d) *Is the held-out quality the same?* A paired bootstrap over users gives a verdict within a stated
     margin; see `halfstep.evaluation.verdict`.
 
-The overall verdict is that of (b) and (d) together: *equivalent* where nothing is found to matter,
-*better* where a held-out metric gained and none lost, *worse* where one lost or the objective is
-higher, *undecided* where the users are too few to tell. Against whom it is best to ask, see
-`halfstep.evaluation.exact`.
+The overall verdict combines (b) and (d): *equivalent* if no difference matters, *better* if a held-out
+metric gained and none lost, *worse* if one lost or the objective is higher, *undecided* if there are too
+few users to tell. `halfstep.evaluation.exact` says which fit to compare with.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from halfstep.evaluation.verdict import (
 )
 from halfstep.solvers.fit.start import RandomState
 
-OBJECTIVE_TOLERANCE = 0.005  # how far a final objective may be above a's, as a share of it
+OBJECTIVE_TOLERANCE = 0.005  # how far b's final objective may be above a's, as a share of a's
 MARGIN = 0.02  # difference in held-out quality that does not matter, as a share of a's mean
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The four answers about a second fit b, measured against a first fit a.
+    """The four answers about a second fit b, compared with a first fit a.
 
-    `objective_gaps` are relative to a's objective, and negative where b's is lower. Of a baseline
-    there are none, and `objective_verdict` is None.
+    `objective_gaps` holds one number per iteration, relative to a's objective and negative where b's is
+    lower. For a baseline it is empty, and `objective_verdict` is None.
     """
 
     a: Trace
@@ -65,7 +65,7 @@ class Comparison:
 
     @cached_property
     def predictions(self) -> Predictions:
-        """How alike the lists of up to 1,000 users are; computed when it is asked for."""
+        """How similar the lists of up to 1,000 users are; computed on first use."""
         return compare_predictions(self.a, self.b, self.train, k=self.k)
 
     @property
@@ -75,20 +75,20 @@ class Comparison:
 
     @property
     def parts(self) -> dict[str, tuple[Word, float | None]]:
-        """What `describe` takes: each metric's word and b's difference relative to a's figure."""
+        """Each metric's verdict and b's difference relative to a's value, as `describe` takes them."""
         parts: dict[str, tuple[Word, float | None]] = {}
         if self.objective_verdict is not None:
             last = self.objective_gaps[-1] if self.objective_gaps else None
             parts["objective"] = self.objective_verdict, last
-        for metric, found in self.held_out.items():
+        for metric, paired in self.held_out.items():
             mean = self.means[metric][0]
-            relative = found.difference / mean if mean else None
-            parts[metric.upper()] = found.verdict, relative
+            relative = paired.difference / mean if mean else None
+            parts[metric.upper()] = paired.verdict, relative
         return parts
 
     @property
-    def said(self) -> str:
-        """The verdict, and the metrics that it is owed to."""
+    def summary(self) -> str:
+        """The verdict, and the metrics that decide it."""
         return describe(self.parts)
 
 
@@ -111,21 +111,21 @@ def compare(
     margin
         Difference in held-out NDCG@k and AUC that does not matter, as a share of a's mean.
     objective_tolerance
-        How far b's final objective may be above a's, as a share of it.
+        How far b's final objective may be above a's, as a share of a's.
     evaluations
-        What `evaluate` found for a and b with ks=(k,), where that is known.
+        The results of `evaluate` for a and b with ks=(k,), if they are known already.
 
     Raises
     ------
     InputError
-        A k or margin that allows nothing, or fits of different numbers of iterations.
+        `k` or a margin is out of range, or the fits have different numbers of iterations.
     """
     check_margins(k, margin, objective_tolerance)
     gaps, word = [], None
     if not (a.baseline or b.baseline):
         iterations = len(a.objectives), len(b.objectives)
         if iterations[0] != iterations[1]:
-            raise InputError(f"a and b must have as many iterations, got {iterations}")
+            raise InputError(f"a and b must have the same number of iterations, got {iterations}")
         gaps = [_relative_gap(*pair) for pair in zip(a.objectives, b.objectives, strict=True)]
         word = objective_word(gaps[-1] if gaps else None, objective_tolerance)
     if evaluations is None:
@@ -155,15 +155,15 @@ def _held_out(
 ) -> tuple[Verdict, tuple[float, float]]:
     of_a, of_b = (e.per_user[metric] for e in evaluations)
     mean_a, mean_b = (float(m.mean()) if len(m) else 0.0 for m in (of_a, of_b))
-    if mean_a == 0:  # a share of nothing is no margin
-        nothing = Verdict("undecided", mean_b - mean_a, -np.inf, np.inf, 0.0, len(of_a))
-        return nothing, (mean_a, mean_b)
+    if mean_a == 0:  # a share of zero would be no margin
+        undecided = Verdict("undecided", mean_b - mean_a, -np.inf, np.inf, 0.0, len(of_a))
+        return undecided, (mean_a, mean_b)
     verdict = paired_verdict(of_b, of_a, margin=margin * mean_a, random_state=random_state)
     return verdict, (mean_a, mean_b)
 
 
 def check_margins(k: int, margin: float, objective_tolerance: float) -> None:
-    """Raise InputError for a list of no items or a margin that allows nothing."""
+    """Raise InputError unless `k` is at least 1 and both margins are positive and finite."""
     if k < 1:
         raise InputError(f"k must be at least 1, got {k}")
     for name, value in (("margin", margin), ("tolerance", objective_tolerance)):

@@ -1,19 +1,19 @@
-"""Exact ALS as the yardstick: what a fit comes to when every row of every half-step is solved exactly.
+"""Exact ALS as the yardstick: the result of a fit that solves every row of every half-step exactly.
 
-Another library's fit says how good that library is. The exact solution of each half-step says what the
-model can give: same data, weights, start and number of iterations, and rung `eigenbasis` with
-`exact=True` in place of the solver.
+A comparison with another library shows how good that library is. A comparison with exact half-steps
+shows how much of the model's quality a solver reaches. Both fits have the same data, weights, start and
+number of iterations; exact ALS is the rung `eigenbasis` with `exact=True`.
 
-A solver that goes further than a row's solution (`halfstep.solvers.fit.over_relaxation`) is further
-along after as many iterations, by 2 to 7 % of the objective on raw play counts, however well it solves
-its rows. So there are two figures:
+Over-relaxation (`halfstep.solvers.fit.over_relaxation`) lowers the objective after a given number of
+iterations, by 2 to 7 % on raw play counts, however well a solver solves its rows. So there are two
+comparisons:
 
-* Against exact ALS *relaxed alike*, which goes further just as the solver does, the verdict is made:
-  what is missing there, the solver has left unsolved. Equal quality: an objective at most 1 % above,
-  and held-out quality within the margin. A solver that does not relax is held to plain exact ALS.
-* Against exact ALS without relaxation, and with the usual one, it is told what the fit comes to beside
-  what everybody else would compute. A lower objective is not called better there either: on data that
-  a model overfits, a lower one may recommend worse, with every solver.
+* The verdict comes from exact ALS with *the same over-relaxation* as the solver: a deficit there is
+  what the solver left unsolved. Equal quality means an objective at most 1 % higher, and held-out
+  quality within the margin. A solver without over-relaxation is compared with plain exact ALS.
+* Exact ALS without over-relaxation, and with the usual one of 1.4, show the fit beside what other
+  implementations would compute. A lower objective does not count as better here either: on data that
+  a model overfits, a lower objective may recommend worse, with every solver.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.fit.over_relaxation import FEW_STEPS, over_relaxation
 from halfstep.solvers.fit.start import RandomState
 
-EXACT_TOLERANCE = 0.01  # how far a final objective may be above exact ALS's, relaxed alike
+# How far a final objective may be above that of exact ALS with the same over-relaxation.
+EXACT_TOLERANCE = 0.01
 USUAL = 1.4
 
 
@@ -44,9 +45,9 @@ class AgainstExact:
     Attributes
     ----------
     relaxation
-        Exact ALS's, from its third iteration on; 1 is none.
+        The over-relaxation of exact ALS in its last iteration; 1 means none.
     alike
-        Whether that is the fit's own: the comparison that decides.
+        Whether the fit has the same over-relaxation, so that this comparison gives the verdict.
     """
 
     relaxation: float
@@ -55,24 +56,24 @@ class AgainstExact:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A fit with what is needed to compare it: `relaxation` is that of its last iteration."""
+class EvaluatedFit:
+    """A traced fit and its evaluation; `relaxation` is the over-relaxation of its last iteration."""
 
     trace: Trace
     evaluation: Evaluation
     relaxation: float
 
 
-def judged(
+def evaluated(
     model: Solver, trace: Trace, train: sparse.csr_matrix, test: sparse.csr_matrix, k: int
-) -> Judged:
-    """Evaluate a traced fit of `model` on what was held out."""
+) -> EvaluatedFit:
+    """Evaluate a traced fit of `model` on the held-out entries."""
     evaluation = evaluate(trace.X, trace.Y, train, test, ks=(k,))
-    return Judged(trace, evaluation, relaxation_of(model))
+    return EvaluatedFit(trace, evaluation, relaxation_of(model))
 
 
 def relaxation_of(model: Solver) -> float:
-    """Return the over-relaxation factor omega of a model's last iteration."""
+    """Return the over-relaxation of a model's last iteration; 1 means none."""
     settings = model.get_params()
     if "relaxation" not in settings:
         return 1.0
@@ -82,10 +83,10 @@ def relaxation_of(model: Solver) -> float:
 
 
 def exact_models(relaxations: Sequence[float], **settings: Any) -> dict[float, Solver]:
-    """Return exact ALS without relaxation, with the usual one, and with those of some solvers.
+    """Return exact ALS models by over-relaxation: without, with the usual one, and with `relaxations`.
 
-    `settings` are those that all solvers of the comparison share. A fit of two iterations relaxes
-    nothing: there is one model then.
+    `settings` are those that all solvers of the comparison share. In a fit of two iterations there is
+    no over-relaxation, so there is one model.
     """
     models: dict[float, Solver] = {}
     for relaxation in sorted({1.0, USUAL, *relaxations}):
@@ -95,13 +96,13 @@ def exact_models(relaxations: Sequence[float], **settings: Any) -> dict[float, S
 
 
 def name_of(relaxation: float) -> str:
-    """Return what exact ALS with this relaxation is called."""
+    """Return the name of exact ALS with this over-relaxation."""
     return "exact ALS" if relaxation == 1 else f"exact ALS, relaxation {relaxation:g}"
 
 
 def against_exact(
-    fit: Judged,
-    exact: Sequence[Judged],
+    fit: EvaluatedFit,
+    exact: Sequence[EvaluatedFit],
     train: sparse.csr_matrix,
     test: sparse.csr_matrix,
     *,
@@ -110,12 +111,12 @@ def against_exact(
     objective_tolerance: float = EXACT_TOLERANCE,
     random_state: RandomState = 0,
 ) -> list[AgainstExact]:
-    """Compare a fit with each of the exact ones; arguments as for `compare`.
+    """Compare a fit with each of the exact fits; the other arguments are those of `compare`.
 
     Raises
     ------
     InputError
-        None of the exact fits is relaxed as this one is.
+        No exact fit has the same over-relaxation as `fit`.
     """
     if fit.relaxation not in [e.relaxation for e in exact]:
         raise InputError(f"exact must hold a fit with relaxation {fit.relaxation:g}, got none")

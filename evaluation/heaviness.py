@@ -1,20 +1,22 @@
-"""How heavy the weights of a data set are, and what is known of their fit before there is one.
+"""How heavy the weights of a data set are, and how many CG steps they can cost at most.
 
-A row's matrix is A = M + sum w y y' with M = a0 Y'Y + lambda I, and in coordinates where M is the
-identity, z = M^-1/2 y, it is I + sum w z z'. Over all columns a0 sum z z' <= I. So, whatever the factors
-and however many entries the row has, where no w is negative the eigenvalues of A lie in [1, 1 + x] with
+A row's matrix is A = M + sum w y y' with M = a0 Y'Y + lambda I. In whitened coordinates, z = M^-1/2 y,
+M is the identity and A is I + sum w z z'. The sum over all columns satisfies a0 sum z z' <= I. So if no
+w of the row is negative, the eigenvalues of A lie in [1, 1 + x], whatever the factors and however many
+entries the row has, with
 
     x = (largest w of the row) / a0
 
 After j conjugate gradient steps the error e_j = 2 (E(x_j) - E*) is at most c_j e_0, with Chebyshev's
 c_j = 1 / T_j(1 + 2 / x)^2; |r_j|^2 is at most (1 + x) e_j, and no step is shorter than 1 / (1 + x). So
-the rule of `halfstep.solvers.fit.stopping` ends the row after s steps at the latest when
+the rule of `halfstep.solvers.fit.stopping` ends the row after at most s steps if
 
     x c_{s-1}  <=  theta (1 - c_s)
 
-(left: what the row may still gain, of e_0; right: theta times what it has gained.) This is a guarantee,
-and far from sharp: rows beyond it mostly end after a few steps, too. Without a background
-(`"explicit"`) there is none. It holds but for rounding, that of z's stored in 16 bits included.
+The left side is what the row may still gain, as a share of e_0; the right side is theta times what it
+has gained. This guarantee is far from sharp: most rows beyond it also end after a few steps. It needs
+a background, so `"explicit"` weights have none. It holds up to rounding, including the rounding of z to
+bfloat16.
 
 Source of the bound on e_j: Saad, Iterative Methods for Sparse Linear Systems (2003), eq. 6.128.
 """
@@ -35,7 +37,7 @@ from halfstep.solvers.problem import Weights
 
 @dataclass(frozen=True)
 class Quantiles:
-    """Of numbers that may have a heavy tail."""
+    """Quantiles of numbers that may have a heavy tail."""
 
     median: float
     upper: float  # 99 % are at most this
@@ -44,22 +46,22 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class SideHeaviness:
-    """The rows of one side that have stored entries.
+    """The rows of one side that have stored entries, and the bounds on their steps.
 
     Attributes
     ----------
     rows
-        How many.
+        Number of these rows.
     total
-        Of each row's sum of excess weights.
+        Quantiles of the rows' sums of excess weights.
     theta, most
-        The rule's, for this side. Rows within two steps have no entry that the rule calls heavy; for
-        `most` steps the theta of those that have is taken.
+        The stopping rule's theta and its largest number of steps, for this side.
     limit
-        Rows whose largest excess weight is at most this, and none negative, provably end after two
-        steps; None where there is no bound.
+        A row whose largest excess weight is at most this, and that has no negative one, provably ends
+        after two steps. None if there is no bound.
     within_two, within_most
-        Shares of the rows that provably end after two steps, and after `most`.
+        Shares of the rows that provably end after two steps (with `theta`, since such rows have no
+        entry that the rule calls heavy) and after `most` steps (with the theta of heavy entries).
     """
 
     rows: int
@@ -73,16 +75,16 @@ class SideHeaviness:
 
 @dataclass(frozen=True)
 class Heaviness:
-    """What is known of a data set's weights.
+    """The weights of a data set.
 
     Attributes
     ----------
     entries
-        Stored entries.
+        Number of stored entries.
     background
-        a0, the weight of what is not stored.
+        a0, the weight of a pair that is not stored.
     excess
-        Of the entries' excess weights w = c - a0.
+        Quantiles of the entries' excess weights w = c - a0.
     negative
         Share of the entries with a negative w.
     users, items
@@ -98,7 +100,7 @@ class Heaviness:
 
 
 def heaviness(model: Eigenbasis, matrix: sparse.csr_matrix) -> Heaviness:
-    """Weigh a canonical matrix (users, items) by the model's convention; nothing is fitted.
+    """Describe the weights that the model gives to a canonical matrix (users, items), without a fit.
 
     Raises
     ------
@@ -117,12 +119,12 @@ def heaviness(model: Eigenbasis, matrix: sparse.csr_matrix) -> Heaviness:
 
 
 def quantiles(numbers: npt.NDArray[np.floating]) -> Quantiles:
-    """Return what is printed of numbers (count,), at least one."""
+    """Return the quantiles of numbers (count,), of which there must be at least one."""
     return Quantiles(*(float(q) for q in np.quantile(numbers, (0.5, 0.99, 1.0))))
 
 
 def heaviest_within(steps: int, theta: float) -> float:
-    """Return the largest x, in units of a0, for which a row ends after so many steps, by bisection."""
+    """Return the largest x for which a row provably ends after `steps` steps, by bisection."""
     low, high = 0.0, 1e12
     for _ in range(200):
         middle = np.sqrt(low * high) if low else high / 2
@@ -161,7 +163,7 @@ def _side(model: Eigenbasis, weights: Weights) -> SideHeaviness:
 
 
 def rule_of(model: Eigenbasis, a0: float, rows: int) -> Stopping:
-    """Return the stopping rule that the model has for a side of so many rows."""
+    """Return the model's stopping rule for a side with this many rows."""
     return stopping(
         model.cg_steps,
         model.cg_tolerance,

@@ -1,4 +1,4 @@
-"""How alike two fits' predictions are: their factors' spaces and the lists that they recommend."""
+"""How similar two fits' predictions are: the column spaces of the factors, and the recommended lists."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from halfstep.types import Floats
 
 @dataclass(frozen=True)
 class Predictions:
-    """How alike two models' predictions are.
+    """How similar two models' predictions are.
 
     Attributes
     ----------
     overlap
-        Mean share of common items in the two top-k lists of a user.
+        Mean share of common items in a user's two top-k lists.
     rank_correlation
         Mean Spearman correlation of the two models' scores over the union of both lists.
     user_angle, item_angle
         Largest principal angle between the column spaces of the factor matrices, in degrees.
+    k, users
+        Length of the lists, and number of users compared.
     """
 
     overlap: float
@@ -67,5 +69,5 @@ def compare_predictions(
 
 def _largest_angle(A: Floats, B: Floats) -> float:
     angles = subspace_angles(A.astype(np.float64), B.astype(np.float64))
-    # Factors of zero span nothing.
+    # The column space of zero factors is empty, and then there is no angle.
     return float(np.degrees(angles.max())) if len(angles) else 90.0

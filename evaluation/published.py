@@ -1,11 +1,11 @@
 """Published results of implicit ALS, as settings that a command can run again.
 
 MovieLens-1M in the leave-one-out split of He et al. 2017 ("Neural Collaborative Filtering"): every
-rating is a positive, each user's last one is held out and ranked among itself and 99 items that the
+rating is a positive, and each user's last one is held out and ranked among itself and 99 items that the
 user has not rated. The rows are iALS in Dacrema et al. (TOIS 2021), and single runs of the code of
-Rendle, Krichene, Zhang and Koren (2021); popularity checks the evaluator. Agreement to 0.006 is what
-another random start and another order of summation leave; the metric's own standard error over
-6,040 users is of that size.
+Rendle, Krichene, Zhang and Koren (2021); popularity checks the evaluator. Another random start and
+another order of summation move the metrics by up to 0.006, which is about their standard error over
+6,040 users.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ TOLERANCE = 0.006
 
 @dataclass(frozen=True)
 class Published:
-    """One published row: what was reported, and the settings that it was reported for.
+    """One published row: the reported metrics and the settings that they were reported for.
 
-    `start` is the standard deviation (normal) or width (uniform) of the item factors' start, times
-    sqrt(factors).
+    `start` is the distribution of the item factors' start, and its standard deviation (normal) or width
+    (uniform) times sqrt(factors).
     """
 
     source: str
@@ -85,7 +85,7 @@ PRESETS = {"ncf-ml-1m": NCF_ML_1M}
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A published row beside what a run here gave."""
+    """A published row and the metrics of a run here."""
 
     published: Published
     solver: str
@@ -94,7 +94,7 @@ class Reproduction:
 
     @property
     def agrees(self) -> bool:
-        """Whether both metrics are within `TOLERANCE` of what was published."""
+        """Whether both metrics are within `TOLERANCE` of the published ones."""
         p = self.published
         return max(abs(self.hit_rate - p.hit_rate), abs(self.ndcg - p.ndcg)) <= TOLERANCE
 
@@ -102,19 +102,19 @@ class Reproduction:
 def reproduce(
     preset: str, data: Dataset, *, solver: str = "eigenbasis", seed: int = 0, num_threads: int = 0
 ) -> Iterator[Reproduction]:
-    """Yield each published row of a preset, run again on `data` with the named solver.
+    """Run popularity and each published row of a preset on `data`, and yield the results.
 
     Parameters
     ----------
     data
-        The data set the preset was published for, with its held-out item and negatives.
+        The data set that the preset was published for, with its held-out item and negatives.
     solver
         `"eigenbasis"` solves exactly here, as the papers do.
 
     Raises
     ------
     InputError
-        An unknown preset, or data without a held-out part and negatives.
+        The preset is unknown, or `data` has no held-out part or no negatives.
     """
     if preset not in PRESETS:
         raise InputError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
@@ -126,10 +126,10 @@ def reproduce(
     yield _ranked(POPULARITY, popularity, data)
     for published in PRESETS[preset]:
         factors = published.settings["factors"]
-        own: dict[str, Any] = {"exact": True} if solver == "eigenbasis" else {}
+        exact: dict[str, Any] = {"exact": True} if solver == "eigenbasis" else {}
         model = make(
             solver,
-            **own,
+            **exact,
             init_factors=_start(published, train.shape, factors, seed),
             num_threads=num_threads,
             **published.settings,
@@ -140,7 +140,7 @@ def reproduce(
 def _start(
     published: Published, shape: tuple[int, int], factors: int, seed: int
 ) -> tuple[Floats, Floats]:
-    """Draw the item factors as the source did; the users' are solved first and need no start."""
+    """Draw the item factors as the source did; the user factors are solved first and need no start."""
     rng = generator(seed)
     law, size = published.start
     scale = np.float32(size / np.sqrt(factors))

@@ -1,12 +1,12 @@
-"""How many steps the rows of a data set will take, tried on a sample of them.
+"""Forecast how many CG steps the rows of a data set will take, by trying a sample of the rows.
 
-Rows of one side are drawn with all of their entries until they hold `WORK / f` of those, and two
-iterations are done with these alone. Then one more half-step of that side counts its steps, once for
-each limit that is asked about: the rows that a limit of k leaves unsolved are those that take more.
-Two iterations tell enough of how heavy entries are: on HetRec's raw counts the users' rows take 10.2
-steps (mean, f = 64) where in the 15th iteration of a fit it is 10.7, the items' 3.2 in both.
+Rows of one side are drawn with all of their entries until they have `WORK / f` entries, and the model
+does two iterations on these rows alone. Then it repeats the next half-step of that side with different
+limits on the steps: the rows that a limit of k leaves unsolved are the rows that take more than k.
+Two iterations are enough to show how heavy the entries are: on HetRec's raw counts the users' rows take
+10.2 steps (mean, f = 64), and 10.7 in the 15th iteration of a fit; the items' rows take 3.2 in both.
 
-Cost: about fifteen half-steps by the rule and four exact ones on the sample.
+Cost: about fifteen half-steps by the stopping rule and four exact ones on the sample.
 """
 
 from __future__ import annotations
@@ -47,21 +47,22 @@ class StepForecast:
     rows, of
         Rows with stored entries in the sample, and in the data.
     entries
-        Entries of the sample.
+        Stored entries of the sample.
     pull
-        Of the entries' w |z|^2: excess weight times leverage, how far one entry is from what all share.
+        Quantiles of the entries' w |z|^2, excess weight times leverage: how far a single entry moves
+        the row's matrix away from the identity in whitened coordinates.
     mean_steps
-        Over the rows that took steps; 0 where all were solved exactly.
+        Mean over the rows that took steps; 0 if all rows were solved exactly.
     steps_99
-        99 % of the rows have ended after so many steps.
+        Number of steps after which 99 % of the rows have ended.
     beyond_two
-        Share of the rows that take more than two.
-    unsolved
-        Rows that end at the most steps allowed, `most`, and are not solved.
+        Share of the rows that take more than two steps.
+    most, unsolved
+        Largest number of steps allowed, and number of rows that it leaves unsolved.
     completed
-        Rows that are solved exactly after some steps, since more of them would cost more.
+        Rows that are solved exactly after some steps, because more steps would cost more.
     seconds, seconds_exact
-        CPU seconds of one thread: of the half-step by the rule, and of an exact one.
+        CPU seconds of one thread for the half-step by the stopping rule, and for an exact one.
     """
 
     rows: int
@@ -79,16 +80,16 @@ class StepForecast:
 
 
 def forecast(model: Eigenbasis, matrix: sparse.csr_matrix, seed: int) -> StepForecast:
-    """Try the half-step of the rows of a canonical matrix: the users', or of its transpose the items'.
+    """Try the half-step for the rows of a canonical matrix; pass the transpose for the items' half-step.
 
     Raises
     ------
     NotEnoughMemory
-        The sample's factors would not fit.
+        The sample's factors would not fit in memory.
     FloatingPointError, numpy.linalg.LinAlgError
         Factors are not finite.
     ValueError
-        The model does not step by the rule.
+        The model has no stopping rule.
     """
     rng = np.random.default_rng(seed)
     part = sample(matrix, WORK // model.factors, rng)
@@ -129,19 +130,19 @@ def steps_by_row(
 ) -> npt.NDArray[np.int64]:
     """Return how many steps each of some rows of a half-step takes, (rows,).
 
-    Every row is done as a half-step of its own, which costs some milliseconds each: Y'Y, and what is
-    made of it. A row without entries, and one that is solved exactly from the beginning, takes none.
+    Every row runs as a half-step by itself, which costs some milliseconds for Y'Y and its
+    factorisation. A row takes 0 steps if it has no entries or is solved exactly from the beginning.
 
     Parameters
     ----------
     model
         `eigenbasis` or `conjugate_gradient`.
     problem
-        The whole side; how many rows it has is part of the rule.
+        The whole side; its number of rows enters the stopping rule.
     X
         (rows, f), the start. Not written to.
     rows
-        Numbers of the rows; all where None.
+        Indices of the rows; all rows if None.
 
     Raises
     ------
@@ -157,9 +158,9 @@ def steps_by_row(
 
 
 def sample(matrix: sparse.csr_matrix, entries: int, rng: np.random.Generator) -> sparse.csr_matrix:
-    """Return rows drawn from a canonical matrix until they hold so many entries, one at least.
+    """Return rows drawn from a canonical matrix until they have `entries` entries; at least one row.
 
-    Rows and columns without entries are left out: their factors are zero. Rows keep their order.
+    Rows and columns without entries are left out, because their factors are zero. Rows keep their order.
     """
     lengths = np.diff(matrix.indptr)
     rows = rng.permutation(np.flatnonzero(lengths))
@@ -177,7 +178,7 @@ def sample(matrix: sparse.csr_matrix, entries: int, rng: np.random.Generator) ->
 def _after_some_iterations(
     model: Eigenbasis, part: sparse.csr_matrix, side_rows: int, seed: int
 ) -> tuple[Problem, Floats]:
-    """Return the rows' next half-step and its start (rows, f)."""
+    """Return the rows' next half-step after `ITERATIONS` iterations, and its start (rows, f)."""
     users, items = model.weights(part)
     X, Y = starting_factors(None, part.shape, model.factors, model.dtype, seed)
     with np.errstate(all="ignore"):
@@ -198,15 +199,15 @@ def _report(model: Solver, problem: Problem, X: Floats) -> HalfStepReport:
     reports: list[HalfStepReport] = []
     model.half_step(replace(problem, reports=reports), X)
     if not reports:
-        raise ValueError(f"{model!r} does not step by the rule")
+        raise ValueError(f"{model!r} has no stopping rule for its steps")
     return reports[0]
 
 
 def _fastest(models: Sequence[Eigenbasis], problem: Problem, X: Floats) -> list[float]:
-    """Return the seconds of each model's fastest half-step, in turns: the first may compile.
+    """Return the seconds of each model's fastest half-step; they take turns, and the first may compile.
 
-    CPU seconds of one thread: on a shared machine the ratio of two wall times came out as anything from
-    1.7 to 4.4 where this one is 1.9. Where that clock is coarse (Windows) it is wall time.
+    These are CPU seconds of one thread: on a shared machine the ratio of two wall times varied from 1.7
+    to 4.4 where the ratio of CPU times is 1.9. If the CPU clock is coarse (Windows), wall time is used.
     """
     coarse = time.get_clock_info("process_time").resolution > _COARSE
     clock = time.perf_counter if coarse else time.process_time
@@ -223,7 +224,7 @@ def _fastest(models: Sequence[Eigenbasis], problem: Problem, X: Floats) -> list[
 def _pull(problem: Problem) -> npt.NDArray[np.float64]:
     """Return w |z|^2 of each entry, (entries,), with the smallest lambda of all rows.
 
-    Directions that neither the background nor lambda knows are left out; without either it is zero.
+    Directions in which a0 Y'Y + lambda I is singular are left out; if all are, the result is zero.
     """
     shared = problem.gramian().astype(np.float64) + problem.lam.min() * np.eye(problem.Y.shape[1])
     values, vectors = np.linalg.eigh(shared)

@@ -1,4 +1,4 @@
-"""A fit with every iteration audited in float64: its objective and the residuals of its half-steps."""
+"""Audit every iteration of a fit in float64: the objective and the residuals of both half-steps."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from halfstep.types import Floats
 
 @dataclass(frozen=True)
 class Trace:
-    """What one fit did: after each iteration its objective and residuals, at the end its factors.
+    """The record of one fit: objective and residuals after each iteration, and the final factors.
 
-    `user_residuals` and `item_residuals` hold (median, maximum) over the rows for each iteration,
-    `seconds` the duration of its two half-steps. A `baseline` has them and they mean nothing.
+    For each iteration, `user_residuals` and `item_residuals` hold (median, maximum) over the rows, and
+    `seconds` the duration of the two half-steps. For a `baseline` these numbers have no meaning.
     """
 
     name: str
@@ -46,7 +46,7 @@ def trace_fit(model: Solver, user_items: Any, name: str | None = None) -> Trace:
 
     def audit(iteration: int, seconds: float, loss: float | None) -> None:
         X, Y = factors_of(model)
-        # The users' systems were those of the item factors before this iteration.
+        # The users' systems were built from the item factors of the iteration before.
         residuals["user"].append(_summary(relative_residuals(users.fixing(fixed[0]), X)))
         residuals["item"].append(_summary(relative_residuals(items.fixing(X), Y)))
         objectives.append(objective(users, items, X, Y))

@@ -1,13 +1,14 @@
-"""Is one model as good as another, for held-out users? Intervals by bootstrap, verdicts by margin.
+"""Verdicts: is one model as good as another on held-out entries? Bootstrap intervals and margins.
 
-The same users judge both models, so the differences user by user are what is resampled: the spread
-between users, which is far larger than that between models, drops out. The verdict is that of two
-one-sided tests (Schuirmann 1987): *equivalent* needs evidence that the difference lies inside the
-margin. Too few users give *undecided*, never *equivalent*.
+Both models are measured on the same users, so the bootstrap resamples the users' differences. The
+spread between users, which is far larger than the difference between models, then cancels. The verdict
+is that of two one-sided tests (Schuirmann 1987): *equivalent* needs evidence that the difference lies
+inside the margin. Too few users give *undecided*, never *equivalent*.
 
-The objective has no spread to resample. It can fail a fit and not speak for it: at most a tolerance
-above the reference's is equivalent, however far below it is. A lower objective means that the fit has
-come further in as many iterations; whether that recommends better is for the held-out users to say.
+The objective has no spread to resample. It can count against a fit but not for it: an objective at most
+a tolerance above the reference's is *equivalent*, however low it is. A lower objective means that the
+fit made more progress in the same number of iterations; only the held-out entries can show whether it
+recommends better.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ MIN_USERS = 20
 
 @dataclass(frozen=True)
 class Verdict:
-    """The mean difference a - b, its interval, the margin, and what they say of a."""
+    """The verdict about a, with the mean difference a - b, its interval, and the margin."""
 
     verdict: Word
     difference: float
@@ -53,20 +54,20 @@ def paired_verdict(
     Parameters
     ----------
     a, b
-        (users,) the metric of either model, in the same order of users.
+        (users,) the metric of each model, in the same order of users.
     margin
         Largest difference of the means that does not matter, positive, in the metric's units.
 
     Returns
     -------
     Verdict
-        Equivalent: the interval lies inside (-margin, margin). Better, worse: it lies on one side of
-        zero. Undecided otherwise, and always with fewer than 20 users.
+        Equivalent: the interval lies inside (-margin, margin). Better or worse: it does not, and it
+        lies on one side of zero. Undecided otherwise, and always with fewer than 20 users.
 
     Raises
     ------
     InputError
-        Different lengths, a NaN, or a margin that is not positive.
+        The lengths differ, a value is NaN, or the margin is not positive.
     """
     if a.shape != b.shape:
         raise InputError(f"a and b must hold the same users, got shapes {a.shape} and {b.shape}")
@@ -106,15 +107,15 @@ def bootstrap_interval(
 
 
 def overall(words: list[Word]) -> Word:
-    """Return one word for several: the worst of worse, undecided, better, equivalent."""
+    """Return the first of worse, undecided, better, equivalent that is among the verdicts `words`."""
     order: tuple[Word, ...] = ("worse", "undecided", "better", "equivalent")
     return next(word for word in order if word in words)
 
 
 def objective_word(gap: float | None, tolerance: float) -> Word:
-    """Return what the relative gap of an objective to the reference's says of the fit.
+    """Return the verdict on an objective from its relative gap to the reference's objective.
 
-    Worse: more than `tolerance` above. Undecided: not a finite number, or None. Equivalent otherwise.
+    Worse: more than `tolerance` above. Undecided: None or not finite. Equivalent otherwise.
     """
     if gap is None or not np.isfinite(gap):
         return "undecided"
@@ -122,18 +123,19 @@ def objective_word(gap: float | None, tolerance: float) -> Word:
 
 
 def describe(parts: Mapping[str, tuple[Word, float | None]]) -> str:
-    """Return the overall word and, unless it is *equivalent*, the metrics that it is owed to.
+    """Return the overall verdict and, unless it is *equivalent*, the metrics that decide it.
 
     Parameters
     ----------
     parts
-        For each metric, as people call it ("objective", "NDCG@10", "AUC"), its word and its relative
-        difference to the reference: 0.13 is 13 % more. None, or what is not finite, is left out.
+        For each metric's display name ("objective", "NDCG@10", "AUC"), its verdict and its relative
+        difference from the reference: 0.13 is 13 % more. A difference that is None or not finite is
+        left out.
 
     Raises
     ------
     InputError
-        No metric at all.
+        `parts` is empty.
 
     Examples
     --------
@@ -142,21 +144,21 @@ def describe(parts: Mapping[str, tuple[Word, float | None]]) -> str:
     """
     if not parts:
         raise InputError("parts must hold at least one metric, got none")
-    word = overall([of for of, _ in parts.values()])
-    if word == "equivalent":
-        return word
-    named = (
+    verdict = overall([word for word, _ in parts.values()])
+    if verdict == "equivalent":
+        return verdict
+    deciding = (
         name
         if difference is None or not np.isfinite(difference)
         else f"{name} {percent(difference)}"
-        for name, (of, difference) in parts.items()
-        if of == word
+        for name, (word, difference) in parts.items()
+        if word == verdict
     )
-    return f"{word}: {', '.join(named)}"
+    return f"{verdict}: {', '.join(deciding)}"
 
 
 def percent(difference: float) -> str:
-    """Return a relative difference in percent, with its sign, to two digits or to whole percents."""
+    """Return a relative difference in percent, with its sign, to two digits or in whole percents."""
     size = abs(100 * difference)
     if size < 0.005:
         return "±0 %"

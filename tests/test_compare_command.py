@@ -11,8 +11,8 @@ from halfstep.cli.main import run
 from halfstep.evaluation.exact import (
     USUAL,
     against_exact,
+    evaluated,
     exact_models,
-    judged,
     name_of,
     relaxation_of,
 )
@@ -213,7 +213,7 @@ def test_a_solver_that_solves_its_rows_passes():
     parts = split.train, split.test
 
     def fit(model):
-        return judged(model, trace_fit(model, split.train), *parts, 10)
+        return evaluated(model, trace_fit(model, split.train), *parts, 10)
 
     solved = fit(SOLVERS["eigenbasis"](**shared, cg_steps=60, relaxation=1.4))
     exact = [fit(model) for model in exact_models([], **shared).values()]

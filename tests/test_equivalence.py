@@ -85,9 +85,9 @@ def test_a_lower_objective_is_not_better_by_itself(traced, split):
     lower = replace(a, objectives=[0.9 * loss for loss in a.objectives])
     answer = compare(a, lower, split.train, split.test)
     assert answer.objective_gaps[-1] == pytest.approx(-0.1)
-    assert answer.verdict == answer.said == "equivalent"
+    assert answer.verdict == answer.summary == "equivalent"
     answer = compare(lower, a, split.train, split.test)
-    assert answer.said == "worse: objective +11 %"
+    assert answer.summary == "worse: objective +11 %"
 
 
 def test_parts_are_relative_to_the_first_fit(traced, split):
@@ -96,7 +96,7 @@ def test_parts_are_relative_to_the_first_fit(traced, split):
     assert answer.parts["objective"] == ("worse", answer.objective_gaps[-1])
     before, after = answer.means["auc"]
     assert answer.parts["AUC"][1] == pytest.approx(after / before - 1)
-    assert answer.said.startswith("worse: objective +")
+    assert answer.summary.startswith("worse: objective +")
 
 
 def test_a_baseline_is_judged_by_what_it_recommends_alone(traced, split):
@@ -114,7 +114,7 @@ def test_fits_of_different_lengths_are_refused(traced, split):
     from dataclasses import replace
 
     shorter = replace(traced["naive"], objectives=traced["naive"].objectives[:-1])
-    with pytest.raises(InputError, match=r"as many iterations, got \(4, 3\)"):
+    with pytest.raises(InputError, match=r"the same number of iterations, got \(4, 3\)"):
         compare(traced["naive"], shorter, split.train, split.test)
 
 

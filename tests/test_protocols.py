@@ -8,7 +8,7 @@ from conftest import awkward, require
 from scipy import sparse
 
 from halfstep import InputError
-from halfstep.evaluation.protocols.parts import (
+from halfstep.evaluation.protocols.partitions import (
     PROTOCOLS,
     RATIOS,
     k_fold,

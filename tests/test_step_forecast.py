@@ -84,7 +84,7 @@ def test_the_steps_of_single_rows_are_those_of_the_half_step(plays, rung):
 def test_the_steps_of_rows_are_not_known_of_exact_solutions(plays):
     model = Eigenbasis(factors=4, exact=True, iterations=1).fit(plays, show_progress=False)
     problem = model.weights(plays)[0].fixing(model.item_factors)
-    with pytest.raises(ValueError, match="does not step by the rule"):
+    with pytest.raises(ValueError, match="has no stopping rule for its steps"):
         steps_by_row(model, problem, model.user_factors, np.arange(2))
 
 

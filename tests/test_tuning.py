@@ -9,7 +9,7 @@ from conftest import awkward
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.protocols.parts import parts_of
+from halfstep.evaluation.protocols.partitions import parts_of
 from halfstep.evaluation.tuning.budget import Climb, _affordable, _sizes, climb
 from halfstep.evaluation.tuning.search import Search, tune
 from halfstep.evaluation.tuning.space import (
@@ -197,7 +197,7 @@ def test_bad_arguments(tuner, parts):
         (
             "grid",
             {"alpha": LogUniform(1, 2)},
-            "must have values of alpha to choose from, got a range",
+            "needs a list of values of alpha, got a range",
         ),
     ):
         with pytest.raises(InputError, match=message):

@@ -12,7 +12,7 @@ import pytest
 from test_cli import path_env
 
 from halfstep import SOLVERS, InputError
-from halfstep.evaluation.protocols.parts import parts_of
+from halfstep.evaluation.protocols.partitions import parts_of
 from halfstep.evaluation.tuning.search import tune
 from halfstep.evaluation.tuning.space import Choice, LogUniform
 from halfstep.evaluation.tuning.store import distributions, open_study

@@ -14,7 +14,7 @@ from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals, standard_error
 from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.curve_plot import curve_of, plot_curve
-from halfstep.evaluation.protocols.parts import parts_of
+from halfstep.evaluation.protocols.partitions import parts_of
 from halfstep.evaluation.protocols.validation import LOWEST, SAMPLED, validate
 
 

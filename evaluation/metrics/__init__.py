@@ -1,7 +1,13 @@
-"""Held-out quality: `held_out` is where to begin, `sampled` where the catalogue is too large to rank.
+"""Held-out quality. Begin with `held_out`, which computes all metrics of the full ranking.
 
-`ranking` counts on the CPU and `ranking_gpu` on a card what `held_out` adds up; `auc` is exact or
-sampled; `activity` shows whom a mean hides, `intervals` how sure a difference is.
+`ranking` ranks the catalogue for it on the CPU, and `ranking_gpu` on a GPU. `sampled` ranks one item
+among a few negatives, as some papers do. `auc` has exact and sampled AUC, `activity` splits a mean by
+the users' activity, and `intervals` has bootstrap intervals.
+
+To add a metric of a user's top k list, add a line to the dict that `held_out.top_k_metrics` returns, and
+a line to the table in the docstring of `evaluate`: `halfstep evaluate` then shows it. Add it to the
+oracle of test_metrics.py and to the list of test_metrics_by_hand.py as well. To tune by it, add its name
+to `halfstep.evaluation.protocols.early_stopping.METRICS`.
 """
 
 from halfstep.lazy import offered

@@ -1,7 +1,7 @@
-"""The distribution of a per-user metric, by how active the users are.
+"""The distribution of a per-user metric by the users' activity.
 
-A mean over users hides who it is that a model serves. Users are put into groups of about equal size by
-their number of known entries, and each group has its mean and its percentiles.
+A mean over users hides which users a model serves well. So users are put into groups of about equal
+size by their number of known entries, and each group gets its mean and its percentiles.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class ActivityGroup:
     Attributes
     ----------
     users
-        How many.
+        Number of users.
     mean, low, high
-        Of the metric, with the bootstrap interval over the group's users
+        The metric's mean and the bootstrap interval over the group's users
         (`halfstep.evaluation.metrics.intervals` says what it means).
     percentiles
-        By percent: the value that so many percent of the group's users do not exceed.
+        For each percentage, the value that this percentage of the group's users do not exceed.
     """
 
     least: int
@@ -55,15 +55,15 @@ def by_activity(
     Parameters
     ----------
     values
-        (users,) the metric of each, finite.
+        (users,) the metric of each user, finite.
     activity
-        (users,) number of known entries. Users of the same number share a group, so that there may be
-        fewer groups than were asked for.
+        (users,) number of known entries. Users with the same number share a group, so there may be
+        fewer than `groups` groups.
 
     Raises
     ------
     InputError
-        Different lengths, nobody, or fewer than one group.
+        The lengths differ, there are no users, or `groups` is below 1.
     """
     whole_number("groups", groups, least=1)
     if len(values) != len(activity) or len(values) == 0:

@@ -1,4 +1,4 @@
-"""AUC, three ways: one to use, and two to understand numbers that were reported once.
+"""Three statistics called AUC: one to use, and two to understand numbers that were once reported.
 
 | function | negatives | equal scores | mean for random scores |
 | --- | --- | --- | --- |
@@ -6,18 +6,18 @@
 | `sampled_auc` | as many of those as held-out items, drawn at random | count as wrong | 0.5 |
 | `lowest_negative_share` | as many of the user's own *training* items | count as wrong | P / (P + 1) |
 
-`exact_auc` is the share of all pairs of a held-out and a negative item that are in the right order: no
-chance in it. `sampled_auc` is the protocol that the lab used from 2016 to 2018. It estimates the first
-without bias where no scores are equal, with the noise of its draws, which for a user with few held-out
-items is large; and where scores tie, as popularity's do, it is too low.
+`exact_auc` is the share of all pairs of a held-out and a negative item that are in the right order; it
+involves no chance. `sampled_auc` is the protocol that the lab used from 2016 to 2018. If no scores are
+equal it estimates `exact_auc` without bias, but the noise of its draws is large for a user with few
+held-out items. If scores tie, as popularity's do, it is too low.
 
-`lowest_negative_share` is what the lab of 2019 computed and called AUC. Two mistakes met. The negatives
-were drawn from what the user had in train, the very items that the model was taught to rank high. And
-the comparison went the wrong way, so that a held-out item counted as soon as it beat *any* of them, that
-is, the lowest. For scores drawn at random the lowest of P + 1 is equally likely to be each of them: a
-held-out item beats the lowest of P negatives with probability P / (P + 1), and a user with a hundred
-artists, ten of them held out, gets 0.91 from a model that knows nothing. It is here to explain old
-numbers, and for nothing else.
+`lowest_negative_share` is what the lab of 2019 computed and called AUC. It combines two mistakes. The
+negatives were drawn from the user's training items, the very items that the model was fitted to rank
+high. And the comparison went the wrong way, so that a held-out item counted as soon as it beat *any* of
+them, that is, the lowest. For random scores each of P + 1 items is equally likely to be the lowest, so
+a held-out item beats the lowest of P negatives with probability P / (P + 1): a user with a hundred
+artists, ten of them held out, gets 0.91 from a model that knows nothing. The function is only here to
+explain old numbers.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _BLOCK_BYTES = 64 * 2**20
 
 
 def exact_auc(user_factors: Any, item_factors: Any, train: Any, test: Any) -> PerUser:
-    """Return each user's exact AUC over the whole catalogue, ties 1/2; (users,).
+    """Return each user's exact AUC over the whole catalogue, a tie counting 1/2; (users,).
 
     NaN for a user without a held-out item. `halfstep.evaluation.metrics.held_out.evaluate` computes the
-    same beside other metrics; it says what raises.
+    same numbers along with other metrics; its docstring says what raises.
     """
     measured = evaluate(user_factors, item_factors, train, test, ks=(1,))
     areas = np.full(np.shape(user_factors)[0], np.nan)
@@ -58,7 +58,7 @@ def sampled_auc(
     """Return each user's AUC against as many random negatives as held-out items; (users,).
 
     Each negative is drawn, with replacement, from the items that the user has neither in train nor in
-    test. Every pair of a held-out item and a negative is compared; one of equal scores is wrong.
+    test. Every pair of a held-out item and a negative is compared; equal scores count as wrong.
 
     Parameters
     ----------
@@ -80,20 +80,20 @@ def sampled_auc(
     keep = available[users] > 0
     users, positives = users[keep], held_out.indices[keep].astype(np.int64)
     negatives = _free_items(rng.integers(available[users]), users, taken)
-    own, other = scores_of(X, Y, users, positives), scores_of(X, Y, users, negatives)
-    # Ordered within each user by score, a tied held-out item before the negative: it does not beat it.
-    everyone = np.concatenate([users, users])
-    scores = np.concatenate([own, other])
+    scores = np.concatenate([scores_of(X, Y, users, items) for items in (positives, negatives)])
+    # Within each user sorted by score; a held-out item sorts before a negative that ties with it, and
+    # so does not beat it.
+    owners = np.concatenate([users, users])
     is_negative = np.repeat([False, True], len(users))
-    order = np.lexsort((is_negative, scores, everyone))
-    everyone, is_negative = everyone[order], is_negative[order]
+    order = np.lexsort((is_negative, scores, owners))
+    owners, is_negative = owners[order], is_negative[order]
     below = np.cumsum(is_negative) - is_negative
-    # What users before have put into the sum: as many negatives as they have held-out items.
+    # Subtract the negatives of earlier users, who have as many negatives as held-out items.
     counts = np.bincount(users, minlength=X.shape[0])
-    below -= (np.cumsum(counts) - counts)[everyone]
-    right = np.bincount(everyone[~is_negative], below[~is_negative], minlength=X.shape[0])
+    below -= (np.cumsum(counts) - counts)[owners]
+    wins = np.bincount(owners[~is_negative], below[~is_negative], minlength=X.shape[0])
     with np.errstate(invalid="ignore"):
-        area: PerUser = right / counts.astype(np.float64) ** 2
+        area: PerUser = wins / counts.astype(np.float64) ** 2
     return area
 
 
@@ -102,9 +102,9 @@ def lowest_negative_share(
 ) -> PerUser:
     """Return the share of each user's held-out items above the lowest of some *training* items.
 
-    Not an AUC: see the head of this module. As many training items are drawn, without replacement, as
-    the user has held-out items, or all where there are fewer. Arguments and result are those of
-    `sampled_auc`; NaN for a user without a held-out or without a training item.
+    This is not an AUC: see the head of this module. As many training items are drawn, without
+    replacement, as the user has held-out items, or all if there are fewer. Arguments and result are
+    those of `sampled_auc`; NaN for a user without a held-out item or without a training item.
     """
     X, Y, seen, held_out = _checked(user_factors, item_factors, train, test)
     owners, users = (np.repeat(np.arange(X.shape[0]), np.diff(M.indptr)) for M in (seen, held_out))
@@ -120,7 +120,7 @@ def lowest_negative_share(
 
 
 def scores_of(X: Array, Y: Array, users: Array, items: Array) -> Array:
-    """Return x_u . y_i for each pair, (pairs,), gathering a bounded piece at a time."""
+    """Return x_u . y_i for each pair, (pairs,), gathering factors in blocks of bounded size."""
     scores = np.empty(len(users), X.dtype)
     step = max(1, _BLOCK_BYTES // (2 * max(1, X.shape[1]) * X.itemsize))
     for start in range(0, len(users), step):
@@ -154,15 +154,16 @@ def _union(train: csr_matrix, test: csr_matrix) -> csr_matrix:
 
 
 def _free_items(places: Indices, users: Indices, taken: csr_matrix) -> Indices:
-    """Return the item at each place, from 0, among those that its user has not taken.
+    """Return the item at each place, from 0, among the items that the user has not taken.
 
-    Of a user's taken items t_0 < t_1 < ..., t_j - j free ones come before t_j, so the item at place r
-    is r + #{j : t_j - j <= r}: one sorted search for all pairs, each user in a range of its own.
+    If a user's taken items are t_0 < t_1 < ..., then t_j - j free items come before t_j, so the item at
+    place r is r + #{j : t_j - j <= r}. One sorted search serves all pairs: every user has a separate
+    range of keys.
     """
     counts = np.diff(taken.indptr)
     rank = np.arange(taken.nnz) - np.repeat(taken.indptr[:-1], counts)
     width = taken.shape[1] + 1
     keys = taken.indices - rank + np.repeat(np.arange(len(counts)) * width, counts)
-    found = np.searchsorted(keys, places + users * width, side="right")
-    items: Indices = places + found - taken.indptr[users]
+    smaller = np.searchsorted(keys, places + users * width, side="right")
+    items: Indices = places + smaller - taken.indptr[users]
     return items

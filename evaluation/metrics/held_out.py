@@ -1,7 +1,7 @@
 """How well factors rank held-out items: every metric for every user, in one pass over the scores.
 
 The whole catalogue is ranked, without the items that the user has in `train`. Equal scores are
-ordered by ascending item index, so the answer does not depend on chance or on the block size.
+ordered by ascending item index, so the result does not depend on chance or on the block size.
 """
 
 from collections.abc import Iterable
@@ -34,10 +34,9 @@ class Evaluation:
     Attributes
     ----------
     users : int64 array, shape (evaluated,)
-        Rows of the matrices that were evaluated: those with a held-out item.
+        Evaluated rows of the matrices: those with a held-out item.
     per_user : dict of str to float64 array, shape (evaluated,)
-        `precision@k`, `recall@k`, `recall_capped@k`, `ndcg@k`, `map@k` and `hit_rate@k` for each k,
-        and `auc`, as `evaluate` defines them; never NaN.
+        The metrics in the table of `evaluate`, the ones with `@k` for each k; never NaN.
     coverage : dict of int to float
         For each k, the share of all items that are in some evaluated user's top k.
     """
@@ -47,7 +46,7 @@ class Evaluation:
     coverage: dict[int, float]
 
     def means(self) -> dict[str, float]:
-        """Return each metric's mean over the evaluated users, all weighing the same."""
+        """Return each metric's mean over the evaluated users, with equal weights."""
         return {name: float(values.mean()) for name, values in self.per_user.items()}
 
 
@@ -64,9 +63,9 @@ def evaluate(
     num_threads: int = 0,
     device: str = "cpu",
 ) -> Evaluation:
-    """Rank all items that a user has not in `train`, and compare with those in `test`.
+    """Rank all items that a user does not have in `train`, and compare with the items in `test`.
 
-    Of a user with n held-out items, let h_r be 1 where the item at rank r = 1, 2, ... is held out:
+    For a user with n held-out items, let h_r be 1 if the item at rank r = 1, 2, ... is held out, else 0:
 
     | key | value |
     | --- | --- |
@@ -75,18 +74,18 @@ def evaluate(
     | `recall_capped@k` | (h_1 + ... + h_k) / min(k, n): 1 for the best possible list |
     | `ndcg@k` | sum of h_r / log2(r + 1), over the same sum with h_r = 1 up to min(k, n) |
     | `map@k` | sum of h_r (h_1 + ... + h_r) / r, over min(k, n) |
-    | `hit_rate@k` | 1 where any of h_1 ... h_k is 1, else 0 |
+    | `hit_rate@k` | 1 if any of h_1 ... h_k is 1, else 0 |
     | `auc` | share of the pairs of a held-out and a negative item that are in the right order |
 
-    Negatives are all items neither in train nor in test for that user, over the whole catalogue, and
-    every pair is counted, one of equal scores as half. A user without negatives gets 0.5, the `auc`
-    of no information.
+    A user's negatives are all items of the catalogue that are neither in train nor in test for that
+    user. Every pair counts, and a pair of equal scores counts half. A user without negatives gets 0.5,
+    the `auc` of random scores.
 
     Parameters
     ----------
     user_factors, item_factors : float32 or float64 arrays, shapes (users, factors), (items, factors)
-        Scores are their products, in float32 where both are float32, else in float64. They may lie on
-        a device or belong to another library, as `halfstep.solvers.inputs` reads it.
+        Scores are their products, in float32 if both are float32, else in float64. They may lie on a
+        device or belong to another library that `halfstep.solvers.inputs` reads.
     train, test : sparse matrices or arrays, shape (users, items)
         Only which entries are stored counts, not their values. No entry may be in both.
     ks : iterable of int
@@ -94,27 +93,28 @@ def evaluate(
     auc : bool
         False leaves `auc` out.
     users : integer array, optional
-        Rows to evaluate, in this order; those without a held-out item are left out. All by default.
+        Rows to evaluate, in this order; rows without a held-out item are left out. All by default.
     block_bytes : int
         Upper limit, in bytes, of the copy of `item_factors` in the order that the product reads; the
-        catalogue is gone through in pieces of that size. Scores take half a megabyte a thread.
+        catalogue is ranked in pieces of that size. Scores take half a megabyte per thread.
     num_threads : int
-        Threads at work; 0 stands for all cores.
+        Number of threads; 0 means all cores.
     device : "cpu" or "gpu"
-        Where it is done; on a GPU `block_bytes` and `num_threads` have no meaning, and `ks` end at 896.
+        Where to rank. On a GPU `block_bytes` and `num_threads` have no effect, and `ks` must be at most
+        896.
 
     Raises
     ------
     SolverUnavailable
-        No GPU can be used for `device="gpu"`.
+        `device` is "gpu", and no GPU can be used.
     InputError
-        Where shapes disagree, a factor or score is NaN or infinite, train and test share an entry,
-        none of `users` has a held-out item, or another argument is outside its range.
+        Shapes disagree, a factor or score is NaN or infinite, train and test share an entry, none of
+        `users` has a held-out item, or another argument is outside its range.
 
     Notes
     -----
     Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS 2002 (NDCG).
-    Both recalls are in use: papers on graph models divide by n, those on autoencoders by min(k, n).
+    Both recalls are in use: papers on graph models divide by n, papers on autoencoders by min(k, n).
     """
     X, Y = factor_pair(user_factors, item_factors)
     seen, held_out = as_csr(train, "train"), as_csr(test, "test")
@@ -150,7 +150,7 @@ def evaluate(
 
 
 def top_k_metrics(hits: npt.NDArray[np.bool_], held_out: Array) -> PerUser:
-    """Compute the metrics of lists of one length from where their hits are.
+    """Compute the metrics of lists of length k from the positions of the hits.
 
     Parameters
     ----------
@@ -163,21 +163,21 @@ def top_k_metrics(hits: npt.NDArray[np.bool_], held_out: Array) -> PerUser:
     ranks = np.arange(1, k + 1)
     discounts = 1 / np.log2(ranks + 1)
     reachable = np.minimum(k, held_out)
-    found = hits.sum(axis=1)
+    count = hits.sum(axis=1)
     precisions = np.cumsum(hits, axis=1) / ranks
     return {
-        f"precision@{k}": found / k,
-        f"recall@{k}": found / held_out,
-        f"recall_capped@{k}": found / reachable,
+        f"precision@{k}": count / k,
+        f"recall@{k}": count / held_out,
+        f"recall_capped@{k}": count / reachable,
         f"ndcg@{k}": hits @ discounts / np.cumsum(discounts)[reachable - 1],
         f"map@{k}": (precisions * hits).sum(axis=1) / reachable,
-        f"hit_rate@{k}": (found > 0).astype(np.float64),
+        f"hit_rate@{k}": (count > 0).astype(np.float64),
     }
 
 
 def _coverage(top: npt.NDArray[np.int32], items: int) -> float:
     recommended = np.zeros(items + 1, dtype=bool)
-    recommended[top] = True  # -1, no item, marks the extra place at the end
+    recommended[top] = True  # -1, which means no item, marks the extra place at the end
     return float(recommended[:items].mean())
 
 

@@ -1,4 +1,4 @@
-"""What every evaluation checks at its border: factors, indices, whole numbers."""
+"""Checks of the arguments of every evaluation: factors, indices, whole numbers."""
 
 import operator
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ Indices: TypeAlias = npt.NDArray[np.int64]
 
 
 def whole_number(name: str, value: Any, *, least: int) -> int:
-    """Return `value` as an int of at least `least`, or raise InputError; a bool is no number."""
+    """Return `value` as an int of at least `least`, or raise InputError, also for a bool."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -26,18 +26,18 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
 
 
 def factor_pair(user_factors: Any, item_factors: Any) -> tuple[Array, Array]:
-    """Return both factor matrices, C-contiguous and of one dtype: float32 where both are, else float64.
+    """Return both factor matrices, C-contiguous and of one dtype: float32 if both are, else float64.
 
-    What `halfstep.solvers.inputs.on_host` can read from a device or another library is copied.
+    Factors on a device or from another library are copied by `halfstep.solvers.inputs.on_host`.
 
     Raises
     ------
     InputError
-        Where one is not a two-dimensional floating-point array, where their numbers of columns
-        differ, or where an element is NaN or infinite.
+        One is not a two-dimensional floating-point array, their numbers of columns differ, or an
+        element is NaN or infinite.
     """
-    given = {"user_factors": user_factors, "item_factors": item_factors}
-    pair = {name: np.asarray(on_host(matrix, name)) for name, matrix in given.items()}
+    factors = {"user_factors": user_factors, "item_factors": item_factors}
+    pair = {name: np.asarray(on_host(matrix, name)) for name, matrix in factors.items()}
     for name, matrix in pair.items():
         if matrix.ndim != 2 or matrix.dtype not in (np.float32, np.float64):
             raise InputError(
@@ -60,7 +60,7 @@ def factor_pair(user_factors: Any, item_factors: Any) -> tuple[Array, Array]:
 
 
 def index_array(name: str, values: Any, *, dimensions: int, below: int, least: int = 0) -> Indices:
-    """Return integers in [least, below) as an int64 array of so many dimensions, or raise InputError."""
+    """Return integers in [least, below) as an int64 array, or raise InputError."""
     array = np.asarray(values)
     if array.ndim != dimensions or not (np.issubdtype(array.dtype, np.integer) or array.size == 0):
         raise InputError(
@@ -74,7 +74,7 @@ def index_array(name: str, values: Any, *, dimensions: int, below: int, least: i
 
 
 def cut_offs(ks: Iterable[Any]) -> tuple[int, ...]:
-    """Return the list lengths `ks` as ints, in order, or raise InputError."""
+    """Return the list lengths `ks` as a tuple of ints in their order, or raise InputError."""
     if not isinstance(ks, Iterable):
         raise InputError(f"ks must be a sequence of integers, got {ks!r}")
     lengths = tuple(whole_number("ks", k, least=1) for k in ks)

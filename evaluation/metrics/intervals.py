@@ -1,8 +1,9 @@
 """Bootstrap intervals over users: how far a mean would move with other users of the same kind.
 
-The users are resampled with replacement, the model is not fitted again: the interval holds what chance
-in *who was asked* does to a mean, given this training part, this split and this start. What another
-split or start would do is not in it; repeats show that (`halfstep.evaluation.protocols.validation`).
+The users are resampled with replacement, and the model is not fitted again. So the interval shows how
+much a mean depends on *which users were measured*, given this training part, split and start. It does
+not include the effect of another split or start; repeats show that
+(`halfstep.evaluation.protocols.validation`).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def bootstrap_intervals(
     values
         (metrics, users), finite.
     resamples, confidence
-        Number of resamples, at least 1; share of them that the interval holds, in (0, 1).
+        Number of resamples, at least 1; share of the resampled means in the interval, in (0, 1).
     random_state
         None, an int, a `numpy.random.Generator` or a `RandomState`.
 
@@ -55,7 +56,7 @@ def bootstrap_intervals(
     rng = generator(random_state)
     means = np.empty((resamples, rows))
     for resample in range(resamples):
-        # How often each user was drawn: one product gives all rows' means.
+        # The counts of the draws, so that one product gives the sums of all rows.
         drawn = np.bincount(rng.integers(users, size=users), minlength=users)
         means[resample] = values @ drawn.astype(np.float64)
     means /= users

@@ -1,13 +1,12 @@
-"""From factors to what all metrics are computed from: best items, hits, and areas under the ROC curve.
+"""Rank the items for each user: the best items, hits and areas under the ROC curve of all metrics.
 
-The work is in `halfstep.kernels.cpu.ranking`, shared with `recommend`: scores are ranked and counted
-where they are multiplied, in the cache.
+`halfstep.kernels.cpu.ranking`, which `recommend` also uses, does the work: it ranks and counts scores
+right after the product, while they are in the cache.
 
-Tried and left, to decide the order of pairs for less than their whole product (f = 64, `music-medium`,
-20 held-out items a user): the 16 leading principal coordinates of the items, with Cauchy and Schwarz'
-bound for the others, leave 93 % of a user's items next to some held-out score, and 32 of them 89 %;
-products of factors rounded to 8 bits, within a bound that always holds, leave 26 %, each of which then
-takes a dot product of its own, by estimate as much as is saved.
+Tried: bounds on the scores that decide the order of most pairs without the full product (f = 64,
+`music-medium`, 20 held-out items a user). The 16 leading principal coordinates of the items leave 93 %
+of a user's items undecided, 32 leave 89 %; factors rounded to 8 bits leave 26 %, whose dot products
+would cost about as much as is saved.
 """
 
 from dataclasses import dataclass
@@ -24,16 +23,16 @@ _CHECKED_ROWS = 64
 
 @dataclass(frozen=True)
 class Ranking:
-    """What all metrics are computed from, for each evaluated user.
+    """The rankings of the evaluated users, from which all metrics are computed.
 
     Attributes
     ----------
     top : int32 array, shape (users, k)
         Best unseen items, best first, equal scores by ascending index; -1 where none is left.
     hits : bool array, shape (users, k)
-        Which of them are held out.
+        Which of the items in `top` are held out.
     areas : float64 array, shape (users,)
-        Area under the ROC curve; unset unless it was asked for.
+        Area under the ROC curve; meaningless if it was not requested.
     """
 
     top: npt.NDArray[np.int32]
@@ -53,12 +52,12 @@ def rank(
     block_bytes: int,
     num_threads: int,
 ) -> Ranking:
-    """Rank all unseen items for `users`; the arguments are checked already.
+    """Rank all unseen items for `users`; the arguments must have been checked.
 
     Raises
     ------
     InputError
-        Where a score overflows to NaN or infinity.
+        A score overflows to NaN or infinity.
     """
     # Imported here so that importing halfstep does not import Numba.
     from halfstep.kernels.cpu.ranking import Lists
@@ -82,8 +81,8 @@ def rank(
     if auc:
         P = np.diff(held_out.indptr)[users]
         negatives = Y.shape[0] - np.diff(seen.indptr)[users] - P
-        # Off come the pairs of the held-out items with each other (2 for each two of them and 1 for
-        # each with itself: P^2); seen items, at -inf, have added nothing.
+        # Subtract the pairs of held-out items with each other: 2 for each two of them and 1 for each
+        # with itself, together P^2. Seen items have the score -inf and have added nothing.
         defined = negatives > 0
         out_of_order = (pairs - P * P)[defined] / (2.0 * P * negatives)[defined]
         areas[defined] = 1.0 - out_of_order
@@ -91,7 +90,7 @@ def rank(
 
 
 def _hits(top: npt.NDArray[np.int32], test: csr_matrix, users: Indices) -> npt.NDArray[np.bool_]:
-    """Return which of the users' top items are stored in `test`: one sorted search for all."""
+    """Return which of the users' top items are stored in `test`, by one sorted search for all users."""
     items = test.shape[1]
     counts = np.diff(test.indptr)
     keys = np.repeat(np.arange(len(counts)) * items, counts) + test.indices
@@ -103,7 +102,7 @@ def _hits(top: npt.NDArray[np.int32], test: csr_matrix, users: Indices) -> npt.N
 
 def may_overflow(X: Array, Y: Array) -> bool:
     """Return whether a score of X (users, f) and Y (items, f) might not be finite."""
-    # |x . y| and all its partial sums are at most |x| |y|: two cheap norms spare a look at every score.
+    # |x . y| and its partial sums are at most |x| |y|, so two cheap norms save a check of every score.
     with np.errstate(over="ignore"):
         longest = [np.sqrt(np.einsum("rf,rf->r", M, M, dtype=np.float64).max()) for M in (X, Y)]
         return not longest[0] * longest[1] < 0.5 * np.finfo(X.dtype).max

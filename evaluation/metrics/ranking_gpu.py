@@ -1,4 +1,4 @@
-"""The ranking that all metrics are computed from, made on a GPU: scores never leave it."""
+"""Rank the items for each user on a GPU, as `ranking` does on the CPU; scores never leave the GPU."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BLOCK = 1 << 16
 def rank_on_gpu(
     X: Array, Y: Array, train: csr_matrix, test: csr_matrix, users: Indices, *, k: int
 ) -> Ranking:
-    """Rank as `rank_on_device` does, on the current GPU, with factors (users, f), (items, f) from here.
+    """Copy factors (users, f) and (items, f) to the current GPU, and rank with `rank_on_device`.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def rank_on_gpu(
 def rank_on_device(
     backend: Any, X: Any, Y: Any, train: csr_matrix, test: csr_matrix, users: Indices, *, k: int
 ) -> Ranking:
-    """Rank all unseen items for `users`, as `metrics_blocks.rank` does on the CPU.
+    """Rank all unseen items for `users`, as `halfstep.evaluation.metrics.ranking.rank` does on the CPU.
 
     Parameters
     ----------

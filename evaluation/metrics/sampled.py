@@ -1,8 +1,9 @@
 """Rank one held-out item among a few negatives: He et al., "Neural collaborative filtering", WWW 2017.
 
-Much of the published record is in these two numbers. They are not those of ranking the whole
-catalogue, and may order two models the other way round (Krichene and Rendle, KDD 2020): prefer
-`halfstep.evaluation.metrics.held_out.evaluate` for a decision, and this to compare with a paper.
+Many papers report the two metrics of this ranking, hit rate and NDCG. They differ from the metrics of
+ranking the whole catalogue, and may order two models the other way round (Krichene and Rendle, KDD
+2020): use `halfstep.evaluation.metrics.held_out.evaluate` to decide between models, and this module to
+compare with a paper.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from halfstep.solvers.inputs import as_csr
 
 # Gathered factors of one block of users, in bytes.
 BLOCK_BYTES = 32 * 2**20
-# Users that draw their negatives together. Part of what a seed means: another number, other draws.
+# Number of users that draw their negatives together; another number changes the draws of every seed.
 DRAWN_TOGETHER = 4096
 
 
@@ -35,11 +36,11 @@ class SampledEvaluation:
     Attributes
     ----------
     users : int64 array, shape (evaluated,)
-        Rows that were evaluated.
+        The evaluated rows.
     per_user : dict of str to float64 array, shape (evaluated,)
         `rank` (from 0), `hit_rate@k` and `ndcg@k`, each the expected value over the order of ties.
     k : int
-        Length of the list that the positive has to reach.
+        Length of the list.
     """
 
     users: Indices
@@ -64,11 +65,11 @@ class SampledEvaluation:
 def rank_among_negatives(
     user_factors: Any, item_factors: Any, positives: Any, negatives: Any, *, k: int = 10
 ) -> SampledEvaluation:
-    """Rank each user's positive item among it and its negatives, best score first.
+    """Rank each user's positive item among itself and the user's negatives, best score first.
 
-    At rank r, from 0, hit_rate@k is 1 and ndcg@k is ln 2 / ln(r + 2) where r < k, else both are 0.
-    Where t negatives have exactly the positive's score and b a higher one, each rank from b to b + t
-    is equally likely, and the metrics are the means over them: neither lucky nor unlucky.
+    At rank r, from 0, hit_rate@k is 1 and ndcg@k is ln 2 / ln(r + 2) if r < k, else both are 0. If t
+    negatives have exactly the positive's score and b negatives have a higher score, each rank from b to
+    b + t is equally likely, and the metrics are the means over these ranks.
 
     Parameters
     ----------
@@ -76,16 +77,16 @@ def rank_among_negatives(
     positives : integer array, shape (users,)
         Item of each user; -1 leaves the user out.
     negatives : integer array, shape (users, n)
-        Items to rank it among; -1 stands for none. An item that a row repeats counts once, and one
-        that equals the positive not at all.
+        Items to rank the positive among; -1 means no item. An item that a row repeats counts once, and
+        an item that equals the positive does not count.
     k : int
-        Length of the list that the positive has to reach.
+        Length of the list.
 
     Raises
     ------
     InputError
-        Where shapes disagree, an index is no item, a factor or score is NaN or infinite, every
-        positive is -1, or `k` is below 1.
+        Shapes disagree, an index is out of range, a factor or score is NaN or infinite, every positive
+        is -1, or `k` is below 1.
     """
     X, Y = factor_pair(user_factors, item_factors)
     length = whole_number("k", k, least=1)
@@ -126,7 +127,7 @@ def _better_and_ties(
     counted = (negatives >= 0) & (negatives != positives[:, None])
     counted[:, 1:] &= negatives[:, 1:] != negatives[:, :-1]
     items = np.column_stack((positives, negatives))
-    # The positive goes through the same sum as the negatives, so that equal factors tie exactly.
+    # One sum computes the scores of the positive and of the negatives, so equal factors tie exactly.
     with np.errstate(over="ignore", invalid="ignore"):
         scores = np.einsum("unf,uf->un", Y[items], X)
     if not np.isfinite(scores).all():
@@ -134,18 +135,19 @@ def _better_and_ties(
         raise InputError(
             f"scores must be finite, got {scores[row, column]} for item {items[row, column]}"
         )
-    own, rest = scores[:, :1], scores[:, 1:]
-    return (counted & (rest > own)).sum(axis=1), (counted & (rest == own)).sum(axis=1)
+    positive, others = scores[:, :1], scores[:, 1:]
+    better, ties = counted & (others > positive), counted & (others == positive)
+    return better.sum(axis=1), ties.sum(axis=1)
 
 
 def sample_negatives(train: Any, test: Any, n: int, *, random_state: RandomState) -> Indices:
-    """Draw n items for each user, uniformly and without replacement, from those in neither matrix.
+    """Draw n items for each user, uniformly without replacement, from the items in neither matrix.
 
     Parameters
     ----------
     train, test : sparse matrices or arrays, shape (users, items)
     n : int
-        Negatives for each user; the usual number is 99.
+        Number of negatives for each user; 99 is usual.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same negatives.
 
@@ -157,7 +159,7 @@ def sample_negatives(train: Any, test: Any, n: int, *, random_state: RandomState
     Raises
     ------
     InputError
-        For no sparse matrix, different shapes, `n` below 1, or a bad `random_state`.
+        A matrix cannot be read, the shapes differ, `n` is below 1, or `random_state` is invalid.
     """
     seen, held_out = as_csr(train, "train"), as_csr(test, "test")
     if seen.shape != held_out.shape:
@@ -168,7 +170,7 @@ def sample_negatives(train: Any, test: Any, n: int, *, random_state: RandomState
     drawn = np.empty((users, size), dtype=np.int64)
     for start in range(0, users, DRAWN_TOGETHER):
         part = slice(start, start + DRAWN_TOGETHER)
-        # Ones, because stored values might cancel, and a sum keeps an entry that either has.
+        # Ones, because stored values might cancel; the sum has the entries of both.
         taken = (_ones(seen[part]) + _ones(held_out[part])).tocsr()
         taken.sort_indices()
         places = _distinct_places(items - np.diff(taken.indptr).astype(np.int64), size, rng)
@@ -185,9 +187,9 @@ def _ones(matrix: Any) -> Any:
 def _distinct_places(available: Indices, n: int, rng: np.random.Generator) -> Indices:
     """Draw min(n, available) distinct integers below `available` for each user, then -1.
 
-    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), all users in step: at
-    step j draw from the first `available - m + j + 1`, and where that is taken, take the last of
-    them. It never draws in vain, however few are left.
+    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), for all users at once:
+    at step j draw from the first `available - m + j + 1` integers, and if the draw is taken, take the
+    last of them. No draw is wasted, however few integers are left.
     """
     chosen = np.full((n, available.size), -1, dtype=np.int64)
     m = np.minimum(n, available)
@@ -203,14 +205,14 @@ def _distinct_places(available: Indices, n: int, rng: np.random.Generator) -> In
 def _place_to_item(places: Indices, taken: Any) -> Indices:
     """Turn the place among the items that a user has not taken into the item.
 
-    With a user's taken items t_0 < t_1 < ..., t_j - j free items come before t_j, so the item at
-    place r is r + #{j : t_j - j <= r}. One sorted search does it for all users, each in a range of
-    its own.
+    If a user's taken items are t_0 < t_1 < ..., then t_j - j free items come before t_j, so the item at
+    place r is r + #{j : t_j - j <= r}. One sorted search serves all users: every user has a separate
+    range of keys.
     """
     users, items = taken.shape
     counts = np.diff(taken.indptr)
     free_before = taken.indices - (np.arange(taken.nnz) - np.repeat(taken.indptr[:-1], counts))
     offsets = np.arange(users, dtype=np.int64) * (items + 1)
     keys = free_before + np.repeat(offsets, counts)
-    found = np.searchsorted(keys, places + offsets[:, None], side="right")
-    return np.where(places < 0, -1, places + found - taken.indptr[:-1, None])
+    smaller = np.searchsorted(keys, places + offsets[:, None], side="right")
+    return np.where(places < 0, -1, places + smaller - taken.indptr[:-1, None])

@@ -1,13 +1,15 @@
-"""How entries are held out and models put beside each other: `split`, `parts`, `validation`.
+"""Hold entries out, and compare models on them.
 
-`early_stopping` watches held-out quality during a fit, `baselines` are what any model must beat.
+`split` divides a matrix into train and test, `partitions` has six protocols by name, and `validation`
+fits and evaluates models by a protocol. `baselines` has the scores that every model must beat,
+`early_stopping` ends a fit by held-out quality, and `curve_plot` draws a split-ratio curve.
 """
 
 from halfstep.lazy import offered
 
 _OFFERED = {
     "leave_one_out": "split",
-    "parts_of": "parts",
+    "parts_of": "partitions",
     "per_user": "split",
     "random_rows": "split",
     "validate": "validation",

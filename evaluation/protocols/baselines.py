@@ -1,4 +1,4 @@
-"""What every table of held-out quality needs beside its models: popularity, and no knowledge at all."""
+"""The baselines of every table of held-out quality: popularity and random scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def popularity_factors(train: csr_matrix, users: int, seed: int = 0) -> tuple[Fl
 
 
 def random_factors(train: csr_matrix, users: int, seed: int = 0) -> tuple[Floats, Floats]:
-    """Return normal factors (users, 16) and (items, 16): another random order for every user."""
+    """Return normal factors (users, 16) and (items, 16): every user gets a different random order."""
     rng = np.random.default_rng(seed)
     X, Y = (rng.standard_normal((rows, _COLUMNS), np.float32) for rows in (users, train.shape[1]))
     return X, Y

@@ -1,4 +1,4 @@
-"""A split-ratio curve as a picture: quality against the share of the data that a model was fitted on."""
+"""Plot a split-ratio curve: held-out quality against the share of the data that a model is fitted on."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": Fa
 def curve_of(
     results: Validation, metric: str, *, random_state: int = 0
 ) -> dict[str, dict[int, Summary]]:
-    """Return {model: {per cent to train: summary}} of a curve's parts, several draws taken together."""
+    """Return {model: {per cent to train: summary}} of a curve's parts; several draws are combined."""
     shares: dict[int, list[str]] = {}
     for label in results.parts:
-        found = re.search(r"(\d+)% to train$", label)
-        if found is None:
+        match = re.search(r"(\d+)% to train$", label)
+        if match is None:
             raise InputError(f"the parts must be those of a ratio-curve, got {label!r}")
-        shares.setdefault(int(found[1]), []).append(label)
+        shares.setdefault(int(match[1]), []).append(label)
     curve: dict[str, dict[int, Summary]] = {name: {} for name in results.judged}
     for share, labels in sorted(shares.items()):
         point = Validation(
-            {name: [j for j in of if j.part in labels] for name, of in results.judged.items()}
+            {name: [r for r in rows if r.part in labels] for name, rows in results.judged.items()}
         )
         for name in curve:
             curve[name][share] = point.summaries(name, random_state=random_state)[metric]
@@ -41,12 +41,12 @@ def curve_of(
 def plot_curve(results: Validation, path: Path, title: str, *, random_state: int = 0) -> None:
     """Write a PNG with a panel for the first NDCG and one for the AUC.
 
-    The bands are the 95 % bootstrap intervals over users that the table has.
+    The bands are the 95 % bootstrap intervals over users, as in the table.
 
     Raises
     ------
     InputError
-        Parts of another protocol, matplotlib missing, or a file that cannot be written.
+        The parts are those of another protocol, matplotlib is missing, or the file cannot be written.
     """
     if reason := missing():
         raise InputError(reason)
@@ -64,14 +64,14 @@ def plot_curve(results: Validation, path: Path, title: str, *, random_state: int
             for name, points in curve.items():
                 _line(panel, name, points, list(curve))
             panel.set_title(metric, loc="left", fontweight="bold")
-            panel.set_xlabel("share of each user's entries that is fitted; the rest is judged")
+            panel.set_xlabel("share of each user's entries to fit on; the rest is held out")
             panel.set_xticks(list(next(iter(curve.values()))))
             panel.xaxis.set_major_formatter(PercentFormatter(decimals=0))
             panel.grid(axis="y", color="#e5e5e5", linewidth=0.6)
             panel.set_axisbelow(True)
         panels[0].set_ylim(bottom=0)
         panels[0].set_ylabel("mean over users, 95 % interval")
-        note = "To the right less is held out and hits are rarer: compare with the baselines."
+        note = "Further right, less is held out and hits are rarer: compare with the baselines."
         figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10.5)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False)
@@ -80,17 +80,17 @@ def plot_curve(results: Validation, path: Path, title: str, *, random_state: int
 
 
 def _line(panel: Any, name: str, points: dict[int, Summary], names: list[str]) -> None:
-    shares, of = list(points), list(points.values())
+    shares, summaries = list(points), list(points.values())
     baselines = list(BASELINES)
     if name in BASELINES:
         place = baselines.index(name)
         look: dict[str, Any] = {"color": _GREYS[place], "linestyle": _DASHES[place]}
     else:
         place = [other for other in names if other not in BASELINES].index(name)
-        # Hollow, so that of two models with the same quality both are seen.
+        # Hollow markers, so that two models of the same quality are both visible.
         face: dict[str, Any] = {"markerfacecolor": "none", "markersize": 8} if place else {}
         look = {"color": _COLOURS[place % len(_COLOURS)], "linestyle": "solid", **face}
-    means = [s.mean for s in of]
+    means = [s.mean for s in summaries]
     panel.plot(shares, means, **({"marker": "o", "markersize": 4, "label": name} | look))
     band = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
-    panel.fill_between(shares, [s.low for s in of], [s.high for s in of], **band)
+    panel.fill_between(shares, [s.low for s in summaries], [s.high for s in summaries], **band)

@@ -1,12 +1,12 @@
-"""Stop a fit when it gets no better on held-out entries: a callback that every solver takes.
+"""Early stopping: a callback for any solver that ends the fit when held-out quality stops rising.
 
     stop = EarlyStopping(model, train, validation, metric="ndcg@20")
     model.fit(train, callback=stop)
     stop.iterations, stop.best
 
-ALS lowers the objective with every iteration, but held-out quality often has its best after a few, with
-little regularisation above all. The number of iterations is chosen on the validation part, so its value
-there is a little too good: judge the result on entries that had no part in the choice.
+ALS lowers the objective with every iteration, but held-out quality often peaks after a few iterations,
+above all with little regularisation. The number of iterations is chosen on the validation part, so the
+metric there is slightly too good: evaluate the result on entries that had no part in the choice.
 """
 
 from __future__ import annotations
@@ -28,44 +28,44 @@ METRICS = ("ndcg", "recall", "recall_capped", "precision", "map", "hit_rate")
 
 
 class EarlyStopping:
-    """Measure a metric after each iteration, end the fit when it no longer rises, keep the best factors.
+    """Measure a metric after each iteration, end the fit when it stops rising, keep the best factors.
 
     Parameters
     ----------
     model
-        The model whose `fit` this is the callback of.
+        The model whose `fit` gets this callback.
     train, test
-        (users, items): what the fit sees, whose entries are not recommended, and what is held out.
+        (users, items): the entries that are not recommended again, and the held-out entries.
     metric
         `"auc"`, or one of `METRICS` with a list length, as `"ndcg@20"`; higher is better.
     patience
         Iterations without a new best after which the fit ends, at least 1.
     users
-        Rows to measure on; all that have a held-out entry if None.
+        Rows to measure on; all rows with a held-out entry if None.
     judged_factors
-        Returns the factors (users, f) and (items, f) to measure; the model's own if None.
+        Returns the factors (users, f) and (items, f) to measure; the factors of `model` if None.
     after
         Called as `after(iterations, value)` after each iteration; True ends the fit.
     num_threads
-        Threads that measure; 0 means all cores.
+        Number of threads for the measurement; 0 means all cores.
 
     Attributes
     ----------
     history
         The metric after each iteration.
     iterations
-        How many iterations the best value took, 0 before the first.
+        Number of iterations up to the best value, 0 before the first.
     best
-        That value.
+        The best value.
     per_user
-        (measured users,) its values, in the order of `judged_users`.
+        (measured users,) the metric of each user at the best iteration, in the order of `judged_users`.
     judged_users
-        (measured users,) their rows.
+        (measured users,) the measured rows.
 
     Notes
     -----
-    When the fit ends, by this callback or after its last iteration, the model holds the factors of the
-    best iteration. An interrupted fit keeps those of its last.
+    When the fit ends, by this callback or after its last iteration, the model gets the factors of the
+    best iteration. An interrupted fit keeps the factors of its last iteration.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class EarlyStopping:
         self._kept: tuple[Floats, Floats] | None = None
 
     def __call__(self, iteration: int, seconds: float, loss: float | None) -> bool:
-        """Measure, and return whether the fit shall end; a fit's callback."""
+        """Measure the metric and return True to end the fit; `fit` calls this after each iteration."""
         X, Y = self._judged_factors(self.model)
         measured = evaluate(
             X,
@@ -114,11 +114,11 @@ class EarlyStopping:
         if value > self.best:
             self.best, self.iterations = value, len(self.history)
             self.per_user, self.judged_users = values, measured.users
-            # Copies: a solver may write its next iteration into the same arrays.
+            # Copies, because a solver may write its next iteration into the same arrays.
             X, Y = self.model._fitted()
             self._kept = X.copy(), Y.copy()
-        asked = self._after is not None and self._after(len(self.history), value)
-        ends = asked or len(self.history) - self.iterations >= self._patience
+        requested = self._after is not None and self._after(len(self.history), value)
+        ends = requested or len(self.history) - self.iterations >= self._patience
         if ends or len(self.history) == self.model.iterations:
             self._restore()
         return ends
@@ -130,7 +130,7 @@ class EarlyStopping:
 
 
 def list_length(metric: str) -> int | None:
-    """Return the k of `"ndcg@k"` and its like, None for `"auc"`; InputError for anything else."""
+    """Return the k of `"ndcg@k"` and the like, or None for `"auc"`; raise InputError for others."""
     name, _, k = metric.partition("@")
     if metric == "auc":
         return None

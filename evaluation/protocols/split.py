@@ -1,7 +1,8 @@
-"""Hold out part of a user-item matrix: three ways, all seeded, none looping over users.
+"""Hold out part of a user-item matrix by one of three seeded splits, none of which loops over users.
 
-`random_rows` is the lab's split, `per_user` the one of most full-ranking benchmarks, `leave_one_out`
-the one of He et al. (WWW 2017), who hold out each user's last entry where this draws one at random.
+`random_rows` is the lab's split, and `per_user` is the split of most full-ranking benchmarks.
+`leave_one_out` resembles the split of He et al. (WWW 2017), but holds out a random entry of each user
+where they hold out the last one.
 """
 
 from dataclasses import dataclass
@@ -20,14 +21,13 @@ from halfstep.solvers.inputs import as_csr
 
 @dataclass(frozen=True)
 class Split:
-    """Two CSR matrices of one shape that store no entry both, and together the whole input.
+    """Two CSR matrices of the input's shape; every stored entry of the input is in one of them.
 
     Attributes
     ----------
     train, test : csr_matrix, shape (users, items)
-        Values and dtype are the input's, except that bool becomes float32; columns are sorted within
-        a row; duplicated entries of the input were summed. The arrays belong to the split, not to the
-        caller's matrix.
+        Values and dtype are the input's, except that bool becomes float32. Columns are sorted within
+        a row, and duplicate entries of the input are summed. The arrays are copies.
     """
 
     train: csr_matrix
@@ -35,9 +35,9 @@ class Split:
 
 
 def random_rows(user_items: Any, test_fraction: float = 0.1, *, random_state: RandomState) -> Split:
-    """Hold out a random share of all stored entries, the rows of the table (user, item, plays).
+    """Hold out a random share of all stored entries, that is, of the rows (user, item, plays).
 
-    A user may lose every entry, and then cannot be learned: `per_user` prevents that.
+    A user may lose every entry, and then cannot be fitted: `per_user` prevents that.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def random_rows(user_items: Any, test_fraction: float = 0.1, *, random_state: Ra
     Raises
     ------
     InputError
-        Where `user_items` is no sparse matrix of finite numbers, `test_fraction` outside (0, 1), or
-        `random_state` none of these.
+        `user_items` is not a matrix of finite numbers, `test_fraction` is outside (0, 1), or
+        `random_state` is invalid.
     """
     matrix = as_csr(user_items)
     held_out = round(fraction_of(test_fraction) * matrix.nnz)
@@ -70,25 +70,25 @@ def per_user(
 ) -> Split:
     """Hold out a random share of each user's entries.
 
-    Of a user's n entries, floor(test_fraction * n + 1/2) are held out, `min_test` where that is more,
-    or fewer where `min_train` of them must stay.
+    Of a user's n entries, floor(test_fraction * n + 1/2) are held out, or `min_test` if that is more,
+    but never so many that fewer than `min_train` remain.
 
     Parameters
     ----------
     user_items : sparse matrix or array, shape (users, items)
     test_fraction : float in (0, 1)
     min_train : int
-        Entries that each user keeps in `train`; a user with no more than these has none held out.
+        Number of entries that each user keeps in `train`; a user with no more entries loses none.
     min_test : int
-        Entries that are held out at least, where `min_train` allows it.
+        Smallest number of held-out entries of a user, if `min_train` allows it.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
     Raises
     ------
     InputError
-        Where `user_items` is no sparse matrix of finite numbers, `test_fraction` outside (0, 1),
-        `min_train` or `min_test` negative, or `random_state` none of these.
+        `user_items` is not a matrix of finite numbers, `test_fraction` is outside (0, 1), `min_train`
+        or `min_test` is negative, or `random_state` is invalid.
     """
     matrix = as_csr(user_items)
     fraction = fraction_of(test_fraction)
@@ -113,7 +113,7 @@ def leave_one_out(user_items: Any, *, random_state: RandomState) -> Split:
     Raises
     ------
     InputError
-        Where `user_items` is no sparse matrix of finite numbers, or `random_state` none of these.
+        `user_items` is not a matrix of finite numbers, or `random_state` is invalid.
     """
     matrix = as_csr(user_items)
     counts = np.diff(matrix.indptr)
@@ -127,7 +127,7 @@ def shuffled_places(matrix: csr_matrix, rng: np.random.Generator) -> npt.NDArray
     """Return each entry's place, from 0, in a random order of its row's entries; (entries,)."""
     counts = np.diff(matrix.indptr)
     rows = np.repeat(np.arange(matrix.shape[0]), counts)
-    # Sorted by row, then by a random key: each row's entries in a random order, in their place.
+    # Sorting by row and then by a random key shuffles the entries within each row.
     shuffled = np.lexsort((rng.random(matrix.nnz), rows))
     places = np.empty(matrix.nnz, np.int64)
     places[shuffled] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], counts)
@@ -136,7 +136,7 @@ def shuffled_places(matrix: csr_matrix, rng: np.random.Generator) -> npt.NDArray
 
 def fraction_of(value: float, name: str = "test_fraction") -> float:
     """Return `value` as a float strictly between 0 and 1, or raise InputError."""
-    # Written so that NaN fails too.
+    # The comparison is written so that NaN fails.
     if (
         isinstance(value, bool)
         or not isinstance(value, float | int | np.number)
@@ -160,12 +160,12 @@ def entries_of(matrix: csr_matrix, chosen: npt.NDArray[np.bool_]) -> csr_matrix:
 
 
 def train_and_test(data: Dataset, test_fraction: float, seed: int) -> Split:
-    """Return the data set's own split, or a seeded share of each user's entries.
+    """Return the split that the data set comes with, or else hold out a share of each user's entries.
 
     Raises
     ------
     InputError
-        A fraction outside (0, 1), or nobody with enough entries to hold one out.
+        `test_fraction` is outside (0, 1), or no user has enough entries to hold one out.
     """
     if data.test is not None:
         return Split(data.interactions, data.test)

@@ -1,11 +1,11 @@
-"""Fit and judge models by a protocol: the same parts for all, the baselines beside them, intervals.
+"""Fit and evaluate models by a protocol: all on the same parts, with baselines and intervals.
 
-Each model is fitted anew on every part. A user's value is the mean over the parts that judge this user,
-and a model's the mean over users. Two kinds of chance are shown apart:
+Each model is fitted anew on every part. A user's value is the mean over the parts that evaluate this
+user, and a model's value is the mean over users. Two kinds of chance are reported separately:
 
 * the *interval* is a bootstrap over users, given the splits and the starts that were drawn;
-* the *spread* is the standard deviation of the parts' means: what another draw of the split, and another
-  start, do. It is 0 where there is one part.
+* the *spread* is the standard deviation of the parts' means, the effect of another draw of the split
+  and of another start. It is 0 if there is one part.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from halfstep.evaluation.metrics.auc import lowest_negative_share, sampled_auc
 from halfstep.evaluation.metrics.held_out import PerUser, evaluate
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals
 from halfstep.evaluation.protocols.baselines import BASELINES
-from halfstep.evaluation.protocols.parts import Part
+from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.verdict import Verdict, paired_verdict
 from halfstep.interruption import interrupted_at_once
 from halfstep.solvers.base import Solver
@@ -34,7 +34,7 @@ SAMPLED, LOWEST = "auc sampled", "share above lowest train negative"
 
 @dataclass(frozen=True)
 class Summary:
-    """A metric's mean over users, the bootstrap interval over them, the spread between the parts."""
+    """A metric's mean over users, its bootstrap interval over users, and its spread between parts."""
 
     mean: float
     low: float
@@ -43,21 +43,21 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What one model got on one part.
+class PartResult:
+    """The metrics of one model on one part.
 
     Attributes
     ----------
     part
         The part's label.
     users
-        (judged,) rows of the original matrix.
+        (users,) the evaluated rows of the original matrix.
     activity
-        (judged,) how many entries of theirs were known.
+        (users,) number of known entries of each user.
     per_user
-        By metric, (judged,).
+        For each metric, its values (users,).
     coverage
-        By list length, the share of the catalogue that is recommended to somebody.
+        For each list length, the share of the catalogue that is recommended to at least one user.
     """
 
     part: str
@@ -69,34 +69,34 @@ class Judged:
 
 @dataclass(frozen=True)
 class Validation:
-    """All models' results on all parts; `judged[name]` holds one entry for each part."""
+    """All models' results on all parts; `judged[name]` holds one result for each part."""
 
-    judged: dict[str, list[Judged]]
+    judged: dict[str, list[PartResult]]
 
     @property
     def parts(self) -> list[str]:
         """The parts' labels, in their order."""
-        return [one.part for one in next(iter(self.judged.values()))]
+        return [result.part for result in next(iter(self.judged.values()))]
 
     def part(self, label: str) -> Validation:
         """Return the results on one part alone."""
         return Validation(
-            {name: [j for j in of if j.part == label] for name, of in self.judged.items()}
+            {name: [r for r in rows if r.part == label] for name, rows in self.judged.items()}
         )
 
     def user_means(self, model: str) -> tuple[npt.NDArray[np.int64], PerUser]:
-        """Return the judged users (users,), and by metric the mean over their parts (users,)."""
-        judged = self.judged[model]
-        users = [j.users for j in judged]
+        """Return the evaluated users (users,), and for each metric their means over parts (users,)."""
+        results = self.judged[model]
+        rows = [r.users for r in results]
         means: PerUser = {}
-        for metric in judged[0].per_user:
-            everybody, means[metric] = mean_by_user(users, [j.per_user[metric] for j in judged])
-        return everybody, means
+        for metric in results[0].per_user:
+            users, means[metric] = mean_by_user(rows, [r.per_user[metric] for r in results])
+        return users, means
 
     def activity(self, model: str) -> npt.NDArray[np.int64]:
-        """Return the number of known entries of the users of `user_means`, their parts' mean."""
-        judged = self.judged[model]
-        _, known = mean_by_user([j.users for j in judged], [j.activity for j in judged])
+        """Return the number of known entries, the mean over parts, of each user of `user_means`."""
+        results = self.judged[model]
+        _, known = mean_by_user([r.users for r in results], [r.activity for r in results])
         return np.rint(known).astype(np.int64)
 
     def summaries(self, model: str, *, random_state: int = 0) -> dict[str, Summary]:
@@ -109,23 +109,23 @@ class Validation:
                 mean=float(values.mean()),
                 low=float(low),
                 high=float(high),
-                spread=_spread([float(j.per_user[metric].mean()) for j in self.judged[model]]),
+                spread=_spread([float(r.per_user[metric].mean()) for r in self.judged[model]]),
             )
             for (metric, values), (low, high) in zip(means.items(), bounds, strict=True)
         }
 
     def coverage(self, model: str) -> dict[int, float]:
-        """Return the share of the catalogue that is recommended to somebody, its mean over parts."""
+        """Return the coverage of the catalogue for each list length, the mean over parts."""
         return {
-            k: float(np.mean([j.coverage[k] for j in self.judged[model]]))
+            k: float(np.mean([r.coverage[k] for r in self.judged[model]]))
             for k in self.judged[model][0].coverage
         }
 
     def paired(self, a: str, b: str, metric: str, *, margin: float = 0.02) -> Verdict:
-        """Return whether model a is better than b in `metric`, by the same users' differences.
+        """Return the verdict about model a compared with model b in `metric`.
 
-        The interval is a bootstrap over users of a's value minus b's; `margin`, the difference that
-        does not matter, is a share of b's mean.
+        The interval is a bootstrap over users of a's value minus b's. `margin` is the difference that
+        does not matter, as a share of b's mean.
         """
         values = [self.user_means(name)[1][metric] for name in (a, b)]
         size = margin * abs(float(values[1].mean()))
@@ -143,68 +143,68 @@ def validate(
     num_threads: int = 0,
     after: Callable[[str, str], Any] | None = None,
 ) -> Validation:
-    """Fit every model on every part and judge it there, random and popularity scores first.
+    """Fit and evaluate every model on every part; random and popularity scores come first.
 
     Parameters
     ----------
     models
-        By the name in the table, a function that returns a new unfitted model.
+        For each name in the table, a function that returns a new unfitted model.
     parts
-        As `halfstep.evaluation.protocols.parts.parts_of` yields them.
+        As `halfstep.evaluation.protocols.partitions.parts_of` yields them.
     ks
         List lengths; `halfstep.evaluation.metrics.held_out.evaluate` defines the metrics.
     explain_auc
         Add the two other statistics of `halfstep.evaluation.metrics.auc`, under the names `SAMPLED` and
-        `LOWEST`; a user with nothing to compare with counts as 0.5.
+        `LOWEST`; a user without negatives counts as 0.5.
     random_state
-        Of the random baseline and of sampled negatives; models have their own.
+        Seed of the random baseline and of sampled negatives; models have their own seeds.
     after
-        Called as `after(part, model)` when one is judged.
+        Called as `after(part, model)` when a model has been evaluated on a part.
 
     Raises
     ------
     InputError
-        No part, a model called like a baseline, or what fitting and evaluating raise.
+        There is no part, a model has a baseline's name, or a fit or an evaluation raises it.
     """
     lengths = tuple(ks)
     for name in models:
         if name in BASELINES:
             raise InputError(f"models must not be called {' or '.join(BASELINES)}, got {name!r}")
-    judged: dict[str, list[Judged]] = {name: [] for name in [*BASELINES, *models]}
+    results: dict[str, list[PartResult]] = {name: [] for name in [*BASELINES, *models]}
     for part in parts:
-        for name in judged:
+        for name in results:
             if name in BASELINES:
                 factors = BASELINES[name](part.train, len(part.users), random_state)
             else:
                 model = models[name]().fit(part.train, show_progress=False)
                 factors = part.judged_factors(model)
-            judged[name].append(
-                _judge(part, factors, lengths, explain_auc, random_state, num_threads)
+            results[name].append(
+                _evaluated(part, factors, lengths, explain_auc, random_state, num_threads)
             )
             if after is not None:
                 after(part.label, name)
-    if not next(iter(judged.values())):
+    if not next(iter(results.values())):
         raise InputError("parts must hold at least one part, got none")
-    return Validation(judged)
+    return Validation(results)
 
 
-def _judge(
+def _evaluated(
     part: Part,
     factors: tuple[Floats, Floats],
     ks: tuple[int, ...],
     explain_auc: bool,
     seed: int,
     num_threads: int,
-) -> Judged:
+) -> PartResult:
     X, Y = factors
     measured = evaluate(X, Y, part.history, part.test, ks=ks, num_threads=num_threads)
     per_user = dict(measured.per_user)
     if explain_auc:
         for name, statistic in ((SAMPLED, sampled_auc), (LOWEST, lowest_negative_share)):
             values = statistic(X, Y, part.history, part.test, random_state=seed)[measured.users]
-            # As the exact AUC has it for a user without negatives.
+            # The exact AUC is also 0.5 for a user without negatives.
             per_user[name] = np.where(np.isnan(values), 0.5, values)
-    return Judged(
+    return PartResult(
         part=part.label,
         users=part.users[measured.users],
         activity=np.diff(part.history.indptr)[measured.users].astype(np.int64),
@@ -216,9 +216,9 @@ def _judge(
 def mean_by_user(
     users: Sequence[npt.NDArray[np.int64]], values: Sequence[npt.NDArray[Any]]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return each user once, and the mean of its values, from one array of either for each part."""
-    everybody, place = np.unique(np.concatenate(users), return_inverse=True)
-    return everybody, np.bincount(place, np.concatenate(values)) / np.bincount(place)
+    """Return (the distinct users, the mean of each user's values) from one array of each per part."""
+    distinct, place = np.unique(np.concatenate(users), return_inverse=True)
+    return distinct, np.bincount(place, np.concatenate(values)) / np.bincount(place)
 
 
 def _spread(means: list[float]) -> float:

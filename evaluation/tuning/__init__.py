@@ -1,6 +1,8 @@
-"""Settings chosen by held-out quality: `search` is where to begin, `space` says what is tried.
+"""Choose settings by held-out quality. Begin with `search`, which runs the trials.
 
-`trial` is one fit and its judgement, `budget` shares out the time, `store` keeps trials on disk.
+`space` says what a search may try, `trial` fits and evaluates one configuration, and `store` keeps
+trials on disk. `budget` is the default search, which divides a given time between searches with more
+and more factors. `plot` draws a search.
 """
 
 from halfstep.lazy import offered

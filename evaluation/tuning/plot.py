@@ -1,4 +1,4 @@
-"""A search as a picture: the metric against each parameter, with intervals."""
+"""Plot a search: the metric against each parameter, with intervals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PANEL = (3.4, 3.0)
 
 
 def missing() -> str | None:
-    """Return what to install where matplotlib is absent, or None."""
+    """Return what to install if matplotlib is missing, or None."""
     if importlib.util.find_spec("matplotlib") is None:
         return 'plots need matplotlib: pip install "halfstep[bench]"'
     return None
@@ -31,16 +31,16 @@ def missing() -> str | None:
 def plot_search(search: Search, path: Path, title: str) -> None:
     """Write a PNG with a panel for each parameter that varied.
 
-    Every dot is a trial, at its value of the parameter; the others vary as well, so that the upper edge
-    of a cloud is what says how good a value can be. The bar is the 95 % interval over users, 1.96
-    standard errors each way; as all trials are judged by the same users, their differences are surer.
-    Grey dots are trials that were pruned, without bars. Trials far below the rest are counted at the
-    lower edge in place of flattening all others.
+    Every dot is a trial at its value of the parameter. The other parameters vary as well, so the upper
+    edge of a cloud shows how good a value can be. The bar is the 95 % interval over users, 1.96
+    standard errors each way; all trials are evaluated on the same users, so their differences are more
+    certain. Grey dots without bars are pruned trials. Trials far below the rest are only counted, at
+    the lower edge, so that they do not flatten the others.
 
     Raises
     ------
     InputError
-        No trial, matplotlib missing, or a file that cannot be written.
+        There is no complete trial, matplotlib is missing, or the file cannot be written.
     """
     reason = missing()
     if reason:
@@ -73,7 +73,7 @@ def plot_search(search: Search, path: Path, title: str) -> None:
 
 
 def _varied(trials: list[Trial]) -> list[str]:
-    """Return the parameters with more than one value, those of the search first, then the factors."""
+    """Return the names with more than one value: parameters of the search first, then the factors."""
     names = list(dict.fromkeys(name for t in trials for name in [*t.params, "factors"]))
     varied = [n for n in names if len({_value(t, n) for t in trials}) > 1]
     return varied or names[:1]
@@ -96,7 +96,7 @@ def _panel(panel: Any, search: Search, name: str) -> None:
 
     def x_of(trial: Trial) -> float:
         value = _value(trial, name)
-        # Dots at one value are spread a little, or they would hide each other.
+        # Dots at one value are spread a little, so that they do not hide each other.
         return places[value] + rng.uniform(-0.18, 0.18) if few else float(value)
 
     for trial in search.trials:

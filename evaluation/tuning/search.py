@@ -1,12 +1,12 @@
 """Search for a solver's arguments on held-out entries: grid, random, or Optuna's TPE with pruning.
 
-Every configuration is fitted and judged on the same parts, by the same users, from the same start, so
-that two of them differ in nothing but their arguments. A fit ends early when it gets no better, and the
-number of iterations is part of the result. With `"tpe"`, a configuration whose curve on the first part
-is below the median of those before it, from the fourth iteration on, is given up.
+Every configuration is fitted and evaluated on the same parts, on the same users and from the same
+start, so two configurations differ only in their arguments. A fit ends early when it stops improving,
+and the number of iterations is part of the result. From the fourth iteration on, `"tpe"` prunes a
+configuration whose curve on the first part is below the median of the earlier ones.
 
 The winner of many trials has also been lucky: its value on the validation part is too good, the more so
-the more trials there were. What it is worth must be measured once, on entries that no trial has seen.
+the more trials there were. Measure its quality once, on entries that no trial has seen.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Search:
     Attributes
     ----------
     metric, space
-        What was maximised, and over what.
+        The metric that was maximised, and the space that was searched.
     trials
-        In the order in which they were run.
+        The trials in the order in which they ran.
     """
 
     metric: str
@@ -71,22 +71,22 @@ class Search:
     def simplest(self) -> Trial:
         """The simplest trial within one standard error of the best.
 
-        Simpler is fewer factors, then fewer iterations, then a lower alpha, then more regularisation.
-        The standard error is the best trial's, over users: a difference that another sample of users
-        might well have turned round (Hastie, Tibshirani and Friedman, "The Elements of Statistical
-        Learning", 2009, sec. 7.10).
+        Simpler means fewer factors, then fewer iterations, then a lower alpha, then more
+        regularisation. The standard error is the best trial's, over users: another sample of users
+        could well reverse such a difference (Hastie, Tibshirani and Friedman, "The Elements of
+        Statistical Learning", 2009, sec. 7.10).
         """
         near = [t for t in self.complete if t.value >= self.best.value - self.best.error]
         return min(near, key=_complexity)
 
 
 def _complexity(trial: Trial) -> tuple[float, ...]:
-    of = trial.settings
+    settings = trial.settings
     return (
-        of.get("factors", 0),
+        settings.get("factors", 0),
         trial.iterations,
-        of.get("alpha", 1.0),
-        -of.get("regularization", 0.0),
+        settings.get("alpha", 1.0),
+        -settings.get("regularization", 0.0),
         -trial.value,
     )
 
@@ -105,34 +105,34 @@ def tune(
     name: str | None = None,
     after: Callable[[Trial, int | None], Any] | None = None,
 ) -> Search:
-    """Run a search, or what is left of it.
+    """Run a search, or the rest of a search that `store` holds.
 
     Parameters
     ----------
     search
-        `"grid"`: all combinations, in order, and a space of choices alone. `"random"`: independent
-        draws, none twice. `"tpe"`: Optuna's, with median pruning.
+        `"grid"`: all combinations in order; the space must consist of choices. `"random"`: random
+        configurations, none twice in a space of choices. `"tpe"`: Optuna's TPE with median pruning.
     trials
-        How many at most: of a grid all, otherwise 12 random or 40 TPE ones if None.
+        Largest number of trials. None means the whole grid, 12 random trials or 40 TPE trials.
     seconds
-        Begin no trial that, taking as long as the median of those before it (`expected` seconds before
-        the first), would end later than this. Time that was spent before an interruption counts.
+        Limit on the whole search: a trial begins only if, at the median duration of the trials before
+        (`expected` seconds for the first), it would end in time. Time before an interruption counts.
     first
-        Configurations that `"tpe"` begins with, those outside `space` left out.
+        Configurations that `"tpe"` tries first, if they are in `space`.
     startup
-        Complete trials before which `"tpe"` prunes none.
+        Number of complete trials before `"tpe"` begins to prune.
     store
-        SQLite file to keep trials in, and to take those from that it already holds of this search.
+        SQLite file that keeps the trials; trials of this search that it already holds are not repeated.
     name
-        The search's name in the file; its data and settings decide if None.
+        The search's name in the file; if None, a hash of its data and settings.
     after
-        Called as `after(trial, total)` for each trial, also those that the file held; total is None
-        where time alone decides.
+        Called as `after(trial, total)` for each trial, including those from the file; total is None if
+        only the time limits the search.
 
     Raises
     ------
     InputError
-        A bad argument, Optuna missing, or a file of something else.
+        An argument is out of range, Optuna is missing, or the file is not a search's file.
     """
     if search not in SEARCHES:
         raise InputError(f"search must be one of {', '.join(SEARCHES)}, got {search!r}")
@@ -147,7 +147,7 @@ def tune(
     with open_study(store, known, space, _sampler(tuner.seed), _pruner(search, startup)) as study:
         searched = space_of(study)
         done = finished(study)
-        # Seeded anew on every opening, but not so that it would repeat itself.
+        # The seed depends on the number of trials, so a resumed search does not repeat its draws.
         study.sampler = _sampler(tuner.seed + len(done))
         shown = None if seconds is not None and trials is None else total
         for trial in done:
@@ -176,7 +176,7 @@ def tune(
 def _one(
     tuner: Tuner, study: Any, space: Space, fixed: dict[str, Any] | None, *, prunes: bool
 ) -> Trial | None:
-    """Run one trial and write it down; None where its numbers ran out of range."""
+    """Run and record one trial; return None if its numbers overflowed."""
     from optuna.trial import TrialState
 
     if fixed is not None:
@@ -188,13 +188,13 @@ def _one(
         return prunes and bool(trial.should_prune())
 
     try:
-        # A fit that Ctrl-C ended early would look like a finished trial.
+        # Ctrl-C must raise here: a fit that it ended early would look like a finished trial.
         with interrupted_at_once():
             facts = tuner.run(trial.params, prune)
     except (FloatingPointError, OverflowError):
         study.tell(trial, state=TrialState.FAIL)
         return None
-    except BaseException:  # an interruption too: the trial is to be run again
+    except BaseException:  # including an interruption: the trial must run again
         study.tell(trial, state=TrialState.FAIL)
         raise
     record(trial, **facts)
@@ -209,9 +209,7 @@ def _grid(space: Space) -> list[dict[str, Any]]:
     values = []
     for name, axis in space.items():
         if not isinstance(axis, Choice):
-            raise InputError(
-                f"search 'grid' must have values of {name} to choose from, got a range"
-            )
+            raise InputError(f"search 'grid' needs a list of values of {name}, got a range")
         values.append(axis.values)
     return [dict(zip(space, chosen, strict=True)) for chosen in itertools.product(*values)]
 
@@ -235,7 +233,7 @@ def _draws(space: Space, number: int | None, seed: int) -> list[dict[str, Any]]:
 def _sampler(seed: int) -> Any:
     from optuna.samplers import TPESampler
 
-    return TPESampler(seed=seed % 2**32, multivariate=True)  # numpy's older generators take no more
+    return TPESampler(seed=seed % 2**32, multivariate=True)  # NumPy's RandomState takes 32 bits
 
 
 def _pruner(search: str, startup: int) -> Any:

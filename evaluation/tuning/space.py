@@ -1,15 +1,16 @@
-"""What a search may choose among, and how a choice becomes a solver's arguments.
+"""The spaces that a search chooses from, and how a choice becomes a solver's arguments.
 
-Two spaces are here. The lab's grid has the three numbers of its course, as they are. `als_space` is the
-one that finds the best that ALS can do on data never seen before. Its axes are chosen so that one range
-of each fits all data, all conventions and all numbers of factors:
+`LAB_GRID` has the three parameters of the lab's course as they are. `als_space` is the space of the
+default search, which is to find the best ALS model for new data. Its axes are chosen so that one range
+fits all data, all confidence conventions and all numbers of factors:
 
-* `background` b, log-uniform from 0.002 to 1: what an unstored entry weighs beside a stored one.
-  With `"binary"` it is the argument of that name. With `"log"` and `"linear"`, offered where the values
-  are counts, the background is 1 and alpha is chosen so that a stored entry weighs 1/b more on average.
+* `background` b, log-uniform from 0.002 to 1: the weight of a pair that is not stored, relative to a
+  stored one. With `"binary"` it is the argument of that name. With `"log"` and `"linear"`, offered if
+  the values are counts, the background is 1 and alpha is set so that the mean excess weight of a stored
+  entry is 1/b.
 * `strength` s, log-uniform from 1e-4 to 0.3: the regularisation as a share of a row's total weight,
-  n_u + b N. With exponent 1, that is `regularization` itself. With exponent 0, where all rows have the
-  same lambda, it is s times the mean of n_u + b N over the users: the same amount, not scaled.
+  n_u + b N. With exponent 1, s is `regularization` itself. With exponent 0 all rows have the same
+  lambda, s times the mean of n_u + b N over the users.
 """
 
 from __future__ import annotations
@@ -25,26 +26,26 @@ from halfstep.errors import InputError
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """An axis with a list of values."""
 
     values: tuple[Any, ...]
 
     def __post_init__(self) -> None:
         if not self.values or len(set(self.values)) != len(self.values):
             raise InputError(
-                f"a choice must have at least one value and none twice, got {self.values}"
+                f"a choice must have at least one value and no value twice, got {self.values}"
             )
 
     @property
     def logarithmic(self) -> bool:
-        """Whether a plot's axis is: the values are positive and span a factor of ten."""
+        """Whether a plot's axis is logarithmic: the values are positive and span a factor of ten."""
         numbers = all(isinstance(v, int | float) and v > 0 for v in self.values)
         return bool(numbers and max(self.values) >= 10 * min(self.values))
 
 
 @dataclass(frozen=True)
 class LogUniform:
-    """Any number from low to high, all ratios alike."""
+    """An axis from low to high whose logarithm is uniform."""
 
     low: float
     high: float
@@ -66,7 +67,7 @@ _COUNTED = ("binary", "log", "linear")
 
 
 def als_space(train: csr_matrix) -> Space:
-    """Return the space of the default search; `settings_of` turns its choices into arguments."""
+    """Return the space of the default search; `settings_of` turns a choice into arguments."""
     counts = len(train.data) > 0 and bool((train.data > 0).all()) and np.ptp(train.data) > 0
     return {
         "background": LogUniform(0.002, 1.0),
@@ -77,7 +78,7 @@ def als_space(train: csr_matrix) -> Space:
 
 
 def settings_of(params: dict[str, Any], train: csr_matrix) -> dict[str, Any]:
-    """Return a solver's arguments for a choice from `als_space`, or any other choice unchanged."""
+    """Return the solver's arguments for a choice from `als_space`; any other choice is unchanged."""
     if "strength" not in params:
         return dict(params)
     rest = {k: v for k, v in params.items() if k not in ("background", "strength", "exponent")}
@@ -92,15 +93,15 @@ def settings_of(params: dict[str, Any], train: csr_matrix) -> dict[str, Any]:
             "regularization": s if exponent else total,
             "regularization_exponent": float(exponent),
         }
-    # The background is 1 here, so all weights, and lambda with them, are 1/b as large. A scale with
-    # n_u would hardly vary beside it, and the exponent is left at 0.
+    # The background is 1 here instead of b, so all weights and lambda are 1/b times as large. Scaling
+    # lambda with n_u + N would hardly vary between rows, so the exponent stays 0.
     size = np.abs(train.data.astype(np.float64))
     mean = float(np.log1p(size).mean() if confidence == "log" else size.mean())
     return rest | {"alpha": 1 / (b * mean), "regularization": total / b}
 
 
 def narrowed(space: Space, best: list[dict[str, Any]], factor: float = 2.0) -> Space:
-    """Return the part of a space about some good choices: their range, widened by a factor."""
+    """Return the part of a space around the choices `best`: their range, widened by `factor`."""
     smaller: Space = {}
     for name, axis in space.items():
         values = [params[name] for params in best]
@@ -113,7 +114,7 @@ def narrowed(space: Space, best: list[dict[str, Any]], factor: float = 2.0) -> S
 
 
 def within(space: Space, params: dict[str, Any]) -> bool:
-    """Return whether a space holds a configuration."""
+    """Return whether a space contains a configuration."""
     return params.keys() == space.keys() and all(
         params[name] in axis.values
         if isinstance(axis, Choice)

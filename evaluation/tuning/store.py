@@ -1,7 +1,8 @@
-"""Finished trials in SQLite, by way of Optuna: an interrupted search goes on where it was.
+"""Keep finished trials in SQLite through Optuna, so that an interrupted search can be resumed.
 
 A file may hold several searches, each under its own name. A trial is written as it runs, iteration by
-iteration; one that was cut short is marked as failed when its search is opened again, and run anew.
+iteration. A trial that was cut short is marked as failed when its search is opened again, and runs
+anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.evaluation.protocols.parts import Part
+from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.tuning.space import Choice, LogUniform, Space
 
 _RECORD = "halfstep"
@@ -25,23 +26,23 @@ _RECORD = "halfstep"
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration and what it got.
+    """One configuration and its result.
 
     Attributes
     ----------
     params, settings
-        What the search chose, and the solver's arguments that it stands for.
+        The search's choice, and the solver's arguments that follow from it.
     pruned
-        Whether it was given up early; its value is then what it had reached by that time.
+        Whether the trial was ended early; `value` is then the best value until that time.
     value
         The metric: the mean over users of a user's mean over the parts, after the best iteration.
     error
-        Standard error of that mean over users. All trials are judged by the same users, so that the
-        difference of two trials is known far better than this says of each.
+        Standard error of `value` over users. All trials are evaluated on the same users, so the
+        difference of two trials is far more certain than this.
     iterations
-        How many the best value took (the median over the parts, rounded up).
+        Number of iterations up to the best value (the median over the parts, rounded up).
     seconds, fit_seconds
-        Seconds of the trial with its measurements; seconds of one iteration's two half-steps.
+        Seconds of the trial with its measurements; median seconds of one iteration's two half-steps.
     curve
         The metric after each iteration on the first part.
     """
@@ -59,7 +60,7 @@ class Trial:
 
 
 def missing() -> str | None:
-    """Return what to install where Optuna is absent, or None."""
+    """Return what to install if Optuna is missing, or None."""
     import importlib.util
 
     if importlib.util.find_spec("optuna") is None:
@@ -71,12 +72,12 @@ def missing() -> str | None:
 def open_study(
     store: Path | None, name: str, space: Space, sampler: Any, pruner: Any
 ) -> Iterator[Any]:
-    """Yield the Optuna study of that name, in the file or in memory; see `space_of`.
+    """Yield the Optuna study of that name from the file `store`, or in memory; see `space_of`.
 
     Raises
     ------
     InputError
-        Optuna is missing, or the file is something else.
+        Optuna is missing, or the file is not a search's file.
     """
     reason = missing()
     if reason:
@@ -103,7 +104,7 @@ def open_study(
     try:
         if "space" not in study.user_attrs:
             study.set_user_attr("space", _written(space))
-        # Those that were put in line and never begun first begin here: only then can they be ended.
+        # Optuna can only end trials that have begun, so enqueued ones begin here and then fail.
         for _ in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.WAITING]):
             study.ask()
         for cut_short in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
@@ -116,7 +117,7 @@ def open_study(
 
 
 def space_of(study: Any) -> Space:
-    """Return the space that the study was first opened with: a search that goes on keeps it."""
+    """Return the space that the study was first opened with, which a resumed search keeps."""
     return {
         name: Choice(tuple(axis["values"])) if "values" in axis else LogUniform(**axis)
         for name, axis in json.loads(study.user_attrs["space"]).items()
@@ -124,7 +125,7 @@ def space_of(study: Any) -> Space:
 
 
 def distributions(space: Space) -> dict[str, Any]:
-    """Return a space in Optuna's terms."""
+    """Return a space as Optuna's distributions."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     return {
@@ -136,12 +137,12 @@ def distributions(space: Space) -> dict[str, Any]:
 
 
 def record(trial: Any, **facts: Any) -> None:
-    """Write a trial's facts, all fields of `Trial` but the number and the parameters."""
+    """Write a trial's facts: all fields of `Trial` except the number and the parameters."""
     trial.set_user_attr(_RECORD, json.dumps(facts))
 
 
 def finished(study: Any) -> list[Trial]:
-    """Return the study's trials that ended by themselves or were pruned, in their order."""
+    """Return the study's trials that completed or were pruned, in their order."""
     return [
         Trial(number=t.number, params=dict(t.params), **json.loads(t.user_attrs[_RECORD]))
         for t in study.get_trials(deepcopy=False)
@@ -150,7 +151,7 @@ def finished(study: Any) -> list[Trial]:
 
 
 def fingerprint(parts: Sequence[Part], **settings: Any) -> str:
-    """Return 12 hexadecimal digits that name a search: those of its data, splits and settings."""
+    """Return 12 hexadecimal digits that name a search: a hash of its data, splits and settings."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for part in parts:
         for matrix in (part.train, part.history, part.test):

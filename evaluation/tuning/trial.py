@@ -1,4 +1,4 @@
-"""One trial of a search: a configuration fitted and judged on every part."""
+"""One trial of a search: fit and evaluate a configuration on every part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import Indices, whole_number
 from halfstep.evaluation.metrics.intervals import standard_error
 from halfstep.evaluation.protocols.early_stopping import EarlyStopping, list_length
-from halfstep.evaluation.protocols.parts import Part
+from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.protocols.validation import mean_by_user
 from halfstep.evaluation.tuning.space import settings_of
 from halfstep.evaluation.tuning.store import fingerprint
@@ -25,23 +25,22 @@ JUDGED_USERS = 5000
 
 @dataclass(frozen=True)
 class Tuner:
-    """How trials are run; the same for all of a search.
+    """Runs trials; all trials of a search share these settings.
 
     Parameters
     ----------
     parts
-        What each trial is fitted and judged on, as `halfstep.evaluation.protocols.parts.parts_of` gives
-        them.
+        The parts to fit and evaluate each trial on, as `halfstep.evaluation.parts_of` yields them.
     metric, patience
         See `halfstep.evaluation.protocols.early_stopping`.
     solver, fixed
         The solver, and its arguments that are not searched for.
     iterations
-        At most.
+        Largest number of iterations.
     users
-        Judged in each part at most; drawn once.
+        Largest number of users to evaluate in each part; they are drawn once.
     seed
-        Of the start, of the users and of the search.
+        Seed of the start, of the drawn users and of the search.
     """
 
     parts: Sequence[Part]
@@ -63,21 +62,21 @@ class Tuner:
             raise InputError("parts must hold at least one part, got none")
 
     def name(self, **more: Any) -> str:
-        """Return the name of a search by this tuner, which its data and settings decide."""
-        own = {k: v for k, v in vars(self).items() if k not in ("parts", "num_threads")}
-        return fingerprint(self.parts, **own, **more)
+        """Return the name of a search by this tuner, a hash of the data and the settings."""
+        settings = {k: v for k, v in vars(self).items() if k not in ("parts", "num_threads")}
+        return fingerprint(self.parts, **settings, **more)
 
     def judged_users(self, part: Part) -> Indices:
-        """Return the rows of a part that its trials are judged by."""
+        """Return the rows of a part on which trials are evaluated."""
         able: Indices = np.flatnonzero(np.diff(part.test.indptr)).astype(np.int64)
         if len(able) <= self.users:
             return able
         return np.sort(np.random.default_rng(self.seed).choice(able, self.users, replace=False))
 
     def run(self, params: dict[str, Any], prune: Callable[[int, float], bool]) -> dict[str, Any]:
-        """Fit and judge one configuration; return the facts of a `Trial`.
+        """Fit and evaluate one configuration; return the facts of a `Trial`.
 
-        `prune(iterations, value)` is asked after each iteration on the first part, and True ends it all.
+        `prune(iterations, value)` is called after each iteration on the first part; True ends the trial.
         """
         begin = time.perf_counter()
         settings = (self.fixed or {}) | settings_of(params, self.parts[0].train)

@@ -1,17 +1,17 @@
-"""From one matrix to the parts that a model is fitted on and judged on: six protocols, all seeded.
+"""Partition a matrix into parts to fit a model on and to evaluate it on: six protocols, all seeded.
 
-| protocol | held out | what a fit sees | what it answers |
+| protocol | held out | what a fit sees | what it measures |
 | --- | --- | --- | --- |
-| `random-rows` | a share of all entries (the lab's 90/10) | the rest; a user may lose all | any row |
+| `random-rows` | a share of all entries (the lab's 90/10) | the rest; a user may lose all | any entry |
 | `per-user` | a share of each user's entries | every user's rest | known users, several items each |
 | `leave-one-out` | one entry of each user | all but one of each user's | known users, the next item |
-| `strong` | whole users, a share of whose entries | the other users only | new users, folded in |
+| `strong` | a share of the entries of whole users | the other users only | new users, folded in |
 | `k-fold` | each entry exactly once, in k parts | the other k - 1 parts | all entries, none twice |
-| `ratio-curve` | growing shares of each user's entries | what is left | how quality grows with data |
+| `ratio-curve` | growing shares of each user's entries | the rest | how quality grows with data |
 
 The first four can be repeated with other draws (Monte-Carlo cross-validation); the draws of one seed
-are independent of each other. A part's matrices are all that exists for the model: weights,
-regularisation and popularity are computed from `train`, and a user's seen items from `history`.
+are independent of each other. The model gets nothing but a part's matrices: weights, regularisation
+and popularity are computed from `train`, and a user's seen items from `history`.
 """
 
 from __future__ import annotations
@@ -45,22 +45,22 @@ RATIOS = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 
 @dataclass(frozen=True)
 class Part:
-    """One fit and its judgement.
+    """The matrices of one fit and its evaluation.
 
     Attributes
     ----------
     label : str
-        What distinguishes it from the protocol's other parts.
+        Distinguishes the part from the protocol's other parts.
     train : csr_matrix, shape (fitted users, items)
-        All that a fit may see.
+        All entries that a fit may see.
     history : csr_matrix, shape (judged users, items)
-        What the judged users already have: they are not recommended it again.
+        Entries that the evaluated users already have; these items are not recommended to them.
     test : csr_matrix, shape (judged users, items)
-        Their held-out entries; shares none with `history`.
+        Held-out entries of the evaluated users; shares none with `history`.
     users : int64 array, shape (judged users,)
-        Rows of the original matrix that `history` and `test` are of.
+        Row of the original matrix for each row of `history` and `test`.
     folded : bool
-        Whether the judged users are not among the fitted ones, and are folded in from `history`.
+        Whether the evaluated users are not among the fitted users, but folded in from `history`.
     """
 
     label: str
@@ -71,9 +71,9 @@ class Part:
     folded: bool = False
 
     def judged_factors(self, model: Any) -> tuple[Floats, Floats]:
-        """Return (judged users, f) and (items, f) of a model that was fitted on `train`.
+        """Return factors (judged users, f) and (items, f) of a model that was fitted on `train`.
 
-        Users that the fit has not seen are solved for exactly from their history: one half-step.
+        If the part is `folded`, the users' factors are one exact half-step on their history.
         """
         X, Y = model._fitted()
         if self.folded:
@@ -98,19 +98,19 @@ def parts_of(
         A name from `PROTOCOLS`.
     user_items : sparse matrix or array, shape (users, items)
     test_fraction : float in (0, 1), optional
-        Share held out: of the entries, or with `"strong"` both of the users and of their entries.
-        By default 0.1 with `"random-rows"` (the lab's) and 0.2 otherwise. The other protocols have
-        none.
+        Share held out of the entries, or with `"strong"` both of the users and of their entries: by
+        default 0.1 with `"random-rows"` (the lab's share) and 0.2 with `"per-user"` and `"strong"`.
+        The other protocols take none.
     repeats : int
-        Independent draws, at least 1; `"k-fold"` is repeated with other folds.
+        Number of independent draws, at least 1; `"k-fold"` is repeated with other folds.
     folds : int
-        Of `"k-fold"`, at least 2.
+        Number of folds of `"k-fold"`, at least 2.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Raises
     ------
     InputError
-        An unknown protocol, an argument outside its range, or nothing to hold out.
+        The protocol is unknown, an argument is outside its range, or nothing can be held out.
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
@@ -139,7 +139,7 @@ def parts_of(
 
 
 def part_of(split: Split, label: str = "") -> Part:
-    """Return a split of every user's entries as a part: the fitted users are the judged ones."""
+    """Return a split of every user's entries as a part, in which the fitted users are evaluated."""
     return Part(label, split.train, split.train, split.test, np.arange(split.train.shape[0]))
 
 
@@ -150,15 +150,15 @@ def strong_generalisation(
     *,
     random_state: RandomState,
 ) -> Part:
-    """Hold out whole users: the fit does not know them, and a half-step on their history must do.
+    """Hold out whole users: the fit does not see them, and a half-step on their history folds them in.
 
     Parameters
     ----------
     user_items : sparse matrix or array, shape (users, items)
     user_fraction : float in (0, 1)
-        Share of the users with at least two entries that is held out, at least one user.
+        Share held out of the users with at least two entries, at least one user.
     test_fraction : float in (0, 1)
-        Share of each held-out user's entries that is judged, at least one; the rest is the history.
+        Share of each held-out user's entries in `test`, at least one entry; the rest is the history.
 
     Notes
     -----
@@ -181,8 +181,8 @@ def strong_generalisation(
 def k_fold(user_items: Any, folds: int = 5, *, random_state: RandomState) -> Iterator[Part]:
     """Yield `folds` parts in which every stored entry is held out exactly once.
 
-    A user's entries are dealt out in a random order to folds in turn, beginning at a random one, so
-    that each fold has its share of every user, and users of few entries do not all miss the same.
+    A user's entries go in random order to the folds in turn, beginning at a random fold. So each fold
+    gets its share of every user, and users with few entries do not all miss the same folds.
     """
     matrix = as_csr(user_items)
     count = whole_number("folds", folds, least=2)
@@ -197,11 +197,11 @@ def k_fold(user_items: Any, folds: int = 5, *, random_state: RandomState) -> Ite
 def ratio_curve(
     user_items: Any, ratios: Sequence[float] = RATIOS, *, random_state: RandomState
 ) -> Iterator[Part]:
-    """Yield a part for each share of every user's entries held out, in the order of `ratios`.
+    """Yield a part for each held-out share of every user's entries, in the order of `ratios`.
 
-    One random order of each user's entries serves all of them, so that what a smaller training part
-    holds a larger one holds too: along the curve only the amount of data changes. The held-out part
-    grows meanwhile, and with it metrics that count hits: read the curve against its baselines.
+    All parts use one random order of each user's entries, so a larger training part contains every
+    smaller one, and along the curve only the amount of data changes. The held-out part grows as the
+    training part shrinks, and with it all metrics that count hits: compare with the baselines.
     """
     matrix = as_csr(user_items)
     seed = int(generator(random_state).integers(2**63))
