@@ -1,4 +1,4 @@
-"""Rung 2, cholesky: what all rows share is computed once.
+"""Rung 2, cholesky: the Gramian is computed once for all rows; a row adds its stored entries to it.
 
 From `naive` the weights of the entries that are *not* stored are pulled out of the sum. They are the
 same constant a0 for every row, so their part is one Gramian for the whole half-step, and a row only

@@ -1,4 +1,4 @@
-"""Rung 5, eigenbasis: coordinates in which what all rows share is the identity; compiled.
+"""Rung 5, eigenbasis: CG steps in coordinates where a0 Y'Y + lambda I is the identity; compiled.
 
 From `conjugate_gradient` the coordinates change. A row's matrix is a part that all rows share and a
 part of its own:
@@ -42,9 +42,10 @@ steps end is multiplied by (1.4 - 1)^2 by that, so no half-step raises it; and t
 iterations for what otherwise takes 10. (1.4 was chosen among about 25 schedules by the training
 objective at f = 64 on the two data sets that the benchmark uses; other f played no part.)
 
-Cost of a half-step: Y'Y and three products of factors with triangles f x f, one of them only for rows
-that take steps (whole matrices where rows differ in lambda); then (steps + 1) n_u f per row, less the
-half of a pass where one step does; with `exact` min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row.
+Cost of a half-step: columns f^2 and three products of factors with f x f triangles, then
+2 (steps + 1) n_u f per row. A row that one step solves costs n_u f less; `exact` costs
+min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row. One of the products is for rows that take steps
+alone, and where rows differ in lambda whole matrices take the triangles' place.
 
 Tried and left: one step for all (10 iterations' objective of three plain steps took 10 iterations on
 one data set, 14 on another); rows that take no step at all (they bring the fit to rest a percent

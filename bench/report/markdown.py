@@ -1,8 +1,14 @@
 """Benchmark tables in Markdown pages, rewritten from results files: no number is typed by hand.
 
-Run as `python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results`. Between a
-page's markers `headline` come a line per case and the tuned models, between its markers `earlier` a line
-per case whose target was another than exact ALS's objective, between its markers `table` everything.
+Run as `python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results`. Between
+two markers of a page, `<!-- NAME:begin -->` and `<!-- NAME:end -->`, comes what NAME stands for:
+
+* `ladder`: a line per rung, see `bench/report/ladder.py`.
+* `implicit`: of the suite `quality`, the cells of 64 factors that implicit takes part in.
+* `headline`: all of its cells, a line per case whose target is exact ALS, and the tuned models.
+* `earlier`: a line per case with another target.
+* `published`: published results beside what the same settings gave here.
+* `table`: every table of every results file.
 """
 
 from __future__ import annotations
@@ -11,9 +17,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from halfstep.bench.contestant_names import PEERS
+from halfstep.bench.quality.record import QualityCell
 from halfstep.bench.quality.table import compact_grid, data_names, quality_grids
 from halfstep.bench.report import gpu as gpu_table
-from halfstep.bench.report import tuning
+from halfstep.bench.report import ladder, published, tuning
 from halfstep.bench.report.growth import growth_grid
 from halfstep.bench.report.headline import headline
 from halfstep.bench.report.sentences import (
@@ -31,9 +39,15 @@ from halfstep.bench.schema import Results
 from halfstep.errors import InputError
 from halfstep.files import whole_file
 
-BEGIN, END = "<!-- table:begin -->", "<!-- table:end -->"
-HEADLINE_BEGIN, HEADLINE_END = "<!-- headline:begin -->", "<!-- headline:end -->"
-EARLIER_BEGIN, EARLIER_END = "<!-- earlier:begin -->", "<!-- earlier:end -->"
+
+def _markers(name: str) -> tuple[str, str]:
+    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+
+
+BEGIN, END = _markers("table")
+HEADLINE_BEGIN, HEADLINE_END = _markers("headline")
+EARLIER_BEGIN, EARLIER_END = _markers("earlier")
+_FACTORS = 64
 
 
 def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
@@ -55,9 +69,12 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
     blocks: list[tuple[str, str, Callable[[Sequence[Path]], str]]] = [
+        (*_markers("ladder"), _ladder),
+        (*_markers("implicit"), _implicit),
         (HEADLINE_BEGIN, HEADLINE_END, _headlines),
         (EARLIER_BEGIN, EARLIER_END, _earlier),
-        (BEGIN, END, lambda files: "\n\n".join(map(_tables, files))),
+        (*_markers("published"), _published),
+        (BEGIN, END, lambda files: "\n\n".join(filter(None, map(_tables, files)))),
     ]
     there = [block for block in blocks if block[0] in text or block[1] in text]
     for begin, end, _ in there or blocks[-1:]:
@@ -74,6 +91,15 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
     return files
 
 
+def _ladder(files: Sequence[Path]) -> str:
+    records = (gpu_table.read_gpu(file) for file in files)
+    return ladder.markdown(_runs(files), [record for record in records if record is not None])
+
+
+def _implicit(files: Sequence[Path]) -> str:
+    return "\n\n".join(_by_machine(_runs(files), _against_implicit))
+
+
 def _headlines(files: Sequence[Path]) -> str:
     records = (tuning.read_tuning(file) for file in files)
     tuned = [tuning.markdown(record) for record in records if record is not None]
@@ -81,23 +107,40 @@ def _headlines(files: Sequence[Path]) -> str:
     return "\n\n".join([*_by_machine(runs, _quality), *_by_machine(runs, headline), *tuned])
 
 
-def _quality(runs: Sequence[Results]) -> Grid | None:
-    found = [cell for run in runs for cell in run.cells]
-    names = [name for run in runs for name in data_names(run)]
-    return compact_grid(found, names) if found else None
-
-
 def _earlier(files: Sequence[Path]) -> str:
     return "\n\n".join(_by_machine(_runs(files), lambda runs: headline(runs, exact=False)))
 
 
+def _published(files: Sequence[Path]) -> str:
+    records = (published.read_published(file) for file in files)
+    return "\n\n".join(published.markdown(record) for record in records if record is not None)
+
+
+def _quality(
+    runs: Sequence[Results], wanted: Callable[[QualityCell], bool] = lambda cell: True
+) -> Grid | None:
+    chosen = [
+        (cell, name)
+        for run in runs
+        for cell, name in zip(run.cells, data_names(run), strict=True)
+        if wanted(cell)
+    ]
+    names = [name for _, name in chosen]
+    return compact_grid([cell for cell, _ in chosen], names) if chosen else None
+
+
+def _against_implicit(runs: Sequence[Results]) -> Grid | None:
+    def wanted(cell: QualityCell) -> bool:
+        peer = cell.standing(PEERS[0])
+        return cell.factors == _FACTORS and peer is not None and peer.reason is None
+
+    return _quality(runs, wanted)
+
+
 def _runs(files: Sequence[Path]) -> list[Results]:
     """Return the runs of solvers against each other."""
-    return [
-        read_results(file)
-        for file in files
-        if tuning.read_tuning(file) is None and gpu_table.read_gpu(file) is None
-    ]
+    others = tuning.read_tuning, gpu_table.read_gpu, published.read_published
+    return [read_results(file) for file in files if all(read(file) is None for read in others)]
 
 
 def _by_machine(
@@ -118,6 +161,8 @@ def _tables(file: Path) -> str:
     on_card = gpu_table.read_gpu(file)
     if on_card is not None:
         return gpu_table.markdown(on_card)
+    if published.read_published(file) is not None:
+        return ""  # it has markers of its own
     tuned = tuning.read_tuning(file)
     return markdown(read_results(file)) if tuned is None else tuning.markdown(tuned)
 

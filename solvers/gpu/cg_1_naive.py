@@ -1,10 +1,13 @@
-"""GPU rung 1, gpu_cg_1_naive: conjugate gradients as everybody writes their first kernel.
+"""GPU rung 1, gpu_cg_1_naive: conjugate gradients, a block of threads per row and a thread per factor.
 
 The algorithm is that of `conjugate_gradient` without its preconditioner, as Takács, Pilászy and Tikk
 have it: A_u p costs n_u f + f^2, and three steps go from the last iteration's x_u. A block of threads
 takes a row and a thread one factor, so each y . p is a sum over threads, at a barrier, once per stored
 entry and step. `kernels/cuda/cg_1_naive.cu` counts what that costs; every later rung removes one of its
 costs.
+
+Cost of a half-step: columns f^2 once, then (steps + 1) (2 n_u f + f^2) per row. Each of the steps + 1
+passes gathers n_u f numbers.
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
-"""GPU rung 2, gpu_cg_2_whitened: the Gramian is gone from rows and steps.
+"""GPU rung 2, gpu_cg_2_whitened: whitened coordinates take the Gramian out of rows and steps.
 
 The idea is that of `eigenbasis`: in coordinates where what all rows share is the identity (or, with a
 lambda of its own for each row, diagonal), A_u p costs n_u f in place of n_u f + f^2, and two steps lower
 the objective further than three did. `kernels/cuda/cg_2_whitened.cu` is `cg_1_naive.cu` without the
 Gramian. What it costs: three products of a factor matrix with an f x f one per half-step, at the speed
 of cuBLAS.
+
+Cost of a half-step: columns f^2 and three products of factors with f x f matrices, then
+2 (steps + 1) n_u f per row. Each of the steps + 1 passes gathers n_u f numbers.
 """
 
 from __future__ import annotations

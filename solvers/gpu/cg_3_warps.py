@@ -1,7 +1,9 @@
-"""GPU rung 3, gpu_cg_3_warps: a row is a warp's, and a thread holds 16-byte pieces of its vectors.
+"""GPU rung 3, gpu_cg_3_warps: a warp per row; each thread holds 16-byte pieces of the row's vectors.
 
 `kernels/cuda/lanes.cuh` says how lanes share vectors, `kernels/cuda/cg_3_warps.cu` what that saves: no
 barrier is left, a dot product is mostly multiply-adds within a lane, and loads are as wide as they get.
+
+Cost of a half-step: that of `gpu_cg_2_whitened`, without a barrier.
 """
 
 from __future__ import annotations

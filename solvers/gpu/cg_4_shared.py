@@ -2,6 +2,8 @@
 
 k steps pass over a row's entries k + 1 times. `kernels/cuda/cg_4_shared.cu` goes to memory for the first
 pass only, as long as a row fits what its warp may keep.
+
+Cost of a half-step: that of `gpu_cg_3_warps`, with n_u f numbers gathered once, not steps + 1 times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GPU rung 5, gpu_cg_5_binned: rows sorted by their number of entries, a kernel for each size.
+"""GPU rung 5, gpu_cg_5_binned: rows sorted by degree, with a kernel for each range of degrees.
 
 From the shortest rows, several to a warp, over a warp each (`gpu_cg_4_shared`) to a block each, with
 as much shared memory as the device gives: `kernels/cuda/cg_5_binned.cu`. Rows are sorted once per fit.
@@ -15,6 +15,8 @@ gather where it is kept.
 Which rows have a negative w, and take two steps at least, is found once per fit and looked up by the
 kernel when it would stop a row. Found in each half-step's first pass it would take a register more and
 a comparison an entry, and in `cg_5_long` a sum over warps; the kernels have no register left.
+
+Cost of a half-step: that of `gpu_cg_4_shared`, with one step for mild rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GPU rung 6, gpu_cg_6_split: hub rows are split over blocks.
+"""GPU rung 6, gpu_cg_6_split: several blocks of threads share the entries of a hub.
 
 A row of a million entries is a million times a row of one, and one block on it keeps the rest of the
 device waiting. `kernels/cuda/cg_6_split.cu` gives each part of it to a block and adds the parts' vectors
@@ -10,6 +10,8 @@ blocks return at once takes about four. Hubs took two to five steps on all data 
 mean over so many entries is mild). So the host launches six pairs, which seldom leaves a hub that goes
 on, reads the hubs' flags, and again after every four. Where several devices share the work it reads
 nothing: the host would wait for one device before it gives the next one anything to do.
+
+Cost of a half-step: that of `gpu_cg_5_binned`, with the longest rows shared by several blocks.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@ What bounds `gpu_cg_6_split` is the bytes that it gathers, and these are half as
 per half-step (`kernels/cuda/cg_7_half.cu`); in the whitened coordinates its numbers fit float16's range,
 and the objective notices the rounding in second order only. With dtype float64, or where rows have no
 regularisation (a rounded Y of low rank is none of low rank), Z stays as it is.
+
+Cost of a half-step: that of `gpu_cg_6_split`, with half the bytes gathered.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ block of threads forms it in shared memory, or in global memory where it is larg
 there; a row of very many entries is added up by several blocks. `kernels/cuda/cholesky_1_block.cu` tells
 how.
 
-Cost of a row: min(n f^2 + f^3 / 3, n^2 f + n^3 / 3) multiply-adds and n f numbers gathered.
+Cost of a half-step: columns f^2 and two products of factors with f x f matrices, then
+min(n_u f^2 + f^3 / 3, n_u^2 f + n_u^3 / 3) per row. A row gathers n_u f numbers.
 """
 
 from __future__ import annotations

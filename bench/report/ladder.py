@@ -1,0 +1,182 @@
+"""The README's ladder: a line for each rung, with its idea, its cost and the times that were measured.
+
+Idea and cost stand in the rung's own file: the first line of its module's docstring is
+`Rung N, NAME: IDEA.`, and one paragraph begins with `Cost of a half-step: COST.`; the first sentence
+counts. The times are those of the results file in which most rungs were measured, the newest of several.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from halfstep.bench.contestant_names import is_exact
+from halfstep.bench.method.check import TARGET_TOLERANCE, first_reaching
+from halfstep.bench.method.timing import pairwise_ratio, seconds_to
+from halfstep.bench.report import numbers
+from halfstep.bench.report.sentences import RATIOS, machine, weighting
+from halfstep.bench.schema import CaseRecord, Results, Row
+from halfstep.solvers import SOLVERS, Solver
+
+UNMEASURED = "not yet measured"
+# Of the GPU rungs it is the one that solves every row exactly.
+_EXACT_ON_GPU = "gpu_cholesky"
+_HEADINGS = (
+    "rung",
+    "what changes from the rung before",
+    "cost of a half-step",
+    "iteration",
+    "to exact's quality",
+    "sooner than the rung before",
+)
+_TO_EXACT = (
+    f"To exact's quality: half-step time until the float64 objective is within {TARGET_TOLERANCE:.0%} "
+    "of that of exact ALS after"
+)
+
+
+def markdown(runs: Sequence[Results], records: Sequence[dict[str, Any]]) -> str:
+    """Return the CPU's ladder and the GPU's, each with where its times come from.
+
+    Parameters
+    ----------
+    runs
+        Of solvers against each other, on a CPU.
+    records
+        What `make gpu` wrote.
+    """
+    on_cpu, said_of_cpu = _on_cpu(runs)
+    on_gpu, said_of_gpu = _on_gpu(records)
+    parts = []
+    for device, times, said in (("cpu", on_cpu, said_of_cpu), ("gpu", on_gpu, said_of_gpu)):
+        lines = [_HEADINGS, ("---", "---", "---", "---:", "---:", "---:")]
+        for name in rungs(device):
+            path = f"{SOLVERS[name].__module__.removeprefix('halfstep.').replace('.', '/')}.py"
+            measured = times.get(name, (UNMEASURED, UNMEASURED, numbers.NONE))
+            lines.append(
+                (f"[`{name}`]({path})", idea(SOLVERS[name]), cost(SOLVERS[name]), *measured)
+            )
+        parts += ["\n".join(f"| {' | '.join(line)} |" for line in lines), said]
+    return "\n\n".join(filter(None, parts))
+
+
+def rungs(device: str) -> list[str]:
+    """Return the names of a device's rungs, from the slowest to the fastest."""
+    return [name for name, s in SOLVERS.items() if s.kind == "rung" and s.device == device]
+
+
+def idea(solver: type[Solver]) -> str:
+    """Return what a rung's file says first of it: what changes from the rung before.
+
+    Raises
+    ------
+    ValueError
+        The docstring of its module does not begin as this module says.
+    """
+    return _of_docstring(solver, rf"\A(?:GPU rung|Rung)(?: \d+)?, {solver.name}: (.*?)\.\n\n")
+
+
+def cost(solver: type[Solver]) -> str:
+    """Return the cost of a half-step as a rung's file says it; raises as `idea` does."""
+    return _of_docstring(solver, r"\n\nCost of a half-step: (.*?)\.(?:\s|\Z)")
+
+
+def _of_docstring(solver: type[Solver], pattern: str) -> str:
+    text = sys.modules[solver.__module__].__doc__ or ""
+    match = re.search(pattern, f"{text.strip()}\n\n", re.DOTALL)
+    if match is None:
+        raise ValueError(f"{solver.__module__}: its docstring must match {pattern!r}")
+    said = " ".join(match[1].split()).replace("|", "\\|")
+    return said.replace("^2", "²").replace("^3", "³")
+
+
+def _on_cpu(runs: Sequence[Results]) -> tuple[dict[str, tuple[str, str, str]], str]:
+    """Return the cells of each measured rung, and where they come from."""
+    names = rungs("cpu")
+    cases = [(run, case) for run in runs for case in run.tables() if is_exact(case.reference)]
+    if not cases:
+        return {}, ""
+
+    def measured(case: CaseRecord) -> list[Row]:
+        rows = {row.solver: row for row in case.rows if row.seconds}
+        return [rows[name] for name in names if name in rows]
+
+    run, case = max(cases, key=lambda found: (len(measured(found[1])), found[0].created))
+    rows = measured(case)
+    sooner = {after.solver: _sooner(before, after) for before, after in pairwise(rows)}
+    cells = {
+        row.solver: (
+            numbers.median_duration(row.seconds_per_iteration),
+            numbers.to_target(row, case.iterations),
+            sooner.get(row.solver, numbers.NONE),
+        )
+        for row in rows
+    }
+    data = run.data[case.data]
+    repeats = max(len(row.seconds) for row in rows) if rows else 0
+    said = (
+        f"On {data.name} ({data.users:,} users × {data.items:,} items, {data.entries:,} entries), "
+        f"f = {case.factors}, {weighting(case.convention or run.settings)}; {machine(run.environment)}; "
+        f"medians of {repeats} fits that take turns. {_TO_EXACT} {case.iterations} iterations. Sooner: "
+        f"the ratio of these times within each turn, with its extremes. {RATIOS}"
+    )
+    return cells, said
+
+
+def _sooner(before: Row, after: Row) -> str:
+    if before.iterations_to_target is None or after.iterations_to_target is None:
+        return numbers.NONE
+    times = (
+        [seconds_to(fit, row.iterations_to_target or 1) for fit in row.seconds]
+        for row in (before, after)
+    )
+    return numbers.ratio(pairwise_ratio(*times))
+
+
+def _on_gpu(
+    records: Sequence[dict[str, Any]],
+) -> tuple[dict[str, tuple[str, str, str]], str]:
+    """Return the cells of each rung that a card measured, and where they come from."""
+    tables = [
+        (record, table)
+        for record in records
+        if not record["emulated"]
+        for table in record["tables"]
+    ]
+
+    def measured(table: dict[str, Any]) -> dict[str, Any]:
+        return {row["solver"]: row for row in table["rows"] if row.get("seconds_per_iteration")}
+
+    names = rungs("gpu")
+    found = [(record, table) for record, table in tables if measured(table).keys() & {*names}]
+    if not found:
+        return {}, ""
+    record, table = max(found, key=lambda pair: len(measured(pair[1]).keys() & {*names}))
+    rows = measured(table)
+    exact = rows.get(_EXACT_ON_GPU)
+    reached: dict[str, list[float]] = {}
+    for name, row in rows.items():
+        after = first_reaching(row["objectives"], exact["objectives"][-1]) if exact else None
+        if after is not None:
+            reached[name] = [seconds_to(fit, after) for fit in row["seconds"]]
+    cells, before = {}, ""
+    for name in (name for name in names if name in rows):
+        pair = reached.get(before, ()), reached.get(name, ())
+        cells[name] = (
+            numbers.duration(rows[name]["seconds_per_iteration"]),
+            numbers.duration(float(np.median(reached[name]))) if name in reached else "not reached",
+            numbers.ratio(pairwise_ratio(*pair)),
+        )
+        before = name
+    iterations = len(exact["objectives"]) if exact else 0
+    said = (
+        f"On {table['shape']} ({table['users']:,} users × {table['items']:,} items, "
+        f"{table['entries']:,} entries), f = {table['factors']}; {record['environment']['gpu']}. "
+        f"{_TO_EXACT} {iterations} iterations."
+    )
+    return cells, said
