@@ -72,7 +72,7 @@ class Row:
         Pair by pair within a repeat: the reference's seconds over this row's, to the target in a
         table, per iteration otherwise.
     speed_ups
-        The same against each of `halfstep.bench.method.contestants.PEERS` that reached the target.
+        The same against each of `halfstep.bench.contestant_names.PEERS` that reached the target.
     peak_memory_bytes
         Peak resident memory of a process that loads the data and fits.
     """

@@ -115,8 +115,6 @@ def _fit(
     budget: float,
 ) -> None:
     if found.contestant.whole:
-        from halfstep.bench.method.check import fit_whole
-
         fit_whole(found, case, dataset, start, measure, target, budget)
         return
     nominal = case.iterations
