@@ -1,4 +1,4 @@
-"""Rung 3, conjugate_gradient: preconditioned CG steps, as many as a row needs; no row's matrix is formed.
+"""Rung 3, conjugate_gradient: preconditioned CG steps, as many as a row needs; no matrix is formed.
 
 A Cholesky solve computes x_u to machine precision in an iteration of ALS that will be repeated with
 other factors anyway. A few steps of conjugate gradients from the last iteration's x_u are enough
