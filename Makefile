@@ -24,7 +24,7 @@ test: $(VENV)/.test
 soak: $(VENV)/.test
 	SOAK_SHARE=$(SOAK_SHARE) SOAK_RECORD=build/soak.json \
 		$(BIN)/python -m pytest -m "soak or counted" $(ARGS)
-	$(BIN)/python tests/reliability.py build/soak.json $(SOAK_PAGE)
+	$(BIN)/python tests/faults/reliability.py build/soak.json $(SOAK_PAGE)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,67 +1,30 @@
-"""Fixtures: every solver, every convention, and data that is awkward on purpose."""
+"""The fixtures that all tests can take; and where what is tested.
+
+solvers/     the rungs and the references: half-steps, whole fits, errors; what surrounds a fit in fit/
+model/       a fitted model: recommendations, fold-in, files, the interface of `implicit`
+gpu/         the GPU rungs and kernels, run by the emulator in emulator/, which gpu/ tests too
+evaluation/  metrics, splits, protocols, tuning, verdicts
+datasets/    readers, generators, downloads, the description of data
+bench/       the benchmark: its method, its suites, its report
+cli/         the command, the lab, the installed package
+house/       the rules of the layout, and that the pages are what the program prints
+faults/      processes killed, disks full, files spoilt; soak.py counts, reliability.py writes a page
+cases/       what several files share: solvers.py (solvers, conventions, the awkward matrix), rows.py
+             (rows of every length), bench.py, tuning.py, fuzz.py, gpu*.py, sanitizer_program.py,
+             process_to_kill.py, processes.py, real_data.py, plain_steps.py
+
+oracle.py is the mathematics written out in dense float64, strategies.py what Hypothesis draws.
+"""
 
 import io
-import os
 import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import sparse
+from cases.solvers import CONVENTIONS, RUNGS, awkward, require
 from threadpoolctl import threadpool_limits
 
 from halfstep import SOLVERS
-
-CONVENTIONS = {
-    "implicit": {"confidence": "implicit", "alpha": 0.3},
-    "linear": {"confidence": "linear", "alpha": 2.0},
-    "log": {"confidence": "log", "alpha": 3.0, "epsilon": 2.0},
-    "binary": {"confidence": "binary", "background": 0.2},
-    "explicit": {"confidence": "explicit"},
-}
-# Settings that make an approximate solver solve to rounding.
-EXACT = {
-    "conjugate_gradient": {"cg_steps": 400},
-    "eigenbasis": {"exact": True},
-    "subspace": {"block_size": 512},
-}
-# What a reference cannot say by the default convention, or in another precision. irspack sums its
-# Gramian in the order in which its threads end: the same bits twice only with one.
-SUITED = {"irspack_cpu": {"confidence": "log", "num_threads": 1}}
-FLOAT32_ONLY = ("implicit_gpu", "irspack_cpu")
-RUNGS = [name for name, solver in SOLVERS.items() if solver.kind == "rung"]
-GPU_RUNGS = [name for name in RUNGS if SOLVERS[name].device == "gpu"]
-EXACT.update({name: {"cg_steps": 400} for name in GPU_RUNGS if "cg" in name})
-
-
-def awkward(users=43, items=61, seed=0, negative=True):
-    """Odd-sized, with empty rows and columns, a full row, values below and above 1, some negative."""
-    rng = np.random.default_rng(seed)
-    dense = np.where(rng.random((users, items)) < 0.15, rng.lognormal(0.5, 1.5, (users, items)), 0)
-    dense[5] = rng.lognormal(1, 1, items)
-    if negative:
-        dense[3, :7] = -1.5
-    dense[[0, 17]] = 0
-    dense[:, [2, items - 1]] = 0
-    return sparse.csr_matrix(dense)
-
-
-def suited(solver, **settings):
-    """Return a model of any solver with settings that it can express on positive values."""
-    return solver(**{**SUITED.get(solver.name, {}), **settings})
-
-
-def dtypes(solver):
-    return [np.float32] if solver.name in FLOAT32_ONLY else [np.float32, np.float64]
-
-
-def require(name):
-    """Return a solver's class, or skip with the reason why it cannot run here."""
-    reason = SOLVERS[name].unavailable()
-    if reason:
-        pytest.skip(f"{name}: {reason}")
-    return SOLVERS[name]
-
 
 # A shell that starts a job in the background makes it deaf to Ctrl-C, and the processes it starts too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -98,17 +61,6 @@ def matrix():
 @pytest.fixture
 def positive():
     return awkward(negative=False)
-
-
-def data_folder(name):
-    """Return a folder of real data, or skip: it is not part of the project."""
-    root = (
-        os.environ.get("HALFSTEP_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
-    )
-    folder = Path(root) / name
-    if not folder.is_dir():
-        pytest.skip(f"no real data: set HALFSTEP_DATA to the folder that holds {name}/")
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -168,7 +120,7 @@ def bench_results(bench_file):
 
 @pytest.fixture(scope="session")
 def bench_data(two_tastes):
-    from bench_case import SETTINGS
+    from cases.bench import SETTINGS
 
     from halfstep.bench.inputs import split_data
 
@@ -185,7 +137,7 @@ def start(bench_data):
 @pytest.fixture(scope="session", autouse=True)
 def soak_record():
     """Write what faults the tests have caused, and what came of them, where a soak asks for it."""
-    import soak
+    from faults import soak
 
     yield
     soak.write_record()

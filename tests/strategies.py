@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from conftest import EXACT, RUNGS
+from cases.solvers import EXACT, RUNGS
 from hypothesis import strategies as st
 from scipy import sparse
 

@@ -1,0 +1,87 @@
+"""What every GPU rung is proved on: rows of the lengths at which kernels go wrong, and the devices."""
+
+import functools
+
+import numpy as np
+import oracle
+import pytest
+from emulator import ORDERS, EmulatorBackend, build
+from scipy import sparse
+
+from cases.solvers import CONVENTIONS
+from halfstep import SOLVERS
+from halfstep.kernels.cuda.backend import CupyBackend, using
+from halfstep.machine import why_no_gpu
+from halfstep.solvers.inputs import as_csr
+
+# None, one, about a warp, more than shared memory keeps, none again, every column, and short ones:
+# more rows than the emulated device has blocks at once, so that a block goes on to another row.
+COLUMNS = 1100
+LENGTHS = (0, 1, 31, 32, 33, 1000, 0, COLUMNS, 2, 5, 64, *range(3, 40))
+FACTORS = (1, 7, 33, 64, 130)
+CONVENTION_NAMES = list(CONVENTIONS)
+# Steps that solve these well-conditioned rows to rounding.
+SETTINGS = {name: {"cg_steps": 40} for name in SOLVERS if "_cg_" in name}
+# Relative error of a solution: float32 adds up to 1100 entries one after another (336 eps), and one rung
+# stores the fixed side in 16 bits.
+TOLERANCE = {"float32": 4e-5, "float64": 1e-10, "float16": 4e-3}
+DEVICES = [*ORDERS, pytest.param("cupy", marks=pytest.mark.gpu)]
+
+
+def rows_of(lengths=LENGTHS, columns=COLUMNS, seed=0):
+    """Return a row of each length; values from below 1 to above, one in thirty negative."""
+    rng = np.random.default_rng(seed)
+    indices = [np.sort(rng.choice(columns, n, replace=False)) for n in lengths]
+    values = rng.lognormal(0.5, 0.7, sum(lengths))
+    values[(rng.random(len(values)) < 1 / 30) & (np.arange(len(values)) > 0)] *= -1
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    shape = (len(lengths), columns)
+    return as_csr(sparse.csr_matrix((values, np.concatenate(indices), indptr), shape=shape))
+
+
+def device(name, **settings):
+    """Return a context in which the GPU solvers use the emulator in an order of threads, or CuPy."""
+    if name == "cupy":
+        reason = why_no_gpu()
+        if reason:
+            pytest.skip(reason)
+        return using(CupyBackend())
+    if build.why_not():
+        pytest.skip(build.why_not())
+    return using(EmulatorBackend(order=name, multiprocessors=1, **settings))
+
+
+@functools.cache
+def case(f, convention, exponent, dtype="float32", lengths=LENGTHS, columns=COLUMNS):
+    """Return (matrix, Y, settings, exact solution) of a half-step; computed once."""
+    matrix = rows_of(lengths, columns)
+    Y = np.random.default_rng(f).normal(size=(columns, f)).astype(dtype)
+    # As much as the data's largest eigenvalue, for which 1 is stored below.
+    scale = float(np.linalg.norm(Y, 2) ** 2) / (columns**exponent)
+    settings = {"regularization": 0.5 * scale, **CONVENTIONS[convention]}
+    exact = oracle.solve(matrix, Y, exponent=exponent, **settings)
+    return matrix, Y, {**settings, "regularization_exponent": exponent}, exact
+
+
+def error_of(name, f, convention="implicit", exponent=0.0, dtype="float32", **shape):
+    """Return the largest error of a row's solution by a rung, relative to the solutions' norm."""
+    matrix, Y, settings, exact = case(f, convention, exponent, dtype, **shape)
+    model = SOLVERS[name](factors=f, dtype=dtype, **SETTINGS.get(name, {}), **settings)
+    users, _ = model.weights(matrix)
+    start = np.random.default_rng(2).normal(size=exact.shape) * np.abs(exact).max()
+    X = model.half_step(users.fixing(Y), start.astype(dtype))
+    assert X.shape == exact.shape
+    assert X.dtype == dtype
+    assert not X[np.diff(matrix.indptr) == 0].any(), "a row without entries must be zero"
+    errors = np.linalg.norm(X - exact, axis=1) / np.linalg.norm(exact, axis=1).max()
+    return float(errors.max()) if np.isfinite(errors).all() else np.inf
+
+
+def tolerance(name, dtype="float32"):
+    """Return the relative error that a rung may have."""
+    return TOLERANCE["float16" if "half" in name else dtype]
+
+
+def float64_rungs(names):
+    """Return those rungs that take float64."""
+    return [name for name in names if "half" not in name]

@@ -1,0 +1,124 @@
+"""What the sanitizers watch: kernels of the tests and GPU rungs, run in a process of its own.
+
+python sanitizer_program.py right | wrong KERNEL | rung NAME | mutant CASE.json
+
+A mutant's exit code is 3 where its bug shows in a result, or as an error that the emulator reports.
+"""
+
+import json
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from unittest import mock
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS), str(TESTS.parent)]
+
+import numpy as np  # noqa: E402
+from emulator import ORDERS, EmulatorBackend, EmulatorError  # noqa: E402
+
+
+class Wrong(Exception):
+    """A result that is not the oracle's."""
+
+
+KERNELS = TESTS / "emulator" / "kernels_for_tests"
+LAUNCHES = {  # of wrong.cu: grid, block
+    "no_barrier": (1, 64),
+    "blocks_race": (3, 32),
+    "misaligned": (1, 7),
+}
+
+
+def right():
+    backend = EmulatorBackend(order="random", folder=KERNELS)
+    x = backend.to_device(np.random.default_rng(0).standard_normal((4, 128)).astype(np.float32))
+    out = backend.empty(128, np.float32)
+    ints = [backend.to_device(np.zeros(32, t)) for t in (np.int32, np.uint32, np.int32)]
+    one = backend.to_device(np.zeros(1, np.float32))
+    for file, kernel, grid, block, arguments in (
+        ("good.cu", "row_sums", 4, 128, (x, out, np.int32(128))),
+        ("good.cu", "votes", 2, 32, (ints[0], np.int32(17), ints[1], one, ints[2])),
+        ("good.cu", "rotate", 1, 100, (x, out)),
+        ("good.cu", "half_sums", 1, 32, (out,)),
+        ("groups.cu", "prefetched_sum", 1, 32, (x, out, np.int32(4))),
+    ):
+        backend.launch(file, kernel, (), (grid,), (block,), arguments, shared_mem=400)
+    print(" ".join(launch.kernel for launch in backend.launches))
+
+
+def wrong(kernel):
+    backend = EmulatorBackend(order="random", folder=KERNELS)
+    out = backend.empty(64, np.float32)
+    x = backend.to_device(np.ones(32, np.float32))
+    arguments = {
+        "past_global": (out, np.int32(33)),
+        "read_past_global": (x, out, np.int32(1)),
+        "misaligned": (x, out),
+    }.get(kernel, (out,))
+    grid, block = LAUNCHES.get(kernel, (1, 32))
+    try:
+        backend.launch("wrong.cu", kernel, (), (grid,), (block,), arguments, shared_mem=128)
+    except EmulatorError as error:
+        print(error)
+
+
+# Long enough for every path of a row, short enough for a sanitizer.
+SHAPE = {"lengths": (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), "columns": 210}
+
+
+def rung(name, order="random", **settings):
+    """Solve the rows of SHAPE and run a fit, or do what surrounds one; raise where a result is wrong."""
+    from cases.gpu import device, error_of, tolerance
+    from cases.gpu_kernels import AROUND
+    from cases.gpu_stopping import RULED, judge
+    from cases.solvers import awkward
+    from halfstep import SOLVERS
+
+    if name in AROUND:
+        backend = EmulatorBackend(order=order, multiprocessors=1, **settings)
+        AROUND[name](backend)
+        print(f"{name} is right: {' '.join(sorted({la.kernel for la in backend.launches}))}")
+        return
+    with short_hubs(), device(order, **settings):
+        found = error_of(name, 33, "implicit", 0.5, **SHAPE)
+        if not found < tolerance(name):
+            raise Wrong(f"{name}: an error of {found}")
+        if name in RULED:
+            judge(name)
+            judge(name, dtype="float64")  # steps are those of the rule, to the one
+        SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
+    print(f"{name} is right")
+
+
+def short_hubs():
+    """Let rows of SHAPE be hubs of several parts, so that the kernels for hubs run, too."""
+    from halfstep.solvers.gpu import cg_6_split, cholesky
+
+    stack = ExitStack()
+    for owner, name, entries in (
+        (cg_6_split, "LONGEST", 150),
+        (cg_6_split, "_PART", 32),
+        (cholesky, "HUB", 150),
+        (cholesky, "PART", 64),
+    ):
+        stack.enter_context(mock.patch.object(owner, name, entries))
+    return stack
+
+
+def mutant(file):
+    """Run a rung with a bug in its kernels, in every order unless a sanitizer watches."""
+    case = json.loads(Path(file).read_text())
+    watched = "HALFSTEP_EMULATOR_SANITIZER" in os.environ
+    for order in ["random"] if watched else ORDERS:
+        try:
+            rung(case["rung"], order, mutations=case["mutations"])
+        except (EmulatorError, Wrong, FloatingPointError, AssertionError) as error:
+            print(f"{order}: {error}")
+            sys.exit(3)
+
+
+if __name__ == "__main__":
+    command, *rest = sys.argv[1:]
+    {"right": right, "wrong": wrong, "rung": rung, "mutant": mutant}[command](*rest)

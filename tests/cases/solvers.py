@@ -1,0 +1,57 @@
+"""Every solver, every convention, and data that is awkward on purpose."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from halfstep import SOLVERS
+
+CONVENTIONS = {
+    "implicit": {"confidence": "implicit", "alpha": 0.3},
+    "linear": {"confidence": "linear", "alpha": 2.0},
+    "log": {"confidence": "log", "alpha": 3.0, "epsilon": 2.0},
+    "binary": {"confidence": "binary", "background": 0.2},
+    "explicit": {"confidence": "explicit"},
+}
+RUNGS = [name for name, solver in SOLVERS.items() if solver.kind == "rung"]
+GPU_RUNGS = [name for name in RUNGS if SOLVERS[name].device == "gpu"]
+# Settings that make an approximate solver solve to rounding.
+EXACT = {
+    "conjugate_gradient": {"cg_steps": 400},
+    "eigenbasis": {"exact": True},
+    "subspace": {"block_size": 512},
+    **{name: {"cg_steps": 400} for name in GPU_RUNGS if "cg" in name},
+}
+# What a reference cannot say by the default convention, or in another precision. irspack sums its
+# Gramian in the order in which its threads end: the same bits twice only with one.
+SUITED = {"irspack_cpu": {"confidence": "log", "num_threads": 1}}
+FLOAT32_ONLY = ("implicit_gpu", "irspack_cpu")
+
+
+def awkward(users=43, items=61, seed=0, negative=True):
+    """Odd-sized, with empty rows and columns, a full row, values below and above 1, some negative."""
+    rng = np.random.default_rng(seed)
+    dense = np.where(rng.random((users, items)) < 0.15, rng.lognormal(0.5, 1.5, (users, items)), 0)
+    dense[5] = rng.lognormal(1, 1, items)
+    if negative:
+        dense[3, :7] = -1.5
+    dense[[0, 17]] = 0
+    dense[:, [2, items - 1]] = 0
+    return sparse.csr_matrix(dense)
+
+
+def suited(solver, **settings):
+    """Return a model of any solver with settings that it can express on positive values."""
+    return solver(**{**SUITED.get(solver.name, {}), **settings})
+
+
+def dtypes(solver):
+    return [np.float32] if solver.name in FLOAT32_ONLY else [np.float32, np.float64]
+
+
+def require(name):
+    """Return a solver's class, or skip with the reason why it cannot run here."""
+    reason = SOLVERS[name].unavailable()
+    if reason:
+        pytest.skip(f"{name}: {reason}")
+    return SOLVERS[name]

@@ -1,0 +1,113 @@
+"""The tune command: what it refuses, what it says when something is missing, and its one bar."""
+
+import importlib.util
+import io
+import os
+import shlex
+
+import pytest
+from cases.tuning import trial
+from rich.console import Console
+
+from halfstep import InputError, Solver
+from halfstep.cli import show_tuning
+from halfstep.cli.main import run
+from halfstep.cli.tune import numbers, seconds_of
+from halfstep.evaluation.tuning import plot, store
+from halfstep.evaluation.tuning.search import Search
+from halfstep.evaluation.tuning.space import LogUniform
+
+REFUSED = [
+    (("--budget", "soon"), "--budget must be a time like 90s, 20m or 1h, got 'soon'"),
+    (("--budget", "0m"), "--budget must be a time like 90s"),
+    (("--search", "best"), "--search must be climb, grid, random, tpe, got 'best'"),
+    (("--choose", "first"), "--choose must be best or simplest, got 'first'"),
+    (("--metric", "rmse"), "metric must be auc, or one of ndcg"),
+    (("--trials", "3"), "--trials has no meaning with --search climb"),
+    (("--search", "tpe", "--alpha", "1"), "--alpha has no meaning with --search tpe"),
+    (("--search", "grid", "--max-factors", "9"), "--max-factors has no meaning with --search grid"),
+    (("--search", "grid", "--factors", "1.5"), "--factors must be numbers separated by commas"),
+    (("--solver", "fast"), "solver must be one of auto, cpu"),
+    (("--data", "absent"), "existing folder or file, got 'absent'"),
+    (("--out", "file"), "--out: 'file' cannot be made"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+def test_refusals(arguments, message, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "few.csv").write_text("user,item\n" + "".join(f"{k % 7},{k}\n" for k in range(40)))
+    data = () if "--data" in arguments or "--search" in arguments else ("--data", "few.csv")
+    assert run(["tune", *data, *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert sorted(os.listdir(tmp_path)) == ["few.csv", "file"]
+
+
+def test_missing_packages_say_what_to_install(tmp_path, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    absent = {"optuna", "matplotlib"}
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name in absent else find(name, *a)
+    )
+    monkeypatch.chdir(tmp_path)
+    assert run(["tune"]) == 2
+    assert 'needs optuna: pip install "halfstep[tune]"' in capsys.readouterr().err
+    assert os.listdir(tmp_path) == []
+    with (
+        pytest.raises(InputError, match="choosing parameters needs optuna"),
+        store.open_study(None, "x", {}, None, None),
+    ):
+        pass
+    with pytest.raises(InputError, match="plots need matplotlib: pip install"):
+        plot.plot_search(Search("auc", {}, [trial(0.5)]), tmp_path / "a.png", "")
+
+
+def test_the_choice_can_be_asked_and_fitted_to_all(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{u},{i},{1 + (u + i) % 5}\n" for u in range(30) for i in range(u % 3, 20, 3))
+    (tmp_path / "my plays.csv").write_text(rows)
+    space = ["--factors", "2", "--regularization", "0.5", "--alpha", "1,3", "--iterations", "3"]
+    asked = ["--data", "my plays.csv", "--search", "grid", *space, "--solver", "cholesky"]
+    assert run(["tune", *asked, "--out", "out", "--seed", "3"]) == 0
+    line = next(x for x in capsys.readouterr().out.splitlines() if "halfstep fit" in x)
+    assert run(shlex.split(line.partition("halfstep ")[2])) == 0
+    tuned, fitted = Solver.load("out/model.npz"), Solver.load("model.npz")
+    same = ("factors", "regularization", "alpha", "confidence")
+    assert [getattr(fitted, name) for name in same] == [getattr(tuned, name) for name in same]
+    assert run(["similar", "3", "out/model.npz"]) == 0  # it knows its data
+
+
+def test_times_and_numbers():
+    assert seconds_of("90s") == seconds_of("1.5m") == seconds_of("90") == 90
+    assert seconds_of("2h") == 7200
+    assert numbers("factors", "8,16") == (8, 16)
+    assert numbers("alpha", "1,0.5") == (1.0, 0.5)
+
+
+def test_plot_is_one_png_and_counts_what_it_leaves_out(tmp_path):
+    pytest.importorskip("matplotlib")
+    trials = [trial(0.5 + k / 100, regularization=0.1 * 2**k) for k in range(6)]
+    trials += [trial(0.01, pruned=True), trial(0.02, regularization=40.0)]
+    search = Search("ndcg@20", {"regularization": LogUniform(0.01, 100)}, trials)
+    assert plot._floor(search)[1] == 2
+    plot.plot_search(search, tmp_path / "search.png", "songs <b>")
+    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
+    assert os.listdir(tmp_path) == ["search.png"]
+    with pytest.raises(InputError, match="must have a complete trial"):
+        plot.plot_search(Search("auc", {}, []), tmp_path / "a.png", "")
+
+
+def test_one_bar_with_the_best_so_far(monkeypatch):
+    said = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(show_tuning, "Console", lambda **_: said)
+    with show_tuning.progress("ndcg@20 on songs", None) as told:
+        told(trial(0.25), 3)
+        told(trial(0.75, pruned=True), 3)
+    shown = said.file.getvalue()
+    assert "2 of 3 trials, best 0.2500, now 64 factors" in shown
+    assert "0.7500" not in shown

@@ -1,0 +1,75 @@
+"""Over-relaxation of the GPU's rungs, through the emulator, against the CPU's."""
+
+import numpy as np
+import pytest
+from cases.solvers import awkward
+
+from halfstep import SOLVERS, InputError
+
+RELAXED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half")
+COMMON = {"factors": 7, "confidence": "log", "regularization": 0.3, "random_state": 0}
+
+
+@pytest.mark.parametrize(("name", "exponent"), list(zip(RELAXED, (0.0, 0.5, 0.0), strict=True)))
+def test_a_relaxed_fit_is_the_cpu_s(name, exponent, device):
+    matrix = awkward()
+    settings = {
+        **COMMON, "cg_steps": 60, "relaxation": 1.4, "dtype": "float64", "iterations": 5,
+        "regularization_exponent": exponent,
+    }  # fmt: skip
+    there = SOLVERS[name](**settings).fit(matrix, show_progress=False)
+    here = SOLVERS["eigenbasis"](**settings).fit(matrix, show_progress=False)
+    for side in ("user_factors", "item_factors"):
+        np.testing.assert_allclose(getattr(there, side), getattr(here, side), atol=1e-8)
+    assert not there.user_factors[[0, 17]].any()  # rows without entries
+
+
+def test_by_default_few_steps_are_relaxed_from_the_third_iteration(device):
+    matrix = awkward()
+
+    def losses(**settings):
+        model = SOLVERS[RELAXED[1]](
+            **COMMON, **settings, calculate_training_loss=True, iterations=4, dtype="float64"
+        )
+        return model.fit(matrix, show_progress=False).loss_history_
+
+    relaxed, plain = losses(), losses(relaxation=1.0)
+    assert relaxed == losses(relaxation=1.4)
+    assert relaxed[:2] == plain[:2]
+    assert relaxed[2] != plain[2]
+    assert relaxed == sorted(relaxed, reverse=True)
+    here = SOLVERS["eigenbasis"](
+        **COMMON, calculate_training_loss=True, iterations=4, dtype="float64", cg_steps=2
+    )
+    here.fit(matrix, show_progress=False)
+    assert losses(cg_steps=2) == pytest.approx(here.loss_history_, rel=0.01)
+    assert losses(cg_steps=4) == losses(cg_steps=4, relaxation=1.0)
+
+
+def test_a_half_step_by_itself_is_not_relaxed(device):
+    matrix = awkward()
+    model = SOLVERS[RELAXED[0]](**COMMON, iterations=3).fit(matrix, show_progress=False)
+    before = device.launched("relax") if hasattr(device, "launched") else 0
+    users, _ = model.weights(matrix)
+    model.half_step(users.fixing(model.item_factors), model.user_factors)
+    assert not hasattr(device, "launched") or device.launched("relax") == before == 2
+
+
+def test_a_half_step_in_a_callback_is_not_relaxed(device):
+    matrix = awkward()
+    model = SOLVERS[RELAXED[0]](**COMMON, iterations=4)
+    problem = model.weights(matrix)[0].fixing(np.full((matrix.shape[1], 7), 0.1, np.float32))
+    X = np.ones((matrix.shape[0], 7), np.float32)
+    found = []
+    model.fit(
+        matrix, show_progress=False, callback=lambda *_: found.append(model.half_step(problem, X))
+    )
+    assert len(found) == 4
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
+@pytest.mark.parametrize("name", RELAXED)
+@pytest.mark.parametrize("relaxation", [0, 2, -1.0])
+def test_a_way_that_does_not_converge_is_refused(name, relaxation):
+    with pytest.raises(InputError, match="relaxation must be between 0 and 2, got"):
+        SOLVERS[name](relaxation=relaxation)
