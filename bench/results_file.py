@@ -42,7 +42,7 @@ def read_results(path: str | Path) -> Results:
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise InputError(f"{path}: schema must be from 1 to {SCHEMA}, got {schema!r}")
     try:
-        results: Results = _decode(Results, value, "results", schema)
+        results: Results = decode(Results, value, "results", schema)
         where = {f"cases[{n}]": case.data for n, case in enumerate(results.cases)}
         where |= {f"cells[{n}]": cell.data for n, cell in enumerate(results.cells)}
         for name, data in where.items():
@@ -59,24 +59,37 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _decode(kind: Any, value: Any, where: str, schema: int) -> Any:
-    """Return `value` as the annotated type `kind`; the schema's types are these few."""
+def decode(kind: Any, value: Any, where: str, schema: int) -> Any:
+    """Return what was read from JSON as the annotated type `kind`.
+
+    Parameters
+    ----------
+    kind
+        A class of `halfstep.bench.schema`, or any other dataclass of numbers, text, lists, dictionaries
+        and such classes.
+    where
+        What to call the value in messages.
+    schema
+        Of the file; fields that came later may be missing.
+
+    Raises
+    ------
+    InputError
+        A field is missing, unknown or of the wrong type.
+    """
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
         return value
     if origin in (typing.Union, types.UnionType):
         (other,) = (argument for argument in arguments if argument is not type(None))
-        return None if value is None else _decode(other, value, where, schema)
+        return None if value is None else decode(other, value, where, schema)
     if origin is list:
         _expect(isinstance(value, list), "a list", value, where)
-        return [
-            _decode(arguments[0], item, f"{where}[{i}]", schema) for i, item in enumerate(value)
-        ]
+        return [decode(arguments[0], item, f"{where}[{i}]", schema) for i, item in enumerate(value)]
     if origin is dict:
         _expect(isinstance(value, dict), "an object", value, where)
         return {
-            key: _decode(arguments[1], item, f"{where}.{key}", schema)
-            for key, item in value.items()
+            key: decode(arguments[1], item, f"{where}.{key}", schema) for key, item in value.items()
         }
     if dataclasses.is_dataclass(kind):
         return _decode_fields(kind, value, where, schema)
@@ -96,7 +109,7 @@ def _decode_fields(kind: Any, value: Any, where: str, schema: int) -> Any:
         raise InputError(f"{where} must have the field {missing!r}")
     for unknown in value.keys() - hints.keys():
         raise InputError(f"{where} must not have the field {unknown!r}")
-    return kind(**{key: _decode(hints[key], value[key], f"{where}.{key}", schema) for key in value})
+    return kind(**{key: decode(hints[key], value[key], f"{where}.{key}", schema) for key in value})
 
 
 def _expect(holds: bool, wanted: str, value: Any, where: str) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from halfstep.bench.method.spread import Interval, Spread
 from halfstep.bench.quality.record import QualityCell
 
-SCHEMA = 2
+SCHEMA = 3
 _LATER: dict[str, Any] = {"since": 2}
+_OF_A_CARD: dict[str, Any] = {"since": 3}
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class Row:
         The same against each of `halfstep.bench.contestant_names.PEERS` that reached the target.
     peak_memory_bytes
         Peak resident memory of a process that loads the data and fits.
+    peak_device_bytes
+        Memory that a fit took on the card.
+    counted_bytes, counted_flops
+        What an iteration must move and calculate on a card, as `halfstep.bench.gpu.static.counts` counts
+        it; None for solvers that it does not count.
     """
 
     solver: str
@@ -98,6 +104,9 @@ class Row:
     iterations_to_second: int | None = field(default=None, metadata=_LATER)
     seconds_to_second: Spread | None = field(default=None, metadata=_LATER)
     speed_ups: dict[str, Spread] = field(default_factory=dict, metadata=_LATER)
+    peak_device_bytes: int | None = field(default=None, metadata=_OF_A_CARD)
+    counted_bytes: float | None = field(default=None, metadata=_OF_A_CARD)
+    counted_flops: float | None = field(default=None, metadata=_OF_A_CARD)
 
 
 @dataclass

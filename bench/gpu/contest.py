@@ -13,16 +13,23 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from halfstep.bench.gpu.record import GpuTable
 from halfstep.bench.gpu.static.counts import STEPS, iteration
+from halfstep.bench.method.check import first_reaching
 from halfstep.bench.method.contestants import rotated
+from halfstep.bench.method.spread import Spread
+from halfstep.bench.method.timing import pairwise_ratio, seconds_to, spread
+from halfstep.bench.schema import CaseRecord, Row
 from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.gpu.device.audit import device_objective
 from halfstep.solvers.inputs import as_csr
 
-ITERATIONS = 10
+ITERATIONS, ON_CPU = 10, 2
 WITHIN = 1e-5
+OUT_OF_TIME = "left out: out of time"
+_REFERENCES = ("implicit_gpu", "gpu_cg_1_naive")
 _SETTINGS: dict[str, Any] = {"confidence": "log", "regularization": 20.0}
 
 
@@ -32,69 +39,56 @@ def contest(
     names: Sequence[str],
     repeats: int,
     left: Callable[[], float],
-) -> dict[str, Any]:
-    """Return one table: a row for each solver, with the reason where it could not run.
+) -> CaseRecord:
+    """Return one case: a row for each solver, with the reason where it could not run.
+
+    A row's seconds per iteration are those of every iteration but each fit's first, which may still
+    allocate. CPU solvers run for two iterations, once.
 
     Parameters
     ----------
     names
         Solvers; the first that can run of `implicit_gpu` and `gpu_cg_1_naive` is the reference.
     left
-        Seconds left for all: what no longer fits in is left out, and said.
+        Seconds left for all: what no longer fits in is left out, and the row says so.
     """
     start = starting_factors(None, matrix.shape, factors, np.float32, 0)
-    rows: dict[str, dict[str, Any]] = {}
-    running = []
-    for name in names:
-        reason = SOLVERS[name].unavailable()
-        rows[name] = {"solver": name, "cannot_run": reason, "seconds": [], "setup_seconds": []}
-        if reason is None:
-            running.append(name)
-    target, reference = None, None
-    for name in list(running):
-        if left() <= 0:
-            rows[name]["cannot_run"] = "left out: out of time"
-            running.remove(name)
-            continue
-        on_cpu = SOLVERS[name].device == "cpu"
-        try:
-            checked = _check(name, matrix, factors, start, 2 if on_cpu else ITERATIONS)
-        except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-            rows[name]["cannot_run"] = f"{type(error).__name__}: {error}"[:200]
-            running.remove(name)
-            continue
-        rows[name] |= checked
-        if target is None and name in ("implicit_gpu", "gpu_cg_1_naive"):
-            target, reference = checked["objectives"][-1], name
+    rows = {name: _checked(name, matrix, factors, start, left) for name in names}
+    running = [name for name, row in rows.items() if row.reason is None]
+    order: list[list[str]] = []
     for repeat in range(repeats):
+        order.append([])
         for name in rotated(running, repeat):
-            if left() <= 0:
+            if left() <= 0 or (repeat and rows[name].device == "cpu"):
                 continue
-            on_cpu = SOLVERS[name].device == "cpu"
-            if on_cpu and repeat:
-                continue
-            seconds, setup = _timed(name, matrix, factors, start, 2 if on_cpu else ITERATIONS)
-            rows[name]["seconds"].append(seconds)
-            rows[name]["setup_seconds"].append(setup)
+            seconds, setup = _timed(name, matrix, factors, start)
+            rows[name].seconds.append(seconds)
+            rows[name].setup_seconds.append(setup)
+            order[-1].append(name)
+    reference = next((rows[name] for name in running if name in _REFERENCES), None)
     for row in rows.values():
-        _summarise(row, target, matrix, factors)
-    ours, theirs = (
-        rows.get(str(n), {}).get("seconds_per_iteration") for n in (names[0], reference)
+        _summarise(row, reference)
+        _count(row, matrix, factors)
+    if reference is not None:
+        _add_speed_ups(list(rows.values()), reference)
+    objectives = [v for row in rows.values() for v in row.objectives if v is not None]
+    return CaseRecord(
+        data=0,
+        factors=factors,
+        num_threads=0,
+        table=True,
+        iterations=ITERATIONS,
+        reference=reference.solver if reference else "",
+        target=reference.objective if reference else None,
+        best=min(objectives, default=None),
+        order=order,
+        rows=list(rows.values()),
+        convention=dict(_SETTINGS),
     )
-    return {
-        "factors": factors,
-        "users": matrix.shape[0],
-        "items": matrix.shape[1],
-        "entries": int(matrix.nnz),
-        "reference": reference,
-        "target": target,
-        "speed_up": theirs / ours if ours and theirs else None,
-        "rows": list(rows.values()),
-    }
 
 
 def exact_against(
-    tables: Sequence[dict[str, Any]], cg: str, exact: str = "gpu_cholesky"
+    tables: Sequence[GpuTable], cg: str, exact: str = "gpu_cholesky"
 ) -> dict[str, Any]:
     """Return how exact half-steps do in the first table: beside `cg` per iteration, and to the target.
 
@@ -103,30 +97,68 @@ def exact_against(
     """
     if not tables:
         return {"cannot_run": "the first table is missing"}
-    table = tables[0]
-    rows = {row["solver"]: row for row in table["rows"]}
-    found: dict[str, Any] = {"factors": table["factors"], "shape": table.get("shape")}
-    if not rows.get(exact, {}).get("seconds_per_iteration"):
-        reason = rows.get(exact, {}).get("cannot_run") or "left out: out of time"
-        return {**found, "cannot_run": f"{exact}: {reason}"}
-    each, reached = (
-        {name: rows.get(name, {}).get(key) for name in (exact, cg, table["reference"])}
-        for key in ("seconds_per_iteration", "seconds_to_target")
-    )
+    case = tables[0].case
+    rows = {row.solver: row for row in case.rows}
+    found: dict[str, Any] = {"factors": case.factors, "shape": tables[0].shape}
+    if exact not in rows or rows[exact].seconds_per_iteration is None:
+        reason = rows[exact].reason if exact in rows else None
+        return {**found, "cannot_run": f"{exact}: {reason or OUT_OF_TIME}"}
+    names = [name for name in (exact, cg, case.reference) if name in rows]
+    each = {name: _median(rows[name].seconds_per_iteration) for name in names}
+    reached = {name: _median(rows[name].seconds_to_target) for name in names}
     return {
         **found,
         "exact": exact,
         "cg": cg,
-        "reference": table["reference"],
+        "reference": case.reference,
         "seconds_per_iteration": each,
         "seconds_to_target": reached,
-        "iteration_ratio": _over(each[exact], each[cg]),
-        "speed_up_to_target": _over(reached[table["reference"]], reached[exact]),
+        "iteration_ratio": _over(each[exact], each.get(cg)),
+        "speed_up_to_target": _over(reached.get(case.reference), reached[exact]),
     }
+
+
+def _median(found: Spread | None) -> float | None:
+    return None if found is None else found.median
 
 
 def _over(a: float | None, b: float | None) -> float | None:
     return a / b if a and b else None
+
+
+def _checked(name: str, matrix: Any, factors: int, start: Any, left: Callable[[], float]) -> Row:
+    """Fit once untimed, which compiles and warms up: a row with objectives, memory or a reason."""
+    solver = SOLVERS[name]
+    row = Row(name, solver.kind, solver.device, reason=solver.unavailable())
+    if row.reason is None and left() <= 0:
+        row.reason = OUT_OF_TIME
+    if row.reason is not None:
+        return row
+    pool = memory_pool()
+    if pool is not None:
+        pool.free_all_blocks()
+    try:
+        row.objectives = _objectives(name, matrix, factors, start)
+    except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
+        row.reason = f"{type(error).__name__}: {error}"[:200]
+        return row
+    row.peak_device_bytes = None if pool is None else int(pool.total_bytes())
+    if len(row.objectives) == ITERATIONS:
+        row.objective = row.objectives[-1]
+    return row
+
+
+def _objectives(name: str, matrix: Any, factors: int, start: Any) -> list[float | None]:
+    """Return the objective after each iteration; of all but our GPU rungs only that after the last."""
+    iterations = _iterations(name)
+    if SOLVERS[name].device == "gpu" and SOLVERS[name].kind == "rung":
+        model = _model(name, factors, start, iterations, calculate_training_loss=True)
+        return list(model.fit(matrix, show_progress=False).loss_history_)
+    model = _model(name, factors, start, iterations).fit(matrix, show_progress=False)
+    backend = current()
+    sides = _model("gpu_cg_1_naive", factors, None, 0)._sides(as_csr(matrix))
+    pair = (backend.to_device(a) for a in (model.user_factors, model.item_factors))
+    return [*[None] * (iterations - 1), device_objective(backend, *sides, *pair)]
 
 
 def _model(name: str, factors: int, start: Any, iterations: int, **more: Any) -> Any:
@@ -134,30 +166,13 @@ def _model(name: str, factors: int, start: Any, iterations: int, **more: Any) ->
     return solver(factors=factors, iterations=iterations, init_factors=start, **_SETTINGS, **more)
 
 
-def _check(name: str, matrix: Any, factors: int, start: Any, iterations: int) -> dict[str, Any]:
-    """Fit once untimed: compiles and warms up, and gives the objectives and the peak memory."""
-    pool = memory_pool()
-    if pool is not None:
-        pool.free_all_blocks()
-    if SOLVERS[name].device == "gpu" and SOLVERS[name].kind == "rung":
-        model = _model(name, factors, start, iterations, calculate_training_loss=True)
-        model.fit(matrix, show_progress=False)
-        objectives = list(model.loss_history_)
-    else:
-        model = _model(name, factors, start, iterations).fit(matrix, show_progress=False)
-        backend = current()
-        judge = _model("gpu_cg_1_naive", factors, None, 0)
-        sides = judge._sides(as_csr(matrix))
-        pair = (backend.to_device(a) for a in (model.user_factors, model.item_factors))
-        objectives = [device_objective(backend, *sides, *pair)]
-    peak = None if pool is None else int(pool.total_bytes())
-    return {"objectives": objectives, "peak_device_bytes": peak}
+def _iterations(name: str) -> int:
+    return ON_CPU if SOLVERS[name].device == "cpu" else ITERATIONS
 
 
-def _timed(
-    name: str, matrix: Any, factors: int, start: Any, iterations: int
-) -> tuple[list[float], float]:
-    model = _model(name, factors, start, iterations)
+def _timed(name: str, matrix: Any, factors: int, start: Any) -> tuple[list[float], float]:
+    """Return the seconds of a fit's iterations, and all its other seconds."""
+    model = _model(name, factors, start, _iterations(name))
     begin = time.perf_counter()
     model.fit(matrix, show_progress=False)
     if SOLVERS[name].device == "gpu":
@@ -166,28 +181,41 @@ def _timed(
     return list(model.seconds_), total - sum(model.seconds_)
 
 
-def _summarise(row: dict[str, Any], target: float | None, matrix: Any, factors: int) -> None:
-    """Add what follows from the raw numbers: medians, time to target, achieved rates."""
-    if not row["seconds"]:
+def _summarise(row: Row, reference: Row | None) -> None:
+    """Add what follows from a row's own seconds and objectives."""
+    if row.reason is not None:
         return
-    # The first iteration of a fit may still allocate.
-    each = float(np.median([s for fit in row["seconds"] for s in (fit[1:] or fit)]))
-    row["seconds_per_iteration"] = each
-    if target is not None and len(row["objectives"]) > 1:
-        reached = [k for k, v in enumerate(row["objectives"]) if v <= target * (1 + WITHIN)]
-        row["iterations_to_target"] = reached[0] + 1 if reached else None
-        if reached:
-            row["seconds_to_target"] = float(
-                np.median([sum(fit[: reached[0] + 1]) for fit in row["seconds"]])
+    if not row.seconds:
+        row.notes.append("not timed: out of time")
+        return
+    row.seconds_per_iteration = spread([s for fit in row.seconds for s in (fit[1:] or fit)])
+    target = reference.objective if reference else None
+    if target is None:
+        return
+    if row.objective is not None:
+        row.objective_gap = (row.objective - target) / abs(target)
+    reached = row.iterations_to_target = first_reaching(row.objectives, target, WITHIN)
+    if reached is not None:
+        row.seconds_to_target = spread([seconds_to(fit, reached) for fit in row.seconds])
+
+
+def _add_speed_ups(rows: Sequence[Row], reference: Row) -> None:
+    theirs = reference.iterations_to_target
+    for row in rows:
+        ours = row.iterations_to_target
+        if ours is not None and theirs is not None:
+            row.speed_up = pairwise_ratio(
+                [seconds_to(fit, theirs) for fit in reference.seconds],
+                [seconds_to(fit, ours) for fit in row.seconds],
             )
-    elif target is not None and row["objectives"][-1] <= target * (1 + WITHIN):
-        row["iterations_to_target"] = ITERATIONS
-        row["seconds_to_target"] = float(np.median([sum(fit) for fit in row["seconds"]]))
-    if row["solver"] in STEPS or "_cg_" in row["solver"]:
+
+
+def _count(row: Row, matrix: Any, factors: int) -> None:
+    """Add what an iteration must move and calculate, where that is counted."""
+    if row.reason is None and (row.solver in STEPS or "_cg_" in row.solver):
         users, items = matrix.shape
-        counted = iteration(row["solver"], factors, users, items, int(matrix.nnz))
-        row["counted_bytes_per_second"] = counted.bytes / each
-        row["counted_flops_per_second"] = counted.flops / each
+        counted = iteration(row.solver, factors, users, items, int(matrix.nnz))
+        row.counted_bytes, row.counted_flops = counted.bytes, counted.flops
 
 
 def memory_pool() -> Any:

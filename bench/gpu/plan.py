@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from scipy import sparse
 
 from halfstep.bench.gpu import proofs
 from halfstep.bench.gpu.contest import contest
+from halfstep.bench.gpu.record import GpuTable
 from halfstep.bench.gpu.shapes import SHAPES, generate
 
 Plan = list[tuple[str, int, int]]
@@ -42,18 +44,18 @@ class Tables:
         Called with all tables after each one.
     """
 
-    def __init__(self, keep: Callable[[list[dict[str, Any]]], None]) -> None:
+    def __init__(self, keep: Callable[[list[GpuTable]], None]) -> None:
         self.keep = keep
-        self.tables: list[dict[str, Any]] = []
+        self.tables: list[GpuTable] = []
         self.left_out: list[str] = []
-        self._made: tuple[str, Any] = ("", None)
+        self._made: dict[str, sparse.csr_matrix] = {}
 
-    def data(self, shape: str) -> Any:
+    def data(self, shape: str) -> sparse.csr_matrix:
         """Return the matrix of a shape; the last one is kept."""
-        if self._made[0] != shape:
-            self._made = ("", None)  # not two at once
-            self._made = (shape, generate(SHAPES[shape]))
-        return self._made[1]
+        if shape not in self._made:
+            self._made.clear()  # not two at once
+            self._made[shape] = generate(SHAPES[shape])
+        return self._made[shape]
 
     def run(self, plan: Plan, left: Callable[[], float], least: float) -> None:
         """Run the tables of a plan, each where at least so many seconds are left."""
@@ -63,12 +65,14 @@ class Tables:
                 continue
             names = contestants(everyone=not self.tables)
             try:
-                table = contest(self.data(shape), factors, names, repeats, left)
+                matrix = self.data(shape)
+                case = contest(matrix, factors, names, repeats, left)
             except Exception as error:  # one table's failure must not take the others
                 reason = f"{type(error).__name__}: {error}"[:200]
                 self.left_out.append(f"{shape}, f = {factors}: {reason}")
                 continue
-            self.tables.append({"shape": shape, **table})
+            users, items = matrix.shape
+            self.tables.append(GpuTable(shape, users, items, int(matrix.nnz), case))
             self.keep(self.tables)
 
 

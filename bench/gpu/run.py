@@ -16,11 +16,12 @@ from typing import Any
 
 from halfstep.bench.environment import environment
 from halfstep.bench.gpu import parts, proofs
+from halfstep.bench.gpu.ceilings import best_seconds
 from halfstep.bench.gpu.contest import exact_against
 from halfstep.bench.gpu.device import ROOT, device
 from halfstep.bench.gpu.plan import BEST, FIRST, REST, TINY, Tables
+from halfstep.bench.gpu.record import SCHEMA, GpuResults, GpuTable, Peaks
 from halfstep.bench.gpu.shapes import SHAPES
-from halfstep.bench.report.gpu import SCHEMA
 from halfstep.files import write_json
 from halfstep.kernels.cuda.backend import current, unavailable
 from halfstep.machine import gpu
@@ -50,29 +51,17 @@ def _run(quick: bool, emulate: bool, out: Path | None) -> int:
     def left() -> float:
         return budget - (time.perf_counter() - begin)
 
-    results: dict[str, Any] = {
-        "schema": SCHEMA,
-        "quick": quick,
-        "emulated": emulate,
-        "environment": environment(),
-        "peaks": None if emulate else _peaks(),
-        "tests": None,
-        "parity": [],
-        "sanitizer": None,
-        "tables": [],
-        "exact": None,
-        **{part.name: None for part in parts.PARTS},
-        "left_out": [],
-    }
+    peaks = None if emulate else _peaks()
+    results = GpuResults(SCHEMA, quick, emulate, environment(), peaks)
     name = "emulator" if emulate else _file_name(gpu() or "gpu")
     target = out or ROOT / "bench" / "results" / "gpu" / f"{name}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
 
     def keep(part: str, value: Any) -> None:
-        results[part] = value
-        results["seconds"] = time.perf_counter() - begin
+        setattr(results, part, value)
+        results.seconds = time.perf_counter() - begin
         write_json(target, results)
-        print(f"[{results['seconds']:6.1f} s] {part}: {_short(value)}", flush=True)
+        print(f"[{results.seconds:6.1f} s] {part}: {_short(value)}", flush=True)
 
     keep(
         "parity",
@@ -87,7 +76,7 @@ def _run(quick: bool, emulate: bool, out: Path | None) -> int:
     for_parts = 0.0 if emulate else parts.wanted(quick)
     least = -1e9 if emulate else 5.0 if quick else 15.0
     tables = Tables(lambda found: keep("tables", found))
-    results["left_out"] = tables.left_out
+    results.left_out = tables.left_out
     first = TINY if emulate else FIRST[:1] if quick else FIRST
     tables.run(first, lambda: left() - reserve - for_parts, least)
     keep("exact", exact_against(tables.tables[:1], BEST))
@@ -100,38 +89,29 @@ def _run(quick: bool, emulate: bool, out: Path | None) -> int:
         {"cannot_run": "emulated"} if emulate else proofs.sanitize(max(15.0, left())),
     )
     print(f"wrote {target}")
-    failed = any(row.get("equal") is False for row in results["parity"])
-    failed |= any(
-        isinstance(results[part], dict) and results[part].get("equal_bits") is False
-        for part in ("streaming", "billion")
-    )
-    failed |= bool(results["tests"] and results["tests"].get("exit_code") == 1)
-    failed |= any(
-        isinstance(verdict, dict) and verdict.get("exit_code") == 9
-        for verdict in results["sanitizer"].values()
-    )
-    return int(failed)
+    return int(_failed(results))
 
 
-def _peaks() -> dict[str, float]:
+def _failed(results: GpuResults) -> bool:
+    """Whether a proof failed: parity, equal bits, the tests, or a sanitizer's check."""
+    streamed = [part or {} for part in (results.streaming, results.billion)]
+    checks = [check for check in (results.sanitizer or {}).values() if isinstance(check, dict)]
+    return (
+        any(row.get("equal") is False for row in results.parity)
+        or any(part.get("equal_bits") is False for part in streamed)
+        or (results.tests or {}).get("exit_code") == 1
+        or any(check.get("exit_code") == 9 for check in checks)
+    )
+
+
+def _peaks() -> Peaks:
     """Measure the device's copy bandwidth, bytes read plus written, and its float32 product."""
     cupy = current().cupy  # type: ignore[attr-defined]
-
-    def best(work: Any, times: int = 8) -> float:
-        work()
-        marks = [(cupy.cuda.Event(), cupy.cuda.Event()) for _ in range(times)]
-        for begin, end in marks:
-            begin.record()
-            work()
-            end.record()
-        cupy.cuda.Device().synchronize()
-        return float(min(cupy.cuda.get_elapsed_time(begin, end) for begin, end in marks)) / 1e3
-
     a = cupy.random.random((1 << 28,), dtype=cupy.float32)
     b = cupy.empty_like(a)
-    copied = 2 * a.nbytes / best(lambda: cupy.copyto(b, a))
+    copied = 2 * a.nbytes / best_seconds(cupy, lambda: cupy.copyto(b, a))
     M = a[: 1 << 26].reshape(1 << 13, 1 << 13)
-    return {"bytes_per_second": copied, "flops_per_second": 2.0 * (1 << 39) / best(lambda: M @ M)}
+    return Peaks(copied, 2.0 * (1 << 39) / best_seconds(cupy, lambda: M @ M))
 
 
 def _file_name(device: str) -> str:
@@ -141,14 +121,14 @@ def _file_name(device: str) -> str:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, list) and value and "rows" in value[-1]:
+    if isinstance(value, list) and value and isinstance(value[-1], GpuTable):
         last = value[-1]
         times = {
-            row["solver"]: f"{1e3 * row['seconds_per_iteration']:.4g} ms"
-            for row in last["rows"]
-            if row.get("seconds_per_iteration")
+            row.solver: f"{1e3 * row.seconds_per_iteration.median:.4g} ms"
+            for row in last.case.rows
+            if row.seconds_per_iteration is not None
         }
-        return f"{last['shape']}, f = {last['factors']}: {times}"
+        return f"{last.shape}, f = {last.case.factors}: {times}"
     if isinstance(value, list):
         return f"{sum(bool(row.get('equal')) for row in value)} of {len(value)} equal"
     if isinstance(value, dict):

@@ -24,6 +24,7 @@ from halfstep.bench.gpu.contest import contest
 from halfstep.bench.gpu.device import ROOT
 from halfstep.bench.gpu.plan import BEST, NAIVE, REFERENCE
 from halfstep.bench.gpu.proofs import small_fit
+from halfstep.bench.gpu.record import GpuTable
 from halfstep.bench.gpu.shapes import SHAPES, generate
 from halfstep.bench.gpu.smoke import smoke, tolerance
 from halfstep.bench.gpu.staged_process import Place, environment
@@ -143,8 +144,9 @@ def contest_part(place: Place, shape: str, factors: str, repeats: str, *rungs: s
     until = time.monotonic() + _CONTEST_SECONDS
     names = list(dict.fromkeys([*rungs[:1], REFERENCE, NAIVE, *rungs[1:]]))
     matrix = _matrix(place, shape)
-    table = contest(matrix, int(factors), names, int(repeats), lambda: until - time.monotonic())
-    place.record("contest", shape=shape, **table)
+    case = contest(matrix, int(factors), names, int(repeats), lambda: until - time.monotonic())
+    users, items = matrix.shape
+    place.record("contest", table=GpuTable(shape, users, items, int(matrix.nnz), case))
     return 0
 
 

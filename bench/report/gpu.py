@@ -2,110 +2,87 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from halfstep.bench.report.numbers import NONE, duration, percent
+from halfstep.bench.gpu.record import GpuResults, GpuTable, Peaks
+from halfstep.bench.report.markdown_table import escaped, markdown_table
+from halfstep.bench.report.numbers import NONE, duration, percent, size
+from halfstep.bench.report.tables import COLUMNS, Column, Grid, case_grid
+from halfstep.bench.schema import CaseRecord, Row
 
-SCHEMA = "halfstep-gpu-1"
-
-
-def read_gpu(path: Path) -> dict[str, Any] | None:
-    """Return what `make gpu` wrote, or None where the file is something else."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return record if isinstance(record, dict) and record.get("schema") == SCHEMA else None
+_AS_ON_THE_CPU = ("solver", "device", "iteration", "to target", "it.", "speed-up", "gap")
 
 
-def markdown(record: dict[str, Any]) -> str:
+def markdown(results: GpuResults) -> str:
     """Return a table for each data set and number of factors, and what was proved before."""
-    where = "the emulator (no speeds)" if record["emulated"] else record["environment"]["gpu"]
+    where = "the emulator (no speeds)" if results.emulated else results.environment.gpu or "a card"
     found = []
-    for table in record["tables"]:
-        found.append(f"**{table['shape']}, f = {table['factors']}** on {where}")
-        lines = [
-            "| solver | iteration | to target | it. | set-up | device memory | of copy peak |",
-            "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        ]
-        lines += [_row(row, record["peaks"]) for row in table["rows"]]
-        lines += [
-            f"\n- {row['solver']}: {row['cannot_run']}"
-            for row in table["rows"]
-            if row["cannot_run"]
-        ]
-        found.append("\n".join(lines))
-    equal = sum(bool(row.get("equal")) for row in record["parity"])
-    reference = record["tables"][0]["reference"] if record["tables"] else NONE
+    for table in results.tables:
+        grid = table_grid(table, results.peaks)
+        found += [f"**{escaped(grid.title)}** on {escaped(where)}", markdown_table(grid)]
+    equal = sum(bool(row.get("equal")) for row in results.parity)
+    reference = results.tables[0].case.reference if results.tables else ""
     found.append(
-        f"Target: the objective of {reference} after 10 iterations. {equal} of "
-        f"{len(record['parity'])} GPU rungs end within 1e-5 of the CPU's exact objective."
+        f"Target: the objective of {reference or NONE} after 10 iterations. {equal} of "
+        f"{len(results.parity)} GPU rungs end within 1e-5 of the CPU's exact objective."
     )
-    return "\n\n".join([*found, *parts(record)])
+    return "\n\n".join([*found, *parts(results)])
 
 
-def _row(row: dict[str, Any], peaks: dict[str, float] | None) -> str:
-    rate, memory = row.get("counted_bytes_per_second"), row.get("peak_device_bytes")
-    setup = row["setup_seconds"]
-    cells = (
-        row["solver"],
-        duration(row.get("seconds_per_iteration")),
-        duration(row.get("seconds_to_target")),
-        str(row.get("iterations_to_target") or NONE),
-        duration(sorted(setup)[len(setup) // 2] if setup else None),
-        f"{memory / 1e9:.2f} GB" if memory else NONE,
-        f"{rate / peaks['bytes_per_second']:.0%}" if rate and peaks else NONE,
+def table_grid(table: GpuTable, peaks: Peaks | None) -> Grid:
+    """Return a case's table: columns as on the CPU, and what only a card has."""
+
+    def of_peak(row: Row, case: CaseRecord) -> str:
+        if not (peaks and row.counted_bytes and row.seconds_per_iteration):
+            return NONE
+        rate = row.counted_bytes / row.seconds_per_iteration.median
+        return f"{rate / peaks.bytes_per_second:.0%}"
+
+    columns = (
+        *(column for column in COLUMNS if column.heading in _AS_ON_THE_CPU),
+        Column("set-up", "time", lambda row, case: duration(_middle(row.setup_seconds))),
+        Column("device memory", "card", lambda row, case: size(row.peak_device_bytes)),
+        Column("of copy peak", "card", of_peak),
     )
-    return f"| {' | '.join(cells)} |"
+    return case_grid(f"{table.shape}, f = {table.case.factors}", table.case, columns)
 
 
-def parts(record: dict[str, Any]) -> list[str]:
-    """Return a paragraph or a table for each part that the record has, in order."""
-    writers = {
-        "exact": _exact,
-        "queries": _queries,
-        "streaming": _streaming,
-        "billion": _streaming,
-        "half": _half,
-    }
-    titles = {
-        "exact": "Exact half-steps",
-        "queries": "Top 10 for all users, those liked left out; evaluation",
-        "streaming": "Streamed through little memory",
-        "billion": "A thousand million entries",
-        "half": "What 16 bits cost",
-    }
+def parts(results: GpuResults) -> list[str]:
+    """Return what each part came to, in paragraphs: a title, a table and how to read it."""
+    writers: tuple[
+        tuple[str, dict[str, Any] | None, Callable[[dict[str, Any]], list[str]]], ...
+    ] = (
+        ("Exact half-steps", results.exact, _exact),
+        ("Top 10 for all users, those liked left out; evaluation", results.queries, _queries),
+        ("Streamed through little memory", results.streaming, _streaming),
+        ("A thousand million entries", results.billion, _streaming),
+        ("What 16 bits cost", results.half, _half),
+    )
     found = []
-    for name, write in writers.items():
-        part = record.get(name)
+    for title, part, write in writers:
         if part is None:
             continue
         if part.get("cannot_run"):
-            found.append(f"**{titles[name]}**: {part['cannot_run']}")
+            found.append(f"**{title}**: {escaped(part['cannot_run'])}")
             continue
         shape = f", {part['shape']}" if part.get("shape") else ""
-        found += [f"**{titles[name]}{shape}, f = {part['factors']}**", write(part)]
+        found += [f"**{title}{shape}, f = {part['factors']}**", *write(part)]
     return found
 
 
-def _exact(part: dict[str, Any]) -> str:
+def _exact(part: dict[str, Any]) -> list[str]:
     each, reached = part["seconds_per_iteration"], part["seconds_to_target"]
-    lines = [
-        (name, duration(each[name]), duration(reached.get(name)))
-        for name in dict.fromkeys((part["exact"], part["cg"], part["reference"]))
-        if name in each
-    ]
-    return (
-        f"{_table(('solver', 'iteration', 'to target'), lines)}\n\n"
+    names = dict.fromkeys((part["exact"], part["cg"], part["reference"]))
+    lines = [(n, duration(each[n]), duration(reached.get(n))) for n in names if n in each]
+    return [
+        _table(("solver", "iteration", "to target"), lines),
         f"An exact iteration takes {_times(part['iteration_ratio'])} that of {part['cg']}; to the "
-        f"target it is {_times(part['speed_up_to_target'])} as fast as {part['reference']}."
-    )
+        f"target it is {_times(part['speed_up_to_target'])} as fast as {part['reference']}.",
+    ]
 
 
-def _queries(part: dict[str, Any]) -> str:
+def _queries(part: dict[str, Any]) -> list[str]:
     lines = [(name, duration(_middle(times))) for name, times in part["seconds"].items()]
     asked = f"{part['users_asked']:,} of {part['users']:,} users, {part['items']:,} items"
     said = (
@@ -116,15 +93,15 @@ def _queries(part: dict[str, Any]) -> str:
     )
     quality = part["evaluation"]
     means = ", ".join(f"{name} {value:.4f}" for name, value in quality["means"].items())
-    return (
-        f"{_table(('solver', asked), lines)}\n\n{said} Evaluation of "
-        f"{quality['users_evaluated']:,} users over all items on the device takes "
-        f"{duration(quality['seconds'])} ({means}); the CPU's figures differ by at most "
-        f"{quality['largest_difference_from_cpu']:.1e}."
-    )
+    return [
+        _table(("solver", asked), lines),
+        f"{escaped(said)} Evaluation of {quality['users_evaluated']:,} users over all items on the "
+        f"device takes {duration(quality['seconds'])} ({means}); the CPU's figures differ by at most "
+        f"{quality['largest_difference_from_cpu']:.1e}.",
+    ]
 
 
-def _streaming(part: dict[str, Any]) -> str:
+def _streaming(part: dict[str, Any]) -> list[str]:
     lines = [
         (
             name,
@@ -139,10 +116,10 @@ def _streaming(part: dict[str, Any]) -> str:
     if share is not None:
         said += f" Streamed at {share:.0%} of the resident speed; the factors are "
         said += "equal bit for bit." if equal else "NOT equal bit for bit."
-    return f"{_table(('entries', 'iteration', 'set-up', 'device memory'), lines)}\n\n{said}"
+    return [_table(("entries", "iteration", "set-up", "device memory"), lines), said]
 
 
-def _half(part: dict[str, Any]) -> str:
+def _half(part: dict[str, Any]) -> list[str]:
     headings = (
         "storage", "objective", "away", "ndcg@10", "away, ± standard error", "refused"
     )  # fmt: skip
@@ -158,16 +135,17 @@ def _half(part: dict[str, Any]) -> str:
                 f"{row['ndcg']:.4f}", apart, "yes" if row["refused"] else "no",
             )
         )  # fmt: skip
-    return (
-        f"{_table(headings, lines)}\n\nAfter {part['iterations']} iterations on "
-        f"{part['entries']:,} entries, {part['users']:,} users evaluated; refused where one "
-        f"half-step's objective is more than {part['margin']:.0e} higher."
-    )
+    return [
+        _table(headings, lines),
+        f"After {part['iterations']} iterations on {part['entries']:,} entries, {part['users']:,} "
+        "users evaluated; refused where one half-step's objective is more than "
+        f"{part['margin']:.0e} higher.",
+    ]
 
 
 def _table(headings: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
-    rules = ("---", *["---:"] * (len(headings) - 1))
-    return "\n".join(f"| {' | '.join(line)} |" for line in (headings, rules, *lines))
+    numeric = (False, *(True for _ in headings[1:]))
+    return markdown_table(Grid("", headings, ("",) * len(headings), numeric, tuple(lines)))
 
 
 def _times(ratio: float | None) -> str:

@@ -14,16 +14,18 @@ two markers of a page, `<!-- NAME:begin -->` and `<!-- NAME:end -->`, comes what
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from halfstep.bench.contestant_names import PEERS
+from halfstep.bench.gpu.record import read_gpu
 from halfstep.bench.quality.record import QualityCell
 from halfstep.bench.quality.table import compact_grid, data_names, quality_grids
 from halfstep.bench.report import gpu as gpu_table
 from halfstep.bench.report import ladder, published, tuning
 from halfstep.bench.report.growth import growth_grid
 from halfstep.bench.report.headline import headline
+from halfstep.bench.report.markdown_table import escaped, markdown_table
 from halfstep.bench.report.sentences import (
     RATIOS,
     convention_line,
@@ -92,7 +94,7 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
 
 
 def _ladder(files: Sequence[Path]) -> str:
-    records = (gpu_table.read_gpu(file) for file in files)
+    records = (read_gpu(file) for file in files)
     return ladder.markdown(_runs(files), [record for record in records if record is not None])
 
 
@@ -139,7 +141,7 @@ def _against_implicit(runs: Sequence[Results]) -> Grid | None:
 
 def _runs(files: Sequence[Path]) -> list[Results]:
     """Return the runs of solvers against each other."""
-    others = tuning.read_tuning, gpu_table.read_gpu, published.read_published
+    others = tuning.read_tuning, read_gpu, published.read_published
     return [read_results(file) for file in files if all(read(file) is None for read in others)]
 
 
@@ -153,12 +155,12 @@ def _by_machine(
     for name, there in machines.items():
         grid = draw(there)
         if grid:
-            parts += [f"On {_text(name)}:", _table(grid)]
+            parts += [f"On {escaped(name)}:", markdown_table(grid)]
     return parts
 
 
 def _tables(file: Path) -> str:
-    on_card = gpu_table.read_gpu(file)
+    on_card = read_gpu(file)
     if on_card is not None:
         return gpu_table.markdown(on_card)
     if published.read_published(file) is not None:
@@ -174,19 +176,19 @@ def markdown(results: Results) -> str:
     parts = []
     for case in results.tables():
         grid = table_grid(results, case)
-        parts.append(f"**{_text(grid.title)}** on {_text(machine(where))}{_text(gpu)}")
-        parts.append(_table(grid))
+        parts.append(f"**{escaped(grid.title)}** on {escaped(machine(where))}{escaped(gpu)}")
+        parts.append(markdown_table(grid))
     sweep = sweep_grid(results)
     if sweep is not None:
-        parts.append(f"**Seconds per iteration** on {_text(machine(where))}{_text(gpu)}")
-        parts.append(_table(sweep))
+        parts.append(f"**Seconds per iteration** on {escaped(machine(where))}{escaped(gpu)}")
+        parts.append(markdown_table(sweep))
     growth = growth_grid(results)
     if growth is not None:
-        parts += ["**Growth**", _table(growth)]
+        parts += ["**Growth**", markdown_table(growth)]
     for grid in (*measure_grids(results), *quality_grids(results)):
         parts += [
-            f"**{_text(grid.title)}** on {_text(machine(where))}",
-            _table(grid),
+            f"**{escaped(grid.title)}** on {escaped(machine(where))}",
+            markdown_table(grid),
         ]
     facts = [
         *(data_line(dataset) for dataset in results.data),
@@ -195,31 +197,13 @@ def markdown(results: Results) -> str:
         *method_lines(results),
         environment_line(results),
     ]
-    body = "\n".join(f"- {_text(fact)}" for fact in facts)
+    body = "\n".join(f"- {escaped(fact)}" for fact in facts)
     if results.tables():
-        parts.append(f"{_text(target_line(results))} {RATIOS}")
+        parts.append(f"{escaped(target_line(results))} {RATIOS}")
     else:
         parts.append(RATIOS)
     parts.append(f"<details><summary>How this was measured</summary>\n\n{body}\n\n</details>")
     return "\n\n".join(parts)
-
-
-def _table(grid: Grid) -> str:
-    rules = ("---:" if numeric else "---" for numeric in grid.numeric)
-    lines = [_line(grid.headings), _line(rules), *(_line(map(_text, line)) for line in grid.cells)]
-    notes = "\n".join(f"- {_text(note)}" for note in grid.notes)
-    return "\n".join(lines) + (f"\n\n{notes}" if notes else "")
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _text(value: str) -> str:
-    """Escape what Markdown would read as markup or as the end of a cell."""
-    for character in ("\\", "|", "<", "*", "`", "["):
-        value = value.replace(character, f"\\{character}")
-    return " ".join(value.split())
 
 
 if __name__ == "__main__":

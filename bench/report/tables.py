@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,18 +87,23 @@ COLUMNS = (
 
 def table_grid(results: Results, case: CaseRecord) -> Grid:
     """Return one case's table, the fastest to the target first; its notes hold the reasons."""
+    return case_grid(f"{results.data[case.data].name}, f = {case.factors}", case, COLUMNS)
+
+
+def case_grid(title: str, case: CaseRecord, columns: Sequence[Column]) -> Grid:
+    """Return a case's table with these columns, without the optional ones that would be empty."""
     rows = ordered(case.rows)
-    columns = [
+    shown = [
         column
-        for column in COLUMNS
+        for column in columns
         if not column.optional or any(column.cell(row, case) != numbers.NONE for row in rows)
     ]
     return Grid(
-        title=f"{results.data[case.data].name}, f = {case.factors}",
-        headings=tuple(column.heading for column in columns),
-        parts=tuple(column.part for column in columns),
-        numeric=tuple(column.numeric for column in columns),
-        cells=tuple(tuple(column.cell(row, case) for column in columns) for row in rows),
+        title=title,
+        headings=tuple(column.heading for column in shown),
+        parts=tuple(column.part for column in shown),
+        numeric=tuple(column.numeric for column in shown),
+        cells=tuple(tuple(column.cell(row, case) for column in shown) for row in rows),
         notes=notes(rows),
     )
 

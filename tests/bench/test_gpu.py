@@ -1,6 +1,5 @@
 """`make gpu` without a card: that the command works from end to end, and that its counts are right."""
 
-import json
 import signal
 from dataclasses import replace
 
@@ -8,16 +7,22 @@ import numpy as np
 import pytest
 from emulator import EmulatorBackend, build
 
+from halfstep.bench.environment import environment
 from halfstep.bench.gpu import parts as gpu_parts
 from halfstep.bench.gpu import proofs
 from halfstep.bench.gpu import queries as gpu_queries
 from halfstep.bench.gpu import run as gpu
-from halfstep.bench.gpu.contest import exact_against
+from halfstep.bench.gpu.contest import contest, exact_against
+from halfstep.bench.gpu.record import SCHEMA, GpuResults, GpuTable, Peaks, read_gpu
 from halfstep.bench.gpu.shapes import Shape, generate, generate_many
 from halfstep.bench.gpu.static.counts import per_entry
 from halfstep.bench.gpu.static.page import resident_warps
-from halfstep.bench.report import gpu as gpu_table
+from halfstep.bench.method.timing import spread
+from halfstep.bench.report import gpu as gpu_report
 from halfstep.bench.report import markdown
+from halfstep.bench.schema import CaseRecord, Row
+from halfstep.errors import InputError
+from halfstep.files import write_json
 from halfstep.kernels.cuda.backend import unavailable, using
 
 FITS = ["float32", "float16", "bfloat16"]
@@ -83,15 +88,78 @@ def test_a_part_has_its_time_and_its_failure_is_its_own():
 
 def test_exact_is_compared_by_iteration_and_by_target():
     def row(solver, each, reached):
-        return {"solver": solver, "seconds_per_iteration": each, "seconds_to_target": reached}
+        times = {"seconds_per_iteration": spread([each]), "seconds_to_target": spread([reached])}
+        return Row(solver, "rung", "gpu", **times)
 
     rows = [row("cg", 2.0, 10.0), row("gpu_cholesky", 5.0, 20.0), row("implicit_gpu", 8.0, 80.0)]
-    table = {"shape": "s", "factors": 128, "reference": "implicit_gpu", "rows": rows}
+    table = gpu_table(rows)
     found = exact_against([table], "cg")
     assert (found["iteration_ratio"], found["speed_up_to_target"]) == (2.5, 4.0)
-    rows[1] = {"solver": "gpu_cholesky", "cannot_run": "broken"}
+    rows[1] = Row("gpu_cholesky", "rung", "gpu", reason="broken")
     assert exact_against([table], "cg")["cannot_run"] == "gpu_cholesky: broken"
+    rows[1] = Row("gpu_cholesky", "rung", "gpu")
+    assert exact_against([table], "cg")["cannot_run"] == "gpu_cholesky: left out: out of time"
     assert "missing" in exact_against([], "cg")["cannot_run"]
+
+
+def gpu_table(rows):
+    case = CaseRecord(0, 128, 0, True, 10, "implicit_gpu", 50.0, 40.0, [], rows)
+    return GpuTable("lastfm-360k", 358_868, 160_168, 17_500_000, case)
+
+
+def test_rows_of_a_card_are_drawn_as_those_of_the_cpu():
+    best = Row(
+        "gpu_cg_7_half", "rung", "gpu", iterations_to_target=4, objective_gap=-0.001,
+        seconds=[[0.02, 0.01, 0.01]], setup_seconds=[0.4, 0.6, 0.5],
+        seconds_per_iteration=spread([0.01, 0.01]), seconds_to_target=spread([0.05]),
+        speed_up=spread([40.0]), peak_device_bytes=2_500_000_000, counted_bytes=9e9,
+    )  # fmt: skip
+    rows = [Row("implicit_gpu", "reference", "gpu", reason="no card"), best]
+    grid = gpu_report.table_grid(gpu_table(rows), Peaks(3e12, 5e13))
+    line = dict(zip(grid.headings, grid.cells[0], strict=True))
+    assert line == {
+        "solver": "gpu_cg_7_half", "device": "gpu", "iteration": "10.0 ms", "to target": "50.0 ms",
+        "it.": "4", "speed-up": "40×", "gap": "-0.1000 %", "set-up": "500 ms",
+        "device memory": "2.50 GB", "of copy peak": "30%",
+    }  # fmt: skip
+    assert grid.notes == ("implicit_gpu: cannot run: no card",)
+
+
+@pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+def test_a_case_on_the_emulator_has_rows_with_ratios(tmp_path):
+    matrix = generate(Shape("tiny", 60, 90, 900))
+    names = ["gpu_cholesky", "implicit_gpu", "gpu_cg_1_naive", "eigenbasis"]
+    with using(EmulatorBackend()):
+        case = contest(matrix, 8, names, 2, lambda: 100.0)
+        late = contest(matrix, 8, names[:1], 2, lambda: 0.0)
+    exact, peer, naive, on_cpu = case.rows
+    assert [row.solver for row in case.rows] == names
+    assert (case.reference, case.target) == ("gpu_cg_1_naive", naive.objective)
+    assert case.order == [
+        ["gpu_cholesky", "gpu_cg_1_naive", "eigenbasis"],
+        ["gpu_cg_1_naive", "gpu_cholesky"],
+    ]
+    assert "CUDA" in peer.reason
+    assert len(exact.objectives) == 10
+    assert 1 <= exact.iterations_to_target <= 10
+    assert exact.seconds_to_target.median < sum(exact.seconds[0]) + sum(exact.seconds[1])
+    assert exact.speed_up.lowest <= exact.speed_up.median
+    assert naive.speed_up.median == 1
+    assert naive.counted_bytes > 0
+    assert on_cpu.objectives[0] is None
+    assert len(on_cpu.seconds) == 1
+    assert late.rows[0].reason == "left out: out of time"
+    assert (late.reference, late.target) == ("", None)
+
+    results = GpuResults(
+        SCHEMA, True, True, environment(), None, tables=[GpuTable("tiny", 60, 90, 843, case)]
+    )
+    file = tmp_path / "emulated.json"
+    write_json(file, results)
+    assert read_gpu(file) == results
+    file.write_text(file.read_text().replace('"counted_flops"', '"counted_flop"'))
+    with pytest.raises(InputError, match=r"results.tables\[0\].case.rows\[0\] must"):
+        read_gpu(file)
 
 
 @pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
@@ -129,21 +197,20 @@ def test_counts_fall_along_the_ladder():
 def test_the_whole_command_on_the_emulator(tmp_path):
     file = tmp_path / "results" / "emulated.json"
     assert gpu.main(["--emulate", "--out", str(file)]) == 0
-    record = json.loads(file.read_text())
-    assert all(row["equal"] for row in record["parity"])
-    (table,) = record["tables"]
-    ran = {row["solver"] for row in table["rows"] if row["seconds"]}
+    record = read_gpu(file)
+    assert all(row["equal"] for row in record.parity)
+    (table,) = record.tables
+    ran = {row.solver for row in table.case.rows if row.seconds}
     assert ran >= {*proofs.gpu_rungs(), "eigenbasis"}
-    assert table["reference"] == "gpu_cg_1_naive"
-    assert record["exact"]["iteration_ratio"] > 0
-    assert record["queries"]["evaluation"]["largest_difference_from_cpu"] < 1e-6
-    streaming = record["streaming"]
+    assert table.case.reference == "gpu_cg_1_naive"
+    assert record.exact["iteration_ratio"] > 0
+    assert record.queries["evaluation"]["largest_difference_from_cpu"] < 1e-6
+    streaming = record.streaming
     assert streaming["ways"]["resident"]["block_entries"] is None
     assert streaming["ways"]["streamed"]["block_entries"] < streaming["entries"]
     assert streaming["equal_bits"]
-    assert [row["storage"] for row in record["half"]["rows"]][:3] == FITS
-    assert "full run" in record["billion"]["cannot_run"]
-    assert gpu_table.read_gpu(file) == record
+    assert [row["storage"] for row in record.half["rows"]][:3] == FITS
+    assert "full run" in record.billion["cannot_run"]
     page = tmp_path / "README.md"
     page.write_text(f"{markdown.BEGIN}\n{markdown.END}\n")
     markdown.rewrite(page, file.parent)

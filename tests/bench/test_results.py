@@ -83,8 +83,8 @@ def damage(results, change):
     ("change", "message"),
     [
         (lambda v: v.pop("schema"), "has no field 'schema'"),
-        (lambda v: v.update(schema=3), "schema must be from 1 to 2, got 3"),
-        (lambda v: v.update(schema=True), "schema must be from 1 to 2, got True"),
+        (lambda v: v.update(schema=4), "schema must be from 1 to 3, got 4"),
+        (lambda v: v.update(schema=True), "schema must be from 1 to 3, got True"),
         (lambda v: v["cases"][0].pop("second"), r"cases\[0\] must have the field 'second'"),
         (lambda v: v.pop("cases"), "results must have the field 'cases'"),
         (lambda v: v.update(extra=1), "results must not have the field 'extra'"),
@@ -179,6 +179,18 @@ def test_the_files_of_the_first_schema_are_read_and_keep_their_target(tmp_path):
     assert "1e-05 (relative)" in said
     assert "exact ALS" not in said
     assert "to implicit's" not in said
+
+
+def test_a_file_from_before_there_were_rows_of_a_card_is_read(bench_results, tmp_path):
+    def older(value):
+        value["schema"] = 2
+        for row in (row for case in value["cases"] for row in case["rows"]):
+            for name in ("peak_device_bytes", "counted_bytes", "counted_flops"):
+                assert row.pop(name) is None
+
+    path = tmp_path / "results.json"
+    path.write_text(damage(bench_results, older))
+    assert read_results(path).cases == bench_results.cases
 
 
 def test_long_cells_are_broken_between_words_alone(bench_results):
