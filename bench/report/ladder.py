@@ -11,11 +11,11 @@ import re
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from halfstep.bench.contestant_names import is_exact
+from halfstep.bench.gpu.record import GpuResults, GpuTable
 from halfstep.bench.method.check import TARGET_TOLERANCE, first_reaching
 from halfstep.bench.method.timing import pairwise_ratio, seconds_to
 from halfstep.bench.report import numbers
@@ -40,7 +40,7 @@ _TO_EXACT = (
 )
 
 
-def markdown(runs: Sequence[Results], records: Sequence[dict[str, Any]]) -> str:
+def markdown(runs: Sequence[Results], records: Sequence[GpuResults]) -> str:
     """Return the CPU's ladder and the GPU's, each with where its times come from.
 
     Parameters
@@ -139,44 +139,45 @@ def _sooner(before: Row, after: Row) -> str:
 
 
 def _on_gpu(
-    records: Sequence[dict[str, Any]],
+    records: Sequence[GpuResults],
 ) -> tuple[dict[str, tuple[str, str, str]], str]:
     """Return the cells of each rung that a card measured, and where they come from."""
+    names = rungs("gpu")
+
+    def measured(table: GpuTable) -> dict[str, Row]:
+        return {row.solver: row for row in table.case.rows if row.seconds_per_iteration}
+
     tables = [
         (record, table)
         for record in records
-        if not record["emulated"]
-        for table in record["tables"]
+        if not record.emulated
+        for table in record.tables
+        if measured(table).keys() & {*names}
     ]
-
-    def measured(table: dict[str, Any]) -> dict[str, Any]:
-        return {row["solver"]: row for row in table["rows"] if row.get("seconds_per_iteration")}
-
-    names = rungs("gpu")
-    found = [(record, table) for record, table in tables if measured(table).keys() & {*names}]
-    if not found:
+    if not tables:
         return {}, ""
-    record, table = max(found, key=lambda pair: len(measured(pair[1]).keys() & {*names}))
+    record, table = max(tables, key=lambda pair: len(measured(pair[1]).keys() & {*names}))
     rows = measured(table)
     exact = rows.get(_EXACT_ON_GPU)
+    target = exact.objectives[-1] if exact else None
     reached: dict[str, list[float]] = {}
     for name, row in rows.items():
-        after = first_reaching(row["objectives"], exact["objectives"][-1]) if exact else None
+        after = None if target is None else first_reaching(row.objectives, target)
         if after is not None:
-            reached[name] = [seconds_to(fit, after) for fit in row["seconds"]]
+            reached[name] = [seconds_to(fit, after) for fit in row.seconds]
     cells, before = {}, ""
     for name in (name for name in names if name in rows):
         pair = reached.get(before, ()), reached.get(name, ())
+        each = rows[name].seconds_per_iteration
         cells[name] = (
-            numbers.duration(rows[name]["seconds_per_iteration"]),
+            numbers.duration(each.median if each else None),
             numbers.duration(float(np.median(reached[name]))) if name in reached else "not reached",
             numbers.ratio(pairwise_ratio(*pair)),
         )
         before = name
-    iterations = len(exact["objectives"]) if exact else 0
+    iterations = len(exact.objectives) if exact else 0
     said = (
-        f"On {table['shape']} ({table['users']:,} users × {table['items']:,} items, "
-        f"{table['entries']:,} entries), f = {table['factors']}; {record['environment']['gpu']}. "
-        f"{_TO_EXACT} {iterations} iterations."
+        f"On {table.shape} ({table.users:,} users × {table.items:,} items, {table.entries:,} entries), "
+        f"f = {table.case.factors}; {record.environment.gpu}. {_TO_EXACT} {iterations} iterations."
     )
     return cells, said

@@ -3,13 +3,16 @@
 import copy
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 
+from halfstep.bench.environment import environment
+from halfstep.bench.gpu.record import SCHEMA, GpuResults, GpuTable
 from halfstep.bench.method.spread import Spread
 from halfstep.bench.report import ladder, markdown, published
 from halfstep.bench.results_file import write_results
-from halfstep.bench.schema import Row
+from halfstep.bench.schema import CaseRecord, Row
 from halfstep.errors import InputError
 from halfstep.solvers import SOLVERS
 
@@ -81,24 +84,24 @@ def test_the_newest_of_two_equal_files_counts(bench_results):
         assert lines(ladder.markdown(runs, []))["naive"][3] == "1.00 s"
 
 
-def card(**more):
+def card(emulated=False):
     def measured(solver, each, objectives):
-        seconds = [[each] * len(objectives)] * 2
-        return {
-            "solver": solver, "seconds": seconds, "seconds_per_iteration": each,
-            "objectives": objectives, "cannot_run": None,
-        }  # fmt: skip
+        return Row(
+            solver, "rung", "gpu", objectives=objectives, seconds=[[each] * len(objectives)] * 2,
+            seconds_per_iteration=Spread(*[each] * 5),
+        )  # fmt: skip
 
     rows = [
         measured("gpu_cholesky", 0.5, [120.0, 100.9, 100.0]),
         measured("gpu_cg_1_naive", 0.2, [150.0, 110.0, 102.0]),
         measured("gpu_cg_2_whitened", 0.1, [130.0, 110.0, 100.5]),
-        {"solver": "gpu_cg_3_warps", "seconds": [], "cannot_run": "broken"},
+        Row("gpu_cg_3_warps", "rung", "gpu", reason="broken"),
         measured("implicit_gpu", 0.4, [130.0, 110.0, 101.0]),
     ]
-    shape = {"users": 4000, "items": 300, "entries": 9000, "factors": 64}
-    table = {"shape": "songs", **shape, "reference": "implicit_gpu", "rows": rows}
-    return {"emulated": False, "tables": [table], "environment": {"gpu": "A Card"}, **more}
+    case = CaseRecord(0, 64, 0, True, 3, "implicit_gpu", 100.0, 100.0, [], rows)
+    where = replace(environment(), gpu="A Card")
+    table = GpuTable("songs", 4000, 300, 9000, case)
+    return GpuResults(SCHEMA, False, emulated, where, None, tables=[table])
 
 
 def test_a_card_s_times_are_in_the_gpu_s_ladder():
