@@ -1,8 +1,8 @@
-"""The solvers, to be read in this order: `base`, `problem`, then one file per rung.
+"""The solvers. Read `base` and `problem` first, then one file per rung, in the order of `SOLVERS`.
 
-`SOLVERS` is the one list of them: the baseline, the ladder from the slowest rung to the fastest, the
-references. Tests, the command, the benchmark and the README iterate over it, so adding a solver is
-adding a file and a line here.
+`SOLVERS` is the only list of solvers: the baseline, the ladder from the slowest rung to the fastest, and
+the references. The tests, the command, the benchmark and the README iterate over it. To add a solver,
+add a file and a line here.
 """
 
 from halfstep.solvers import registry

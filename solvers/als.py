@@ -1,6 +1,6 @@
-"""`AlternatingLeastSquares`: the name to start from, which picks the rung that this machine can run.
+"""`AlternatingLeastSquares`: a model with the best solver for this machine.
 
-`halfstep.solvers.registry` says how it picks.
+`halfstep.solvers.registry` says how the solver is chosen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import IO, Any
 from halfstep.solvers.base import Solver
 from halfstep.solvers.registry import USES, make
 
-# The order in which implicit 0.7's constructor takes them.
+# Arguments in the order of implicit 0.7's constructor.
 _POSITIONAL = (
     "factors", "regularization", "alpha", "dtype", *USES, "iterations",
     "calculate_training_loss", "num_threads", "random_state",
@@ -23,24 +23,23 @@ _POSITIONAL = (
 class AlternatingLeastSquares(metaclass=ABCMeta):
     """Make an ALS model with the best solver for this machine, or with a named one.
 
-    The arguments of `implicit`'s class of this name, in its order and with its defaults, mean here
-    what they mean there: the same objective, from the same start for the same seed.
+    The arguments of `implicit`'s class of this name have the same order, defaults and meaning here: the
+    same objective, and for the same seed the same starting factors.
 
     Parameters
     ----------
     factors, regularization, alpha, dtype, iterations, calculate_training_loss, num_threads, random_state
         See `halfstep.solvers.Solver`.
     use_native, use_cg, use_gpu
-        How to solve, in `implicit`'s words: see `halfstep.solvers.registry`. Not given, or
-        None: whatever is fastest here.
+        How to solve, as in `implicit`: see `halfstep.solvers.registry`. None, or no argument, means the
+        fastest solver here.
     solver
-        `"auto"`, `"cpu"` or `"gpu"` for the best rung anywhere or on that device, or a name in
-        `halfstep.SOLVERS`.
+        `"auto"` for the best rung on any device, `"cpu"` or `"gpu"` for the best on that device, or a
+        name in `halfstep.SOLVERS`.
     fallback
-        With `solver="gpu"` or `use_gpu=True`, `"cpu"` allows the CPU's best rung where no GPU can be
-        used.
+        With `solver="gpu"` or `use_gpu=True`, `"cpu"` allows the best CPU rung if no GPU can be used.
     **settings
-        The other arguments of every solver and those of the chosen one.
+        Further arguments that all solvers have, and arguments of the chosen solver.
 
     Returns
     -------
@@ -50,22 +49,22 @@ class AlternatingLeastSquares(metaclass=ABCMeta):
     Raises
     ------
     InputError
-        An unknown solver, an argument that the chosen one does not have, or arguments that contradict
-        each other.
+        An unknown solver, an argument that the chosen solver does not have, or arguments that
+        contradict each other.
     SolverUnavailable
-        The solver was asked for and cannot run here.
+        The named solver cannot run here.
     """
 
     def __new__(cls, *args: Any, **settings: Any) -> Solver:  # type: ignore[misc]
         """Return a model of the chosen solver's class."""
-        given = cls.__signature__.bind(*args, **settings).arguments  # type: ignore[attr-defined]
-        given |= given.pop("settings", {})
-        model: Solver = make(given.pop("solver", "auto"), **given)
+        arguments = cls.__signature__.bind(*args, **settings).arguments  # type: ignore[attr-defined]
+        arguments |= arguments.pop("settings", {})
+        model: Solver = make(arguments.pop("solver", "auto"), **arguments)
         return model
 
     @staticmethod
     def load(fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Solver:
-        """Read a saved model, `implicit`'s too; it is of the solver that saved it."""
+        """Read a saved model, also one of `implicit`; its class is that of the solver that saved it."""
         return Solver.load(fileobj_or_path)
 
 
@@ -79,14 +78,14 @@ def _signature() -> inspect.Signature:
         else common.pop(name).replace(kind=either)
         for name in _POSITIONAL
     ]
-    own = [
+    choice = [
         inspect.Parameter("solver", named, default="auto"),
         inspect.Parameter("fallback", named, default=None),
     ]
     settings = inspect.Parameter("settings", inspect.Parameter.VAR_KEYWORD)
-    return inspect.Signature([*ordered, *common.values(), *own, settings])
+    return inspect.Signature([*ordered, *common.values(), *choice, settings])
 
 
-# `isinstance(model, AlternatingLeastSquares)` holds for every solver, and help() shows arguments.
+# `isinstance(model, AlternatingLeastSquares)` is true for every solver, and help() shows the arguments.
 AlternatingLeastSquares.register(Solver)  # type: ignore[type-abstract]
 AlternatingLeastSquares.__signature__ = _signature()  # type: ignore[attr-defined]

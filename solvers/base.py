@@ -1,8 +1,7 @@
-"""The one interface: everything about ALS but the half-step.
+"""The interface of all solvers, and all of ALS except the half-step.
 
-A solver is a class with a `half_step`. Constructor, argument checks, weighting, start, alternation, loss
-and callback are here and in `fit/`, and what a fitted model can do is in `model/`, so that two solvers
-differ in nothing but the way they solve a row. `Solver.fit` is where to see what a fit does.
+A solver is a class with a `half_step`. `Solver` does everything else, in the order that `Solver.fit`
+lists, so two solvers differ only in how they solve a row. Its parts are in `fit/` and `model/`.
 """
 
 from __future__ import annotations
@@ -46,50 +45,47 @@ class Solver(FittedModel, ABC):
     factors
         Columns f of both factor matrices, at least 1.
     regularization
-        lambda, at least 0. With 0 on data of lower rank than `factors` the exact rungs return the
-        minimum-norm solution or say what ridge they added.
+        lambda, at least 0. With 0, exact rungs return minimum-norm solutions or warn of an added ridge.
     alpha
         Slope of the confidence.
     dtype
-        float32 or float64, of the factors and of the arithmetic.
+        float32 or float64: dtype of the factors and of the arithmetic.
     iterations
         Pairs of half-steps (users, then items), at least 0.
     calculate_training_loss
         Append the float64 objective to `loss_history_` after every iteration.
     num_threads
-        Cores to use at most; 0 means all of them. `naive` and `cholesky` go row by row and use one.
+        The largest number of cores to use; 0 means all. `naive` and `cholesky` use one.
     random_state
-        None, an int, a `numpy.random.Generator` or a `RandomState`. One seed gives one start, on
-        every device, and the same one as `implicit`'s CPU model.
+        None, an int, a `numpy.random.Generator` or a `RandomState`. A seed gives the same starting
+        factors on every device, and the same as in `implicit`'s CPU model.
     confidence, epsilon, background, regularization_exponent
         The convention: see `halfstep.solvers.problem`.
     init_factors
         Starting factors (user_factors, item_factors) of shapes (users, f) and (items, f) in `dtype`;
-        copied. None draws them. They may be arrays of NumPy, or of any library with DLPack or
-        `__cuda_array_interface__` (CuPy, PyTorch), those on a CUDA device with CuPy installed.
+        copied. None draws them. Arrays of NumPy, or of any library with DLPack or
+        `__cuda_array_interface__` (CuPy, PyTorch); arrays on a CUDA device need CuPy.
 
     Attributes
     ----------
     user_factors, item_factors
         (users, f) and (items, f), C-contiguous, in `dtype`; None before `fit`.
     loss_history_
-        The objective after each iteration, where it was calculated.
+        The objective after each iteration, if it was calculated.
     seconds_
         Seconds that each iteration's two half-steps took.
     report_
-        How far each iteration's two half-steps solved their rows: an `IterationReport` of
-        `halfstep.solvers.fit.stopping` for each, of this call of `fit` alone. Empty where the solver
-        does not know: `eigenbasis` with a fixed number of steps or `exact`, and the rungs without steps.
+        How far each iteration of the last `fit` solved its rows: `IterationReport`s of `fit.stopping`.
+        Empty for `eigenbasis` with a fixed number of steps or `exact`, and for rungs without steps.
     interrupted_
-        How many whole iterations a fit had done when Ctrl-C ended it, or None.
+        The number of whole iterations that a fit had done when Ctrl-C ended it, or None.
     """
 
     name: ClassVar[str]
     kind: ClassVar[str] = "rung"
     device: ClassVar[str] = "cpu"
-    # Compiled; solving every row exactly, always: what `implicit`'s use_native and use_cg ask about.
-    native: ClassVar[bool] = True
-    exact_only: ClassVar[bool] = False
+    native: ClassVar[bool] = True  # compiled
+    exact_only: ClassVar[bool] = False  # always solves every row exactly
 
     factors: int = 100
     regularization: float = 0.01
@@ -121,20 +117,20 @@ class Solver(FittedModel, ABC):
 
     @abstractmethod
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Return X (rows, f) that solves, or comes nearer to solving, every row of `problem`.
+        """Return new factors (rows, f) that solve, or come nearer to solving, every row of `problem`.
 
         Parameters
         ----------
         problem
-            The side to solve, with the other side's factors fixed. A half-step that knows how far it
-            solved the rows appends a `HalfStepReport` to its `reports`, where there is a list.
+            The side to solve, with the other side's factors fixed. A solver that measures how far it
+            solved the rows appends a `HalfStepReport` to `problem.reports`, unless that is None.
         X
-            (rows, f), the warm start. Not written to.
+            (rows, f), the factors before the half-step: the warm start. Not written to.
         """
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Return why this solver cannot run here and what to install, or None when it can."""
+        """Return why this solver cannot run here and what to install, or None if it can."""
         return None
 
     def fit(
@@ -149,39 +145,44 @@ class Solver(FittedModel, ABC):
     ) -> Self:
         """Factorise `user_items`.
 
-        The first Ctrl-C ends the fit after the current half-step: `fit` returns, the model has a
-        whole pair of factors, `interrupted_` and the log say after how many iterations. (The
-        references end after the iteration.) The second one raises KeyboardInterrupt at once.
+        1. `check` and `as_csr` check the arguments and the matrix; `checkpoints` reads the state to
+           resume from; `check_memory` refuses a fit that needs more memory than is free.
+        2. `weights` turns stored values into weights, for the users and, transposed, for the items;
+           `starting_factors` draws the factors, or copies `init_factors`.
+        3. `_alternate` iterates: `half_step` solves for the users with the item factors fixed, then for
+           the items with the user factors fixed. `Monitor` checks each result; after each iteration
+           it keeps the factors, calculates the loss, writes the checkpoint and calls the callback.
+        4. `warn_of_unsolved_rows` warns if the last half-steps left rows unsolved.
+
+        Ctrl-C ends the fit after the current half-step (references: iteration) with both factors whole;
+        `interrupted_` and the log say when. A second Ctrl-C raises KeyboardInterrupt at once.
 
         Parameters
         ----------
         user_items
-            Sparse (users, items); what its values mean is `confidence`. Duplicates are summed. Not
-            written to, nor to be written to during the fit, which works on its arrays where it can.
+            Sparse (users, items); `confidence` says what its values mean. Duplicates are summed. It is
+            not written to; do not write to it during the fit, which shares its arrays if it can.
         show_progress
             Draw a progress bar, on a terminal only.
         callback
             Called as `callback(iteration, seconds, loss)` after each iteration, when
-            `user_factors` and `item_factors` hold its result. Returning True ends the fit. Without
-            one, the attribute `fit_callback` is called where it is set.
+            `user_factors` and `item_factors` hold its result. Returning True ends the fit. None means
+            the attribute `fit_callback`, if it is set.
         checkpoint, checkpoint_every
-            A file for the fit's state, replaced after every so many iterations, after the last one
-            and on Ctrl-C; whatever kills the process, it is whole. Where it cannot be written (a full
-            disk), the one before stays, the log says so, and the fit goes on.
+            A file for the fit's state, replaced after every `checkpoint_every` iterations, the last one
+            and on Ctrl-C; whole whatever kills the process. If it cannot be written (a full disk),
+            the previous one stays, the log says so, and the fit goes on.
         resume
-            True goes on from `checkpoint`, or begins where there is none yet, and ends with the same
-            bits as a fit that was never stopped (CPU rungs). A path goes on from that file. The data
-            and the settings must be those of the checkpoint, but for `iterations`, `num_threads` and
-            `calculate_training_loss`.
+            True resumes from `checkpoint` if that file exists, and ends with the same bits as a fit
+            that was never stopped (CPU rungs). A path resumes from that file. Data and settings must be
+            the checkpoint's, except `iterations`, `num_threads` and `calculate_training_loss`.
 
         Raises
         ------
         InputError
-            A bad argument, matrix or checkpoint, or (NotEnoughMemory) more memory than there is;
-            nothing was changed.
+            Bad argument, matrix or checkpoint, or too little memory (NotEnoughMemory). Nothing changed.
         NotFinite
-            A FloatingPointError: a row's factors are not finite. Those of the iteration before are
-            kept.
+            A FloatingPointError: a row's factors are not finite. The model keeps the previous ones.
         """
         self.check()
         matrix = not_empty(as_csr(user_items))
@@ -189,7 +190,7 @@ class Solver(FittedModel, ABC):
         check_memory(self, matrix)
         users, items = weights = self._sides(matrix)
         self._forget_derived()
-        # No other name keeps the start: a pair of factors would stay in memory for the whole fit.
+        # No local name for the starting factors: it would keep them in memory for the whole fit.
         if state is None:
             self.user_factors, self.item_factors = starting_factors(
                 self.init_factors, matrix.shape, self.factors, self.dtype, self.random_state
@@ -206,30 +207,29 @@ class Solver(FittedModel, ABC):
         with (
             progress_bar(self.iterations - done, show_progress, self.name) as advance,
             blas_threads(int(self.num_threads) or None),
-            # Not by the processor's flags, which OpenBLAS's AVX-512 kernels also set on good input:
-            # the monitor finds what is not finite, with its row.
+            # OpenBLAS's AVX-512 kernels set error flags on good input too: the monitor finds bad rows.
             np.errstate(all="ignore"),
-            interruption() as asked,
+            interruption() as ctrl_c,
         ):
             monitor = Monitor(
-                self, weights, done, keeper, asked, advance, callback or self.fit_callback
+                self, weights, done, keeper, ctrl_c, advance, callback or self.fit_callback
             )
             self._alternate(users, items, self.user_factors, self.item_factors, monitor)
         warn_of_unsolved_rows(self.report_)
         return self
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return the bytes that a half-step works in, beside its argument and its result."""
+        """Return how many bytes a half-step allocates besides its result."""
         return compiled_scratch(size)
 
     def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
-        """Return what the half-steps of users and of items need to know of a canonical matrix."""
+        """Return the users' and the items' weights for a canonical CSR matrix (users, items)."""
         users = self._weigh(matrix)
         regularization = self.regularization, self.regularization_exponent
         return users, turned(users, *regularization, num_threads=int(self.num_threads))
 
     def _sides(self, matrix: sparse.csr_matrix) -> Any:
-        """Return what `_alternate` gets of the two sides: `weights`, or a device's form of them."""
+        """Return the two sides as `_alternate` takes them: `weights`, or a copy on a device."""
         return self.weights(matrix)
 
     def check(self) -> None:
@@ -261,7 +261,7 @@ class Solver(FittedModel, ABC):
                 break
 
     def _omega(self, done: int) -> float:
-        """Return the over-relaxation factor of the iteration after so many whole ones."""
+        """Return the over-relaxation factor of the iteration that follows `done` whole ones."""
         return 1.0
 
     def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
@@ -286,7 +286,7 @@ class Solver(FittedModel, ABC):
         )
 
     def _loss(self, sides: Any) -> float:
-        """Return the float64 objective of the model's factors; `sides` is what `_sides` returned."""
+        """Return the float64 objective of the model's factors; `sides` is the result of `_sides`."""
         users, items = sides
         return objective(users, items, *self._fitted())
 
@@ -295,6 +295,6 @@ class Solver(FittedModel, ABC):
         return row_not_finite(factors)
 
     def _keep(self, iteration: int, X: Any, Y: Any) -> None:
-        """Take X and Y, both finite, as the model's factors."""
+        """Store X and Y, both finite, as the model's factors."""
         self._forget_derived()
         self.user_factors, self.item_factors = X, Y

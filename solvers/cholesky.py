@@ -1,13 +1,13 @@
 """Rung 2, cholesky: the Gramian is computed once for all rows; a row adds its stored entries to it.
 
-From `naive` the weights of the entries that are *not* stored are pulled out of the sum. They are the
-same constant a0 for every row, so their part is one Gramian for the whole half-step, and a row only
-adds its own n_u stored entries to it (Hu, Koren, Volinsky 2008, section 4):
+`naive` sums over all items in every row. The items that a row does *not* store have the same weight a0
+in every row. So let every item have a0, which gives one Gramian for the whole half-step, and let a row
+add the excess w = c - a0 of its n_u stored entries S_u (Hu, Koren, Volinsky 2008, section 4):
 
     Y' C_u Y = a0 Y'Y + sum_{i in S_u} w_ui y_i y_i'
 
-The matrix is symmetric positive definite, so a Cholesky factorisation solves it in half the
-operations of a general one.
+The row's matrix A_u = Y' C_u Y + lambda_u I is symmetric positive definite, so a Cholesky factorisation
+solves the row in half the operations of a general solver.
 
 Cost of a half-step: columns f^2 once, then n_u f^2 + f^3 / 3 per row.
 """
@@ -33,15 +33,15 @@ _SCRATCH_ENTRIES = 1 << 15
 
 @dataclass(eq=False, repr=False)
 class Cholesky(Solver):
-    """ALS with an exact solve per row: shared Gramian, own entries, Cholesky."""
+    """ALS with an exact Cholesky solve per row, on one Gramian for all rows."""
 
     name: ClassVar[str] = "cholesky"
     native: ClassVar[bool] = False
     exact_only: ClassVar[bool] = True
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Solve every row exactly; the start X (rows, f) gives shape and dtype only."""
-        with blas_threads(1):  # as in `naive`
+        """Return the exact solution of every row; of X (rows, f) only shape and dtype are used."""
+        with blas_threads(1):  # for the reason given in `naive`
             solution, ridge = solve_rows(problem, X.dtype)
         if ridge and not self._warned_of_ridge:
             self._warned_of_ridge = True
@@ -54,7 +54,7 @@ class Cholesky(Solver):
         return solution
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of a piece of one row's gathered factors, weighted and not."""
+        """Return the bytes of one piece of a row's gathered factors, as they are and weighted."""
         return 2 * size.factor_bytes(min(_SCRATCH_ENTRIES, size.longer))
 
 
@@ -65,7 +65,7 @@ def solve_rows(problem: Problem, dtype: np.dtype[np.floating]) -> tuple[Floats, 
     -------
     X (rows, f), ridge
         Rows without entries are zero. `ridge` is the largest number that was added to a diagonal to
-        make a matrix positive definite, 0.0 when none was.
+        make a matrix positive definite, or 0.0.
     """
     Y = problem.Y
     f = Y.shape[1]
@@ -78,7 +78,7 @@ def solve_rows(problem: Problem, dtype: np.dtype[np.floating]) -> tuple[Floats, 
             continue
         A = gramian.copy()
         b = np.zeros(f, dtype)
-        # A row of a million entries must not gather a million rows of Y at once.
+        # In pieces, so that a row of a million entries does not gather a million rows of Y at once.
         for first in range(start, stop, _SCRATCH_ENTRIES):
             piece = slice(first, min(first + _SCRATCH_ENTRIES, stop))
             Y_u = Y[problem.indices[piece]]
@@ -91,7 +91,7 @@ def solve_rows(problem: Problem, dtype: np.dtype[np.floating]) -> tuple[Floats, 
 
 
 def _solve(A: Floats, b: Floats, lam: float, row: int) -> tuple[Floats, float]:
-    """Solve (A + lam I) x = b and return x and the ridge that this took; A is overwritten."""
+    """Solve (A + lam I) x = b; return x and the ridge added to the diagonal. A is overwritten."""
     (posv,) = get_lapack_funcs(("posv",), (A,))
     diagonal = A.reshape(-1)[:: len(b) + 1]
     diagonal += A.dtype.type(lam)
@@ -102,7 +102,7 @@ def _solve(A: Floats, b: Floats, lam: float, row: int) -> tuple[Floats, float]:
     if lam <= 0:
         diagonal += ridge
         added = ridge
-    # A positive lambda can still vanish beside the diagonal in this precision: then, too, a ridge.
+    # Even a positive lambda can be lost to rounding beside the diagonal, so this may fail at first.
     while np.isfinite(ridge):
         _, x, failed_at = posv(A, b, lower=True)
         if not failed_at:

@@ -92,7 +92,7 @@ class ConjugateGradient(Solver):
         for first, last in problem.blocks(_BLOCK_ENTRIES):
             rows = np.flatnonzero(stored[first:last])
             if len(rows):
-                block = problem.block(first, last).only(rows)
+                block = problem.block(first, last).subset(rows)
                 rows += first
                 _solve(block, rows, shared, X[rows], limits, ended)
         if problem.reports is not None:
@@ -244,7 +244,7 @@ def _keep(block: Problem, rows: _Rows, kept: npt.NDArray[np.bool_]) -> tuple[Pro
     if kept.all():
         return block, rows
     staying: Any = (array[kept] for array in rows)
-    return block.only(np.flatnonzero(kept)), _Rows(*staying)
+    return block.subset(np.flatnonzero(kept)), _Rows(*staying)
 
 
 def _end(

@@ -1,10 +1,11 @@
-"""Rung 1, naive: the normal equations as they are written, every item in every row.
+"""Rung 1, naive: the normal equations as they are written, with every item in every row.
 
-For one row u, with C_u the diagonal matrix of *all* its confidences, stored or not:
+For row u, let C_u be the diagonal matrix of its confidences for *all* items, stored or not, and p_u the
+vector of its preferences. Then
 
     x_u = (Y' C_u Y + lambda_u I)^-1 Y' C_u p_u        (Hu, Koren, Volinsky 2008, eq. 4)
 
-Nothing is shared between rows and nothing is skipped, so the code is the formula. In float64 it is
+The code shares nothing between rows and skips nothing, so it reads like the formula. In float64 it is
 the oracle that every other rung is tested against.
 
 Cost of a half-step: rows (columns f^2 + f^3) operations.
@@ -34,10 +35,10 @@ class Naive(Solver):
     exact_only: ClassVar[bool] = True
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Solve every row exactly; the start X (rows, f) gives shape and dtype only."""
+        """Return the exact solution of every row; of X (rows, f) only shape and dtype are used."""
         solution = np.zeros_like(X)
-        # A row's products are too small to share between BLAS threads: where other work holds one
-        # of the cores, waiting for each other made this 20 times slower.
+        # A row's products are too small to share between BLAS threads: with another process on one of
+        # the cores, the threads' waiting made this 20 times slower.
         with blas_threads(1):
             for u in np.flatnonzero(np.diff(problem.indptr)):
                 try:
@@ -49,12 +50,12 @@ class Naive(Solver):
         return solution
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of the weighted copy of Y, and of a row's weights and targets."""
+        """Return the bytes of the weighted copy of Y and of one row's weights and targets."""
         return size.factor_bytes(size.longer) + 2 * size.longer * size.itemsize
 
 
 def _solve_row(problem: Problem, u: int, dtype: np.dtype[Any]) -> Floats:
-    """Solve row u with the confidences of all items written out."""
+    """Return x_u (f,), from the confidences c and the products c p of all items (columns,)."""
     Y = problem.Y
     stored = slice(problem.indptr[u], problem.indptr[u + 1])
     items = problem.indices[stored]
@@ -68,10 +69,10 @@ def _solve_row(problem: Problem, u: int, dtype: np.dtype[Any]) -> Floats:
 
 
 def _solve(A: Floats, b: Floats, lam: float) -> Floats:
-    """Solve A x = b; without regularisation, by the minimum-norm solution.
+    """Return the solution of A x = b; without regularisation, the one of minimum norm.
 
-    In the eigenbasis of A, directions below f eps times the largest eigenvalue are rounding and get
-    zero.
+    Eigenvalues of A below f eps times the largest are rounding errors, so x gets no component along
+    their eigenvectors.
     """
     if lam > 0:
         return np.linalg.solve(A, b)

@@ -1,8 +1,8 @@
-"""The baseline, popularity: everybody is recommended what most others have.
+"""The baseline, popularity: recommend to everybody the items that most users have.
 
-No factorisation: user factors are one in the first column, item factors the number of users of each
-item. It takes the arguments of all solvers, so that it can stand in every table, and reads only
-`factors` (the shape) and `dtype`.
+Nothing is factorised. In the first column, every user factor is one and each item factor is the number
+of users that have the item; the other columns are zero. The class takes the arguments of all solvers, so
+that it can stand in every table, but uses only `factors` (for the shape) and `dtype`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from halfstep.types import Floats
 
 @dataclass(eq=False, repr=False)
 class Popularity(Solver):
-    """Rank items by their number of users, for everybody alike."""
+    """Rank items by their number of users, the same for everybody."""
 
     name: ClassVar[str] = "popularity"
     kind: ClassVar[str] = "baseline"
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Return each row's number of stored entries in the first column of X (rows, f)."""
+        """Return factors (rows, f) with each row's number of stored entries in the first column."""
         counts = np.zeros_like(X)
         counts[:, 0] = np.diff(problem.indptr)
         return counts

@@ -1,17 +1,20 @@
-"""The half-step as data, and the conventions that lead to it.
+"""The half-step as data, and the conventions that turn stored values into weights.
 
-ALS minimises, over user factors X and item factors Y,
+User u has stored values r_ui for the items i in S_u. Each stored value becomes a confidence c_ui and a
+preference p_ui; every other entry has the confidence a0 and the preference 0. ALS minimises, over user
+factors X (rows x_u) and item factors Y (rows y_i),
 
       sum over stored (u,i)    c_ui (p_ui - x_u . y_i)^2
     + sum over unstored (u,i)  a0 (x_u . y_i)^2
     + sum_u lambda_u |x_u|^2 + sum_i lambda_i |y_i|^2
 
-With Y fixed this falls apart into one small symmetric positive definite system per row u:
+With Y fixed, each row u is a least-squares problem of its own. Its solution x_u solves the symmetric
+positive definite system
 
     (a0 Y'Y + lambda_u I + sum_{i in S_u} w_ui y_i y_i') x_u = sum_{i in S_u} t_ui y_i
 
-so all that a solver needs of a stored entry are two numbers: its *excess weight* w = c - a0 and its
-*target weight* t = c p. Each convention is a choice of (w, t, a0, lambda_u), for a stored value r:
+so a solver needs two numbers for each stored entry: the *excess weight* w = c - a0 and the *target
+weight* t = c p. A convention chooses c, p, a0 and with them w and t for a stored value r:
 
 | confidence   | c_ui                       | p_ui             | a0         | w         | t     |
 | ------------ | -------------------------- | ---------------- | ---------- | --------- | ----- |
@@ -21,20 +24,21 @@ so all that a solver needs of a stored entry are two numbers: its *excess weight
 | `"binary"`   | stored entries count once  | 1                | background | 1         | 1     |
 | `"explicit"` | 1                          | r                | 0          | 1         | r     |
 
-`"implicit"` is the convention of the library of that name, where c is alpha r itself and may be
-below 1 (then w < 0); `"linear"` is eq. 4 and `"log"` eq. 6 of Hu, Koren and Volinsky (ICDM 2008);
-`"binary"` is that of Rendle et al., "Revisiting the Performance of iALS" (2021), which adds
-(1 - x.y)^2 for a stored entry to the background a0 (x.y)^2 that *every* entry has. A stored zero is
-the same as none with `"linear"` and `"log"`, an entry to be ignored with `"implicit"` (c = 0), and
-counts as stored with the other two. The
-regularisation is the same everywhere, frequency-scaled by the exponent nu (0 by default; with
-`"explicit"` nu = 1 is the ALS-WR of Zhou et al. 2008):
+* `"implicit"` is the convention of the library of that name: c is alpha r itself and may be below 1, so
+  w may be negative. A stored zero has c = 0: it adds nothing to the sum.
+* `"linear"` is eq. 4 and `"log"` eq. 6 of Hu, Koren and Volinsky (ICDM 2008); eps is `epsilon`. A stored
+  zero is the same as an entry that is not stored.
+* `"binary"` is the convention of Rendle et al., "Revisiting the Performance of iALS" (2021): a stored
+  entry adds (1 - x.y)^2 to the background a0 (x.y)^2 that *every* entry has. A stored zero is stored.
+* `"explicit"` fits the stored values alone. A stored zero is the value 0.
+
+The regularisation of a row is scaled by its frequency, with the exponent nu = `regularization_exponent`
+(0 by default; `"explicit"` with nu = 1 is the ALS-WR of Zhou et al. 2008):
 
     lambda_u = regularization (n_u + a0 N)^nu      n_u stored entries in the row, N columns
 
-w and t both follow from r by a few operations that do not depend on the entry, the convention's `Rule`;
-so one number is kept for each entry (for `"log"` the logarithm), and the compiled loops make two of it
-where they need them.
+The same few operations, the convention's `Rule`, give w and t from any stored value. So one number is
+kept for each entry (for `"log"` the logarithm), and the compiled loops calculate w and t from it.
 """
 
 from __future__ import annotations
@@ -57,10 +61,10 @@ _GATHER_BYTES = 8 << 20
 
 
 class Rule(NamedTuple):
-    """How a kept value v becomes two weights.
+    """How an entry's value v becomes its excess weight w and its target weight t.
 
     w = excess_slope abs(v) + excess_shift
-    t = target_slope abs(v) + target_shift   where v > 0, else below v
+    t = target_slope abs(v) + target_shift   if v > 0, else   below v
     """
 
     excess_slope: float
@@ -70,7 +74,7 @@ class Rule(NamedTuple):
     below: float
 
     def weights(self, v: Floats) -> tuple[Floats, Floats]:
-        """Return w and t (entries,) in v's dtype."""
+        """Return w and t (entries,) of the values v (entries,), in v's dtype."""
         kind = v.dtype.type
         slope, shift, to_target, from_target, below = map(kind, self)
         size = np.abs(v)
@@ -79,7 +83,7 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True)
 class Weights:
-    """What the half-steps of one side need of the data; the same for the whole fit.
+    """One side of the data, users or items, as its half-steps need it; constant during a fit.
 
     Attributes
     ----------
@@ -88,18 +92,18 @@ class Weights:
     indices
         (entries,) int32, or int64 beyond 2^31 columns; sorted in each row.
     values
-        (entries,) what the weights are made of, in the dtype of the factors.
+        (entries,) the values from which `rule` calculates the weights, in the dtype of the factors.
     rule
-        How they are made.
+        The convention's formula for the weights.
     w, t
-        (entries,) excess and target weights, in the dtype of the factors: made when first asked for,
-        and kept from then on (`of_entries` keeps nothing).
+        (entries,) excess and target weights, in the dtype of the factors: calculated at the first use
+        and then kept (`of_entries` keeps nothing).
     lam
         (rows,) lambda_u, float64.
     a0
-        Weight of every entry that is not stored.
+        Confidence of every entry that is not stored.
     columns
-        Rows of the fixed side.
+        Number of rows of the fixed side.
     constant
         Sum of c p^2 (for `"binary"`: the number of entries): the objective at X = 0.
     """
@@ -129,9 +133,9 @@ class Weights:
 
     @cached_property
     def largest_excess(self) -> float:
-        """The largest excess weight, for a rule whose slope is not negative; -inf without entries."""
+        """The largest excess weight if `rule.excess_slope` is not negative; -inf without entries."""
         whole = self.__dict__.get("_whole")
-        if whole is not None:  # once for a fit, not for a half-step
+        if whole is not None:  # calculated once in a fit, not in every half-step
             return float(whole.largest_excess)
         if not len(self.values):
             return -np.inf
@@ -140,23 +144,20 @@ class Weights:
 
     @cached_property
     def stored_rows(self) -> int:
-        """How many rows have entries."""
+        """The number of rows with stored entries."""
         return int(np.count_nonzero(np.diff(self.indptr)))
 
     def of_entries(self, piece: slice) -> tuple[Floats, Floats]:
-        """Return w and t of a run of entries."""
+        """Return w and t of the entries `piece`."""
         return self.rule.weights(self.values[piece])
 
     @property
     def rows(self) -> int:
-        """Rows of the side being solved."""
+        """The number of rows of the side being solved."""
         return len(self.indptr) - 1
 
     def fixing(self, Y: Floats, **more: Any) -> Problem:
-        """Return the half-step's problem with the other side's factors fixed at Y (columns, f).
-
-        `more` are the other attributes of `Problem` that its caller knows.
-        """
+        """Return the half-step with the other side fixed at Y (columns, f); `more`: see `Problem`."""
         kept = {f.name: getattr(self, f.name) for f in fields(Weights)}
         problem = Problem(**kept, Y=Y, side_rows=self.stored_rows, **more)
         problem.__dict__["_whole"] = self
@@ -172,15 +173,14 @@ class Problem(Weights):
     Y
         (columns, f) the fixed side's factors.
     side_rows
-        How many rows with entries the whole side has, of which a block is a part.
+        The number of rows with stored entries on the whole side, also in a problem that is a block.
     YtY
-        The Gramian Y'Y (f, f) where it is known already, else None.
+        The Gramian Y'Y (f, f) if it is known already, else None.
     omega
-        The over-relaxation factor: a row goes omega times the way from its start to where its half-step
-        would leave it, in rungs that over-relax. 1 outside of a fit.
+        The over-relaxation factor: rungs that over-relax move a row from its start x_0 to
+        x_0 + omega (x - x_0) instead of to its solution x. 1 outside of a fit.
     reports
-        Where a half-step that knows how far it solved its rows appends a `HalfStepReport`; None where
-        nobody asks.
+        None, or a list to which solvers that measure how far they solved append a `HalfStepReport`.
     """
 
     Y: Floats
@@ -195,7 +195,7 @@ class Problem(Weights):
         return bool(self.side_rows <= 2 * self.Y.shape[1])
 
     def block(self, start: int, stop: int) -> Problem:
-        """Return rows start to stop as a problem of its own; its arrays are views."""
+        """Return the problem of the rows from start to stop - 1; its arrays are views."""
         first, last = self.indptr[start], self.indptr[stop]
         return replace(
             self,
@@ -205,8 +205,8 @@ class Problem(Weights):
             lam=self.lam[start:stop],
         )
 
-    def only(self, rows: Integers) -> Problem:
-        """Return these rows as a problem of its own; its arrays are copies."""
+    def subset(self, rows: Integers) -> Problem:
+        """Return the problem of the given rows; its arrays are copies."""
         lengths = np.diff(self.indptr)[rows]
         indptr = np.concatenate([[0], np.cumsum(lengths)])
         entries = np.arange(indptr[-1]) + np.repeat(self.indptr[rows] - indptr[:-1], lengths)
@@ -219,12 +219,12 @@ class Problem(Weights):
         )
 
     def blocks(self, entries: int) -> Iterator[tuple[int, int]]:
-        """Yield (start, stop) of runs of rows with at most `entries` stored entries, or one row."""
+        """Yield (start, stop) of runs of rows: at most `entries` stored entries, or a single row."""
         start = 0
         while start < self.rows:
             limit = self.indptr[start] + entries
             stop = int(np.searchsorted(self.indptr, limit, side="right")) - 1
-            # The bound on rows keeps runs of empty rows from growing into one huge block.
+            # The bound on the number of rows keeps empty rows from making one huge block.
             stop = min(max(stop, start + 1), start + entries, self.rows)
             yield start, stop
             start = stop
@@ -234,7 +234,7 @@ class Problem(Weights):
         return np.repeat(np.arange(self.rows), np.diff(self.indptr))
 
     def stored_products(self, X: Floats) -> Floats:
-        """Return x_u . y_i for each stored entry, (entries,), gathering a bounded piece at a time."""
+        """Return x_u . y_i for each stored entry, (entries,), a piece of bounded size at a time."""
         rows = self.row_of_entry()
         products = np.empty(len(rows), X.dtype)
         step = max(1, _GATHER_BYTES // (max(1, X.shape[1]) * X.itemsize))
@@ -244,32 +244,32 @@ class Problem(Weights):
         return products
 
     def scatter(self, values: Floats) -> Floats:
-        """Return sum over the row's stored entries of value times y_i, (rows, f)."""
+        """Return each row's sum of v y_i over its stored entries, (rows, f); v is in `values`."""
         shape = (self.rows, self.columns)
         matrix = sparse.csr_array((values, self.indices, self.indptr), shape=shape)
         product: Floats = matrix @ self.Y
         return product
 
     def gramian(self) -> Floats:
-        """Return the background a0 Y'Y, (f, f): the part of every row's matrix that all share."""
+        """Return a0 Y'Y, (f, f), which is part of every row's matrix."""
         YtY = self.Y.T @ self.Y if self.YtY is None else self.YtY
         gramian: Floats = YtY * YtY.dtype.type(self.a0)
         return gramian
 
     def apply(self, P: Floats, gramian: Floats) -> Floats:
-        """Return each row's matrix times that row of P, (rows, f)."""
+        """Return each row's matrix times its row of P (rows, f); `gramian` is a0 Y'Y."""
         Ap = P @ gramian
         Ap += self.lam[:, None].astype(P.dtype) * P
         Ap += self.scatter(self.w * self.stored_products(P))
         return Ap
 
     def right_hand_side(self) -> Floats:
-        """Return sum t y of each row, (rows, f)."""
+        """Return b_u = sum t_ui y_i of each row, (rows, f)."""
         return self.scatter(self.t)
 
 
 def check_convention(values: dict[str, Any]) -> None:
-    """Raise InputError for a convention that does not exist or an argument that it would ignore."""
+    """Raise InputError for an unknown convention or an argument that the convention would ignore."""
     confidence = values["confidence"]
     if confidence not in CONFIDENCES:
         raise InputError(f"confidence must be one of {', '.join(CONFIDENCES)}, got {confidence!r}")
