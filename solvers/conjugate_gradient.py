@@ -1,27 +1,31 @@
 """Rung 3, conjugate_gradient: preconditioned CG steps, as many as a row needs; no matrix is formed.
 
-A Cholesky solve computes x_u to machine precision in an iteration of ALS that will be repeated with
-other factors anyway. A few steps of conjugate gradients from the last iteration's x_u are enough
-(Takács, Pilászy, Tikk, RecSys 2011), and they only need the matrix times a vector:
+ALS solves every row again in the next iteration, with other fixed factors, so a solution to machine
+precision is wasted work. From the row's x_u of the last iteration (a warm start), a few steps of
+conjugate gradients are enough (Takács, Pilászy, Tikk, RecSys 2011). A step needs the row's matrix A_u
+only in a product with a vector p, so no matrix is formed:
 
     A_u p = M_u p + sum_{i in S_u} w_ui (y_i . p) y_i,     M_u = a0 Y'Y + lambda_u I
 
-The steps are preconditioned by M_u, which all rows have in common: one eigendecomposition a0 Y'Y =
-Q L Q' gives M_u^-1 r = Q (Q'r / (L + lambda_u)) for every row, whatever its lambda. M_u is also the
-measure that tells how many steps are enough. With E(x) = x'Ax / 2 - b'x, r = b - A x and
-|r|^2 = r'M^-1 r, a step of length alpha = |r|^2 / p'Ap
+**The preconditioner** is M_u. One eigendecomposition per half-step, a0 Y'Y = Q L Q', gives
+M_u^-1 r = Q (Q'r / (L + lambda_u)) for every row, whatever its lambda_u.
 
-    gains           2 (E(x_j) - E(x_j+1)) = alpha_j |r_j|^2      as p'r = |r|^2, whatever A is
-    and of at most  2 (E(x_j) - E*) = r'A^-1 r <= |r_j|^2        as A >= M where no w is negative
-    leaves          2 (E(x_j+1) - E*) <= (1 - alpha_j) |r_j|^2   the difference
+**When a row stops.** Let E(x) = x'A x / 2 - b'x; the row's part of the objective is 2 E(x) plus a
+constant. Let x* be the minimiser, E* = E(x*), r_j = b - A x_j the residual after j steps, and
+|r|^2 = r'M^-1 r. A step along p_j has the length alpha_j = |r_j|^2 / p_j'A p_j. It
 
-so that a row may end when this is at most theta times the sum of its gains: it has then made at least
-1 / (1 + theta) of the progress that an exact solution would make. A row of mild weights needs one step
-for that, one of play counts in the thousands twenty. (`stopping` says more, of negative w too.)
+    gains           2 (E(x_j) - E(x_j+1)) = alpha_j |r_j|^2          since p_j'r_j = |r_j|^2
+    out of at most  2 (E(x_j) - E*) = r_j'A^-1 r_j <= |r_j|^2        since A >= M if no w is negative
+    and so leaves   2 (E(x_j+1) - E*) <= (1 - alpha_j) |r_j|^2       at most
 
-All rows of a block step together, so that NumPy does the work: M_u^-1 r is two matrix products for the
-whole block, the sum over entries a sparse one. M p needs none: M M^-1 r is r. Rows that are done leave
-the block.
+A row stops when this bound on what it leaves is at most theta times the sum of its gains. It has then
+made at least 1 / (1 + theta) of the progress that an exact solution would make. A row of small weights
+needs one step for that, a row of play counts in the thousands twenty. (`halfstep.solvers.fit.stopping`
+says more, also about negative w.)
+
+**Blocks.** All rows of a block step together, so that NumPy does the work: M_u^-1 r is two matrix
+products for the whole block, and the sum over entries is a sparse product. M p costs nothing, since p is
+a sum of vectors M^-1 r, and M M^-1 r is r. Rows that are done leave the block.
 
 Cost of a half-step: f^3 once, then 2 (steps + 1) (n_u f + f^2) per row.
 """
@@ -50,20 +54,20 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(eq=False, repr=False)
 class ConjugateGradient(Solver):
-    """ALS with warm-started, preconditioned conjugate gradients, a block of rows in lock-step.
+    """ALS by warm-started, preconditioned conjugate gradients; the rows of a block step together.
 
-    Without regularisation the steps lead to the solution of least norm.
+    Without regularisation the steps lead to the solution of minimum norm.
 
     Parameters
     ----------
     cg_steps
-        Steps of every row and half-step, at least 1, fewer where nothing but rounding is left; None
-        for as many as the row needs.
+        Steps of every row in a half-step, at least 1; a row stops earlier if its residual is only
+        rounding error. None means as many as the row needs.
     cg_tolerance
-        What a row may leave of its gain: theta, between 0 and 1. None means 0.05, less where
-        `halfstep.solvers.fit.stopping` says so.
+        theta, between 0 and 1: the part of its gain that a row may leave. None means 0.05, or less
+        in the cases that `halfstep.solvers.fit.stopping` lists.
     cg_max_steps
-        Steps that a row takes at most, at least 1. None means 64.
+        The largest number of steps of a row, at least 1. None means 64.
     """
 
     name: ClassVar[str] = "conjugate_gradient"
@@ -78,7 +82,7 @@ class ConjugateGradient(Solver):
         check_stopping(self.cg_steps, self.cg_tolerance, self.cg_max_steps)
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Step from X (rows, f), which is not written to, until each row is done."""
+        """Return factors (rows, f) after the steps from X (rows, f) that each row takes."""
         limits = stopping(
             self.cg_steps,
             self.cg_tolerance,
@@ -100,8 +104,8 @@ class ConjugateGradient(Solver):
         return ended.X
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of a block's vectors (X, R, P, MP and the like) and of its entries."""
-        # Twice the rows of a block of average ones, and at most one row longer than a block.
+        """Return the bytes of a block's vectors (X, R, P, MP and others) and of its entries."""
+        # Twice the rows of an average block; a block's entries, or those of one row with more.
         average = 2 * _BLOCK_ENTRIES * size.longer // max(1, size.entries) + 1
         rows = min(size.longer, _BLOCK_ENTRIES, average)
         entries = max(_BLOCK_ENTRIES, min(size.longer, size.entries))
@@ -109,7 +113,7 @@ class ConjugateGradient(Solver):
 
 
 class _Shared:
-    """M_u = a0 Y'Y + lambda_u I, what the matrices of all rows have in common, by its eigenvectors."""
+    """The preconditioner M_u = a0 Y'Y + lambda_u I of all rows, by a0 Y'Y = Q L Q'."""
 
     def __init__(self, problem: Problem) -> None:
         Y, f = problem.Y, problem.Y.shape[1]
@@ -118,7 +122,7 @@ class _Shared:
             piece = Y[start : start + _GRAMIAN_ROWS].astype(np.float64)
             G += problem.a0 * (piece.T @ piece)
         L, Q = np.linalg.eigh(G)
-        self.L: Doubles = np.maximum(L, 0)  # below zero by rounding alone
+        self.L: Doubles = np.maximum(L, 0)  # rounding alone makes an eigenvalue negative
         self.Q: Floats = Q.astype(Y.dtype)
         self.gramian: Floats = G.astype(Y.dtype)
         self.eps = float(np.finfo(Y.dtype).eps)
@@ -126,11 +130,11 @@ class _Shared:
         self.ridge = 0.0 if problem.a0 else size * self.eps
 
     def inverse(self, lam: Doubles) -> Floats:
-        """Return 1 / (L + lambda_u), (rows, f), and 0 where that is no number but for rounding.
+        """Return 1 / (L + lambda_u), (rows, f), with 0 in place of 1 / 0 and of 1 / rounding error.
 
-        Without regularisation this is where Y is of low rank. Conjugate gradients keep what x_0 has in
-        such a direction and collect rounding there; freed of both they converge to the solution of
-        least norm.
+        L + lambda_u is zero in the null space of Y if lambda_u is. Conjugate gradients would keep the
+        components that x_0 has there and collect rounding errors; without both they converge to the
+        solution of minimum norm.
         """
         lam = lam[:, None]
         eps = np.where(lam > 0, np.finfo(np.float64).eps, self.eps)
@@ -139,26 +143,25 @@ class _Shared:
         return np.divide(1.0, M, out=np.zeros_like(M), where=known).astype(self.Q.dtype)
 
     def start(self, X: Floats, lam: Doubles, inverse: Floats) -> Floats:
-        """Return X (rows, f) without what lies in directions that no entry of its row may change."""
-        if (
-            self.ridge
-        ):  # a row of lambda 0 has a null space of its own: a start from 0 stays out of it
+        """Return the warm starts X (rows, f) without their components in null spaces."""
+        if self.ridge:  # a row of lambda 0 has a null space of its own: steps from 0 stay out of it
             return np.where(lam[:, None] > 0, X, 0)
         if inverse.all():
             return X
-        return self._turned(X, inverse > 0)
+        return self._scaled_in_eigenbasis(X, inverse > 0)
 
     def solve(self, R: Floats, inverse: Floats) -> Floats:
         """Return M_u^-1 r for each row of R (rows, f)."""
-        return self._turned(R, inverse)
+        return self._scaled_in_eigenbasis(R, inverse)
 
-    def _turned(self, X: Floats, diagonal: npt.NDArray[Any]) -> Floats:
+    def _scaled_in_eigenbasis(self, X: Floats, diagonal: npt.NDArray[Any]) -> Floats:
+        """Return Q D_u Q'x for each row x of X (rows, f); `diagonal` (rows, f) holds the D_u."""
         product: Floats = ((X @ self.Q) * diagonal) @ self.Q.T
         return product
 
 
 class _Ended(NamedTuple):
-    """How each row of a half-step ended: X (rows, f) and, all (rows,), steps, gain, what it left."""
+    """How each row ended: its solution X (rows, f); its steps, its gain and what it left, (rows,)."""
 
     X: Floats
     steps: Doubles
@@ -172,7 +175,7 @@ class _Ended(NamedTuple):
             stepped=int(np.count_nonzero(self.steps)),
             steps=int(self.steps.sum()),
             most_steps=int(self.steps.max(initial=0)),
-            # Who asks for a number of steps is not told that they are few.
+            # A row with a fixed number of steps never counts as unsolved.
             unsolved=int(np.count_nonzero(unsolved)) if limits.theta else 0,
             gained=float(self.gained.sum()),
             left=float(self.left.sum()),
@@ -180,9 +183,9 @@ class _Ended(NamedTuple):
 
 
 class _Rows(NamedTuple):
-    """The rows of a block that still step: the first axis of every array."""
+    """The state of the rows of a block that still step, one row on the first axis of every array."""
 
-    row: Integers  # its number in the half-step
+    row: Integers  # the row's number in the half-step
     least: Integers
     inverse: Floats
     X: Floats
@@ -197,14 +200,17 @@ class _Rows(NamedTuple):
 def _solve(
     block: Problem, row: Integers, shared: _Shared, X: Floats, limits: Stopping, ended: _Ended
 ) -> None:
-    """Take the steps of a block of rows, none empty (Saad, Iterative Methods, alg. 9.1)."""
+    """Take the steps of a block of rows with entries, and record their ends in `ended`.
+
+    The numbers in the comments are the steps of Saad, Iterative Methods, algorithm 9.1.
+    """
     inverse = shared.inverse(block.lam)
     X = shared.start(X, block.lam, inverse)
     B = block.right_hand_side()
     R = B - block.apply(X, shared.gramian)  # 1: r_0 = b - A x_0
     P = shared.solve(R, inverse)  # 1: z_0 = M^-1 r_0, p_0 = z_0
     rs = _finite(_dots(R, P), row)
-    # A residual below this is rounding; where A is singular, steps along it would lead away.
+    # A residual below this is rounding error. If A is singular, steps along it would lead astray.
     rounding = _finite(_dots(B, shared.solve(B, inverse)), row) * (X.shape[1] * shared.eps) ** 2
     negative = np.minimum.reduceat(block.w, block.indptr[:-1]) < 0
     least = np.where(negative, max(2, limits.least), limits.least)
@@ -219,8 +225,8 @@ def _solve(
         wq = block.w * q
         pmp = _dots(s.P, s.MP)
         pap = _finite(pmp + np.add.reduceat(wq.astype(np.float64) * q, block.indptr[:-1]), s.row)
-        # A direction without curvature, which only a row with a negative w or one that shares nothing
-        # can have, is rounding: no step.
+        # Only a row with a negative w, or with a0 = lambda_u = 0, can have a direction p with p'Ap <= 0.
+        # It is rounding error, so the row takes no step along it.
         least = np.where((block.lam > 0) | (block.a0 > 0), shared.eps, 2.0) * pmp
         length = np.divide(s.rs, pap, out=np.zeros_like(pap), where=pap > least)  # 3: alpha_j
         alpha = length.astype(X.dtype)[:, None]
@@ -237,7 +243,7 @@ def _solve(
         Z = shared.solve(R, s.inverse)  # 6
         rs = _finite(_dots(R, Z), s.row)
         beta = (rs / s.rs).astype(X.dtype)[:, None]  # 7
-        s = s._replace(R=R, P=Z + beta * s.P, MP=R + beta * s.MP, rs=rs)  # 8, and M times it
+        s = s._replace(R=R, P=Z + beta * s.P, MP=R + beta * s.MP, rs=rs)  # 8, and M times 8
 
 
 def _keep(block: Problem, rows: _Rows, kept: npt.NDArray[np.bool_]) -> tuple[Problem, _Rows]:
@@ -256,7 +262,7 @@ def _end(
 
 
 def _dots(A: Floats, B: Floats) -> Doubles:
-    """Return the dot product of each row, in float64: squares of float32 weights overflow float32."""
+    """Return each row's dot product, in float64: squares of large float32 numbers overflow float32."""
     dots: Doubles = np.einsum("uf,uf->u", A, B, dtype=np.float64)
     return dots
 

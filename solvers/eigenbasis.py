@@ -1,63 +1,62 @@
 """Rung 5, eigenbasis: CG steps in coordinates where a0 Y'Y + lambda I is the identity; compiled.
 
-From `conjugate_gradient` the coordinates change. A row's matrix is a part that all rows share and a
-part of its own:
+**The coordinates.** Row u's matrix is a part that all rows share and a sum over the row's own entries:
 
     A_u = G + lambda_u I + sum_{i in S_u} w_ui y_i y_i',      G = a0 Y'Y
 
-Once per half-step, G = Q L Q' (f x f, float64). With z = Q'y and x = Q x~ the shared part is the
-diagonal delta_u = a0 L + lambda_u, and scaled by delta_u^-1/2 it is the identity:
+`conjugate_gradient` solves with the shared part, its preconditioner, in every step of every row. This
+rung changes the coordinates once per half-step instead. Let all rows have one lambda, and let
+G + lambda I = R'R be the Cholesky factorisation. With V = R^-1,
 
-    (I + sum w z z') x~ = sum t z
+    V'(G + lambda I) V = I
 
-* The f^2 of every row and step is gone: the shared part costs f.
-* It is the best of preconditioners, and costs nothing. The matrix is the identity plus one of rank
-  n_u, so few steps do, and a row can tell by itself when it has taken enough.
-* It holds for any regularisation, since only the scale differs between rows. Where all lambda_u are
-  equal, a Cholesky factor G + lambda I = R'R whitens just as well (z = R'^-1 y), costs less than
-  eigenvectors, and half of each rotation is zeros that are skipped.
-* A row's entries are gone over in tiles whose dot products and updates share their loads, once for
-  the start's residual and once per step; the last step of most rows needs dot products only.
-* z is stored in 16 bits and computed with in 32: what bounds long rows is moving the z's. The steps
-  solve for the z's as stored, which moves the objective that a fit comes to by some millionths.
-* A row of n_u < f entries is a system of n_u unknowns in its own space, where it has no use for its
-  start either. Solved exactly there, rows of up to `own_space` entries (with AVX2 none at f = 64, 24
-  at 512) cost no more than two steps would; to solve longer ones exactly saved no iteration.
+which means that V *whitens* G + lambda I. Let z_i = V'y_i and x_u = V x~_u; multiplied by V' from the
+left, row u's system A_u x_u = sum t_ui y_i becomes
 
-**How many steps.** In these coordinates A >= I, so what a row is above its least objective is at most
-|r|^2, and a step of length alpha gains exactly alpha |r|^2 of it. A row ends when the bound on what is
-left, (1 - alpha) |r|^2, is at most a twentieth of the sum of all its gains (less for heavy rows; two
-steps at least where a w is negative): the rule of `halfstep.solvers.fit.stopping`. Weights of nearly one
-size, such as logarithms of counts over a background, leave A near the identity, and a step or two do
-for most rows. Raw play counts do not: an entry of weight w can make an eigenvalue of 1 + w |z|^2, and
-steps must find each of the large ones, 2 to 20 a row on average. Two steps for every row end there at
-an objective some per cent above that of exact half-steps, and two or three times it where the weights
-are heaviest (`docs/measurements.md`). A residual relative to |b| does not tell these rows apart, since
-|b|^2 grows with w^2 and what can be gained with w. Where steps cost more than solving a row exactly,
-that is done: `halfstep.kernels.cpu.rule`.
+    (I + sum_{i in S_u} w_ui z_i z_i') x~_u = sum_{i in S_u} t_ui z_i
 
-From the third iteration on a row goes further than its solution, x_0 + 1.4 (x - x_0): successive
-over-relaxation. With the other side fixed the objective is a quadratic, whose value above where the
-steps end is multiplied by (1.4 - 1)^2 by that, so no half-step raises it; and the fit needs 6 to 8
-iterations for what otherwise takes 10. (1.4 was chosen among about 25 schedules by the training
-objective at f = 64 on the two data sets that the benchmark uses; other f played no part.)
+A half-step rotates Y to Z = Y V and the warm start to whitened coordinates, solves the rows there, and
+rotates the solution back. Plain conjugate gradients on this system are the preconditioned ones of
+`conjugate_gradient`. If rows differ in lambda_u, V comes from the eigenvectors of G, and each row scales
+the coordinates until its own shared part is the identity (`halfstep.solvers.whitening`).
+
+**Why it is faster.**
+
+* A step costs no f^2: the shared part and the preconditioner are the identity.
+* V is a triangle, so the rotations skip the half of it that is zero; a Cholesky factorisation costs less
+  than eigenvectors, too.
+* The loops pass over a row's entries in tiles, once for the residual at the start and once per step; the
+  dot products z.p and the updates of a tile load each z together. The last step of most rows needs the
+  dot products only.
+* Z is stored in bfloat16, and the arithmetic is float32, since the time of high-degree rows goes into
+  moving Z. The rows are solved for Z as stored: this moves a fit's objective by some millionths.
+* A row of n_u < f entries can be solved exactly as a system of n_u unknowns, without its warm start: the
+  dual solve, by the Woodbury identity (`halfstep.kernels.cpu.exact`). For up to `own_space` entries
+  (with AVX2 none at f = 64, 24 at 512) this costs no more than two steps.
+
+**When a row stops.** The shared part is the identity, so the |r|^2 of `conjugate_gradient` is the plain
+squared norm of the residual. A row stops when the bound on what its last step leaves, (1 - alpha) |r|^2,
+is at most theta = 0.05 times the sum of its gains (less for rows with heavy entries; rows with a
+negative w take at least two steps): the rule of `halfstep.solvers.fit.stopping`. An entry of weight w
+can make an eigenvalue of 1 + w |z|^2, and the steps must find each of the large ones. If the weights
+have nearly one size, such as logarithms of counts, one or two steps do for most rows; raw play counts
+need 2 to 20 on average. (Two steps for every row would end some per cent above the objective of exact
+half-steps on raw play counts, and at two or three times it with the heaviest weights:
+`docs/measurements.md`.) A row whose steps would cost more than an exact solution is solved exactly:
+`halfstep.kernels.cpu.rule`.
+
+**Over-relaxation.** Let x_0 be a row's start and x where its exact solve or its steps end. From the
+third iteration on, the row becomes x_0 + omega (x - x_0) with omega = 1.4. On this line the row's part
+of the objective is a parabola in omega, with its minimum at omega = 1, since x is the best point of an
+affine subspace that contains the line. So omega = 1.4 gives up (omega - 1)^2 = 0.16 of what the row has
+gained, and no omega between 0 and 2 raises the objective. In return, fits need 6 to 8 iterations instead
+of 10. (1.4 was chosen among about 25 schedules by the training objective at f = 64 on the two data sets
+that the benchmark uses; other f played no part.)
 
 Cost of a half-step: columns f^2 and three products of factors with f x f triangles, then
-2 (steps + 1) n_u f per row. A row that one step solves costs n_u f less; `exact` costs
-min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3) per row. One of the products is for rows that take steps
-alone, and where rows differ in lambda whole matrices take the triangles' place.
-
-Tried and left: one step for all (10 iterations' objective of three plain steps took 10 iterations on
-one data set, 14 on another); rows that take no step at all (they bring the fit to rest a percent
-short); a test before the step in place of after its dot products (mild rows then take two); keeping
-the dot products of every step (a sixth slower from the second on); NumPy arrays in place of pointers
-inside the loops (counting references took a third of the time); copying a row's z's together (as dear
-as a pass); adding what an entry gives on average to the shared part (one step then does for long rows,
-but not for short ones, and the rotations are no longer triangular); going further from the second
-iteration on, with three steps too (at f = 512 no iteration less); z's a cache line further apart, or
-asked for nearer or farther ahead (within noise at f = 512). Not tried: to keep each side in its
-working coordinates between half-steps, which spares a third of the rotations, but then a fit that goes
-on from a checkpoint does not come to the same bits.
+2 (steps + 1) n_u f per row. The products rotate Y, the starts of the rows that take steps, and the
+solutions (by full matrices if rows differ in lambda_u). A row of one step costs n_u f less. With `exact`,
+a row costs min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3).
 """
 
 from __future__ import annotations
@@ -82,37 +81,39 @@ _OWN_SPACE = 16
 _CACHED_BYTES = 1 << 19
 _LOOSE = 0.01
 KEPT, KEPT_BYTES = 256, 1 << 17
-COMPLETED_FACTORS = 320  # beyond, rows may take all their steps for less than an exact solution
+COMPLETED_FACTORS = (
+    320  # with more factors, all the steps of a row may cost less than an exact solve
+)
 
 
 @dataclass(eq=False, repr=False)
 class Eigenbasis(Solver):
-    """ALS in the basis where the shared part is the identity: compiled, on all cores.
+    """ALS in whitened coordinates, by as many steps as a row needs: compiled, on all cores.
 
-    Without regularisation the solution is the one of least norm; with confidence `"explicit"` as
-    well, where rows share nothing, a row of fewer entries than factors gets one of its solutions.
+    Without regularisation the solution is the one of minimum norm. The exception is confidence
+    `"explicit"`, where the shared part is zero too: a row of fewer entries than factors gets one of its
+    solutions.
 
     Parameters
     ----------
     cg_steps
-        Conjugate gradient steps per row and half-step: exactly so many, at least 1. None: every row
-        takes the steps that it needs, by the rule of `halfstep.solvers.fit.stopping`.
+        The exact number of conjugate gradient steps per row and half-step, at least 1. None means as
+        many as the row needs, by the rule of `halfstep.solvers.fit.stopping`.
     cg_tolerance
-        The rule's theta: a row ends when what it can still gain is at most this times what it has
-        gained in this half-step. Between 0 and 1; None means 0.05, less where that module says so.
+        The rule's theta, between 0 and 1: a row stops when it can still gain at most theta times what
+        it has gained in this half-step. None means 0.05, or less in the cases that `stopping` lists.
     cg_max_steps
-        Steps that the rule lets a row take at most. None means 64.
+        The largest number of steps that the rule lets a row take. None means 64.
     exact
-        Solve every row exactly instead, by Cholesky in the smaller of its two spaces.
+        Solve every row exactly instead, by Cholesky: by the smaller of its primal and its dual system.
     compress
-        Store the fixed side's rotated factors in 16 bits, float32 only. None does where it is far below
-        what the steps themselves leave: by the rule with a theta of at least 0.01, or for at most three
-        steps. A side of up to half a megabyte, which stays in the cache anyway, is left whole: small
-        exact cases stay exact.
+        Store the fixed side's whitened factors in bfloat16; float32 only. None does so if the error is
+        far below what the steps leave: by the rule with a theta of at least 0.01, or with at most three
+        steps. It leaves a side of up to half a megabyte in float32, since that stays in the cache
+        anyway, so small exact cases stay exact.
     relaxation
-        From the third iteration of a fit on, go this many times the way from a row's start to its
-        solution; between 0 and 2. None means 1.4 by the rule and with up to three steps, and 1
-        otherwise, with `exact` too.
+        The over-relaxation factor omega from the third iteration of a fit on, between 0 and 2. None
+        means 1.4 by the rule and with up to three steps, otherwise 1, also with `exact`.
     """
 
     name: ClassVar[str] = "eigenbasis"
@@ -139,7 +140,7 @@ class Eigenbasis(Solver):
             raise InputError("compress=True has no meaning with exact=True")
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Return X (rows, f) after the steps from X that its rows take, or exact."""
+        """Return factors (rows, f) after each row's steps from X (rows, f), or exact solutions."""
         from halfstep.solvers.half_step import solve_rows
 
         with blas_threads(1):
@@ -158,7 +159,7 @@ class Eigenbasis(Solver):
         return self._by_rule() or (self.cg_steps is not None and self.cg_steps <= FEW_STEPS)
 
     def _compresses(self, theta: float = THETA) -> bool:
-        """Return whether to keep the fixed side in 16 bits, by the rule with this theta."""
+        """Return whether to store the fixed side in bfloat16, given the rule's theta."""
         if self.compress is not None:
             return self.compress
         return (
@@ -203,9 +204,9 @@ class Eigenbasis(Solver):
                 order=lambda f: f,
             )
         large = problem.Y.nbytes > _CACHED_BYTES
-        # |z|^2 is at most 1 / a0: below that no entry is heavy, and no row need be looked at.
+        # |z|^2 is at most 1 / a0. So if no w is above HEAVY a0, no entry is heavy.
         heavy = self._by_rule() and problem.largest_excess > HEAVY * problem.a0
-        # Of rows that nothing regularises steps find a solution of least norm, Cholesky any.
+        # Of a singular row's solutions, steps find the one of minimum norm, and Cholesky any.
         loose = problem.a0 == 0 and bool((problem.lam <= 0).any())
         completes = self._by_rule() and problem.Y.shape[1] <= COMPLETED_FACTORS and not loose
         return Method(
@@ -221,7 +222,7 @@ class Eigenbasis(Solver):
 
 
 def report_of(tally: Any) -> HalfStepReport:
-    """Return what the compiled loops counted of a half-step, (TALLY,), by name."""
+    """Return the tally (TALLY,) of the compiled loops as a report."""
     from halfstep.kernels.cpu import rule as cpu_rule
 
     rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rule.GAINED])
@@ -230,15 +231,15 @@ def report_of(tally: Any) -> HalfStepReport:
 
 
 def kept_entries(f: int) -> int:
-    """Return how many entries a row may have for its dot products to be kept: see `kernels.cpu.rule`."""
+    """Return the largest degree of a row that keeps its dot products: see `kernels.cpu.rule`."""
     return min(KEPT, KEPT_BYTES // (2 * f))
 
 
 def own_space(f: int, steps: int, multiple: int) -> int:
-    """Return up to how many entries a row is solved exactly for no more than its steps would cost.
+    """Return the largest degree for which the dual solve costs no more than `steps` CG steps.
 
-    Measured with two steps: at f = 64 none, at 128 up to eight, at 256 sixteen, from 512 on 20 to 28,
-    where not rotating the row's start counts for more than its steps. Systems are padded to a `multiple`
-    of unknowns.
+    Measured with two steps: none at f = 64, up to 8 at f = 128, 16 at 256, 20 to 28 from 512 on, where
+    a row saves more by not rotating its start than by not stepping. The result is rounded down to a
+    `multiple`, to which systems are padded.
     """
     return min(f * steps // 32, 12 * steps, f * 5 // 8) // multiple * multiple

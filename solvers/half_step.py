@@ -1,6 +1,6 @@
-"""A half-step in the working coordinates: rotate in, solve blocks of rows on all threads, rotate out.
+"""A half-step in whitened coordinates: rotate in, solve blocks of rows on all threads, rotate out.
 
-What is not compiled of it. How a row is solved is the `Method` that a rung hands over.
+This is the part that is not compiled. A rung passes a `Method`, which says how its rows are solved.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Method:
 def solve_rows(
     problem: Problem, X: Floats, num_threads: int, method: Method
 ) -> tuple[Floats, Tally]:
-    """Return the solution (rows, f) of all rows from the start X (rows, f), and their tally (TALLY,)."""
+    """Return the solutions (rows, f), from the starts X (rows, f), and the rows' tally (TALLY,)."""
     f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
     wide = -(-f // cpu_rows.padding(dtype)) * cpu_rows.padding(dtype)
@@ -74,7 +74,7 @@ def solve_rows(
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
     base[:f], slope[:f] = basis.base, basis.slope
     from_zero = _starts_from_zero(problem)
-    # A row of more entries than its rank has no inverse in its own space.
+    # Without regularisation the dual system of a row with more entries than its rank is singular.
     own, able = (0, 0) if from_zero else (method.own(wide), method.able(wide))
     sizes = np.empty(problem.columns if able else 0, dtype)
     Z = rotate(problem.Y, basis.forward, basis.triangular, wide, threads, method.paired, sizes)
@@ -87,7 +87,7 @@ def solve_rows(
     inward = rotation(basis.inward, f, wide, dtype, lower)
     outward = rotation(basis.outward, wide, f, dtype, lower)
     solution = np.empty((problem.rows, f), dtype)
-    # What a start has in directions that Y knows nothing of must not come back.
+    # Over-relaxation would bring back a start's components in directions that the basis drops.
     omega = dtype.type(1 if from_zero or not basis.complete() else problem.omega)
 
     def scratch() -> cpu_rows.Scratch:
@@ -105,7 +105,7 @@ def solve_rows(
             rows = np.flatnonzero(marks)
             if 4 * len(rows) > 3 * len(part):
                 inward(X[begin:end], part)
-            else:  # short rows have no use for a start: theirs need not be rotated
+            else:  # rows with a dual solve do not use their start, so it is not rotated
                 inward(X[begin + rows], spare[: len(rows)])
                 part[rows] = spare[: len(rows)]
 
@@ -144,18 +144,18 @@ def solve_rows(
 
 
 def _starts_from_zero(problem: Problem) -> bool:
-    """Return whether the start is left aside: rows that nothing regularises keep its null space."""
+    """Return whether all rows start from zero: a singular row would keep its start's null space."""
     return problem.a0 == 0 and bool((problem.lam <= 0).any())
 
 
 def _blocks(problem: Problem, without: list[int], block_rows: int) -> list[tuple[int, int]]:
-    """Return (begin, end) of the runs of rows that are handed to a thread together."""
+    """Return (begin, end) of the runs of rows that a thread solves at a time."""
     entries = np.arange(0, int(problem.indptr[-1]) + 1, _BLOCK_ENTRIES)
     cuts = np.searchsorted(problem.indptr, entries, side="left")
     every = np.arange(0, problem.rows, block_rows)
     alone = [k for u in without for k in (u, u + 1)]
     ends = np.unique(np.concatenate([cuts, every, alone, [0, problem.rows]])).astype(np.int64)
-    # Blocks with the longest rows first, so that no thread is left with one at the end.
+    # Blocks with the rows of highest degree first, so that no thread begins one of them at the end.
     lengths = np.diff(problem.indptr)
     longest = np.maximum.reduceat(lengths, ends[:-1]) if problem.rows else ends[:-1]
     order = np.argsort(-longest, kind="stable")

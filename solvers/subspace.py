@@ -1,22 +1,23 @@
-"""Rung 4, subspace: iALS++, exact on one block of coordinates after the other; compiled.
+"""Rung 4, subspace: iALS++, an exact solution on one block of coordinates after the other; compiled.
 
-From `conjugate_gradient` the step changes: where a CG step goes along one direction, this solves for a
-block B of b coordinates at once, the others held fixed (block Gauss-Seidel):
+A conjugate gradient step moves x along one direction. Here a step solves for a block B of b coordinates
+of x at once, with the other coordinates held fixed (block Gauss-Seidel):
 
-    A_BB d = r_B,     x_B <- x_B + d,     r = sum t y - A x
+    A_BB d = r_B,     x_B <- x_B + d,     r = b_u - A x,     b_u = sum t y
 
-One sweep goes over all f / b blocks. b = f is the exact solver, b = 1 coordinate descent. With the
-products q = y.x of a row's stored entries kept up to date, a block costs n_u b^2 for its matrix,
-b^3 / 3 for its solution and n_u b for the products; a sweep n_u f b + f b^2.
+A is the row's matrix, A_BB (b, b) its part in the rows and columns of B, r the residual. One sweep goes
+over all f / b blocks; b = f is an exact solve, b = 1 coordinate descent. The products q = y.x of a row's
+stored entries are kept up to date, so a block costs n_u b^2 for A_BB, b^3 / 3 for d and n_u b for q; a
+sweep costs n_u f b + f b^2 / 3.
 
-As published the shared part a0 Y'Y couples the blocks, f^2 more for each row, and its sweep needs the
-blocks' columns of Y'Y. In coordinates where it is the identity (see `eigenbasis`) that term is gone,
-and blocks are coupled by a row's own entries alone.
+In the published algorithm the shared matrix a0 Y'Y also couples the blocks, which costs another f^2 per
+row. In whitened coordinates (see `eigenbasis`) it is the identity: blocks are coupled by the row's own
+entries alone.
 
-On a core the blocks' matrices are level-3 work, but b / 2 multiplications for each number that a CG
-step's passes touch five times: on gowalla at f = 128 an iteration with b = 32 took twice the processor
-time of two CG steps (0.57 s against 0.27 s; `exact` 0.55 s) for an objective lower by 1e-4 after four
-iterations. It is therefore below `eigenbasis` in the ladder.
+Blocks are level-3 work, but they take b / 2 multiplications for each number that a CG step touches five
+times: on gowalla at f = 128, an iteration with b = 32 took twice the processor time of two CG steps
+(0.57 s against 0.27 s; `exact` 0.55 s) for an objective lower by 1e-4 after four iterations. So this
+rung stands below `eigenbasis`.
 
 Cost of a half-step: 3 GEMMs with f x f matrices, then n_u f (b + 2) + f b^2 / 3 per row.
 
@@ -47,8 +48,8 @@ class Subspace(Solver):
     Parameters
     ----------
     block_size
-        Coordinates b that are solved for at once, at least 1; rounded up to whole pairs of vectors
-        (32 numbers in float32 with AVX-512). From f on, every row is solved exactly.
+        The number b of coordinates that are solved for at once, at least 1; rounded up to whole pairs
+        of vectors (32 numbers in float32 with AVX-512). With b >= f every row is solved exactly.
     """
 
     name: ClassVar[str] = "subspace"
@@ -60,7 +61,7 @@ class Subspace(Solver):
         check_integers(self.get_params(), block_size=1)
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Return X (rows, f) after one sweep over the blocks, from X."""
+        """Return factors (rows, f) after one sweep over the blocks from X (rows, f)."""
         from halfstep.kernels.cpu.rows import padding
         from halfstep.kernels.cpu.subspace import solve_block_by_subspaces
         from halfstep.solvers.half_step import Method, solve_rows

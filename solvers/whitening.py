@@ -1,20 +1,21 @@
-"""The coordinates of a half-step, in which what all its rows share is diagonal or the identity.
+"""The coordinates of a half-step: they make the shared part of the rows' matrices the identity.
 
-Row u's matrix is A_u = G + lambda_u I + sum_{i in S_u} w_ui y_i y_i'; its shared part is G = a0 Y'Y.
-With M the matrix that whitens, z = M'y replaces y and x~ replaces x:
+Row u's matrix is A_u = G + lambda_u I + sum_{i in S_u} w_ui y_i y_i' with G = a0 Y'Y; its shared part is
+G + lambda_u I. A matrix V *whitens* a matrix S if V'S V = I. The new coordinates of a row are x~ with
+x = V x~, and z_i = V'y_i replaces y_i:
 
-* rows with one lambda > 0: G + lambda I = R'R (Cholesky), M = R^-1. The shared part of every row's
-  matrix is the identity: A~_u = I + sum w z z'.
-* rows with lambdas of their own: G = Q L Q', and M = Q (L + l)^-1/2 with l the smallest of them. The
-  shared part is the diagonal (L + lambda_u) / (L + l); scaled by its -1/2, row by row, it is the
-  identity as well.
-* a0 = 0: rows share nothing but lambda_u, and z = y.
+* All rows have one lambda > 0: G + lambda I = R'R (Cholesky), V = R^-1, and row u's matrix becomes
+  I + sum w z z'.
+* Rows differ in lambda_u: G = Q L Q', and V = Q (L + l)^-1/2 with l the smallest lambda_u. The shared
+  part becomes the diagonal D_u = (L + lambda_u) / (L + l). Each row scales z by D_u^-1/2, which makes
+  its shared part the identity.
+* a0 = 0: the shared part is lambda_u I, so z = y, and each row scales by lambda_u^-1/2.
 
-Directions of Q in which a row without regularisation knows nothing (L below f eps times the largest)
-are dropped, z = 0, which makes the solution the one of minimum norm.
+An eigenvalue in L below f eps times the largest is rounding error. If the smallest lambda_u is 0, such
+directions are dropped (z = 0 along them), so that a singular row gets the solution of minimum norm.
 
-The f x f algebra is float64 on the host for every device: the CPU rungs pad and apply it by
-`kernels.cpu.rotation`, the GPU rungs pad, scale and upload it (`solvers.gpu.whitened`).
+The f x f algebra is float64 on the host for every device. The CPU rungs pad and apply V by
+`kernels.cpu.rotation`; the GPU rungs pad, scale and upload it (`solvers.gpu.whitened`).
 """
 
 from __future__ import annotations
@@ -32,16 +33,18 @@ from halfstep.types import Floats
 Matrix = npt.NDArray[np.float64]
 _BLOCK_NUMBERS = 1 << 17
 _GROUPS = 8
-# Where lambda is this many times below the trace of G, float32 sums in Y'Y err by less than storing Y
+# If lambda is more than the trace of G divided by this, float32 sums in Y'Y err by less than storing Y
 # as bfloat16 does.
 _DROWNED = 2.0**15
 
 
 class Basis(NamedTuple):
-    """Z = Y forward, x~ = x inward, x = x~ outward; coordinate k is scaled by base + slope lambda_u.
+    """The matrix V in the three forms in which it is applied, and the scale of each row.
 
-    Matrices (f, f) and vectors (f,) in float64. None in place of a matrix stands for the identity.
-    Where `triangular`, forward is an upper triangle and the other two are lower ones.
+    With rows of Y, x and x~ as row vectors, Z = Y forward, x~ = x inward and x = x~ outward. The shared
+    part of row u is then the diagonal base + slope lambda_u (D_u above). Matrices (f, f) and vectors
+    (f,) in float64; None in place of a matrix means the identity. If `triangular`, forward is an upper
+    triangle and the other two are lower ones.
     """
 
     forward: Matrix | None
@@ -59,7 +62,7 @@ class Basis(NamedTuple):
 def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     """Return the coordinates for a half-step on the CPU.
 
-    `narrow` allows float32 sums in Y'Y where lambda is large beside it.
+    `narrow` allows float32 sums in Y'Y if lambda is large enough: see `_DROWNED`.
     """
     f = problem.Y.shape[1]
     eps = float(np.finfo(problem.Y.dtype).eps)
@@ -86,9 +89,10 @@ def whitened(G: Matrix, smallest: float, eps: float, *, one_lambda: bool) -> Bas
     smallest
         The smallest lambda of the rows with stored entries.
     eps
-        Of the factors' dtype.
+        Machine epsilon of the factors' dtype.
     one_lambda
-        All rows have that lambda: by Cholesky, with at least `least_lambda`. Otherwise by eigenvectors.
+        Whether all rows have that lambda: then by Cholesky, with a lambda of at least `least_lambda`,
+        otherwise by eigenvectors.
     """
     f = len(G)
     if one_lambda:
@@ -98,7 +102,7 @@ def whitened(G: Matrix, smallest: float, eps: float, *, one_lambda: bool) -> Bas
     L, Q = np.linalg.eigh(G)
     L = np.maximum(L, 0)
     known = L + smallest > L[-1] * f * (eps if smallest <= 0 else max(eps * eps, 2.0**-52))
-    # Whitened for the smallest lambda, which leaves a scale of at most 1 to each row.
+    # Whitened for the smallest lambda, so that each row's scale D_u^-1/2 is at most 1.
     shared = np.where(known, L + smallest, 1.0)
     root = np.sqrt(shared)
     inverse = Q * (known / root)
@@ -114,14 +118,14 @@ def unwhitened(f: int, size: float, smallest: float, eps: float) -> Basis:
 
 
 def least_lambda(G: Matrix, eps: float) -> float:
-    """Return the lambda below which rows are singular: it vanishes beside the Gramian in float64."""
+    """Return the lambda below which G + lambda I is singular: in float64 rounding loses lambda."""
     return float(np.trace(G)) * max(eps * eps, 2.0**-50)
 
 
 def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:
     """Return Y'Y (f, f): blocks of rows in the dtype `kind`, summed in float64 in a fixed order."""
     f = Y.shape[1]
-    # Of shorter blocks the sums, f^2 numbers each, cost as much as the products.
+    # With smaller blocks, adding up the f^2 numbers of each would cost as much as the products.
     rows = max(1024, _BLOCK_NUMBERS // f)
     starts = range(0, len(Y), rows)
     sums = np.zeros((_GROUPS, f, f))
