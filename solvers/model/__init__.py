@@ -1,13 +1,14 @@
-"""What a fitted model can do: one class, `FittedModel`, and the file of each of its methods.
+"""What a fitted model can do: the class `FittedModel`, and one file for each group of its methods.
 
-* `recommend`: the best items for a user, and what is similar; `queries` has filters and masked tails,
-  `top_k` the selection;
-* `fold_in`: rows solved from new entries after the fit; `explain`: why an item is recommended;
-* `persistence`: save and load; `conversion`: other devices, `implicit`; `nearest_neighbour_index`:
-  factors for an external index;
-* `parameters`: the constructor's arguments by name; `factors`: the two matrices, Gramians and norms.
+* `recommend` returns the best items for a user, and similar items or users; `queries` applies filters
+  and masks short lists, `top_k` selects the best candidates;
+* `fold_in` solves rows from new entries after the fit; `explain` says why an item is recommended;
+* `persistence` saves and loads models; `conversion` moves them to another device or to `implicit`;
+  `nearest_neighbour_index` exports factors for an external index;
+* `parameters` handles the constructor's arguments by name; `factors` holds the two factor matrices,
+  their Gramians and their norms.
 
-Each of them works on the two factor matrices and the convention alone, whichever solver made them.
+All of these files need only the two factor matrices and the convention, whichever solver computed them.
 """
 
 from __future__ import annotations
@@ -38,18 +39,18 @@ if TYPE_CHECKING:
 
 
 class FittedModel:
-    """User factors (users, f), item factors (items, f), and what can be asked of them.
+    """User factors (users, f), item factors (items, f), and the methods that use them.
 
-    The methods are functions of this package; what they need of a solver is declared here, and
-    `halfstep.solvers.Solver` documents it.
+    The methods are functions of this package. The attributes that they read from a solver are declared
+    here and documented in `halfstep.solvers.Solver`.
     """
 
-    # The solver.
+    # The solver's class.
     name: ClassVar[str]
     device: ClassVar[str]
     native: ClassVar[bool]
     exact_only: ClassVar[bool]
-    # The constructor's arguments that models are made of.
+    # Those of the constructor's arguments that the methods read.
     factors: int
     dtype: npt.DTypeLike
     confidence: str
@@ -57,12 +58,12 @@ class FittedModel:
     num_threads: int
     random_state: RandomState
     init_factors: tuple[Floats, Floats] | None
-    # The model.
+    # What a fit sets.
     user_factors: Floats | None
     item_factors: Floats | None
     loss_history_: list[float]
     seconds_: list[float]
-    # Gramians and norms by name, each with the array that it was derived from.
+    # Gramians and norms by name, each with the factor matrix that it was computed from.
     _derived: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({})
 
     recommend = recommending.recommend
@@ -96,14 +97,15 @@ class FittedModel:
     def load(cls, fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Self:
         """Read a model that any solver saved, on any device, or that `implicit`'s ALS saved.
 
-        Called on a solver's class, the model is of that solver. Called on `Solver` or
-        `AlternatingLeastSquares`, it is of the solver that saved it, or of the CPU's best rung where
-        that solver cannot run here (the log says so) or was `implicit`'s.
+        Called on a solver's class, this returns a model of that class. Called on `Solver` or
+        `AlternatingLeastSquares`, it returns a model of the class that saved the file. If that class
+        cannot run here (the log says so), or if `implicit` saved the file, it returns a model of the
+        best rung for the CPU.
 
         Raises
         ------
         InputError
-            No such file, or not a model.
+            The file does not exist or is not a model.
         """
         return persistence.load_model(cls, fileobj_or_path)
 
@@ -113,11 +115,17 @@ class FittedModel:
         return self.name
 
     def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
-        """Return the best candidates of queries, as `top_k` does; a GPU model does it on its device."""
+        """Return the best candidates for each query, as `top_k` does; GPU models override this.
+
+        Called by `recommend`, `similar_items` and `similar_users` through `queries.answer`.
+        """
         return selection.top_k(*args, **settings)
 
     def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
-        """Return the weights of a canonical matrix's rows by the model's convention."""
+        """Return the weights of a canonical matrix's entries by the model's convention.
+
+        Called by `fold_in` and `explain` on the rows that a caller gives them.
+        """
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:

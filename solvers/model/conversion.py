@@ -1,8 +1,9 @@
-"""The same model under another class: on another device, or as `implicit`'s own.
+"""Convert a model to another class: for another device, or to and from `implicit`'s ALS.
 
-What the two libraries do not share. A fit here starts anew; there a second one goes on from the
-factors that are set. Its `cg_steps` counts plain conjugate gradient steps and is not taken over: the
-rungs here need another number for the same objective. Its 16-bit GPU factors become float32.
+The two libraries differ in three ways. A fit of this package starts anew, while a second `fit` of an
+`implicit` model continues from the factors that it holds. `implicit`'s `cg_steps` counts steps without
+a preconditioner; it is not copied, because the rungs here need another number of steps for an equal
+objective. The float16 factors of its GPU model become float32.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ def from_implicit(model: Any, solver: str = "auto") -> Any:
     Parameters
     ----------
     model
-        Its CPU or GPU model, fitted or not. Factors are copied.
+        A CPU or GPU model of `implicit`, fitted or not. Its factors are copied.
     solver
-        As in `AlternatingLeastSquares`; with `"auto"` its `use_cg` and `use_native` are followed.
+        As in `AlternatingLeastSquares`. With `"auto"`, the choice follows `use_cg` and `use_native`
+        of the given model.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def from_implicit(model: Any, solver: str = "auto") -> Any:
     Raises
     ------
     InputError
-        Another kind of object.
+        `model` is another kind of object.
     """
     kind = type(model)
     if kind.__name__ != "AlternatingLeastSquares" or not kind.__module__.startswith("implicit."):
@@ -48,21 +50,21 @@ def from_implicit(model: Any, solver: str = "auto") -> Any:
             f"from_implicit takes implicit's AlternatingLeastSquares, got {kind.__qualname__}"
         )
     names = (*_SHARED, "dtype", "use_cg", "use_native", "num_threads", "random_state")
-    made = like_implicit({k: getattr(model, k) for k in names if hasattr(model, k)}, solver)
+    converted = like_implicit({k: getattr(model, k) for k in names if hasattr(model, k)}, solver)
     if model.user_factors is not None:
-        put(made, _from_implicit(model.user_factors), _from_implicit(model.item_factors))
-    return made
+        put(converted, _from_implicit(model.user_factors), _from_implicit(model.item_factors))
+    return converted
 
 
 def like_implicit(values: Mapping[str, Any], solver: str | type[FittedModel] = "auto") -> Any:
-    """Return an unfitted model with what `implicit` calls its settings."""
+    """Return an unfitted model with the settings `values`, which are named as in `implicit`."""
     settings = {k: v for k, v in values.items() if k in (*_SHARED, "num_threads", "random_state")}
-    narrow = np.dtype(values.get("dtype", np.float32)) == np.float16
-    settings["dtype"] = np.float32 if narrow else np.dtype(values.get("dtype", np.float32)).type
+    is_float16 = np.dtype(values.get("dtype", np.float32)) == np.float16
+    settings["dtype"] = np.float32 if is_float16 else np.dtype(values.get("dtype", np.float32)).type
     if isinstance(solver, type):
         return solver(**settings)
     if solver == "auto":
-        # True is what auto does anyway, wherever it can; only what the owner turned off is followed.
+        # "auto" uses steps and compiled code wherever it can, so True adds nothing; only False counts.
         settings |= {k: False for k in ("use_cg", "use_native") if not values.get(k, True)}
     return make(solver, **settings)
 
@@ -70,13 +72,14 @@ def like_implicit(values: Mapping[str, Any], solver: str | type[FittedModel] = "
 def to_implicit(model: FittedModel) -> Any:
     """Return an `implicit.cpu.als.AlternatingLeastSquares` with these settings and factors.
 
-    Its factors are copies. It solves by conjugate gradients unless this model solves exactly.
+    The new model's factors are copies. It solves by conjugate gradients unless this model solves
+    exactly.
 
     Raises
     ------
     InputError
-        Another convention than `confidence="implicit"` with one regularization for all rows: its
-        recalculations would minimise another objective than these factors.
+        The convention is not `confidence="implicit"` with one regularization for all rows. `implicit`
+        would then recalculate rows for another objective than the one that these factors minimise.
     SolverUnavailable
         `implicit` is not installed.
     """
@@ -91,7 +94,7 @@ def to_implicit(model: FittedModel) -> Any:
     from implicit.cpu.als import AlternatingLeastSquares
 
     exact = model.exact_only or getattr(model, "exact", False) or not getattr(model, "use_cg", True)
-    made = AlternatingLeastSquares(
+    converted = AlternatingLeastSquares(
         **{k: getattr(model, k) for k in (*_SHARED, "num_threads", "random_state")},
         dtype=np.dtype(model.dtype),
         use_native=model.native,
@@ -99,41 +102,44 @@ def to_implicit(model: FittedModel) -> Any:
     )
     if model.user_factors is not None:
         X, Y = factors_of(model)
-        made.user_factors, made.item_factors = X.copy(), Y.copy()
-    return made
+        converted.user_factors, converted.item_factors = X.copy(), Y.copy()
+    return converted
 
 
 def to_cpu(model: FittedModel) -> Any:
-    """Return this model on the CPU: a copy of one that is there, else of the best rung there."""
+    """Return a copy of this model on the CPU, of the CPU's best rung if it is a GPU model."""
     return to_device(model, "cpu")
 
 
 def to_gpu(model: FittedModel) -> Any:
-    """Return this model on the GPU: a copy of one that is there, else of the best rung there.
+    """Return a copy of this model on the GPU, of the GPU's best rung if it is a CPU model.
 
     Raises
     ------
     SolverUnavailable
-        No GPU can be used here; the message says what is missing.
+        No GPU can be used here. The message says what is missing.
     """
     return to_device(model, "gpu")
 
 
 def to_device(model: FittedModel, device: str) -> Any:
-    """Return a copy of `model` on `device`, of the same class where that runs there."""
+    """Return a copy of `model` on `device`.
+
+    It has the class of `model` if that runs there, else the class of the device's best rung.
+    """
     chosen: Any = type(model) if model.device == device else choose(device)
     known = shared_parameters() if chosen is not type(model) else chosen.parameters()
-    made = chosen(**{k: v for k, v in model.get_params().items() if k in known})
+    converted = chosen(**{k: v for k, v in model.get_params().items() if k in known})
     if "exact" in chosen.parameters() and getattr(model, "exact", model.exact_only):
-        made.set_params(exact=True)
-    made.loss_history_, made.seconds_ = list(model.loss_history_), list(model.seconds_)
+        converted.set_params(exact=True)
+    converted.loss_history_, converted.seconds_ = list(model.loss_history_), list(model.seconds_)
     if model.user_factors is not None:
-        put(made, *factors_of(model))
-    return made
+        put(converted, *factors_of(model))
+    return converted
 
 
 def put(model: FittedModel, X: Any, Y: Any) -> None:
-    """Give `model` copies of these factors; raise InputError where they are not of its shape."""
+    """Set copies of X and Y as the factors of `model`; raise InputError if their shapes do not fit."""
     X, Y = on_host(X, "user_factors"), on_host(Y, "item_factors")
     for name, factors in (("user_factors", X), ("item_factors", Y)):
         if np.ndim(factors) != 2 or np.shape(factors)[1] != model.factors:
@@ -146,5 +152,5 @@ def put(model: FittedModel, X: Any, Y: Any) -> None:
 
 
 def _from_implicit(factors: Any) -> Any:
-    """Return factors of implicit's: of its GPU matrices, a copy from the device."""
+    """Return factors of an `implicit` model; those of its GPU model are copied from the device."""
     return factors.to_numpy() if hasattr(factors, "to_numpy") else factors

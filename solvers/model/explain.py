@@ -1,7 +1,7 @@
-"""Why an item is recommended: a score taken apart into what each of the user's entries adds.
+"""Explain a recommendation: split an item's score into what each of the user's entries adds to it.
 
 The factors of user u solve A_u x_u = sum_{j in S_u} t_uj y_j, so the score of item i is a sum over
-what the user has (Hu, Koren, Volinsky 2008, section 5):
+the user's entries (Hu, Koren, Volinsky 2008, section 5):
 
     x_u . y_i = sum_{j in S_u} t_uj y_i' A_u^-1 y_j
 """
@@ -39,25 +39,25 @@ def explain(
     Parameters
     ----------
     userid
-        Which row of `user_items` is meant.
+        The row of `user_items` that belongs to the user.
     user_items
         Sparse (users, items), or the user's row alone (1, items).
     itemid
         The item whose score is explained.
     user_weights
-        What an earlier call returned for the same user and entries: saves the factorisation.
+        What an earlier call returned for this user and these entries. Saves the factorisation.
     N
-        How many contributions to return at most, at least 0.
+        The largest number of contributions to return, at least 0.
 
     Returns
     -------
     total_score
-        The score that `recommend(recalculate_user=True)` gives the item; that of a fitted user
-        where the entries are those of the fit, up to the last half-step on the items.
+        The score that `recommend(recalculate_user=True)` gives the item. With the entries of the fit it
+        is also the score by the fitted user factors, up to what the last half-step changed in the items.
     top_contributions
-        (item, contribution), largest first. All of them add up to `total_score`.
+        (item, contribution), largest first. The contributions of all entries add up to `total_score`.
     user_weights
-        Cholesky factor of the user's matrix A_u, as `scipy.linalg.cho_solve` takes it; float64.
+        Cholesky factor of the user's matrix A_u in float64, as `scipy.linalg.cho_solve` takes it.
 
     Raises
     ------
@@ -79,10 +79,11 @@ def explain(
 
 
 def _row_of(userid: int, user_items: Any, columns: int) -> sparse.csr_matrix:
+    """Return the user's row as a canonical matrix (1, columns)."""
     shape: tuple[int, ...] = getattr(user_items, "shape", ())
     if len(shape) == 2 and shape[0] != 1 and sparse.issparse(user_items):
         row = _one(userid, shape[0], "userid")
-        # Only this row is checked: a whole matrix would take longer than the explanation.
+        # Only this row is checked: to check the whole matrix would take longer than the explanation.
         user_items = sparse.csr_array(user_items)[[row]]
     else:
         _one(userid, np.iinfo(np.int64).max, "userid")
@@ -90,6 +91,7 @@ def _row_of(userid: int, user_items: Any, columns: int) -> sparse.csr_matrix:
 
 
 def _one(value: int, rows: int, name: str) -> int:
+    """Return `value` as an index below `rows`; raise InputError if it is a list of indices."""
     single, ids = as_ids(value, name)
     if not single:
         raise InputError(f"{name} must be one index, got {value!r}")
@@ -97,14 +99,17 @@ def _one(value: int, rows: int, name: str) -> int:
 
 
 def _factorise(problem: Problem, Y_u: npt.NDArray[np.float64], gramian: Any) -> UserWeights:
-    """Return the Cholesky factor of the row's matrix, with the least ridge that makes it regular."""
+    """Return the Cholesky factor of the row's matrix.
+
+    A singular matrix gets a ridge, doubled until the factorisation succeeds.
+    """
     A = gramian.astype(np.float64) * problem.a0
     A += (Y_u.T * problem.w.astype(np.float64)) @ Y_u
     diagonal = A.reshape(-1)[:: len(A) + 1]
     diagonal += problem.lam[0]
     ridge = np.finfo(np.float64).eps * max(float(diagonal.mean()), np.finfo(np.float64).tiny)
     if problem.lam[0] <= 0:
-        # As rounded as the factors that it was made of.
+        # A is only as accurate as the factors that it was computed from: eps is that of their dtype.
         ridge *= np.finfo(gramian.dtype).eps / np.finfo(np.float64).eps
         diagonal += ridge
     while np.isfinite(ridge):

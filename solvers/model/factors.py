@@ -1,8 +1,8 @@
-"""The two factor matrices of a fitted model, and what is derived from them once.
+"""The two factor matrices of a fitted model, and the Gramians and norms that are computed from them.
 
-What is derived is kept beside the array that it came from: factors that are replaced, by a fit or by an
-assignment, never get an answer that belongs to the old ones. After writing *into* a factor matrix from
-outside, assign it again.
+Each Gramian and each vector of norms is computed once and stored with the factor matrix that it came
+from. When a fit or an assignment replaces that matrix, the stored result no longer matches and is
+computed again. Code outside this package that writes *into* a factor matrix must assign it again.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def item_norms(model: FittedModel) -> Floats:
 def factors_of(model: FittedModel) -> tuple[Floats, Floats]:
     """Return both factor matrices in the host's memory.
 
-    Factors that a caller assigned from a device or from another library are read once, as
-    `halfstep.solvers.inputs.on_host` does, and stay on the host.
+    Factors that a caller assigned from a device or from another library are copied to the host once, by
+    `halfstep.solvers.inputs.on_host`, and replaced by the copy. Raises NotFitted before a fit.
     """
     X: Any = model.user_factors
     Y: Any = model.item_factors
@@ -59,12 +59,12 @@ def factors_of(model: FittedModel) -> tuple[Floats, Floats]:
 
 
 def forget_derived(model: FittedModel, *what: str) -> None:
-    """Forget what is named of Gramians and norms, or all of it."""
+    """Drop the stored Gramians and norms named in `what`, or all of them if nothing is named."""
     model._derived = {k: v for k, v in model._derived.items() if what and k not in what}
 
 
 def copy_of(model: Model) -> Model:
-    """Return a copy with factors of its own: `partial_fit_users` writes into them."""
+    """Return a copy of the model with copies of its factors, which `partial_fit_users` writes into."""
     copy = type(model).__new__(type(model))
     copy.__dict__.update(model.__getstate__())
     for side in ("user_factors", "item_factors"):
@@ -77,12 +77,13 @@ def copy_of(model: Model) -> Model:
 def _derived(
     model: FittedModel, what: str, factors: Floats, derive: Callable[[Floats], Floats]
 ) -> Floats:
-    # The mapping is replaced, never written to: at worst, two threads at once derive the same thing.
-    kept = model._derived.get(what)
-    if kept is None or kept[0] is not factors:
-        kept = (factors, derive(factors))
-        model._derived = {**model._derived, what: kept}
-    return kept[1]
+    """Return derive(factors), stored under the name `what` for the next call with these `factors`."""
+    # The mapping is replaced, never written to: two threads at once compute one result twice at worst.
+    stored = model._derived.get(what)
+    if stored is None or stored[0] is not factors:
+        stored = (factors, derive(factors))
+        model._derived = {**model._derived, what: stored}
+    return stored[1]
 
 
 def _gramian(factors: Floats) -> Floats:

@@ -1,8 +1,8 @@
-"""Rows after the fit: solved exactly from new entries, and put into the model where asked to.
+"""Fold-in: solve rows exactly from new entries after the fit, and store them in the model on request.
 
-There is no start to step from, and steps that end within 1e-4 of the exact factors save nothing that
-can be relied on: on rows of 20 to 500 entries, f = 32 to 128, they took 0.4 to 0.8 of exact's time on
-logarithmic weights, but 0.9 to 1.9 of it on raw counts.
+The rows are solved exactly, not by conjugate gradient steps, because a new row has no warm start.
+Steps that end within 1e-4 of the exact factors took 0.4 to 0.8 of the exact solve's time on logarithmic
+weights, but 0.9 to 1.9 of it on raw counts (rows of 20 to 500 entries, f = 32 to 128).
 """
 
 from __future__ import annotations
@@ -25,21 +25,20 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound="FittedModel")
 
-# From here on the compiled exact half-step is ahead of Cholesky row by row in NumPy, although it
-# rotates the whole fixed side first.
+# From this number of rows on, the compiled exact half-step is faster than NumPy's Cholesky row by row,
+# although it multiplies the whole fixed side by an f x f matrix first.
 _COMPILED_ROWS = 256
 
 
 def recalculate_user(model: FittedModel, userid: int | npt.ArrayLike, user_items: Any) -> Floats:
-    """Return factors solved exactly from `user_items`; nothing is stored.
+    """Return factors solved exactly from `user_items`; the model does not change.
 
     Parameters
     ----------
     userid
-        One index, or an array of them: it says whether a vector or a matrix comes back, and may
-        be of users that the model does not have.
+        One index returns a vector, an array of them a matrix. The model need not have these users.
     user_items
-        Sparse (1 or len(userid), items); columns may be missing at the end.
+        Sparse (1 or len(userid), items). It may have fewer columns than the model has items.
 
     Returns
     -------
@@ -53,7 +52,10 @@ def recalculate_user(model: FittedModel, userid: int | npt.ArrayLike, user_items
 
 
 def recalculate_item(model: FittedModel, itemid: int | npt.ArrayLike, item_users: Any) -> Floats:
-    """Return factors solved exactly from `item_users` (1 or len(itemid), users), unstored."""
+    """Return factors solved exactly from `item_users` (1 or len(itemid), users).
+
+    The arguments and the result are as in `recalculate_user`; the model does not change.
+    """
     X, _ = factors_of(model)
     single, ids = as_ids(itemid, "itemid")
     rows = rows_of(item_users, len(ids), len(X), "item_users")
@@ -67,15 +69,15 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
     Parameters
     ----------
     userids
-        (m,) ids; of an id that is given twice the last row holds. An id beyond the model makes it
-        grow: users between have factors of zero, as if they had no entries.
+        (m,) ids. If an id occurs twice, its last row is stored. An id beyond the last user enlarges the
+        model; the users in between get zero factors, as users without entries have.
     user_items
-        Sparse (m, items), all that these users have, not only what is new.
+        Sparse (m, items): all entries of these users, not only the new ones.
 
     Returns
     -------
-    The model. Rows of ids that it had are written in place, so that one user of many costs one
-    row: not to be called while other threads ask the model about these users.
+    The model. The rows of users that it already had are written in place, so that the cost does not
+    grow with the number of users. Do not call this while other threads query these users.
     """
     X, Y = factors_of(model)
     ids = _to_store(userids, "userids")
@@ -86,7 +88,7 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
 
 
 def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> Model:
-    """Solve for these items from `item_users` (m, users) and store; as `partial_fit_users`."""
+    """Solve for these items from `item_users` (m, users) and store them, as `partial_fit_users` does."""
     X, Y = factors_of(model)
     ids = _to_store(itemids, "itemids")
     rows = rows_of(item_users, len(ids), len(X), "item_users")
@@ -96,9 +98,10 @@ def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> 
 
 
 def fold_in(model: FittedModel, rows: sparse.csr_matrix, fixed: Floats, gramian: Floats) -> Floats:
-    """Return the exact solution (m, f) of each row with the other side's factors fixed.
+    """Return the exact solution (m, f) of `rows` (m, n), with the other side's factors `fixed` (n, f).
 
-    `gramian` is that of `fixed`, (f, f).
+    `gramian` (f, f) is the Gramian of `fixed`. Raises FloatingPointError, with the row, if a solution
+    is not finite.
     """
     problem = model._weigh(rows).fixing(fixed, YtY=gramian)
     name = "cholesky" if problem.rows < _COMPILED_ROWS else "eigenbasis"
@@ -106,7 +109,7 @@ def fold_in(model: FittedModel, rows: sparse.csr_matrix, fixed: Floats, gramian:
     solver = SOLVERS[name](
         fixed.shape[1], dtype=fixed.dtype, num_threads=model.num_threads, **exactly
     )
-    solver._warned_of_ridge = True  # the fit has said so already
+    solver._warned_of_ridge = True  # the fit has already warned of it
     solution: Floats = solver.half_step(
         problem, np.zeros((problem.rows, fixed.shape[1]), fixed.dtype)
     )
@@ -117,6 +120,7 @@ def fold_in(model: FittedModel, rows: sparse.csr_matrix, fixed: Floats, gramian:
 
 
 def _to_store(value: npt.ArrayLike, name: str) -> Integers:
+    """Return a list of ids, of which none may be negative or too large for a model; else raise."""
     single, ids = as_ids(value, name)
     if single:
         raise InputError(f"{name} must be a list of ids, got {value!r}")
@@ -127,7 +131,7 @@ def _to_store(value: npt.ArrayLike, name: str) -> Integers:
 
 
 def _stored(factors: Floats, ids: Integers, rows: Floats, name: str) -> Floats:
-    """Return `factors` with `rows` at `ids`: the same array where none of the ids is new."""
+    """Return `factors` with `rows` written at `ids`: in place if no id is new, else in a larger copy."""
     size = int(ids.max(initial=-1)) + 1
     if size > len(factors):
         free = available()

@@ -1,17 +1,18 @@
 """Factors for an external nearest-neighbour index.
 
 A recommendation is the item of largest inner product x.y, and an index that searches by inner
-product takes the factors as they are. Most search by angle or distance, and to those the longest item
-is not the nearest. One more coordinate makes them agree (Bachrach et al., RecSys 2014): with M the
-length of the longest item,
+product takes the factors as they are. Most indexes search by angle or distance instead, and neither
+gives the order of the inner product, which grows with an item's length |y|. One more coordinate makes
+the orders agree (Bachrach et al., RecSys 2014). With M the largest |y| of all items,
 
     y~ = (y, sqrt(M^2 - |y|^2)),    x~ = (x, 0):    x~.y~ = x.y,  |y~| = M for every item
 
-so by cosine and by distance the order is that of the inner product:
+so cosine and distance give the order of the inner product:
 
     cos(x~, y~) = x.y / (|x| M),    |x~ - y~|^2 = |x|^2 + M^2 - 2 x.y
 
-Similarity is the cosine: rows are scaled to length 1, and all three metrics give one order.
+Queries for similar items or users compare by cosine. For them all rows are scaled to length 1, and then
+all three metrics give the same order.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ QUERIES = ("recommend", "similar_items", "similar_users")
 
 
 class Neighbours(NamedTuple):
-    """What to index and what to ask it with; row numbers are the model's ids.
+    """The vectors to index and the queries to search with; their row numbers are the model's ids.
 
     Attributes
     ----------
     vectors
-        (n, d) C-contiguous, in the model's dtype: the items (or users) to be found.
+        (n, d) C-contiguous, in the model's dtype: the items (or users) to search among.
     queries
-        (m, d): row u finds the neighbours of user (or item) u.
+        (m, d): row u searches for the neighbours of user (or item) u.
     """
 
     vectors: Floats
@@ -48,7 +49,7 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(X: Floats, Y: Floats, metric: str, query: str) -> Neighbours:
-    """Return vectors and queries for users X (users, f) and items Y (items, f)."""
+    """Return the vectors and queries for user factors X (users, f) and item factors Y (items, f)."""
     if metric not in METRICS:
         raise InputError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
     if query not in QUERIES:
@@ -59,11 +60,11 @@ def neighbours(X: Floats, Y: Floats, metric: str, query: str) -> Neighbours:
         return Neighbours(unit, unit)
     if metric == "inner_product":
         return Neighbours(Y.copy(), X.copy())
-    # In float64: M^2 - |y|^2 of the longest items is a difference of nearly equal numbers.
+    # In float64, because M^2 - |y|^2 subtracts nearly equal numbers where |y| is near M.
     squared = np.square(Y, dtype=np.float64).sum(axis=1)
-    rest = np.sqrt(np.maximum(squared.max(initial=0) - squared, 0))
+    last = np.sqrt(np.maximum(squared.max(initial=0) - squared, 0))
     return Neighbours(
-        np.column_stack([Y, rest.astype(Y.dtype)]),
+        np.column_stack([Y, last.astype(Y.dtype)]),
         np.column_stack([X, np.zeros(len(X), X.dtype)]),
     )
 
@@ -71,19 +72,18 @@ def neighbours(X: Floats, Y: Floats, metric: str, query: str) -> Neighbours:
 def export_index(
     model: FittedModel, metric: str = "inner_product", query: str = "recommend"
 ) -> Neighbours:
-    """Return what an external nearest-neighbour index needs to answer as this model does.
+    """Return what an external nearest-neighbour index needs to give this model's answers.
 
     Parameters
     ----------
     metric
         What the index compares by: `"inner_product"`, `"cosine"` or `"l2"`.
     query
-        `"recommend"` (users among items), `"similar_items"` or `"similar_users"`.
+        `"recommend"` (items for users), `"similar_items"` or `"similar_users"`.
 
     Returns
     -------
     Neighbours
-        `vectors` to index, `queries` to ask with: see
-        `halfstep.solvers.model.nearest_neighbour_index`.
+        The `vectors` to index and the `queries` to search with.
     """
     return neighbours(*factors_of(model), metric, query)

@@ -1,4 +1,4 @@
-"""A model's constructor arguments by name, as scikit-learn handles them: read, set, cloned, shown."""
+"""Get, set and print a model's constructor arguments by name, as scikit-learn expects."""
 
 from __future__ import annotations
 
@@ -21,26 +21,29 @@ def parameters(cls: type[FittedModel]) -> dict[str, Any]:
 
 
 def get_params(model: FittedModel, deep: bool = True) -> dict[str, Any]:
-    """Return the constructor's arguments by name; `deep` is scikit-learn's and changes nothing."""
+    """Return the constructor's arguments by name; `deep` is there for scikit-learn and has no effect."""
     return {name: getattr(model, name) for name in model.parameters()}
 
 
 def set_params(model: Model, **params: Any) -> Model:
-    """Set constructor arguments by name and return the model; a fit is needed to apply them."""
+    """Set constructor arguments by name and return the model. The next fit uses them.
+
+    Raises InputError for an unknown name or a bad value, and then sets none of them.
+    """
     known = get_params(model)
     for name in params:
         if name not in known:
             raise InputError(
                 f"{type(model).__name__} has no argument {name!r}; it has {', '.join(known)}"
             )
-    type(model)(**{**known, **params})  # refused as a whole, before anything is set
+    type(model)(**{**known, **params})  # raises before anything is set
     for name, value in params.items():
         setattr(model, name, value)
     return model
 
 
 def shown(model: FittedModel) -> str:
-    """Return the model's class with those arguments that differ from their defaults."""
+    """Return the text of `repr`: the class and the arguments that differ from their defaults."""
     defaults = model.parameters()
     parts = []
     for name, value in get_params(model).items():

@@ -1,4 +1,4 @@
-"""Models as files: one `.npz`, no pickle, written in whole or not at all."""
+"""Save and load models: each is one `.npz` file without pickle, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("halfstep")
 
 _FORMAT = "halfstep model 1"
-# What every file has that implicit's ALS saved, fitted or not, and what its other models add.
+# Arrays in every file that implicit's ALS saves, fitted or not, and arrays that only its other models
+# save.
 _IMPLICIT = {"factors", "regularization", "iterations", "dtype"}
 _NOT_ALS = {"learning_rate", "verify_negative_samples", "neg_prop"}
 _IMPLICIT_SETTINGS = (
@@ -37,14 +38,14 @@ Model = TypeVar("Model", bound="FittedModel")
 
 
 def save(model: FittedModel, fileobj_or_path: str | PathLike[str] | IO[bytes]) -> None:
-    """Write constructor arguments and factors to one `.npz` without pickle; see `load`.
+    """Write constructor arguments and factors to one `.npz` file without pickle, for `load` to read.
 
-    A path without that ending gets it, as `numpy.savez` does. A path is replaced in one step, so that a
-    failure leaves the old file. A model that is not fitted is saved as such. What is not written:
-    `init_factors`, and a `random_state` that is not an int.
+    A path without the ending `.npz` gets it, as `numpy.savez` does. The file is replaced in one step, so
+    that a failure leaves the old one. A model without factors is saved without factors. `init_factors`
+    is not written, nor is a `random_state` that is not an int.
     """
     settings = model.get_params()
-    # A stream of random numbers and a start that was handed in belong to a fit, not to its result.
+    # A random generator and starting factors matter to a fit only, not to its result.
     del settings["init_factors"]
     if not isinstance(settings["random_state"], Integral):
         del settings["random_state"]
@@ -63,25 +64,25 @@ def save(model: FittedModel, fileobj_or_path: str | PathLike[str] | IO[bytes]) -
 
 
 def load_model(cls: type[Model], fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Model:
-    """Read a model as one of class `cls`, or of the class that saved it: see `FittedModel.load`."""
+    """Read a model as one of class `cls`, or of the class that saved it; see `FittedModel.load`."""
     file: Any = fileobj_or_path
     label = str(file) if isinstance(file, str | PathLike) else getattr(file, "name", "file")
-    given: Any = file
+    source: Any = file
     if isinstance(file, str | PathLike):
-        given = Path(file) if Path(file).exists() else npz_path(file)
+        source = Path(file) if Path(file).exists() else npz_path(file)
     try:
-        opened = given.open("rb") if isinstance(given, Path) else nullcontext(given)
-        with opened as stream:
+        opening = source.open("rb") if isinstance(source, Path) else nullcontext(source)
+        with opening as stream:
             archive = read_arrays(stream)
         names = set(archive)
         if "halfstep" in names:
-            model = _own(cls, label, archive)
+            model = _from_halfstep(cls, label, archive)
         elif names >= _IMPLICIT and not names & _NOT_ALS:
-            model = _of_implicit(cls, archive)
+            model = _from_implicit(cls, archive)
         else:
             raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
         if names & {"user_factors", "item_factors"}:
-            _put(model, label, archive["user_factors"], archive["item_factors"])
+            _set_factors(model, label, archive["user_factors"], archive["item_factors"])
     except FileNotFoundError:
         raise InputError(f"file must exist, got {label}") from None
     except IsADirectoryError:
@@ -95,7 +96,8 @@ def load_model(cls: type[Model], fileobj_or_path: str | PathLike[str] | IO[bytes
     return model  # type: ignore[no-any-return]
 
 
-def _own(cls: Any, label: str, archive: Any) -> Any:
+def _from_halfstep(cls: Any, label: str, archive: Any) -> Any:
+    """Return the unfitted model of an archive that `save` wrote."""
     header = json.loads(str(archive["halfstep"]))
     if header["format"] != _FORMAT:
         raise InputError(f"{label} must be a '{_FORMAT}' file, got {header['format']!r}")
@@ -114,7 +116,7 @@ def _own(cls: Any, label: str, archive: Any) -> Any:
 
 
 def _suiting(solver: Any, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return those settings that a solver has; None, where it has a default, means that."""
+    """Return the settings that are arguments of `solver`, without None where its default is not None."""
     known = solver.parameters()
     return {
         name: value
@@ -123,20 +125,22 @@ def _suiting(solver: Any, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _of_implicit(cls: Any, archive: Any) -> Any:
+def _from_implicit(cls: Any, archive: Any) -> Any:
+    """Return an unfitted model with the settings of an archive that `implicit` wrote."""
     values = {k: archive[k].item() for k in _IMPLICIT_SETTINGS if k in archive}
     return like_implicit(values, cls if _is_rung(cls) else "auto")
 
 
 def _is_rung(cls: Any) -> bool:
-    """Return whether `cls` is one solver, rather than what all of them are."""
+    """Return whether `cls` is a solver that can be made, not an abstract class such as `Solver`."""
     return hasattr(cls, "name")
 
 
-def _put(model: Any, label: str, X: Any, Y: Any) -> None:
-    narrow = X.dtype == Y.dtype == np.float16
+def _set_factors(model: Any, label: str, X: Any, Y: Any) -> None:
+    """Set the file's factors in `model`; raise InputError if their shape, dtype or values are wrong."""
+    is_float16 = X.dtype == Y.dtype == np.float16
     shape_agrees = X.ndim == Y.ndim == 2 and X.shape[1] == Y.shape[1] == model.factors
-    if not shape_agrees or not (narrow or X.dtype == Y.dtype == model.dtype):
+    if not shape_agrees or not (is_float16 or X.dtype == Y.dtype == model.dtype):
         raise InputError(f"{label} is damaged: factors of shapes {X.shape} and {Y.shape}")
     if not (np.isfinite(X).all() and np.isfinite(Y).all()):
         raise InputError(f"{label} is damaged: factors that are not finite")

@@ -1,4 +1,4 @@
-"""From scores to the ids and scores that a query returns: filters, the best N, masked tails."""
+"""Answer a query: apply its filters, select the N best candidates, mask the ends of short lists."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
 
 
-class Asked(NamedTuple):
-    """What a query wants of the candidates, as its caller gave it.
+class Query(NamedTuple):
+    """What the caller of `recommend`, `similar_items` or `similar_users` asks for.
 
     Attributes
     ----------
     single
-        One query was asked for, not a list of them.
+        Whether the caller gave one index rather than a list; the answer is then one list.
     N
-        How many.
+        The number of candidates to return.
     among, without
-        Ids to choose among, or to leave out.
+        Ids to choose among, and ids to leave out; None for no such filter.
     what
         What the candidates are: "items" or "users".
     num_threads
         0 for all cores.
     select
-        What selects the best, `halfstep.solvers.model.top_k.top_k` or a device's equivalent.
+        The function that selects the best candidates: `halfstep.solvers.model.top_k.top_k`, or its
+        equivalent on a device.
     """
 
     single: bool
@@ -45,59 +46,81 @@ class Asked(NamedTuple):
 
 
 def answer(
-    asked: Asked,
-    queries: Floats,
+    query: Query,
+    vectors: Floats,
     candidates: Floats,
     *,
     excluded: sparse.csr_matrix | None = None,
     scale: Floats | None = None,
 ) -> tuple[Integers, Floats]:
-    """Return ids and scores: (k,) for a single query, else (len(queries), N) with masked tails."""
-    check_integers({"N": asked.N}, N=1)
-    N = int(asked.N)
-    chosen, filtered = _subset(asked, len(candidates))
-    threads = int(asked.num_threads)
+    """Return the ids and scores of the best candidates.
+
+    Parameters
+    ----------
+    vectors
+        (m, f), one for each index of the query; a score is the dot product with a candidate's factors.
+    candidates
+        (n, f) factors of all candidates.
+    excluded, scale
+        As in `top_k`.
+
+    Returns
+    -------
+    ids, scores
+        (k,) for a single query. (m, N) for a list, where a row with fewer than N candidates ends in id
+        -1 and score -inf.
+    """
+    check_integers({"N": query.N}, N=1)
+    N = int(query.N)
+    among, without = _subset(query, len(candidates))
+    threads = int(query.num_threads)
     with blas_threads(threads or None):
-        found, best = asked.select(
-            queries,
+        indices, best = query.select(
+            vectors,
             candidates,
             N,
             scale=scale,
             excluded=excluded,
-            among=chosen,
-            without=filtered,
+            among=among,
+            without=without,
             num_threads=threads,
         )
     dtype: np.dtype[Any] = np.dtype(np.int32)
-    if asked.among is not None:
-        given = np.asarray(asked.among).dtype
-        dtype = given if given.kind == "i" else np.dtype(np.int64)
-    if asked.single:
-        kept = found[0] >= 0
-        return found[0][kept].astype(dtype), best[0][kept]
-    k = found.shape[1]
-    ids = np.full((len(queries), N), -1, dtype)
-    scores = np.full((len(queries), N), -np.inf, best.dtype)
-    ids[:, :k], scores[:, :k] = found, best
+    if query.among is not None:
+        callers = np.asarray(query.among).dtype
+        dtype = callers if callers.kind == "i" else np.dtype(np.int64)
+    if query.single:
+        there = indices[0] >= 0
+        return indices[0][there].astype(dtype), best[0][there]
+    k = indices.shape[1]
+    ids = np.full((len(vectors), N), -1, dtype)
+    scores = np.full((len(vectors), N), -np.inf, best.dtype)
+    ids[:, :k], scores[:, :k] = indices, best
     return ids, scores
 
 
 def nearest(
-    asked: Asked, queries: Floats, candidates: Floats, candidate_norms: Floats
+    query: Query, vectors: Floats, candidates: Floats, candidate_norms: Floats
 ) -> tuple[Integers, Floats]:
-    """Return the candidates of highest cosine; `candidate_norms` (n,) are theirs."""
-    directions = queries / norms(queries)[:, None]
-    return answer(asked, directions, candidates, scale=1 / candidate_norms)
+    """Return the candidates of highest cosine and their cosines, in the shapes of `answer`.
+
+    `candidate_norms` (n,) are the Euclidean norms of the candidates.
+    """
+    directions = vectors / norms(vectors)[:, None]
+    return answer(query, directions, candidates, scale=1 / candidate_norms)
 
 
-def _subset(asked: Asked, candidates: int) -> tuple[Integers | None, Integers | None]:
-    """Return the ids to choose among and those to leave out, ascending, each once; or None."""
-    among, without, name = asked.among, asked.without, f"filter_{asked.what}"
+def _subset(query: Query, candidates: int) -> tuple[Integers | None, Integers | None]:
+    """Return the ids to choose among and the ids to leave out, each ascending and unique, or None.
+
+    Raises InputError if the query has both filters.
+    """
+    among, without, name = query.among, query.without, f"filter_{query.what}"
     filtered = None
     if without is not None and np.size(without):
         if among is not None:
-            raise InputError(f"{name} and {asked.what} exclude each other, got both")
+            raise InputError(f"{name} and {query.what} exclude each other, got both")
         filtered = np.unique(within(as_ids(without, name)[1], candidates, name))
     if among is None:
         return None, filtered
-    return np.unique(within(as_ids(among, asked.what)[1], candidates, asked.what)), None
+    return np.unique(within(as_ids(among, query.what)[1], candidates, query.what)), None

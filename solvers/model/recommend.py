@@ -1,14 +1,15 @@
-"""What a fitted model is for: the best items for a user, and what resembles what.
+"""Return the best items for users, and the items or users that are most similar to others.
 
-All of it works on the two factor matrices alone, so every solver and the baseline can do it. Names,
-order of arguments, defaults, shapes and dtypes are those of `implicit` 0.7.3. Other than there,
+These functions use the two factor matrices only, so they work for every solver and for the popularity
+baseline. Names, order of arguments, defaults, shapes and dtypes are those of `implicit` 0.7.3. The
+functions differ from `implicit`'s in four ways:
 
-* what is masked or missing is never padded with an id that exists: one query returns fewer, a row of
-  several ends in id -1 and score -inf;
-* ids outside the model, negative ones too, raise `UnknownId` (an IndexError and a ValueError);
-* matrices may be in any sparse form, unsorted, with 64-bit indices, and have fewer columns than a
-  model that has grown;
-* ties come in the order of their index, and `items` counts an id once.
+* A list that is too short is never filled with ids of existing items. A single query returns fewer
+  than N; a row of several queries ends in id -1 and score -inf.
+* Ids outside the model, also negative ones, raise `UnknownId` (an IndexError and a ValueError).
+* Matrices may have any sparse format, unsorted or 64-bit indices, and fewer columns than the model has
+  items or users.
+* Equal scores come in ascending order of their ids, and a repeated id in `items` counts once.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from halfstep.solvers.model.factors import (
     user_norms,
 )
 from halfstep.solvers.model.fold_in import fold_in
-from halfstep.solvers.model.queries import Asked, answer, nearest
+from halfstep.solvers.model.queries import Query, answer, nearest
 from halfstep.types import Floats, Integers
 
 if TYPE_CHECKING:
@@ -51,26 +52,26 @@ def recommend(
     userid
         One index, or an array of them.
     user_items
-        Sparse (1 or len(userid), items): what these users already have. None is fine when it is
-        neither filtered by nor used to recalculate.
+        Sparse (1 or len(userid), items): the entries of these users. May be None if
+        `filter_already_liked_items` and `recalculate_user` are both False.
     N
-        How many, at least 1.
+        The number of items to return, at least 1.
     filter_already_liked_items
-        Leave out what is stored in `user_items`.
+        Leave out the items that `user_items` stores for the user.
     filter_items
-        Leave these items out for everybody.
+        Leave out these items for all users.
     recalculate_user
-        Solve for the users' factors from `user_items` in place of using the fitted ones; the
-        users need not be in the model then.
+        Solve for the users' factors from `user_items` instead of using the fitted ones. The users
+        then need not be in the model.
     items
         Choose among these items only.
 
     Returns
     -------
     ids, scores
-        (k,) for one user: k < N when fewer are left. (len(userid), N) for several, where a row
-        with fewer left ends in id -1 and score -inf. Ids are int32, or of the dtype of `items`;
-        scores are in the model's dtype.
+        (k,) for one user, where k < N if fewer items are left. (len(userid), N) for several, where a
+        row with fewer items left ends in id -1 and score -inf. Ids are int32, or have the dtype of
+        `items`; scores have the model's dtype.
 
     Raises
     ------
@@ -78,16 +79,16 @@ def recommend(
     """
     X, Y = factors_of(model)
     single, users = as_ids(userid, "userid")
-    asked = Asked(single, N, items, filter_items, "items", model.num_threads, model._select)
+    query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
     liked = None
     if filter_already_liked_items or recalculate_user:
         liked = rows_of(user_items, len(users), len(Y), "user_items")
     if recalculate_user and liked is not None:
-        queries = fold_in(model, liked, Y, item_gramian(model))
+        vectors = fold_in(model, liked, Y, item_gramian(model))
     else:
-        queries = X[within(users, len(X), "userid")]
+        vectors = X[within(users, len(X), "userid")]
     excluded = liked if filter_already_liked_items else None
-    return answer(asked, queries, Y, excluded=excluded)
+    return answer(query, vectors, Y, excluded=excluded)
 
 
 def rank_items(
@@ -97,10 +98,10 @@ def rank_items(
     selected_items: npt.ArrayLike,
     recalculate_user: bool = False,
 ) -> tuple[Integers, Floats]:
-    """Return the given items, best first, and their scores: all of them, liked ones too.
+    """Return all of `selected_items`, best first, and their scores; items in `user_items` included.
 
-    `implicit` has it as a deprecated form of `recommend(items=...)`, which since 0.5 stops after
-    ten. `user_items` may be None unless the user is recalculated.
+    In `implicit` this is a deprecated form of `recommend(items=...)`, which since version 0.5 returns
+    ten items at most. `user_items` may be None if `recalculate_user` is False.
     """
     count = len(np.unique(as_ids(selected_items, "selected_items")[1]))
     return recommend(
@@ -123,9 +124,9 @@ def recommend_all(
     filter_items: npt.ArrayLike | None = None,
     users_items_offset: int = 0,
 ) -> Integers:
-    """Return the N best items, (rows, N), for the users of all rows of `user_items`.
+    """Return the ids of the N best items, (rows, N), for the users of all rows of `user_items`.
 
-    Row r is user r + `users_items_offset`. The scores, and users by id, are `recommend`'s.
+    Row r belongs to user r + `users_items_offset`. Use `recommend` for scores and for users by id.
     """
     rows = getattr(user_items, "shape", (0,))[0]
     users = np.arange(rows, dtype=np.int64) + users_items_offset
@@ -144,21 +145,21 @@ def similar_items(
     filter_items: npt.ArrayLike | None = None,
     items: npt.ArrayLike | None = None,
 ) -> tuple[Integers, Floats]:
-    """Return the N items whose factors have the highest cosine with those of `itemid`.
+    """Return the N items whose factors have the highest cosine with the factors of `itemid`.
 
-    An item is most similar to itself, except one without factors, whose cosines are all 0.
-    Shapes, dtypes and masked tails are those of `recommend`; `item_users` (1 or len(itemid),
-    users) is needed to recalculate only.
+    An item is most similar to itself, unless its factors are zero; then all its cosines are 0. Shapes,
+    dtypes and masked tails are those of `recommend`. `item_users` (1 or len(itemid), users) is needed
+    only with `recalculate_item`.
     """
     X, Y = factors_of(model)
     single, ids = as_ids(itemid, "itemid")
-    asked = Asked(single, N, items, filter_items, "items", model.num_threads, model._select)
+    query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
     if recalculate_item:
         rows = rows_of(item_users, len(ids), len(X), "item_users")
-        queries = fold_in(model, rows, X, user_gramian(model))
+        vectors = fold_in(model, rows, X, user_gramian(model))
     else:
-        queries = Y[within(ids, len(Y), "itemid")]
-    return nearest(asked, queries, Y, item_norms(model))
+        vectors = Y[within(ids, len(Y), "itemid")]
+    return nearest(query, vectors, Y, item_norms(model))
 
 
 def similar_users(
@@ -168,9 +169,9 @@ def similar_users(
     filter_users: npt.ArrayLike | None = None,
     users: npt.ArrayLike | None = None,
 ) -> tuple[Integers, Floats]:
-    """Return the N users whose factors have the highest cosine with those of `userid`."""
+    """Return the N users whose factors have the highest cosine with the factors of `userid`."""
     X, _ = factors_of(model)
     single, ids = as_ids(userid, "userid")
-    asked = Asked(single, N, users, filter_users, "users", model.num_threads, model._select)
-    queries = X[within(ids, len(X), "userid")]
-    return nearest(asked, queries, X, user_norms(model))
+    query = Query(single, N, users, filter_users, "users", model.num_threads, model._select)
+    vectors = X[within(ids, len(X), "userid")]
+    return nearest(query, vectors, X, user_norms(model))

@@ -1,9 +1,10 @@
-"""The N best candidates for each query, in one pass over scores that are never all there.
+"""Select the N best candidates for each query, without storing the scores of all queries at once.
 
-Many queries go through `halfstep.kernels.cpu.ranking`: the product and the selection happen in one
-compiled loop, in the cache. A few of them, and small catalogues, are one product of NumPy's and a
-partition: nothing is packed or compiled, so that a single user is answered in a fraction of a
-millisecond from the first time on.
+Many queries go through `halfstep.kernels.cpu.ranking`, which computes and selects scores block by block
+in one compiled loop, so that they stay in the cache. A few queries, or few candidates, take one matrix
+product and one partition instead. This path packs nothing, and for up to 2^18 scores it runs in NumPy
+alone and compiles nothing, so that even the first query for a single user takes a fraction of a
+millisecond.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from scipy import sparse
 
 from halfstep.types import Floats, Integers
 
-# With fewer queries, packing the catalogue costs more than the product.
+# With fewer queries than this, packing the candidates costs more than the matrix product.
 _FEW_QUERIES = 32
-# Up to so many scores a partition by NumPy takes a millisecond or two.
+# NumPy partitions this number of scores in a millisecond or two.
 _FEW_SCORES = 1 << 18
 _SCORE_BYTES = 32 << 20
-# Scores of a row that are first replaced by their highest, where that leaves enough for the k best.
+# Scores in a chunk of `_best`, which is used if a row has at least 4 k chunks.
 _CHUNK = 64
 
 
@@ -43,22 +44,23 @@ def top_k(
     N
         At least 0.
     scale
-        (n,) factor of each candidate's score, or None.
+        (n,) factor by which each candidate's score is multiplied, or None.
     excluded
-        (m, n), columns sorted: stored entries name candidates that are not to be returned. None
+        (m, n), columns sorted: candidate j is not returned for query i if entry (i, j) is stored. None
         excludes nothing.
     among
-        Ascending indices of the only candidates to be returned. None stands for all.
+        Ascending indices of the candidates to choose among. None stands for all.
     without
-        Ascending indices of candidates that no query is to be given.
+        Ascending indices of candidates to return for no query, or None.
     num_threads
         0 for all cores.
 
     Returns
     -------
     indices (m, k) int32, scores (m, k)
-        k = min(N, candidates to choose among). Equal scores come in the order of their index. Where
-        fewer than k candidates are left, the tail holds index -1 and score -inf.
+        k = min(N, candidates in `among` and not in `without`). Equal scores come in ascending order of
+        their indices. Where a query has fewer than k candidates left, its row ends in index -1 and
+        score -inf.
     """
     m, n = len(queries), len(candidates)
     left = n if among is None else len(among)
@@ -93,6 +95,7 @@ def _many(
     without: Integers | None,
     num_threads: int,
 ) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Return indices and scores by the compiled kernel; `excluded` has the columns of `among`."""
     from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
 
     m = len(queries)
@@ -122,6 +125,7 @@ def _few(
     among: Integers | None,
     without: Integers | None,
 ) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Return indices (places in `among`, where it is given) and scores, without packing."""
     if among is not None:
         candidates = candidates[among]
         scale = None if scale is None else scale[among]
@@ -160,8 +164,8 @@ def _select(scores: Floats, k: int) -> tuple[Integers, Floats]:
         rows = [_best(row, k) for row in scores]
         return np.stack([order for order, _ in rows]), np.stack([values for _, values in rows])
     if k < n:
-        # Partitioning alone breaks ties at the k-th place at random: whatever equals the k-th score
-        # is kept in index order by taking strictly better ones first.
+        # A partition breaks ties at the k-th place arbitrarily. So first all scores above the k-th are
+        # taken, then as many of the scores equal to it as there is room for, by ascending index.
         threshold = np.partition(scores, n - k, axis=1)[:, n - k]
         order = np.empty((len(scores), k), np.int64)
         for row, (s, limit) in enumerate(zip(scores, threshold, strict=True)):
@@ -177,15 +181,17 @@ def _select(scores: Floats, k: int) -> tuple[Integers, Floats]:
 
 
 def _best(scores: Floats, k: int) -> tuple[Integers, Floats]:
-    """Return the same of one long row: what is below the k highest of chunks is not looked at twice.
+    """Return the indices and values of the k highest of many `scores` (n,), ties by lower index.
 
-    Of 20,000 scores that takes a quarter of the time of partitioning them all.
+    The scores are divided into n / 64 chunks. The k-th highest of the chunks' maxima is a lower bound on
+    the k-th highest score, so only scores that reach it are sorted. With 20,000 scores this takes a
+    quarter of the time of partitioning them all.
     """
     whole = len(scores) // _CHUNK * _CHUNK
     highest = scores[:whole].reshape(_CHUNK, -1).max(axis=0)
-    kept = np.flatnonzero(scores >= np.partition(highest, -k)[-k])
-    if len(kept) < k:  # NaN is not at least anything
-        kept = np.arange(len(scores))
-    values = scores[kept]
+    candidates = np.flatnonzero(scores >= np.partition(highest, -k)[-k])
+    if len(candidates) < k:  # the bound is NaN, and no comparison with NaN is true
+        candidates = np.arange(len(scores))
+    values = scores[candidates]
     by_score = np.argsort(-values, kind="stable")[:k]
-    return kept[by_score], values[by_score]
+    return candidates[by_score], values[by_score]
