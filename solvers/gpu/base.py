@@ -1,7 +1,22 @@
-"""What all GPU solvers share: data and factors stay on the device for the whole fit.
+"""The fit of every GPU solver: data and factors stay on the device from start to end.
 
-A GPU rung is a `_solve` on device arrays. This class brings the data there, alternates, looks on the
-device whether the factors are finite, and copies them to the host when somebody wants to see them.
+`Solver.fit` calls, in this order:
+
+1. `_sides`, once. It copies both sides to the device as `Side`s if they fit (`_plan` counts the bytes).
+   Sides that are streamed in blocks or shared by several devices stay on the host as `Stored`s.
+2. `_alternate`, once. It calls `_look_ahead` and then runs the iterations: `_alternate_resident` for
+   `Side`s, `halfstep.solvers.gpu.device.partition.alternate` for `Stored`s. An iteration calls
+   `_begin`, the two half-steps, `_end`. A half-step, of the users or of the items, calls
+
+   * `_prepare`, once on each device: f x f algebra and products of whole factor matrices;
+   * `_advance`, which solves rows from their stored entries: all rows of the side in one call, or one
+     call for each block of a streamed side;
+   * `_finish`, once on each device: the solved rows back to factors.
+
+The monitor of the fit calls `_row_not_finite` on each half-step's result and `_loss` after an iteration.
+
+A rung implements `_prepare` and `_advance`, and `_finish` if it solves rows in other coordinates. The
+factors are copied to the host only when they are read there.
 """
 
 from __future__ import annotations
@@ -40,19 +55,19 @@ log = logging.getLogger("halfstep")
 
 @dataclass(eq=False, repr=False)
 class GpuSolver(Solver, ABC):
-    """ALS on a CUDA device. Sums are added in a fixed order: same device, same bits, every run.
+    """ALS on a CUDA device. Every sum has a fixed order, so each run on a device gives the same bits.
 
     Parameters
     ----------
     deterministic
-        True is all there is: no sum depends on the order in which threads end, and nothing would be
-        faster if one did.
+        Must be True: no sum depends on the order in which threads end, and no kernel would be faster if
+        one did.
     devices
-        Numbers of the devices to share the work, with the same bits as on one; None takes the current
-        one.
+        Numbers of the devices that share the work. The factors have the same bits as on one device.
+        None takes the current device.
     memory_limit
-        Bytes to use on each device, what is free if None. Where the stored entries do not fit they
-        stay on the host and pass through in blocks, with the same bits as when resident.
+        Bytes to use on each device; None takes all free memory. Stored entries that do not fit stay on
+        the host and pass through the device in blocks. The factors have the same bits either way.
     """
 
     device: ClassVar[str] = "gpu"
@@ -83,47 +98,59 @@ class GpuSolver(Solver, ABC):
             if self.memory_limit <= 0:
                 raise InputError(f"memory_limit must be positive, got {self.memory_limit}")
         if self.devices is not None:
-            given = list(self.devices)
-            whole = all(isinstance(k, int | np.integer) and k >= 0 for k in given)
-            if not given or not whole or len(set(given)) < len(given):
-                raise InputError(f"devices must be different numbers from 0, got {given}")
+            numbers = list(self.devices)
+            valid = all(isinstance(k, int | np.integer) and k >= 0 for k in numbers)
+            if not numbers or not valid or len(set(numbers)) < len(numbers):
+                raise InputError(f"devices must be different numbers from 0, got {numbers}")
 
     @abstractmethod
     def _prepare(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
     ) -> tuple[Any, Array]:
-        """Return what a half-step with Y fixed needs, and the start in its coordinates.
+        """Return what the half-step with Y fixed needs, and the start X in the half-step's coordinates.
 
-        Of `side` only what it knows beside its arrays is read; the start is not X itself, which the
-        model keeps until the solution is known to be good.
+        Called once per half-step and device, before any row is solved. The arrays of `side` must not be
+        read: in a streamed fit it has none yet. The start must be a new array, because the model keeps X
+        until the solution is known to be finite.
         """
 
     @abstractmethod
     def _advance(self, backend: Backend, side: Side, fixed: Any, x: Array) -> None:
         """Solve each row of x (rows of `side`, ·) in place; rows without entries get zero.
 
-        What becomes of a row depends on nothing but that row: not on which others are there.
+        Called after `_prepare`, which returned `fixed`: once with a device's rows (all rows, if there is
+        one device), or once for each block of them if they are streamed. So the solution of a row must
+        not depend on which other rows are in the call.
         """
 
     def _finish(self, backend: Backend, fixed: Any, x: Array) -> Array:
-        """Return the solution (rows, f) from the coordinates of `_prepare`."""
+        """Return the solved factors (rows, f) from x, which is in the coordinates of `_prepare`.
+
+        Called once per half-step and device, with all rows, after the last `_advance`.
+        """
         return x
 
     def _solve(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
     ) -> Array:
-        """Return the rows of `side` solved with Y fixed, from X, which is not written to."""
+        """Return the rows of `side` solved with Y fixed, starting from X, which is not written to.
+
+        A whole half-step on one device, called by `_solved` and by `cg_7_half.cost_of_rounding`.
+        """
         fixed, x = self._prepare(backend, side, Y, X, iteration)
         self._advance(backend, side, fixed, x)
         return self._finish(backend, fixed, x)
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Solve a side on the device from X (rows, f); everything is copied there and back."""
+        """Return X (rows, f) solved on the device: uploads the problem and X, downloads the solution.
+
+        A fit does not call this: its data stay on the device.
+        """
         backend = current()
         side = Side.upload(backend, problem)
         Y, start = backend.to_device(problem.Y), backend.to_device(np.array(X))
-        found = self._solved(backend, side, Y, start, Iteration(problem.omega))
-        solution: Floats = backend.to_host(found)
+        solved = self._solved(backend, side, Y, start, Iteration(problem.omega))
+        solution: Floats = backend.to_host(solved)
         return solution
 
     @property
@@ -135,6 +162,11 @@ class GpuSolver(Solver, ABC):
         return X.on_device(), Y.on_device()
 
     def _sides(self, matrix: sparse.csr_matrix) -> Any:
+        """Return users and items, as `Side`s on the device or as `Stored`s on the host.
+
+        Called by `fit` once, before the starting factors are drawn. Raises NotEnoughMemory if the fit
+        does not fit the device even when it is streamed.
+        """
         backends = chosen(self.devices)
         users, items = matrix.shape
         lengths = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=items)
@@ -146,10 +178,11 @@ class GpuSolver(Solver, ABC):
                     sides = sides_of(backends[0], self, matrix, lengths)
                 sides[0].kept["memory"] = plan
                 return sides
-        # What streams or is shared out stays on the host.
+        # Streamed blocks and the shares of several devices are cut from arrays on the host.
         return stored_sides(self, matrix, cache(lambda: self.weights(matrix)))
 
     def _alternate(self, users: Any, items: Any, X: Any, Y: Any, monitor: Monitor) -> None:
+        """Run the iterations on the sides that `_sides` returned; called by `fit` once."""
         backends = chosen(self.devices)
         if isinstance(users, Side):
             with _explaining([users.kept["memory"]]):
@@ -168,21 +201,35 @@ class GpuSolver(Solver, ABC):
     def _look_ahead(
         self, backend: Backend, first: Callable[[], tuple[Side, Array]], X: Any, Y: Any
     ) -> None:
-        """Decide before the fit how it solves; `first` gives first rows of users, lambda of items."""
+        """Decide how the fit solves its rows; called by `_alternate` before the first iteration.
+
+        `first` returns the users' side, or its first rows, and the lambda of all items, on the device.
+        Only `gpu_cg_7_half` overrides this, to choose between its storage and float32.
+        """
 
     def _begin(self, done: int) -> Iteration:
-        """Return what the half-steps of an iteration are told, after so many whole ones."""
+        """Return the settings of the next iteration's two half-steps, after `done` whole iterations.
+
+        Called at the beginning of each iteration. The half-steps' `_prepare` gets the result.
+        """
         return Iteration(self._omega(done))
 
     def _end(self, iteration: Iteration) -> None:
-        """Take what the half-steps of an iteration came to, when they are done on all devices."""
+        """Append the report of an iteration's half-steps to `report_`, if they were tallied.
+
+        Called when both half-steps have ended on all devices, before the monitor gets the factors.
+        """
         if iteration.tallies is not None:
             self.report_.append(iteration.tallies.report())
 
     def _plan(
         self, backend: Backend, shape: tuple[int, int], entries: int, longest: int
     ) -> MemoryPlan:
-        """Return how a device runs its share of the fit; in the log unless it is resident."""
+        """Return the memory plan of one device's share of the fit; log it if the share is streamed.
+
+        Called by `_sides`, and by `_alternate` for each device if the sides are `Stored`s. The share has
+        `entries` stored entries; the longest row or column has `longest`.
+        """
         size = DeviceSize(*shape, entries, longest, self.factors, np.dtype(self.dtype))
         free = backend.free_bytes()
         plan = plan_memory(size, min(free, int(self.memory_limit or free)))
@@ -193,6 +240,7 @@ class GpuSolver(Solver, ABC):
     def _alternate_resident(
         self, backend: Backend, users: Side, items: Side, X: Any, Y: Any, monitor: Monitor
     ) -> None:
+        """Run the iterations on one device that holds both sides; called by `_alternate`."""
         X, Y = backend.to_device(X), backend.to_device(Y)
         for iteration in range(self.iterations):
             start = time.perf_counter()
@@ -209,11 +257,19 @@ class GpuSolver(Solver, ABC):
     def _solved(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
     ) -> Array:
+        """Return `_solve`'s result, or zeros if the side has no entries.
+
+        Called by `_alternate_resident` and `half_step` for each half-step.
+        """
         if not side.lengths.any():
             return backend.to_device(np.zeros(X.shape, X.dtype))
         return self._solve(backend, side, Y, X, iteration)
 
     def _loss(self, sides: Any) -> float:
+        """Return the objective; called by the monitor after an iteration if the loss was asked for.
+
+        Resident sides compute it on the device, others on the host.
+        """
         users, items = sides
         if isinstance(users, Side):
             backend = chosen(self.devices)[0]
@@ -221,14 +277,17 @@ class GpuSolver(Solver, ABC):
         return super()._loss(users.weights())
 
     def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
+        """Return each query's best candidates; called by `recommend` and the model's other queries."""
         return select_on_device(self._kept, *args, **settings)
 
     def _row_not_finite(self, factors: Array) -> int | None:
+        """Return the first row that is not finite, or None; called by the monitor after a half-step."""
         return first_not_finite(chosen(self.devices)[0], factors)
 
 
 @contextmanager
 def _explaining(plans: Sequence[MemoryPlan]) -> Iterator[None]:
+    """Add the memory plans to the message of a MemoryError that is raised inside."""
     try:
         yield
     except MemoryError as error:
@@ -236,6 +295,6 @@ def _explaining(plans: Sequence[MemoryPlan]) -> Iterator[None]:
         raise MemoryError(f"{error}; the plan was {numbers}") from error
 
 
-# A copy to the host takes as long as an iteration: only when somebody looks.
+# A copy of the factors to the host takes as long as an iteration, so it is made only when they are read.
 for _side in ("user_factors", "item_factors"):
     setattr(GpuSolver, _side, lazily(_side))

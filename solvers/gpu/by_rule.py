@@ -1,7 +1,8 @@
-"""What the GPU rungs from `gpu_cg_5_binned` on share: every row takes the steps that it needs.
+"""Stopping by rule, shared by the GPU rungs from `gpu_cg_5_binned` on: a row takes the steps it needs.
 
-The rule is that of `halfstep.solvers.fit.stopping`. From the third iteration on, rows are over-relaxed
-as in `halfstep.solvers.eigenbasis`: `kernels/cuda/relax.cu`.
+`halfstep.solvers.fit.stopping` states the rule. From the third iteration on, the rows are over-relaxed
+(`halfstep.solvers.fit.over_relaxation`, `kernels/cuda/relax.cu`). Each row writes how many steps it took
+and what they gained; the tally of the half-step adds these up on the device for `report_`.
 """
 
 from __future__ import annotations
@@ -20,20 +21,22 @@ from halfstep.solvers.gpu.whitened import Ends, Whitened, WhitenedSolver
 
 @dataclass(eq=False, repr=False)
 class RuledSolver(WhitenedSolver, ABC):
-    """ALS on a CUDA device, with preconditioned conjugate gradient steps until a row is done.
+    """ALS on a CUDA device, with preconditioned conjugate gradient steps until each row has enough.
 
     Parameters
     ----------
     cg_steps
-        Steps per half-step: exactly so many, at least 1. None lets every row take those that it needs.
+        The fixed number of steps of every row per half-step, at least 1. None lets the stopping rule end
+        each row.
     cg_tolerance
-        A row ends when what it may still gain is at most this part of what it has gained; between 0 and
-        1. None means 0.05, and 0.005 with confidence `"explicit"`.
+        The rule ends a row when more steps could lower the objective by at most this fraction of what
+        its steps have lowered it by; between 0 and 1. None means 0.05, or 0.005 with confidence
+        `"explicit"`.
     cg_max_steps
-        It ends after so many steps all the same, at least 1. None means 64.
+        The largest number of steps that the rule lets a row take, at least 1. None means 64.
     relaxation
         The over-relaxation factor omega from the third iteration of a fit on; between 0 and 2. None
-        means 1.4 with up to three steps, or as many as a row needs, and 1 otherwise.
+        means 1.4 if the rule ends rows or `cg_steps` is at most 3, and 1 otherwise.
     """
 
     cg_steps: int | None = field(default=None, kw_only=True)  # type: ignore[assignment]
@@ -47,19 +50,24 @@ class RuledSolver(WhitenedSolver, ABC):
         check_relaxation(self.relaxation)
 
     def _check_steps(self) -> None:
+        """Raise InputError for a bad number of steps or tolerance; called by `check`."""
         check_stopping(self.cg_steps, self.cg_tolerance, self.cg_max_steps)
 
     def _omega(self, done: int) -> float:
+        """Return the over-relaxation factor after `done` iterations; called by `_begin`."""
         few = self.cg_steps is None or self.cg_steps <= FEW_STEPS
         return over_relaxation(self.relaxation, few, done)
 
     def _begin(self, done: int) -> Iteration:
+        """See `GpuSolver._begin`; the iteration has tallies, which `_end` makes a report of."""
         return Iteration(self._omega(done), Tallies())
 
     def _stopping(self, side: Side) -> Stopping:
+        """Return the stopping rule's numbers for this side; called by `_advance` and `binned`."""
         return stopping(self.cg_steps, self.cg_tolerance, self.cg_max_steps, a0=side.a0)
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
+        """See `GpuSolver._advance`; the rule ends each row, and the tally gets what the rows report."""
         stop = self._stopping(side)
         ended = backend.empty((side.rows, 3), x.dtype)
         ends = Ends(self._least_steps(backend, side, x), stop.most, stop.theta, ended)
@@ -68,9 +76,15 @@ class RuledSolver(WhitenedSolver, ABC):
 
     @abstractmethod
     def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
-        """Return the steps that each row takes at least, (rows,) int32; None for a fixed number."""
+        """Return the least number of steps of each row, (rows,) int32; None if their number is fixed.
+
+        Called by `_advance` before `_steps`.
+        """
 
     def _note(self, tally: Tally | None, ended: Array, stop: Stopping) -> None:
-        """Take note of how rows ended, (rows, 3)."""
+        """Add what the rows reported, (rows, 3), to the tally; called by `_advance` after `_steps`.
+
+        Outside of a fit there is no tally.
+        """
         if tally is not None:
             tally.add(ended, stop)

@@ -1,10 +1,14 @@
 """GPU rung 1, gpu_cg_1_naive: conjugate gradients, a block of threads per row and a thread per factor.
 
-The algorithm is that of `conjugate_gradient` without its preconditioner, as Takács, Pilászy and Tikk
-have it: A_u p costs n_u f + f^2, and three steps go from the last iteration's x_u. A block of threads
-takes a row and a thread one factor, so each y . p is a sum over threads, at a barrier, once per stored
-entry and step. `kernels/cuda/cg_1_naive.cu` counts what that costs; every later rung removes one of its
-costs.
+The algorithm is `conjugate_gradient` without its preconditioner, as Takács, Pilászy and Tikk describe
+it (RecSys 2011): three steps from the x_u of the last iteration, each with one product
+
+    A_u p = (a0 Y'Y + lambda_u I) p + sum_{i in S_u} w_ui y_i (y_i . p)
+
+of 2 n_u f + f^2 multiply-adds. Each thread of the block holds one factor. So every y_i . p is a sum over
+all threads, which wait for one another at two barriers for each stored entry and step, and every step
+reads the whole f x f Gramian for each row. `kernels/cuda/cg_1_naive.cu` counts what this costs. The
+rungs that follow each remove one of these costs.
 
 Cost of a half-step: columns f^2 once, then (steps + 1) (2 n_u f + f^2) per row. Each of the steps + 1
 passes gathers n_u f numbers.
@@ -51,14 +55,15 @@ class GpuCgNaive(GpuSolver):
         dtype = X.dtype
         gramian = backend.to_host(backend.gram(Y))
         G = backend.to_device((side.a0 * gramian).astype(dtype))
-        known = _range(gramian, dtype) if side.smallest_lam <= 0 else None
-        if known is not None:
-            # What the start has in the null space of Y would stay; rows that share nothing have a
-            # null space of their own, which a start from zero never enters.
-            known = known if side.a0 else np.zeros_like(known)
-            return (Y, G), backend.product(X, backend.to_device(known))
+        projection = _range(gramian, dtype) if side.smallest_lam <= 0 else None
+        if projection is not None:
+            # No step changes the part of a start that lies in the null space of Y, so it is removed.
+            # Without a background every row has a null space of its own; a start from zero has no part
+            # in any of them.
+            projection = projection if side.a0 else np.zeros_like(projection)
+            return (Y, G), backend.product(X, backend.to_device(projection))
         start = backend.empty(X.shape, dtype)
-        backend.copy(start, X)  # X stays what the model has until the solution is known to be good
+        backend.copy(start, X)  # the model keeps X until the solution is known to be finite
         return (Y, G), start
 
     def _advance(self, backend: Backend, side: Side, fixed: tuple[Array, Array], x: Array) -> None:
@@ -76,8 +81,8 @@ class GpuCgNaive(GpuSolver):
 
 
 def _range(gramian: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Return the projection (f, f) on the directions in which Y is not zero to working precision."""
+    """Return the projection (f, f) onto the directions in which Y is not zero to working precision."""
     eigenvalues, Q = np.linalg.eigh(gramian)
-    kept = Q[:, eigenvalues > eigenvalues[-1] * len(Q) * np.finfo(dtype).eps]
-    projection: np.ndarray = (kept @ kept.T).astype(dtype)
+    directions = Q[:, eigenvalues > eigenvalues[-1] * len(Q) * np.finfo(dtype).eps]
+    projection: np.ndarray = (directions @ directions.T).astype(dtype)
     return projection

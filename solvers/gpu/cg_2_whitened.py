@@ -1,10 +1,17 @@
 """GPU rung 2, gpu_cg_2_whitened: whitened coordinates take the Gramian out of rows and steps.
 
-The idea is that of `eigenbasis`: in coordinates where what all rows share is the identity (or, with a
-lambda of its own for each row, diagonal), A_u p costs n_u f in place of n_u f + f^2, and two steps lower
-the objective further than three did. `kernels/cuda/cg_2_whitened.cu` is `cg_1_naive.cu` without the
-Gramian. What it costs: three products of a factor matrix with an f x f one per half-step, at the speed
-of cuBLAS.
+From `gpu_cg_1_naive` the coordinates change, as in `eigenbasis`. In whitened coordinates the part of a
+row's matrix that all rows share, a0 Y'Y + lambda I, is the identity (or diagonal, if each row has its
+own lambda):
+
+    A_u p = D p + sum_{i in S_u} w_ui z_i (z_i . p)
+
+This costs 2 n_u f multiply-adds instead of 2 n_u f + f^2. It is faster because rung 1 reads the f^2
+numbers of the Gramian for each row and step, which for a row of n_u < f entries is more than the row's
+own entries. Whitening also preconditions the system: two steps lower the objective more than three did.
+
+The price is three products of factor matrices with f x f matrices per half-step, at the speed of
+cuBLAS. `kernels/cuda/cg_2_whitened.cu` is `cg_1_naive.cu` without the Gramian.
 
 Cost of a half-step: columns f^2 and three products of factors with f x f matrices, then
 2 (steps + 1) n_u f per row. Each of the steps + 1 passes gathers n_u f numbers.
@@ -31,7 +38,7 @@ class GpuCgWhitened(WhitenedSolver):
     """ALS with preconditioned conjugate gradients, a block of threads per row."""
 
     name: ClassVar[str] = "gpu_cg_2_whitened"
-    # A thread per factor: no lanes, and no limit of theirs.
+    # A thread holds one factor, so the registers set no lower limit than MAX_FACTORS.
     _most_factors_float64: ClassVar[int] = MAX_FACTORS
 
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:

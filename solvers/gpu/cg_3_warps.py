@@ -1,7 +1,14 @@
 """GPU rung 3, gpu_cg_3_warps: a warp per row; each thread holds 16-byte pieces of the row's vectors.
 
-`kernels/cuda/lanes.cuh` says how lanes share vectors, `kernels/cuda/cg_3_warps.cu` what that saves: no
-barrier is left, a dot product is mostly multiply-adds within a lane, and loads are as wide as they get.
+From `gpu_cg_2_whitened` a row moves from a block of threads to a single warp, and a thread holds several
+factors instead of one (`kernels/cuda/lanes.cuh`). It is faster for three reasons:
+
+* the lanes of a warp run together and exchange sums by shuffles, so no barrier is left, and while one
+  warp waits for memory the others compute;
+* most of a dot product is multiply-adds within a lane, with log2(lanes) shuffles at its end;
+* a 16-byte load, the widest there is, moves four times as much per instruction as a 4-byte load.
+
+The arithmetic is that of rung 2. `kernels/cuda/cg_3_warps.cu` counts registers and bytes.
 
 Cost of a half-step: that of `gpu_cg_2_whitened`, without a barrier.
 """

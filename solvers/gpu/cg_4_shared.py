@@ -1,7 +1,11 @@
 """GPU rung 4, gpu_cg_4_shared: a row's entries are gathered once and kept in shared memory.
 
-k steps pass over a row's entries k + 1 times. `kernels/cuda/cg_4_shared.cu` goes to memory for the first
-pass only, as long as a row fits what its warp may keep.
+k steps pass over a row's entries k + 1 times. In `gpu_cg_3_warps` each pass gathers the vectors z_i from
+the second-level cache or from memory, because those of all running warps together do not fit the
+first-level cache. Here the first pass keeps them in shared memory, on the multiprocessor itself, and the
+later passes read them there. Entries beyond what a warp may keep are gathered again in each pass.
+
+`kernels/cuda/cg_4_shared.cu` counts the bytes. The arithmetic is that of rung 3.
 
 Cost of a half-step: that of `gpu_cg_3_warps`, with n_u f numbers gathered once, not steps + 1 times.
 """
@@ -32,7 +36,7 @@ class GpuCgShared(WhitenedSolver):
 
 
 def step_by_warps(backend: Backend, layout: Lanes, count: int, arguments: tuple[Any, ...]) -> None:
-    """Take the steps of `count` rows, a warp each, gathered once where shared memory keeps them."""
+    """Take the steps of `count` rows, one warp each; shared memory keeps what the first pass gathers."""
     backend.launch(
         "cg_4_shared.cu",
         "cg_4_shared",

@@ -1,20 +1,26 @@
 """GPU rung 5, gpu_cg_5_binned: rows sorted by degree, with a kernel for each range of degrees.
 
-From the shortest rows, several to a warp, over a warp each (`gpu_cg_4_shared`) to a block each, with
-as much shared memory as the device gives: `kernels/cuda/cg_5_binned.cu`. Rows are sorted once per fit.
-Short rows share a warp, which goes on until the slowest of them has enough steps. How many steps a row
-takes grows with its weights, so rows of one length are sorted by the sum of theirs, in classes of half
-an octave. What becomes of a row does not depend on its neighbours: no bit of it changes.
+From `gpu_cg_4_shared` two things change.
 
-From here on every row takes the steps that it needs (`halfstep.solvers.gpu.by_rule`). A step forms the
-whole A p, and the residual's length after it is known before the next one begins, so the test costs a
-few operations a row. A mild row passes over its entries twice in place of three times; where shared
-memory does not hold it, that is two gathers in place of three. A heavy one goes on, without another
-gather where it is kept.
+**Bins.** The shortest rows share a warp, rows of medium degree have a warp each (`gpu_cg_4_shared`),
+and rows of high degree have a block each, with as much shared memory as the device gives. It is faster
+because a whole warp on a row of three entries leaves most of its lanes idle, and a single warp on a row
+of a thousand entries still works when the rest of the device has finished. Rows are sorted once per
+fit. The rows of a shared warp go on until the slowest of them has enough steps. The number of steps
+grows with a row's weights, so short rows of one degree are sorted by their sum of weights, in classes
+of half an octave. The solution of a row does not depend on its neighbours in any bit.
+`kernels/cuda/cg_5_binned.cu` has the kernels.
 
-Which rows have a negative w, and take two steps at least, is found once per fit and looked up by the
-kernel when it would stop a row. Found in each half-step's first pass it would take a register more and
-a comparison an entry, and in `cg_5_long` a sum over warps; the kernels have no register left.
+**Steps by rule.** From this rung on every row takes the steps that it needs
+(`halfstep.solvers.gpu.by_rule`). A step computes the whole product A p, so the residual's length is
+known when it ends, and the test costs a few operations per row. A row of small weights passes over its
+entries twice instead of three times, which saves one of three gathers if shared memory does not hold
+the row. A row of large weights takes more steps, without another gather if shared memory holds it.
+
+Rows with a negative w take at least two steps. They are found once per fit, and the kernel looks them up
+when the rule would end a row. To find them in the first pass of each half-step would take one more
+register, of which the kernels have none left, a comparison per entry, and in `cg_5_long` a sum over
+warps.
 
 Cost of a half-step: that of `gpu_cg_4_shared`, with one step for mild rows.
 """
@@ -39,7 +45,7 @@ from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, kernel_arguments
 NO_LIMIT = 2**31
 _WARP = 64
 _LONGEST = np.iinfo(np.uint16).max
-SHORT = 16
+SHORT = 16  # entries of the longest row that shares a warp
 _CLASSES = 256
 _HALF_OCTAVE = 22  # a float32 without this many bits: its exponent and one digit
 _SMALLEST = np.float32(2.0**-32).view(np.uint32) >> _HALF_OCTAVE
@@ -76,7 +82,10 @@ def step_by_bins(
     ends: Ends,
     longest: int,
 ) -> None:
-    """Take the steps of all rows of at most `longest` entries, a kernel for each bin."""
+    """Take the steps of all rows of at most `longest` entries, with one launch for each bin.
+
+    The rows of highest degree are launched first, so that the blocks that run last are short.
+    """
     small, large = layouts(solver, backend, side, x)
     short, middle, long, longer = binned(solver, backend, side, x, longest).rows
     for rows, layout in ((longer, large), (long, small)):
@@ -94,12 +103,12 @@ def step_by_bins(
         arguments = kernel_arguments(side, Z, basis, x, ends, middle, len(middle))
         step_by_warps(backend, small, len(middle), arguments)
     if len(short):
-        a_block = 32 * WARPS // small.group
+        rows_per_block = 32 * WARPS // small.group
         backend.launch(
             "cg_5_binned.cu",
             "cg_5_short",
             small.defines,
-            (-(-len(short) // a_block),),
+            (-(-len(short) // rows_per_block),),
             (32 * WARPS,),
             kernel_arguments(side, Z, basis, x, ends, short, len(short)),
             shared_mem=small.shared - small.sums,
@@ -107,7 +116,11 @@ def step_by_bins(
 
 
 def binned(solver: RuledSolver, backend: Backend, side: Side, x: Array, longest: int) -> Bins:
-    """Return the side's rows of at most `longest` entries in four bins; longer ones are hubs."""
+    """Return the side's rows of at most `longest` entries in four bins, and the others as hubs.
+
+    The limits are `SHORT`, what a warp keeps in shared memory (at least 64 entries), and what a small
+    block keeps (at least twice as much); the fourth bin is for large blocks.
+    """
     small, _ = layouts(solver, backend, side, x)
     warp = max(_WARP, small.kept)
     limits = (SHORT, warp, max(2 * warp, WARPS * small.kept), longest)
@@ -116,7 +129,7 @@ def binned(solver: RuledSolver, backend: Backend, side: Side, x: Array, longest:
 
 
 def layouts(solver: RuledSolver, backend: Backend, side: Side, x: Array) -> tuple[Lanes, Lanes]:
-    """Return those of small and of large blocks; two of the latter share a multiprocessor."""
+    """Return the layouts of small and of large blocks; two large blocks share a multiprocessor."""
     most = backend.shared_limit // 2 // 1024 * 1024
     return (
         solver._lanes(x.dtype, side),
@@ -125,18 +138,19 @@ def layouts(solver: RuledSolver, backend: Backend, side: Side, x: Array) -> tupl
 
 
 class Bins(NamedTuple):
-    """The rows of each bin on the device, and the longest ones' numbers on the host.
+    """The rows of each bin, and the rows that are in none.
 
     Attributes
     ----------
     rows
-        Per bin, int32, longest row first, and of short rows of one length the heaviest: bin k holds
-        rows of more entries than limit k - 1, and at most limit k.
+        Row numbers of each bin, int32 on the device. Bin k holds the rows whose degree is above limit
+        k - 1 and at most limit k, highest degree first, and short rows of one degree by descending sum
+        of weights.
     hubs
-        (·,) int64: rows of more entries than the last limit, longest first.
+        (·,) int64 on the host: the rows whose degree is above the last limit, highest degree first.
     least
-        (rows,) int32, on the device: how many steps a row takes at least; None where their number is
-        fixed.
+        (rows,) int32 on the device, the least number of steps of each row. None if the number of steps
+        is fixed.
     """
 
     rows: tuple[Array, ...]
@@ -145,27 +159,28 @@ class Bins(NamedTuple):
 
 
 def bins_of(backend: Backend, side: Side, limits: Sequence[int], *, ruled: bool) -> Bins:
-    """Return the side's rows in bins with these limits, ascending.
+    """Return the side's rows in bins with these limits, ascending; sorted once and kept in the side.
 
     Parameters
     ----------
     ruled
-        Whether each row takes the steps that it needs; else all take the same number.
+        Whether the stopping rule ends each row. If not, all rows take one fixed number of steps.
     """
     key = (ruled, *limits)
     kept = side.kept.get(key)
     if kept is None:
         weights = row_weights(backend, side) if ruled else None
-        # Sixteen bits sort in linear time; the order among longer rows than that matters little.
+        # NumPy sorts 16-bit numbers in linear time. Rows of more than 61,000 entries compare as equal,
+        # but their order matters little.
         order = np.argsort(
             _LONGEST - _rank(side.lengths, weights.sums if weights else None), kind="stable"
         )
         shortest_first = side.lengths[order][::-1] if len(order) else side.lengths
-        # `order` is descending in the lengths as far as 16 bits go: limits are below that.
+        # `order` is descending in the lengths up to 61,000, and all limits but `NO_LIMIT` are smaller.
         cuts = [int(np.searchsorted(shortest_first, limit, side="right")) for limit in limits]
         ends = [0, *cuts]
-        sent = order.astype(np.int32)  # and with it what else a row has to be told: one copy
-        device = backend.to_device(np.concatenate([sent, weights.least]) if weights else sent)
+        numbers = order.astype(np.int32)  # uploaded together with `least`, in one copy
+        device = backend.to_device(np.concatenate([numbers, weights.least]) if weights else numbers)
         rows = len(order)
         parts = tuple(device[rows - ends[k + 1] : rows - ends[k]] for k in range(len(limits)))
         kept = side.kept[key] = Bins(
@@ -179,10 +194,10 @@ def bins_of(backend: Backend, side: Side, limits: Sequence[int], *, ruled: bool)
 def _rank(
     lengths: npt.NDArray[np.int64], weights: npt.NDArray[np.floating] | None
 ) -> npt.NDArray[np.uint16]:
-    """Return what rows are sorted by: short ones by length and class of weight, others by length."""
+    """Return the number to sort each row by: by length, and short rows also by class of weight."""
     if weights is None:
         return np.minimum(lengths, _LONGEST).astype(np.uint16)
-    with np.errstate(over="ignore"):  # an infinite sum is in the last class, as it should be
+    with np.errstate(over="ignore"):  # an infinite sum belongs to the last class
         sums = np.maximum(weights, 0).astype(np.float32)
     halves = (sums.view(np.uint32) >> _HALF_OCTAVE).astype(np.int64)
     classes = np.clip(halves - int(_SMALLEST), 0, _CLASSES - 1)

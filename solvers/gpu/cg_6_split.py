@@ -1,15 +1,18 @@
 """GPU rung 6, gpu_cg_6_split: several blocks of threads share the entries of a hub.
 
-A row of a million entries is a million times a row of one, and one block on it keeps the rest of the
-device waiting. `kernels/cuda/cg_6_split.cu` gives each part of it to a block and adds the parts' vectors
-in their order: two launches a pass, and the same bits every run.
+From `gpu_cg_5_binned` only the hubs change, the rows of more than 4,096 entries. A row's time is
+proportional to its degree, so one block on a row of a million entries still works when the rest of the
+device has nothing left to do. Here each part of a hub goes to a block of its own, and a second launch
+adds the parts' vectors in their order. So a pass over the hubs is two launches, because blocks cannot
+wait for one another within one, and the bits are the same in every run. `kernels/cuda/cg_6_split.cu` has
+the kernels.
 
-How many steps the hubs need the device knows and the host, which launches them, does not. A read back
-leaves the device idle for the latency of a launch, some ten microseconds; a pair of launches whose
-blocks return at once takes about four. Hubs took two to five steps on all data that was looked at (a
-mean over so many entries is mild). So the host launches six pairs, which seldom leaves a hub that goes
-on, reads the hubs' flags, and again after every four. Where several devices share the work it reads
-nothing: the host would wait for one device before it gives the next one anything to do.
+The device knows which hubs need more steps, but the host, which launches the steps, does not. Reading
+the hubs' flags leaves the device idle for the latency of a launch, about ten microseconds; a pair of
+launches whose blocks return at once takes about four. On all data measured, hubs took two to five steps,
+because the weights of so many entries average out. So the host launches six pairs, after which few hubs
+go on, reads the flags, and reads them again after every four pairs. If several devices share the work it
+reads nothing, because it would wait for one device before it gives the next one its launches.
 
 Cost of a half-step: that of `gpu_cg_5_binned`, with the longest rows shared by several blocks.
 """
@@ -29,13 +32,13 @@ from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
 
 LONGEST = 4096
 _FIRST_PAIRS, _MORE_PAIRS = 6, 4
-_PART = 1024
+_PART = 1024  # entries of a part, unless the row would have more than _PARTS parts
 _PARTS = 256
 
 
 @dataclass(eq=False, repr=False)
 class GpuCgSplit(RuledSolver):
-    """ALS with preconditioned conjugate gradients, rows binned and the longest ones split.
+    """ALS with preconditioned conjugate gradients, rows binned by degree and the largest ones split.
 
     Parameters
     ----------
@@ -63,7 +66,7 @@ def step_with_hubs(
     x: Array,
     ends: Ends,
 ) -> None:
-    """Take the steps of all rows: by bins up to `LONGEST` entries, and hubs, longer ones, by parts."""
+    """Take the steps of all rows: up to `LONGEST` entries by bins, and of hubs, with more, by parts."""
     step_by_bins(solver, backend, side, Z, basis, x, ends, LONGEST)
     _, layout = layouts(solver, backend, side, x)
     parts = _parts(backend, side, binned(solver, backend, side, x, LONGEST).hubs)
@@ -105,7 +108,18 @@ def step_with_hubs(
 
 
 class Parts(NamedTuple):
-    """Hub rows and their parts, on the device: see `kernels/cuda/cg_6_split.cu`."""
+    """Hubs and their parts, on the device; see `kernels/cuda/cg_6_split.cu`.
+
+    Attributes
+    ----------
+    hub_row
+        (hubs,) int64, row number of each hub.
+    hub_part
+        (hubs + 1,) int32, where each hub's parts begin; the last one's end.
+    part_row, part_first, part_count
+        (parts,) int32, int64 and int32: the part's place among the hubs, the position of its first
+        entry, its number of entries.
+    """
 
     hub_row: Array
     hub_part: Array
@@ -115,7 +129,7 @@ class Parts(NamedTuple):
 
 
 def _parts(backend: Backend, side: Side, hubs: np.ndarray) -> Parts | None:
-    """Return the hub rows cut into parts of equal size, at most `_PARTS` each."""
+    """Return the hubs, each cut into at most `_PARTS` parts of about equal size; None without hubs."""
     if len(hubs) == 0:
         return None
     kept = side.kept.get("parts")

@@ -1,9 +1,13 @@
-"""GPU rung 7, gpu_cg_7_half: the fixed side is stored in 16 bits; all arithmetic stays in float32.
+"""GPU rung 7, gpu_cg_7_half: the fixed side is stored in float16 or bfloat16, all arithmetic in float32.
 
-What bounds `gpu_cg_6_split` is the bytes that it gathers, and these are half as many. Z is rounded once
-per half-step (`kernels/cuda/cg_7_half.cu`); in the whitened coordinates its numbers fit float16's range,
-and the objective notices the rounding in second order only. With dtype float64, or where rows have no
-regularisation (a rounded Y of low rank is none of low rank), Z stays as it is.
+From `gpu_cg_6_split` only the type of Z changes, the fixed side in whitened coordinates. It is faster
+because the gathered bytes bound rung 6, and here they are half as many; shared memory and the
+second-level cache also hold twice as many rows of Z. Z is rounded once per half-step
+(`kernels/cuda/cg_7_half.cu`). In whitened coordinates its numbers fit the range of float16, and the
+rounding changes the objective only in second order, because the steps minimise it for the rounded Z.
+
+Z is not rounded with dtype float64, nor if a row has no regularisation: the exact solution then depends
+on the rank of Y, which rounding raises.
 
 Cost of a half-step: that of `gpu_cg_6_split`, with half the bytes gathered.
 """
@@ -41,16 +45,16 @@ class GpuCgHalf(RuledSolver):
     Parameters
     ----------
     storage
-        "float16" or "bfloat16": what the fixed side's gathered rows are rounded to. Before a fit the
-        float64 objective says what that costs on the first rows, up to 4,096; where it is more than a
-        ten-thousandth, a `NumericalWarning` says so and float32 is stored instead.
+        "float16" or "bfloat16": the type to which the fixed side is rounded. Before a fit, one half-step
+        of the first rows, up to 4,096, measures by how much the rounding raises their objective. If it
+        is by more than a ten-thousandth, a `NumericalWarning` says so and the fit stores float32.
     cg_steps, cg_tolerance, cg_max_steps, relaxation
         See `halfstep.solvers.gpu.by_rule.RuledSolver`.
     """
 
     name: ClassVar[str] = "gpu_cg_7_half"
     storage: str = field(default="float16", kw_only=True)
-    # Whether the last fit stored float32, since 16 bits would have cost too much.
+    # Whether the last fit stored float32, because `storage` would have raised the objective too much.
     _refused: bool = field(init=False, repr=False, default=False)
 
     def check(self) -> None:
@@ -64,7 +68,7 @@ class GpuCgHalf(RuledSolver):
     ) -> None:
         self._refused = False
         cost = cost_of_rounding(self, backend, *first(), X, Y)
-        if not cost <= MARGIN:  # NaN is not
+        if not cost <= MARGIN:  # true for NaN as well
             self._refused = True
             warnings.warn(
                 f"storage {self.storage} raises the objective by {cost:.1e} of it, more than "
@@ -82,8 +86,8 @@ class GpuCgHalf(RuledSolver):
         cg_6_split.step_with_hubs(self, backend, side, Z, basis, x, ends)
 
     def _stored(self, dtype: Any, side: Side) -> str:
-        kept = self._refused or np.dtype(dtype) == np.float64 or side.smallest_lam <= 0
-        return str(np.dtype(dtype).name) if kept else self.storage
+        exact = self._refused or np.dtype(dtype) == np.float64 or side.smallest_lam <= 0
+        return str(np.dtype(dtype).name) if exact else self.storage
 
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
         return self._lanes(dtype, side).wide, self._stored(dtype, side) == "float16"
@@ -108,15 +112,16 @@ class GpuCgHalf(RuledSolver):
 def cost_of_rounding(
     model: GpuCgHalf, backend: Backend, users: Side, item_lam: Array, X: Any, Y: Any
 ) -> float:
-    """Return by how much of it the model's storage raises the objective, after one half-step of a part.
+    """Return the fraction by which the model's storage raises the objective after a half-step.
 
-    Both storages take two steps, unless the model has a number of its own: a row that the rounding lets
-    end a step earlier would count as the rounding's cost.
+    The half-step is done twice on the first rows of the users, by this rung and by `gpu_cg_6_split`.
+    Both take two steps, or the model's fixed number. If the stopping rule ended the rows instead, a row
+    that the rounding lets end one step earlier would count as a cost of the rounding.
 
     Parameters
     ----------
     users, item_lam
-        The first rows of the users' side, and the items' lambda, on the device.
+        The users' side, or at least its first rows, and the items' lambda, on the device.
     X, Y
         Starting factors (users, f) and (items, f).
     """
@@ -129,7 +134,7 @@ def cost_of_rounding(
         indptr=users.indptr[: rows + 1],
         lam=users.lam[:rows],
         lengths=users.lengths[:rows],
-        # As `Weights.constant`, of these rows alone: all rows' would hide what these cost.
+        # `Weights.constant` of these rows alone: with that of all rows the fraction would be too small.
         constant=float(np.sum(t * t if model.confidence == "explicit" else t)),
         kept={},
     )

@@ -1,10 +1,16 @@
-"""GPU rung, gpu_cholesky: every row solved exactly, in the smaller of its two spaces.
+"""GPU rung, gpu_cholesky: every row is solved exactly, as a system of f or of n unknowns.
 
-The algebra is that of `eigenbasis` with `exact=True`: in coordinates where the part that all rows
-share is the identity a row of n entries is a system of f unknowns, or of n where n is smaller. A
-block of threads forms it in shared memory, or in global memory where it is larger, and factorises it
-there; a row of very many entries is added up by several blocks. `kernels/cuda/cholesky_1_block.cu` tells
-how.
+The algebra is that of `eigenbasis` with `exact=True`. In whitened coordinates, where the part of a row's
+matrix that all rows share is the identity, a row of n entries is either of two systems:
+
+* factor space, f x f:  (I + sum w z z') x = sum t z;
+* dual, n x n, by the Woodbury identity:  (I + W^1/2 Z Z' W^1/2) v = W^-1/2 t,  x = Z' W^1/2 v.
+
+A row of few entries takes the dual system, which is smaller. It is fast on a GPU because one block of
+threads forms and factorises a row's system in shared memory (in global memory if it is too large), and
+each thread adds to tiles that it holds in registers, so that few loads feed many multiply-adds. The sums
+of a high-degree row are divided among several blocks, because a single one would work when the rest of
+the device has finished. `kernels/cuda/cholesky_1_block.cu` has the kernels.
 
 Cost of a half-step: columns f^2 and two products of factors with f x f matrices, then
 min(n_u f^2 + f^3 / 3, n_u^2 f + n_u^3 / 3) per row. A row gathers n_u f numbers.
@@ -28,11 +34,12 @@ from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
 _BLOCKS_PER_MULTIPROCESSOR = 4
 _PANEL = 16
 FILE = "cholesky_1_block.cu"
-# A row this long is added up by several blocks, a part each.
+# Rows of more than HUB entries are hubs: several blocks add them up, each a part of PART entries.
 HUB, PART = 8192, 4096
-_HUB_BYTES = 256 << 20
+_HUB_BYTES = 256 << 20  # of the parts' systems that are in memory together
 _BINS = (16, 32, 64, 128, 256, 512, 1024)
-# In its own space a weight this much above the shared part would leave float32 no digits.
+# The dual takes weights up to this over the dtype's eps: beside larger ones, the identity that is added
+# to its matrix would have too few digits left.
 _HUGE = 1e-3
 
 
@@ -40,8 +47,9 @@ _HUGE = 1e-3
 class GpuCholesky(GpuSolver):
     """ALS with exact half-steps on a CUDA device.
 
-    Without regularisation the solution is the one of least norm; with confidence `"explicit"` as
-    well, where rows share nothing, a row of fewer entries than factors gets one of its solutions.
+    Without regularisation a row gets its solution of least norm. The exception is confidence
+    `"explicit"`, whose rows share nothing: there a row of fewer entries than factors gets any one of its
+    solutions.
     """
 
     name: ClassVar[str] = "gpu_cholesky"
@@ -65,7 +73,7 @@ class GpuCholesky(GpuSolver):
             side.indptr, side.indices, side.w, side.t, Z, basis.base, basis.slope, side.lam,
             np.int32(f), np.int32(f),
         )  # fmt: skip
-        for rows in plan.own_space:
+        for rows in plan.dual:
             least = eps * dtype.type(side.a0 or 1.0)
             self._launch(
                 backend, "cholesky_own_space", rows, dtype, 2 * rows.order,
@@ -91,6 +99,11 @@ class GpuCholesky(GpuSolver):
     def _launch(
         self, backend: Backend, kernel: str, rows: Bin, dtype: Any, vectors: int, arguments: Any
     ) -> None:
+        """Launch a kernel on a bin's rows; its systems are in shared memory if two blocks' fit there.
+
+        `vectors` counts the numbers of shared memory beside panel and system. `arguments` makes the
+        kernel's arguments from the array of systems in global memory, or from None.
+        """
         size = np.dtype(dtype).itemsize
         shared = (_panel(rows.order, rows.tile(dtype)) + vectors) * size
         system = (rows.order + 1) * rows.order
@@ -98,7 +111,7 @@ class GpuCholesky(GpuSolver):
         systems = None
         if shared + system * size <= backend.shared_limit // 2:
             shared += system * size
-            grid = rows.count  # nothing is kept per block
+            grid = rows.count  # no block needs global memory, so there may be one for each row
         else:
             systems = backend.empty((grid, system), dtype)
         backend.launch(
@@ -109,6 +122,7 @@ class GpuCholesky(GpuSolver):
     def _solve_hubs(
         self, backend: Backend, hubs: Hubs, common: tuple[Any, ...], eps: Any, x: Array
     ) -> None:
+        """Solve a group of hubs: one launch forms the parts' systems, another adds and solves them."""
         f, dtype = self.factors, x.dtype
         launch = Bin(hubs.rows, hubs.count, f)
         defines = cholesky_defines(dtype, launch.threads, launch.tile(dtype))
@@ -127,20 +141,20 @@ class GpuCholesky(GpuSolver):
 
 
 def _panel(order: int, tile: int) -> int:
-    """Return the numbers of shared memory that panel and vectors take turns in."""
+    """Return how many numbers of shared memory the panel needs, which the vectors use in turn."""
     return max(_PANEL, CHOLESKY_DEPTH) * (-(-(order + 1) // tile) * tile)
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows whose systems have about the same order, and the launch that suits it.
+    """Rows whose systems have about the same order, and the size of their launch.
 
     Attributes
     ----------
     rows
-        (count,) int32 on the device, largest system first.
+        (count,) int32 on the device, row of the largest system first.
     order
-        The largest system's.
+        The order of the largest system.
     """
 
     rows: Array
@@ -153,13 +167,22 @@ class Bin:
         return 64 if self.order <= 32 else 128 if self.order <= 128 else 256
 
     def tile(self, dtype: Any) -> int:
-        """Return the side of a thread's tile: a small system has too few tiles of eight."""
+        """Return the side of a thread's tile; 8 x 8 would leave threads without one in small systems."""
         return 8 if self.order > 64 and np.dtype(dtype) == np.float32 else 4
 
 
 @dataclass(frozen=True)
 class Hubs:
-    """Very long rows and the parts that they are added up in; arrays of integers on the device."""
+    """A group of hubs and the parts in which their systems are added up.
+
+    Attributes
+    ----------
+    rows, first_part
+        (count,) row numbers, and (count + 1,) where each row's parts begin; int32 on the device.
+    row_of_part, first, stop
+        (parts,) row number (int32), and positions of the first entry and after the last one (int64), on
+        the device.
+    """
 
     rows: Array
     first_part: Array
@@ -172,38 +195,39 @@ class Hubs:
 
 @dataclass(frozen=True)
 class Plan:
-    """The launches of an exact half-step."""
+    """The launches of an exact half-step: bins of dual systems, systems in factor space, hubs."""
 
-    own_space: tuple[Bin, ...]
+    dual: tuple[Bin, ...]
     factor_space: Bin | None
     hubs: tuple[Hubs, ...]
 
 
 def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
-    """Return which rows are solved in their own space, in factor space, and as hubs.
+    """Return which rows are solved by their dual, in factor space, and as hubs.
 
-    Own space takes rows of at most 5/8 f entries, from where on its n^2 f + n^3 / 3 exceed
-    n f^2 + f^3 / 3 on the CPU as well, whose weights are neither negative nor huge. Empty rows are
-    systems of order zero. Without regularisation and background a row of more entries than its rank
-    has no inverse there.
+    The dual takes rows of at most 5/8 f entries (at least 16) whose weights are neither negative nor
+    huge. Larger duals take longer than factor space, on the CPU as well, although they need fewer
+    multiply-adds up to f entries. An empty row is a dual of order zero. Without regularisation and
+    background only empty rows are, because the dual's matrix is singular if a row has more entries than
+    its rank.
     """
     low, high = _weight_ranges(backend, side, dtype)
     limit = max(16, factors * 5 // 8)
     if side.a0 == 0 and side.smallest_lam <= 0:
         limit = 0
     eps = float(np.finfo(dtype).eps)
-    own = (side.lengths <= limit) & (low >= 0) & (high <= _HUGE / eps)
-    hub = ~own & (side.lengths > HUB)
+    dual = (side.lengths <= limit) & (low >= 0) & (high <= _HUGE / eps)
+    hub = ~dual & (side.lengths > HUB)
     bins, smallest = [], -1
     for largest in _BINS:
-        members = np.flatnonzero(own & (side.lengths > smallest) & (side.lengths <= largest))
+        members = np.flatnonzero(dual & (side.lengths > smallest) & (side.lengths <= largest))
         if len(members):
             order = int(side.lengths[members].max())
             bins.append(Bin(*_longest_first(backend, side, members), order=max(1, order)))
         smallest = largest
-    rest = np.flatnonzero(~own & ~hub)
+    rest = np.flatnonzero(~dual & ~hub)
     return Plan(
-        own_space=tuple(bins),
+        dual=tuple(bins),
         factor_space=Bin(*_longest_first(backend, side, rest), order=factors)
         if len(rest)
         else None,
@@ -214,17 +238,19 @@ def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
 def _weight_ranges(
     backend: Backend, side: Side, dtype: Any
 ) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]:
-    found = backend.empty((2, side.rows), dtype)
+    """Return the smallest and the largest w of each row, two arrays (rows,) on the host."""
+    ranges = backend.empty((2, side.rows), dtype)
     threads = 128
     backend.launch(
         FILE, "weight_range", cholesky_defines(dtype, threads, 4), (-(-side.rows * 32 // threads),),
-        (threads,), (side.indptr, side.w, np.int64(side.rows), found),
+        (threads,), (side.indptr, side.w, np.int64(side.rows), ranges),
     )  # fmt: skip
-    low, high = backend.to_host(found)
+    low, high = backend.to_host(ranges)
     return low, high
 
 
 def _longest_first(backend: Backend, side: Side, rows: npt.NDArray[np.int64]) -> tuple[Array, int]:
+    """Return the rows on the device, highest degree first, and their number."""
     order = np.argsort(-side.lengths[rows], kind="stable")
     return backend.to_device(rows[order].astype(np.int32)), len(rows)
 
@@ -232,7 +258,7 @@ def _longest_first(backend: Backend, side: Side, rows: npt.NDArray[np.int64]) ->
 def _hubs(
     backend: Backend, side: Side, rows: npt.NDArray[np.int64], factors: int, itemsize: int
 ) -> list[Hubs]:
-    """Return hub rows in groups whose parts' systems fit a bounded slab."""
+    """Return the hubs in groups, the systems of whose parts take at most `_HUB_BYTES` together."""
     together = max(1, _HUB_BYTES // ((factors + 1) * factors * itemsize))
     starts = np.concatenate([[0], np.cumsum(side.lengths)])
     groups: list[list[int]] = []
@@ -244,12 +270,12 @@ def _hubs(
             held = 0
         groups[-1].append(int(u))
         held += parts
-    found = []
+    groups_of_hubs = []
     for group in groups:
         first = [np.arange(starts[u], starts[u + 1], PART) for u in group]
         stop = [np.minimum(f + PART, starts[u + 1]) for f, u in zip(first, group, strict=True)]
         counts = [len(f) for f in first]
-        found.append(
+        groups_of_hubs.append(
             Hubs(
                 rows=backend.to_device(np.array(group, np.int32)),
                 first_part=backend.to_device(np.cumsum([0, *counts]).astype(np.int32)),
@@ -260,4 +286,4 @@ def _hubs(
                 parts=sum(counts),
             )
         )
-    return found
+    return groups_of_hubs

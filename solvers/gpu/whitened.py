@@ -1,8 +1,11 @@
-"""What the GPU rungs from `gpu_cg_2_whitened` on share: a half-step in whitened coordinates.
+"""The half-step in whitened coordinates, shared by the GPU rungs from `gpu_cg_2_whitened` on.
 
-The coordinates are those of `halfstep.solvers.whitening`. The device forms Y'Y, the f x f algebra is
-float64 on the host, and the device multiplies by what comes of it, padded and scaled. In these
-coordinates |z| is at most a0^-1/2.
+`halfstep.solvers.whitening` explains the coordinates. For each half-step the device computes Y'Y, the
+host derives the f x f matrices from it in float64, and the device multiplies the factor matrices by
+them, padded and scaled. In these coordinates |z| is at most a0^-1/2.
+
+`_prepare` computes Z = Y forward and the start X inward, `_advance` takes the steps (by `_steps`, which
+each rung implements), and `_finish` multiplies the solution by outward and over-relaxes the rows.
 """
 
 from __future__ import annotations
@@ -30,17 +33,20 @@ _LARGEST = 2.0**14  # a quarter of the largest float16
 
 
 class Whitened(NamedTuple):
-    """What a half-step in whitened coordinates needs.
+    """What `_prepare` computes once per half-step for `_advance` and `_finish`.
 
     Attributes
     ----------
     Z
         (columns, wide) the fixed side as the kernels read it.
-    start, omega
-        Where rows are over-relaxed, their factors before the half-step (rows, f), else None; and by how
-        much.
+    basis
+        The coordinates, and the matrices that lead to them and back.
+    start
+        (rows, f) factors before the half-step if its rows are over-relaxed, else None.
+    omega
+        The over-relaxation factor.
     tally
-        Where a fit's half-step adds up how its rows ended, or None.
+        Sums over the ended rows of this half-step, or None outside of a fit.
     """
 
     Z: Array
@@ -51,16 +57,17 @@ class Whitened(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """When rows end, as `kernels/cuda/cg.cuh` is told, and where they write what they came to.
+    """When the steps of a row end, and where the row reports them: arguments of `kernels/cuda/cg.cuh`.
 
     Attributes
     ----------
     least
-        (rows,) int32: steps that a row takes at least. None: all take `most` steps.
+        (rows,) int32, the least number of steps of each row. None: every row takes `most` steps.
     most, theta
         As in `halfstep.solvers.fit.stopping`.
     ended
-        (rows, 3): steps, what they gained, what they left; None where nobody asks.
+        (rows, 3): each row's number of steps, by how much they lowered its objective, and the bound on
+        what they left. None if the steps are not reported.
     """
 
     least: Array | None
@@ -69,7 +76,7 @@ class Ends(NamedTuple):
     ended: Array | None
 
     def arguments(self, dtype: Any) -> tuple[Any, ...]:
-        """Return the kernels' arguments."""
+        """Return the four kernel arguments in their order, theta in the factors' `dtype`."""
         return self.least, np.int32(self.most), np.dtype(dtype).type(self.theta), self.ended
 
 
@@ -84,7 +91,7 @@ class WhitenedSolver(GpuSolver, ABC):
     """
 
     cg_steps: int = field(default=2, kw_only=True)
-    # In float64 a lane holds no more factors than these.
+    # The most factors that the registers of a warp hold in float64.
     _most_factors_float64: ClassVar[int] = MOST_FACTORS_FLOAT64
 
     def check(self) -> None:
@@ -98,15 +105,17 @@ class WhitenedSolver(GpuSolver, ABC):
             )
 
     def _check_steps(self) -> None:
+        """Raise InputError for a bad number of steps; called by `check`, overridden in `by_rule`."""
         check_integers(self.get_params(), cg_steps=1)
 
     def _prepare(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
     ) -> tuple[Whitened, Array]:
+        """See `GpuSolver._prepare`; x is X in the coordinates of the basis, padded to `wide` columns."""
         wide, scaled = self._storage(X.dtype, side)
         basis = basis_of(backend, side, Y, wide, scaled=scaled)
         Z = self._store(backend, side, backend.product(Y, basis.forward))
-        # Rows that nothing regularises leave their start aside.
+        # Rows without regularisation and background do not depend on their start (`basis_of`).
         relaxes = iteration.omega != 1 and (side.a0 != 0 or side.smallest_lam > 0)
         tallies = iteration.tallies
         fixed = Whitened(
@@ -119,37 +128,52 @@ class WhitenedSolver(GpuSolver, ABC):
         return fixed, backend.product(X, basis.inward)
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
+        """See `GpuSolver._advance`; every row takes `cg_steps` steps. Overridden in `by_rule`."""
         ends = Ends(None, self.cg_steps, 0.0, None)
         self._steps(backend, side, fixed.Z, fixed.basis, x, ends)
 
     def _finish(self, backend: Backend, fixed: Whitened, x: Array) -> Array:
+        """See `GpuSolver._finish`; over-relaxes the rows if `_prepare` kept their start."""
         solution = backend.product(x, fixed.basis.outward)
         if fixed.start is not None:
-            # A row without entries stays zero: its start is, after the first iteration.
+            # A row without entries stays zero: omega is 1 in the first iterations, which set its start
+            # to zero.
             over_relax(backend, fixed.start, solution, fixed.omega)
         return solution
 
     def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
-        """Return the fixed side as the kernels read it."""
+        """Return the fixed side as the kernels read it; called by `_prepare`.
+
+        `gpu_cg_7_half` overrides it to round Z to 16 bits.
+        """
         return Z
 
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
-        """Return what rows are padded to, and whether Z is to fit a float16."""
+        """Return how many columns rows are padded to, and whether Z must fit a float16.
+
+        Called by `_prepare`. Overridden by `gpu_cg_2_whitened`, which does not pad, and `gpu_cg_7_half`.
+        """
         return self._lanes(dtype, side).wide, False
 
     def _stored(self, dtype: Any, side: Side) -> str:
-        """Return the type of the fixed side, a key of `kernels.cuda.lanes.STORED`."""
+        """Return the type in which Z is stored, a key of `kernels.cuda.lanes.STORED`.
+
+        Called by `_lanes`; `gpu_cg_7_half` overrides it.
+        """
         return str(np.dtype(dtype).name)
 
     def _lanes(self, dtype: Any, side: Side, **more: int) -> Lanes:
-        """Return how the lanes of a warp share a row's vectors."""
+        """Return how the lanes of a warp share a row's vectors; called by `_storage` and `_steps`."""
         return lanes(self.factors, self._stored(dtype, side), diagonal=diagonal(side), **more)
 
     @abstractmethod
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
-        """Take the steps for every row of x (rows, wide), in place; rows without entries get zero."""
+        """Take the steps of every row of x (rows, wide) in place; rows without entries get zero.
+
+        Called by `_advance`: once per half-step, share or block. This is where each rung differs.
+        """
 
 
 def kernel_arguments(
@@ -161,7 +185,10 @@ def kernel_arguments(
     order: Array | None,
     count: int,
 ) -> tuple[Any, ...]:
-    """Return the arguments of the kernels by warps: `count` rows, those of `order` or the first ones."""
+    """Return the arguments that the kernels from rung 3 on share, as `kernels/cuda/cg.cuh` has them.
+
+    The kernel solves the `count` rows listed in `order`, or the first `count` rows if that is None.
+    """
     return (
         x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
         order, np.int32(count), *ends.arguments(x.dtype),
@@ -182,9 +209,11 @@ def over_relax(backend: Backend, start: Array, x: Array, omega: float) -> None:
 
 
 class DeviceBasis(NamedTuple):
-    """Z = Y forward, x~ = x inward, x = x~ outward; coordinate k scaled by base + slope lambda_u.
+    """Whitened coordinates: Z = Y forward, x~ = x inward, x = x~ outward.
 
-    Matrices (f, wide), (f, wide), (wide, f) and vectors (wide,), on the device in the factors' dtype.
+    In them the shared part of row u's matrix is diagonal, with base_k + slope_k lambda_u in place k.
+    `forward` (f, wide), `inward` (f, wide), `outward` (wide, f), and the vectors `base` and `slope`
+    (wide,) are on the device in the factors' dtype.
     """
 
     forward: Array
@@ -195,7 +224,11 @@ class DeviceBasis(NamedTuple):
 
 
 def diagonal(side: Side) -> bool:
-    """Return whether `basis_of` gives a scale of its own to each coordinate and row."""
+    """Return whether base and slope differ between coordinates.
+
+    They do if the side's rows have a background and more than one lambda, or a lambda of 0. Otherwise
+    the diagonal of a row is one number, which the kernels keep in one register.
+    """
     return bool(side.a0 and not 0 < side.smallest_lam == side.largest_lam)
 
 
@@ -207,9 +240,10 @@ def basis_of(
     Parameters
     ----------
     wide
-        What rows are padded to, with zeros.
+        The number of columns that rows are padded to, with zeros.
     scaled
-        Multiply Z by a power of two that brings its largest number near the largest of a float16.
+        Whether Z is multiplied by a power of two that brings a bound on its numbers to between 2^13 and
+        2^14, a quarter of the largest float16.
     """
     f, dtype = Y.shape[1], np.dtype(Y.dtype)
     eps, smallest = float(np.finfo(dtype).eps), side.smallest_lam
@@ -225,7 +259,7 @@ def basis_of(
         np.eye(f) if matrix is None else matrix
         for matrix in (basis.forward, basis.inward, basis.outward)
     )
-    if side.a0 == 0 and smallest <= 0:  # a row keeps what its start has in its null space
+    if side.a0 == 0 and smallest <= 0:  # a start's part in a row's null space would remain
         inward = np.zeros((f, f))
     scale = 2.0 ** np.floor(np.log2(_LARGEST / bound)) if scaled and bound > 0 else 1.0
 

@@ -1,1 +1,8 @@
-"""What a fit keeps on a device: sides, factors, memory plans, streams, shares of several devices."""
+"""What a GPU fit keeps on the device, and how it gets there.
+
+* `side` is a side's stored entries on the device; `data` makes both sides from a matrix;
+* `memory` plans what fits; `streaming` passes entries through in blocks; `partition` shares the rows
+  out to several devices;
+* `tally` adds up how rows ended; `audit` computes objective, residuals and the check for finite factors;
+* `queries` answers a fitted model's queries.
+"""

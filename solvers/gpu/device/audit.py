@@ -1,4 +1,7 @@
-"""The objective, residuals and the check for finite factors, on the device: `kernels/cuda/audit.cu`."""
+"""Compute the objective and residuals and find factors that are not finite, on the device.
+
+The kernels are in `kernels/cuda/audit.cu` and `kernels/cuda/residual.cu`.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,17 @@ from halfstep.solvers.gpu.device.data import blocks_for
 from halfstep.solvers.gpu.device.side import Side
 
 _THREADS = 256
-_ROWS = 8  # that a block looks at together
+_ROWS = 8  # of a block at a time, one per warp
 _NONE = np.iinfo(np.int64).max
 
 
 def device_objective(backend: Backend, users: Side, items: Side, X: Array, Y: Array) -> float:
-    """Return the objective of `halfstep.solvers.objective`, its sums taken in float64."""
+    """Return the objective of `halfstep.solvers.objective`, with all sums in float64."""
     return objective_of_rows(backend, users, items.lam, X, Y)
 
 
 def objective_of_rows(backend: Backend, users: Side, item_lam: Array, X: Array, Y: Array) -> float:
-    """Return what `users`, a side or its first rows, and the items' lambda give of the objective."""
+    """Return the objective of `users`, a whole side or its first rows, with the penalty of all items."""
     stored = 0.0
     if len(users.indices):
         blocks = blocks_for(users.rows, _ROWS)
@@ -46,14 +49,14 @@ def objective_of_rows(backend: Backend, users: Side, item_lam: Array, X: Array, 
 
 
 def device_residuals(backend: Backend, side: Side, X: Array, Y: Array) -> npt.NDArray[np.float64]:
-    """Return |A_u x_u - b_u| / |b_u| of each row of a half-step, (rows,), its sums in float64.
+    """Return |A_u x_u - b_u| / |b_u| of each row of a half-step, (rows,), with sums in float64.
 
-    As `halfstep.solvers.objective` does it on the host: |x_u| for a row with b_u = 0.
+    It is |x_u| for a row with b_u = 0, as in `halfstep.solvers.objective`.
     """
     f = X.shape[1]
-    found = backend.empty(side.rows, np.float64)
+    residuals = backend.empty(side.rows, np.float64)
     if side.rows == 0:
-        return backend.to_host(found)
+        return backend.to_host(residuals)
     shared = backend.to_device(side.a0 * backend.to_host(backend.gram(Y)))
     backend.launch(
         "residual.cu",
@@ -63,10 +66,10 @@ def device_residuals(backend: Backend, side: Side, X: Array, Y: Array) -> npt.ND
         (threads_for(f),),
         (
             X, Y, shared, side.indptr, side.indices, side.w, side.t, side.lam,
-            np.int64(side.rows), found,
+            np.int64(side.rows), residuals,
         ),
     )  # fmt: skip
-    return backend.to_host(found)
+    return backend.to_host(residuals)
 
 
 def first_not_finite(backend: Backend, factors: Array) -> int | None:
@@ -76,6 +79,7 @@ def first_not_finite(backend: Backend, factors: Array) -> int | None:
 
 
 def _look_at(backend: Backend, factors: Array, lam: Array | None) -> tuple[float, int]:
+    """Return sum_u lambda_u |x_u|^2 (0 without `lam`) and the first row that is not finite."""
     rows, f = factors.shape
     if rows == 0:
         return 0.0, _NONE

@@ -1,4 +1,4 @@
-"""From one CSR matrix on the device to both sides of a fit: weighted and transposed there."""
+"""Make both sides of a resident fit from one CSR matrix, which the device transposes and weighs."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def sides_of(
     Parameters
     ----------
     lengths
-        Stored entries of each row and of each column.
+        The number of stored entries of each row, and of each column.
 
     Raises
     ------
     InputError
-        A weight overflows the factors' dtype, or there are more ids than 32-bit indices can name.
+        A weight overflows the factors' dtype, or there are more ids than 32-bit indices can count.
     """
     dtype = np.dtype(model.dtype)
     for ids in matrix.shape:
@@ -65,7 +65,10 @@ def sides_of(
 
 
 def transposed(backend: Backend, matrix: Csr) -> Csr:
-    """Return the transpose, each of its rows ascending; `kernels/cuda/transpose.cu`."""
+    """Return the transpose, with ascending indices in each row, by a radix sort on the columns.
+
+    `kernels/cuda/transpose.cu` has the kernels.
+    """
     rows, columns = matrix.shape
     entries = len(matrix.indices)
     dtype = matrix.values.dtype
@@ -103,12 +106,12 @@ def transposed(backend: Backend, matrix: Csr) -> Csr:
 
 
 def blocks_for(work: int, each: int) -> int:
-    """Return how many blocks to launch, each of which does `each` pieces of work at a time."""
+    """Return how many blocks to launch for `work` items if a block does `each` of them at a time."""
     return max(1, min(-(-work // each), _MOST_BLOCKS))
 
 
 class Weigher:
-    """`kernels/cuda/weigh.cu` with a model's convention; called with (entries,) values on a device."""
+    """Computes weights by a model's convention, with the kernel of `kernels/cuda/weigh.cu`."""
 
     def __init__(self, model: Solver) -> None:
         self.confidence, self.dtype = model.confidence, np.dtype(model.dtype)
@@ -117,12 +120,23 @@ class Weigher:
     def __call__(
         self, backend: Backend, values: Array, weights: tuple[Array, Array] | None = None
     ) -> tuple[Array, Array, Array, Array]:
-        """Return w, t, partial sums of the constant, and the first values that overflow.
+        """Return w, t, partial sums of `Weights.constant`, and positions of weights that overflow.
 
         Parameters
         ----------
+        values
+            (entries,) on the device.
         weights
-            (w, t) to write to, instead of new arrays.
+            Arrays (w, t) to write to, instead of new ones.
+
+        Returns
+        -------
+        w, t
+            (entries,) each.
+        constants
+            (blocks,) float64, to be added up.
+        overflows
+            (blocks,) int64, the first position of each block whose weight overflows; else 2^63 - 1.
         """
         entries = len(values)
         w, t = weights or tuple(backend.empty(entries, self.dtype) for _ in range(2))
@@ -144,12 +158,12 @@ def penalties(
 ) -> tuple[float, npt.NDArray[np.float64]]:
     """Return a0 and each row's lambda in float64; see `halfstep.solvers.problem`."""
     a0 = preparation.weight_of_others(model.confidence, model.background)
-    given = model.regularization, model.regularization_exponent
-    return a0, preparation.penalties(lengths, a0, columns, *given)
+    regularization = model.regularization, model.regularization_exponent
+    return a0, preparation.penalties(lengths, a0, columns, *regularization)
 
 
 def _side(backend: Backend, model: Solver, matrix: Csr, lengths: Lengths) -> Side:
-    """Return the weighted side of a matrix; see `halfstep.solvers.problem`."""
+    """Return the side whose rows are those of `matrix`, weighed; raise InputError on overflow."""
     weigh = Weigher(model)
     w, t, constants, wrong = weigh(backend, matrix.values)
     first = int(backend.to_host(wrong).min())

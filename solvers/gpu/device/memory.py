@@ -1,7 +1,8 @@
-"""Does a fit have room on the device? Counted before it starts, by part, in bytes.
+"""Plan a fit's memory on the device: count its bytes by part before it starts.
 
-Three answers: everything stays on the device (resident); both factor matrices stay and the stored
-entries pass through in blocks of rows (streamed); or neither fits, and the error says what would.
+There are three results. If everything fits, all of it stays on the device (resident). Otherwise both
+factor matrices stay, and the stored entries pass through in blocks of rows (streamed). If that does not
+fit either, the error says which smaller fit would.
 """
 
 from __future__ import annotations
@@ -18,28 +19,31 @@ from halfstep.memory import gigabytes
 from halfstep.solvers.fit.memory import most_factors
 from halfstep.solvers.gpu.device.tally import TALLY_BYTES
 
-# Beside what is counted: the context's own, cuBLAS's workspace, the allocator's rounding.
+# Fraction of the memory, and bytes, for what is not counted: the CUDA context, cuBLAS's workspace, the
+# allocator's rounding.
 _HEADROOM = 0.1
 _FIXED = 64 << 20
-_GRAM_ROWS = 4096
-SLOTS = 2  # blocks of each side on the device: one is solved while the next one comes
-# A block with fewer entries than this leaves the device waiting for launches, not for work.
+_GRAM_ROWS = 4096  # rows of one partial sum of a Gramian, as in `kernels.cuda.backend`
+SLOTS = 2  # blocks of each side on the device: one is solved while the next one is uploaded
+# With blocks of fewer entries than this the device would wait for launches.
 _SMALLEST_BLOCK = 1 << 16
 _FIRST_ROWS = 4096
 
 
 @dataclass(frozen=True)
 class DeviceSize:
-    """What a fit is about, as far as memory is concerned.
+    """The numbers that determine how much memory a fit needs on one device.
 
     Attributes
     ----------
-    users, items, entries
-        Of the matrix.
+    users, items
+        Shape of the matrix.
+    entries
+        Stored entries of each side that this device solves.
     longest
-        Entries of the longest row or column: a row is not cut in two.
+        Entries of the longest row or column, which no block cuts in two.
     factors, dtype
-        Of the model.
+        As in the model.
     """
 
     users: int
@@ -56,7 +60,7 @@ class DeviceSize:
 
     @property
     def bytes_per_entry(self) -> int:
-        """Of one side: a 32-bit index and two weights."""
+        """Bytes of one entry of one side: a 32-bit index and two weights."""
         return 4 + 2 * self.itemsize
 
 
@@ -67,11 +71,11 @@ class MemoryPlan:
     Attributes
     ----------
     block_entries
-        Stored entries of a block that passes through, or None when everything is resident.
+        The most entries of a streamed block, or None if the fit is resident.
     parts
-        Bytes by part of what will be on the device.
+        Bytes of each part of what will be on the device, by name.
     available
-        Bytes that may be used.
+        Bytes that the fit may use.
     """
 
     block_entries: int | None
@@ -80,7 +84,7 @@ class MemoryPlan:
 
     @property
     def needed(self) -> int:
-        """All parts together, bytes."""
+        """Bytes of all parts together."""
         return sum(self.parts.values())
 
     def __str__(self) -> str:
@@ -89,13 +93,13 @@ class MemoryPlan:
 
 
 def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, int]:
-    """Return the bytes by part of a resident fit, or of one that is streamed in such blocks.
+    """Return the bytes of each part of a resident fit, or of a fit streamed in blocks of that size.
 
-    A half-step holds the rotated fixed side (and its copy in 16 bits), the solved side in the same
-    coordinates, and its result beside the factors that it replaces.
+    A half-step holds the fixed side in whitened coordinates, its copy as float16 or bfloat16, the side
+    being solved in whitened coordinates, and the solution beside the factors that it replaces.
     """
     f, b = size.factors, size.itemsize
-    wide = -(-f // 8) * 8  # as kernels pad them
+    wide = -(-f // 8) * 8  # the kernels pad rows
     rows = size.users + size.items
     largest = max(size.users, size.items)
     held = 2 * (size.entries if block_entries is None else SLOTS * block_entries)
@@ -110,9 +114,9 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
 
 
 def first_rows(lengths: npt.NDArray[np.int64]) -> int:
-    """Return how many of the first rows can be looked at before a fit, however it is planned.
+    """Return how many of the first rows fit the device before a fit, whether it is streamed or not.
 
-    They have fewer entries than the blocks that are on the device later, or it is one row.
+    They have fewer entries than the blocks that are on the device later; or they are a single row.
     """
     ends = np.cumsum(lengths[:_FIRST_ROWS])
     fitting = int(np.searchsorted(ends, 2 * SLOTS * _SMALLEST_BLOCK, side="right"))
@@ -120,9 +124,10 @@ def first_rows(lengths: npt.NDArray[np.int64]) -> int:
 
 
 def transposing(size: DeviceSize) -> int:
-    """Return the bytes while a resident fit transposes, before its factors are there.
+    """Return the bytes that transposing takes in a resident fit, before its factors are on the device.
 
-    The matrix, index, row and value of two stages, and the counts of digits.
+    They are the matrix, the column, row and value of each entry before and after a pass of the sort, and
+    the counts of digits.
     """
     b = size.itemsize
     return size.entries * ((4 + b) + 2 * (8 + b) + 1) + _FIXED
@@ -134,7 +139,8 @@ def plan_memory(size: DeviceSize, available: int) -> MemoryPlan:
     Raises
     ------
     NotEnoughMemory
-        Not even streamed; the line says by part what is needed, and what would fit.
+        The fit does not fit even if it is streamed. The message says how much each part needs, and which
+        smaller fit would run.
     """
     room = int(available * (1 - _HEADROOM))
     whole = MemoryPlan(None, parts_of(size), available)
@@ -153,7 +159,7 @@ def plan_memory(size: DeviceSize, available: int) -> MemoryPlan:
 
 
 def _what_fits(size: DeviceSize, room: int) -> str:
-    """Say which smaller fit would run."""
+    """Return the end of the error message: which smaller fit would run."""
 
     def fits(other: DeviceSize) -> bool:
         least = max(other.longest, min(_SMALLEST_BLOCK, other.entries), 1)

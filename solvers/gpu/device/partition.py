@@ -1,10 +1,10 @@
-"""A fit over several devices, or of more entries than a device holds: the same half-steps in parts.
+"""A fit on several devices, or of more entries than a device holds: the half-steps are done in parts.
 
-Every device has both factor matrices. Of a side's rows each one solves its share, about as much work
-as any other's, from entries that are its own: resident, or streamed in blocks. Then the shares are
-copied to all. What is done to whole matrices (rotations in and out) each device does for itself: a
-matrix product of other shape might be summed in another order, and the factors would differ from
-those of one device in their last bits. So they are the same bits.
+Every device holds both factor matrices. Each one solves a share of a side's rows, of about equal work,
+from the stored entries of that share, which are resident or streamed in blocks. Then every share is
+copied to all devices. Products of whole factor matrices (`_prepare` and `_finish`) are computed on every
+device instead of in shares: a matrix product of another shape might add in another order. So the factors
+have the same bits as on one device.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import Stored, Stream
 from halfstep.solvers.gpu.device.tally import Iteration
 
-# What a row costs beside its entries, in entries: its vectors are read, rotated and written.
+# The work of a row beside its entries, in entries: its vectors are read, rotated and written.
 _ROW = 8
 
 
 class Rung(Protocol):
-    """What is asked of a GPU solver here; `halfstep.solvers.gpu.base` says what each of these does."""
+    """What `alternate` calls on a GPU solver; `halfstep.solvers.gpu.base` documents each method."""
 
     iterations: int
 
@@ -41,29 +41,29 @@ class Rung(Protocol):
 
 
 class Resident:
-    """A share whose entries stay on its device."""
+    """A share of a side's rows whose entries stay on the device."""
 
     def __init__(self, backend: Backend, whole: Side, stored: Stored, start: int, stop: int):
         self.start, self.stop = start, stop
         self.side = stored.part(backend, whole, start, stop)
 
     def __iter__(self) -> Iterator[tuple[int, int, Side]]:
-        """Yield (start, stop, side), once."""
+        """Yield the share as one block (start, stop, side), or nothing if it has no rows."""
         if self.stop > self.start:
             yield self.start, self.stop, self.side
 
 
 class PartitionedSide:
-    """One side of the data over the devices.
+    """One side of the data, shared by the devices.
 
     Attributes
     ----------
     whole
-        The side without entries.
+        The whole side, without its device arrays.
     cuts
-        (devices + 1,) where each device's rows begin; the last one's end.
+        (devices + 1,) the first row of each device's share, and the number of rows.
     shares
-        For each device its rows and entries, in blocks.
+        For each device an iterable over the blocks (start, stop, side) of its share.
     """
 
     def __init__(self, backends: Sequence[Backend], stored: Stored, plans: Sequence[MemoryPlan]):
@@ -83,7 +83,11 @@ class PartitionedSide:
     def solve(
         self, solver: Rung, Y: list[Array], X: list[Array], iteration: Iteration
     ) -> list[Array]:
-        """Return each device's copy of the solved side, given its copies of both sides."""
+        """Do a half-step and return each device's copy of the solved factors.
+
+        Y and X are each device's copies of the fixed side's factors and of the start. Called by
+        `alternate` twice in an iteration.
+        """
         begun = [
             solver._prepare(backend, self.whole, y, x, iteration)
             for backend, y, x in zip(self.backends, Y, X, strict=True)
@@ -98,6 +102,7 @@ class PartitionedSide:
         ]
 
     def _exchange(self, parts: list[Array]) -> None:
+        """Copy the rows that each device solved from its array (rows, ·) to those of all others."""
         if len(parts) == 1:
             return
         for backend in self.backends:
@@ -108,7 +113,7 @@ class PartitionedSide:
             for target, backend in enumerate(self.backends):
                 if target != source:
                     backend.copy(parts[target][start:stop], parts[source][start:stop])
-        # Another device may still read what its owner is about to let go.
+        # Wait again before any of these arrays is freed, because another device may still read it.
         for backend in self.backends:
             backend.synchronize()
 
@@ -122,7 +127,10 @@ def alternate(
     Y: Any,
     monitor: Monitor,
 ) -> None:
-    """Run the iterations over the devices; `monitor` sees the first device's copies."""
+    """Run the iterations on the devices; called by `GpuSolver._alternate`.
+
+    The monitor gets the first device's copies of the factors.
+    """
     users, items = (PartitionedSide(backends, side, plans) for side in stored)
     all_X, all_Y = ([backend.to_device(factors) for backend in backends] for factors in (X, Y))
     for iteration in range(solver.iterations):
@@ -140,7 +148,7 @@ def alternate(
 
 
 def shares_of(indptr: np.ndarray, devices: int) -> list[int]:
-    """Return where each device's rows begin, so that all have about the same work; and the end."""
+    """Return the first row of each device's share, of about equal work, and the number of rows."""
     work = indptr + _ROW * np.arange(len(indptr))
     wanted = work[-1] * np.arange(1, devices) / devices
     inner = np.searchsorted(work, wanted)

@@ -1,6 +1,7 @@
-"""Queries of a GPU model: many at a time are answered on the device, where the factors are kept.
+"""Answer a GPU model's queries: many at once on the device, where its factors are, few on the host.
 
-Factor matrices are copied between host and device when somebody asks for them there, once.
+A factor matrix is copied to the other place, host or device, when it is first needed there; the copy is
+kept.
 """
 
 from __future__ import annotations
@@ -18,30 +19,30 @@ from halfstep.solvers.inputs import on_host
 from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
 
-# Fewer queries are answered sooner on the host than a launch and two copies take.
+# The host answers fewer queries than this before a launch and two copies would end.
 _FEW_QUERIES = 32
-_TOGETHER = 1 << 16
+_TOGETHER = 1 << 16  # queries per launch
 
 
 class Factors:
-    """One side's factors (rows, f), wherever they were made."""
+    """One side's factors (rows, f), on the host, on the device or on both."""
 
     def __init__(self, factors: Any) -> None:
-        if not type(factors).__module__.startswith("cupy"):  # which is kept where it is
+        if not type(factors).__module__.startswith("cupy"):  # a CuPy array stays on its device
             factors = on_host(factors)
         self._host = factors if isinstance(factors, np.ndarray) else None
         self._device = None if self._host is not None else factors
         self._backend = None if self._host is not None else current()
 
     def on_host(self) -> Floats:
-        """Return them as a NumPy array, the same one every time."""
+        """Return the factors as a NumPy array, which is always the same object."""
         if self._host is None:
             assert self._backend is not None
             self._host = self._backend.to_host(self._device)
         return self._host
 
     def on_device(self) -> Array:
-        """Return them as an array of the current device, the same one every time."""
+        """Return the factors as an array of the current device; it is copied there only once."""
         backend = current()
         if self._device is None or self._backend is not backend:
             host = np.ascontiguousarray(self.on_host())
@@ -67,10 +68,10 @@ def select_on_device(
     without: Integers | None = None,
     num_threads: int = 0,
 ) -> tuple[npt.NDArray[np.int32], Floats]:
-    """Select as `halfstep.solvers.model.top_k.top_k` does, whose arguments these are, on the device.
+    """Select the best candidates on the device; arguments and result as in `model.top_k.top_k`.
 
-    The host answers fewer than 32 queries, and lists of more than 896. The lists are the same either
-    way, but for ties that rounding makes or breaks. `kept` holds the model's own factors.
+    The host does it for fewer than 32 queries, and for lists of more than 896 candidates. Both give the
+    same lists, except for ties that rounding makes or breaks. `kept` holds the model's own factors.
     """
     m, n = len(queries), len(candidates)
     if m < _FEW_QUERIES or N > LONGEST_LIST or unavailable() is not None:
@@ -90,15 +91,15 @@ def select_on_device(
     allowed = None if offered.all() else backend.to_device(offered)
     for start in range(0, m, _TOGETHER):
         part = slice(start, start + _TOGETHER)
-        asked = backend.to_device(np.ascontiguousarray(queries[part]))
+        vectors = backend.to_device(np.ascontiguousarray(queries[part]))
         liked = None if excluded is None else rows_on_device(backend, excluded[part])
-        found = device_top_k(backend, asked, Y, k, scale=factor, allowed=allowed, liked=liked)
-        ids[part], scores[part] = map(backend.to_host, found)
+        best = device_top_k(backend, vectors, Y, k, scale=factor, allowed=allowed, liked=liked)
+        ids[part], scores[part] = map(backend.to_host, best)
     return ids, scores
 
 
 def _resident(backend: Backend, kept: Kept, factors: Floats) -> Array:
-    """Return the device's copy of a factor matrix: the model keeps those of its own."""
+    """Return a factor matrix on the device; if it is one of the model's, its copy there is kept."""
     for side in kept.values():
         if side is not None and side.on_host() is factors:
             return side.on_device()
@@ -106,7 +107,7 @@ def _resident(backend: Backend, kept: Kept, factors: Floats) -> Array:
 
 
 def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
-    """Return a canonical CSR matrix's structure on the device."""
+    """Return indptr and indices of a canonical CSR matrix on the device."""
     return Rows(
         backend.to_device(matrix.indptr.astype(np.int64)),
         backend.to_device(matrix.indices.astype(np.int32)),
@@ -114,7 +115,10 @@ def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
 
 
 def lazily(side: str) -> Any:
-    """Return a property for a model's `side`: set from anywhere, got on the host."""
+    """Return a property for "user_factors" or "item_factors": set from host or device, read on the host.
+
+    The values are `Factors` in the model's `_kept`.
+    """
 
     def get(model: Any) -> Floats | None:
         kept = model._kept.get(side)

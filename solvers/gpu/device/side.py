@@ -1,4 +1,4 @@
-"""One side's data on the device: what `halfstep.solvers.problem.Weights` is on the host."""
+"""One side's data on the device, as `halfstep.solvers.problem.Weights` holds it on the host."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Side:
-    """The stored entries of a side by rows, and what belongs to each row.
+    """The stored entries of a side by rows, and the numbers that belong to each row.
 
     Attributes
     ----------
     indptr, indices, w, t, lam
-        On the device: (rows + 1,) int64, (entries,) int32, and in the factors' dtype (entries,),
-        (entries,) and (rows,).
+        On the device: (rows + 1,) int64 and (entries,) int32; (entries,), (entries,) and (rows,) in the
+        factors' dtype.
     lengths
-        On the host: stored entries of each row, (rows,).
+        On the host: the degree of each row, (rows,).
     smallest_lam, largest_lam
-        Of the rows that have entries, in float64; both 1 where none has any. Of a part of a side: the
-        whole side's.
+        The smallest and the largest lambda of the rows that have entries, float64; both are 1 if no row
+        has entries. A part of a side has those of the whole side.
     columns, a0, constant
         As in `Weights`.
     kept
-        What solvers derive from the side once per fit.
+        What solvers compute from the side once and use in every half-step of the fit, by name.
     """
 
     indptr: Array
@@ -55,7 +55,7 @@ class Side:
 
     @property
     def rows(self) -> int:
-        """Rows of the side being solved."""
+        """Number of rows of the side being solved."""
         return len(self.lengths)
 
     @classmethod
@@ -67,7 +67,7 @@ class Side:
         a0: float,
         constant: float,
     ) -> Side:
-        """Return a side without arrays: what a half-step needs to know before it sees any row."""
+        """Return a side without device arrays: all that `GpuSolver._prepare` needs."""
         check_columns(columns)
         of_stored = lam[lengths > 0]
         return cls(
@@ -103,6 +103,6 @@ class Side:
 
 
 def check_columns(columns: int) -> None:
-    """Raise InputError for more ids than the device's 32-bit indices can name."""
+    """Raise InputError if there are more columns than the device's 32-bit indices can count."""
     if columns >= 2**31:
         raise InputError(f"a GPU solver takes at most {2**31 - 1} users or items, got {columns}")

@@ -1,13 +1,13 @@
-"""Stored entries that pass through the device in blocks of rows, while both factor matrices stay.
+"""Stream stored entries through the device in blocks of rows, while both factor matrices stay on it.
 
-The entries lie on the host in page-locked memory, or in a memory-mapped file. Two slots on the device
-take turns: one block is solved while the next one comes, on a stream of its own. A row is solved by
-the same kernel on the same numbers wherever its block begins, so the result is that of a resident
-fit, to the bit.
+The entries are on the host, in page-locked memory or in a memory-mapped file. Two slots on the device
+take turns: while the rows of one block are solved, the next block is uploaded on a CUDA stream of its
+own. Each row is solved by the kernel of a resident fit and from the same numbers, wherever its block
+begins, so the factors have the same bits.
 
-The device weighs the values by the same kernel that weighs a resident fit's entries
-(`kernels/cuda/weigh.cu`), since a host's logarithm may differ in the last bit. And an entry is sent as
-an index and a value, 8 bytes in float32, where an index and both weights are 12.
+The device computes the weights, by the kernel that a resident fit uses (`kernels/cuda/weigh.cu`),
+because the logarithms of host and device may differ in their last bit. Also, an entry is then uploaded
+as an index and a value, 8 bytes in float32, instead of an index and two weights, 12 bytes.
 """
 
 from __future__ import annotations
@@ -33,14 +33,16 @@ if TYPE_CHECKING:
 
 
 class Stream:
-    """The rows `start` to `stop` of a side, in blocks of at most so many entries, or one row.
+    """The rows `start` to `stop` of a side, in blocks that pass through the device.
 
     Parameters
     ----------
     whole
-        What the half-step knows of the whole side; its arrays of entries are not read.
+        The whole side, without device arrays.
     stored
-        The side on the host; each block is weighed on the device when it has come.
+        The side on the host. The device weighs each block after its upload.
+    block_entries
+        The most entries of a block; a row of more entries is a block of its own.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Stream:
         ]
 
     def __iter__(self) -> Iterator[tuple[int, int, Side]]:
-        """Yield (start, stop, side) of each block; a side is valid until the next one is asked for."""
+        """Yield (start, stop, side) of each block; a side is valid until the next one is yielded."""
         if self.blocks:
             self._send(0)
         for k, (start, stop) in enumerate(self.blocks):
@@ -81,6 +83,7 @@ class Stream:
             self.backend.release(slot)
 
     def _send(self, k: int) -> None:
+        """Begin to upload block k into its slot, once launches that use the slot have ended."""
         start, stop = self.blocks[k]
         first, last = (int(self.indptr[row]) - self.first for row in (start, stop))
         pieces = (
@@ -93,6 +96,7 @@ class Stream:
             self.backend.upload(target[: len(piece)], piece, slot)
 
     def _side(self, k: int) -> Side:
+        """Return block k as a side on its slot's arrays; weighs its values, in place for w."""
         start, stop = self.blocks[k]
         entries = int(self.indptr[stop] - self.indptr[start])
         indptr, indices, values, lam, t = self.slots[k % len(self.slots)]
@@ -113,10 +117,10 @@ class Stream:
 def _cut(
     indptr: np.ndarray, start: int, stop: int, block_entries: int
 ) -> Iterator[tuple[int, int]]:
-    """Yield (begin, end) of runs of rows with at most `block_entries` entries, or one row."""
+    """Yield (begin, end) of consecutive rows: at most `block_entries` entries together, or one row."""
     while start < stop:
         end = int(np.searchsorted(indptr, indptr[start] + block_entries, side="right")) - 1
-        # The bound on rows keeps a run of empty rows from needing a slot of its own size.
+        # The bound on rows keeps a run of empty rows from needing a slot larger than the others.
         end = min(max(end, start + 1), start + max(block_entries, 1), stop)
         yield start, end
         start = end
@@ -124,7 +128,7 @@ def _cut(
 
 @dataclass(frozen=True)
 class Stored:
-    """What `Weights` is, before there are weights.
+    """A side on the host, with values that the device will weigh.
 
     Attributes
     ----------
@@ -135,9 +139,10 @@ class Stored:
     a0, columns
         As in `Weights`.
     weigh
-        Weighs values on a device.
+        Computes the weights of values on a device.
     weights
-        Both sides' host weights, made when first asked for: the objective's.
+        Returns the host weights of both sides, which only the objective needs; computed on the first
+        call.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -151,15 +156,15 @@ class Stored:
 
     @property
     def rows(self) -> int:
-        """Rows of the side being solved."""
+        """Number of rows of the side being solved."""
         return len(self.indptr) - 1
 
     def facts(self) -> Side:
-        """Return the side without arrays: what a half-step needs to know before it sees any row."""
+        """Return the side without device arrays: all that `GpuSolver._prepare` needs."""
         return Side.without_entries(np.diff(self.indptr), self.lam, self.columns, self.a0, 0.0)
 
     def part(self, backend: Backend, whole: Side, start: int, stop: int) -> Side:
-        """Return the rows `start` to `stop` of `whole`, uploaded and weighed."""
+        """Return the rows `start` to `stop` of `whole` on the device, weighed there."""
         first, last = int(self.indptr[start]), int(self.indptr[stop])
         w, t, _, _ = self.weigh(backend, backend.to_device(self.values[first:last]))
         return replace(
@@ -174,7 +179,7 @@ class Stored:
         )
 
     def first_rows(self, backend: Backend, other: Stored) -> tuple[Side, Array]:
-        """Return the first rows of this side, and the other side's lambda, on the device."""
+        """Return the first rows of this side and the lambda of the side `other`, on the device."""
         facts = self.facts()
         lam = backend.to_device(other.lam.astype(other.values.dtype))
         return self.part(backend, facts, 0, first_rows(facts.lengths)), lam
@@ -183,24 +188,25 @@ class Stored:
 def stored_sides(
     model: Solver, matrix: sparse.csr_matrix, weights: Callable[[], tuple[Weights, Weights]]
 ) -> tuple[Stored, Stored]:
-    """Return users and items of a canonical matrix.
+    """Return users and items of a canonical matrix, on the host.
 
     Raises
     ------
     InputError
-        A weight overflows the factors' dtype, or there are more ids than 32-bit indices can name.
+        A weight overflows the factors' dtype.
     """
     if matrix.nnz:
-        # A weight grows with its value's size: where the largest one's fits, all do.
+        # A weight grows with the size of its value: if the largest value's fits, all do.
         largest = matrix.data[[int(np.argmax(np.abs(matrix.data)))]]
         model._weigh(sparse.csr_matrix((largest, [0], [0, 1]), shape=(1, 1)))
-    turned = transposed(matrix, model.dtype, int(model.num_threads))
-    return _stored(model, matrix, weights), _stored(model, turned, weights)
+    item_users = transposed(matrix, model.dtype, int(model.num_threads))
+    return _stored(model, matrix, weights), _stored(model, item_users, weights)
 
 
 def _stored(model: Solver, matrix: sparse.csr_matrix, weights: Any) -> Stored:
+    """Return the side whose rows are those of a canonical matrix."""
     a0, lam = penalties(model, np.diff(matrix.indptr), matrix.shape[1])
-    with np.errstate(over="ignore"):  # what overflows is judged where it is weighed
+    with np.errstate(over="ignore"):  # `stored_sides` has weighed the largest value
         values = matrix.data.astype(np.dtype(model.dtype), copy=False)
     return Stored(
         indptr=matrix.indptr.astype(np.int64, copy=False),
@@ -215,6 +221,6 @@ def _stored(model: Solver, matrix: sparse.csr_matrix, weights: Any) -> Stored:
 
 
 def slot_arrays(backend: Backend, rows: int, entries: int, dtype: Any) -> tuple[Array, ...]:
-    """Return a slot's device arrays: indptr, indices, values (then w, in place) and lambda; and t."""
+    """Return a slot's device arrays: indptr, indices, values (which w overwrites), lambda, t."""
     kinds = ((rows + 1, np.int64), (entries, np.int32), (entries, dtype), (rows, dtype))
     return tuple(backend.empty(size, kind) for size, kind in (*kinds, (entries, dtype)))

@@ -1,9 +1,9 @@
-"""What the stopping rule needs to know of a side's rows, and what an iteration's rows came to.
+"""What the stopping rule needs to know about rows before a fit, and the sums of what rows report.
 
-`kernels/cuda/tally.cu` adds up on the device what every row writes at its end, and the host reads one
-small array of each device after the iteration: no half-step waits for it. Sums have a fixed order, so
-the same fit says the same; split over devices, or streamed, it may differ in the last digits of `gained`
-and `left`.
+Each row writes what its steps gained when it ends, and `kernels/cuda/tally.cu` adds this up on the
+device. The host reads one small array from each device after the iteration, so no half-step waits for
+it. The sums have a fixed order, so a fit that is repeated gives the same report. On several devices, or
+streamed, its `gained` and `left` may differ in their last digits.
 """
 
 from __future__ import annotations
@@ -21,21 +21,24 @@ from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.gpu.device.side import Side
 
 _WARPS = 8
-_BLOCKS = 128  # a warp each: of a large side some dozens of rows for each lane
-_NUMBERS = 5
+_BLOCKS = 128  # of one warp each: on a large side a lane adds up some dozens of rows
+_NUMBERS = 5  # sums of a block: steps, most steps, unsolved rows, gained, left
 TALLY_BYTES = 2 * _BLOCKS * _NUMBERS * 8
-STEPS, GAINED, LEFT = range(3)  # what `ended` (rows, 3) holds of a row
+STEPS, GAINED, LEFT = range(3)  # columns of `ended` (rows, 3)
 
 
 class RowWeights(NamedTuple):
-    """Of each row its sum of w, and its least number of steps: (rows,) floats, (rows,) int32."""
+    """Each row's sum of w, (rows,) in the factors' dtype, and least number of steps, (rows,) int32."""
 
     sums: npt.NDArray[np.floating]
     least: npt.NDArray[np.int32]
 
 
 def row_weights(backend: Backend, side: Side) -> RowWeights:
-    """Return them, on the host. Two steps where a w is negative: the rule's bound is none there."""
+    """Return the row weights of a side, on the host.
+
+    A row with a negative w takes at least two steps, because the rule's bound does not hold for it.
+    """
     sums = backend.empty(side.rows, side.w.dtype)
     least = backend.empty(side.rows, np.int32)
     backend.launch(
@@ -51,7 +54,17 @@ def row_weights(backend: Backend, side: Side) -> RowWeights:
 
 @dataclass(eq=False)
 class Tally:
-    """A half-step's sums on one device, (blocks, 5) float64: of the rows that were added so far."""
+    """The sums of one half-step on one device.
+
+    Attributes
+    ----------
+    totals
+        (1, blocks, 5) float64 on the device: the sums over the rows that were added so far.
+    rows
+        Rows with entries of the whole side.
+    added
+        Whether any rows were added; before that the content of `totals` is undefined.
+    """
 
     backend: Backend
     totals: Array
@@ -59,9 +72,9 @@ class Tally:
     added: bool = False
 
     def add(self, ended: Array, stop: Stopping) -> None:
-        """Add what rows wrote at their end, (rows, 3): steps, gained and left."""
+        """Add what rows reported, (rows, 3): their steps, what these gained, and what they left."""
         dtype = np.dtype(ended.dtype)
-        # With a fixed number of steps nobody asked for more: no row is unsolved.
+        # With a fixed number of steps theta is 0, and no row counts as unsolved.
         theta = stop.theta or np.inf
         self.backend.launch(
             "tally.cu",
@@ -79,12 +92,12 @@ class Tally:
 
 @dataclass(eq=False)
 class Tallies:
-    """The tallies of one iteration's two half-steps, on each device that takes part."""
+    """The tallies of an iteration's two half-steps, on every device that takes part."""
 
     _of: dict[int, tuple[Array, list[Tally]]] = field(default_factory=dict)
 
     def next(self, backend: Backend, side: Side) -> Tally:
-        """Return that of the half-step which begins on this device; `side` is the whole one."""
+        """Return the tally of the half-step that begins on this device; `side` is the whole side."""
         new = id(backend) not in self._of
         if new:
             self._of[id(backend)] = backend.empty((2, _BLOCKS, _NUMBERS), np.float64), []
@@ -95,29 +108,29 @@ class Tallies:
         return tallies[-1]
 
     def report(self) -> IterationReport:
-        """Return what the rows of both half-steps came to, when both are done."""
-        found = np.zeros((2, 0, _NUMBERS))
+        """Return the report of both half-steps; call it when both have ended on all devices."""
+        all_sums = np.zeros((2, 0, _NUMBERS))
         rows = [0, 0]
         for whole, tallies in self._of.values():
             sums = tallies[0].backend.to_host(whole)
             for half, tally in enumerate(tallies):
                 rows[half] = tally.rows
-                if not tally.added:  # a device without rows
+                if not tally.added:  # no row of this side belongs to this device
                     sums[half] = 0
-            found = np.concatenate([found, sums], axis=1)
-        return IterationReport(*(_half(rows[half], found[half]) for half in range(2)))
+            all_sums = np.concatenate([all_sums, sums], axis=1)
+        return IterationReport(*(_half(rows[half], all_sums[half]) for half in range(2)))
 
 
 class Iteration(NamedTuple):
-    """What a half-step is told of the iteration that it belongs to.
+    """What `GpuSolver._begin` gives the half-steps of an iteration.
 
     Attributes
     ----------
     omega
         The over-relaxation factor.
     tallies
-        Where rows that end by the stopping rule are added up; None where nobody asks, as outside of a
-        fit.
+        Where the half-steps add up what their rows report. None outside of a fit, and for rungs whose
+        rows report nothing.
     """
 
     omega: float = 1.0
@@ -125,6 +138,7 @@ class Iteration(NamedTuple):
 
 
 def _half(rows: int, sums: npt.NDArray[np.float64]) -> HalfStepReport:
+    """Return the report of a half-step from the sums (blocks, 5) of all devices."""
     steps, most, unsolved, gained, left = sums.sum(axis=0)
     if len(sums):
         most = sums[:, 1].max()
