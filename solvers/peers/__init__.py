@@ -1,1 +1,1 @@
-"""Other libraries behind this package's interface: what the benchmark compares with."""
+"""Other libraries behind this package's interface, for the benchmark to compare with."""

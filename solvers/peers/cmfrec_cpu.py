@@ -1,18 +1,20 @@
-"""Peer: `cmfrec`'s implicit-feedback model on the CPU, as far as it can be put behind this interface.
+"""Peer: `cmfrec`'s implicit-feedback model on the CPU, as far as this interface can express it.
 
-It takes no start and gives its factors at the end only, solves items before users, and cannot be called
-for one half-step. So it is no entry of `SOLVERS` but a contestant of the benchmark, which fits it anew
-for every number of iterations. With its matrix X its two methods minimise two objectives (found by
-regression on its solutions, verified by the float64 objective):
+`cmfrec` takes no starting factors, returns factors only at the end of a fit, solves items before users,
+and cannot do a single half-step. So it is not in `SOLVERS`; it is a contestant of the benchmark, which
+fits it anew for every number of iterations. Given a matrix with stored values X, its two methods
+minimise two different objectives (found by regression on its solutions, verified by the float64
+objective):
 
-* Cholesky: row systems (Y'Y + lambda + sum X y y') x = sum (X + 1) y. That is w = X and t = X + 1:
-  `linear`, `log`, `implicit` with all confidences above 1; and `binary`, divided by a0, with
-  X = 1 / a0, factors times sqrt(1 + a0) and lambda (1 + a0) / a0.
-* conjugate gradients: (Y'Y + lambda + sum (X + 1) y y') x = sum X y. Of our conventions only `binary`
-  has that form, with X = 1 / a0 - 1, factors times sqrt(1 - a0) and lambda (1 - a0) / a0; so it needs
-  a background below 1.
+* Cholesky solves (Y'Y + lambda + sum X y y') x = sum (X + 1) y for each row, so w = X and t = X + 1.
+  That is `linear`, `log`, and `implicit` with all confidences above 1. It is also `binary` divided by
+  a0, with X = 1 / a0, factors times sqrt(1 + a0) and lambda (1 + a0) / a0.
+* Conjugate gradients solve (Y'Y + lambda + sum (X + 1) y y') x = sum X y. Of the conventions of this
+  package only `binary` has that form, with X = 1 / a0 - 1, factors times sqrt(1 - a0) and
+  lambda (1 - a0) / a0, so the background must be below 1.
 
-Seconds are those of its whole fit less those of a fit of no iterations (copying, its own start).
+The reported seconds are those of its whole fit minus those of a fit of no iterations, which copies the
+data and draws its start.
 """
 
 from __future__ import annotations
@@ -36,10 +38,17 @@ from halfstep.types import Floats
 
 @dataclass(eq=False, repr=False)
 class CmfrecCpu(Solver):
-    """The peer `cmfrec` on the CPU; `use_cg=False` is its Cholesky.
+    """The peer `cmfrec` on the CPU.
 
-    Its start is its own, drawn from `random_state`, an int; `init_factors` is not used.
-    `callback` is called once, after the last iteration.
+    It draws its own start from `random_state`, an int, and ignores `init_factors`. `callback` is called
+    once, after the last iteration.
+
+    Parameters
+    ----------
+    use_cg
+        True takes `cg_steps` conjugate gradient steps per half-step, False its Cholesky solver.
+    cg_steps
+        The number of steps; must keep its default without `use_cg`.
     """
 
     name: ClassVar[str] = "cmfrec_cpu"
@@ -78,10 +87,11 @@ class CmfrecCpu(Solver):
             )
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Raise: cmfrec fits as a whole."""
+        """Raise NotImplementedError: cmfrec only runs whole fits."""
         raise NotImplementedError("cmfrec has no half-step of its own")
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
+        """Run cmfrec's fit twice, without iterations and with all of them, and report once."""
         values, scale, regularization = self._mapped(users)
         shape = (users.rows, users.columns)
         matrix = sparse.csr_matrix((values, users.indices, users.indptr), shape=shape).tocoo()
@@ -97,7 +107,7 @@ class CmfrecCpu(Solver):
             self.seconds_ = [each] * self.iterations
 
     def _mapped(self, side: Weights) -> tuple[Floats, np.float32, float]:
-        """Return its values, the factor between its factors and ours, and its regularisation."""
+        """Return cmfrec's stored values, its factors' scale over ours, and its regularisation."""
         w, t = side.of_entries(slice(None))
         if self.confidence == "binary":
             sign = -1.0 if self.use_cg else 1.0
@@ -116,6 +126,7 @@ class CmfrecCpu(Solver):
         return w, np.float32(1), self.regularization
 
     def _model(self, iterations: int, regularization: float) -> Any:
+        """Return an unfitted model of cmfrec with this solver's settings."""
         from halfstep.kernels.cpu.threads import cores
 
         with warnings.catch_warnings():

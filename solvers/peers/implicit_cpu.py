@@ -1,14 +1,14 @@
 """Reference: `implicit`'s CPU model behind this package's interface.
 
-What is run and timed is its own `fit`; the wrapper hands it the weighted matrix and the start, and
-takes its factors after each iteration. It knows one background weight (1) and one regularisation for
-all rows, so of the conventions it can express
+The wrapper gives `implicit` the weighted matrix and the start, runs and times its own `fit`, and takes
+its factors after each iteration. `implicit` has one background weight, 1, and one regularisation for all
+rows, so it can express these conventions with regularization exponent 0:
 
-* `implicit`, `linear`, `log`: the stored value is the confidence c, negative where p = 0;
-* `binary` with exponent 0: divided by a0, the row's system is one with c = s / a0 and
-  lambda = s regularization / a0, where s = 1 + a0, whose factors are ours times sqrt(s).
+* `implicit`, `linear` and `log`: the stored value is the confidence c, negative where p = 0;
+* `binary`: divided by a0, a row's system has c = s / a0 and lambda = s regularization / a0 with
+  s = 1 + a0, and its factors are those of this package times sqrt(s).
 
-Its BLAS must have one thread while its own threads run, or both fight for the cores.
+BLAS must use one thread while the threads of `implicit` run. Otherwise both compete for the cores.
 """
 
 from __future__ import annotations
@@ -32,17 +32,19 @@ from halfstep.types import Floats
 
 
 class _Stop(Exception):
-    """Leaves implicit's `fit` from its callback, the only way out of it."""
+    """Raised in the callback of implicit's `fit`, which has no other way to stop early."""
 
 
 @dataclass(eq=False, repr=False)
 class ImplicitCpu(Solver):
-    """The peer `implicit` on the CPU; `use_cg=False` is its Cholesky.
+    """The peer `implicit` on the CPU.
 
     Parameters
     ----------
-    use_cg, cg_steps
-        Conjugate gradients with so many steps, or Cholesky.
+    use_cg
+        True takes `cg_steps` conjugate gradient steps per half-step, False its Cholesky solver.
+    cg_steps
+        The number of steps; must keep its default without `use_cg`.
     """
 
     name: ClassVar[str] = "implicit_cpu"
@@ -85,12 +87,13 @@ class ImplicitCpu(Solver):
         return solution
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of weights, and of what the library copies: both matrices, all factors."""
+        """Return the bytes of the weights and of the library's copies of matrices and factors."""
         return (28 + 2 * size.itemsize) * size.entries + 2 * size.factor_bytes(
             size.users + size.items
         )
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
+        """Run implicit's own fit from X and Y."""
         scale = X.dtype.type(math.sqrt(scale_of(self, users)))
         with blas_threads(1):
             model = self._model(users)
@@ -103,6 +106,7 @@ class ImplicitCpu(Solver):
             )
 
     def _model(self, side: Weights) -> Any:
+        """Return an unfitted model of implicit with this solver's settings."""
         from implicit.cpu.als import AlternatingLeastSquares
 
         model = AlternatingLeastSquares(
@@ -124,7 +128,10 @@ def run_fit(
     factors: Callable[[], tuple[Floats, Floats]],
     monitor: Monitor,
 ) -> None:
-    """Run an implicit model's own `fit`, reporting its factors after each of its iterations."""
+    """Run an implicit model's own `fit` and give the monitor its factors after each iteration.
+
+    `factors` returns the model's factors in the scale of this package.
+    """
 
     def callback(iteration: int, seconds: float, loss: float | None) -> None:
         if monitor(iteration, seconds, *factors()):
@@ -137,7 +144,7 @@ def run_fit(
 
 
 def check_expressible(solver: Solver) -> None:
-    """Raise InputError for a convention that implicit has no words for."""
+    """Raise InputError for a convention that implicit cannot express."""
     if solver.confidence == "explicit":
         raise InputError(f"{solver.name} has no confidence 'explicit': its background weight is 1")
     if solver.regularization_exponent != 0:
@@ -148,7 +155,7 @@ def check_expressible(solver: Solver) -> None:
 
 
 def scale_of(solver: Solver, side: Weights) -> float:
-    """Return s, the factor between implicit's products x.y and ours: see the head of this module."""
+    """Return s, implicit's products x.y divided by ours; the head of this module derives it."""
     return 1.0 + side.a0 if solver.confidence == "binary" else 1.0
 
 
@@ -158,7 +165,7 @@ def regularization_of(solver: Solver, side: Weights) -> float:
 
 
 def confidences(side: Weights) -> sparse.csr_matrix:
-    """Return the matrix that implicit reads: c where p = 1, -c where p = 0; (rows, columns)."""
+    """Return the matrix that implicit reads, (rows, columns): c where p = 1, -c where p = 0."""
     w, t = side.of_entries(slice(None))
     c = (w + w.dtype.type(side.a0)) / w.dtype.type(side.a0)
     signed = np.where(t > 0, c, -c).astype(np.float32)

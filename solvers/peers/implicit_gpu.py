@@ -1,18 +1,19 @@
 """Reference: `implicit`'s CUDA model behind this package's interface.
 
-What its 0.7 series needs to be told, and what goes wrong in silence otherwise:
+The 0.7 series of `implicit` has properties that would make a comparison wrong without an error. The
+wrapper handles each of them:
 
-* its `fit` never applies `alpha`: the matrix is weighted before, as for the CPU reference;
-* without RMM of the version that it was built with, or without a path to the CUDA libraries, its factory
-  trains on the CPU: the class is taken from `implicit.gpu.als` itself, and `HAS_CUDA` is checked;
-* its wheels have no search path for the CUDA libraries: they are loaded first, where `cuda-pathfinder`
-  finds them;
-* `import implicit` alone already decides whether there is CUDA: where that came before the libraries
-  were loaded, its `implicit.gpu` is executed again;
-* a second `fit` goes on from the first one's factors: here every fit makes a new model, and starts
-  from the factors that all solvers start from.
+* Its `fit` never applies `alpha`. The wrapper weights the matrix first, as for the CPU reference.
+* Without the version of RMM that it was built with, or without a path to the CUDA libraries, its factory
+  trains on the CPU. The wrapper takes the class from `implicit.gpu.als` and checks `HAS_CUDA`.
+* Its wheels have no search path for the CUDA libraries. The wrapper loads the libraries first, from
+  where `cuda-pathfinder` finds them.
+* `import implicit` already decides whether CUDA is there. If it was imported before the libraries were
+  loaded, the wrapper executes `implicit.gpu` again.
+* A second `fit` continues from the factors of the first. The wrapper makes a new model for every fit,
+  which starts from the factors that all solvers start from.
 
-It has conjugate gradients only (3 steps unless told), float32, 32-bit indices and at most 992 factors.
+It has conjugate gradients only (3 steps by default), float32, 32-bit indices and at most 992 factors.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class ImplicitGpu(Solver):
     @classmethod
     def unavailable(cls) -> str | None:
         """Return why implicit's CUDA backend cannot be used here, or None."""
-        # Not by importing it: that would decide on CUDA before its libraries are loaded.
+        # `find_spec` does not import it: that would decide on CUDA before its libraries are loaded.
         if find_spec("implicit") is None:
             return 'implicit is not installed: pip install "halfstep[bench]"'
         gpu, reason = cuda_backend()
@@ -103,6 +104,7 @@ class ImplicitGpu(Solver):
         return result
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
+        """Run implicit's own fit on the device from X and Y."""
         gpu = _require_backend()
         from implicit.gpu.als import AlternatingLeastSquares
 
@@ -129,10 +131,10 @@ class ImplicitGpu(Solver):
 
 
 def _on_device(factors: Floats) -> Any:
-    """Return factors (rows, f) as a device array where CuPy can make one, else as they are.
+    """Return factors (rows, f) as a CuPy array if CuPy can be used, else unchanged.
 
-    implicit's `Matrix` takes such an array where it lies and updates it in place: C-contiguous float32
-    alone, unchecked, and the caller must keep it alive.
+    implicit's `Matrix` uses a CuPy array without a copy and updates it in place. It does not check that
+    the array is C-contiguous float32, and the caller must keep a reference to it.
     """
     if why_no_gpu() is not None:
         return factors
@@ -140,6 +142,7 @@ def _on_device(factors: Floats) -> Any:
 
 
 def _require_backend() -> Any:
+    """Return implicit's CUDA module, or raise SolverUnavailable with the reason."""
     gpu, reason = cuda_backend()
     if gpu is None:
         from halfstep.errors import SolverUnavailable
@@ -149,7 +152,7 @@ def _require_backend() -> Any:
 
 
 def cuda_backend() -> tuple[Any, str]:
-    """Return implicit's CUDA module, or None and the reason why it cannot work."""
+    """Return implicit's CUDA module and "", or None and the reason why it cannot be used."""
     loaded = load_libraries()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -165,7 +168,7 @@ def cuda_backend() -> tuple[Any, str]:
 
 
 def load_libraries() -> bool:
-    """Load the CUDA libraries that implicit needs; True when all of them were found."""
+    """Load the CUDA libraries that implicit needs; return whether all of them were found."""
     try:
         from cuda.pathfinder import load_nvidia_dynamic_lib
     except ImportError:
@@ -173,13 +176,13 @@ def load_libraries() -> bool:
     for library in _LIBRARIES:
         try:
             load_nvidia_dynamic_lib(library)
-        except Exception:  # what is missing shows in implicit's own error, with its name
+        except Exception:  # implicit's own error will name the missing library
             return False
     return True
 
 
 def explain(error: str) -> str:
-    """Return what an error of implicit's CUDA extension means and the command that mends it."""
+    """Return what an error of implicit's CUDA extension means and the command that repairs it."""
     if "No module named 'rmm" in error or "librmm" in error or "rapids_logger" in error:
         return f"it finds no RMM ({error}): {_RMM}"
     if "undefined symbol" in error:
@@ -198,7 +201,7 @@ def explain(error: str) -> str:
 
 
 def _error() -> str:
-    """Return what importing the extension, or counting devices with it, says."""
+    """Return the error of importing the extension or of counting devices with it; "" without one."""
     try:
         importlib.import_module("rmm")
         importlib.import_module("implicit.gpu._cuda").get_device_count()

@@ -1,14 +1,16 @@
 """Reference: `irspack`'s iALS on the CPU behind this package's interface.
 
-It has compiled conjugate gradients, Cholesky and iALS++. Its two losses are ours by another name
-(verified by the float64 objective): with its matrix X = w, the excess weights,
+`irspack` has compiled conjugate gradients, Cholesky and iALS++. With the excess weights w as the stored
+values X of its matrix, its two losses are objectives of this package, as the float64 objective verifies:
 
-* its `ORIGINAL` is c = alpha0 + X, p = 1: `linear`, `log`, and `implicit` with all confidences above 1;
-* its `IALSPP` is X (1 - x.y)^2 beside alpha0 (x.y)^2 everywhere: `binary`, alpha0 the background;
-* its regularisation has the same form, reg (n_u + alpha0 N)^nu.
+* its `ORIGINAL` has c = alpha0 + X and p = 1: `linear`, `log`, and `implicit` with all confidences
+  above 1;
+* its `IALSPP` adds X (1 - x.y)^2 for a stored entry to alpha0 (x.y)^2 for every entry: `binary`, with
+  alpha0 as the background;
+* its regularisation has the form of this package's, reg (n_u + alpha0 N)^nu.
 
-What it cannot say is p = 0 for a stored entry, and `explicit`. It computes in float32. The wrapper
-steps its trainer, which takes and gives factors after every pair of half-steps.
+It cannot express p = 0 for a stored entry, nor `explicit`, and it computes in float32. The wrapper runs
+its trainer for one pair of half-steps at a time, sets the starting factors and reads the results.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class IrspackCpu(Solver):
     method
         `"cg"`, `"cholesky"` or `"ialspp"`.
     cg_steps
-        Conjugate gradient steps per half-step, for `"cg"`.
+        Conjugate gradient steps per half-step with `"cg"`; must keep its default otherwise.
     """
 
     name: ClassVar[str] = "irspack_cpu"
@@ -78,7 +80,7 @@ class IrspackCpu(Solver):
             )
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Run one of irspack's epochs and return the side that it solves first."""
+        """Run one epoch of irspack's trainer and return the user side, which the epoch solves first."""
         with blas_threads(1):
             trainer = self._trainer(problem, X, problem.Y)
             trainer.run_epoch()
@@ -87,12 +89,13 @@ class IrspackCpu(Solver):
         return solution
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return the bytes of weights, and of what the library copies: both matrices, all factors."""
+        """Return the bytes of the weights and of the library's copies of matrices and factors."""
         return (52 + 2 * size.itemsize) * size.entries + 2 * size.factor_bytes(
             size.users + size.items
         )
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
+        """Run irspack's epochs from X and Y until the monitor ends the fit."""
         with blas_threads(1):
             trainer = self._trainer(users, X, Y)
             for iteration in range(self.iterations):
@@ -104,6 +107,7 @@ class IrspackCpu(Solver):
                     break
 
     def _trainer(self, side: Weights, X: Floats, Y: Floats) -> Any:
+        """Return irspack's trainer on a side, with X and Y as its factors."""
         ials = _ials()
         binary = self.confidence == "binary"
         w, t = side.of_entries(slice(None))
@@ -135,7 +139,7 @@ class IrspackCpu(Solver):
 
 
 def _ials() -> Any:
-    """Return irspack's iALS module, without the warnings about itself that importing it gives."""
+    """Return irspack's iALS module; importing it warns, and these warnings are suppressed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from irspack.recommenders import ials
