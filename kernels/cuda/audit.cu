@@ -1,9 +1,11 @@
-// What a fit looks at besides the half-steps, without leaving the device: the objective's sums and
-// whether all factors are finite.
+// What a fit computes besides the half-steps, without leaving the device: the sums of the objective,
+// and whether all factors are finite.
 //
-// stored_terms  sum over rows of w z^2 - 2 t z, z = x.y, over the row's entries: a warp per row
-// penalty       sum of lambda |x|^2 over rows, and the lowest row that is not finite: a warp per row
-// grid      BLOCKS blocks, striding over the rows; each writes its partial sum, the host adds them in order
+// stored_terms  the sum over rows of w z^2 - 2 t z, z = x.y, over the row's entries; a warp per row
+// penalty       the sum of lambda |x|^2 over rows, and the lowest row that is not finite; a warp per
+//               row
+// grid      BLOCKS blocks, striding over the rows; each writes its partial sum, and the host adds these
+//           in order
 // sums      products in REAL within a lane, everything else in double
 // bytes     per entry F sizeof(REAL) + 12 (stored_terms); per row F sizeof(REAL) (both)
 //
@@ -49,7 +51,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
         for (int j = lane; j < F; j += 32) {
             const REAL x = X[u * F + j];
             square += (double)x * x;
-            finite = finite && x * 0 == 0;  // infinity and NaN alone differ from themselves times zero
+            finite = finite && x * 0 == 0;  // times zero, all but infinities and NaNs give zero
         }
         if (!__all_sync(ALL, finite) && u < first_wrong) first_wrong = u;
         sum += (lam ? (double)lam[u] : 0.0) * square;

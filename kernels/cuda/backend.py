@@ -1,8 +1,8 @@
-"""The device, as the GPU solvers see it: arrays, two matrix products and the launch of a kernel.
+"""The device as the GPU solvers see it: arrays, two matrix products, and the launch of a kernel.
 
-Solvers call nothing of CuPy's but this, so that tests can put an emulated device in its place
-(`using`). Kernels are read as text when they are first launched, compiled by CuPy with their constants
-as `-D` definitions, and kept: in memory here, on the disk by CuPy.
+Solvers reach CuPy only through this interface, so tests can put an emulated device in its place
+(`using`). A kernel is read as text at its first launch and compiled by CuPy, with its constants as `-D`
+definitions. The compiled kernel is kept in memory here, and on disk by CuPy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from halfstep.machine import why_no_gpu
 FOLDER = Path(__file__).parent
 _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 _GRAM_ROWS = 4096
-# More dynamic shared memory than this has to be asked for, and no device grants it all.
+# A launch must request more dynamic shared memory than this, and no device grants all it has.
 _PLAIN_SHARED = 48 * 1024
 
 Array: TypeAlias = Any  # CuPy's, or the emulator's
@@ -43,45 +43,45 @@ class Backend(Protocol):
     shared_limit: int
 
     def to_device(self, array: Any) -> Array:
-        """Return a C-contiguous copy on the device of a host array; a device array as it is."""
+        """Return a C-contiguous copy of a host array on the device; a device array as it is."""
 
     def to_host(self, array: Array) -> npt.NDArray[Any]:
-        """Return a copy on the host."""
+        """Return a copy of the array on the host."""
 
     def empty(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """Return an array of unknown content."""
+        """Return an array whose content is undefined."""
 
     def product(
         self, A: Array, B: Array, *, transpose_a: bool = False, transpose_b: bool = False
     ) -> Array:
-        """Return A B, of either factor's transpose where asked."""
+        """Return the matrix product A B; with `transpose_a` A' in place of A, likewise B."""
 
     def gram(self, Y: Array) -> Array:
-        """Return Y'Y (f, f) in float64; the sum over rows does not lose float32's digits."""
+        """Return Y'Y (f, f) in float64, summed over rows without losing digits of float32."""
 
     def copy(self, target: Array, source: Array) -> None:
-        """Copy an array onto one of the same shape and type here, also from another device."""
+        """Copy `source`, on this or another device, to `target` here, of equal shape and dtype."""
 
     def free_bytes(self) -> int:
         """Return how many bytes can be allocated."""
 
     def page_locked(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return a copy in host memory that an upload need not wait for; a memory map as it is."""
+        """Return a copy in page-locked memory, which uploads asynchronously; a memory map as it is."""
 
     def upload(self, target: Array, array: npt.NDArray[Any], slot: int) -> None:
-        """Copy a host array onto a device array, beside the launches and after the slot's release."""
+        """Copy a host array to a device array, while launches go on, after the slot's release."""
 
     def wait_for_uploads(self, slot: int) -> None:
-        """Let launches from now on begin after the slot's uploads."""
+        """Make later launches wait for the slot's uploads."""
 
     def release(self, slot: int) -> None:
-        """Let uploads to the slot from now on begin after the launches so far."""
+        """Make later uploads to the slot wait for the launches so far."""
 
     def sm_count(self) -> int:
         """Return how many multiprocessors the device has."""
 
     def synchronize(self) -> None:
-        """Wait until the device has done all that was asked of it."""
+        """Wait until the device has finished all launches and copies."""
 
     def launch(
         self,
@@ -93,10 +93,10 @@ class Backend(Protocol):
         args: Sequence[Any],
         shared_mem: int = 0,
     ) -> None:
-        """Launch a kernel of `file`, compiled with `defines`, as `cupy.RawKernel` does it.
+        """Launch a kernel of `file`, compiled with `defines`, as `cupy.RawKernel` does.
 
-        A Python int is passed as int64, a float as float64, a NumPy scalar as what it is, and None as
-        a null pointer.
+        A Python int is passed as int64, a float as float64, a NumPy scalar in its own type, and None as
+        a null pointer. `shared_mem` is the dynamic shared memory of a block, in bytes.
         """
 
 
@@ -118,7 +118,7 @@ class CupyBackend:
         self._modules: dict[tuple[str, Defines], Any] = {}
 
     def to_device(self, array: Any) -> Array:
-        """See `Backend`; any array with `__cuda_array_interface__` is taken where it is."""
+        """See `Backend`; an array with `__cuda_array_interface__` counts as a device array."""
         with self.device:
             return self.cupy.ascontiguousarray(self.cupy.asarray(array))
 
@@ -141,7 +141,7 @@ class CupyBackend:
             return (A.T if transpose_a else A) @ (B.T if transpose_b else B)
 
     def gram(self, Y: Array) -> Array:
-        """See `Backend`: slabs of rows in the array's type, their sum in float64, in a fixed order."""
+        """See `Backend`: products of slabs of rows in Y's dtype, added in float64 in a fixed order."""
         rows, f = Y.shape
         slabs, rest = divmod(rows, _GRAM_ROWS)
         with self.device:
@@ -161,7 +161,7 @@ class CupyBackend:
             target.data.copy_from_device_async(source.data, source.nbytes)
 
     def free_bytes(self) -> int:
-        """See `Backend`; what CuPy's pool holds unused is free as well."""
+        """See `Backend`; unused memory in CuPy's pool counts as free."""
         with self.device:
             free, _ = self.cupy.cuda.runtime.memGetInfo()
             return int(free) + int(self.cupy.get_default_memory_pool().free_bytes())
@@ -219,9 +219,9 @@ class CupyBackend:
             function = self._function(file, kernel, defines)
             if shared_mem > _PLAIN_SHARED:
                 function.max_dynamic_shared_size_bytes = shared_mem
-            # CuPy passes None as the address -1, and an integer as it is.
-            given = tuple(np.int64(0) if value is None else value for value in args)
-            function(grid, block, given, shared_mem=shared_mem)
+            # CuPy passes None as the address -1, and an integer unchanged.
+            passed = tuple(np.int64(0) if value is None else value for value in args)
+            function(grid, block, passed, shared_mem=shared_mem)
 
     def _function(self, file: str, kernel: str, defines: Defines) -> Any:
         key = (file, kernel, defines)
@@ -236,7 +236,7 @@ class CupyBackend:
 
 @cache
 def source(file: str) -> str:
-    """Return a kernel file's text with our own headers put in: CuPy's cache looks at no other file."""
+    """Return a kernel file's text, its own headers included: CuPy's cache looks at the text alone."""
     text = (FOLDER / file).read_text(encoding="utf-8")
 
     def content(include: re.Match[str]) -> str:
@@ -253,7 +253,7 @@ _used: list[tuple[Backend, ...]] = []
 def using(*backends: Backend) -> Iterator[Backend]:
     """Make the GPU solvers use these devices inside the `with`, whatever the machine has.
 
-    The first one is the current device; it is what the `with` gives.
+    The first one is the current device, and the `with` yields it.
     """
     _used.append(backends)
     try:
@@ -263,23 +263,23 @@ def using(*backends: Backend) -> Iterator[Backend]:
 
 
 def chosen(devices: Sequence[int] | None) -> list[Backend]:
-    """Return the backends of these devices, or of the current one; InputError where there is none."""
+    """Return the backends of these devices, None for the current one; InputError if one is not there."""
     if devices is None:
         return [current()]
     if _used:
-        there: Any = len(_used[-1])
+        count: Any = len(_used[-1])
     else:
         import cupy
 
-        there = cupy.cuda.runtime.getDeviceCount()
+        count = cupy.cuda.runtime.getDeviceCount()
     for device in devices:
-        if device >= there:
-            raise InputError(f"devices must be from 0 to {there - 1}, got {device}")
+        if device >= count:
+            raise InputError(f"devices must be from 0 to {count - 1}, got {device}")
     return [_used[-1][k] if _used else _cupy(int(k)) for k in devices]
 
 
 def current() -> Backend:
-    """Return the backend to use: that of `using`, or CuPy on its current device."""
+    """Return the backend to use: the first one of `using`, or CuPy on its current device."""
     if _used:
         return _used[-1][0]
     import cupy
@@ -288,7 +288,7 @@ def current() -> Backend:
 
 
 def unavailable() -> str | None:
-    """Return why `current` cannot work, or None."""
+    """Return why `current` would fail, or None."""
     return None if _used else why_no_gpu()
 
 

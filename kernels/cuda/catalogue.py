@@ -1,7 +1,7 @@
-"""Every CUDA file, its kernels and the definitions that they are compiled with.
+"""Every CUDA file, its kernels, and the definitions that they are compiled with.
 
-The solvers take their definitions from here, and the proofs (that a file compiles without spills, that
-it runs right in the emulator) walk `CATALOGUE`, so that what is proved is what is launched.
+Solvers take their definitions from here. The proofs (that a file compiles without spills, that it runs
+correctly in the emulator) go through `CATALOGUE`, so they prove what is launched.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes
 
-# From one factor to the most, with sizes that no vector divides.
+# From one factor to the largest number, with sizes that are no multiple of a vector's.
 _FACTORS = (1, 7, 33, 64, 130, 256, 512, 1024)
 _REALS = ("float32", "float64")
 _CONVENTIONS = ("implicit", "linear", "log", "binary", "explicit")
@@ -22,49 +22,49 @@ _CONVENTIONS = ("implicit", "linear", "log", "binary", "explicit")
 
 @dataclass(frozen=True)
 class Source:
-    """A file's kernels, and every variant of its definitions that the proofs shall compile."""
+    """A file's kernels, and every variant of its definitions that the proofs compile."""
 
     kernels: tuple[str, ...]
     variants: tuple[tuple[str, ...], ...]
 
 
 def real(dtype: npt.DTypeLike) -> str:
-    """Return the definition of the factors' type."""
+    """Return the definition of REAL, the factors' type."""
     return f"REAL={'double' if np.dtype(dtype) == np.float64 else 'float'}"
 
 
 def factor_per_thread(factors: int, dtype: npt.DTypeLike) -> tuple[str, ...]:
-    """Return the definitions of the rungs in which a thread holds one factor."""
+    """Return the definitions for the rungs in which a thread holds one factor."""
     return (f"F={factors}", real(dtype))
 
 
 def threads_for(factors: int) -> int:
-    """Return how many threads hold so many factors, one each: whole warps."""
+    """Return the threads of a block that holds one factor each: whole warps."""
     return -(-factors // 32) * 32
 
 
-# In float64 a tile of eight needs more registers than there are.
+# Threads of a block and side of a tile. In float64 a tile of eight needs more registers than there are.
 _WIDE = {"float32": ((128, 8), (256, 8)), "float64": ((256, 4),)}
 CHOLESKY_DEPTH = 16  # vectors that a block holds in shared memory at a time
 
 
 def cholesky_defines(dtype: npt.DTypeLike, threads: int, tile: int) -> tuple[str, ...]:
-    """Return the definitions of the exact rung for blocks of `threads` and tiles of `tile`."""
+    """Return the definitions for the exact rung, with blocks of `threads` and tiles of side `tile`."""
     return (real(dtype), f"THREADS={threads}", f"TILE={tile}", f"DEPTH={CHOLESKY_DEPTH}")
 
 
 def ranking_defines(dtype: npt.DTypeLike, queries: int) -> tuple[str, ...]:
-    """Return the definitions of whatever scores so many queries a block."""
+    """Return the definitions for kernels that score `queries` queries per block."""
     return (real(dtype), f"QUERIES={queries}")
 
 
 def topk_defines(dtype: npt.DTypeLike, queries: int, capacity: int) -> tuple[str, ...]:
-    """Return the definitions of the selection with so many candidates a query."""
+    """Return the definitions for the selection, with room for `capacity` candidates per query."""
     return (*ranking_defines(dtype, queries), f"CAPACITY={capacity}")
 
 
 def weigh_defines(dtype: npt.DTypeLike, confidence: str) -> tuple[str, ...]:
-    """Return the definitions of the weighting by one convention."""
+    """Return the definitions for the weights of one convention."""
     return (real(dtype), f"CONVENTION={_CONVENTIONS.index(confidence)}")
 
 
@@ -74,7 +74,7 @@ def _each(
     return tuple(defines(f, dtype) for dtype in _REALS for f in factors)
 
 
-# What the proofs compile of the layouts: every group size, every type.
+# Numbers of factors for which the proofs compile the layouts: every group size, every type.
 _SHAPES = {
     "float32": (1, 33, 128, 256, 512, 1024),
     "float16": (7, 64, 128, 256, 512, 1024),
@@ -86,7 +86,7 @@ _SHAPES = {
 def _lanes(
     stored: Iterable[str] = STORED, warps: Iterable[int] = (WARPS,), shared: int = SHARED
 ) -> tuple[tuple[str, ...], ...]:
-    """Return the definitions of the rungs whose lanes hold pieces of vectors."""
+    """Return the definitions for the rungs whose lanes hold pieces of vectors."""
     return tuple(
         lanes(f, kind, diagonal=diagonal, warps=n, shared=shared * (n // WARPS)).defines
         for kind in stored

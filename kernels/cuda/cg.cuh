@@ -1,9 +1,10 @@
-// Preconditioned conjugate gradients on one row, in coordinates where what all rows share is diagonal.
+// Preconditioned conjugate gradients on one row, in whitened coordinates (solvers/whitening.py):
 //
 //   A = D + sum w z z',   b = sum t z,   D = base + slope lambda
 //
-// The vectors x, r, p and A p live in registers, in the layout of lanes.cuh; every group of lanes that
-// works on the row has all of each, so that only sums over entries pass between groups.
+// D, the shared part of the row's matrix, is diagonal and is the preconditioner. The vectors x, r, p
+// and A p lie in registers, in the layout of lanes.cuh. Every group of lanes that works on the row
+// holds a copy of them, so only sums over entries pass between groups.
 
 #include "entries.cuh"
 
@@ -12,7 +13,8 @@
         const int *indices, const REAL *w, const REAL *t, const REAL *lam, const int *order, int count, \
         const int *least, int most, REAL theta, REAL *ended
 
-// D: one number for the row where a Cholesky factor whitens, else (DIAGONAL) one per coordinate.
+// D: one number for the row where a Cholesky factor whitens; where eigenvectors do (DIAGONAL), one per
+// coordinate.
 struct Diagonal {
 #if DIAGONAL
     REAL v[E];
@@ -33,9 +35,9 @@ struct Diagonal {
 #endif
 };
 
-// When row u has taken enough steps: solvers/fit/stopping.py has the rule and its proof. `least` is each row's
-// least number of them, looked up when the rest of the test says yes, which spares a register; a null
-// pointer stands for exactly `most`.
+// Whether row u has taken enough steps: solvers/fit/stopping.py has the rule and its proof. `least`
+// holds the smallest number of steps for each row, and is read only when the rest of the test holds,
+// which saves a register. A null pointer stands for exactly `most` steps.
 struct Stopping {
     const int *least;
     int most;
@@ -46,8 +48,8 @@ struct Stopping {
     }
 };
 
-// What a row's steps have gained, a bound on what they have left, both in the objective and divided by
-// `unit` squared, and how many there were.
+// How far a row has come: by how much its steps have lowered the objective, a bound on how much more the
+// exact solution would lower it (both divided by `unit` squared), and the number of steps.
 struct Progress {
     REAL gained, left;
     int steps;
@@ -58,11 +60,12 @@ struct Progress {
     }
 };
 
-// The residual's length over 1 / this is rounding.
+// A residual shorter than EPS times x is rounding error.
 #define EPS (sizeof(REAL) == 4 ? REAL(1.1920929e-07) : REAL(2.220446049250313e-16))
 
-// r_0 / D and its size: what a row needs before its first step. r is scaled to 1, since squares of large
-// weights overflow float; `unit` is what it was divided by.
+// Prepare the first step. r, which comes as b - (A - D) x, becomes the residual b - A x divided by
+// `unit`, its largest element, since squares of large weights overflow float; p becomes r / D. Returns
+// r.p.
 __device__ __forceinline__ REAL begin(REAL r[E], const REAL x[E], const Diagonal &d, REAL p[E], REAL &unit) {
     REAL largest = 0;
 #pragma unroll
@@ -82,7 +85,7 @@ __device__ __forceinline__ REAL begin(REAL r[E], const REAL x[E], const Diagonal
     return group_sum(rs);
 }
 
-// Whether a residual of squared length rs is rounding: x is at most as long as A x.
+// Whether a residual of squared length rs is rounding error: x is at most as long as A x.
 __device__ __forceinline__ bool is_rounding(REAL rs, const REAL x[E], const Diagonal &d, REAL unit) {
     REAL xx = 0;
 #pragma unroll
@@ -90,8 +93,9 @@ __device__ __forceinline__ bool is_rounding(REAL rs, const REAL x[E], const Diag
     return rs <= group_sum(xx) * EPS * EPS;  // false for a NaN, which must reach x
 }
 
-// One step along p, given Ap without its diagonal part. Returns false where the row has enough, or p has no
-// curvature (then x stays); `active` is false for a row that has ended. All lanes of the warp call.
+// Take one step along p; Ap comes without its part D p. Returns whether the row goes on: false once it
+// has enough steps, or where p has no curvature (x then stays as it is). `active` is false for a row
+// that has ended. All lanes of the warp must call.
 __device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap[E], const Diagonal &d, REAL unit,
                                         REAL &rs, Progress &done, const Stopping &stop, bool active) {
     REAL pAp = 0;
@@ -115,18 +119,19 @@ __device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap
 #pragma unroll
     for (int e = 0; e < E; e++) p[e] = r[e] / d[e] + beta * p[e];
     if (active) {
-        const REAL unspent = fabs(1 - alpha) * rs;  // alpha > 1 where a weight is negative
+        const REAL unspent = fabs(1 - alpha) * rs;  // alpha may exceed 1 where a w is negative
         done.gained += alpha * rs;
         done.left = next < unspent ? next : unspent;
         done.steps++;
     }
     rs = next;
-    return active && !stop.enough(done.steps, done.left, done.gained);  // not for a NaN
+    return active && !stop.enough(done.steps, done.left, done.gained);  // a NaN goes on
 }
 
-// Steps for the warp's rows, each until it has enough. `residual` and `product` add a row's sum of g z to a
-// vector: MODE as in `pass`. After each step the lanes for which `writes` say in `ended` where row u is:
-// held to the end, `left` would take a register that there is not.
+// Take steps for the warp's rows, for each until it has enough. `residual` and `product` add a row's
+// sum of g z to a vector, with the g of that MODE of `pass`. After each step the lanes with `writes`
+// set write the progress of row u to `ended`: to hold `left` until the end would take one register too
+// many.
 template <class Residual, class Product>
 __device__ __forceinline__ void conjugate_gradients(REAL x[E], const Diagonal &d, const Stopping &stop, REAL *ended,
                                                     int u, bool writes, Residual residual, Product product) {
@@ -152,7 +157,7 @@ __device__ __forceinline__ void conjugate_gradients(REAL x[E], const Diagonal &d
     }
 }
 
-// The sum of a vector over the block's warps, for each of them; `parts` has WARPS + 1 vectors.
+// The sum of a vector over the block's warps, returned to each; `parts` has room for WARPS + 1 vectors.
 __device__ __forceinline__ void block_total(REAL v[E], REAL *parts) {
     warp_total(v);
     if (threadIdx.x % 32 < GROUP) store(parts + threadIdx.x / 32 * WIDE, v);

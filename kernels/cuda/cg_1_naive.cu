@@ -1,16 +1,18 @@
-// Conjugate gradients, the first way that comes to mind: a block takes a row, a thread a factor.
+// GPU rung 1. Conjugate gradients as a first kernel has them: a row per block, a factor per thread.
 //
-//   A = G + lambda I + sum w y y',  b = sum t y,   G = a0 Y'Y,   x <- `steps` steps from x
+//   A = G + lambda I + sum w y y',  b = sum t y,   G = a0 Y'Y,   x <- x after `steps` steps for A x = b
 //
-// grid      one block per row, striding over the rest
+// grid      one block per row, or fewer blocks that stride over the rows
 // block     F threads, rounded up to whole warps; thread j holds x_j, r_j, p_j and (A p)_j in registers
-// shared    the vector p (F numbers) that G is multiplied by, and a number per warp for sums
-// hardware  each dot product y.p is a sum over the block: two barriers per stored entry, at which all
-//           its warps wait for the slowest and no load is under way. G does not fit the first-level cache
-//           beside the gathered rows and comes from the second-level one for every row and step.
+// shared    the vector p (F numbers), which every thread needs for its element of G p, and a number per
+//           warp for sums over the block
+// hardware  Each dot product y.p is a sum over the block: two barriers per stored entry. At a barrier
+//           all warps wait for the slowest one, and no load is under way. G does not fit the
+//           first-level cache beside the gathered rows of Y, so every row and step reads it from the
+//           second-level cache.
 // bytes     per stored entry (steps + 1) F sizeof(REAL), per row (steps + 1) F^2 sizeof(REAL)
 // flops     per stored entry 4 (steps + 1) F,            per row 2 (steps + 1) F^2
-// limits    F from 1 to 1024; 64-bit positions
+// limits    F from 1 to 1024; 64-bit positions of entries
 //
 // Defined by the host: F, REAL (float or double).
 
@@ -35,7 +37,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
         }
         REAL x = mine ? X[u * F + j] : REAL(0), r = 0, p = x, b = 0;
         double rs = 0, bb = 0, steepest = 0;
-        // Step -1 multiplies by x, for the residual; the others by p.
+        // Step -1 multiplies A by x, for the residual; the other steps multiply it by p.
 #pragma unroll 1
         for (int step = -1; step < steps; step++) {
             __syncthreads();
@@ -63,9 +65,9 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
             const double pp = block_sum<double>((double)p * p, sums);
             const double xx = block_sum<double>((double)x * x, sums);
             if (pAp > steepest * pp) steepest = pAp / pp;  // a lower bound of |A|
-            // A residual below this is rounding, and so is a direction without curvature.
+            // A residual up to `floor` is rounding error, and so is a curvature pAp up to its own limit.
             const double floor = F * F * eps * eps * (bb + steepest * steepest * xx);
-            if (rs <= floor || pAp <= F * eps * steepest * pp) break;  // not for a NaN: it must reach x
+            if (rs <= floor || pAp <= F * eps * steepest * pp) break;  // a NaN goes on: it must reach x
             const double alpha = rs / pAp;
             x += REAL(alpha) * p;
             r -= REAL(alpha) * Ap;

@@ -1,11 +1,12 @@
-// From cg_1_naive the Gramian is gone: in coordinates z where what all rows share is diagonal, a row is
+// GPU rung 2. From cg_1_naive the Gramian is gone: the coordinates z are whitened
+// (solvers/whitening.py), so the shared part of a row's matrix is diagonal:
 //
 //   A = D + sum w z z',  b = sum t z,   D = base + slope lambda
 //
-// grid, block, shared, limits   as in cg_1_naive, without the vector p in shared memory
-// hardware  a step of cg_1_naive read F^2 numbers per row, more than the row's own entries have where it
-//           is shorter than F; what is left is gathered and nothing else. D preconditions as well, so
-//           that two steps do the work of three.
+// grid, block, shared, limits   as in cg_1_naive, but without the vector p in shared memory
+// hardware  A step of cg_1_naive read F^2 numbers per row, more than the row's own entries have if it
+//           has fewer than F. Only the gathered rows of Z are left to read. D is also the
+//           preconditioner, with which two steps lower the objective further than three without.
 // bytes     per stored entry (steps + 1) F sizeof(REAL), per row nothing
 // flops     per stored entry 4 (steps + 1) F
 //
@@ -33,7 +34,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
         const REAL d = mine ? base[j] + slope[j] * lam[u] : REAL(1);
         REAL x = mine ? X[u * F + j] : REAL(0), r = 0, p = x;
         double rs = 0;
-        // Step -1 multiplies by x, for the residual; the others by p.
+        // Step -1 multiplies A by x, for the residual; the other steps multiply it by p.
 #pragma unroll 1
         for (int step = -1; step < steps; step++) {
             REAL Ap = d * p, b = 0;
@@ -51,7 +52,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
             }
             const double xx = block_sum<double>((double)d * x * x, sums);
             const double pAp = block_sum<double>((double)p * Ap, sums);
-            // x is at most as long as A x: a residual below is rounding. A NaN must reach x.
+            // |x| <= |A x|, so a residual below eps |x| is rounding error. A NaN must reach x.
             if (rs <= xx * eps * eps || pAp <= 0) break;
             const double alpha = rs / pAp;
             x += REAL(alpha * p);

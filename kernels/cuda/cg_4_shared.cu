@@ -1,13 +1,15 @@
-// From cg_3_warps a row's entries are gathered once, and found in shared memory by the later passes.
+// GPU rung 4. From cg_3_warps a row's entries are gathered once; the later passes read them from shared
+// memory.
 //
 // grid, block, registers, limits   as in cg_3_warps
-// shared    KEPT entries of each warp's row, as they are stored; entries beyond are gathered again
-// hardware  the gathered rows of all warps together do not fit the first-level cache, so every pass of
-//           cg_3_warps goes to the second-level one or to memory. Each lane keeps what it loaded and
-//           reads only what it kept: no barrier, and no bank is asked twice.
-// bytes     per stored entry WIDE sizeof(STORED) + 8 + 4 (steps + 1) in rows of at most KEPT entries
+// shared    the first KEPT entries of each warp's row, as they are stored; further ones are gathered
+//           again
+// hardware  The gathered rows of all warps together do not fit the first-level cache, so every pass of
+//           cg_3_warps goes to the second-level cache or to memory. Here each lane keeps the pieces
+//           that it loaded and reads back only those: no barrier, and no bank conflict.
+// bytes     per stored entry WIDE sizeof(STORED) + 8 + 4 (steps + 1), in rows of at most KEPT entries
 // flops     per stored entry 4 (steps + 1) F
-// steps     `most` of them where `least` is null (rung 4), else from one on as many as the row needs
+// steps     `most` steps where `least` is null (rung 4); otherwise as many as the row needs
 //
 // Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS, KEPT.
 
@@ -24,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_4_shared(SID
     Piece *kept = pieces + warp * KEPT * CHUNKS * GROUP;
     REAL x[E];
     load(X + (long long)u * WIDE, x);
-    __syncwarp();  // all groups read what one of them writes in the end; a shuffle orders no memory
+    __syncwarp();  // all groups read x before one of them overwrites it; shuffles order no memory
     conjugate_gradients(
         x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x % 32 == 0,
         [&](const REAL *v, REAL *sum) {

@@ -1,15 +1,18 @@
-// From cg_4_shared the rows are sorted by their number of entries, and each size gets its own kernel:
-// short rows share a warp, long ones take a block; those between stay with cg_4_shared.
+// GPU rung 5. From cg_4_shared the rows are sorted by degree, and each class of rows has its own
+// kernel: several low-degree rows share a warp, a high-degree row takes a block, and the rows between
+// stay with cg_4_shared.
 //
-// cg_5_short  a row for each group of lanes, 32 / GROUP in a warp; a group's kept entries are KEPT / (32 /
-//             GROUP). Neighbours in the sorted order have equal lengths and about the same sum of w, so that
-//             a group seldom waits for another, in a pass or for its last step.
-// cg_5_long   a row for a block of WARPS warps, which keep WARPS KEPT of its entries; two barriers a pass
-// grid        the longest rows first, so that the last blocks to run are short
-// shared      as in cg_4_shared; cg_5_long has a vector for each warp and one for their sum besides
-// hardware    a warp on a row of three entries has most of its lanes idle, and on a row of a thousand
-//             goes through them alone while the rest of the device has finished.
-// bytes, flops  as in cg_4_shared; a mild row has enough after one step, two passes in place of three
+// cg_5_short  A row for each group of lanes, 32 / GROUP rows in a warp; a group keeps KEPT / (32 /
+//             GROUP) entries. Neighbours in the sorted order have equal degrees and about equal sums of
+//             w, so a group seldom waits for another, neither within a pass nor for its last step.
+// cg_5_long   A row for a block of WARPS warps, which keep WARPS KEPT of its entries; two barriers per
+//             pass.
+// grid        rows of the highest degree first, so that the last blocks to run are short
+// shared      as in cg_4_shared; cg_5_long also has a vector for each warp and one for their sum
+// hardware    A warp on a row of three entries leaves most of its lanes idle. A warp on a row of a
+//             thousand entries works through them alone when the rest of the device has finished.
+// bytes, flops  as in cg_4_shared; a row with mild weights ends after one step, two passes in place of
+//             three
 //
 // Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS, KEPT.
 

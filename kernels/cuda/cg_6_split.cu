@@ -1,21 +1,25 @@
-// From cg_5_binned hub rows are split into parts, and each part is a block's.
+// GPU rung 6. From cg_5_binned, hub rows (those of the very highest degree) are split into parts, and
+// each part gets a block.
 //
-// cg_6_residual, cg_6_product  a part's sum of g z, one block per part, into `parts`
-// cg_6_begin, cg_6_advance     a row's parts added up, in their order, and the step: one block per hub row
+// cg_6_residual, cg_6_product  one block per part; writes the part's sum of g z to `parts`
+// cg_6_begin, cg_6_advance     one block per hub row; adds its parts up in order and takes the step
 // shared    a vector for each warp and one for their sum
-// hardware  one row of the length of all others together keeps one block busy and the device waiting.
-//           Blocks cannot wait for one another, so a pass is two launches, a few microseconds each; no
-//           atomic operations, whose order of addition would differ from run to run. Blocks of a hub that
-//           has ended return at once: the host launches a few steps ahead (solvers/gpu/cg_6_split.py).
-// bytes     per stored entry (steps + 1) (WIDE sizeof(STORED) + 12), per part 2 (steps + 1) WIDE sizeof(REAL)
+// hardware  A row with as many entries as all others together keeps one block busy and the rest of the
+//           device waiting. Blocks cannot wait for one another, so a pass is two launches, of a few
+//           microseconds each. Atomic additions are not used: their order, and with it the bits of a
+//           sum, would change from run to run. Blocks of a hub row that has ended return at once: the
+//           host launches a few steps ahead (solvers/gpu/cg_6_split.py).
+// bytes     per stored entry (steps + 1) (WIDE sizeof(STORED) + 12), per part 2 (steps + 1) WIDE
+//           sizeof(REAL)
 // flops     per stored entry 4 (steps + 1) F
 //
 // Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS.
 
 #include "cg.cuh"
 
-// part_row[i] is the place of part i's row among the hubs, part_first[i] its first entry's position;
-// part i ends where part i + 1 of the same row begins, or the row does.
+// Part i belongs to hub row number part_row[i] and has part_count[i] entries from position part_first[i]
+// on. V: the vectors to multiply by, a row of X for each hub (hub_row[hub]), or, with hub_row null, row
+// `hub` of P. `going` (hubs,): whether the hub's row takes another step.
 #define PART                                                                                             \
     const REAL *V, const long long *hub_row, const STORED *Z, const int *indices, const REAL *w,          \
         const REAL *t, const int *part_row, const long long *part_first, const int *part_count,           \
@@ -42,14 +46,15 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_product(PA
     part_of<PRODUCT>(V, hub_row, Z, indices, w, t, part_row, part_first, part_count, going, parts);
 }
 
-// What a hub row is between launches: r and p (hubs, WIDE), its rs, unit and progress (hubs, 5), and whether
-// it goes on.
+// The state of hub rows between launches: r and p (hubs, WIDE); rs, unit and the progress in `scalars`
+// (hubs, 5); and in `going` (hubs,) whether the row takes another step. Hub number i is row hub_row[i]
+// of X and has the parts hub_part[i] to hub_part[i + 1].
 #define HUB                                                                                              \
     REAL *X, const REAL *base, const REAL *slope, const REAL *lam, const long long *hub_row,              \
         const int *hub_part, const REAL *parts, REAL *R, REAL *P, REAL *scalars, int *going,              \
         const int *least, int most, REAL theta, REAL *ended
 
-// The sum of the parts of the block's hub row.
+// Adds the parts of the block's hub row to `sum`, and then over the block's warps.
 __device__ __forceinline__ void sum_of_parts(const int *hub_part, const REAL *parts, REAL sum[E]) {
     extern __shared__ RealPiece pieces[];
 #pragma unroll 1
@@ -62,7 +67,7 @@ __device__ __forceinline__ void sum_of_parts(const int *hub_part, const REAL *pa
     block_total(sum, reinterpret_cast<REAL *>(pieces));
 }
 
-// One thread of the block writes where its row is.
+// Writes the state of the block's hub row; called by one thread.
 __device__ __forceinline__ void write_state(REAL *scalars, REAL rs, REAL unit, const Progress &done) {
     REAL *mine = scalars + 5 * blockIdx.x;
     mine[0] = rs;
@@ -108,7 +113,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_advance(HU
     Progress done = {mine[2], mine[3], int(mine[4])};
     const bool active = advance(x, r, p, Ap, d, unit, rs, done, Stopping{least, most, theta, int(u)}, true);
     const bool rounding = is_rounding(rs, x, d, unit);
-    __syncthreads();  // all have read what is written now
+    __syncthreads();  // all threads have read the state that changes now
     if (threadIdx.x < GROUP) {
         store(X + u * WIDE, x);
         store(R + (long long)hub * WIDE, r);

@@ -1,15 +1,16 @@
-// From cg_6_split the fixed side is stored in 16 bits: its kernels are those of cg_4 to cg_6, compiled
-// with STORED 16 bits wide, on a Z that this kernel rounds. All arithmetic stays in float.
+// GPU rung 7. From cg_6_split the fixed side is stored in float16 or bfloat16. The kernels that solve
+// rows are those of cg_4 to cg_6, compiled with a STORED of 16 bits; this kernel rounds Z for them. All
+// arithmetic stays in float.
 //
-// grid      as many blocks as the pieces need
+// grid      as many blocks as the pieces need, or fewer that stride over them
 // block     256 threads, each with 8 numbers: two 16-byte loads, one 16-byte store
-// hardware  what bounds the rungs before is the gathered bytes: half of them here. Shared memory keeps
+// hardware  The gathered bytes bound the rungs before; here they are half as many. Shared memory keeps
 //           twice as many entries, and the second-level cache holds twice as many rows.
-// rounding  in these coordinates |z| is at most a0^-1/2, and the host scales Z by a power of two so that
-//           the largest number a float16 takes is not reached: float16's 11 digits fit all that matters
-//           (down to 2^-28 of the largest). The system solved is that of the rounded rows, whose solution
-//           differs in second order in the objective.
-// bytes     per number of Z 6 here, and 2 in place of 4 wherever it is gathered
+// rounding  In whitened coordinates |z| is at most a0^-1/2, and the host scales Z by a power of two so
+//           that no number reaches the largest float16. Numbers down to 2^-28 of the largest |z| keep
+//           all 11 bits of a float16. What is solved is the system of the rounded rows; its solution
+//           changes the objective in second order only.
+// bytes     6 per number of Z in this kernel; and 2 in place of 4 per number wherever Z is gathered
 //
 // Defined by the host: STORED (__half or __nv_bfloat16).
 

@@ -1,20 +1,22 @@
-// A symmetric positive definite system in one block of threads: products added to it, factorised, solved.
+// A symmetric positive definite system in one block of threads: formed, factorised and solved.
 //
-// The lower triangle of A (order, ld) is stored by rows, the right-hand side as row `order`: L's last
-// row is then L^-1 b, and forward substitution costs no loop of its own. PANEL columns at a time are
-// factorised, a warp for the corner and a thread a row below it, then everything right of them is
-// updated from a copy of the panel in shared memory, where nearly all of the order^3 / 3 operations are.
+// The lower triangle of A (order, ld) is stored by rows, and the right-hand side b as row `order`. Row
+// `order` of the factor L is then L^-1 b, so forward substitution needs no loop of its own. PANEL
+// columns are factorised at a time: one warp takes the corner on the diagonal, and one thread each row
+// below it. Then everything to their right is updated from a copy of these columns in shared memory,
+// the panel. The updates are nearly all of the order^3 / 3 operations.
 //
 // Defined by the host: REAL, THREADS, TILE (elements of a thread's tile, each way).
 
 #define PANEL 16
-// A pivot below this many eps of its diagonal element is noise: its unknown gets zero.
+// A pivot of at most LOST eps times its diagonal element is rounding error: its unknown becomes zero.
 #define LOST 8
-// Threads that a multiprocessor shall hold at least: leaves 128 registers a thread, or 255 where tiles
-// are large. Without it the compiler spills a few for more threads than shared memory has room for.
+// The compiler must leave a multiprocessor room for so many threads: 128 registers per thread, or 255
+// where tiles are large. Without this bound it spills a few registers, to make room for more threads
+// than shared memory allows.
 #define RESIDENT (sizeof(REAL) == 8 || TILE > 4 ? 256 : 512)
 
-// Row and column of a tile of the lower triangle, counted by rows.
+// Row and column of tile number `place` of the lower triangle, counted by rows.
 __device__ __forceinline__ void tile_of(int place, int &row, int &column) {
     row = int((sqrtf(8.f * place + 1.f) - 1.f) * 0.5f);
     while (row * (row + 1) / 2 > place) row--;  // the root is rounded
@@ -22,8 +24,8 @@ __device__ __forceinline__ void tile_of(int place, int &row, int &column) {
     column = place - row * (row + 1) / 2;
 }
 
-// A[i][j] += sign * sum over k < depth of weight[k] V[k][i] V[k][j] for first <= j <= i < end, j < order.
-// V holds elements `first` to `end` of its vectors, `step` apart.
+// A[i][j] += sign * sum over k < depth of weight[k] V[k][i] V[k][j], for first <= j <= i < end and
+// j < order. V holds elements `first` to `end` of each vector; vectors are `step` apart.
 __device__ __forceinline__ void add_products(REAL *A, int ld, int order, int first, int end, const REAL *V, int step,
                              int depth, const REAL *weight, REAL sign) {
     const int tiles = (end - first + TILE - 1) / TILE;
@@ -38,7 +40,7 @@ __device__ __forceinline__ void add_products(REAL *A, int ld, int order, int fir
 #pragma unroll
             for (int b = 0; b < TILE; b++) sum[a][b] = 0;
         for (int k = 0; k < depth; k++) {
-            // V is padded to whole tiles; what lies beyond `end` is read, and never written to A.
+            // V is padded to whole tiles; elements beyond `end` are read, but never added to A.
             const REAL *v = V + k * step;
             const REAL scale = weight ? weight[k] * sign : sign;
             REAL left[TILE], right[TILE];
@@ -70,8 +72,8 @@ __device__ __forceinline__ void start_from_identity(REAL *A, int ld, int order) 
         for (int j = threadIdx.x; j < order && j <= i; j += THREADS) A[(long long)i * ld + j] = i == j;
 }
 
-// Factorise A (order, ld) and solve; the solution replaces row `order`. `panel` is scratch of
-// PANEL x padded(order + 1) elements, `pivots` of `order`, both in shared memory.
+// Factorise A (order, ld) and solve; the solution replaces row `order`. `panel` is scratch for
+// PANEL x (order + 1, padded to whole tiles) elements, `pivots` for `order`, both in shared memory.
 __device__ __forceinline__ void solve(REAL *A, int ld, int order, REAL *panel, REAL *pivots, REAL eps) {
     __shared__ REAL corner[PANEL][PANEL + 1];
     const int step = (order + 1 + TILE - 1) / TILE * TILE;
@@ -85,7 +87,7 @@ __device__ __forceinline__ void solve(REAL *A, int ld, int order, REAL *panel, R
             corner[i][j] = i < size && j <= i ? A[(long long)(top + i) * ld + top + j] : REAL(i == j);
         }
         __syncthreads();
-        // The corner: a warp, lane by row. Its diagonal becomes 1 / L_kk, which is what is used.
+        // The corner, by one warp, a lane per row. Its diagonal becomes 1 / L_kk: only that is used.
         if (threadIdx.x < 32) {
             const int i = threadIdx.x;
             for (int k = 0; k < size; k++) {
@@ -106,12 +108,12 @@ __device__ __forceinline__ void solve(REAL *A, int ld, int order, REAL *panel, R
             const int i = e / PANEL, j = e % PANEL;
             if (j <= i) A[(long long)(top + i) * ld + top + j] = corner[i][j];
         }
-        // Below it, a thread by row: L = A corner'^-1, kept in the panel for the update as well.
+        // The rows below, a thread per row: L = A corner'^-1, copied to the panel for the update.
         for (int i = below + threadIdx.x; i <= order; i += THREADS) {
             REAL *line = A + (long long)i * ld + top;
             REAL l[PANEL];
 #ifndef CUEMU
-            asm volatile("" ::: "memory");  // else the corner is kept in 136 registers from row to row
+            asm volatile("" ::: "memory");  // else the compiler keeps the corner in 136 registers
 #endif
 #pragma unroll
             for (int j = 0; j < PANEL; j++) {
@@ -123,7 +125,7 @@ __device__ __forceinline__ void solve(REAL *A, int ld, int order, REAL *panel, R
                 panel[j * step + i - below] = l[j];
             }
         }
-        // The last tile of the panel is read to its end.
+        // The update reads the panel's last tile to its end.
         const int rows = order + 1 - below, padded = (rows + TILE - 1) / TILE * TILE;
         for (int e = threadIdx.x; e < PANEL * (padded - rows); e += THREADS)
             panel[e / (padded - rows) * step + rows + e % (padded - rows)] = 0;
@@ -131,7 +133,7 @@ __device__ __forceinline__ void solve(REAL *A, int ld, int order, REAL *panel, R
         add_products(A, ld, order, below, order + 1, panel, step, size, nullptr, REAL(-1));
         __syncthreads();
     }
-    // L' x = y from the last corner up; x is row `order` of A.
+    // Back substitution, L'x = y, from the last corner up; x is row `order` of A.
     for (int top = (order - 1) / PANEL * PANEL; top >= 0; top -= PANEL) {
         const int size = min(PANEL, order - top);
         if (threadIdx.x < 32) {

@@ -1,21 +1,24 @@
-// Exact half-step: one block of threads forms a row's system and factorises it, A = L L'.
+// Exact half-step: a block of threads forms each row's system and factorises it, A = L L'.
 //
-// In coordinates where what all rows share is the identity (Z, its columns scaled by
-// (base + slope lambda_u)^-1/2), a row of n stored entries is one of two systems, whichever is smaller:
+// The coordinates are whitened: with the columns of Z scaled by (base + slope lambda_u)^-1/2, the shared
+// part of the row's matrix is the identity. A row of n stored entries is then one of two systems,
+// whichever is smaller (kernels/cpu/exact.py derives the dual solve from the Woodbury identity):
 //
-//   factor space, order f:  A = I + sum w z z',                 b = sum t z,      x = A^-1 b
-//   own space, order n:     A = I + W^1/2 Z Z' W^1/2,  b = W^-1/2 t,  x = Z' W^1/2 A^-1 b    (w > 0)
+//   primal solve, order f:  A = I + sum w z z',          b = sum t z,    x = A^-1 b
+//   dual solve, order n:    A = I + W^1/2 Z Z' W^1/2,    b = W^-1/2 t,   x = Z' W^1/2 A^-1 b    (w > 0)
 //
-// Both are A = I + sum of products of short vectors, so one loop forms both: vectors of length
-// `order` pass through shared memory DEPTH at a time, and a thread adds their products to tiles of
-// TILE x TILE elements that it holds in registers meanwhile: 2 TILE loads for TILE^2 multiply-adds.
+// Either A is the identity plus a sum of products v v', with vectors v of length `order`, so one loop
+// forms both. The vectors pass through shared memory DEPTH at a time. Meanwhile a thread adds their
+// products to tiles of TILE x TILE elements in registers: 2 TILE loads for TILE^2 multiply-adds.
 //
-// grid    one block per row of the list `rows`, longest first; hub rows one block per part
+// grid    one block per row of the list `rows`, highest degree first; for hub rows one block per part
 // block   THREADS threads
-// shared  the panel (PANEL x (order + 1)) and the vectors (DEPTH x order) take turns in one array; the
-//         system (order + 1) x ld as well, where it fits, else it lies in `systems` in global memory
-// limits  order up to what 2^31 elements allow; a row of any length (64-bit positions)
-// flops   n f^2 + f^3 / 3 or n^2 f + n^3 / 3 per row; bytes n f sizeof(REAL) gathered from Z
+// shared  one array, which holds the panel (PANEL x (order + 1)) and the vectors (DEPTH x order) in
+//         turn; and the system (order + 1) x ld where it fits, else it lies in `systems` in global
+//         memory
+// limits  order: its system has fewer than 2^31 elements; rows of any degree (64-bit positions)
+// flops   n f^2 + f^3 / 3 (primal) or n^2 f + n^3 / 3 (dual) per row
+// bytes   n f sizeof(REAL) gathered from Z per row
 //
 // Defined by the host: REAL, THREADS, TILE, and DEPTH, the vectors in shared memory at a time.
 
@@ -35,7 +38,8 @@ __device__ __forceinline__ REAL scale_of(const Side &side, int k, REAL lam) {
     return REAL(1) / sqrt(side.base[k] + side.slope[k] * lam);
 }
 
-// A += sum w z z', row f += sum t z over entries first to stop. V: DEPTH x padded(f), `weight`: 2 DEPTH.
+// A += sum w z z', row f += sum t z, over entries `first` to `stop`. Scratch: V (DEPTH x f padded to
+// whole tiles) and `weight` (2 DEPTH).
 __device__ __forceinline__ void add_entries(const Side &side, long long first, long long stop, REAL lam, REAL *A, int ld,
                             REAL *V, REAL *weight) {
     const int f = side.f, step = (f + TILE - 1) / TILE * TILE;
@@ -73,7 +77,7 @@ __device__ __forceinline__ void write_factor_space(const Side &side, const REAL 
 #define SIDE                                                                                       \
     Side { indptr, indices, w, t, Z, base, slope, lam, f, stride }
 
-// Rows of any length in factor space. `systems`: (gridDim.x, f + 1, ld), or null for shared memory.
+// Rows of any degree by the primal solve. `systems`: (gridDim.x, f + 1, ld), or null for shared memory.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
     cholesky_factor_space(SIDE_ARGUMENTS, const int *rows, int count, REAL *systems, int ld, REAL eps, REAL *X) {
     extern __shared__ REAL dynamic[];
@@ -92,7 +96,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
     }
 }
 
-// Rows of at most `longest` entries, all with w >= 0, in their own space.
+// Rows of at most `longest` entries by the dual solve. All w >= 0; those below `least` are raised to it.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
     cholesky_own_space(SIDE_ARGUMENTS, const int *rows, int count, int longest, REAL *systems, REAL least, REAL eps,
                        REAL *X) {
@@ -139,7 +143,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
     }
 }
 
-// The smallest and the largest excess weight of each row, (2, rows): what decides which system is safe.
+// The smallest and the largest excess weight of each row (or 0) to `range` (2, rows): they decide
+// whether the dual solve is safe.
 extern "C" __global__ void __launch_bounds__(THREADS)
     weight_range(const long long *indptr, const REAL *w, long long rows, REAL *range) {
     const long long u = blockIdx.x * (long long)(THREADS / 32) + threadIdx.x / 32;
@@ -160,7 +165,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     }
 }
 
-// Hub rows: a block adds up one part of a row's entries, `parts` (f + 1, ld) apart in `systems`.
+// Hub rows: a block adds up one part of a row's entries in the part's system (f + 1, ld) of `systems`.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
     cholesky_hub_part(SIDE_ARGUMENTS, const int *row_of_part, const long long *first_of_part,
                       const long long *stop_of_part, REAL *systems, int ld) {
@@ -175,7 +180,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
                 weight);
 }
 
-// Hub rows: sum the parts in their order, so that the same bits come out each time, and solve.
+// Hub rows: add the parts' systems in order, so that the bits are the same in every run, and solve.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
     cholesky_hub_solve(SIDE_ARGUMENTS, const int *rows, const int *first_part, REAL *systems, int ld, REAL eps, REAL *X) {
     extern __shared__ REAL dynamic[];

@@ -1,23 +1,24 @@
-// One pass over a row's stored entries: each group of lanes takes every STRIDE-th of them.
+// One pass over a row's stored entries; each group of lanes takes every STRIDE-th entry.
 
 #include "lanes.cuh"
 
 #define RESIDUAL 0  // g = t - w (z.v)
 #define PRODUCT 1   // g = w (z.v)
 
-// Entries whose loads are under way at once: four 16-byte loads a lane hide the memory's latency.
+// Entries that are being loaded at once: four 16-byte loads per lane hide the memory's latency.
 #define AHEAD (CHUNKS < 4 ? 4 / CHUNKS : 1)
 
 struct Entries {
     const STORED *Z;     // (columns, WIDE), the fixed side
-    const int *indices;  // those of this row
+    const int *indices;  // of this row's entries, as are w and t
     const REAL *w, *t;
-    int count;  // entries of this row: 2^31 columns at most, and each at most once
+    int count;  // entries of this row: at most one for each of at most 2^31 columns
 };
 
-// Adds the sum of g z over entries `mine`, `mine` + STRIDE, ... to `sum`; `longest` is the largest
-// count in the warp, since all its lanes take part in the sums. Entry k is kept in `kept` + k CHUNKS
-// GROUP if k < `capacity`: written by RESIDUAL, read by PRODUCT, each lane what it wrote itself.
+// Add the sum of g z over entries `mine`, `mine` + STRIDE, ... to `sum`. `longest` is the largest count
+// among the warp's rows, since all lanes of the warp take part in each dot product. Entries k <
+// `capacity` are kept at `kept` + k CHUNKS GROUP: RESIDUAL writes them, PRODUCT reads them, and each
+// lane reads only what it wrote itself.
 template <int MODE, int STRIDE>
 __device__ __forceinline__ void pass(const Entries &row, int longest, int mine, const REAL v[E], REAL sum[E],
                                      Piece *kept, int capacity) {
@@ -48,7 +49,7 @@ __device__ __forceinline__ void pass(const Entries &row, int longest, int mine, 
             t[a] = valid && MODE == RESIDUAL ? row.t[k] : REAL(0);
         }
 #pragma unroll
-        for (int a = 0; a < AHEAD; a++) {  // the next columns, while these entries' loads are under way
+        for (int a = 0; a < AHEAD; a++) {  // the next columns, while these entries are being loaded
             const int k = base + mine + (AHEAD + a) * STRIDE;
             column[a] = k < row.count && (MODE == RESIDUAL || k >= capacity) ? row.indices[k] : 0;
         }

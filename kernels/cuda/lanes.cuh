@@ -1,8 +1,8 @@
-// How a warp holds rows: GROUP lanes share a vector, each with CHUNKS times 16 bytes of it.
+// How a warp holds vectors: GROUP lanes share a vector, and each lane holds CHUNKS pieces of 16 bytes.
 //
-// Lane l of a group has elements (c GROUP + l) VEC to + VEC of chunk c, so that a group's load of one
-// chunk is one contiguous piece of memory, 16 bytes a lane: the widest load there is, and the fewest
-// instructions per byte. 32 / GROUP vectors are in a warp at once.
+// Of chunk c, lane l of a group holds the VEC elements from (c GROUP + l) VEC on. So a group loads a
+// chunk as one contiguous piece of memory, 16 bytes per lane: the widest load there is, and the fewest
+// instructions per byte. A warp holds 32 / GROUP vectors at a time.
 //
 // Defined by the host: REAL (float or double), STORED (REAL, __half or __nv_bfloat16: the type of the
 // fixed side), WIDE (numbers in a row, padded to whole 16 bytes with zeros), GROUP (a power of two).
@@ -35,10 +35,10 @@ __device__ __forceinline__ REAL real_of(double v) { return REAL(v); }
 // Where this lane's piece of chunk c begins.
 __device__ __forceinline__ int place_of(int c) { return (c * GROUP + int(threadIdx.x) % GROUP) * VEC; }
 
-// Whether this lane has a piece of chunk c: all but the last are full, which the compiler knows.
+// Whether this lane has a piece of chunk c. All chunks but the last are full, which the compiler sees.
 __device__ __forceinline__ bool has(int c) { return (c + 1) * GROUP * VEC <= WIDE || place_of(c) < WIDE; }
 
-// A vector of the factors' type, (WIDE,), to registers and back.
+// Copy a vector of the factors' type, (WIDE,), to registers and back.
 __device__ __forceinline__ void load(const REAL *from, REAL v[E]) {
 #pragma unroll
     for (int c = 0; c < CHUNKS; c++) {
@@ -58,7 +58,8 @@ __device__ __forceinline__ void store(REAL *to, const REAL v[E]) {
     }
 }
 
-// Sum and largest of a number over the lanes of a group, for each of them. All lanes of the warp call.
+// The sum and the largest of a number over the lanes of a group, returned to each. All lanes of the warp
+// must call.
 __device__ __forceinline__ REAL group_sum(REAL v) {
 #pragma unroll
     for (int o = GROUP / 2; o > 0; o >>= 1) v += __shfl_xor_sync(ALL, v, o);
@@ -73,7 +74,7 @@ __device__ __forceinline__ REAL group_max(REAL v) {
     return v;
 }
 
-// The sum of a vector over the groups of a warp, for each of them.
+// The sum of a vector over the groups of a warp, returned to each.
 __device__ __forceinline__ void warp_total(REAL v[E]) {
 #pragma unroll
     for (int o = GROUP; o < 32; o <<= 1) {

@@ -1,4 +1,4 @@
-"""How lanes, warps and shared memory are laid out for so many factors: what `lanes.cuh` is told."""
+"""The constants of `lanes.cuh`: how lanes share vectors, and how warps share shared memory."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class Lanes:
     wide
         Numbers in a stored row: the factors, padded to whole 16 bytes.
     group, chunks
-        Lanes that share a vector, and 16-byte pieces of it in each.
+        Lanes that share a vector, and 16-byte pieces of it in each lane.
     row_bytes
-        Bytes of shared memory that a kept entry takes.
+        Bytes of shared memory for a kept entry.
     warps
-        In a block.
+        Warps in a block.
     kept
         Entries that a warp keeps in shared memory.
     shared
-        Bytes of shared memory of a block that keeps entries and adds up vectors.
+        Bytes of shared memory for a block that keeps entries and adds up vectors.
     sums
-        Bytes of it in which a block adds up vectors.
+        How many of these bytes are for adding up vectors.
     defines
-        All of it for the compiler.
+        The definitions of all this for the compiler.
     """
 
     wide: int
@@ -40,34 +40,35 @@ class Lanes:
     defines: tuple[str, ...]
 
 
-# Type of the fixed side: its name in C++, and its bytes.
+# Types of the fixed side: the name in C++, and the bytes of a number.
 STORED = {
     "float64": ("double", 8),
     "float32": ("float", 4),
     "float16": ("__half", 2),
     "bfloat16": ("__nv_bfloat16", 2),
 }
-# Elements of a vector in a lane: more make fewer shuffles for each multiply-add, until the vectors of
-# conjugate gradients fill the registers and too few warps are left to hide the memory's latency.
+# The most elements of a vector in one lane. More elements mean fewer shuffles per multiply-add, until
+# the vectors of conjugate gradients fill the registers and too few warps are left to hide memory
+# latency.
 _ELEMENTS = {"float64": 8, "float32": 16, "float16": 8, "bfloat16": 8}
 MOST_FACTORS_FLOAT64 = 512
 WARPS, LARGE_WARPS = 4, 8
-SHARED = 48 * 1024  # what a block may have everywhere; four such blocks share a multiprocessor
+SHARED = 48 * 1024  # bytes that any device gives a block; four such blocks share a multiprocessor
 
 
 def lanes(
     factors: int, stored: str, *, diagonal: bool, warps: int = WARPS, shared: int = SHARED
 ) -> Lanes:
-    """Return the layout for so many factors.
+    """Return the layout for this number of factors.
 
     Parameters
     ----------
     stored
         A key of `STORED`.
     diagonal
-        Whether coordinates have a scale of their own each, and rows each another.
+        Whether D (`cg.cuh`) is one number per coordinate; else it is one number per row.
     warps, shared
-        Warps in a block, and bytes of shared memory that it may have.
+        Warps in a block, and bytes of shared memory that a block may have.
     """
     name, size = STORED[stored]
     vector = 16 // size
@@ -81,10 +82,10 @@ def lanes(
     sums = (warps + 1) * wide * STORED[kind][1]
     sums = -(-sums // 16) * 16
     kept = max(0, (shared - sums) // warps // row_bytes)
-    # As many warps on a multiprocessor as shared memory allows, where the vectors leave them registers.
+    # As many warps on a multiprocessor as shared memory allows, if the vectors leave registers for them.
     registers = chunks * vector * (STORED[kind][1] // 4)
-    # With D besides, and where a row stands, 128 registers are too few for some architectures' compiler;
-    # those that need no more run 16 warps all the same.
+    # With one D per coordinate, or larger vectors of 16-bit or 64-bit numbers, 128 registers are too few
+    # for the compilers of some architectures; on the others 16 warps run all the same.
     crowded = diagonal or (registers > 8 and size != 4)
     most = 1 if registers > 16 else 12 if crowded else 16
     blocks = max(1, most // warps)

@@ -1,20 +1,21 @@
-// Evaluation: what held-out items say of the factors, with no score stored but the held-out ones'.
+// Evaluation: how the held-out items of each user rank. No score is stored but those of held-out items.
 //
-// grid    count_pairs: one block per QUERIES queries; score_held_out: one per query; find_hits: a thread
-//         per listed item
+// grid    count_pairs: one block per QUERIES queries; score_held_out: one per query; find_hits: a
+//         thread per listed item
 // block   256 threads
-// shared  count_pairs: slices of X and Y (SLICE x (QUERIES + 129)), a mask of each query's 128 items
-// hardware a negative's place among a user's few held-out scores is a binary search in the first-level
-//         cache, log2 n steps beside the f multiply-adds of its score; counts are whole numbers, so no
-//         order of the threads changes them
+// shared  count_pairs: slices of X and Y (SLICE x (QUERIES + 129)), a mask of 128 items per query
+// hardware  The place of a negative's score among a user's few held-out scores is found by a binary
+//         search in the first-level cache: log2 n steps beside the f multiply-adds of the score. The
+//         counts are integers, so the order of threads does not change them.
 // flops   2 f per pair of user and item
 //
 // Defined by the host: REAL, QUERIES.
 
 #include "scores.cuh"
 
-// Scores of the held-out entries, by the same sum as `score_tile`, so that equal factors tie exactly,
-// and in ascending order within each row. One block per query. sorted: (held-out entries,), `plain` too.
+// The scores of held-out entries, added up in the order of `score_tile`, so that items with equal
+// factors tie exactly. One block per query. Written: `plain` (held-out entries,), and `sorted`, with
+// each row's scores ascending.
 extern "C" __global__ void __launch_bounds__(THREADS)
     score_held_out(const REAL *X, const REAL *Y, const int *query_row, const long long *indptr, const int *indices, int f,
                    int stride, REAL *plain, REAL *sorted) {
@@ -40,8 +41,8 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     }
 }
 
-// Twice the number of pairs (held-out item, negative) in the right order, a tie counting once: exact,
-// by counting. A negative is an item in neither of a query's rows. Written: wins (queries,).
+// Twice the number of pairs (held-out item, negative) in the right order, where a tie counts once. A
+// negative is an item in neither of a query's two rows. Written: wins (queries,).
 extern "C" __global__ void __launch_bounds__(THREADS)
     count_pairs(const REAL *X, const REAL *Y, const int *query_row, const long long *train_indptr, const int *train_indices,
                 const long long *test_indptr, const int *test_indices, const REAL *sorted, int queries, int items, int f,
@@ -77,7 +78,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
 #pragma unroll
             for (int b = 0; b < 4; b++) {
                 if (first_item + lane + 32 * b >= items || mask[place][b] >> lane & 1u) continue;
-                // Held-out scores below the negative, and not above it.
+                // How many held-out scores are below the negative's, and how many not above it.
                 int below = 0, up_to = n;
                 for (int high = n; below < high;) {
                     const int middle = (below + high) / 2;
@@ -101,7 +102,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     }
 }
 
-// Which of each query's listed items are held out. hits: (queries, k).
+// Which of each query's listed items are held out. Written: hits (queries, k).
 extern "C" __global__ void __launch_bounds__(THREADS)
     find_hits(const int *ids, const long long *indptr, const int *indices, int queries, int k, unsigned char *hits) {
     const long long e = blockIdx.x * (long long)THREADS + threadIdx.x;

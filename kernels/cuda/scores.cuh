@@ -1,7 +1,7 @@
-// Scores of a block's queries with 128 items at a time, and which of those items a query has stored.
+// Scores of a block's queries with 128 items at a time, and which of these items a query has stored.
 //
-// Eight warps share the items' factors; a warp owns QUERIES / 8 queries and all 128 items of the tile,
-// four items a lane. So all that happens to a query's scores afterwards happens inside one warp.
+// Eight warps share the items' factors. Each warp takes QUERIES / 8 queries and all 128 items of the
+// tile, four items per lane. So all further work on a query's scores happens inside one warp.
 //
 // Defined by the host: REAL, QUERIES.
 
@@ -11,11 +11,11 @@
 #define OWN (QUERIES / WARPS)
 #define SLICE 16
 #define FULL 0xffffffffu
-#ifndef INFINITY  // NVRTC brings no math.h
+#ifndef INFINITY  // NVRTC has no math.h
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 
-// The scores of a warp's OWN queries with a lane's four items: item first + lane + 32 b.
+// The scores of the warp's OWN queries with the lane's four items, `first_item` + lane + 32 b.
 __device__ __forceinline__ void score_tile(const REAL *X, const REAL *Y, const int *query_row, int queries, int first_query,
                                            int items, int first_item, int f, int stride, REAL *xs, REAL *ys,
                                            REAL score[OWN][4]) {
@@ -25,7 +25,7 @@ __device__ __forceinline__ void score_tile(const REAL *X, const REAL *Y, const i
 #pragma unroll
         for (int b = 0; b < 4; b++) score[a][b] = 0;
     for (int left = 0; left < f; left += SLICE) {
-        __syncthreads();  // the slice before is still read
+        __syncthreads();  // other threads may still read the previous slice
         for (int e = threadIdx.x; e < QUERIES * SLICE; e += THREADS) {
             const int q = e / SLICE, k = e % SLICE;
             const bool inside = first_query + q < queries && left + k < f;
@@ -53,8 +53,9 @@ __device__ __forceinline__ void score_tile(const REAL *X, const REAL *Y, const i
     }
 }
 
-// Set the bits of a query's stored items that lie in this tile; `next` is where the warp has come to
-// in the row, whose indices are ascending. The caller has cleared the mask.
+// Set the bits of a query's stored items that lie in this tile. The row's indices are ascending; `next`
+// is the position of the first one beyond the tiles so far, and its new value is returned. The caller
+// has cleared the mask.
 __device__ __forceinline__ long long mark(const int *indices, long long next, long long stop, int first_item,
                                           unsigned *mask) {
     const int lane = threadIdx.x % 32;

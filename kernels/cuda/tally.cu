@@ -1,10 +1,10 @@
-// What the stopping rule needs to know of rows before a fit, and what it says of them after a half-step.
+// What the stopping rule needs to know of rows before a fit, and how their steps ended in a half-step.
 //
-// row_weights   per row the sum of its w, and how many steps it takes at least: two where a w is negative
+// row_weights   each row's sum of w, and how many steps it takes at least: two where a w is negative
 //   grid        one warp per row, WARPS of them in a block
 //   bytes       per stored entry sizeof(REAL), once per fit
-// tally         `ended` of cg.cuh added up over rows: BLOCKS partial sums of five numbers, in double
-//   grid        a warp a block, striding over the rows: no barrier, and the same sums in any order of blocks
+// tally         adds the rows' `ended` (cg.cuh) up: a partial sum of five numbers per block, in double
+//   grid        one warp per block, striding over the rows: no barrier, and sums in a fixed order
 //   bytes       per row 3 sizeof(REAL), per half-step
 //
 // Defined by the host: REAL.
@@ -34,7 +34,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
     }
 }
 
-// A row that ended at `most` steps and may still gain more than theta of what it gained is unsolved.
+// A row is unsolved if it took `most` steps and may still gain more than theta times what it has gained.
+// `first`: this is the first launch of the half-step, so `totals` holds no sums yet.
 extern "C" __global__ void __launch_bounds__(32)
     tally(const REAL *ended, int rows, int most, REAL theta, int first, double *totals) {
     double steps = 0, largest = 0, unsolved = 0, gained = 0, left = 0;
@@ -56,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(32)
         left += __shfl_xor_sync(ALL, left, o);
     }
     if (threadIdx.x) return;
-    double *mine = totals + 5 * blockIdx.x;  // of the rows before, which came through in another block
+    double *mine = totals + 5 * blockIdx.x;  // added up over the launches of a half-step
     if (first) mine[0] = mine[1] = mine[2] = mine[3] = mine[4] = 0;
     mine[0] += steps;
     mine[1] = largest > mine[1] ? largest : mine[1];

@@ -1,15 +1,17 @@
 // Recommendation: the k best items of each query, selected where the scores are formed, tile by tile.
 //
-// grid    one block per QUERIES queries, going over the whole catalogue
+// grid    one block per QUERIES queries; it goes over the whole catalogue
 // block   256 threads: eight warps, each with QUERIES / 8 queries
-// shared  slices of X and Y (SLICE x (QUERIES + 129)), a mask of each query's 128 items, and a buffer of
+// shared  slices of X and Y (SLICE x (QUERIES + 129)), a mask of 128 items per query, and a buffer of
 //         CAPACITY candidates per query (8 bytes each with float scores)
-// hardware a score goes from a register into the buffer if it beats the k-th best so far, by ballot; a
-//         full buffer is sorted by its warp. No atomics between warps: one result whatever the order.
+// hardware  A score goes from its register into the buffer if it beats the k-th best so far; the lanes
+//         find their places in the buffer by a ballot. A full buffer is sorted by its warp. No atomic
+//         operations pass between warps, so the result does not depend on the order in which they run.
 // limits  k <= CAPACITY - 128, CAPACITY a power of two; fewer than 2^31 items
-// flops   2 f per pair of query and item; bytes f sizeof(REAL) (1 / QUERIES + 1 / 128) per pair, from L2
+// flops   2 f per pair of query and item
+// bytes   f sizeof(REAL) (1 / QUERIES + 1 / 128) per pair, from the second-level cache
 //
-// Ties: equal scores are ordered by ascending index, as on the CPU.
+// Equal scores are ordered by ascending index, as on the CPU.
 //
 // Defined by the host: REAL, QUERIES, CAPACITY.
 
@@ -19,7 +21,7 @@ __device__ __forceinline__ bool comes_first(REAL a, int item_a, REAL b, int item
     return a > b || (a == b && item_a < item_b);
 }
 
-// Sort a query's candidates, best first, by a warp: a bitonic network over CAPACITY places.
+// One warp sorts a query's candidates, best first, by a bitonic network over CAPACITY places.
 __device__ __forceinline__ void sort_candidates(REAL *scores, int *items, int count) {
     const int lane = threadIdx.x % 32;
     for (int e = count + lane; e < CAPACITY; e += 32) {
@@ -45,10 +47,10 @@ __device__ __forceinline__ void sort_candidates(REAL *scores, int *items, int co
         }
 }
 
-// The k best of the catalogue for each query. scale: (items,) factor on each score, or null. allowed:
-// (items,) 0 or 1, or null. liked_*: a CSR row per query of items to leave out, or null.
-// query_row: (queries,) rows of X, or null for 0, 1, ... Written: ids (queries, k), -1 where none is
-// left, with score -inf.
+// The k best items of the catalogue for each query. query_row: (queries,) rows of X, or null for the
+// first ones. scale: (items,) factor on each item's score, or null. allowed: (items,) 0 for an item to
+// leave out for all queries, or null. liked_*: a CSR row per query of items to leave out, or null.
+// Written: ids and scores (queries, k); -1 and -inf where no item is left.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)  // else 212 bytes spill for sm_80 in float64
     top_k(const REAL *X, const REAL *Y, const int *query_row, const REAL *scale, const unsigned char *allowed,
           const long long *liked_indptr, const int *liked_indices, int queries, int items, int f, int stride, int k,
@@ -89,7 +91,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)  // else 212 bytes spil
                 if (wanted && allowed) wanted = allowed[item];
                 REAL value = score[a][b];
                 if (wanted && scale) value *= scale[item];
-                // Items come by ascending index, so one that equals the k-th best so far is a worse one.
+                // Items come by ascending index, so an item that equals the k-th best so far is worse.
                 wanted = wanted && value > threshold[a];
                 const unsigned winners = __ballot_sync(FULL, wanted);
                 if (wanted) {

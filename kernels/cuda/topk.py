@@ -1,6 +1,6 @@
-"""The best items of each query on the device, and what held-out items say of them.
+"""The best items of each query on the device, and how held-out items rank among all.
 
-Everything goes in and comes out as device arrays; only the result is as large as queries times k.
+Arguments and results are device arrays. No matrix of scores is stored: results have k numbers per query.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from halfstep.kernels.cuda.catalogue import ranking_defines, topk_defines
 
 _THREADS = 256
 _SLICE, _ITEMS = 16, 128
-LONGEST_LIST = 896  # eight queries' candidates then take 96 KB of shared memory in float64
+LONGEST_LIST = 896  # the candidates of eight queries then take 96 KB of shared memory in float64
 
 
 class Rows(NamedTuple):
-    """A CSR structure on the device, a row per query: int64 `indptr`, int32 ascending `indices`."""
+    """A CSR structure on the device, one row per query: `indptr` int64, `indices` int32, ascending."""
 
     indptr: Any
     indices: Any
@@ -42,19 +42,19 @@ def device_top_k(
     X, Y
         (·, f) and (items, f), C-contiguous device arrays of one dtype.
     rows
-        (queries,) int32, the rows of X that ask; None for all of them.
+        (queries,) int32, the queries' rows of X; None for all rows.
     scale
-        (items,) a factor on each item's score.
+        (items,) factor on each item's score.
     allowed
-        (items,) uint8, 0 for an item that nobody gets.
+        (items,) uint8, 0 for an item to leave out for all queries.
     liked
-        Items that a query does not get.
+        Items to leave out, per query.
 
     Returns
     -------
     ids, scores
-        Device arrays (queries, k), int32 and the factors' dtype: id -1 and score -inf where fewer
-        than k are left.
+        Device arrays (queries, k), int32 and the factors' dtype; -1 and -inf where fewer than k items
+        are left.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def device_top_k(
         return ids, scores
     capacity = max(256, 1 << int(k + _ITEMS - 1).bit_length())
     group, shared = _grouping(X.dtype, capacity)
-    # grid: a block for each group of queries; eight warps, each with its share of the group.
+    # One block of eight warps per group of queries; each warp has an equal share of the group.
     backend.launch(
         "topk.cu",
         "top_k",
@@ -89,23 +89,23 @@ def device_top_k(
 def device_ranking(
     backend: Any, X: Any, Y: Any, rows: Any, seen: Rows, held_out: Rows, k: int, entries: int
 ) -> tuple[Any, Any, Any]:
-    """Rank the catalogue for the users `rows` and compare with what was held out.
+    """Rank the catalogue for the users `rows`, and compare it with their held-out items.
 
     Parameters
     ----------
     X, Y
         (users, f) and (items, f) device arrays.
     rows
-        (queries,) int32 users; `seen` and `held_out` have a row for each of them, in this order.
+        (queries,) int32 users; row q of `seen` and of `held_out` belongs to user rows[q].
     entries
         Stored entries of `held_out`.
 
     Returns
     -------
     ids, hits, wins
-        (queries, k) int32 best unseen items, (queries, k) uint8 whether each is held out, and
-        (queries,) int64 twice the number of pairs of a held-out item and a negative that are in the
-        right order, a tie counting once.
+        (queries, k) int32, the best unseen items; (queries, k) uint8, whether each is held out; and
+        (queries,) int64, twice the number of pairs of a held-out item and a negative in the right
+        order, where a tie counts once.
     """
     queries, (items, f) = len(rows), Y.shape
     ids, _ = device_top_k(backend, X, Y, k, rows=rows, liked=seen)
@@ -132,7 +132,7 @@ def device_ranking(
 
 
 def _grouping(dtype: Any, capacity: int) -> tuple[int, int]:
-    """Return how many queries a block takes, as many as its shared memory holds, and its bytes."""
+    """Return how many queries a block takes, at most 32, and its shared memory in bytes."""
     size = np.dtype(dtype).itemsize
     for group in (32, 16, 8):
         shared = _SLICE * (group + _ITEMS + 1) * size + group * capacity * (size + 4)

@@ -1,19 +1,20 @@
-// A CSR matrix to the CSR matrix of its transpose: a stable sort of the entries by column, so that each
-// column's rows come out ascending, and the same bits every run.
+// The transpose of a CSR matrix: a stable sort of its entries by column. The rows of each column come
+// out ascending, and the bits are the same in every run.
 //
-// rows_of      the row of each entry, a warp per row
+// rows_of      the row of each entry; a warp per row
 // count        how often each value of a digit of the column occurs in each tile of entries
-// scan         exclusive prefix sums of the counts: where a tile's entries of a digit go
-// scatter      moves the entries there; from the lowest digit to the highest this sorts (LSD radix sort)
+// scan         exclusive prefix sums of these counts: where a tile's entries with a digit go
+// scatter      moves the entries there; digit by digit from the lowest, this sorts (LSD radix sort)
 // starts       the first entry of each column, by bisection
 //
-// grid      a warp for each TILE entries (count, scatter); one block (scan); a thread per column (starts)
+// grid      a warp per TILE entries (count, scatter); one block (scan); a thread per column (starts)
 // shared    a table of 2^BITS numbers for each warp
-// hardware  a counting sort over all columns at once would need as many counters for each tile; with 8
-//           binary digits at a time the counters fit shared memory and writes go in runs to 256 places.
-//           A warp ranks equal digits among its lanes by one vote (match_any): no order to chance.
+// hardware  A counting sort over all columns at once would need a counter per column for each tile.
+//           With 8 binary digits at a time the counters fit shared memory, and writes go in runs to 256
+//           places. A warp ranks the equal digits among its lanes by one vote (match_any), so that
+//           nothing depends on the order of threads.
 // bytes     per entry and pass 4 for the count, 2 (8 + sizeof(REAL)) for the move
-// limits    64-bit positions; fewer than 2^31 rows and columns
+// limits    64-bit positions of entries; fewer than 2^31 rows and columns
 //
 // Defined by the host: REAL.
 
@@ -29,7 +30,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS) rows_of(const long long
     for (long long k = indptr[u] + threadIdx.x % 32; k < indptr[u + 1]; k += 32) row[k] = u;
 }
 
-// Entry k's digit; DIGITS beyond the tile's end.
+// The digit of entry k; DIGITS beyond the tile's end.
 __device__ __forceinline__ int digit_of(const int *column, long long k, long long stop, int shift) {
     return k < stop ? column[k] >> shift & (DIGITS - 1) : DIGITS;
 }
@@ -51,7 +52,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
 extern "C" __global__ void __launch_bounds__(1024) scan(long long *values, long long n) {
     __shared__ long long part[32];
     const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    long long before = 0;  // the sum of all chunks so far
+    long long before = 0;  // the sum of all previous chunks
     for (long long base = 0; base < n; base += 1024) {
         const long long i = base + threadIdx.x, own = i < n ? values[i] : 0;
         long long sum = own;
@@ -60,7 +61,7 @@ extern "C" __global__ void __launch_bounds__(1024) scan(long long *values, long 
             const long long other = __shfl_up_sync(ALL, sum, o);
             if (lane >= o) sum += other;
         }
-        __syncthreads();  // the parts of the chunk before have been read
+        __syncthreads();  // all threads have read the previous chunk's sums
         if (lane == 31) part[warp] = sum;
         __syncthreads();
         long long lower = before;

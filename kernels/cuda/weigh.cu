@@ -1,12 +1,12 @@
-// Stored values r to excess weights w and target weights t, by the convention's table in
-// solvers/problem.py, and the constant that the objective has at X = 0.
+// Stored values r to excess weights w and target weights t, by the table of conventions in
+// solvers/problem.py; and the constant term of the objective, its value at X = 0.
 //
 // grid      BLOCKS blocks, striding over the entries
 // block     32 WARPS threads
-// shared    a number per warp for the sum
+// shared    a number per warp for the sum over the block
 // w         may be r itself: a thread reads an entry before it writes it
-// sums      in double, a partial sum per block: the host adds them in order
-// `wrong`   per block, the lowest position whose weight is not finite, or 2^63 - 1
+// sums      in double, a partial sum per block; the host adds them in order
+// `wrong`   per block, the lowest position whose weights are not finite, or 2^63 - 1
 // bytes     per entry 3 sizeof(REAL)
 //
 // Defined by the host: REAL, CONVENTION (0 implicit, 1 linear, 2 log, 3 binary, 4 explicit).
@@ -38,12 +38,12 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
 #if CONVENTION == 0
         const REAL excess = size - 1, c = size;
 #else
-        const REAL excess = size, c = size + 1;  // not c - 1: that would round small excesses away
+        const REAL excess = size, c = size + 1;  // c - 1 would round small excesses away
 #endif
         const REAL target = value > 0 ? c : REAL(0);
         constant += target;
 #endif
-        // Infinity and NaN alone differ from themselves times zero.
+        // Times zero, all numbers but infinities and NaNs give zero.
         if (!(excess * 0 == 0 && target * 0 == 0) && k < first_wrong) first_wrong = k;
         w[k] = excess;
         t[k] = target;
