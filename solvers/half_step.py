@@ -16,6 +16,7 @@ from halfstep.kernels.cpu import rows as cpu_rows
 from halfstep.kernels.cpu.long_rows import LongRow, long_rows
 from halfstep.kernels.cpu.rotation import rotate, rotation
 from halfstep.kernels.cpu.rule import MOST, TALLY
+from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers.problem import Problem, Rule
 from halfstep.solvers.whitening import basis_of
@@ -25,7 +26,7 @@ _BLOCK_ENTRIES = 1 << 15
 _BLOCK_NUMBERS = 1 << 18  # of factors in a block, which stay in the second-level cache
 
 Tally: TypeAlias = npt.NDArray[np.float64]
-Block: TypeAlias = Callable[[cpu_rows.Side, cpu_rows.Scratch, int, Floats, Tally], None]
+Block: TypeAlias = Callable[[Side, Scratch, int, Floats, Tally], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def solve_rows(
     """Return the solutions (rows, f), from the starts X (rows, f), and the rows' tally (TALLY,)."""
     f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
-    wide = -(-f // cpu_rows.padding(dtype)) * cpu_rows.padding(dtype)
+    wide = -(-f // padding(dtype)) * padding(dtype)
     block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
     basis = basis_of(problem, threads, narrow=method.paired)
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
@@ -80,9 +81,7 @@ def solve_rows(
     Z = rotate(problem.Y, basis.forward, basis.triangular, wide, threads, method.paired, sizes)
     lam = problem.lam.astype(dtype)
     rule = Rule(*map(dtype.type, problem.rule))
-    side = cpu_rows.Side(
-        problem.indptr, problem.indices, problem.values, rule, Z, base, slope, lam, sizes
-    )
+    side = Side(problem.indptr, problem.indices, problem.values, rule, Z, base, slope, lam, sizes)
     lower = False if basis.triangular else None
     inward = rotation(basis.inward, f, wide, dtype, lower)
     outward = rotation(basis.outward, wide, f, dtype, lower)
@@ -90,12 +89,12 @@ def solve_rows(
     # Over-relaxation would bring back a start's components in directions that the basis drops.
     omega = dtype.type(1 if from_zero or not basis.complete() else problem.omega)
 
-    def scratch() -> cpu_rows.Scratch:
-        return cpu_rows.make_scratch(
+    def scratch() -> Scratch:
+        return make_scratch(
             wide, dtype, own, method.order(wide), problem.a0, method.kept(wide), able
         )
 
-    def start(begin: int, part: Floats, work: cpu_rows.Scratch, spare: Floats) -> None:
+    def start(begin: int, part: Floats, work: Scratch, spare: Floats) -> None:
         end = begin + len(part)
         if from_zero:
             part[:] = 0
@@ -115,11 +114,11 @@ def solve_rows(
         if omega != 1:
             cpu_rows.go_further(problem.indptr, begin, X[begin:end], solution[begin:end], omega)
 
-    def prepare() -> tuple[cpu_rows.Scratch, Floats, Floats]:
+    def prepare() -> tuple[Scratch, Floats, Floats]:
         shape = (min(block_rows, problem.rows), wide)
         return scratch(), np.zeros(shape, dtype), np.empty(shape, dtype)
 
-    def run(task: int, state: tuple[cpu_rows.Scratch, Floats, Floats]) -> None:
+    def run(task: int, state: tuple[Scratch, Floats, Floats]) -> None:
         begin, end = blocks[task]
         work, buffer, spare = state
         part = buffer[: end - begin]

@@ -62,7 +62,7 @@ class Subspace(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return factors (rows, f) after one sweep over the blocks from X (rows, f)."""
-        from halfstep.kernels.cpu.rows import padding
+        from halfstep.kernels.cpu.scratch import padding
         from halfstep.kernels.cpu.subspace import solve_block_by_subspaces
         from halfstep.solvers.half_step import Method, solve_rows
 

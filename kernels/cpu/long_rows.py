@@ -16,7 +16,6 @@ from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, pass_over
 from halfstep.kernels.cpu.cholesky import solve
 from halfstep.kernels.cpu.compile import compiled
 from halfstep.kernels.cpu.exact import add_entries
-from halfstep.kernels.cpu.rows import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.rule import (
     COMPLETED,
     GAINED,
@@ -29,6 +28,7 @@ from halfstep.kernels.cpu.rule import (
     UNSOLVED,
     primal_cost,
 )
+from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.threads import spread
 from halfstep.kernels.cpu.vectors import address, lanes
 from halfstep.kernels.stopping import Stopping

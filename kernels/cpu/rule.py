@@ -32,7 +32,8 @@ import numpy as np
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
 from halfstep.kernels.cpu.compile import compiled, inlined
 from halfstep.kernels.cpu.exact import solve_dual, solve_primal
-from halfstep.kernels.cpu.rows import entries_of, pointers, set_scale, suits_dual, weights_within
+from halfstep.kernels.cpu.rows import suits_dual, weights_within
+from halfstep.kernels.cpu.scratch import entries_of, pointers, set_scale
 from halfstep.kernels.cpu.tiles import dots, locate, update
 from halfstep.kernels.cpu.vectors import address, fma, item, load, multiply, put, store, width
 from halfstep.kernels.cpu.weights import excess

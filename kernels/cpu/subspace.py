@@ -17,7 +17,8 @@ from halfstep.kernels.cpu.cg import clear
 from halfstep.kernels.cpu.cholesky import add_outer, solve
 from halfstep.kernels.cpu.compile import called, compiled
 from halfstep.kernels.cpu.exact import solve_dual, start_from_identity
-from halfstep.kernels.cpu.rows import entries_of, pointers, set_scale, suits_dual
+from halfstep.kernels.cpu.rows import suits_dual
+from halfstep.kernels.cpu.scratch import entries_of, pointers, set_scale
 from halfstep.kernels.cpu.tiles import dots, locate, prefetch_rows, update
 from halfstep.kernels.cpu.vectors import address, item, load, multiply, put, splat, store, width
 from halfstep.kernels.cpu.weights import excess, target

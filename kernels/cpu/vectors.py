@@ -5,8 +5,7 @@ several accumulators in registers across a tile of rows, so the loops name their
 LLVM's `<16 x float>` or `<8 x double>` where the host has AVX-512, and half as wide elsewhere. A width
 that the host lacks is legal too: LLVM splits it.
 
-What touches memory takes a pointer (`address` of a contiguous array) and an offset. Nothing checks
-bounds.
+What touches memory takes a pointer (an array's `address`) and an offset. Nothing checks the bounds.
 """
 
 from __future__ import annotations
@@ -119,10 +118,7 @@ def store(typing: Any, pointer: Any, offset: Any, vector: Any) -> Any:
 
 @builtin
 def item(typing: Any, pointer: Any, offset: Any) -> Any:
-    """Return `pointer[offset]`.
-
-    Numba's own indexing tests for a negative offset, which hinders the vectoriser.
-    """
+    """Return `pointer[offset]`, without Numba's test for a negative offset, which hinders vectors."""
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         target = builder.gep(args[0], [args[1]])
