@@ -22,7 +22,7 @@ from halfstep.solvers.gpu.device.audit import device_objective, device_residuals
 from halfstep.solvers.gpu.device.queries import rows_on_device
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Tallies, row_weights
-from halfstep.solvers.gpu.whitened import relax
+from halfstep.solvers.gpu.whitened import over_relax
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.model.top_k import top_k
 from halfstep.solvers.objective import objective, relative_residuals
@@ -131,7 +131,7 @@ def relaxed(backend):
     for shape in ((37, 33), (1, 1)):
         start, x = np.random.default_rng(0).standard_normal((2, *shape), np.float32)
         there = backend.to_device(x)
-        relax(backend, backend.to_device(start), there, 1.4)
+        over_relax(backend, backend.to_device(start), there, 1.4)
         equal(backend.to_host(there), start + np.float32(1.4) * (x - start), 1e-5)
 
 
