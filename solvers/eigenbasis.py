@@ -55,8 +55,8 @@ that the benchmark uses; other f played no part.)
 
 Cost of a half-step: columns f^2 and three products of factors with f x f triangles, then
 2 (steps + 1) n_u f per row. The products rotate Y, the starts of the rows that take steps, and the
-solutions (by full matrices if rows differ in lambda_u). A row of one step costs n_u f less. With `exact`,
-a row costs min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3).
+solutions (by full matrices if rows differ in lambda_u). A row of one step costs n_u f less. With
+`exact`, a row costs min(n_u^2 f + n_u^3 / 3, n_u f^2 + f^3 / 3).
 """
 
 from __future__ import annotations
