@@ -25,7 +25,7 @@ from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
 from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
 from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
-from halfstep.solvers.fit.weights import turned, weigh
+from halfstep.solvers.fit.weights import transposed_weights, weigh
 from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
 from halfstep.solvers.model import FittedModel
 from halfstep.solvers.objective import objective
@@ -226,7 +226,7 @@ class Solver(FittedModel, ABC):
         """Return the users' and the items' weights for a canonical CSR matrix (users, items)."""
         users = self._weigh(matrix)
         regularization = self.regularization, self.regularization_exponent
-        return users, turned(users, *regularization, num_threads=int(self.num_threads))
+        return users, transposed_weights(users, *regularization, int(self.num_threads))
 
     def _sides(self, matrix: sparse.csr_matrix) -> Any:
         """Return the two sides as `_alternate` takes them: `weights`, or a copy on a device."""

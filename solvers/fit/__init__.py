@@ -1,6 +1,6 @@
-"""What a fit does besides its half-steps, in the order in which it does it.
+"""The parts of a fit, apart from its half-steps, in the order in which a fit uses them.
 
-`memory` asks whether the fit will end, `weights` makes weights of stored values, `start` draws the
-factors; `over_relaxation` and `stopping` say how far a row goes; `monitor` takes the factors after every
-half-step, `checkpoint` writes them to a file.
+`checkpoint` reads and writes the state of a fit; `memory` estimates whether it fits in memory; `weights`
+turns stored values into weights; `start` draws the factors; `over_relaxation` and `stopping` say how far
+a half-step moves a row; `monitor` takes the factors after every half-step.
 """

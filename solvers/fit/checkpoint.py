@@ -1,11 +1,12 @@
-"""Checkpoints: a fit's state in one file, so that a fit that was killed goes on where it was.
+"""Checkpoints: the state of a fit in one file, from which a fit that was killed resumes.
 
-Both factor matrices after a whole iteration are all the state that ALS has, so a fit that resumes
-takes the same half-steps on the same numbers as one that never stopped, and ends with the same bits.
+The state of ALS is both factor matrices after a whole iteration. So a fit that resumes takes the same
+half-steps on the same numbers as one that never stopped, and ends with the same bits.
 
-The file: a line that names the format, the header's length (8 bytes, little-endian), the header
-(JSON), user factors and item factors (C order, little-endian), and the SHA-256 of all of this. It is
-read only if that agrees. It takes its name when it is whole and on the disk (`halfstep.files`).
+The file holds a line that names the format, the header's length (8 bytes, little-endian), the header
+(JSON), the user factors and the item factors (C order, little-endian), and the SHA-256 of all of this,
+without which it is not accepted. It is written under another name, and renamed when it is whole and on
+the disk (`halfstep.files`).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ log = logging.getLogger("halfstep")
 _MAGIC = b"halfstep checkpoint 1\n"
 _DIGEST = hashlib.sha256().digest_size
 _CHUNK = 1 << 20
-# They may differ between the fit that stopped and the one that goes on from it.
+# These may differ between the fit that stopped and the one that resumes from it.
 _FREE = ("iterations", "num_threads", "calculate_training_loss", "random_state", "init_factors")
 
 
@@ -48,14 +49,14 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """Where and how often a fit writes its state, and what fit it is.
+    """Where and how often a fit writes its state, and which fit it is.
 
     Attributes
     ----------
     path, every
         The file, written after every `every` iterations, after the last one, and on Ctrl-C.
     identity
-        Solver, settings and a hash of the data: what a checkpoint must agree in to be gone on from.
+        Solver, settings and a hash of the data. A fit resumes only from a checkpoint with its identity.
     shapes
         (users, f) and (items, f).
     """
@@ -66,11 +67,11 @@ class Checkpoints:
     shapes: tuple[tuple[int, int], tuple[int, int]]
 
     def due(self, done: int) -> bool:
-        """Return whether the state after `done` iterations is to be written."""
+        """Return whether to write the state after `done` iterations."""
         return self.path is not None and done % self.every == 0
 
     def write(self, state: State) -> None:
-        """Replace the checkpoint by `state`, in whole or not at all."""
+        """Replace the checkpoint by `state`, completely or not at all."""
         if self.path is None:
             return
         header = {
@@ -99,7 +100,7 @@ class Checkpoints:
         Raises
         ------
         InputError
-            No checkpoint, a damaged one, or one of another fit; the message says what differs.
+            No checkpoint, a damaged one, or one of another fit. The message says what differs.
         """
         try:
             with path.open("rb") as file:
@@ -141,7 +142,7 @@ def checkpoints(
     every: int,
     resume: bool | str | PathLike[str],
 ) -> tuple[Checkpoints | None, State | None]:
-    """Return what `Solver.fit`'s arguments mean for this fit: what writes, and where to go on from."""
+    """Return what writes checkpoints and the state to resume from, by the arguments of `Solver.fit`."""
     if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
         raise InputError(f"checkpoint_every must be an integer of at least 1, got {every!r}")
     if checkpoint is None and every != 1:
@@ -191,7 +192,7 @@ def _shapes(
 
 
 def _hash(*arrays: Any) -> str:
-    """Return the SHA-256 of arrays' values, the same for 32- and 64-bit types."""
+    """Return the SHA-256 of the arrays' values; it is the same for 32- and 64-bit dtypes."""
     digest = hashlib.sha256()
     for array in arrays:
         flat = np.asarray(on_host(array)).reshape(-1)
@@ -202,7 +203,7 @@ def _hash(*arrays: Any) -> str:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """Raise InputError where `path` is a file, but no checkpoint: it would be overwritten."""
+    """Raise InputError if `path` is a file but not a checkpoint, since it would be overwritten."""
     if path.exists():
         with path.open("rb") as file:
             if file.read(len(_MAGIC)) != _MAGIC:

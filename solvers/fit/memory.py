@@ -1,12 +1,12 @@
-"""The memory that a fit needs, estimated before it starts and compared with what there is.
+"""The memory that a fit needs, estimated before it starts and compared with what is free.
 
-An overcommitting system lets a process allocate what it does not have and kills it hours later. So a
-fit that cannot end says so in one line at the start, and says what would fit. The estimate is of what
-a fit adds to the caller's matrix, in the two phases that can be the peak:
+A system that overcommits memory lets a process allocate more than there is, and kills it hours later. So
+a fit that cannot end is refused at the start, with one line that says what would fit. The estimate is
+what a fit needs besides the caller's matrix, at the larger of two peaks:
 
-* preparing: both sides' weights and the pieces that are being weighed;
-* iterating: both sides' weights; factors of the last iteration, which the model keeps until the next
-  ones are known to be good, and the new ones; and what the half-step works in.
+* preparing: the weights of both sides, and the pieces that the threads are weighing;
+* iterating: the weights of both sides; the factors of the last iteration, which the model keeps until
+  the next ones are known to be finite; the new factors; and the scratch memory of the half-step.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _INDEX_BYTES = 4
 
 @dataclass(frozen=True)
 class Size:
-    """What the memory of a fit depends on.
+    """The numbers on which the memory of a fit depends.
 
-    `itemsize` in bytes a number; `own_bytes` an entry that the users' side does not share with the
-    caller's matrix.
+    `itemsize` is in bytes per number. `own_bytes` is what the users' side does not share with the
+    caller's matrix, in bytes per entry.
     """
 
     users: int
@@ -47,16 +47,16 @@ class Size:
 
     @property
     def longer(self) -> int:
-        """Rows of the larger side."""
+        """The number of rows of the larger side."""
         return max(self.users, self.items)
 
     def factor_bytes(self, rows: int) -> int:
-        """Return the size of so many rows of factors."""
+        """Return the bytes of `rows` rows of factors."""
         return rows * self.factors * self.itemsize
 
 
 class Fitting(Protocol):
-    """What is read here of a solver."""
+    """The attributes and methods of a solver that are used here."""
 
     factors: int
     dtype: npt.DTypeLike
@@ -65,7 +65,7 @@ class Fitting(Protocol):
     calculate_training_loss: bool
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return the bytes that a half-step works in, beside its argument and its result."""
+        """Return how many bytes a half-step allocates besides its result."""
 
 
 def size_of(model: Fitting, matrix: sparse.csr_matrix) -> Size:
@@ -87,13 +87,13 @@ def size_of(model: Fitting, matrix: sparse.csr_matrix) -> Size:
 
 
 def parts(size: Size, scratch: int) -> dict[str, int]:
-    """Return the bytes that a fit on the host needs at its peak, by what they are for."""
+    """Return the bytes that a fit on the host needs at its peak, by purpose."""
     n, s = size.entries, size.itemsize
     pointers = 8 * (size.users + size.items)
     weights = n * (size.own_bytes + s + _INDEX_BYTES) + 3 * pointers
     # The pieces that the threads weigh.
     preparing = 6 * s * min(n, size.threads << 18)
-    # After the items' half-step: both sides old and new.
+    # After the items' half-step: the old and the new factors of both sides.
     factors = 2 * size.factor_bytes(size.users + size.items)
     if size.with_loss:
         loss = 8 * size.factors * (size.users + size.items) + 48 * min(n, _OBJECTIVE_ENTRIES)
@@ -104,14 +104,14 @@ def parts(size: Size, scratch: int) -> dict[str, int]:
 
 
 def compiled_scratch(size: Size) -> int:
-    """Return what a compiled half-step works in: rotated factors, f x f matrices, threads' scratch."""
+    """Return the bytes of a compiled half-step: rotated factors, f x f matrices, threads' scratch."""
     square = size.factors**2
     thread = (2 << 20) + (2 << 10) * size.factors * size.itemsize + 2 * square * size.itemsize
     return size.factor_bytes(size.longer) + 16 * 8 * square + size.threads * thread
 
 
 def needed(model: Fitting, matrix: sparse.csr_matrix) -> dict[str, int]:
-    """Return the bytes that fitting `model` to `matrix` needs at its peak, by what they are for."""
+    """Return the bytes that fitting `model` to `matrix` needs at its peak, by purpose."""
     return _needed(model, size_of(model, matrix))
 
 
@@ -120,7 +120,7 @@ def _needed(model: Fitting, size: Size) -> dict[str, int]:
 
 
 def check_memory(model: Fitting, matrix: sparse.csr_matrix) -> None:
-    """Raise NotEnoughMemory where a fit would need more than there is; says what would fit."""
+    """Raise NotEnoughMemory, which says what would fit, if a fit needs more memory than is free."""
     free = available()
     if free is None:
         return
@@ -154,7 +154,7 @@ def _what_fits(model: Fitting, size: Size, free: int) -> str:
 
 
 def most_factors(fits: Callable[[int], bool], wanted: int) -> int:
-    """Return the largest number of factors below `wanted`, which does not fit, that fits; or 0."""
+    """Return the largest number of factors that fits, or 0; `wanted` factors do not fit."""
     low, high = 0, wanted
     while high - low > 1:
         middle = (low + high) // 2

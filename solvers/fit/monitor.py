@@ -1,4 +1,4 @@
-"""What happens in a fit after every half-step and after every iteration, whoever computes them."""
+"""What a fit does after every half-step and after every iteration, in every solver."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger("halfstep")
 
 
 class Fitting(Protocol):
-    """What a monitor reads and writes of the solver that it watches."""
+    """The attributes and methods of a solver that a monitor uses."""
 
     iterations: int
     calculate_training_loss: bool
@@ -38,10 +38,10 @@ class Fitting(Protocol):
 
 
 class Monitor:
-    """Takes the factors as they come: checks, keeps, saves and shows them; True ends the fit.
+    """Checks the factors after each half-step, keeps them in the model, and reports progress.
 
-    A solver that takes its own half-steps calls `half_step_done` after the users' half-step and the
-    monitor itself after the items'. One that cannot stop in between calls the monitor alone.
+    A solver calls `half_step_done` after the users' half-step, unless it cannot stop there, and the
+    monitor itself after the items' half-step. Both return True if the fit must end.
     """
 
     def __init__(
@@ -60,20 +60,25 @@ class Monitor:
         self._checked: Any = None
 
     def half_step_done(self, X: Any, Y: Any) -> bool:
-        """Take user factors that were solved for the item factors Y of the iteration before."""
+        """Check user factors X that were solved with the previous iteration's item factors Y fixed.
+
+        If the user has pressed Ctrl-C, save the previous iteration's factors, keep X and Y in the model
+        and return True.
+        """
         self._check("user", X)
         self._checked = X
         if not self.interruption.requested:
             return False
-        self._save()  # the whole iterations before: what a fit can go on from
+        self._save()  # before `_keep`: a fit can only resume after a whole iteration
         self.model._keep(self.done, X, Y)
         self._note(" and the users' half of one more")
         return True
 
     def __call__(self, iteration: int, seconds: float, X: Any, Y: Any) -> bool:
-        """Take both sides' factors after an iteration whose half-steps took so many seconds.
+        """Check and keep both sides' factors after an iteration, and return whether the fit ends.
 
-        `iteration` is where the solver counts; a fit that goes on from a checkpoint counts on.
+        `seconds` is the time of its half-steps. `iteration` is ignored: it begins at 0 in a resumed fit,
+        whose iterations are counted by `done`.
         """
         if X is not self._checked:
             self._check("user", X)
@@ -93,12 +98,12 @@ class Monitor:
         if self.checkpoints is not None and (last or self.checkpoints.due(self.done)):
             self._save()
         self.advance(loss)
-        said = None if self.callback is None else self.callback(iteration, seconds, loss)
+        stop = None if self.callback is None else self.callback(iteration, seconds, loss)
         if self.interruption.requested and not last:
             self._save()
             self._note("")
             return True
-        return last or (isinstance(said, bool | np.bool_) and bool(said))
+        return last or (isinstance(stop, bool | np.bool_) and bool(stop))
 
     def _check(self, side: str, factors: Any) -> None:
         row = self.model._row_not_finite(factors)
@@ -126,10 +131,10 @@ class Monitor:
 
 
 def row_not_finite(factors: Floats) -> int | None:
-    """Return the first row (of `factors`, (rows, f)) with a NaN or an infinity, or None.
+    """Return the first row of `factors` (rows, f) with a NaN or an infinity, or None.
 
-    The sum of squares is infinite or NaN if any number is, and takes one pass at the memory's speed;
-    only where it is not finite are the rows looked at, since squares of large numbers overflow too.
+    If any number is NaN or infinite, so is the sum of squares, which takes one pass at the speed of
+    memory. The converse is false, since squares of large numbers overflow: then the rows are checked.
     """
     flat = factors.reshape(-1)
     with np.errstate(all="ignore"):
@@ -140,11 +145,11 @@ def row_not_finite(factors: Floats) -> int | None:
 
 
 def located(error: Exception, done: int, side: str, problem: Problem) -> NotFinite:
-    """Return what to raise for a half-step of a fit that ended in `error` in place of factors."""
+    """Return the NotFinite to raise for an `error` in a half-step of `side` after `done` iterations."""
     if isinstance(error, NotFinite):
         where = f"the {side}s' half-step failed: {error.reason}"
         return NotFinite(where, error.row, done, side)
-    # The fixed factors are so large that what all rows share overflows: the row is one of theirs.
+    # The fixed side's factors are so large that its Gramian overflows: report the fixed side's row.
     row = int(np.argmax(np.abs(problem.Y).max(axis=1)))
     other = "item" if side == "user" else "user"
     reason = (

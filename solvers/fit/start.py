@@ -1,4 +1,4 @@
-"""Where every solver starts: drawn on the host, so that one seed means one start on every device."""
+"""The starting factors: drawn on the host, so that a seed gives the same start on every device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RandomState: TypeAlias = int | np.integer | np.random.Generator | np.random.Rand
 
 
 def generator(random_state: RandomState) -> np.random.Generator:
-    """Return a Generator: the given one, one seeded by an int or a RandomState, or a fresh one."""
+    """Return `random_state` if it is a Generator, else one seeded by it; None means a random seed."""
     check_random_state(random_state)
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
@@ -23,7 +23,7 @@ def generator(random_state: RandomState) -> np.random.Generator:
 
 
 def check_random_state(random_state: RandomState) -> None:
-    """Raise InputError for what `generator` cannot use; draws nothing."""
+    """Raise InputError if `generator` cannot use `random_state`; this draws no numbers."""
     if isinstance(random_state, int | np.integer) and random_state < 0:
         raise InputError(f"random_state must be at least 0, got {random_state}")
     if not isinstance(
@@ -42,10 +42,10 @@ def starting_factors(
     dtype: npt.DTypeLike,
     random_state: RandomState,
 ) -> tuple[Floats, Floats]:
-    """Return starting factors of shapes (users, f) and (items, f): copies, never the caller's.
+    """Return starting factors of shapes (users, f) and (items, f).
 
-    Drawn ones are uniform on [0, 0.01), users first: the numbers that `implicit`'s CPU model draws
-    from the same seed.
+    They are copies of `init_factors`, or drawn uniformly from [0, 0.01), users first: the same numbers
+    that `implicit`'s CPU model draws from the same seed.
     """
     names = ("user_factors", "item_factors")
     if init_factors is None:

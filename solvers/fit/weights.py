@@ -1,8 +1,8 @@
-"""From stored values to weights, on all cores: what a fit does before its first half-step.
+"""From stored values to weights, on all cores, before the first half-step.
 
-The users' side shares the caller's arrays, but for values of another dtype, or of which a logarithm is
-taken; the items' side is its transpose, 8 bytes an entry in float32. Beside them nothing is allocated
-that grows with the entries. No result depends on the number of threads.
+The users' side shares the caller's arrays, except values of another dtype or whose logarithm is taken.
+The items' side is the transposed matrix, 8 bytes per entry in float32. Nothing else is allocated that
+grows with the number of entries. No result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from halfstep.solvers.problem import DEFAULT_BACKGROUND, Rule, Weights
 from halfstep.types import Floats, Integers
 
 _PIECE = 1 << 18
-# With fewer entries SciPy is done before compiled code is loaded.
+# With fewer entries, SciPy finishes before the compiled code is loaded.
 _FEW_ENTRIES = 1 << 19
 
 
@@ -46,9 +46,9 @@ def weigh(
     confidence, alpha, epsilon, background, regularization, regularization_exponent
         The convention; `background` is for `"binary"` alone (0.1 when None).
     dtype
-        float32 or float64: of the values and of w and t.
+        float32 or float64: dtype of the values and of w and t.
     num_threads
-        0 for all cores.
+        0 means all cores.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def weigh(
     kind = np.dtype(dtype)
     rule = _rule(confidence, alpha)
     columns = matrix.shape[1]
-    a0 = weight_of_others(confidence, background)
+    a0 = background_weight(confidence, background)
     entries = slice(0, int(matrix.indptr[-1]))
     values, constant = _values(
         matrix.data[entries], kind, confidence, epsilon, rule, cores(num_threads)
@@ -70,20 +70,22 @@ def weigh(
         indices=_plain(matrix.indices[entries], index_type(columns)),
         values=values,
         rule=rule,
-        lam=penalties(np.diff(matrix.indptr), a0, columns, regularization, regularization_exponent),
+        lam=row_regularization(
+            np.diff(matrix.indptr), a0, columns, regularization, regularization_exponent
+        ),
         a0=a0,
         columns=columns,
         constant=constant,
     )
 
 
-def turned(
+def transposed_weights(
     users: Weights,
     regularization: float,
     regularization_exponent: float,
     num_threads: int = 1,
 ) -> Weights:
-    """Return the weights of the other side: those of the transposed matrix."""
+    """Return the items' weights: those of the transposed matrix."""
     arrays = users.indptr, users.indices, users.values
     indptr, indices, values = _transposed(*arrays, users.columns, users.values.dtype, num_threads)
     return replace(
@@ -91,7 +93,7 @@ def turned(
         indptr=indptr.astype(np.int64),
         indices=_plain(indices, index_type(users.rows)),
         values=values,
-        lam=penalties(
+        lam=row_regularization(
             np.diff(indptr), users.a0, users.rows, regularization, regularization_exponent
         ),
         columns=users.rows,
@@ -101,13 +103,13 @@ def turned(
 def transposed(
     matrix: sparse.csr_matrix, dtype: npt.DTypeLike, num_threads: int = 0
 ) -> sparse.csr_matrix:
-    """Return the transpose of a canonical CSR matrix as one, its values in `dtype`."""
+    """Return the transpose of a canonical CSR matrix as canonical CSR, with values in `dtype`."""
     rows, columns = matrix.shape
     arrays = matrix.indptr, matrix.indices, matrix.data
     indptr, indices, values = _transposed(*arrays, columns, dtype, num_threads)
-    found = sparse.csr_matrix((values, indices, indptr), shape=(columns, rows), copy=False)
-    found.has_canonical_format = True
-    return found
+    transpose = sparse.csr_matrix((values, indices, indptr), shape=(columns, rows), copy=False)
+    transpose.has_canonical_format = True
+    return transpose
 
 
 def _transposed(
@@ -120,9 +122,9 @@ def _transposed(
 ) -> tuple[Integers, Integers, Floats]:
     if len(values) < _FEW_ENTRIES:
         shape = (len(indptr) - 1, columns)
-        found = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
-        return found.indptr, found.indices, found.data.astype(dtype, copy=False)
-    # Not through SciPy's matrix, which beyond 2^31 entries would copy the indices to 64 bits.
+        csr = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
+        return csr.indptr, csr.indices, csr.data.astype(dtype, copy=False)
+    # Not by SciPy, which with more than 2^31 entries would copy the indices to 64 bits.
     from halfstep.kernels.cpu.transpose import transpose
 
     return transpose(indptr, indices, values, columns, dtype, num_threads)
@@ -135,19 +137,19 @@ def _rule(confidence: str, alpha: float) -> Rule:
         return Rule(0.0, 1.0, 1.0, 0.0, 1.0)
     if confidence == "implicit":
         return Rule(alpha, -1.0, alpha, 0.0, 0.0)
-    # Not c - 1 of a c = 1 + size: that would round the smallest excesses away.
+    # w = alpha size, not (1 + alpha size) - 1, which would round the smallest excess weights to 0.
     return Rule(alpha, 0.0, alpha, 1.0, 0.0)
 
 
 def _values(
-    given: Floats, kind: np.dtype[Any], confidence: str, epsilon: float, rule: Rule, threads: int
+    stored: Floats, kind: np.dtype[Any], confidence: str, epsilon: float, rule: Rule, threads: int
 ) -> tuple[Floats, float]:
-    """Return what the rule is applied to, the given array itself where it can be, and the constant."""
+    """Return `Weights.values`, which is `stored` itself if possible, and `Weights.constant`."""
     if confidence == "binary":
-        return np.ones(len(given), kind), float(len(given))
-    same = confidence != "log" and is_plain(given, kind)
-    values = given if same else np.empty(len(given), kind)
-    starts = range(0, len(given), _PIECE)
+        return np.ones(len(stored), kind), float(len(stored))
+    same = confidence != "log" and is_plain(stored, kind)
+    values = stored if same else np.empty(len(stored), kind)
+    starts = range(0, len(stored), _PIECE)
     constants = np.zeros(len(starts))
 
     def run(place: int, _: None) -> None:
@@ -155,10 +157,10 @@ def _values(
         with np.errstate(over="ignore", invalid="ignore"):
             v = values[piece]
             if not same:
-                v[:] = given[piece]
+                v[:] = stored[piece]
             if confidence == "log":
                 size = np.log1p(np.abs(v) / kind.type(epsilon))
-                # A positive value stays one, however small.
+                # A positive value stays positive, however small its logarithm.
                 np.copysign(np.maximum(size, np.finfo(kind).tiny, where=v != 0, out=size), v, out=v)
             target = (
                 np.square(v, dtype=np.float64) if confidence == "explicit" else rule.weights(v)[1]
@@ -169,46 +171,46 @@ def _values(
     return values, float(constants.sum())
 
 
-def weight_of_others(confidence: str, background: float | None) -> float:
-    """Return a0, the weight of what is not stored."""
+def background_weight(confidence: str, background: float | None) -> float:
+    """Return a0, the weight of every entry that is not stored."""
     if confidence == "binary":
         return float(DEFAULT_BACKGROUND if background is None else background)
     return 0.0 if confidence == "explicit" else 1.0
 
 
-def penalties(
-    lengths: Integers, a0: float, columns: int, regularization: float, exponent: float
+def row_regularization(
+    degrees: Integers, a0: float, columns: int, regularization: float, exponent: float
 ) -> npt.NDArray[np.float64]:
-    """Return lambda of rows with so many stored entries, (rows,)."""
-    lam = regularization * (lengths + a0 * columns) ** exponent
+    """Return lambda_u (rows,) of rows with `degrees` (rows,) stored entries."""
+    lam = regularization * (degrees + a0 * columns) ** exponent
     return np.asarray(lam, np.float64)
 
 
 def _fits(values: Floats, rule: Rule) -> bool:
-    """Return whether all weights are finite: where those of the largest and smallest value are."""
-    # Largest and smallest show an infinity or a NaN without an array of answers.
+    """Return whether all weights are finite."""
+    # They are if those of the largest and the smallest value are. This allocates no array of booleans.
     ends = np.array([values.max(), values.min()]) if len(values) else values
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(rule.weights(ends)).all())
 
 
-def _refuse_overflow(given: Floats, values: Floats, rule: Rule, alpha: float) -> None:
+def _refuse_overflow(stored: Floats, values: Floats, rule: Rule, alpha: float) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         w, t = rule.weights(values)
     entry = int(np.argmin(np.isfinite(w) & np.isfinite(t)))
     raise InputError(
         f"the weight of a stored value must fit {w.dtype.name}, "
-        f"got alpha {alpha} times {given[entry]}"
+        f"got alpha {alpha} times {stored[entry]}"
     )
 
 
 def index_type(columns: int) -> npt.DTypeLike:
-    """Return the dtype of indices below `columns`."""
+    """Return the dtype for indices below `columns`: int32 if they fit, else int64."""
     return np.int64 if columns > np.iinfo(np.int32).max else np.int32
 
 
 def is_plain(array: npt.NDArray[Any], kind: npt.DTypeLike) -> bool:
-    """Return whether compiled code can work on the array itself: of one kind, and not read-only."""
+    """Return whether compiled code can use the array without a copy: dtype `kind`, writable."""
     return array.dtype == kind and array.flags.carray
 
 

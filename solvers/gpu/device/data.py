@@ -157,9 +157,9 @@ def penalties(
     model: Solver, lengths: Lengths, columns: int
 ) -> tuple[float, npt.NDArray[np.float64]]:
     """Return a0 and each row's lambda in float64; see `halfstep.solvers.problem`."""
-    a0 = preparation.weight_of_others(model.confidence, model.background)
+    a0 = preparation.background_weight(model.confidence, model.background)
     regularization = model.regularization, model.regularization_exponent
-    return a0, preparation.penalties(lengths, a0, columns, *regularization)
+    return a0, preparation.row_regularization(lengths, a0, columns, *regularization)
 
 
 def _side(backend: Backend, model: Solver, matrix: Csr, lengths: Lengths) -> Side:
