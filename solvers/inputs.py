@@ -1,11 +1,11 @@
-"""The border: what callers hand over, checked once and brought into one form.
+"""Checks of what callers pass in, done once, and its conversion to one form.
 
-* sparse matrices of any kind become canonical CSR (`as_csr`, `rows_of`);
-* ids become int64 arrays within the model (`as_ids`, `within`);
-* arguments are checked, and a refusal names the argument, the rule and the value (`check_*`);
-* arrays of other libraries become NumPy arrays (`on_host`). A library says where its array lies by one
+* Sparse matrices of any kind become canonical CSR (`as_csr`, `rows_of`).
+* Ids become int64 arrays and must be within the model (`as_ids`, `within`).
+* Arguments are checked; an error names the argument, the rule and the value (`check_*`).
+* Arrays of other libraries become NumPy arrays (`on_host`). A library says where its array lies by one
   of two protocols: `__cuda_array_interface__` (CuPy, Numba, PyTorch; a CUDA device) or DLPack
-  (`__dlpack__` and `__dlpack_device__`: also JAX and others; any device). What lies on a CUDA device is
+  (`__dlpack__` and `__dlpack_device__`: also JAX and others; any device). An array on a CUDA device is
   read with CuPy.
 """
 
@@ -26,10 +26,10 @@ from halfstep.types import Floats, Integers
 log = logging.getLogger("halfstep")
 
 MAX_ID = np.iinfo(np.int32).max - 1
-MOST = 2**31 - 1  # of anything that is counted in a loop or a column; beyond, libraries overflow
+MOST = 2**31 - 1  # largest value of an integer argument; with larger counts, libraries overflow
 # DLPack's numbers for the kinds of memory (dlpack.h, DLDeviceType).
-_HOST = (1, 3)  # plain, and page-locked by CUDA
-_CUDA = (2, 13)  # a device's own, and managed
+_HOST = (1, 3)  # plain memory, and memory page-locked by CUDA
+_CUDA = (2, 13)  # a device's memory, and managed memory
 
 
 def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
@@ -66,7 +66,7 @@ def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
         raise InputError(f"{name} must hold real numbers, got dtype {matrix.dtype}")
     _check_indices(matrix, name)
     if matrix.dtype.kind == "b" or (matrix.dtype.kind in "iu" and not _is_canonical_csr(matrix)):
-        # Small integers would wrap around where duplicates are summed.
+        # Sums of duplicates could overflow a small integer type.
         matrix = matrix.astype(np.int64)
     csr = sparse.csr_matrix(matrix)
     if not csr.has_canonical_format:
@@ -91,7 +91,7 @@ def _is_canonical_csr(matrix: Any) -> bool:
 def _check_indices(matrix: Any, name: str) -> None:
     """Raise InputError for indices outside the shape, on which SciPy's compiled code would crash.
 
-    SciPy checks coordinates when it is given them, but not the arrays of a compressed matrix.
+    SciPy checks the coordinates of a COO matrix, but not the arrays of a compressed matrix.
     """
     if matrix.format not in ("csr", "csc"):
         return
@@ -112,7 +112,7 @@ def _check_indices(matrix: Any, name: str) -> None:
 def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_matrix:
     """Return `csr`; raise InputError if it has no rows or no columns, and log if it stores nothing.
 
-    A matrix of no entries has a model, as in `implicit`: one whose factors are all zero.
+    A matrix without entries has a model, as in `implicit`: all its factors are zero.
     """
     if min(csr.shape) == 0:
         raise InputError(f"{name} must have at least one row and one column, got shape {csr.shape}")
@@ -122,7 +122,7 @@ def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_ma
 
 
 def check_integers(values: dict[str, Any], **least: int) -> None:
-    """Raise InputError unless each named value is an integer of at least the number given."""
+    """Raise InputError unless each named value is an integer from the given minimum to `MOST`."""
     for name, minimum in least.items():
         value = values[name]
         if isinstance(value, bool) or not isinstance(value, Integral):
@@ -152,21 +152,21 @@ def check_dtype(dtype: Any) -> None:
 
 
 def on_host(value: Any, name: str = "array") -> Any:
-    """Return what lies on a device, or belongs to another library, as a NumPy array.
+    """Return an array on a device, or of another library, as a NumPy array.
 
     Parameters
     ----------
     value
-        Whatever a caller has. An array on the host with DLPack is shared, one on a device copied;
-        anything without either protocol is returned as it is.
+        Any object. An array on the host with DLPack is shared, an array on a device is copied;
+        anything without either protocol is returned unchanged.
     name
         What errors call it.
 
     Raises
     ------
     InputError
-        It lies where nothing here can read it (on a CUDA device without CuPy, or on another kind of
-        device), or its owner does not hand it out, as PyTorch does not while gradients are taken.
+        The array is on a CUDA device and CuPy is not installed, or on another kind of device, or its
+        library refuses to export it, as PyTorch does for a tensor that requires gradients.
     """
     if isinstance(value, np.ndarray):
         return value
@@ -203,7 +203,7 @@ def _cupy(name: str) -> Any:
 
 
 def as_ids(value: int | npt.ArrayLike, name: str) -> tuple[bool, Integers]:
-    """Return whether one id was given rather than a list of them, and the ids as (m,) int64."""
+    """Return whether `value` is a single id, and the ids as (m,) int64."""
     try:
         ids = np.asarray(value)
     except ValueError:  # lists of unequal lengths
@@ -228,13 +228,13 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
     ----------
     matrix
         What `as_csr` takes, or for one id a one-dimensional row of a `csr_array`. It may have fewer
-        columns than the model has rows on that side: a model that `partial_fit_*` made larger is
-        still asked with matrices from before. None of those columns holds an entry then.
+        columns than the model has rows on that side: callers may keep their old matrices after
+        `partial_fit_*` has enlarged the model. The missing columns count as empty.
 
     Raises
     ------
     InputError
-        Another number of rows, or columns that the model does not have.
+        A wrong number of rows, or more columns than the model has.
     """
     if rows == 1 and sparse.issparse(matrix) and len(matrix.shape) == 1:
         matrix = sparse.coo_array(matrix).reshape(1, -1)
@@ -251,8 +251,8 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
 
 def norms(factors: Floats) -> Floats:
     """Return each row's Euclidean norm; 1 for a row of zeros, so that its cosines are 0."""
-    found: Floats = np.linalg.norm(factors, axis=1)
-    return np.where(found == 0, found.dtype.type(1), found)
+    lengths: Floats = np.linalg.norm(factors, axis=1)
+    return np.where(lengths == 0, lengths.dtype.type(1), lengths)
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The objective that ALS minimises and the residuals of a half-step: every solver's float64 audit."""
+"""The objective that ALS minimises and the residuals of a half-step, in float64, to check any solver."""
 
 from __future__ import annotations
 
@@ -17,21 +17,20 @@ def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
     Parameters
     ----------
     users, items
-        The two sides' weights, as `Solver.weights` returns them. Of `items` only the regularisation
-        is read.
+        The two sides' weights, as `Solver.weights` returns them. Of `items` only `lam` is used.
     X, Y
         User factors (users, f) and item factors (items, f), any float dtype.
 
     Notes
     -----
-    With z = x_u . y_i the sum over all entries is never formed:
+    With z = x_u . y_i, the sum over all entries becomes a sum over the stored ones and two Gramians:
 
         constant + sum over stored (w z^2 - 2 t z) + a0 tr(X'X Y'Y) + sum lambda |x|^2 + sum lambda |y|^2
     """
     stored = 0.0
     Y64 = Y.astype(np.float64)
     problem = users.fixing(Y64)
-    # A block at a time: the products of 100 M entries are not held at once.
+    # In blocks, so that the products of 100 million entries are not in memory at once.
     for start, stop in problem.blocks(1 << 20):
         block = problem.block(start, stop)
         z = block.stored_products(X[start:stop].astype(np.float64))
@@ -51,7 +50,7 @@ def _penalty(side: Weights, X: Floats) -> float:
 def relative_residuals(problem: Problem, X: Floats) -> npt.NDArray[np.float64]:
     """Return |A_u x_u - b_u| / |b_u| for each row, (rows,), in float64.
 
-    Rows with b_u = 0 have the solution zero; theirs is |x_u|. A NaN in X gives NaN.
+    A row with b_u = 0 has the solution 0, so its residual is |x_u|. A NaN in X gives NaN.
     """
     exact = replace(problem, Y=problem.Y.astype(np.float64), YtY=None)
     gramian = exact.gramian()

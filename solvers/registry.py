@@ -1,15 +1,15 @@
-"""The list of solvers, and the choice among them by name, device or `implicit`'s arguments.
+"""The list of solvers, and the choice among them by name, by device or by `implicit`'s arguments.
 
-`SOLVERS` is filled by `halfstep.solvers` in the order of the ladder. Whoever needs a rung takes it from
-here by its name: nothing but that list imports a rung.
+`halfstep.solvers` fills `SOLVERS` in the order of the ladder, and only that module imports the rungs.
+All other code takes a rung from here, by its name.
 
-A named solver that cannot run here is an error that says what to install. `"auto"` takes the fastest
-rung that can, and the log says which and why. `"gpu"` is an error without a GPU, unless `fallback="cpu"`
-allows the CPU's best rung, with a warning: never in silence.
+If a named solver cannot run here, the error says what to install. `"auto"` takes the fastest rung that
+can run here, and the log says which and why. Without a GPU, `"gpu"` is an error, unless `fallback="cpu"`
+allows the best CPU rung, with a warning.
 
-The constructor arguments of `implicit` that say how to solve mean a solver:
+The constructor arguments of `implicit` that say how to solve choose a solver:
 
-| given              | solver                                                              |
+| argument           | solver                                                              |
 | ------------------ | ------------------------------------------------------------------- |
 | nothing            | the best rung on the best device, as `solver="auto"`                 |
 | `use_gpu=True`     | the best rung on a GPU, an error without one, as `solver="gpu"`      |
@@ -19,10 +19,10 @@ The constructor arguments of `implicit` that say how to solve mean a solver:
 | `use_native=False` | the best rung in NumPy: `conjugate_gradient`; exact, it is `cholesky` |
 | `use_native=True`  | the best compiled rung                                               |
 
-Only what is given counts: the defaults of `implicit` (`use_native=True, use_cg=True`) are what
-"nothing" means here as well. With `solver=` as well they must agree with it: `use_gpu=True` beside
-`solver="cholesky"` is an error, as is a combination for which there is no rung. (There, a GPU model
-takes no notice of `use_cg=False` and `use_native=False`.)
+Only arguments that the caller passes count; a call without any behaves like one with the defaults of
+`implicit` (`use_native=True, use_cg=True`). They must agree with each other and with `solver=`:
+`use_gpu=True` with `solver="cholesky"` is an error, and so is a combination that no rung satisfies. (In
+`implicit`, a GPU model ignores `use_cg=False` and `use_native=False`.)
 """
 
 from __future__ import annotations
@@ -89,30 +89,30 @@ def choose(
     devices = {"auto": ("gpu", "cpu"), "cpu": ("cpu",), "gpu": ("gpu",)}[solver]
     refused = []
     for device in devices:
-        found, reasons = _best(device, uses)
+        rung, reasons = _best(device, uses)
         refused += reasons
-        if found is not None:
+        if rung is not None:
             because = f" ({'; '.join(refused)})" if refused else ""
-            log.info("solver %r: %r is the fastest that runs here%s", solver, found.name, because)
-            return found
+            log.info("solver %r: %r is the fastest that runs here%s", solver, rung.name, because)
+            return rung
     reason = "; ".join(refused)
     rungs = [s for s in SOLVERS.values() if s.kind == "rung" and s.device in devices]
     if rungs and all(suits(rung, uses) for rung in rungs):
         raise InputError(f"solver={solver!r} has no rung that suits all of {dict(uses)}: {reason}")
     if fallback == "cpu":
-        found, _ = _best("cpu", {k: v for k, v in uses.items() if k != "use_gpu"})
-        if found is not None:
+        rung, _ = _best("cpu", {k: v for k, v in uses.items() if k != "use_gpu"})
+        if rung is not None:
             warnings.warn(
-                f"no GPU solver can run here ({reason}): falling back to {found.name!r}",
+                f"no GPU solver can run here ({reason}): falling back to {rung.name!r}",
                 RuntimeWarning,
                 stacklevel=4,
             )
-            return found
+            return rung
     raise SolverUnavailable(f"solver {solver!r} cannot run here: {reason}")
 
 
 def _best(device: str, uses: Mapping[str, Any]) -> tuple[Rung | None, list[str]]:
-    """Return the last rung of the ladder that runs on `device`, and why those above it do not."""
+    """Return the fastest rung that runs on `device`, or None, and why the faster rungs do not."""
     rungs = [s for s in SOLVERS.values() if s.kind == "rung" and s.device == device]
     reasons = [] if rungs else [f"this version has no {device} rung"]
     for rung in reversed(rungs):
@@ -129,14 +129,14 @@ def shared_parameters() -> set[str]:
 
 
 def check_uses(uses: Mapping[str, Any]) -> None:
-    """Raise InputError unless each is True, False or None."""
+    """Raise InputError unless each of `implicit`'s arguments is True, False or None."""
     for name, value in uses.items():
         if value is not None and not isinstance(value, bool | np.bool_):
             raise InputError(f"{name} must be True, False or None, got {value!r}")
 
 
 def suits(solver: Rung, uses: Mapping[str, Any]) -> str | None:
-    """Return which of the given arguments `solver` contradicts, and by what, or None."""
+    """Return which of `implicit`'s arguments contradicts `solver`, and why, or None."""
     known = solver.parameters()
     use_gpu, use_cg, use_native = (uses.get(k) for k in ("use_gpu", "use_cg", "use_native"))
     if use_gpu is not None and bool(use_gpu) != (solver.device == "gpu"):
@@ -154,7 +154,7 @@ def suits(solver: Rung, uses: Mapping[str, Any]) -> str | None:
 
 
 def settings_for(solver: Rung, uses: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return `settings` with what the given arguments mean to `solver`, which they suit."""
+    """Return `settings` with what `uses`, which must suit `solver`, mean for it."""
     use_cg = uses.get("use_cg")
     known = solver.parameters()
     if use_cg is None:
