@@ -17,13 +17,14 @@ lab: $(VENV)/.lab
 	mkdir -p lab-report
 	$(BIN)/halfstep lab run lab/music_recommender.ipynb -o lab-report/music_recommender.html
 
+# Where there is a card: ARGS="-m gpu" runs what needs it, which the default leaves out.
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
 
 # Hundreds of rounds of faults, most of an hour; docs/reliability.md is written from its record.
 soak: $(VENV)/.test
 	SOAK_SHARE=$(SOAK_SHARE) SOAK_RECORD=build/soak.json \
-		$(BIN)/python -m pytest -m "soak or counted" $(ARGS)
+		$(BIN)/python -m pytest -m "(soak or counted) and not gpu" $(ARGS)
 	$(BIN)/python tests/faults/reliability.py build/soak.json $(SOAK_PAGE)
 
 check: $(VENV)/.dev
@@ -42,7 +43,7 @@ microbench: $(VENV)/.test
 
 # Long proofs of the CUDA kernels, without a GPU: compiled, executed, sanitized, mutated.
 kernels: $(VENV)/.test $(VENV)/.cupy
-	HALFSTEP_CUPY=$(CURDIR)/$(VENV)/cupy $(BIN)/python -m pytest -m kernels \
+	HALFSTEP_CUPY=$(CURDIR)/$(VENV)/cupy $(BIN)/python -m pytest -m "kernels and not gpu" \
 		--dist load $(ARGS)
 
 # All that needs a card, with the Python given and what it has: no network, no .venv. The wheels of a

@@ -21,7 +21,7 @@ import signal
 
 import numpy as np
 import pytest
-from cases.solvers import CONVENTIONS, RUNGS, awkward, require
+from cases.solvers import CONVENTIONS, RUNGS, awkward, parameters, require
 from threadpoolctl import threadpool_limits
 
 from halfstep import SOLVERS
@@ -38,12 +38,12 @@ def one_blas_thread():
         yield
 
 
-@pytest.fixture(params=list(SOLVERS))
+@pytest.fixture(params=parameters(SOLVERS))
 def any_solver(request):
     return require(request.param)
 
 
-@pytest.fixture(params=RUNGS)
+@pytest.fixture(params=parameters(RUNGS))
 def rung(request):
     return require(request.param)
 

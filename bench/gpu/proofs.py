@@ -33,9 +33,14 @@ def gpu_rungs() -> list[str]:
 
 
 def run_tests(seconds: float) -> dict[str, Any]:
-    """Run the tests marked `gpu` in a process of their own."""
+    """Run in a process of its own what tests/gpu has marked `gpu`: the rungs against the oracle.
+
+    `pytest -m gpu` runs ten times as many: every test of any solver, on the card, too.
+    """
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
-    return _run([*command, str(ROOT / "tests")], seconds, r"(\d+) (passed|failed|skipped|error)")
+    return _run(
+        [*command, str(ROOT / "tests" / "gpu")], seconds, r"(\d+) (passed|failed|skipped|error)"
+    )
 
 
 def sanitize(seconds: float) -> dict[str, Any]:

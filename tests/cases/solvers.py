@@ -49,6 +49,16 @@ def dtypes(solver):
     return [np.float32] if solver.name in FLOAT32_ONLY else [np.float32, np.float64]
 
 
+def marks(name):
+    """Return the marks of a test of this solver: `gpu` where it needs a card."""
+    return [pytest.mark.gpu] if SOLVERS[name].device == "gpu" else []
+
+
+def parameters(names):
+    """Return names of solvers as a test's parameters, each with its marks."""
+    return [pytest.param(name, marks=marks(name)) for name in names]
+
+
 def require(name):
     """Return a solver's class, or skip with the reason why it cannot run here."""
     reason = SOLVERS[name].unavailable()

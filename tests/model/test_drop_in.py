@@ -6,7 +6,7 @@ import tempfile
 
 import numpy as np
 import pytest
-from cases.solvers import RUNGS, awkward, dtypes, require, suited
+from cases.solvers import RUNGS, awkward, dtypes, parameters, require, suited
 from scipy import sparse
 
 import halfstep
@@ -24,7 +24,9 @@ def two_camps(size=24):
 
 
 # The baseline knows no tastes; irspack cannot express confidences of 1.
-@pytest.fixture(params=[name for name in SOLVERS if name not in ("popularity", "irspack_cpu")])
+@pytest.fixture(
+    params=parameters(name for name in SOLVERS if name not in ("popularity", "irspack_cpu"))
+)
 def camps(request):
     """A model of the two camps."""
     model = require(request.param)(factors=3, iterations=8, random_state=23)

@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
-from cases.solvers import awkward, suited
+from cases.solvers import awkward, dtypes, marks, require, suited
 from scipy import sparse
 
 import halfstep
@@ -162,13 +162,19 @@ def test_only_its_own_model_and_convention_cross_over():
             SOLVERS["cholesky"](**settings).to_implicit()
 
 
-@pytest.mark.parametrize("name", list(SOLVERS))
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [
+        pytest.param(name, dtype, marks=marks(name))
+        for name, solver in SOLVERS.items()
+        for dtype in dtypes(solver)
+    ],
+    indirect=["pair"],
+)
 def test_its_files_are_read_as_any_solver(pair, name, tmp_path):
     _, theirs, matrix = pair
     theirs.save(str(tmp_path / "peer"))
-    if SOLVERS[name].unavailable() or (name == "irspack_cpu" and theirs.dtype == np.float64):
-        pytest.skip("not here, or not in float64")
-    model = SOLVERS[name].load(str(tmp_path / "peer"))
+    model = require(name).load(str(tmp_path / "peer"))
     assert model.solver_ == name
     assert np.array_equal(model.user_factors, theirs.user_factors)
     assert model.dtype == theirs.dtype
