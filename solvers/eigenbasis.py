@@ -31,7 +31,7 @@ the coordinates until its own shared part is the identity (`halfstep.solvers.whi
 * Z is stored in bfloat16, and the arithmetic is float32, since the time of high-degree rows goes into
   moving Z. The rows are solved for Z as stored: this moves a fit's objective by some millionths.
 * A row of n_u < f entries can be solved exactly as a system of n_u unknowns, without its warm start: the
-  dual solve, by the Woodbury identity (`halfstep.kernels.cpu.exact`). For up to `own_space` entries
+  dual solve, by the Woodbury identity (`halfstep.kernels.cpu.exact`). For up to `dual_limit` entries
   (with AVX2 none at f = 64, 24 at 512) this costs no more than two steps.
 
 **When a row stops.** The shared part is the identity, so the |r|^2 of `conjugate_gradient` is the plain
@@ -77,7 +77,7 @@ from halfstep.types import Floats
 if TYPE_CHECKING:
     from halfstep.solvers.half_step import Method
 
-_OWN_SPACE = 16
+_DUAL = 16
 _CACHED_BYTES = 1 << 19
 _LOOSE = 0.01
 KEPT, KEPT_BYTES = 256, 1 << 17
@@ -197,11 +197,11 @@ class Eigenbasis(Solver):
         if self.exact:
             return Method(
                 block=exactly,
-                long=lambda row, start, tally: row.solve(),
+                high_degree=lambda row, start, tally: row.solve(),
                 warm=False,
-                paired=False,
-                own=lambda f: max(_OWN_SPACE, f * 5 // 8),
-                order=lambda f: f,
+                bfloat16=False,
+                dual=lambda f: max(_DUAL, f * 5 // 8),
+                largest_order=lambda f: f,
             )
         large = problem.Y.nbytes > _CACHED_BYTES
         # |z|^2 is at most 1 / a0. So if no w is above HEAVY a0, no entry is heavy.
@@ -211,13 +211,13 @@ class Eigenbasis(Solver):
         completes = self._by_rule() and problem.Y.shape[1] <= COMPLETED_FACTORS and not loose
         return Method(
             block=by_rule if self._by_rule() else by_steps,
-            long=lambda row, start, tally: row.step(start, rule, tally, completes),
+            high_degree=lambda row, start, tally: row.step(start, rule, tally, completes),
             warm=True,
-            paired=self._compresses(rule.theta) and bool(large or self.compress),
-            own=lambda f: own_space(f, min(rule.most, 2), lanes(problem.Y.itemsize)),
-            order=lambda f: f if completes else 0,
-            kept=kept_entries,
-            able=lambda f: max(_OWN_SPACE, f * 5 // 8) if heavy else 0,
+            bfloat16=self._compresses(rule.theta) and bool(large or self.compress),
+            dual=lambda f: dual_limit(f, min(rule.most, 2), lanes(problem.Y.itemsize)),
+            largest_order=lambda f: f if completes else 0,
+            kept_dots=kept_entries,
+            dual_when_heavy=lambda f: max(_DUAL, f * 5 // 8) if heavy else 0,
         )
 
 
@@ -235,7 +235,7 @@ def kept_entries(f: int) -> int:
     return min(KEPT, KEPT_BYTES // (2 * f))
 
 
-def own_space(f: int, steps: int, multiple: int) -> int:
+def dual_limit(f: int, steps: int, multiple: int) -> int:
     """Return the largest degree for which the dual solve costs no more than `steps` CG steps.
 
     Measured with two steps: none at f = 64, up to 8 at f = 128, 16 at 256, 20 to 28 from 512 on, where

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cpu import rows as cpu_rows
-from halfstep.kernels.cpu.long_rows import LongRow, long_rows
+from halfstep.kernels.cpu.high_degree import HighDegreeRow, high_degree_rows
 from halfstep.kernels.cpu.rotation import rotate, rotation
 from halfstep.kernels.cpu.rule import MOST, TALLY
 from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
@@ -39,28 +39,28 @@ class Method:
         `block(side, scratch, begin, part, tally)` solves the rows from `begin` on; `part` (rows, f) is
         their start and becomes their solution, in working coordinates. What is to be said of them may
         be added to `tally`: see `kernels.cpu.rule`.
-    long
-        `long(row, start, tally)` returns the solution (f,) of one long row, over threads; None where
-        long rows are solved as the others are.
+    high_degree
+        `high_degree(row, start, tally)` returns the solution (f,) of one high-degree row, over threads;
+        None where such rows are solved as the others are.
     warm
-        Whether the start matters, but for rows that are solved in their own space.
-    paired
-        Whether the fixed side is kept in 16 bits.
-    own, order
-        Rows of how many entries at most are solved in their own space; unknowns of the largest system
-        beside those. Both as a function of the padded number of factors.
-    kept, able
-        Of `Scratch`, the same; `able` only where rows can be heavy.
+        Whether the start matters, except for rows that take the dual solve.
+    bfloat16
+        Whether the fixed side is stored as bfloat16.
+    dual, largest_order
+        The largest number of entries of a row that takes the dual solve, and the largest order of a
+        primal system, 0 without any. Both as a function of the padded number of factors.
+    kept_dots, dual_when_heavy
+        As in `Scratch`, by the same argument; `dual_when_heavy` only where rows can be heavy.
     """
 
     block: Block
-    long: Callable[[LongRow, Floats, Tally], Floats] | None
+    high_degree: Callable[[HighDegreeRow, Floats, Tally], Floats] | None
     warm: bool
-    paired: bool
-    own: Callable[[int], int]
-    order: Callable[[int], int]
-    kept: Callable[[int], int] = lambda f: 0
-    able: Callable[[int], int] = lambda f: 0
+    bfloat16: bool
+    dual: Callable[[int], int]
+    largest_order: Callable[[int], int]
+    kept_dots: Callable[[int], int] = lambda f: 0
+    dual_when_heavy: Callable[[int], int] = lambda f: 0
 
 
 def solve_rows(
@@ -71,14 +71,14 @@ def solve_rows(
     threads = cores(num_threads)
     wide = -(-f // padding(dtype)) * padding(dtype)
     block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
-    basis = basis_of(problem, threads, narrow=method.paired)
+    basis = basis_of(problem, threads, narrow=method.bfloat16)
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
     base[:f], slope[:f] = basis.base, basis.slope
     from_zero = _starts_from_zero(problem)
-    # Without regularisation the dual system of a row with more entries than its rank is singular.
-    own, able = (0, 0) if from_zero else (method.own(wide), method.able(wide))
-    sizes = np.empty(problem.columns if able else 0, dtype)
-    Z = rotate(problem.Y, basis.forward, basis.triangular, wide, threads, method.paired, sizes)
+    # Without regularisation, the dual system of a row with more entries than its rank is singular.
+    dual, when_heavy = (0, 0) if from_zero else (method.dual(wide), method.dual_when_heavy(wide))
+    sizes = np.empty(problem.columns if when_heavy else 0, dtype)
+    Z = rotate(problem.Y, basis.forward, basis.triangular, wide, threads, method.bfloat16, sizes)
     lam = problem.lam.astype(dtype)
     rule = Rule(*map(dtype.type, problem.rule))
     side = Side(problem.indptr, problem.indices, problem.values, rule, Z, base, slope, lam, sizes)
@@ -91,7 +91,13 @@ def solve_rows(
 
     def scratch() -> Scratch:
         return make_scratch(
-            wide, dtype, own, method.order(wide), problem.a0, method.kept(wide), able
+            wide,
+            dtype,
+            dual,
+            method.largest_order(wide),
+            problem.a0,
+            method.kept_dots(wide),
+            when_heavy,
         )
 
     def start(begin: int, part: Floats, work: Scratch, spare: Floats) -> None:
@@ -112,7 +118,7 @@ def solve_rows(
         end = begin + len(part)
         outward(part, solution[begin:end])
         if omega != 1:
-            cpu_rows.go_further(problem.indptr, begin, X[begin:end], solution[begin:end], omega)
+            cpu_rows.over_relax(problem.indptr, begin, X[begin:end], solution[begin:end], omega)
 
     def prepare() -> tuple[Scratch, Floats, Floats]:
         shape = (min(block_rows, problem.rows), wide)
@@ -126,16 +132,16 @@ def solve_rows(
         method.block(side, work, begin, part, tallies[task])
         finish(begin, part)
 
-    long = [] if method.long is None else long_rows(side)
-    blocks = _blocks(problem, long, block_rows)
-    tallies = np.zeros((len(blocks) + len(long), TALLY))
+    apart = [] if method.high_degree is None else high_degree_rows(side)
+    blocks = _blocks(problem, apart, block_rows)
+    tallies = np.zeros((len(blocks) + len(apart), TALLY))
     spread(range(len(blocks)), threads, prepare, run)
-    for u, tally in zip(long, tallies[len(blocks) :], strict=True):
+    for u, tally in zip(apart, tallies[len(blocks) :], strict=True):
         part = np.zeros((1, wide), dtype)
         if method.warm and not from_zero:
             inward(X[u : u + 1], part)
-        assert method.long is not None
-        part[0] = method.long(LongRow(side, u, wide, threads, scratch), part[0], tally)
+        assert method.high_degree is not None
+        part[0] = method.high_degree(HighDegreeRow(side, u, wide, threads, scratch), part[0], tally)
         finish(u, part)
     total = tallies.sum(axis=0)
     total[MOST] = tallies[:, MOST].max(initial=0)

@@ -38,7 +38,7 @@ from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
 
-_OWN_SPACE = 16
+_DUAL = 16
 
 
 @dataclass(eq=False, repr=False)
@@ -77,11 +77,11 @@ class Subspace(Solver):
 
         method = Method(
             block=sweep,
-            long=None,
+            high_degree=None,
             warm=True,
-            paired=False,
-            own=lambda f: _OWN_SPACE,
-            order=lambda f: min(size, f),
+            bfloat16=False,
+            dual=lambda f: _DUAL,
+            largest_order=lambda f: min(size, f),
         )
         with blas_threads(1):
             return solve_rows(problem, X, self.num_threads, method)[0]

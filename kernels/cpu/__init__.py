@@ -2,7 +2,7 @@
 
 Read them in this order: `vectors` and `tiles` (dot products and updates over a few rows of Z), `cg` and
 `rule` (conjugate gradient steps), `cholesky` and `exact` (exact solutions), `scratch` and `rows` (what
-the loops work on, and the entry points that solve a block of rows), `long_rows` (one row on all
+the loops work on, and the entry points that solve a block of rows), `high_degree` (one row on all
 threads). `rotation` and `triangle` change coordinates, `ranking*` ranks the catalogue, and `transpose`
 turns users' rows into items' rows.
 

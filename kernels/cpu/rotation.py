@@ -26,7 +26,7 @@ def rotate(
     triangular: bool,
     padded_to: int,
     threads: int,
-    paired: bool,
+    bfloat16: bool,
     sizes: Floats,
 ) -> npt.NDArray[Any]:
     """Return Z = Y forward, padded with zeros to `padded_to` columns and one more row.
@@ -41,7 +41,7 @@ def rotate(
         Whether `forward` is an upper triangle.
     padded_to
         Columns of Z.
-    paired
+    bfloat16
         Round Z to bfloat16 and pack it: see `bfloat16`.
     sizes
         Written: the squared length of each row of Z, (rows,); or empty, and not written.
@@ -53,7 +53,7 @@ def rotate(
     f = Y.shape[1]
     Z = (
         _aligned(len(Y) + 1, padded_to // 2, np.uint32)
-        if paired
+        if bfloat16
         else _aligned(len(Y) + 1, padded_to, Y.dtype)
     )
     Z[-1] = 0
@@ -63,9 +63,9 @@ def rotate(
 
     def run(start: int, wide: Floats) -> None:
         block, target = Y[start : start + rows], Z[start : min(start + rows, len(Y))]
-        rotated = wide[: len(block)] if paired else target
+        rotated = wide[: len(block)] if bfloat16 else target
         apply(block, rotated)
-        if paired:
+        if bfloat16:
             pack(rotated, target)
         if len(sizes):
             np.vecdot(rotated, rotated, out=sizes[start : start + rows])

@@ -33,7 +33,7 @@ def suits_dual(entries: Any, work: Any, first: int, stop: int) -> bool:
     It must have few entries, and excess weights that are neither negative nor huge: in the dual solve,
     x = Z'W^1/2 h amplifies the rounding errors of h by the weights. The primal solve does not.
     """
-    return stop - first <= work.own and weights_within(entries, first, stop, 1e-3 / work.eps)
+    return stop - first <= work.dual and weights_within(entries, first, stop, 1e-3 / work.eps)
 
 
 @compiled
@@ -85,12 +85,12 @@ def mark_started(side: Any, work: Any, begin: int, f: int, marks: Any) -> None:
 
 
 @compiled
-def go_further(indptr: Any, begin: int, before: Any, after: Any, way: Any) -> None:
-    """Over-relax: after <- before + way (after - before), both (rows, f), in rows with entries."""
+def over_relax(indptr: Any, begin: int, before: Any, after: Any, omega: Any) -> None:
+    """Over-relax: after <- before + omega (after - before), both (rows, f), in rows with entries."""
     for i in range(len(after)):
         if indptr[begin + i] < indptr[begin + i + 1]:
             for k in range(after.shape[1]):
-                after[i, k] = before[i, k] + way * (after[i, k] - before[i, k])
+                after[i, k] = before[i, k] + omega * (after[i, k] - before[i, k])
 
 
 @compiled

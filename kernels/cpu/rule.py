@@ -4,7 +4,7 @@ The steps are those of `cg`; the rule of `halfstep.solvers.fit.stopping` ends a 
 
 **Dot products first.** A step has two halves: the dot products q = z.p, which give
 p'Ap = p.p + sum w q^2, and the update Ap = p + sum w q z. The rule needs only p'Ap. So a row of up to
-`kept` entries keeps its dot products in its first step, and tests the rule before the second half.
+`kept_dots` entries keeps its dot products in its first step, and tests the rule before the second half.
 A row that ends after one step has passed over its entries one and a half times, where two fixed steps
 pass over them two and a half times. Rows with more entries take both halves in one pass, over tiles that
 stay in the first-level cache. All rows do so in later steps, which are seldom the last. But where the
@@ -104,10 +104,10 @@ def cheapest(
     n = stop - first
     steps = 1 + min(_expected_steps(heavy, very_heavy), n + 1.0)
     kind, cost = STEPPING, PREFERENCE * steps
-    if scratch.order >= f and _primal_cost(n, f) < cost:
+    if scratch.largest_order >= f and _primal_cost(n, f) < cost:
         kind, cost = PRIMAL, _primal_cost(n, f)
     if (
-        n <= scratch.able
+        n <= scratch.dual_when_heavy
         and _dual_cost(n, f) < cost
         and weights_within(entries, first, stop, TINY / scratch.eps)
     ):
@@ -132,9 +132,9 @@ def steps_by_rule(
     """
     x, r, p, Ap, q, rows = scratch.x, scratch.r, scratch.p, scratch.Ap, scratch.q, scratch.rows
     n = stop - first
-    keeps = n <= scratch.kept
+    keeps = n <= scratch.kept_dots
     least = 2 if has_negative(entries, first, stop) else stopping.least
-    enough = _primal_cost(n, f) if scratch.order >= f else np.inf
+    enough = _primal_cost(n, f) if scratch.largest_order >= f else np.inf
     clear(r, f)
     combine(-1, x, r, r, f)
     pass_over(entries, scratch, first, stop, f, x, r, RESIDUAL)  # r_0 = b - A x_0

@@ -80,14 +80,14 @@ class Scratch(NamedTuple):
     ----------
     tile
         Entries in a tile.
-    kept
+    kept_dots
         Rows of up to so many entries keep all their dot products: see `rule`.
-    own
+    dual
         Rows of up to so many entries take the dual solve.
-    able
+    dual_when_heavy
         Rows of up to so many entries take the dual solve where they are heavy and it costs less: see
         `rule`.
-    order
+    largest_order
         The largest number of unknowns that a system may have.
     multiple
         What a dual system's order is padded to.
@@ -112,10 +112,10 @@ class Scratch(NamedTuple):
     """
 
     tile: int
-    kept: int
-    own: int
-    able: int
-    order: int
+    kept_dots: int
+    dual: int
+    dual_when_heavy: int
+    largest_order: int
     multiple: int
     eps: float
     least: float
@@ -140,7 +140,13 @@ def padding(dtype: Any) -> int:
 
 
 def make_scratch(
-    f: int, dtype: Any, own: int, order: int, a0: float, kept: int = 0, able: int = 0
+    f: int,
+    dtype: Any,
+    dual: int,
+    largest_order: int,
+    a0: float,
+    kept_dots: int = 0,
+    dual_when_heavy: int = 0,
 ) -> Scratch:
     """Allocate one thread's scratch.
 
@@ -148,9 +154,9 @@ def make_scratch(
     ----------
     f
         Factors, padded.
-    own, kept, able
+    dual, kept_dots, dual_when_heavy
         As in `Scratch`.
-    order
+    largest_order
         The largest number of unknowns in a primal system.
     a0
         Weight of the entries that are not stored.
@@ -158,18 +164,20 @@ def make_scratch(
     size = np.dtype(dtype).itemsize
     multiple = lanes(size)
     tile = min(64, max(8, _TILE_BYTES // (f * size) // 8 * 8))
-    own_order = -(-max(own, able) // multiple) * multiple
-    order = max(own_order, order)
-    ld = order + lanes(size)
+    dual_order = -(-max(dual, dual_when_heavy) // multiple) * multiple
+    largest_order = max(dual_order, largest_order)
+    ld = largest_order + lanes(size)
     eps = float(np.finfo(dtype).eps)
-    block = np.zeros(max(2 * tile, own_order) * f, dtype)
-    entry = [np.zeros(times * (max(tile, own_order, kept) + 8), dtype) for times in (1, 2)]
-    matrix = [np.zeros(rows * ld, dtype) for rows in (order, PANEL)]
-    rows = np.zeros(max(tile, own_order, kept) + 8, np.int64)
+    block = np.zeros(max(2 * tile, dual_order) * f, dtype)
+    entry = [np.zeros(times * (max(tile, dual_order, kept_dots) + 8), dtype) for times in (1, 2)]
+    matrix = [np.zeros(rows * ld, dtype) for rows in (largest_order, PANEL)]
+    rows = np.zeros(max(tile, dual_order, kept_dots) + 8, np.int64)
     coordinate = [np.zeros(f, dtype) for _ in range(7)]
     least = eps * (a0 if a0 > 0 else 1.0)
     arrays = block, rows, *entry, *matrix, *coordinate
-    return Scratch(tile, kept, own, able, order, multiple, eps, least, *arrays)
+    return Scratch(
+        tile, kept_dots, dual, dual_when_heavy, largest_order, multiple, eps, least, *arrays
+    )
 
 
 @inlined
@@ -196,10 +204,10 @@ def pointers(work: Any) -> Any:
     """
     return Scratch(
         work.tile,
-        work.kept,
-        work.own,
-        work.able,
-        work.order,
+        work.kept_dots,
+        work.dual,
+        work.dual_when_heavy,
+        work.largest_order,
         work.multiple,
         work.eps,
         work.least,

@@ -109,8 +109,8 @@ CATALOGUE: dict[str, Source] = {
     "cg_7_half.cu": Source(("cg_7_half",), (("STORED=__half",), ("STORED=__nv_bfloat16",))),
     "cholesky_1_block.cu": Source(
         (
-            "cholesky_own_space",
-            "cholesky_factor_space",
+            "cholesky_dual",
+            "cholesky_primal",
             "cholesky_hub_part",
             "cholesky_hub_solve",
             "weight_range",

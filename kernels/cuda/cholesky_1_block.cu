@@ -65,7 +65,7 @@ __device__ __forceinline__ void add_entries(const Side &side, long long first, l
     }
 }
 
-__device__ __forceinline__ void write_factor_space(const Side &side, const REAL *A, int ld, REAL lam, REAL *x) {
+__device__ __forceinline__ void write_primal(const Side &side, const REAL *A, int ld, REAL lam, REAL *x) {
     const int f = side.f;
     for (int k = threadIdx.x; k < side.stride; k += THREADS)
         x[k] = k < f ? A[(long long)f * ld + k] * scale_of(side, k, lam) : REAL(0);
@@ -79,7 +79,7 @@ __device__ __forceinline__ void write_factor_space(const Side &side, const REAL 
 
 // Rows of any degree by the primal solve. `systems`: (gridDim.x, f + 1, ld), or null for shared memory.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
-    cholesky_factor_space(SIDE_ARGUMENTS, const int *rows, int count, REAL *systems, int ld, REAL eps, REAL *X) {
+    cholesky_primal(SIDE_ARGUMENTS, const int *rows, int count, REAL *systems, int ld, REAL eps, REAL *X) {
     extern __shared__ REAL dynamic[];
     const Side side = SIDE;
     const int vectors = max(PANEL, DEPTH) * ((f + 1 + TILE - 1) / TILE * TILE);
@@ -91,14 +91,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
         __syncthreads();
         add_entries(side, indptr[u], indptr[u + 1], lam[u], A, ld, dynamic, weight);
         solve(A, ld, f, dynamic, pivots, eps);
-        write_factor_space(side, A, ld, lam[u], X + (long long)u * stride);
+        write_primal(side, A, ld, lam[u], X + (long long)u * stride);
         __syncthreads();
     }
 }
 
 // Rows of at most `longest` entries by the dual solve. All w >= 0; those below `least` are raised to it.
 extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
-    cholesky_own_space(SIDE_ARGUMENTS, const int *rows, int count, int longest, REAL *systems, REAL least, REAL eps,
+    cholesky_dual(SIDE_ARGUMENTS, const int *rows, int count, int longest, REAL *systems, REAL least, REAL eps,
                        REAL *X) {
     extern __shared__ REAL dynamic[];
     const Side side = SIDE;
@@ -197,5 +197,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
         }
     __syncthreads();
     solve(A, ld, f, dynamic, pivots, eps);
-    write_factor_space(side, A, ld, lam[u], X + (long long)u * stride);
+    write_primal(side, A, ld, lam[u], X + (long long)u * stride);
 }

@@ -76,16 +76,16 @@ class GpuCholesky(GpuSolver):
         for rows in plan.dual:
             least = eps * dtype.type(side.a0 or 1.0)
             self._launch(
-                backend, "cholesky_own_space", rows, dtype, 2 * rows.order,
+                backend, "cholesky_dual", rows, dtype, 2 * rows.order,
                 lambda systems, rows=rows, least=least: (
                     *common, rows.rows, np.int32(rows.count), np.int32(rows.order), systems, least,
                     eps, x,
                 ),
             )  # fmt: skip
-        if plan.factor_space is not None:
-            rows = plan.factor_space
+        if plan.primal is not None:
+            rows = plan.primal
             self._launch(
-                backend, "cholesky_factor_space", rows, dtype, f + 2 * CHOLESKY_DEPTH,
+                backend, "cholesky_primal", rows, dtype, f + 2 * CHOLESKY_DEPTH,
                 lambda systems, rows=rows: (
                     *common, rows.rows, np.int32(rows.count), systems, np.int32(f), eps, x,
                 ),
@@ -198,15 +198,15 @@ class Plan:
     """The launches of an exact half-step: bins of dual systems, systems in factor space, hubs."""
 
     dual: tuple[Bin, ...]
-    factor_space: Bin | None
+    primal: Bin | None
     hubs: tuple[Hubs, ...]
 
 
 def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
-    """Return which rows are solved by their dual, in factor space, and as hubs.
+    """Return which rows take the dual solve, which the primal solve, and which are hubs.
 
     The dual takes rows of at most 5/8 f entries (at least 16) whose weights are neither negative nor
-    huge. Larger duals take longer than factor space, on the CPU as well, although they need fewer
+    huge. Larger duals take longer than the primal solve, on the CPU as well, although they need fewer
     multiply-adds up to f entries. An empty row is a dual of order zero. Without regularisation and
     background only empty rows are, because the dual's matrix is singular if a row has more entries than
     its rank.
@@ -228,9 +228,7 @@ def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
     rest = np.flatnonzero(~dual & ~hub)
     return Plan(
         dual=tuple(bins),
-        factor_space=Bin(*_longest_first(backend, side, rest), order=factors)
-        if len(rest)
-        else None,
+        primal=Bin(*_longest_first(backend, side, rest), order=factors) if len(rest) else None,
         hubs=tuple(_hubs(backend, side, np.flatnonzero(hub), factors, np.dtype(dtype).itemsize)),
     )
 

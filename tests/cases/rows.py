@@ -64,7 +64,7 @@ def reported(model, half, X):
 
 def split_rows(monkeypatch):
     """Let rows of three entries count as long, so that they are split over threads."""
-    from halfstep.kernels.cpu import long_rows
+    from halfstep.kernels.cpu import high_degree
 
-    monkeypatch.setattr(long_rows, "SHORTEST", 3)
-    monkeypatch.setattr(long_rows, "SHARE", 100)
+    monkeypatch.setattr(high_degree, "SHORTEST", 3)
+    monkeypatch.setattr(high_degree, "SHARE", 100)

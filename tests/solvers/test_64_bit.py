@@ -65,12 +65,12 @@ def test_half_steps(rung, far):
 
 def test_rows_that_are_split_over_threads(far, monkeypatch):
     from halfstep import SOLVERS
-    from halfstep.kernels.cpu import long_rows
+    from halfstep.kernels.cpu import high_degree
 
-    monkeypatch.setattr(long_rows, "SHORTEST", 50)
+    monkeypatch.setattr(high_degree, "SHORTEST", 50)
     near = weigh(sparse.csr_matrix(np.ones((3, 70))), confidence="linear")
     distant = moved(near, far)
-    monkeypatch.setattr(long_rows, "SHARE", BASE)
+    monkeypatch.setattr(high_degree, "SHARE", BASE)
     rng = np.random.default_rng(0)
     X, Y = (rng.random((rows, 9), np.float32) for rows in (3, 70))
     for settings in ({}, {"exact": True}):

@@ -96,12 +96,12 @@ def test_threads_and_blocks_change_no_bit(settings):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("settings", [{"exact": True}, {}, {"cg_tolerance": 1e-2}], ids=str)
 def test_rows_split_over_threads_solve_the_same_system(monkeypatch, settings, dtype):
-    from halfstep.kernels.cpu import long_rows
+    from halfstep.kernels.cpu import high_degree
 
     half, X = problem(33, dtype, convention="scaled")
     whole = solver(33, dtype, **settings).half_step(half, X)
     split_rows(monkeypatch)
-    assert len(long_rows.long_rows(half)) > 1
+    assert len(high_degree.high_degree_rows(half)) > 1
     one, two = (solver(33, dtype, num_threads=n, **settings).half_step(half, X) for n in (1, 2))
     assert one.tobytes() == two.tobytes()
     assert not np.array_equal(one, whole)

@@ -88,7 +88,7 @@ def test_a_subclass_with_a_half_step_of_its_own_takes_it():
     assert len(model.report_) == 2
 
 
-def test_long_rows_with_heavy_entries_are_held_to_less(monkeypatch):
+def test_high_degree_rows_with_heavy_entries_are_held_to_less(monkeypatch):
     """As short ones are: what a half-step leaves does not depend on which rows are split."""
     half = Eigenbasis(factors=24, alpha=20.0).weights(heavy_counts())[0]
     rng = np.random.default_rng(1)

@@ -62,7 +62,7 @@ def _solve_system(work: Any, A: Any, x: Any, f: int) -> None:
     solve(address(A), f, A.shape[1], scratch.panel, address(x), scratch.eps)
 
 
-class LongRow:
+class HighDegreeRow:
     """One high-degree row of a half-step, its entries cut into pieces.
 
     Parameters
@@ -179,7 +179,7 @@ class LongRow:
         return total
 
 
-def long_rows(side: Side) -> list[int]:
+def high_degree_rows(side: Side) -> list[int]:
     """Return the numbers of the rows to split."""
     lengths = np.diff(side.indptr)
     limit = max(SHORTEST, int(side.indptr[-1]) // SHARE)
