@@ -17,22 +17,25 @@ console = Console()
 def bench(
     data: Annotated[
         str | None,
-        typer.Option("--data", "-d", help="As for other commands; the suite's if not given."),
+        typer.Option("--data", "-d", help="Data set, as for `fit`; the suite's data if not given."),
     ] = None,
     suite: o.Suite = "quick",
     solvers: o.Names = None,
     factors: o.Sizes = None,
     iterations: o.Iterations = 15,
-    repeats: Annotated[int, typer.Option(help="Timed fits of each solver.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Number of timed fits of each solver.")] = 5,
     regularization: Annotated[
-        float | None, typer.Option(help="lambda; 0.01 for plays-*, else 20, if not given.")
+        float | None,
+        typer.Option(
+            help="Regularisation lambda; if not given, 0.01 for plays-* and 20 for other data."
+        ),
     ] = None,
     exponent: o.Exponent = 0.0,
     confidence: Annotated[
         str | None,
         typer.Option(
-            help="implicit, linear, log, binary or explicit; implicit for plays-*, else log, if not "
-            "given."
+            help="How values become weights: implicit, linear, log, binary or explicit; if not given, "
+            "implicit for plays-* and log for other data."
         ),
     ] = None,
     alpha: o.Alpha = 1.0,
@@ -42,31 +45,39 @@ def bench(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     reference: Annotated[
-        str | None, typer.Option(help="Whose objective is the target; exact ALS if not given.")
+        str | None,
+        typer.Option(help="Solver whose objective is the target; exact ALS if not given."),
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(help="Seconds for the check of one solver at one size, half for its timing."),
+        typer.Option(
+            help="Seconds to check one solver at one size, and half as many to time it; in suite "
+            "quality, seconds for a cell."
+        ),
     ] = None,
-    memory: Annotated[bool, typer.Option(help="Measure peak memory, in processes apart.")] = True,
+    memory: Annotated[bool, typer.Option(help="Measure peak memory in separate processes.")] = True,
     out: Annotated[
         Path,
         typer.Option(
-            help="Folder for results.json and report.html, or a file .json for the first."
+            help="Folder for results.json and report.html, or a .json file for the results only."
         ),
     ] = Path("bench-report"),
     cells: Annotated[
-        str | None, typer.Option(help="Suite quality: run the cells that hold or match this.")
+        str | None,
+        typer.Option(
+            help="Suite quality: run only cells whose name contains or matches this text."
+        ),
     ] = None,
     data_folder: Annotated[
-        Path | None, typer.Option(help="Suite quality: folder of the real data, or HALFSTEP_DATA.")
+        Path | None,
+        typer.Option(help="Suite quality: folder of the real data; HALFSTEP_DATA if not given."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Suite quality: keep the cells that are in --out.")
+        bool, typer.Option("--resume", help="Suite quality: keep the cells that --out already has.")
     ] = False,
     json: o.Json = None,
 ) -> None:
-    """Run every solver on the same data: time, objective, held-out quality, and a verdict."""
+    """Compare many solvers on the same data: time, objective, held-out quality, verdict."""
     from halfstep.bench import run as benchmark
     from halfstep.bench.report.terminal import print_results
     from halfstep.bench.results_file import write_results

@@ -1,4 +1,4 @@
-"""The command that judges whether a solver is as good as exact ALS, or as another: compare."""
+"""`halfstep compare`: decide whether a solver is as good as exact ALS, or as another solver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from halfstep.solvers import Solver
 
 console = Console()
-# Settings of its own that leave a solver comparable: all but those of the options, and the start.
+# Settings of the options that may differ between the compared solvers.
 _FREE = ("num_threads",)
 
 
@@ -25,26 +25,27 @@ def compare(
     solver: Annotated[
         str,
         typer.Argument(
-            help="The solver to judge; with OTHER the one to compare against. Settings of its own "
-            "stand behind colons: eigenbasis:cg_steps=2."
+            help="The solver to test, with its settings after a colon: eigenbasis:cg_steps=2. With "
+            "OTHER, the reference."
         ),
     ],
     other: Annotated[
-        str | None, typer.Argument(help="Judge this solver, against SOLVER in place of exact ALS.")
+        str | None,
+        typer.Argument(help="Test this solver, with SOLVER instead of exact ALS as reference."),
     ] = None,
     data: o.Data = o.DEFAULT_DATA,
     k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = 10,
     margin: Annotated[
         float,
         typer.Option(
-            help="Held-out difference that does not matter, share of the reference's mean."
+            help="Difference in held-out quality that does not matter, as a share of the reference's."
         ),
     ] = 0.02,
     tolerance: Annotated[
         float | None,
         typer.Option(
-            help="How far the objective may be above the reference's, as a share of it; 0.01 against "
-            "exact ALS, 0.005 against another solver, if not given."
+            help="How far the objective may be above the reference's, as a share of it; if not given, "
+            "0.01 for exact ALS and 0.005 for another solver."
         ),
     ] = None,
     test_fraction: o.TestFraction = 0.2,
@@ -60,23 +61,24 @@ def compare(
     threads: o.Threads = 0,
     json: o.Json = None,
 ) -> None:
-    """Judge whether a solver is as good as exact ALS; exit code 1 if not equivalent.
+    """Decide whether a solver is as good as exact ALS; exit code 1 if not equivalent.
 
-    Exact ALS begins at the same start, makes as many iterations, and relaxes
-    where the solver does. With OTHER, that one is judged against SOLVER, and
-    both are shown beside exact ALS.
+    Exact ALS has the same start, number of iterations and over-relaxation as
+    the solver. With OTHER, the command compares OTHER with SOLVER instead,
+    and shows both beside exact ALS.
 
-    Equivalent: the objective is above by no more than the tolerance, and NDCG
-    and AUC, held out, lie within the margin. Worse: the objective is further
-    above, or NDCG or AUC is lower. Better: NDCG or AUC is higher and nothing
-    is worse; a lower objective alone is not better. Undecided: too few users
-    to tell. What a verdict is owed to stands behind it.
+    Equivalent: the objective is at most the tolerance above the reference's,
+    and held-out NDCG and AUC are within the margin. Worse: the objective is
+    higher than that, or NDCG or AUC is lower. Better: NDCG or AUC is higher
+    and nothing is worse; a lower objective alone does not count as better.
+    Undecided: there are too few users to tell. The metrics that decide the
+    verdict are printed after it.
     """
     from halfstep import datasets
     from halfstep.cli import show_comparison
     from halfstep.evaluation import exact
     from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins
-    from halfstep.evaluation.equivalence import compare as judge
+    from halfstep.evaluation.equivalence import compare as compare_fits
     from halfstep.evaluation.protocols.split import train_and_test
     from halfstep.evaluation.trace import trace_fit
     from halfstep.solvers.fit.start import starting_factors
@@ -121,7 +123,7 @@ def compare(
     if other is None:
         (comparison,) = (one.comparison for one in beside[fits[0].trace.name] if one.alike)
     else:
-        comparison = judge(
+        comparison = compare_fits(
             fits[0].trace, fits[1].trace, split.train, split.test, objective_tolerance=to_other,
             evaluations=(fits[0].evaluation, fits[1].evaluation), **margins,
         )  # fmt: skip
@@ -134,7 +136,7 @@ def compare(
 
 
 def _model(text: str, settings: dict[str, Any]) -> Solver:
-    """Return the model that SOLVER:SETTING=VALUE stands for, with the settings shared by all."""
+    """Return the model for SOLVER:SETTING=VALUE, with the settings that all solvers share."""
     from halfstep.bench.contestant_names import entrant
     from halfstep.solvers import choose
 
@@ -143,7 +145,7 @@ def _model(text: str, settings: dict[str, Any]) -> Solver:
     parameters = inspect.signature(solver).parameters
     for key, value in own.items():
         if key == "init_factors" or (key in settings and key not in _FREE):
-            raise InputError(f"{key} is the same for all that is compared, got {text!r}")
+            raise InputError(f"{key} must be the same for all compared solvers, got {text!r}")
         if isinstance(parameters[key].default, bool) and not isinstance(value, bool):
             raise InputError(f"{text}: {key} must be true or false, got {value!r}")
     try:
@@ -151,10 +153,10 @@ def _model(text: str, settings: dict[str, Any]) -> Solver:
     except InputError:
         raise
     except (TypeError, ValueError) as error:  # such as 0 < "text"
-        raise InputError(f"{text}: a value of the wrong kind ({error})") from error
+        raise InputError(f"{text}: a value has the wrong type ({error})") from error
 
 
 def _label(text: str, model: Solver) -> str:
-    """Return the name with the solver that `auto` stood for."""
+    """Return the name with the solver that `auto` has chosen."""
     _, colon, own = text.partition(":")
     return f"{model.name}{colon}{own}"

@@ -1,4 +1,4 @@
-"""The commands about data: list, info, convert, and the way from a dump to plays that can be used."""
+"""`halfstep data`: list, read, convert, generate, download, clean and describe data sets."""
 
 from __future__ import annotations
 
@@ -12,25 +12,31 @@ from halfstep.cli import options as o
 from halfstep.errors import InputError
 from halfstep.files import check_writable, make_folder
 
-app = typer.Typer(help="Look at data sets, make them and convert them.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, read, convert, generate, clean and describe data sets.", no_args_is_help=True
+)
 console = Console()
 
-Dump = Annotated[str, typer.Argument(metavar="audioscrobbler", help="The kind of dump.")]
-Output = Annotated[Path, typer.Option("--output", "-o", help="The data set, an .npz file.")]
-Folder = Annotated[Path, typer.Option("--output", "-o", help="The folder to write to.")]
+Dump = Annotated[
+    str,
+    typer.Argument(metavar="audioscrobbler", help="Kind of dump; there is only audioscrobbler."),
+]
+Source = Annotated[str, typer.Argument(help="A preset, a file, a folder, or FORMAT:PATH.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The .npz file to write.")]
+Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder to write to.")]
 
 
 @app.command("list")
 def list_presets() -> None:
-    """List the generated presets and the formats that are read."""
+    """List the generated presets and the file formats."""
     from halfstep.cli import show
 
     show.presets(console)
 
 
 @app.command()
-def info(source: str, json: o.Json = None) -> None:
-    """Read a data set and say what it holds and what was wrong with it."""
+def info(source: Source, json: o.Json = None) -> None:
+    """Read a data set and show its contents and its malformed lines."""
     from halfstep import datasets
     from halfstep.cli import show
 
@@ -41,7 +47,7 @@ def info(source: str, json: o.Json = None) -> None:
 
 
 @app.command()
-def convert(source: str, output: Output) -> None:
+def convert(source: Source, output: Output) -> None:
     """Read a data set, or generate a preset, and write it to one .npz file."""
     from halfstep import datasets
 
@@ -55,14 +61,19 @@ def convert(source: str, output: Output) -> None:
 def prepare(
     dump: Dump,
     source: Annotated[
-        Path, typer.Argument(help="Folder, .tar.gz, or the plays file; each file may be .gz.")
+        Path,
+        typer.Argument(help="Folder, .tar.gz archive, or the plays file; each file may be .gz."),
     ],
     output: Output,
     aliases: Annotated[
-        str, typer.Option(help="resolved: follow every chain; once: one step; none.")
+        str,
+        typer.Option(
+            help="Replace misspelt artists: resolved follows the alias table to its end, once takes one "
+            "step, none replaces nothing."
+        ),
     ] = "resolved",
     drop_pseudo_artists: Annotated[
-        bool, typer.Option(help="Leave out [unknown], Various Artists and artist 393.")
+        bool, typer.Option(help="Leave out three entries that are no artists: Various Artists etc.")
     ] = False,
     min_audience: Annotated[int, typer.Option(help="Leave out artists with fewer users.")] = 1,
     min_artists: Annotated[int, typer.Option(help="Leave out users with fewer artists.")] = 1,
@@ -71,11 +82,14 @@ def prepare(
         typer.Option(help="Leave out users with more plays than this percentile of all users."),
     ] = None,
     bad_rows: Annotated[
-        Path | None, typer.Option(help="List every bad row in this file, tab separated.")
+        Path | None, typer.Option(help="Write every bad row to this file, tab-separated.")
     ] = None,
     json: o.Json = None,
 ) -> None:
-    """Clean a dump of play counts: bad rows, misspelt artists, filters; and write one .npz file."""
+    """Clean a dump of play counts and write it to one .npz file.
+
+    Bad rows are left out, misspelt artists replaced, and filters applied.
+    """
     from halfstep.cli.show_data import preparation
     from halfstep.datasets.audioscrobbler.files import find_dump
     from halfstep.datasets.audioscrobbler.filters import Filters
@@ -116,17 +130,21 @@ def download(
     dump: Dump,
     output: Folder = Path(),
     accept_license: Annotated[
-        bool, typer.Option("--accept-license", help="You have read the licence and accept it.")
+        bool, typer.Option("--accept-license", help="Confirm that you accept the dump's licence.")
     ] = False,
     url: Annotated[
         str | None,
-        typer.Option(help="Where the archive is, profiledata_06-May-2005.tar.gz, if it has moved."),
+        typer.Option(help="Address of profiledata_06-May-2005.tar.gz, if the archive has moved."),
     ] = None,
     sha256: Annotated[
-        str | None, typer.Option(help="The archive's SHA-256; anything else is thrown away.")
+        str | None,
+        typer.Option(help="SHA-256 that the archive must have; any other file is deleted."),
     ] = None,
 ) -> None:
-    """Fetch a dump, after its licence is accepted; goes on where it broke off."""
+    """Download a dump; run it again to continue a broken download.
+
+    Without --accept-license, it only prints the licence.
+    """
     from halfstep.datasets.audioscrobbler.download import ADDRESS, ARCHIVE, LICENCE, fetch
     from halfstep.datasets.audioscrobbler.files import open_parts
     from halfstep.progress import bytes_bar
@@ -138,14 +156,14 @@ def download(
     if not accept_license:
         raise InputError("the licence must be accepted first: --accept-license")
     if target.exists():
-        console.print(f"{target} is there already", highlight=False)
+        console.print(f"{target} exists already", highlight=False)
         return
     with bytes_bar(ARCHIVE, None) as advance:
-        found = fetch(url or ADDRESS, target, sha256=sha256, advance=advance)
-    roles = [part.role for part in open_parts([target])]  # unpacks all of it, its checksum too
+        digest = fetch(url or ADDRESS, target, sha256=sha256, advance=advance)
+    roles = [part.role for part in open_parts([target])]  # unpacks all, which verifies the checksum
     console.print(
-        f"wrote {target}: {', '.join(roles)}; SHA-256 {found}"
-        + ("" if sha256 else ", compared with nothing: give --sha256 to have it compared"),
+        f"wrote {target}: {', '.join(roles)}; SHA-256 {digest}"
+        + ("" if sha256 else ", not compared: give --sha256 to compare it"),
         highlight=False, soft_wrap=True,
     )  # fmt: skip
 
@@ -154,16 +172,23 @@ def download(
 def generate(
     dump: Dump,
     output: Folder,
-    entries: Annotated[int, typer.Option(help="About so many rows of plays.")] = 100_000,
-    users: Annotated[int | None, typer.Option(help="How many users.")] = None,
-    artists: Annotated[int | None, typer.Option(help="How many artists.")] = None,
+    entries: Annotated[int, typer.Option(help="Approximate number of rows of plays.")] = 100_000,
+    users: Annotated[
+        int | None, typer.Option(help="Number of users; grows with --entries if not given.")
+    ] = None,
+    artists: Annotated[
+        int | None, typer.Option(help="Number of artists; grows with --entries if not given.")
+    ] = None,
     tail: Annotated[
         float | None,
-        typer.Option(help="Exponent of a heavy tail of plays, 1 to 3 (1.2: Audioscrobbler's)."),
+        typer.Option(
+            help="Exponent of a heavy tail of plays, 1 to 3 (1.2: Audioscrobbler's); no heavy tail if "
+            "not given."
+        ),
     ] = None,
     seed: o.Seed = 0,
 ) -> None:
-    """Write a dump's three files, generated, with all the defects of real ones."""
+    """Generate a dump: its three files, with all defects of the real ones."""
     from halfstep.datasets.generated.dump import generate_dump
 
     _check_kind(dump)
@@ -175,11 +200,13 @@ def generate(
 
 @app.command()
 def describe(
-    source: Annotated[str, typer.Argument(help="A prepared .npz, or any source of play counts.")],
+    source: Annotated[
+        str, typer.Argument(help="Play counts: a prepared .npz, or any preset, file or folder.")
+    ],
     output: Folder,
-    top: Annotated[int, typer.Option(help="Length of the tables.")] = 10,
+    top: Annotated[int, typer.Option(help="Number of rows of each table.")] = 10,
 ) -> None:
-    """Describe play counts: an HTML page with its plots, the plots as PNG, the numbers as JSON."""
+    """Describe play counts in an HTML page with plots, PNG files and a JSON file."""
     from halfstep import datasets
     from halfstep.datasets.description.page import page
     from halfstep.datasets.description.plots import check_matplotlib, draw_plots

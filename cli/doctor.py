@@ -1,4 +1,4 @@
-"""`halfstep doctor`: what this machine can run, or how heavy the weights of some data are."""
+"""`halfstep doctor`: show what this machine can run, or how heavy the weights of a data set are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WITHOUT_DATA = ("data", "json")
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data", "-d", help="Say how heavy this data's weights are, and how many steps they take."
+        "--data", "-d", help="Show how heavy this data's weights are, and how many steps rows take."
     ),
 ]
 
@@ -40,10 +40,11 @@ def doctor(
     threads: o.Threads = 0,
     json: o.Json = None,
 ) -> None:
-    """Say what this machine can run, and how to mend what it cannot.
+    """Show which solvers this machine can run, and how to make the others run.
 
-    With --data: how heavy the data's weights are by the convention of `fit` (the other options are
-    its), and how many steps rows would take, tried on a sample with the CPU's fastest solver.
+    With --data, show how heavy the weights of that data are, and how many
+    conjugate gradient steps a row takes, measured on a sample with the
+    fastest CPU solver. The other options are those of `fit`.
     """
     if data is None:
         _machine(context, json)
@@ -80,14 +81,14 @@ def _machine(context: typer.Context, json: o.Json) -> None:
 
 
 def _show(examination: Examination) -> None:
-    """Print what was found."""
+    """Print the machine, the packages, the solvers and the choice of `auto`."""
     from rich.markup import escape
 
     from halfstep.cli.show import table
 
     facts = table("This machine", "what", "found")
-    for what, found in {**examination.machine, **examination.packages}.items():
-        facts.add_row(what, escape(found))
+    for what, value in {**examination.machine, **examination.packages}.items():
+        facts.add_row(what, escape(value))
     console.print(facts)
     solvers = table("Solvers", "solver", "runs here", "if not, why and what to do")
     for name, reason in examination.solvers.items():
@@ -98,7 +99,7 @@ def _show(examination: Examination) -> None:
 
 @dataclass(frozen=True)
 class Examination:
-    """The machine, the packages, every solver with its reason, and the choice of `auto`."""
+    """The machine, the packages, why each solver cannot run ("" if it can), and the choice of `auto`."""
 
     machine: dict[str, str]
     packages: dict[str, str]
@@ -107,7 +108,7 @@ class Examination:
 
 
 def examine() -> Examination:
-    """Look at this machine without fitting anything; a solver's reason is "" when it can run."""
+    """Examine this machine without fitting anything."""
     from halfstep.solvers import SOLVERS, choose
 
     try:
@@ -119,10 +120,10 @@ def examine() -> Examination:
             "system": platform.platform(),
             "processor": processor(),
             "cores": str(os.cpu_count()),
-            "gpu": gpu() or "no NVIDIA GPU: nvidia-smi is absent or names none",
+            "gpu": gpu() or "no NVIDIA GPU: nvidia-smi is missing or lists none",
             **gpu_facts(),
         },
-        packages={name: found or "not installed" for name, found in versions().items()},
+        packages={name: version or "not installed" for name, version in versions().items()},
         solvers={name: solver.unavailable() or "" for name, solver in SOLVERS.items()},
         auto=auto,
     )

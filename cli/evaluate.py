@@ -1,4 +1,4 @@
-"""The command that judges one model, or two, on held-out entries: evaluate."""
+"""`halfstep evaluate`: measure one model, or compare two, on held-out entries."""
 
 from __future__ import annotations
 
@@ -24,30 +24,34 @@ console = Console()
 def evaluate(
     context: typer.Context,
     data: o.Data = o.DEFAULT_DATA,
-    solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
+    solver: o.Solver = "auto",
     against: Annotated[
-        str | None, typer.Option(help="Compare with this solver, user by user, not popularity.")
+        str | None,
+        typer.Option(help="Compare with this solver, user by user, instead of popularity."),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="Reproduce published results: ncf-ml-1m, with --data its folder."),
+        typer.Option(help="Reproduce published results: ncf-ml-1m, whose folder is --data."),
     ] = None,
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="random-rows, per-user, leave-one-out, strong, k-fold or ratio-curve; if not given, "
-            "the data's own split, or per-user where it has none."
+            help="How to hold entries out: random-rows, per-user, leave-one-out, strong, k-fold or "
+            "ratio-curve; if not given, the split that comes with the data, or else per-user."
         ),
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Independent draws of the protocol.")] = 1,
-    folds: Annotated[int, typer.Option(help="Parts of k-fold.")] = 5,
+    repeats: Annotated[int, typer.Option(help="Number of independent draws of the protocol.")] = 1,
+    folds: Annotated[int, typer.Option(help="Number of folds of k-fold.")] = 5,
     k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = 10,
-    groups: Annotated[int, typer.Option(help="Groups of users by activity, for the AUC.")] = 4,
+    groups: Annotated[
+        int, typer.Option(help="Number of groups of users by activity, for the AUC.")
+    ] = 4,
     explain_auc: Annotated[
         bool, typer.Option(help="Add two statistics that were once reported as AUC.")
     ] = False,
     test_fraction: Annotated[
-        float | None, typer.Option(help="Share held out; 0.1 with random-rows, 0.2 otherwise.")
+        float | None,
+        typer.Option(help="Share held out; if not given, 0.1 with random-rows and 0.2 otherwise."),
     ] = None,
     factors: o.Factors = 32,
     iterations: o.Iterations = 10,
@@ -61,9 +65,10 @@ def evaluate(
     threads: o.Threads = 0,
     json: o.Json = None,
 ) -> None:
-    """Fit on one part of a data set and judge on the other, beside popularity and random scores.
+    """Fit on a part of the data and measure on the rest, beside popularity and random scores.
 
-    With the ratio-curve and --json, the curve is drawn beside that file, as a .png of the same name.
+    With --protocol ratio-curve and --json, also write a plot of the curve,
+    a .png with the same name.
     """
     from halfstep import datasets
     from halfstep.cli import show_validation
@@ -102,7 +107,7 @@ def evaluate(
     pool = protocol != "ratio-curve"
     o.write(json, show_validation.validation(console, title, validation, groups, seed, pool=pool))
     if picture is not None:
-        _plot(validation, picture, f"{source.name}: quality by the share that is fitted", seed)
+        _plot(validation, picture, f"{source.name}: quality by the share to fit on", seed)
 
 
 def parts(
@@ -113,17 +118,17 @@ def parts(
     folds: int,
     seed: int,
 ) -> Iterator[Part]:
-    """Return the parts of a protocol, or of the split that the data set brings, where None is given.
+    """Return the parts of a protocol; for None, those of the data set's own split, or else per-user.
 
-    A protocol that is named splits the training part; the data set's own test part is then not used.
+    A named protocol splits the training part and does not use the data set's test part.
     """
     from halfstep.evaluation.protocols.partitions import part_of, parts_of
     from halfstep.evaluation.protocols.split import Split
 
     if protocol is None and source.test is not None:
-        for option, given in (("--test-fraction", test_fraction is not None),
-                              ("--repeats", repeats != 1)):  # fmt: skip
-            if given:
+        for option, is_set in (("--test-fraction", test_fraction is not None),
+                               ("--repeats", repeats != 1)):  # fmt: skip
+            if is_set:
                 raise InputError(
                     f"{option} has no meaning with the data's own split; name a --protocol"
                 )
@@ -169,7 +174,7 @@ def _reproduce(
 
 
 def _refuse_ignored(context: typer.Context) -> None:
-    """Raise InputError for settings given beside a preset, which has its own."""
+    """Raise InputError for options that a preset would ignore, since it has its own settings."""
     used = {"data", "solver", "preset", "seed", "threads", "json"}
     for name in context.params:
         source = context.get_parameter_source(name)

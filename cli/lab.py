@@ -1,4 +1,4 @@
-"""The commands about the course's exercises."""
+"""`halfstep lab`: run the notebook, write its exercises, and check solutions."""
 
 from __future__ import annotations
 
@@ -13,37 +13,43 @@ from halfstep.cli import options as o
 from halfstep.files import check_writable
 
 app = typer.Typer(
-    help="The music-recommendation lab: run it, check its exercises.", no_args_is_help=True
+    help="The music-recommendation lab: run its notebook, write and check its exercises.",
+    no_args_is_help=True,
 )
 console = Console()
 
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="The exercises, filled in: .ipynb or .py.")],
+    file: Annotated[Path, typer.Argument(help="The solved exercises: .ipynb or .py.")],
     json: o.Json = None,
 ) -> None:
-    """Say which half-step of an exercise is wrong, and by how much; exit code 1 if one is."""
+    """Check solved exercises, and show which half-step is wrong and by how much.
+
+    The exit code is 1 unless all are right.
+    """
     from halfstep.cli.show import table
     from halfstep.lab.check import EXERCISES
     from halfstep.lab.check import check as examine
 
     check_writable(json, "--json", file)
-    found = examine(file)
+    all_findings = examine(file)
     listed = table("Exercises", "exercise", "what", "half-step", "state", "by how much")
     for name, what in EXERCISES.items():
-        of = [finding for finding in found if finding.exercise == name]
-        if not of:
-            listed.add_row(name, what, "", "missing", "there is no function of this name")
-        elif of[-1].state == "right":
-            steps = f"all {len(of)}" if of[-1].step else ""
+        findings = [finding for finding in all_findings if finding.exercise == name]
+        if not findings:
+            listed.add_row(name, what, "", "missing", "there is no function with this name")
+            continue
+        last = findings[-1]
+        if last.state == "right":
+            steps = f"all {len(findings)}" if last.step else ""
             listed.add_row(name, what, steps, "right", "")
         else:
-            listed.add_row(name, what, of[-1].step, of[-1].state, escape(of[-1].said))
+            listed.add_row(name, what, last.step, last.state, escape(last.said))
     console.print(listed)
-    o.write(json, found)
-    done = {f.exercise for f in found if f.state == "right"}
-    bad = {f.exercise for f in found if f.state != "right"}
+    o.write(json, all_findings)
+    done = {f.exercise for f in all_findings if f.state == "right"}
+    bad = {f.exercise for f in all_findings if f.state != "right"}
     console.print(f"{len(done - bad)} of {len(EXERCISES)} right", highlight=False)
     if len(done - bad) < len(EXERCISES):
         raise typer.Exit(1)
@@ -51,10 +57,10 @@ def check(
 
 @app.command("run")
 def run_lab(
-    notebook: Annotated[Path, typer.Argument(help="The notebook.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page, an .html file.")],
+    notebook: Annotated[Path, typer.Argument(help="The notebook, an .ipynb file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .html file to write.")],
 ) -> None:
-    """Run a notebook from its beginning and write it with its results as one page."""
+    """Run a notebook from its beginning and write it with its results as one HTML page."""
     from halfstep.lab.notebook import run_notebook
 
     check_writable(output, "--output", notebook)
@@ -64,10 +70,10 @@ def run_lab(
 
 @app.command()
 def exercises(
-    notebook: Annotated[Path, typer.Argument(help="The notebook.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The exercises, an .ipynb file.")],
+    notebook: Annotated[Path, typer.Argument(help="The notebook, an .ipynb file.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .ipynb file to write.")],
 ) -> None:
-    """Write a notebook's exercises: the same, with the solvers' bodies open."""
+    """Write a notebook's exercises: the notebook without the bodies of its solvers."""
     from halfstep.lab.notebook import exercises_of, read_notebook, write_notebook
 
     check_writable(output, "--output", notebook)

@@ -1,4 +1,4 @@
-"""The `halfstep` command.
+"""The `halfstep` command: the list of its commands, and the exit code of each outcome.
 
 Exit codes: 0 done, 1 a comparison failed, 2 bad input (one line on stderr, nothing written),
 130 interrupted.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 
 import typer
 from numpy.linalg import LinAlgError
@@ -17,33 +18,34 @@ from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, tun
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.interruption import interrupted_at_once
 
+# In the order of the help; `data` and `lab` have commands of their own.
+COMMANDS: tuple[Callable[..., None], ...] = (
+    doctor.doctor,
+    model.fit,
+    model.recommend,
+    model.similar,
+    model.explain,
+    evaluate.evaluate,
+    tune.tune,
+    compare.compare,
+    bench.bench,
+)
 app = typer.Typer(
-    help="Implicit-feedback matrix factorisation by alternating least squares.",
+    help="Matrix factorisation of implicit feedback by alternating least squares (ALS).\n\n"
+    "Begin with `halfstep doctor`, `halfstep data list` and `halfstep fit`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for command in COMMANDS:
+    app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(lab.app, name="lab")
 _INTERRUPTED = model.INTERRUPTED
 
 
-app.command()(doctor.doctor)
-for command in (
-    model.fit,
-    model.recommend,
-    model.similar,
-    model.explain,
-):
-    app.command()(command)
-app.command()(evaluate.evaluate)
-app.command()(tune.tune)
-app.command()(compare.compare)
-app.command()(bench.bench)
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; errors that a user can mend are one line on stderr."""
+    """Run the command and exit; an error that the user can fix is one line on stderr."""
     logging.basicConfig(level=logging.WARNING, format="halfstep: %(message)s", stream=sys.stderr)
     warnings.showwarning = lambda message, *_: print(f"halfstep: {message}", file=sys.stderr)
     sys.exit(run(arguments))
@@ -63,15 +65,15 @@ def run(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _interrupted()
     except Exception as error:
-        # Typer's own errors differ in class from release to release, not in these two attributes.
+        # The classes of Typer's errors differ between releases; `format_message` and the name do not.
         message = getattr(error, "format_message", None)
         if message is not None:
-            # The help that was printed for a command without arguments is its own message.
+            # It is empty if Typer has printed the help for a command without arguments.
             return _refuse(message()) if message() else 2
         if type(error).__name__ == "Abort":
             return _interrupted()
         raise
-    # Some releases of Typer turn Ctrl-C into this code and say nothing.
+    # Some releases of Typer turn Ctrl-C into this code and print nothing.
     if code == _INTERRUPTED:
         return _interrupted()
     return code if isinstance(code, int) else 0

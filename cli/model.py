@@ -1,4 +1,4 @@
-"""The commands about one model: fit it, then ask it for items, likenesses and reasons."""
+"""`halfstep fit`, and the commands that query a fitted model: recommend, similar, explain."""
 
 from __future__ import annotations
 
@@ -19,25 +19,30 @@ INTERRUPTED = 130
 DEFAULT_MODEL = Path("model.npz")
 
 Model = Annotated[Path, typer.Argument(help="A model that `halfstep fit` wrote.")]
-FittedTo = Annotated[
+ModelData = Annotated[
     str | None,
     typer.Option(
-        "--data", "-d", help="The data; the one that the model was fitted to if not given."
+        "--data", "-d", help="Data set; the one that the model was fitted to if not given."
     ),
 ]
-Count = Annotated[int, typer.Option("-n", help="How many items.")]
-Item = Annotated[str, typer.Argument(help="A name, an id, or id:ID for an id that is also a name.")]
+Count = Annotated[int, typer.Option("-n", help="Number of items.")]
+Item = Annotated[
+    str,
+    typer.Argument(help="The item's name or id; write id:ID for an id that is also a name."),
+]
 
 
 def fit(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="The model, an .npz file; the other commands read model.npz."
+            "--output",
+            "-o",
+            help="The .npz file to write; the other commands read model.npz by default.",
         ),
     ] = DEFAULT_MODEL,
     data: o.Data = o.DEFAULT_DATA,
-    solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
+    solver: o.Solver = "auto",
     factors: o.Factors = 64,
     iterations: o.Iterations = 15,
     regularization: o.Regularization = 0.01,
@@ -54,8 +59,8 @@ def fit(
 ) -> None:
     """Fit a model to all of a data set and save it.
 
-    The first Ctrl-C ends the fit after the current half-step and saves what it has (exit code 130), the
-    second one ends the command at once.
+    The first Ctrl-C ends the fit after the current half-step and saves the
+    model (exit code 130); the second one ends the command at once.
     """
     from halfstep import datasets
     from halfstep.cli import model_file
@@ -82,7 +87,7 @@ def fit(
             highlight=False,
         )
         raise typer.Exit(INTERRUPTED)
-    # Once, not after every iteration: the float64 audit takes longer than a compiled half-step.
+    # Computed only once: in float64 the objective takes longer than a compiled half-step.
     users, items = model.weights(matrix)
     loss = objective(users, items, *factors_of(model))
     console.print(
@@ -97,22 +102,25 @@ def recommend(
     user: Annotated[str | None, typer.Option(help="The user's id in the data.")] = None,
     like: Annotated[
         list[str] | None,
-        typer.Option(help="For somebody new who likes this artist or item; give it several times."),
+        typer.Option(
+            help="Name or id of an item that a new user likes; repeat the option for more items."
+        ),
     ] = None,
-    data: FittedTo = None,
+    data: ModelData = None,
     n: Count = 10,
     json: o.Json = None,
 ) -> None:
-    """Recommend items that a user does not have yet, beside those that the user has.
+    """Recommend items that a user does not have yet, beside the user's own items.
 
-    With --like the listener is new: one half-step folds them in, the model stays as it is.
+    With --like, recommend to a new user: one half-step computes the user's
+    factors, and the model does not change.
     """
     from halfstep.cli import model_file, show_model
     from halfstep.datasets.lookup import find_item, find_user, listener
 
     check_writable(json, "--json", model, data)
     if (user is None) == (not like):
-        raise InputError("give --user ID, or --like NAME once or several times, and not both")
+        raise InputError("give either --user ID, or --like NAME once or several times")
     _check_count(n)
     fitted, source = model_file.load(model, data)
     if like:
@@ -127,18 +135,18 @@ def recommend(
     history = show_model.history(source, row)
     ranked = show_model.ranked(source, ids, scores)
     show_model.side_by_side(console, title, ranked, history[:n], new=bool(like))
-    asked = {"like": like} if like else {"user": user}
-    o.write(json, {**asked, "recommended": ranked, "history": history})
+    query = {"like": like} if like else {"user": user}
+    o.write(json, {**query, "recommended": ranked, "history": history})
 
 
 def similar(
     item: Item,
     model: Model = DEFAULT_MODEL,
-    data: FittedTo = None,
+    data: ModelData = None,
     n: Count = 10,
     json: o.Json = None,
 ) -> None:
-    """List the items whose factors point the way of this one's."""
+    """List the items that are most similar to an item, by the cosine of their factors."""
     from halfstep.cli import model_file, show_model
     from halfstep.datasets.lookup import find_item
 
@@ -157,11 +165,11 @@ def explain(
     item: Item,
     user: Annotated[str, typer.Option(help="The user's id in the data.")],
     model: Model = DEFAULT_MODEL,
-    data: FittedTo = None,
+    data: ModelData = None,
     n: Count = 10,
     json: o.Json = None,
 ) -> None:
-    """Say what each of a user's items adds to the score of this one."""
+    """Show how much each of a user's items adds to the user's score for an item."""
     from halfstep.cli import model_file, show_model
     from halfstep.datasets.lookup import find_item, find_user
 

@@ -1,4 +1,4 @@
-"""A model's file that remembers which data it was fitted to, so that one need not say it again."""
+"""Save a model with the name of its data, so that later commands find the data again."""
 
 from __future__ import annotations
 
@@ -18,11 +18,19 @@ if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
     from halfstep.solvers.base import Solver
 
-_MEMBER = "fitted_to"
+_MEMBER = "fitted_to"  # member of the .npz; its name is part of the file format
 
 
 def save(model: Solver, path: Path, source: str) -> None:
-    """Save the model with the name of its data, in one step; whoever reads models reads it too."""
+    """Save `model` and the name of its data; the file appears whole or not at all.
+
+    `AlternatingLeastSquares.load` reads the file too, and ignores the name.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written.
+    """
     if Path(source).exists():
         source = str(Path(source).resolve())
     note = io.BytesIO()
@@ -40,12 +48,12 @@ def save(model: Solver, path: Path, source: str) -> None:
 
 
 def load(path: Path, data: str | None) -> tuple[Solver, Dataset]:
-    """Read a model, and the data that it was fitted to or that `data` names.
+    """Read a model, and the data that `data` names or, if it is None, that the model was fitted to.
 
     Raises
     ------
     InputError
-        One of them cannot be read, the data is not known, or they do not fit each other.
+        The model or the data cannot be read, the file does not name the data, or their shapes differ.
     """
     from halfstep import datasets
     from halfstep.evaluation.trace import factors_of
@@ -56,7 +64,7 @@ def load(path: Path, data: str | None) -> tuple[Solver, Dataset]:
     model = AlternatingLeastSquares.load(path)
     source = _source(path) if data is None else data
     if source is None:
-        raise InputError(f"{path} does not say what it was fitted to: give --data")
+        raise InputError(f"{path} does not name the data that it was fitted to: give --data")
     loaded = datasets.load(source)
     X, Y = factors_of(model)
     if (len(X), len(Y)) != loaded.interactions.shape:

@@ -1,4 +1,4 @@
-"""The options that several commands share, each said once."""
+"""The options that several commands share, and functions that turn options into arguments."""
 
 from __future__ import annotations
 
@@ -18,51 +18,73 @@ Data = Annotated[
     typer.Option(
         "--data",
         "-d",
-        help="A preset (see `halfstep data list`), a file, a folder, or FORMAT:PATH.",
+        help="Data set: a preset (see `halfstep data list`), a file, a folder, or FORMAT:PATH.",
     ),
 ]
-Factors = Annotated[int, typer.Option("--factors", "-f", help="Columns of the factor matrices.")]
-Iterations = Annotated[int, typer.Option(help="Pairs of half-steps: users, then items.")]
-Regularization = Annotated[float, typer.Option(help="lambda.")]
+Solver = Annotated[
+    str,
+    typer.Option(help="auto, cpu, gpu, or a solver's name; `halfstep doctor` lists the solvers."),
+]
+Factors = Annotated[int, typer.Option("--factors", "-f", help="Number of factors.")]
+Iterations = Annotated[
+    int,
+    typer.Option(help="Number of iterations, each a half-step of the users and one of the items."),
+]
+Regularization = Annotated[float, typer.Option(help="Regularisation lambda.")]
 Exponent = Annotated[
     float,
-    typer.Option("--regularization-exponent", help="nu: lambda grows with the row's entries."),
+    typer.Option(
+        "--regularization-exponent",
+        help="Exponent nu: 0 gives every row the same lambda, 1 makes it grow with the row's weight.",
+    ),
 ]
-Confidence = Annotated[str, typer.Option(help="implicit, linear, log, binary or explicit.")]
-Alpha = Annotated[float, typer.Option(help="Slope of the confidence.")]
-Epsilon = Annotated[float, typer.Option(help="Scale inside the logarithm, confidence log only.")]
+Confidence = Annotated[
+    str,
+    typer.Option(help="How values become weights: implicit, linear, log, binary or explicit."),
+]
+Alpha = Annotated[float, typer.Option(help="Slope of the weights.")]
+Epsilon = Annotated[float, typer.Option(help="Scale inside the logarithm of --confidence log.")]
 Background = Annotated[
     float | None,
-    typer.Option(help="Weight of what is not stored, confidence binary only."),
+    typer.Option(help="Weight of pairs that are not stored, for --confidence binary."),
 ]
-Seed = Annotated[int, typer.Option(help="Of the start, the split and everything else drawn.")]
-Threads = Annotated[int, typer.Option("--threads", help="Cores to use; 0 means all.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Also write the result to this file.")]
+Seed = Annotated[int, typer.Option(help="Seed of the start, the split and all other random draws.")]
+Threads = Annotated[int, typer.Option("--threads", help="Number of threads; 0 means all cores.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Also write the result to this file, as JSON.")
+]
 Checkpoint = Annotated[
-    Path | None, typer.Option(help="Save the fit's state to this file, again and again.")
+    Path | None, typer.Option(help="File to save the state of the fit to, during the fit.")
 ]
-CheckpointEvery = Annotated[int, typer.Option(help="Iterations from one checkpoint to the next.")]
+CheckpointEvery = Annotated[int, typer.Option(help="Number of iterations between checkpoints.")]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on from the checkpoint, where there is one.")
+    bool, typer.Option("--resume", help="Continue from the checkpoint, if there is one.")
 ]
 TestFraction = Annotated[
-    float, typer.Option(help="Share of each user's entries held out, where the data has no split.")
+    float,
+    typer.Option(
+        help="Share of each user's entries to hold out, if the data comes without a split."
+    ),
 ]
-Suite = Annotated[str, typer.Option(help="quick, full, scaling, queries, roofline or quality.")]
+Suite = Annotated[
+    str,
+    typer.Option(help="What to measure: quick, full, scaling, queries, roofline or quality."),
+]
 Names = Annotated[
     str | None,
     typer.Option(
-        help="Solvers to run, separated by commas, with settings behind colons (eigenbasis:exact); "
-        "the suite's if not given."
+        help="Solvers to run, separated by commas, with settings after colons (eigenbasis:exact); "
+        "the suite's solvers if not given."
     ),
 ]
 Sizes = Annotated[
-    str | None, typer.Option("--factors", "-f", help="Sizes, separated by commas: 32,64.")
+    str | None,
+    typer.Option("--factors", "-f", help="Numbers of factors, separated by commas: 32,64."),
 ]
 
 
 def integers(option: str, value: str | None) -> tuple[int, ...] | None:
-    """Return the integers of a comma-separated option."""
+    """Return the integers of a comma-separated option, or raise InputError."""
     if value is None:
         return None
     try:
@@ -72,7 +94,7 @@ def integers(option: str, value: str | None) -> tuple[int, ...] | None:
 
 
 def one_of(option: str, value: str, choices: tuple[Choice, ...]) -> Choice:
-    """Return the choice that `value` names."""
+    """Return the choice that equals `value`, or raise InputError."""
     for choice in choices:
         if value == choice:
             return choice
@@ -91,7 +113,7 @@ def model_settings(
     seed: int,
     threads: int,
 ) -> dict[str, Any]:
-    """Return a solver's keyword arguments from the command's options."""
+    """Return a solver's keyword arguments for a command's options."""
     return {
         "factors": factors,
         "iterations": iterations,
@@ -107,6 +129,6 @@ def model_settings(
 
 
 def write(json: Path | None, result: Any) -> None:
-    """Write a result as JSON where `--json` names a file."""
+    """Write a result as JSON if `--json` names a file."""
     if json is not None:
         write_json(json, result)

@@ -1,4 +1,4 @@
-"""Results as tables for a terminal, and as JSON for machines."""
+"""Tables for a terminal, which all commands use, and those of `data list`, `data info` and presets."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _LONGEST = 400  # characters of one fact
 def table(title: str, *columns: str, right: Iterable[str] = ()) -> Table:
     """Return an empty table; columns named in `right` hold numbers."""
     numbers = set(right)
-    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    empty = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for name in columns:
-        made.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
-    return made
+        empty.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    return empty
 
 
 def printable(console: Console, text: str) -> str:
-    """Return `text` with the minus sign that a terminal or pipe without Unicode can show."""
+    """Return `text` with a plain minus sign if the terminal or pipe cannot show Unicode."""
     return text.replace("−", "-") if console.options.ascii_only else text
 
 
 def presets(console: Console) -> None:
-    """Print the presets and formats that `--data` takes."""
+    """Print the presets and formats that `--data` accepts."""
     from halfstep.datasets import FORMATS, PRESETS
 
     for title, entries in (("Generated presets", PRESETS), ("Formats", FORMATS)):
@@ -44,7 +44,7 @@ def presets(console: Console) -> None:
 
 
 def summary(data: Dataset) -> dict[str, Any]:
-    """Return what `halfstep data info` says of a data set."""
+    """Return the facts that `halfstep data info` shows about a data set."""
     values = data.interactions.data
     return {
         "name": data.name,
@@ -62,7 +62,7 @@ def summary(data: Dataset) -> dict[str, Any]:
 
 
 def dataset(console: Console, data: Dataset) -> None:
-    """Print what a data set holds and where it comes from; tables within it are in the JSON alone."""
+    """Print the facts about a data set; long lists and tables are only in the JSON."""
     facts = table(repr(data), "what", "value")
     for what, value in summary(data).items():
         facts.add_row(what, escape(_short(value)))
@@ -78,17 +78,8 @@ def _short(value: Any) -> str:
     return text
 
 
-def recommendations(console: Console, data: Dataset, user: str, ids: Any, scores: Any) -> None:
-    """Print a ranked list with original ids and, where the data has them, names."""
-    ranked = table(f"For user {user}", "rank", "item", "name", "score", right=("rank", "score"))
-    for rank, (item, score) in enumerate(zip(ids, scores, strict=True), 1):
-        name = "" if data.item_names is None else str(data.item_names[item])
-        ranked.add_row(str(rank), str(data.item_ids[item]), escape(name), f"{score:.4f}")
-    console.print(ranked)
-
-
 def reproductions(console: Console, rows: Iterable[Reproduction]) -> list[Reproduction]:
-    """Print published results beside those of a run here, and return them."""
+    """Print published results beside the results of a run here, and return them."""
     columns = ("source", "HR@10", "published", "NDCG@10", "published ", "agrees")
     listed = table("Published results, run again", *columns, right=columns[1:5])
     done = []

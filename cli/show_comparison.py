@@ -1,4 +1,4 @@
-"""A comparison of solvers as tables for a terminal, and as JSON for machines."""
+"""Print a comparison of solvers as tables, and return it for JSON."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def comparison(console: Console, c: Comparison, data: Dataset) -> None:
         fits.add_row(str(i + 1), *medians, gap)
     console.print(fits)
     p = c.predictions
-    answers = table("(c) predictions, (d) held-out quality", "question", "figure", "verdict")
+    answers = table("(c) predictions, (d) held-out quality", "question", "answer", "verdict")
     answers.add_row(
         f"objective, relative gap (at most {c.objective_tolerance:g})",
         f"{c.objective_gaps[-1]:+.2e}" if c.objective_gaps else "none",
-        c.objective_verdict or "not asked of a baseline",
+        c.objective_verdict or "a baseline has none",
     )
     answers.add_row(f"top-{p.k} overlap, {p.users} users", f"{p.overlap:.3f}", "")
     answers.add_row(f"rank correlation in the top-{p.k}", f"{p.rank_correlation:.3f}", "")
@@ -61,7 +61,7 @@ def comparison(console: Console, c: Comparison, data: Dataset) -> None:
 
 
 def beside_exact(console: Console, beside: Beside, iterations: int) -> None:
-    """Print each fit's objective and held-out quality relative to those of exact ALS."""
+    """Print each fit's objective and held-out quality relative to exact ALS."""
     for name, rows in beside.items():
         metrics = list(rows[0].comparison.parts)
         listed = table(
@@ -72,29 +72,30 @@ def beside_exact(console: Console, beside: Beside, iterations: int) -> None:
         for row in rows:
             relative = [difference for _, difference in row.comparison.parts.values()]
             listed.add_row(
-                name_of(row.relaxation) + (" (alike)" if row.alike else ""),
+                name_of(row.relaxation) + (" (as the solver)" if row.alike else ""),
                 *("none" if r is None else printable(console, percent(r)) for r in relative),
                 row.comparison.verdict,
             )
         console.print(listed)
     if beside:
         console.print(
-            "alike: it relaxes as the solver does; an objective above its is what was left unsolved.",
+            "as the solver: with the same over-relaxation; a higher objective than there shows what "
+            "the solver left unsolved.",
             highlight=False,
         )
 
 
 def verdict(console: Console, c: Comparison) -> None:
-    """Print the verdict and what it is owed to."""
+    """Print the verdict and the metrics that decide it."""
     users = min(v.users for v in c.held_out.values())
     if users < MIN_USERS:
         console.print(
-            f"{users} users have held-out entries: {MIN_USERS} at least are needed to decide",
+            f"only {users} users have held-out entries; a verdict needs at least {MIN_USERS}",
             highlight=False,
         )
-    word, colon, owed = printable(console, c.summary).partition(":")
+    word, colon, metrics = printable(console, c.summary).partition(":")
     console.print(
-        f"verdict: {escape(c.b.name)} is [bold]{word}[/bold]{colon}{owed}", highlight=False
+        f"verdict: {escape(c.b.name)} is [bold]{word}[/bold]{colon}{metrics}", highlight=False
     )
 
 

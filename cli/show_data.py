@@ -1,4 +1,4 @@
-"""What was done to a data set, as tables for a terminal."""
+"""Print what `halfstep data prepare` did to a dump, as tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def preparation(console: Console, data: Dataset) -> None:
-    """Print what preparing a dump found, changed and left out."""
+    """Print the sizes before and after, the steps with their counts, and what filters left out."""
     provenance = cast("dict[str, Any]", data.provenance)
     raw, steps = provenance["raw"], provenance["preparation"]
     sizes = table("Before and after", "what", "as read", "prepared", right=("as read", "prepared"))
@@ -24,22 +24,22 @@ def preparation(console: Console, data: Dataset) -> None:
         sizes.add_row(what, f"{raw[what]:,}", f"{after:,}")
     console.print(sizes)
 
-    done = table("What was done", "step", "how many", right=("how many",))
+    done = table("Steps", "step", "count", right=("count",))
     for file, kinds in provenance["malformed"].items():
         for kind, count in sorted(kinds.items()):
             done.add_row(f"bad row in {escape(file)}: {kind}", f"{count:,}")
     aliases = steps["alias_table"]
-    done.add_row("entries in the table of aliases", f"{aliases['entries']:,}")
+    done.add_row("entries in the alias table", f"{aliases['entries']:,}")
     done.add_row("  that lead to another alias", f"{aliases['chains']:,}")
     done.add_row("  that lead to themselves", f"{aliases['self_loops']:,}")
     done.add_row("  circles", f"{len(aliases['cycles']):,}")
     done.add_row(f"misspelt artists replaced ({steps['aliases']})", f"{steps['aliased_artists']:,}")
-    done.add_row("rows of theirs", f"{steps['aliased_rows']:,}")
-    done.add_row("rows added to another of the same user and artist", f"{steps['rows_merged']:,}")
+    done.add_row("  their rows", f"{steps['aliased_rows']:,}")
+    done.add_row("rows added to another row of the same pair", f"{steps['rows_merged']:,}")
     console.print(done)
     for cycle in aliases["cycles"][:5]:
         path = " -> ".join(str(member) for member in [*cycle, cycle[0]])
-        end = f", all of them taken for {cycle[0]}" if steps["aliases"] == "resolved" else ""
+        end = f", all replaced by {cycle[0]}" if steps["aliases"] == "resolved" else ""
         console.print(f"circle of aliases: {path}{end}", highlight=False)
     if "left_out" in steps:
         columns = ("users", "artists", "rows", "plays")

@@ -1,4 +1,4 @@
-"""What `halfstep doctor --data` finds out, and how it says it."""
+"""`halfstep doctor --data`: examine the weights of a data set, and print the result."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _CONVENTION = (
     "factors", "regularization", "regularization_exponent", "confidence", "alpha", "epsilon",
     "background",
 )  # fmt: skip
-_FEW = 0.05
-_MILD = 3
-_CLEARLY = 0.8  # times on a busy machine vary
+_FEW = 0.05  # share of unsolved rows that needs no advice
+_MILD = 3  # steps
+_CLEARLY = 0.8  # exact half-steps must take less than this share of the time: times vary
 
 
 @dataclass(frozen=True)
 class Examination:
-    """The data, the convention, what is known before any fit, and what was tried on a sample."""
+    """The data, the settings, the bounds known before any fit, the trial on a sample, and advice."""
 
     data: dict[str, Any]
     convention: dict[str, Any]
@@ -39,7 +39,7 @@ class Examination:
 
 
 def examine(data: Dataset, model: Eigenbasis, matrix: sparse.csr_matrix, seed: int) -> Examination:
-    """Weigh `matrix`, the data's entries as canonical CSR, and try a half-step of either side."""
+    """Examine `matrix`, the data's entries as canonical CSR, and try a half-step of each side."""
     weights = heaviness(model, matrix)
     users = forecast(model, matrix, seed)
     items = forecast(model, transposed(matrix, matrix.dtype), seed)
@@ -54,53 +54,56 @@ def examine(data: Dataset, model: Eigenbasis, matrix: sparse.csr_matrix, seed: i
 
 
 def advise(users: StepForecast, items: StepForecast) -> str:
-    """Say in one line what to do about weights as heavy as these."""
+    """Return one line that says what to do about the weights."""
     both = (users, items)
     if sum(side.seconds_exact for side in both) < _CLEARLY * sum(side.seconds for side in both):
-        return "exact half-steps would be cheaper: exact=True"
+        return "exact half-steps would be cheaper: set exact=True"
     if any(side.unsolved > _FEW * side.rows for side in both):
-        return f"many rows would end at {users.most} steps: a higher cg_max_steps, or exact=True"
+        return (
+            f"many rows would end unsolved after {users.most} steps: set a higher cg_max_steps, or "
+            "exact=True"
+        )
     slowest = max(side.steps_99 for side in both)
     if slowest <= _MILD:
         return f"mild: 99 % of the rows are done after {slowest} steps"
     return (
-        f"heavy: rows take up to {slowest} steps (99 %); two fixed ones would leave "
-        f"{users.beyond_two:.0%} of the users and {items.beyond_two:.0%} of the items short, "
-        f"the default takes what each row needs"
+        f"heavy: 99 % of the rows are done after {slowest} steps; two fixed steps would leave "
+        f"{users.beyond_two:.0%} of the users and {items.beyond_two:.0%} of the items unsolved, "
+        f"the default takes as many as each row needs"
     )
 
 
-def show(console: Console, found: Examination) -> None:
+def show(console: Console, examination: Examination) -> None:
     """Print the examination in a few lines."""
-    for line in lines(found):
+    for line in lines(examination):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def lines(found: Examination) -> Iterator[str]:
-    """Yield what is printed."""
-    data, weights = found.data, found.weights
+def lines(examination: Examination) -> Iterator[str]:
+    """Yield the lines that `show` prints."""
+    data, weights = examination.data, examination.weights
     yield (
         f"{data['name']}: {data['users']:,} users x {data['items']:,} items, "
         f"{data['entries']:,} entries"
     )
     yield ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}"
-                    for k, v in found.convention.items() if v is not None)  # fmt: skip
+                    for k, v in examination.convention.items() if v is not None)  # fmt: skip
     negative = f"; {weights.negative:.2%} are negative" if weights.negative else ""
     yield (
-        f"excess weight w of an entry, others weigh {weights.background:g}: "
-        f"{_said(weights.excess)}{negative}"
+        f"excess weight w of a stored entry (pairs not stored weigh {weights.background:g}): "
+        f"{_quantiles(weights.excess)}{negative}"
     )
     for name, side, tried in (
-        ("users", weights.users, found.users),
-        ("items", weights.items, found.items),
+        ("users", weights.users, examination.users),
+        ("items", weights.items, examination.items),
     ):
-        yield f"{name}: sum of w of a row: {_said(side.total)}"
+        yield f"{name}: sum of w over a row: {_quantiles(side.total)}"
         yield f"  before any fit: {_provable(side)}"
         yield f"  {_tried(tried)}"
-    yield found.advice
+    yield examination.advice
 
 
-def _said(q: Quantiles) -> str:
+def _quantiles(q: Quantiles) -> str:
     return f"median {_number(q.median)}, 99 % {_number(q.upper)}, largest {_number(q.largest)}"
 
 
@@ -110,7 +113,7 @@ def _number(value: float) -> str:
 
 def _provable(side: SideHeaviness) -> str:
     if side.limit is None:
-        return "no bound, since the rows share no background"
+        return "no bound, because pairs that are not stored have no weight"
     return (
         f"two steps provably suffice for {side.within_two:.1%} of {side.rows:,} rows "
         f"(no w above {side.limit:.3g}), {side.most} for {side.within_most:.1%}"
@@ -119,16 +122,16 @@ def _provable(side: SideHeaviness) -> str:
 
 def _tried(tried: StepForecast) -> str:
     rows = f"all {tried.rows:,}" if tried.rows == tried.of else f"{tried.rows:,} of {tried.of:,}"
-    steps = "all rows are so short that they are solved exactly"
+    steps = "all rows have so few entries that they are solved exactly"
     if tried.steps_99:
-        ends = f", {tried.unsolved:,} end at {tried.most} unsolved" if tried.unsolved else ""
+        ends = f", {tried.unsolved:,} end unsolved after {tried.most}" if tried.unsolved else ""
         completed = f", {tried.completed:,} are then solved exactly" if tried.completed else ""
         steps = (
-            f"{tried.mean_steps:.1f} steps a row, 99 % at most {tried.steps_99}, "
-            f"{tried.beyond_two:.1%} of the rows more than two{completed}{ends}"
+            f"{tried.mean_steps:.1f} steps per row, 99 % take at most {tried.steps_99}, "
+            f"{tried.beyond_two:.1%} take more than two{completed}{ends}"
         )
     return (
         f"tried on {rows} rows, {tried.entries:,} entries, after {ITERATIONS} iterations: "
-        f"w times leverage {_said(tried.pull)}; {steps}; "
-        f"exact half-step {tried.seconds_exact / tried.seconds:.1f} times the time"
+        f"w times leverage {_quantiles(tried.pull)}; {steps}; "
+        f"an exact half-step takes {tried.seconds_exact / tried.seconds:.1f} times as long"
     )

@@ -1,4 +1,4 @@
-"""A model's answers with original ids and names, as records and as tables for a terminal."""
+"""A model's answers with original ids and names: records for JSON, and tables for a terminal."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Records = list[dict[str, Any]]
 
 
 def named(data: Dataset, item: int) -> str:
-    """Return the item's name, or its id where it has none."""
+    """Return the item's name, or its id if it has no name."""
     return name_of(data, item)
 
 
 def ranked(data: Dataset, ids: Any, scores: Any) -> Records:
-    """Return items with their scores, in the order given."""
+    """Return records of items and their scores, in the order of `ids`."""
     return [
         {"item": str(data.item_ids[i]), "name": _name(data, int(i)), "score": float(score)}
         for i, score in zip(ids, scores, strict=True)
@@ -35,7 +35,7 @@ def ranked(data: Dataset, ids: Any, scores: Any) -> Records:
 
 
 def history(data: Dataset, row: csr_matrix) -> Records:
-    """Return the items of a user's row (1, items), those with the largest values first."""
+    """Return records of the items of a user's row (1, items), the largest values first."""
     order = np.argsort(-row.data, kind="stable")
     return [
         {
@@ -50,26 +50,26 @@ def history(data: Dataset, row: csr_matrix) -> Records:
 def side_by_side(
     console: Console, title: str, recommended: Records, had: Records, new: bool
 ) -> None:
-    """Print recommendations and history next to each other, or below on a narrow terminal."""
-    wanted = _table(title, recommended, "score", "{:.4f}")
-    known = _table("Likes" if new else "Has most of", had, "value", "{:,.6g}")
-    console.print(Columns([wanted, known], padding=(0, 3)))
+    """Print recommendations and history side by side, or one below the other if space is short."""
+    recommendations = _table(title, recommended, "score", "{:.4f}")
+    user_items = _table("Likes" if new else "Has most of", had, "value", "{:,.6g}")
+    console.print(Columns([recommendations, user_items], padding=(0, 3)))
 
 
 def likenesses(console: Console, name: str, records: Records) -> None:
-    """Print what is most like an item."""
+    """Print the items most similar to an item."""
     console.print(_table(f"Most like {name}", records, "score", "{:.4f}", "cosine"))
 
 
 def reasons(
     console: Console, name: str, user: str, score: float, records: Records, entries: int
 ) -> None:
-    """Print the contributions to a score, and what the others have together."""
-    made = _table(f"{name} for user {user}: {score:.4f}", records, "score", "{:+.4f}", "adds")
+    """Print the largest contributions to a score, and the sum of the others."""
+    listed = _table(f"{name} for user {user}: {score:.4f}", records, "score", "{:+.4f}", "adds")
     rest = score - sum(record["score"] for record in records)
     if entries > len(records):
-        made.add_row("", "", f"{entries - len(records):,} others together", f"{rest:+.4f}")
-    console.print(made)
+        listed.add_row("", "", f"{entries - len(records):,} others together", f"{rest:+.4f}")
+    console.print(listed)
 
 
 def _name(data: Dataset, item: int) -> str:
@@ -77,9 +77,9 @@ def _name(data: Dataset, item: int) -> str:
 
 
 def _table(title: str, records: Records, value: str, how: str, head: str | None = None) -> Table:
-    made = table(
+    listed = table(
         escape(title), "rank", "item", "name", head or value, right=("rank", head or value)
     )
     for rank, record in enumerate(records, 1):
-        made.add_row(str(rank), record["item"], escape(record["name"]), how.format(record[value]))
-    return made
+        listed.add_row(str(rank), record["item"], escape(record["name"]), how.format(record[value]))
+    return listed

@@ -1,4 +1,4 @@
-"""A search for parameters as a progress bar and as tables."""
+"""Show a search for parameters: a progress bar, the trials, and the final quality."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _SHORT = {
 def progress(
     description: str, seconds: float | None
 ) -> Iterator[Callable[[Trial, int | None], None]]:
-    """Yield a function to call after each trial; one bar, of trials, or of time where time decides."""
+    """Yield a function to call after each trial; the bar counts trials, or seconds if time decides."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    said = Console(stderr=True)
+    stderr = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
         TextColumn("{task.fields[state]}"),
     )  # fmt: skip
-    with Progress(*columns, console=said, disable=not said.is_terminal, transient=True) as bar:
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
         task = bar.add_task(description, total=seconds, state="")
         best, done = float("-inf"), 0
 
-        def told(trial: Trial, total: int | None) -> None:
+        def advance(trial: Trial, total: int | None) -> None:
             nonlocal best, done
             done += 1
             best = best if trial.pruned else max(best, trial.value)
@@ -50,11 +50,11 @@ def progress(
             passed = done if total and seconds is None else bar.tasks[0].elapsed or 0.0
             bar.update(task, total=whole, completed=passed, state=state)
 
-        yield told
+        yield advance
 
 
 def trials(console: Console, search: Search, chosen: Trial) -> None:
-    """Print the best trials, with the best and the simplest within one standard error marked."""
+    """Print the best trials, and mark the best, the simplest and the chosen one."""
     settings = list(dict.fromkeys(name for t in search.complete for name in t.settings))
     columns = (*(_SHORT.get(name, name) for name in settings), search.metric, "±", "its.", "s", "")
     pruned = sum(t.pruned for t in search.trials)
@@ -66,33 +66,33 @@ def trials(console: Console, search: Search, chosen: Trial) -> None:
     )
     shown = search.complete[:_ROWS]
     shown += [t for t in (search.simplest,) if t not in shown]
-    for of in shown:
-        marks = ["best"] if of is search.best else []
-        marks += ["simplest"] if of is search.simplest else []
-        marks += ["chosen"] if of is chosen else []
+    for trial in shown:
+        marks = ["best"] if trial is search.best else []
+        marks += ["simplest"] if trial is search.simplest else []
+        marks += ["chosen"] if trial is chosen else []
         listed.add_row(
-            *(_text(of.settings.get(name, "")) for name in settings),
-            f"{of.value:.4f}",
-            f"{of.error:.4f}",
-            str(of.iterations),
-            f"{of.seconds:.0f}",
+            *(_text(trial.settings.get(name, "")) for name in settings),
+            f"{trial.value:.4f}",
+            f"{trial.error:.4f}",
+            str(trial.iterations),
+            f"{trial.seconds:.0f}",
             "\n".join(marks),
         )
     console.print(listed)
     console.print(
-        f"The {len(shown)} best of {len(search.complete)} that ended; simplest: within one standard "
-        "error of the best.",
+        f"{len(shown)} of {len(search.complete)} complete trials; simplest: the simplest within one "
+        "standard error of the best.",
         highlight=False,
     )
 
 
-def judged(console: Console, title: str, validation: Validation, seed: int) -> dict[str, Any]:
+def quality(console: Console, title: str, validation: Validation, seed: int) -> dict[str, Any]:
     """Print and return the chosen model's quality on the test part, beside the baselines."""
     models = list(validation.judged)
     summaries = {name: validation.summaries(name, random_state=seed) for name in models}
     listed = table(title, "metric", *models, right=models)
     for metric in summaries[models[0]]:
-        cells = [of[metric] for of in summaries.values()]
+        cells = [by_metric[metric] for by_metric in summaries.values()]
         listed.add_row(metric, *(f"{s.mean:.4f}\n\\[{s.low:.4f}, {s.high:.4f}]" for s in cells))
     console.print(listed)
     console.print("Mean over users [95 % bootstrap interval over users]", markup=False)

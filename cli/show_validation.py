@@ -1,4 +1,4 @@
-"""A validation as tables for a terminal, and as JSON for machines."""
+"""Print a validation as tables, and return it for JSON."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MARGIN = 0.02
 def validation(
     console: Console, title: str, results: Validation, groups: int, seed: int, *, pool: bool = True
 ) -> dict[str, Any]:
-    """Print all tables of a validation, and return what they hold.
+    """Print all tables of a validation, and return their contents.
 
-    With `pool` False the parts are not alike, as those of a curve are not: only they are shown.
+    `pool` False shows each part alone, because the parts of a ratio-curve cannot be averaged.
     """
     record: dict[str, Any] = {"title": title, "parts": results.parts}
     if not pool:
@@ -42,10 +42,10 @@ def _pooled(
         "users": len(results.user_means(models[0])[0]),
         "models": {
             name: {
-                **{metric: s.mean for metric, s in of.items()},
+                **{metric: s.mean for metric, s in by_metric.items()},
                 **{f"coverage@{k}": c for k, c in results.coverage(name).items()},
             }
-            for name, of in summaries.items()
+            for name, by_metric in summaries.items()
         },
         "intervals": summaries,
     }
@@ -73,12 +73,13 @@ def _means(
 ) -> None:
     listed = table(title, "metric", *summaries, right=summaries)
     for metric in next(iter(summaries.values())):
-        listed.add_row(metric, *(_cell(of[metric], several) for of in summaries.values()))
+        cells = (_cell(by_metric[metric], several) for by_metric in summaries.values())
+        listed.add_row(metric, *cells)
     for k in next(iter(coverage.values())):
-        listed.add_row(f"coverage@{k}", *(f"{of[k]:.4f}" for of in coverage.values()))
+        listed.add_row(f"coverage@{k}", *(f"{by_k[k]:.4f}" for by_k in coverage.values()))
     console.print(listed)
-    said = "Mean over users [95 % bootstrap interval over users]"
-    console.print(f"{said} ± standard deviation of the parts' means" if several else said)
+    caption = "Mean over users [95 % bootstrap interval over users]"
+    console.print(f"{caption} ± standard deviation of the parts' means" if several else caption)
 
 
 def _cell(s: Summary, several: bool) -> str:
@@ -87,7 +88,7 @@ def _cell(s: Summary, several: bool) -> str:
 
 
 def _parts(console: Console, results: Validation, seed: int) -> dict[str, Any]:
-    """Print the first NDCG and the AUC of each part: the folds, the draws, or a curve's points."""
+    """Print NDCG and AUC of each part: the folds, the draws, or the points of a curve."""
     models = list(results.judged)
     metrics = [m for m in results.judged[models[0]][0].per_user if m.startswith("ndcg")] + ["auc"]
     record: dict[str, Any] = {label: {} for label in results.parts}
@@ -95,10 +96,10 @@ def _parts(console: Console, results: Validation, seed: int) -> dict[str, Any]:
         listed = table(f"{metric} by part", "part", "users", *models, right=["users", *models])
         for label in results.parts:
             part = results.part(label)
-            of = {name: part.summaries(name, random_state=seed)[metric] for name in models}
+            by_model = {name: part.summaries(name, random_state=seed)[metric] for name in models}
             users = len(part.user_means(models[0])[0])
-            listed.add_row(label, f"{users:,}", *(_cell(s, False) for s in of.values()))
-            record[label] |= {"users": users, metric: of}
+            listed.add_row(label, f"{users:,}", *(_cell(s, False) for s in by_model.values()))
+            record[label] |= {"users": users, metric: by_model}
         console.print(listed)
     return record
 
@@ -129,7 +130,7 @@ def _verdicts(console: Console, best: str, other: str, verdicts: dict[str, Verdi
         listed.add_row(metric, f"{v.difference:+.4f}", interval, v.verdict)
     console.print(listed)
     console.print(
-        f"Equivalent: inside {_MARGIN:.0%} of the mean of {other}; otherwise better or worse where "
-        "zero is outside, or undecided.",
+        f"Equivalent: the interval is within {_MARGIN:.0%} of the mean of {other}; better or worse: it "
+        "excludes zero; undecided otherwise.",
         highlight=False,
     )

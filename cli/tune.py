@@ -1,4 +1,4 @@
-"""The command that chooses a model's parameters: tune."""
+"""`halfstep tune`: choose a model's parameters on held-out entries."""
 
 from __future__ import annotations
 
@@ -30,41 +30,53 @@ def tune(
     context: typer.Context,
     data: o.Data = o.DEFAULT_DATA,
     search: Annotated[
-        str, typer.Option(help="climb (the default search, by time), grid, random or tpe.")
+        str,
+        typer.Option(
+            help="How to search: climb (from few factors to many, within --budget), grid, random or tpe."
+        ),
     ] = "climb",
     budget: Annotated[
         str | None,
-        typer.Option(help="Time for everything, as 90s, 20m, 1h; climb: 20m if not given."),
+        typer.Option(
+            help="Time for the whole command, as 90s, 20m or 1h; climb takes 20m if not given."
+        ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(help="Trials at most: 12 of random, 40 of tpe if not given.")
+        int | None,
+        typer.Option(help="Largest number of trials; if not given, 12 for random and 40 for tpe."),
     ] = None,
     metric: Annotated[
-        str, typer.Option(help="What to maximise: auc, or ndcg@K, recall@K, map@K, ...")
+        str, typer.Option(help="Metric to maximise: auc, or ndcg@K, recall@K, map@K, ...")
     ] = "ndcg@20",
     choose: Annotated[
-        str, typer.Option(help="best, or simplest: within one standard error of the best.")
+        str,
+        typer.Option(
+            help="Trial to choose: best, or simplest: the simplest within a standard error of the best."
+        ),
     ] = "best",
-    solver: Annotated[str, typer.Option(help="auto, cpu, gpu, or a solver's name.")] = "auto",
+    solver: o.Solver = "auto",
     factors: Annotated[
-        str | None, typer.Option("--factors", "-f", help="Values to try: 10,25,50.")
+        str | None, typer.Option("--factors", "-f", help="Numbers of factors to try: 10,25,50.")
     ] = None,
     regularization: Annotated[
-        str | None, typer.Option(help="Values to try: 1,0.01,0.0001.")
+        str | None, typer.Option(help="Values of lambda to try: 1,0.01,0.0001.")
     ] = None,
-    alpha: Annotated[str | None, typer.Option(help="Values to try: 1,15,30,40.")] = None,
+    alpha: Annotated[str | None, typer.Option(help="Values of alpha to try: 1,15,30,40.")] = None,
     confidence: Annotated[
-        str | None, typer.Option(help="Of grid and random; linear if not given.")
+        str | None,
+        typer.Option(help="How values become weights in grid and random; linear if not given."),
     ] = None,
-    max_factors: Annotated[int, typer.Option(help="Of climb.")] = 1024,
-    iterations: Annotated[int, typer.Option(help="At most; early stopping chooses.")] = 20,
+    max_factors: Annotated[int, typer.Option(help="Largest number of factors of climb.")] = 1024,
+    iterations: Annotated[
+        int, typer.Option(help="Largest number of iterations; early stopping chooses fewer.")
+    ] = 20,
     patience: Annotated[
-        int, typer.Option(help="Iterations without a new best before the end.")
+        int, typer.Option(help="Number of iterations without a new best that ends a trial.")
     ] = 2,
     protocol: Annotated[
         str, typer.Option(help="How grid, random and tpe hold out the validation part.")
     ] = "per-user",
-    repeats: Annotated[int, typer.Option(help="Draws of the validation part.")] = 1,
+    repeats: Annotated[int, typer.Option(help="Number of draws of the validation part.")] = 1,
     test_fraction: o.TestFraction = 0.2,
     out: Annotated[
         Path, typer.Option(help="Folder for the trials, results, plot and model.")
@@ -73,9 +85,11 @@ def tune(
     threads: o.Threads = 0,
     json: o.Json = None,
 ) -> None:
-    """Choose parameters on a validation part, fit the choice anew, and judge it once on the test part.
+    """Choose parameters by quality on a validation part, and measure the choice on the test part.
 
-    Trials are kept in OUT/trials.db: the same command goes on where an interrupted one was.
+    The chosen model is fitted anew on all training data, and measured once.
+    Trials are kept in OUT/trials.db: to continue an interrupted search, run
+    the same command again.
     """
     from halfstep import datasets
     from halfstep.cli import show_tuning
@@ -99,11 +113,11 @@ def tune(
     k = list_length(metric) or 10
     allowed = seconds_of(budget or _DEFAULT_BUDGET) if search == "climb" or budget else None
     lists = {
-        name: numbers(name, given)
-        for name, given in (
+        name: numbers(name, text)
+        for name, text in (
             ("factors", factors), ("regularization", regularization), ("alpha", alpha),
         )
-        if given is not None
+        if text is not None
     }  # fmt: skip
     _refuse_ignored(context, search)
     choose_solver(solver)
@@ -111,15 +125,15 @@ def tune(
     split = train_and_test(source, test_fraction, seed)
     _make_folder(out)
     store = out / "trials.db"
-    with show_tuning.progress(f"{metric} on {source.name}", allowed) as told:
+    with show_tuning.progress(f"{metric} on {source.name}", allowed) as advance:
         if search == "climb":
             from halfstep.evaluation.tuning.budget import climb
 
             assert allowed is not None
-            found = climb(
+            result = climb(
                 split.train, budget=allowed - (time.perf_counter() - begin), metric=metric,
                 solver=solver, max_factors=max_factors, iterations=iterations, store=store,
-                seed=seed, num_threads=threads, after=lambda _, trial: told(trial, None),
+                seed=seed, num_threads=threads, after=lambda _, trial: advance(trial, None),
             ).together  # fmt: skip
         else:
             from halfstep.evaluation.protocols.partitions import parts_of
@@ -131,39 +145,40 @@ def tune(
             tuner = Tuner(
                 parts, metric, solver, fixed, iterations, patience, seed=seed, num_threads=threads
             )
-            found = run_search(
-                tuner, space, search=search, trials=trials, seconds=allowed, store=store, after=told
-            )
-    chosen = found.best if choose == "best" else found.simplest
+            result = run_search(
+                tuner, space, search=search, trials=trials, seconds=allowed, store=store,
+                after=advance,
+            )  # fmt: skip
+    chosen = result.best if choose == "best" else result.simplest
     searched = time.perf_counter() - begin
-    show_tuning.trials(console, found, chosen)
+    show_tuning.trials(console, result, chosen)
     model = make(
         solver, **chosen.settings, iterations=chosen.iterations, random_state=seed,
         num_threads=threads,
     )  # fmt: skip
-    # The one look at the test part, by a model that is fitted on all the rest.
+    # The test part is used only here, by a model that is fitted on all training data.
     validation = validate({"tuned": lambda: model}, [part_of(split)], ks=(k,), num_threads=threads)
-    test = show_tuning.judged(console, f"{source!r}, test part", validation, seed)
+    test = show_tuning.quality(console, f"{source!r}, test part", validation, seed)
     record = {
         "kind": "tuning",
         "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
                  "items": source.items, "entries": source.entries, "test entries": split.test.nnz},
         "search": search, "metric": metric, "budget": allowed, "seed": seed,
         "solver": model.solver_, "seconds": {
-            # An interrupted search's trials took more than this process has seen.
-            "trials": sum(t.seconds for t in found.trials),
+            # The sum includes trials of earlier, interrupted runs.
+            "trials": sum(t.seconds for t in result.trials),
             "last fit and test": time.perf_counter() - begin - searched,
             "this run": time.perf_counter() - begin,
             "iteration": sum(model.seconds_) / max(1, len(model.seconds_)),
         },
-        "chosen": asdict(chosen), "best": asdict(found.best), "simplest": asdict(found.simplest),
-        "test": test, "trials": [asdict(t) for t in found.trials],
+        "chosen": asdict(chosen), "best": asdict(result.best), "simplest": asdict(result.simplest),
+        "test": test, "trials": [asdict(t) for t in result.trials],
         "environment": _environment(),
     }  # fmt: skip
-    for path in _write(out, found, data, source.name, model, record):
+    for path in _write(out, result, data, source.name, model, record):
         console.print(f"wrote {path}", highlight=False)
     o.write(json, record)
-    if source.test is None:  # else the data's own test part stays out of every fit
+    if source.test is None:  # a test part that comes with the data stays out of every fit
         console.print(
             f"To fit the choice to all of the data: {fit_command(data, solver, chosen, seed)}",
             highlight=False, markup=False, soft_wrap=True,
@@ -171,10 +186,11 @@ def tune(
 
 
 def fit_command(data: str, solver: str, chosen: Trial, seed: int) -> str:
-    """Return the `halfstep fit` that a trial's model comes of, on all of the data."""
-    given = {"data": data, "solver": solver, "iterations": chosen.iterations, "seed": seed}
-    options = {f"--{name.replace('_', '-')}": v for name, v in (given | chosen.settings).items()}
-    return shlex.join(["halfstep", "fit", *(str(part) for o in options.items() for part in o)])
+    """Return the `halfstep fit` command that fits a trial's settings to all of the data."""
+    values = {"data": data, "solver": solver, "iterations": chosen.iterations, "seed": seed}
+    options = {f"--{name.replace('_', '-')}": v for name, v in (values | chosen.settings).items()}
+    words = (str(word) for option in options.items() for word in option)
+    return shlex.join(["halfstep", "fit", *words])
 
 
 def seconds_of(text: str) -> float:
@@ -186,7 +202,7 @@ def seconds_of(text: str) -> float:
 
 
 def numbers(name: str, text: str) -> tuple[float, ...]:
-    """Return the numbers of a comma-separated option; those of `factors` are whole."""
+    """Return the numbers of a comma-separated option; the numbers of `factors` are integers."""
     kind = int if name == "factors" else float
     try:
         return tuple(kind(part) for part in text.split(","))
@@ -197,7 +213,7 @@ def numbers(name: str, text: str) -> tuple[float, ...]:
 def _space(
     search: str, lists: dict[str, tuple[float, ...]], confidence: str | None, train: Any
 ) -> tuple[Space, dict[str, Any]]:
-    """Return what is searched and what is fixed: the lab's grid, or with tpe the space of ALS."""
+    """Return (the space, fixed settings): the lab's grid with `lists`, or for tpe `als_space`."""
     from halfstep.evaluation.tuning.space import LAB_GRID, Choice, als_space
 
     choices: Space = {name: Choice(values) for name, values in lists.items()}
@@ -207,6 +223,7 @@ def _space(
 
 
 def _refuse_ignored(context: typer.Context, search: str) -> None:
+    """Raise InputError for an option that this search would ignore."""
     unused = {
         "climb": ("trials", "factors", "regularization", "alpha", "confidence", "patience",
                   "protocol", "repeats"),
@@ -226,7 +243,7 @@ def _make_folder(out: Path) -> None:
 
 
 def _write(
-    out: Path, found: Search, data: str, name: str, model: Any, record: dict[str, Any]
+    out: Path, result: Search, data: str, name: str, model: Any, record: dict[str, Any]
 ) -> list[Path]:
     from halfstep.cli import model_file
     from halfstep.evaluation.tuning import plot as tuning_plot
@@ -238,7 +255,7 @@ def _write(
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths
     paths.append(out / "search.png")
-    tuning_plot.plot_search(found, paths[-1], f"{name}: {found.metric} on the validation part")
+    tuning_plot.plot_search(result, paths[-1], f"{name}: {result.metric} on the validation part")
     return paths
 
 

@@ -106,7 +106,7 @@ def test_a_baseline_is_compared_with_a_solver_and_not_with_exact_als(compared, p
     _, _, record, printed = compared("popularity", "eigenbasis:exact")
     assert record["objective"]["verdict"] is None
     assert list(record["exact"]) == ["eigenbasis:exact"]
-    assert "not asked of a baseline" in printed
+    assert "a baseline has none" in printed
     assert run(["compare", "popularity", "--data", str(plays)]) == 2
     assert "popularity is a baseline, which minimises nothing" in capsys.readouterr().err
 
@@ -125,7 +125,7 @@ def test_too_few_users_are_undecided_and_it_is_said(tmp_path, capsys):
     )
     assert run(["compare", "eigenbasis:exact", "--data", str(path), "--factors", "2"]) == 1
     printed = " ".join(capsys.readouterr().out.split())
-    assert "users have held-out entries: 20 at least are needed to decide" in printed
+    assert "users have held-out entries; a verdict needs at least 20" in printed
     assert "eigenbasis:exact is undecided: NDCG@10" in printed
 
 
@@ -137,9 +137,9 @@ REFUSED = [
     (("eigenbasis:steps=2",), "eigenbasis has no argument 'steps'"),
     (("eigenbasis:cg_steps=0",), "cg_steps must be at least 1, got 0"),
     (("eigenbasis:exact=maybe",), "exact must be true or false, got 'maybe'"),
-    (("eigenbasis:relaxation=far",), "eigenbasis:relaxation=far: a value of the wrong kind"),
-    (("auto:factors=3",), "factors is the same for all that is compared"),
-    (("auto:init_factors",), "init_factors is the same for all that is compared"),
+    (("eigenbasis:relaxation=far",), "eigenbasis:relaxation=far: a value has the wrong type"),
+    (("auto:factors=3",), "factors must be the same for all compared solvers"),
+    (("auto:init_factors",), "init_factors must be the same for all compared solvers"),
     (("eigenbasis:exact", "--iterations", "0"), "--iterations must be at least 1"),
     (("naive", "cholesky", "--iterations", "0"), "--iterations must be at least 1"),
     (("eigenbasis", "--tolerance", "0"), "tolerance must be positive and finite, got 0"),

@@ -102,7 +102,7 @@ def test_advice():
     mild = forecast(steps_99=3)
     assert advise(mild, forecast()).startswith("mild: 99 % of the rows are done after 3 steps")
     assert advise(mild, forecast(steps_99=9, beyond_two=0.25)).startswith(
-        "heavy: rows take up to 9"
+        "heavy: 99 % of the rows are done after 9 steps"
     )
     assert "0% of the users and 25%" in advise(mild, forecast(steps_99=9, beyond_two=0.25))
     assert "cg_max_steps" in advise(mild, forecast(unsolved=6, steps_99=32))
@@ -113,8 +113,10 @@ def test_advice():
 def test_what_is_tried_is_said():
     assert "all 100 rows" in _tried(forecast())
     assert "100 of 900 rows" in _tried(forecast(of=900))
-    assert "exact half-step 2.0 times the time" in _tried(forecast())
-    assert "7 end at 32 unsolved" in _tried(forecast(unsolved=7))
+    assert "an exact half-step takes 2.0 times as long" in _tried(forecast())
+    assert "7 end unsolved after 32" in _tried(forecast(unsolved=7))
     assert "5 are then solved exactly" in _tried(forecast(completed=5))
     assert "solved" not in _tried(forecast())
-    assert "so short that they are solved exactly" in _tried(forecast(steps_99=0, mean_steps=0.0))
+    assert "few entries that they are solved exactly" in _tried(
+        forecast(steps_99=0, mean_steps=0.0)
+    )

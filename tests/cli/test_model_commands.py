@@ -137,8 +137,8 @@ def test_similar_and_explain(plays, command):
             "there is no user '2070' among the 40 in the data; the near",
         ),
         (("recommend", "--like", "Radiohed"), "the nearest are 'Radiohead', 'Radiohead Tribute'"),
-        (("recommend",), "give --user ID, or --like NAME"),
-        (("recommend", "--user", "2000", "--like", "Air"), "not both"),
+        (("recommend",), "give either --user ID, or --like NAME"),
+        (("recommend", "--user", "2000", "--like", "Air"), "give either --user ID, or"),
         (("similar", "zzz"), "no artist or item 'zzz' among the 10 in the data"),
         (("similar", "id:5"), "item_id must be one of"),
         (("similar", "Air", "absent.npz"), "absent.npz"),
@@ -174,7 +174,7 @@ def test_a_model_of_other_data_or_without_a_note(plays, folder, tmp_path, capsys
     model = Cholesky(factors=2, iterations=1, random_state=0).fit(plays.interactions)
     model.save(tmp_path / "plain.npz")
     assert run(["similar", "Air", str(tmp_path / "plain.npz")]) == 2
-    assert "does not say what it was fitted to: give --data" in capsys.readouterr().err
+    assert "does not name the data that it was fitted to: give --data" in capsys.readouterr().err
     data = str(folder / "plays.npz")
     assert run(["similar", "Air", str(tmp_path / "plain.npz"), "--data", data]) == 0
     # The note stands in the model's file, which everything else reads as before.

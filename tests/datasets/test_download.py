@@ -119,7 +119,7 @@ def test_download_shows_the_licence_and_needs_it_accepted(server, tmp_path, caps
     assert hashlib.sha256(handler.content).hexdigest() in capsys.readouterr().out
     assert load(folder).content_hash == load(tmp_path / "dump").content_hash
     assert run([*command, "--accept-license"]) == 0
-    assert "there already" in capsys.readouterr().out
+    assert "exists already" in capsys.readouterr().out
     assert len(handler.asked) == 1
     (folder / ARCHIVE).unlink()
     nowhere = [*command[:-1], "http://127.0.0.1:1/x", "--accept-license"]
