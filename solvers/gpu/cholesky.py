@@ -3,7 +3,7 @@
 The algebra is that of `eigenbasis` with `exact=True`. In whitened coordinates, where the part of a row's
 matrix that all rows share is the identity, a row of n entries is either of two systems:
 
-* factor space, f x f:  (I + sum w z z') x = sum t z;
+* primal, f x f:  (I + sum w z z') x = sum t z;
 * dual, n x n, by the Woodbury identity:  (I + W^1/2 Z Z' W^1/2) v = W^-1/2 t,  x = Z' W^1/2 v.
 
 A row of few entries takes the dual system, which is smaller. It is fast on a GPU because one block of
@@ -195,7 +195,7 @@ class Hubs:
 
 @dataclass(frozen=True)
 class Plan:
-    """The launches of an exact half-step: bins of dual systems, systems in factor space, hubs."""
+    """The launches of an exact half-step: bins of dual systems, primal systems, hubs."""
 
     dual: tuple[Bin, ...]
     primal: Bin | None
@@ -203,10 +203,10 @@ class Plan:
 
 
 def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
-    """Return which rows take the dual solve, which the primal solve, and which are hubs.
+    """Return which rows are solved by their dual, by their primal system, and as hubs.
 
     The dual takes rows of at most 5/8 f entries (at least 16) whose weights are neither negative nor
-    huge. Larger duals take longer than the primal solve, on the CPU as well, although they need fewer
+    huge. Larger duals take longer than the primal system, on the CPU as well, although they need fewer
     multiply-adds up to f entries. An empty row is a dual of order zero. Without regularisation and
     background only empty rows are, because the dual's matrix is singular if a row has more entries than
     its rank.
