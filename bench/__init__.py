@@ -1,5 +1,5 @@
-"""The benchmark: `run` is where it starts, `suites` what is run, `schema` what comes out.
+"""The benchmark. `run` starts it, `suites` lists what a suite measures, `schema` is the results file.
 
-`method` is how contestants are compared, `report` shows results, `quality` is the suite that asks
-whether fits are as good as exact ALS, `gpu` is what needs a card; results lie in `results/`.
+`method` compares contestants, `report` draws the results, `quality` is the suite that asks whether a fit
+is as good as exact ALS, and `gpu` is what needs a card. Results are kept in `results/`.
 """

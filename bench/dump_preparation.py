@@ -1,6 +1,6 @@
-"""Preparing a dump here and with pandas, the same steps: seconds and peak memory, a process for each.
+"""Reading the Audioscrobbler dump with this package and with pandas: seconds and peak memory.
 
-python -m halfstep.bench.dump_preparation FOLDER
+Run as `python -m halfstep.bench.dump_preparation FOLDER`; each of the two has a process of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from halfstep.errors import InputError
 
 
 def ours(folder: Path) -> tuple[int, int, int]:
-    """Return users, artists and rows after aliases, read by `halfstep.datasets`."""
+    """Read the dump by `halfstep.datasets`; return its numbers of users, artists and summed rows."""
     from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
 
     data = read_audioscrobbler(folder)
@@ -23,7 +23,10 @@ def ours(folder: Path) -> tuple[int, int, int]:
 
 
 def with_pandas(folder: Path) -> tuple[int, int, int]:
-    """Return the same by pandas: read, replace, add up, number, name."""
+    """Read the dump by pandas, in the same steps; return the same three numbers.
+
+    The steps are: read the plays, replace aliases, add up, number users and artists, read the names.
+    """
     import pandas as pd
     from scipy.sparse import csr_matrix
 
@@ -66,7 +69,7 @@ def with_pandas(folder: Path) -> tuple[int, int, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Run both in processes of their own and print a line for each."""
+    """Run both, each in a process of its own, and print a line for each."""
     if len(arguments) == 1:
         for name in ("ours", "pandas"):
             command = [sys.executable, "-m", "halfstep.bench.dump_preparation", *arguments, name]

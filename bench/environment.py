@@ -1,4 +1,4 @@
-"""Where a benchmark was run: commit, versions, processor; nothing that names the machine or its user."""
+"""The environment of a run: commit, versions, processor; nothing that names the machine or its user."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from halfstep.machine import gpu, output_of, processor, versions
 
 
 def environment() -> Environment:
-    """Return this process's surroundings."""
-    import scipy.linalg  # noqa: F401  (its BLAS is listed once it is loaded)
+    """Return the environment of this process."""
+    import scipy.linalg  # noqa: F401  (threadpoolctl lists SciPy's BLAS only once it is loaded)
 
     commit, dirty = _commit(Path(halfstep.__file__).resolve().parent.parent)
     blas = {
@@ -37,7 +37,7 @@ def environment() -> Environment:
 
 
 def _commit(root: Path) -> tuple[str, bool | None]:
-    # Without this, a package installed inside somebody's repository would report theirs.
+    # A package installed inside another repository must not report that repository's commit.
     if not (root / ".git").exists():
         return "unknown", None
     commit = output_of("git", "-C", str(root), "rev-parse", "HEAD")

@@ -1,4 +1,4 @@
-"""The data of a comparison: what is fitted, what is held out, and what the results say about both."""
+"""The data of a comparison: the training part, the held-out part, and their record in the results."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class SplitDataset:
     Attributes
     ----------
     train, test
-        (users, items), without a common entry.
+        (users, items) matrices without a common entry.
     evaluated
-        Users with held-out items to compare quality on: all, or a seeded sample of 10,000.
+        Numbers of the users that quality is compared on: all users with held-out items, or a seeded
+        sample of 10,000 of them.
     """
 
     train: sparse.csr_matrix
@@ -40,12 +41,17 @@ class SplitDataset:
 def load_data(
     settings: BenchSettings, entries: int | None = None, data: str | None = None
 ) -> SplitDataset:
-    """Load `data` or else the settings' own, or generate some with so many entries, and split it.
+    """Load a data set, or generate one of `entries` entries, and split it.
+
+    Parameters
+    ----------
+    data
+        As `datasets.load` takes it; None for the data of the settings.
 
     Raises
     ------
     InputError
-        No such data, or nothing in it can be held out.
+        There is no such data, or none of its entries can be held out.
     """
     if entries is None:
         return split_data(datasets.load(data or settings.data or DEFAULT_DATA), settings)
@@ -57,9 +63,12 @@ def load_data(
 def split_data(
     dataset: Dataset, settings: BenchSettings, most_users: int | None = None
 ) -> SplitDataset:
-    """Use the held-out part that the data comes with, or else hold out a share of each user's.
+    """Split off the data's own held-out part, or else hold out a share of each user's entries.
 
-    Quality is compared on at most `most_users`, by default on 10,000.
+    Parameters
+    ----------
+    most_users
+        The largest number of users to compare quality on; None for 10,000.
     """
     most_users = most_users or EVALUATED_USERS
     if dataset.test is not None:

@@ -1,7 +1,7 @@
-"""Micro-benchmarks of single operations, for work on one of them.
+"""Micro-benchmarks of single operations: a half-step, a recommendation, the objective.
 
-Run as `pytest bench/micro_benchmarks.py --benchmark-only`, with `-k` to choose; the name keeps it out
-of ordinary test runs.
+Run as `pytest bench/micro_benchmarks.py --benchmark-only`, with `-k` to choose one. Ordinary test runs
+do not collect a file of this name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ENTRIES = 20_000
 
 @pytest.fixture(scope="module")
 def user_items() -> sparse.csr_matrix:
-    """Return generated play counts: a few hundred users, so that `naive` can join in."""
+    """Return generated play counts of a few hundred users, few enough for `naive`."""
     return generate_music(ENTRIES, seed=0).interactions
 
 
@@ -39,7 +39,7 @@ def solver(request: pytest.FixtureRequest) -> type[Solver]:
 
 
 def fitted(solver: type[Solver], factors: int, user_items: sparse.csr_matrix) -> Solver:
-    """Return a model after one iteration, whose factors are of the usual size."""
+    """Return a model after one iteration, when its factors have the size that they have in a fit."""
     try:
         model = solver(factors=factors, iterations=1, confidence="log", random_state=0)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""Results as strict JSON: written whole or not at all, and read only when every field fits."""
+"""Results files, in strict JSON: written whole or not at all, and read only where every field fits."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def read_results(path: str | Path) -> Results:
     Raises
     ------
     InputError
-        It cannot be read, is not strict JSON, is of another schema, or a field is missing, unknown or
-        of the wrong type; the message names the field.
+        The file cannot be read, is not strict JSON or is of another schema, or a field is missing,
+        unknown or of the wrong type; the message names the field.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A whole benchmark run: `run_bench` measures, `write_report` writes what was measured."""
+"""A whole benchmark run: `run_bench` measures, `write_report` writes the results and the report."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
 def run_bench(settings: BenchSettings, console: Console) -> Results:
     """Run the settings' suite, with a line on `console` for each step.
 
-    Plain lines and no animation: a thread that redraws a spinner would be timed along.
+    The lines are plain: a thread that redraws an animation would be part of what is timed.
 
     Raises
     ------
     InputError
         The data cannot be loaded, or no reference can run on it.
     KeyboardInterrupt
-        After one line that says that nothing was written.
+        The run was interrupted; a line on `console` says what was written.
     """
     try:
         return _run(settings, console)
     except KeyboardInterrupt:
         path = settings.results_path()
         if settings.suite == "quality" and path.exists():
-            said = f"interrupted: {path} holds what was finished; --resume goes on"
+            message = f"interrupted: {path} holds the finished cells; --resume goes on"
         else:
-            said = "interrupted: no results were written"
-        console.print(said, style="red", markup=False, highlight=False, soft_wrap=True)
+            message = "interrupted: no results were written"
+        console.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
         raise
 
 
 def _run(settings: BenchSettings, console: Console) -> Results:
     chosen = plan(settings)
-    apart = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
+    measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
     quality = settings.suite == "quality"
-    if not chosen.cases and apart is None and not quality:
+    if not chosen.cases and measure is None and not quality:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
         )
@@ -82,10 +82,10 @@ def _run(settings: BenchSettings, console: Console) -> Results:
     dataset: SplitDataset | None = None
     loaded: tuple[int | None, str | None] = (None, None)
     for case in chosen.cases:
-        # A case that names no data is the settings', which the case before it was on.
+        # A case that names no data runs on the data of the settings.
         wanted = case.entries, case.data or (settings.data or DEFAULT_DATA)
         if dataset is None or wanted != loaded:
-            dataset = None  # two large data sets need not be held at once
+            dataset = None  # so that two large data sets are never held at once
             dataset, loaded = load_data(settings, *wanted), wanted
             results.data.append(dataset.record)
         results.cases.append(
@@ -97,10 +97,10 @@ def _run(settings: BenchSettings, console: Console) -> Results:
                 lambda line: console.print(line, style="dim", highlight=False),
             )
         )
-    if apart is not None:
+    if measure is not None:
         dataset = load_data(settings)
         results.data.append(dataset.record)
-        results.measures = apart(
+        results.measures = measure(
             settings, dataset, lambda line: console.print(line, style="dim", highlight=False)
         )
     return results
@@ -111,13 +111,13 @@ def write_report(
 ) -> list[Path]:
     """Write `results.json` and `report.html` into `out_dir` and return the files written.
 
-    Where that is `NAME.json`, it is written alone. Without matplotlib the report is left out, with a
-    line on `console` that says so.
+    Where `out_dir` ends in `.json`, that file of results is written and no report. Without matplotlib
+    there is no report either, and a line on `console` says so.
 
     Raises
     ------
     InputError
-        The folder cannot be made or a file not be written.
+        The folder cannot be made, or a file cannot be written.
     """
     folder = Path(out_dir)
     if folder.suffix == ".json":

@@ -1,7 +1,7 @@
-"""What a results file holds: these classes are its schema, field by field.
+"""The fields of a results file: these classes are its schema.
 
 A number that does not exist (a metric without users, an unbounded interval) is None, never NaN. A field
-with `since` in its metadata may be missing in files of an earlier schema, and has its default then.
+whose metadata has `since` may be missing in a file of an earlier schema; it then has its default.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _OF_A_CARD: dict[str, Any] = {"since": 3}
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A metric's mean difference to the reference, its paired bootstrap interval, and the margin.
+    """How a held-out metric differs from the reference's: mean, paired bootstrap interval, and margin.
 
-    `ratio` is that of the two means, with its own paired interval; None where the reference's is 0.
+    `ratio` is the contestant's mean over the reference's, with its paired interval; None where the
+    reference's mean is 0.
     """
 
     verdict: str
@@ -33,12 +34,19 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Verdict:
     """Whether a row is as good as the reference.
 
-    `verdict` is the worst of `objective` (relative gap against its tolerance; None for a baseline,
-    which minimises nothing) and of those in `held_out`, one per metric. `said` is the word with the
-    metrics that it is owed to; "" in files from before there was one.
+    Attributes
+    ----------
+    verdict
+        The worst of `objective` and of the verdicts in `held_out`.
+    objective
+        The verdict on the relative gap of the objective; None for a baseline, which minimises nothing.
+    held_out
+        The comparison of each metric.
+    said
+        The verdict with the metrics that decide it; "" in files of the first schema.
     """
 
     verdict: str
@@ -54,33 +62,34 @@ class Row:
     Attributes
     ----------
     reason
-        Why there is nothing else here, or None.
+        Why the contestant has no results, or None; all other fields are then empty.
     objectives
-        Float64 objective after each iteration of the check.
+        Float64 objective after each iteration of the check; None where it was not looked at.
     objective
         After the case's iterations; None where the check ended before.
     objective_gap
-        Relative to the reference after the same number of iterations: the case's, or those checked.
+        Relative gap to the reference's objective after the same number of iterations: the case's, or as
+        many as were checked.
     relaxed_gap
-        The same, relative to exact half-steps that are over-relaxed.
+        Relative gap to the objective of exact half-steps with over-relaxation.
     iterations_to_target, iterations_to_second
-        Iterations that the target, and the second one, took; None where it was not reached.
+        Iterations to the target and to the second target; None where it was not reached.
     seconds
         For each timed fit, the seconds of each iteration's two half-steps.
     setup_seconds
         For each timed fit, all its other seconds: weighting, transposing, copying.
     speed_up
-        Pair by pair within a repeat: the reference's seconds over this row's, to the target in a
-        table, per iteration otherwise.
+        The reference's seconds over this row's, formed pair by pair within a repeat: seconds to the
+        target in a table, seconds per iteration otherwise.
     speed_ups
-        The same against each of `halfstep.bench.contestant_names.PEERS` that reached the target.
+        The speed-up over each of `halfstep.bench.contestant_names.PEERS` that reached the target.
     peak_memory_bytes
         Peak resident memory of a process that loads the data and fits.
     peak_device_bytes
         Memory that a fit took on the card.
     counted_bytes, counted_flops
-        What an iteration must move and calculate on a card, as `halfstep.bench.gpu.static.counts` counts
-        it; None for solvers that it does not count.
+        Bytes and operations of an iteration on a card, as `halfstep.bench.gpu.static.counts` counts
+        them; None for a solver that it does not count.
     """
 
     solver: str
@@ -98,7 +107,7 @@ class Row:
     seconds_to_target: Spread | None = None
     speed_up: Spread | None = None
     quality: dict[str, Interval] = field(default_factory=dict)
-    judgement: Judgement | None = None
+    judgement: Verdict | None = None
     peak_memory_bytes: int | None = None
     relaxed_gap: float | None = field(default=None, metadata=_LATER)
     iterations_to_second: int | None = field(default=None, metadata=_LATER)
@@ -118,16 +127,17 @@ class CaseRecord:
     data
         Index into `Results.data`.
     target
-        The reference's objective after `iterations`; None where none was set.
+        The reference's objective after `iterations`; None where the case has no target.
     best
-        Lowest objective that anybody reached in up to twice the iterations.
+        The lowest objective that any contestant reached in up to twice the iterations.
     order
-        Who was timed in each repeat, in this order.
+        For each repeat, the contestants in the order in which they were timed.
     convention
-        The arguments of the weighting that the case's contestants shared; empty where they are the
-        run's settings.
+        The weighting's arguments, which all contestants of the case share; empty where they are those
+        of the run's settings.
     second, second_target
-        Whose objective after `iterations` is a second target, and the objective; "" and None for none.
+        The contestant whose objective after `iterations` is a second target, and that objective; ""
+        and None where there is no second target.
     """
 
     data: int
@@ -147,7 +157,7 @@ class CaseRecord:
 
 @dataclass(frozen=True)
 class DataRecord:
-    """One data set; `entries` are those that are fitted, `content_hash` that of the unsplit data."""
+    """One data set; `entries` counts the training entries, `content_hash` is of the unsplit data."""
 
     name: str
     content_hash: str
@@ -162,7 +172,7 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where it was measured; `commit` is "unknown" outside a checkout, `dirty` then None."""
+    """The machine and the code; outside a checkout `commit` is "unknown" and `dirty` None."""
 
     commit: str
     dirty: bool | None
@@ -189,18 +199,18 @@ class Method:
 
 @dataclass(frozen=True)
 class Measure:
-    """Something else that was timed: a query, an evaluation, a bound.
+    """Something timed that is no fit: a query, an evaluation, a bound.
 
     Attributes
     ----------
     group
-        What it is compared within: one table each.
+        The measures that this one is compared with; each group is a table.
     seconds
-        Of each repeat.
+        The seconds of each repeat.
     reference
-        Whose seconds `speed_up` is formed with, pair by pair; "" for none.
+        The measure whose seconds `speed_up` is formed with, pair by pair; "" for none.
     x
-        Where it stands in a chart of its group's kind.
+        Its abscissa in the chart over all groups, or None.
     """
 
     group: str

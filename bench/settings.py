@@ -1,4 +1,4 @@
-"""What a benchmark run is asked to do; everything is checked when it is stated, before any work."""
+"""The settings of a benchmark run, all checked before any work begins."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from halfstep.errors import InputError
 
 SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality")
 DEFAULT_DATA = "music-small"
-# Of the settings tried on music-small these beat popularity in both NDCG@10 and AUC.
+# (confidence, regularization). Of the settings tried on music-small this one beats popularity in both
+# NDCG@10 and AUC.
 MILD = ("log", 20.0)
-# Play counts as they are, which is the default of `implicit` and of this package.
+# Raw play counts, the default of `implicit` and of this package.
 RAW = ("implicit", 0.01)
 _CONVENTIONS = {"plays-small": RAW, "plays-medium": RAW}
 
@@ -27,45 +28,48 @@ class BenchSettings:
     Parameters
     ----------
     data
-        A preset, a path or "format:path", as for `halfstep.datasets.load`; None for the suite's. The
-        scaling suite generates its own.
+        A preset, a path or "format:path", as for `halfstep.datasets.load`; None for the suite's default.
+        The suite `scaling` generates its own.
     suite
         `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
         `"quality"`: see `halfstep.bench.quality.plan`.
     solvers
-        Names in `halfstep.SOLVERS`, with settings of their own behind colons (`eigenbasis:exact`; see
-        `halfstep.bench.contestant_names`), None for the suite's. The reference always runs as well.
+        Contestants: names in `halfstep.SOLVERS`, with settings of their own behind colons
+        (`eigenbasis:exact`; see `halfstep.bench.contestant_names`); None for the suite's. The reference
+        always takes part.
     reference
-        Whose objective is the target and whose seconds the speed-ups are formed with; None for
+        The contestant that sets the target and whose seconds the speed-ups are formed with; None for
         exact ALS: `eigenbasis:exact`, or `cholesky` where that cannot run.
     factors
-        Sizes f to compare at, None for the suite's.
+        Sizes f to compare at; None for the suite's.
     iterations
-        After so many, the reference's objective is the target and held-out quality is compared.
+        The number of iterations after which the reference's objective is the target and held-out
+        quality is compared.
     repeats
         Timed fits of each contestant.
     seed
-        Of the split, the starting factors, the bootstrap and generated data.
+        Seed of the split, the starting factors, the bootstrap and generated data.
     num_threads
-        0 for all cores. The scaling suite compares thread counts of its own unless this is given.
+        Threads of each fit, 0 for all cores. Unless it is given, the suite `scaling` compares several.
     confidence, alpha, epsilon, background, regularization, regularization_exponent
-        The convention, as for every solver: see `halfstep.solvers.problem`. None for the data's:
-        plays-small and plays-medium are raw counts, everything else is weighted by their logarithm.
+        The weighting, as for every solver: see `halfstep.solvers.problem`. None for the data's default:
+        raw counts for plays-small and plays-medium, logarithms of counts for all other data.
     test_fraction
         Share of each user's entries to hold out where the data has no held-out part of its own.
     budget
-        Seconds for the check of one contestant in one table, half of it for its timing, or for a cell
-        of the suite `quality`; None for the suite's.
+        Seconds for the check of one contestant in one table, and half as many for its timing; in the
+        suite `quality` seconds for one cell. None for the suite's default.
     memory
-        Measure peak memory, in one more process per contestant.
+        Whether to measure peak memory, in one more process for each contestant.
     out
-        Folder for the results; it may not exist yet. Or a file `NAME.json`, and no report is drawn.
+        Folder of the results, which is made where there is none; or a file `NAME.json`, and no report is
+        drawn.
     cells
-        Of the suite `quality`, run the cells whose name holds this text or matches this pattern.
+        Suite `quality`: run the cells whose name contains this text or matches this pattern.
     data_folder
-        Of the suite `quality`, the folder of the real data; None for the one that HALFSTEP_DATA names.
+        Suite `quality`: folder of the real data; None for the one that HALFSTEP_DATA names.
     resume
-        Of the suite `quality`, leave out the cells that the results file has.
+        Suite `quality`: keep the cells of an existing results file and run the others.
     """
 
     data: str | None = None
@@ -107,12 +111,12 @@ class BenchSettings:
                     raise InputError(f"the suite 'quality' has {name} of its own, got {name}")
 
     def convention(self, data: str | None = None) -> dict[str, Any]:
-        """Return the weighting that all contestants share, by the names of `Solver`.
+        """Return the weighting that all contestants share, as arguments of `Solver`.
 
         Parameters
         ----------
         data
-            The data that it is for; None for the settings'.
+            Name of the data to be weighted; None for the data of the settings.
         """
         confidence, regularization = _CONVENTIONS.get(data or self.data or DEFAULT_DATA, MILD)
         return {
@@ -127,11 +131,11 @@ class BenchSettings:
         }
 
     def results_path(self) -> Path:
-        """Return the results file."""
+        """Return the path of the results file."""
         return self.out if self.out.suffix == ".json" else self.out / "results.json"
 
     def record(self) -> dict[str, Any]:
-        """Return the settings for the results file, which travels: without this machine's folders."""
+        """Return the settings as the results file keeps them: without the folders of this machine."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         for name in ("out", "data_folder", "resume"):
             del values[name]
@@ -179,18 +183,18 @@ class BenchSettings:
             )
 
     def _check_solvers(self) -> None:
-        from halfstep.bench.contestant_names import WHOLE, entrant
+        from halfstep.bench.contestant_names import WHOLE, solver_and_settings
         from halfstep.solvers import SOLVERS
 
         if self.solvers is not None and not self.solvers:
             raise InputError("solvers must name at least one, got none")
         for name in (*(self.solvers or ()), *filter(None, [self.reference])):
-            entrant(name)
+            solver_and_settings(name)
         if self.solvers is not None and len(set(self.solvers)) < len(self.solvers):
             raise InputError(f"solvers must be different, got {', '.join(self.solvers)}")
-        if self.reference is not None and entrant(self.reference)[0].name in WHOLE:
+        if self.reference is not None and solver_and_settings(self.reference)[0].name in WHOLE:
             raise InputError(
                 f"reference must have iterations to be measured by, got {self.reference!r}"
             )
-        # Any solver checks the convention; this one has no limits of its own.
+        # Every solver checks the weighting; this one has no limits of its own.
         SOLVERS["conjugate_gradient"](**self.convention())

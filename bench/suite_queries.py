@@ -1,8 +1,8 @@
-"""The suite `queries`: recommendation, similarity and evaluation, beside implicit and beside the fit.
+"""The suite `queries`: recommendation and similarity against implicit, evaluation against the fit.
 
-Everything works on the same factors, those of a short fit on the data. Contestants take turns, each
-repeat begins with the next one, and ratios are formed pair by pair. A query's score is one product of
-length f; with a large catalogue as many users are asked for as make about a billion scores.
+All contestants answer with the same factors, those of a short fit on the data. They take turns, each
+repeat begins with the next one, and ratios are formed pair by pair. A score is one product of length f;
+on a large catalogue the number of users is chosen so that they make about a billion scores.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Work = dict[str, Callable[[], Any]]
 def measure_queries(
     settings: BenchSettings, dataset: SplitDataset, say: Callable[[str], None]
 ) -> list[Measure]:
-    """Return the seconds of every query and of its peers."""
+    """Return the seconds of every query, of this package and of its peers."""
     measures = []
     for factors in settings.factors or (FACTORS,):
         model = SOLVERS["eigenbasis"](
@@ -56,7 +56,14 @@ def measure_queries(
 def timed(
     group: str, reference: str, work: Work, repeats: int, say: Callable[[str], None]
 ) -> list[Measure]:
-    """Time each piece of work in turn, after one call that is not counted."""
+    """Time each piece of work in turn, after one call that is not counted.
+
+    Parameters
+    ----------
+    reference
+        Whose seconds the speed-ups are formed with: a name in `work`, or the beginning of several names,
+        of which the fastest counts; "" for none.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for repeat in range(-1, repeats):
         for name in rotated(list(work), max(0, repeat)):
@@ -66,7 +73,7 @@ def timed(
             if repeat >= 0:
                 seconds[name].append(time.perf_counter() - began)
     if reference not in seconds:
-        # The fastest of those whose names begin so: a peer at its best setting.
+        # A peer counts at its best setting.
         peers = [name for name in seconds if name.startswith(reference)]
         reference = min(peers, key=lambda name: float(np.median(seconds[name])), default="")
     return [
@@ -147,7 +154,8 @@ def _implicit(X: Any, Y: Any) -> Any:
 
 
 def _batches(ask: Callable[[slice], Any], ids: Any, size: int) -> None:
-    # Its own threads share out a batch; with BLAS's on top it takes up to twice as long.
+    # implicit shares a batch among its own threads; with BLAS threads as well it takes up to twice as
+    # long.
     with blas_threads(1):
         for start in range(0, len(ids), size):
             ask(slice(start, start + size))

@@ -1,11 +1,11 @@
-"""The suite `roofline`: how far the half-step is from what the machine can do at all.
+"""The suite `roofline`: how close an iteration comes to what the machine can do.
 
-Two rates are measured: float32 products of large square matrices, on all cores at once, and rows of f
-numbers gathered at random, from a table that the last-level cache holds and from one that it does not.
-Against them stands what one iteration of `eigenbasis` has to do: for each stored entry and side, a pass
-for the start's residual and one for each step, 4 f operations each, and the rotations and Gramians,
-2 f^2 for each row; and the gather of one row of f numbers for each stored entry and side (two bytes each
-where the solver stores them in 16 bits).
+Two rates of the machine are measured: float32 products of large square matrices, on all cores at once,
+and gathers of rows of f numbers at random, from a table that fits the last-level cache and from one
+that does not. An iteration of `eigenbasis` needs, for each stored entry and side, one pass for the
+residual of the start and one for each CG step, 4 f operations each; 2 f^2 operations for each row in
+the rotations and in the Gramians; and the gather of one row of f numbers for each stored entry and
+side (two bytes a number where the solver stores them in bfloat16).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TABLE_BYTES = 1 << 30
 def measure_roofline(
     settings: BenchSettings, dataset: SplitDataset, say: Callable[[str], None]
 ) -> list[Measure]:
-    """Return the machine's rates and, for each f, the iteration's seconds beside its bounds."""
+    """Return, for each f, the seconds of an iteration and its two bounds."""
     threads = cores(settings.num_threads)
     say("roofline: products")
     products = max(_products(threads) for _ in range(settings.repeats))
@@ -55,14 +55,14 @@ def measure_roofline(
             random_state=settings.seed,
         )
         model.fit(dataset.train, show_progress=False)
-        # The library decides by size whether it stores gathered rows in 16 bits.
+        # The solver decides by size whether it stores the gathered rows in bfloat16.
         compresses: Any = getattr(model, "_compresses", lambda: False)
         bytes_each = 2 if compresses() else 4
         width = factors * bytes_each // 4
         small = max(_gather(rows, width, threads) for _ in range(settings.repeats))
         large = max(_gather(_TABLE_BYTES // (4 * width), width, threads) for _ in range(2))
         entries = dataset.train.nnz
-        last = model.report_[-1]  # of every row the steps that it took
+        last = model.report_[-1]  # with the steps that the rows took
         steps = sum(half.steps for half in last) / max(1, sum(half.rows for half in last))
         both = sum(dataset.train.shape)
         operations = 2 * entries * (steps + 1) * 4 * factors + 3 * both * 2 * factors**2
@@ -90,7 +90,7 @@ def measure_roofline(
 
 
 def _products(threads: int) -> float:
-    """Return operations per second of products on all cores, one each."""
+    """Return the operations per second of float32 products on all cores, one product each at a time."""
     A = np.random.default_rng(0).random((_SIDE, _SIDE), np.float32)
 
     def run(_: int, out: Any) -> None:
@@ -103,7 +103,7 @@ def _products(threads: int) -> float:
 
 
 def _gather(rows: int, width: int, threads: int) -> float:
-    """Return bytes per second of reading rows of `width` float32 in random order, on all cores."""
+    """Return the bytes per second of reading rows of `width` float32 in random order, on all cores."""
     rng = np.random.default_rng(0)
     table = np.ones((rows, width), np.float32)
     places = rng.integers(0, rows, _GATHERED * 64 // max(64, width), dtype=np.int32)
@@ -119,7 +119,7 @@ def _gather(rows: int, width: int, threads: int) -> float:
 
 @compiled
 def add_rows(table: Any, places: Any, total: Any) -> None:
-    """Add the rows of `table` at `places` to `total`: the least that can be done with a gathered row."""
+    """Add the rows of `table` at `places` to `total`, which is the least work on a gathered row."""
     for place in places:
         row = table[np.uint64(place)]
         for k in range(total.size):

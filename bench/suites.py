@@ -1,12 +1,13 @@
-"""The suites: which sizes are compared, on which data, and what was left out beforehand.
+"""The suites: which sizes are compared on which data, and which are left out.
 
-* `quick`: a full table at f = 32 for mild weights and one for plays with a heavy tail, and time per
+* `quick`: a full table at f = 32 for mild weights and one for heavy-tailed play counts, and the time per
   iteration at three more sizes; three minutes.
-* `full`: a full table for each of f = 32 to 512, without the rungs that are there to be read, with
+* `full`: a full table for each f from 32 to 512, without the rungs that are written to be read and with
   all methods of the peers.
-* `scaling`: time per iteration on generated data of a million entries and more, as far as memory
+* `scaling`: the time per iteration on generated data of a million entries and more, as far as memory
   allows, with one, two and all threads.
-* `queries`, `roofline`, `quality`: no cases; see the modules of these names.
+* `queries`, `roofline`, `quality`: these have no cases; see `suite_queries`, `suite_roofline` and
+  `quality.plan`.
 """
 
 from __future__ import annotations
@@ -34,19 +35,19 @@ class Case:
     Attributes
     ----------
     entries
-        Size of the data to generate; None for `data`.
+        Number of entries of the data to generate; None where the case runs on `data`.
     table
-        True for the whole method; False for time per iteration alone, after few iterations.
+        True for the whole method; False for the time per iteration alone, over few iterations.
     budget
         Seconds for the check of one contestant.
     data
-        As in the settings; None for theirs.
+        Name or path as in the settings; None for the data of the settings.
     convention
-        The weighting; empty for the settings' own.
+        Arguments of the weighting; empty for those of the settings.
     to_read
-        Whether the rungs that are there to be read take part.
+        Whether the rungs that are written to be read take part.
     memory
-        Whether peak memory is measured, where the settings ask for it.
+        Whether to measure peak memory, where the settings ask for it.
     """
 
     entries: int | None
@@ -64,14 +65,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases to run, in this order, and one line for each thing left out."""
+    """The cases to run, in this order, and a line for each case that is left out."""
 
     cases: tuple[Case, ...]
     left_out: tuple[str, ...] = ()
 
 
 def plan(settings: BenchSettings) -> Plan:
-    """Return what the settings' suite consists of on this machine."""
+    """Return the cases of the settings' suite on this machine."""
     if settings.suite == "scaling":
         return _scaling(settings)
     if settings.suite in ("queries", "roofline", "quality"):
@@ -82,7 +83,7 @@ def plan(settings: BenchSettings) -> Plan:
         return Plan(
             tuple(
                 _table(settings, f, budget, data)
-                for data in (*_own_data(settings), *_heavy_tailed(settings))
+                for data in (*_main_data(settings), *_heavy_tailed(settings))
                 for f in sizes
             )
         )
@@ -90,30 +91,30 @@ def plan(settings: BenchSettings) -> Plan:
     heavy = [_table(settings, QUICK_TABLE, budget, data) for data in _heavy_tailed(settings)]
     return Plan(
         (
-            *(_table(settings, QUICK_TABLE, budget, data) for data in _own_data(settings)),
+            *(_table(settings, QUICK_TABLE, budget, data) for data in _main_data(settings)),
             *(_sweep(settings, None, f, settings.num_threads, sweep_budget) for f in QUICK_SWEEP),
-            # A table more has to fit into the same minutes.
+            # Without the slow rungs and the memory, so that the suite still takes three minutes.
             *(replace(case, to_read=False, memory=False) for case in heavy),
         )
     )
 
 
-def _own_data(settings: BenchSettings) -> tuple[str, ...]:
+def _main_data(settings: BenchSettings) -> tuple[str, ...]:
     return (settings.data or DEFAULT_DATA,)
 
 
 def _heavy_tailed(settings: BenchSettings) -> tuple[str, ...]:
-    """Return what `quick` measures besides, where nobody says what to measure."""
-    asked = settings.data is not None or settings.confidence is not None
-    return () if asked or settings.suite != "quick" else (HEAVY_TAILED,)
+    """Return the heavy-tailed data of `quick`; none where the settings name data or a weighting."""
+    named = settings.data is not None or settings.confidence is not None
+    return () if named or settings.suite != "quick" else (HEAVY_TAILED,)
 
 
 def bytes_needed(entries: int, factors: int) -> int:
-    """Return a generous estimate of the memory that a fit on generated data of this size takes.
+    """Return a generous estimate of the bytes that a fit on generated data of this size takes.
 
-    A stored entry exists up to about eight times at 8 to 16 bytes: the data, both sides' weights, a
-    reference's own copy and its transpose. The generator's shapes give some 0.1 rows per entry, whose
-    factors exist up to five times in float32.
+    A stored entry is held up to about eight times at 8 to 16 bytes: in the data, in both sides' weights,
+    and in a reference's own copy and its transpose. The generator makes about 0.1 rows per entry, whose
+    factors are held up to five times in float32.
     """
     return entries * 100 + entries // 10 * factors * 4 * 5
 

@@ -137,11 +137,11 @@ def compare(
 
 def _model(text: str, settings: dict[str, Any]) -> Solver:
     """Return the model for SOLVER:SETTING=VALUE, with the settings that all solvers share."""
-    from halfstep.bench.contestant_names import entrant
+    from halfstep.bench.contestant_names import solver_and_settings
     from halfstep.solvers import choose
 
     name, colon, own_settings = text.partition(":")
-    solver, own = entrant(f"{choose(name).name}{colon}{own_settings}")
+    solver, own = solver_and_settings(f"{choose(name).name}{colon}{own_settings}")
     parameters = inspect.signature(solver).parameters
     for key, value in own.items():
         if key == "init_factors" or (key in settings and key not in _FREE):

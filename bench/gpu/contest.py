@@ -1,7 +1,7 @@
 """GPU solvers against `implicit`'s CUDA backend and the CPU: interleaved, synchronised, from one start.
 
-The target is the float64 objective that the reference has after ten iterations: `implicit_gpu`, or
-where that cannot run `gpu_cg_1_naive`, which takes the same three plain steps; the record says which.
+The target is the float64 objective of the reference after ten iterations. The reference is
+`implicit_gpu`, or where that cannot run `gpu_cg_1_naive`, which takes the same three plain CG steps.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def contest(
     names
         Solvers; the first that can run of `implicit_gpu` and `gpu_cg_1_naive` is the reference.
     left
-        Seconds left for all: what no longer fits in is left out, and the row says so.
+        Returns the seconds that are left; a fit that no longer fits is left out, and its row says so.
     """
     start = starting_factors(None, matrix.shape, factors, np.float32, 0)
     rows = {name: _checked(name, matrix, factors, start, left) for name in names}
@@ -90,10 +90,10 @@ def contest(
 def exact_against(
     tables: Sequence[GpuTable], cg: str, exact: str = "gpu_cholesky"
 ) -> dict[str, Any]:
-    """Return how exact half-steps do in the first table: beside `cg` per iteration, and to the target.
+    """Compare exact half-steps with the solver `cg` and with the reference, in the first table.
 
-    `iteration_ratio` is the exact iteration's time over that of `cg`; `speed_up_to_target` is the
-    reference's time to its own objective after ten iterations over the exact solver's.
+    `iteration_ratio` is the time of an exact iteration over that of `cg`; `speed_up_to_target` is the
+    reference's time to the target over that of the exact solver.
     """
     if not tables:
         return {"cannot_run": "the first table is missing"}
@@ -149,7 +149,7 @@ def _checked(name: str, matrix: Any, factors: int, start: Any, left: Callable[[]
 
 
 def _objectives(name: str, matrix: Any, factors: int, start: Any) -> list[float | None]:
-    """Return the objective after each iteration; of all but our GPU rungs only that after the last."""
+    """Return the objective after each iteration: None, but for the last, where a solver keeps none."""
     iterations = _iterations(name)
     if SOLVERS[name].device == "gpu" and SOLVERS[name].kind == "rung":
         model = _model(name, factors, start, iterations, calculate_training_loss=True)

@@ -1,8 +1,9 @@
-"""What storing the fixed side in 16 bits costs: whole fits from one start, judged in float64.
+"""What it costs to store the fixed side in float16 or bfloat16: whole fits from one start.
 
-The objective after ten iterations, and NDCG@10 of held-out items over the whole catalogue, each user's
-difference from float32 storage with its standard error. A fit from another start shows how much a
-figure moves by chance. The data has tastes: on popularity alone every storage would rank the same.
+Measured are the float64 objective after ten iterations, and NDCG@10 of held-out items over the whole
+catalogue: the mean over users of its difference from float32 storage, with the standard error. A fit
+from another start shows how much a number moves by chance. The data have tastes: on popularity alone
+every storage would give the same ranking.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from halfstep.solvers import SOLVERS
 from halfstep.solvers.gpu.cg_7_half import MARGIN
 
 _TASTES = 20
-# Without 16 bits, with them, and what a start of other random numbers does.
+# (storage, rung, settings)
 _FITS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("float32", "gpu_cg_6_split", {}),
     ("float16", "gpu_cg_7_half", {"storage": "float16"}),
@@ -33,7 +34,13 @@ _FITS: tuple[tuple[str, str, dict[str, Any]], ...] = (
 
 
 def cost(shape: str, factors: int, iterations: int, seconds: float) -> dict[str, Any]:
-    """Return a row for each storage: objective, NDCG and what they are away from float32's."""
+    """Return a row for each storage: objective and NDCG@10, and how far they are from float32's.
+
+    Parameters
+    ----------
+    seconds
+        About how long all fits may take.
+    """
     began = time.perf_counter()
     train, test = held_out(generate(replace(SHAPES[shape], tastes=_TASTES)))
     rows: list[dict[str, Any]] = []
@@ -50,7 +57,7 @@ def cost(shape: str, factors: int, iterations: int, seconds: float) -> dict[str,
             factors=factors, iterations=iterations, calculate_training_loss=True,
             confidence="log", regularization=20.0, **settings,
         )  # fmt: skip
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", NumericalWarning)
             model.fit(train, show_progress=False)
         found = evaluate(*factors_of(model), train, test, ks=(10,), auc=False, device="gpu")
@@ -58,7 +65,7 @@ def cost(shape: str, factors: int, iterations: int, seconds: float) -> dict[str,
         row |= {
             "objective": model.loss_history_[-1],
             "ndcg": float(scores[-1].mean()),
-            "refused": any(issubclass(each.category, NumericalWarning) for each in said),
+            "refused": any(issubclass(each.category, NumericalWarning) for each in caught),
             "objective_cost": model.loss_history_[-1] / rows[0].get("objective", np.nan) - 1,
         }
         difference = scores[-1] - scores[0]

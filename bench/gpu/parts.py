@@ -1,4 +1,4 @@
-"""Parts of `make gpu` beside its tables: each bounded by time, each going on where another failed."""
+"""The parts of `make gpu` beside its tables: each has a time limit, and its failure stops no other."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from halfstep.bench.gpu import half, queries, streaming
 
 @dataclass(frozen=True)
 class Setting:
-    """What a part runs on.
+    """The setting in which a part runs.
 
     Attributes
     ----------
     quick, emulate
         As on the command line.
     first
-        Gives the stored entries of the first table, a canonical CSR matrix.
+        Returns the data of the first table, a canonical CSR matrix.
     """
 
     quick: bool
@@ -30,9 +30,18 @@ class Setting:
 
 
 class Part(NamedTuple):
-    """A part: its key in the JSON, the seconds that it needs and may take, and what it does.
+    """One part of the run.
 
-    `work(setting, seconds)` returns what to record; `full` ones are for full runs on a card only.
+    Attributes
+    ----------
+    name
+        Its key in the results file.
+    least, most
+        The seconds that it needs, and those that it may take.
+    work
+        `work(setting, seconds)` returns what to record.
+    full
+        Whether it belongs only to full runs on a card.
     """
 
     name: str
@@ -71,17 +80,17 @@ PARTS = (
 
 
 def wanted(quick: bool) -> float:
-    """Return the seconds to keep back for all parts, about half of what they may take."""
+    """Return the seconds to keep back for all parts, about half of those that they may take."""
     return sum(part.least * (0.5 if quick else 1) for part in PARTS if not (quick and part.full))
 
 
 def run(part: Part, setting: Setting, left: float) -> dict[str, Any]:
-    """Return what a part measured, or `cannot_run` with the reason.
+    """Return the findings of a part, or `cannot_run` with the reason.
 
     Parameters
     ----------
     left
-        Seconds that this part and those after it may take.
+        Seconds that this part and the parts after it may take.
     """
     if part.full and (setting.quick or setting.emulate):
         return {"cannot_run": "left out: in a full run on a card only"}
@@ -98,7 +107,7 @@ def run(part: Part, setting: Setting, left: float) -> dict[str, Any]:
 
 @contextmanager
 def at_most(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError inside the `with` after so many seconds, where the system has such a signal."""
+    """Raise TimeoutError inside the `with` after so many seconds, where the system has SIGALRM."""
     possible = hasattr(signal, "SIGALRM")
     if not possible or threading.current_thread() is not threading.main_thread():
         yield

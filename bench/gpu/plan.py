@@ -1,4 +1,4 @@
-"""The tables of `make gpu`: which data, factors and contestants, in the order of what matters most."""
+"""The tables of `make gpu`: their data, factors and contestants, the most important table first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from halfstep.bench.gpu.record import GpuTable
 from halfstep.bench.gpu.shapes import SHAPES, generate
 
 Plan = list[tuple[str, int, int]]
-# (shape, factors, repeats): the first is what a cut-off run keeps.
+# (shape, factors, repeats); a run that is cut off keeps the first ones.
 FIRST: Plan = [
     ("lastfm-360k", 128, 3),
     ("lastfm-360k", 64, 2),
@@ -36,12 +36,12 @@ EXACT, NAIVE = "gpu_cholesky", "gpu_cg_1_naive"
 
 
 class Tables:
-    """The tables so far, and what was left out.
+    """The tables measured so far, and a line for each that was left out.
 
     Parameters
     ----------
     keep
-        Called with all tables after each one.
+        Called with all tables after each new one.
     """
 
     def __init__(self, keep: Callable[[list[GpuTable]], None]) -> None:
@@ -51,14 +51,14 @@ class Tables:
         self._made: dict[str, sparse.csr_matrix] = {}
 
     def data(self, shape: str) -> sparse.csr_matrix:
-        """Return the matrix of a shape; the last one is kept."""
+        """Return the matrix of a shape; only the last one is kept."""
         if shape not in self._made:
-            self._made.clear()  # not two at once
+            self._made.clear()  # so that two are never held at once
             self._made[shape] = generate(SHAPES[shape])
         return self._made[shape]
 
     def run(self, plan: Plan, left: Callable[[], float], least: float) -> None:
-        """Run the tables of a plan, each where at least so many seconds are left."""
+        """Run the tables of a plan, each of them if at least `least` seconds are left."""
         for shape, factors, repeats in plan:
             if left() < least:
                 self.left_out.append(f"{shape}, f = {factors}: out of time")
@@ -77,7 +77,7 @@ class Tables:
 
 
 def contestants(everyone: bool) -> list[str]:
-    """Return who takes part: the whole ladder in the first table, else the best and the references."""
+    """Return the contestants: the whole ladder for the first table, else the best and the references."""
     if not everyone:
         return [BEST, REFERENCE, "gpu_cg_6_split", NAIVE]
     first = [BEST, REFERENCE, NAIVE, EXACT]

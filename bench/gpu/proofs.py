@@ -1,4 +1,4 @@
-"""What `make gpu` shows before it measures: tests, parity with the CPU, and the sanitizer's verdict."""
+"""The proofs of `make gpu`: the tests, parity with the CPU, and the verdicts of the sanitizers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 
 WITHIN = 1e-5
-# Enough steps that both devices solve to rounding: then they must follow the same path.
+# Enough CG steps to solve every row to rounding; card and CPU then go through the same factors.
 _EXACT = {"cg_steps": 40}
 _SETTINGS = {"confidence": "log", "regularization": 20.0}
 
@@ -44,7 +44,7 @@ def run_tests(seconds: float) -> dict[str, Any]:
 
 
 def sanitize(seconds: float) -> dict[str, Any]:
-    """Run a small fit of every rung under compute-sanitizer's memcheck and racecheck."""
+    """Run small fits of every rung under memcheck and racecheck of compute-sanitizer."""
     tool = shutil.which("compute-sanitizer")
     if tool is None:
         return {"cannot_run": "compute-sanitizer is not on the PATH"}
@@ -60,13 +60,13 @@ def sanitize(seconds: float) -> dict[str, Any]:
 
 
 def small_fits() -> None:
-    """Fit every rung on a small matrix: for a sanitizer to watch."""
+    """Fit every rung on a small matrix, watched by a sanitizer."""
     for name in gpu_rungs():
         small_fit(name)
 
 
 def small_fit(name: str) -> tuple[Any, sparse.csr_matrix]:
-    """Fit a rung on a few rows of every length, hubs as well; return the last model and its matrix."""
+    """Fit a rung on rows of every degree, hubs included; return the last model and its matrix."""
     from halfstep.solvers.gpu import cg_6_split
 
     cg_6_split.LONGEST = 400
@@ -79,7 +79,7 @@ def small_fit(name: str) -> tuple[Any, sparse.csr_matrix]:
 
 
 def parity(shape: Shape, factors: int, iterations: int = 10) -> list[dict[str, Any]]:
-    """Compare each GPU rung with the CPU's exact one: all iterations from the same start."""
+    """Compare each GPU rung with exact ALS on the CPU, over all iterations from the same start."""
     matrix = generate(shape)
     start = starting_factors(None, matrix.shape, factors, np.float32, 0)
     common: dict[str, Any] = {
@@ -128,8 +128,8 @@ def _run(command: list[str], seconds: float, pattern: str) -> dict[str, Any]:
         return {"cannot_run": f"took more than {seconds:.0f} s"}
     except OSError as error:
         return {"cannot_run": str(error)}
-    said = re.findall(pattern, done.stdout + done.stderr)
-    return {"exit_code": done.returncode, "said": [" ".join(words) for words in said]}
+    found = re.findall(pattern, done.stdout + done.stderr)
+    return {"exit_code": done.returncode, "said": [" ".join(words) for words in found]}
 
 
 SMALL = SHAPES["small"]

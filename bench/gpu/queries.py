@@ -1,8 +1,9 @@
-"""Top 10 for all users on the device beside `implicit`'s GPU, and evaluation there.
+"""Top 10 for all users on the card beside `implicit`'s CUDA backend, and evaluation on the card.
 
-Both answer on the same factors and leave out what a user already likes; both begin and end on the
-host, as a caller has it. The peer is asked in batches, since it holds users x items in memory. Where
-all users would take longer than there is time, fewer are asked, and the record says how many.
+Both recommend from the same factors and leave out the items that a user already likes; both take host
+arrays and return host arrays, as callers use them. The peer is asked in batches, because it holds
+users x items scores in memory. Where there is no time for all users fewer are asked, and the record
+says how many.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Ask = Callable[[Any], Any]
 def measure(
     matrix: sparse.csr_matrix, factors: int, seconds: float, peers: dict[str, Ask] | None = None
 ) -> dict[str, Any]:
-    """Return seconds of recommendation and of evaluation, with what they were compared with.
+    """Return the seconds of recommendation and of evaluation, and the comparisons with peer and CPU.
 
     Parameters
     ----------
@@ -38,7 +39,8 @@ def measure(
     seconds
         About how long this may take.
     peers
-        Others that answer as `recommend(users)` does, by name; `implicit`'s GPU unless given.
+        By name, functions of an array of users that return (items, scores); None for `implicit`'s CUDA
+        backend.
     """
     train, test = held_out(matrix)
     model: Any = SOLVERS["gpu_cg_7_half"](
@@ -96,7 +98,7 @@ def _implicit(model: Any, train: sparse.csr_matrix) -> tuple[dict[str, Ask], str
 
     pool = memory_pool()
     if pool is not None:
-        pool.free_all_blocks()  # the peer allocates by itself
+        pool.free_all_blocks()  # the peer does not allocate from CuPy's pool
     peer = AlternatingLeastSquares(factors=model.factors)
     peer.user_factors = gpu.Matrix(model.user_factors)
     peer.item_factors = gpu.Matrix(model.item_factors)
@@ -119,7 +121,7 @@ def _rows(matrix: sparse.csr_matrix, users: Any) -> sparse.csr_matrix:
 def _as_many_as_fit(
     work: dict[str, Ask], everyone: Any, seconds: float
 ) -> tuple[Any, dict[str, float]]:
-    """Return the users that all can be asked for in so many seconds, and what the first ones took."""
+    """Return as many users as `seconds` allow for, and each solver's seconds for the first ones."""
     first, taken = everyone[:_FIRST], {}
     for name, ask in work.items():
         ask(first)  # compiles, and allocates
@@ -129,7 +131,7 @@ def _as_many_as_fit(
 
 
 def _overlap(work: dict[str, Ask], name: str, everyone: Any) -> float:
-    """Return the share of the items of both's lists that they have in common."""
+    """Return the share of recommended items that the lists of halfstep and of a peer have in common."""
     ours, theirs = (work[who](everyone[:_COMPARED])[0] for who in ("halfstep", name))
     pairs = zip(ours.tolist(), theirs.tolist(), strict=True)
     return float(np.mean([len({*a} & {*b}) / max(1, len({*a})) for a, b in pairs]))
@@ -138,7 +140,7 @@ def _overlap(work: dict[str, Ask], name: str, everyone: Any) -> float:
 def _evaluation(
     model: Any, train: sparse.csr_matrix, test: sparse.csr_matrix, seconds: float
 ) -> dict[str, Any]:
-    """Time all metrics for all users on the device, and compare a thousand users with the CPU's."""
+    """Time all metrics for all users on the card, and compare a thousand users with the CPU."""
     X, Y = model.user_factors, model.item_factors
     held = np.flatnonzero(np.diff(test.indptr))
     some = held[:_COMPARED]

@@ -1,8 +1,9 @@
 """Everything that needs a card, in one command: `make gpu`, or `python -m halfstep.bench.gpu.run`.
 
-Tests, parity, sanitizer, benchmark: after each part its results are written, so that a run that is cut
-off keeps what it has. `--quick` takes about two minutes, a full run less than nine. `--emulate` runs
-all of it at a tiny size on the emulator of the tests: it shows that the command works, no speed.
+It runs the tests, parity, the benchmark and the sanitizers, and writes the results after each part, so
+that a run that is cut off keeps them. `--quick` takes about two minutes, a full run less than nine.
+`--emulate` runs everything at a tiny size on the emulator of the tests, which shows that the command
+works and says nothing about speed.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def _run(quick: bool, emulate: bool, out: Path | None) -> int:
     if not emulate:
         keep("tests", proofs.run_tests(30 if quick else 100))
     reserve = 0.0 if emulate else 15.0 if quick else 60.0  # for the sanitizer
-    # The parts have their time whatever the first tables take.
+    # The first tables must not take the time of the parts.
     for_parts = 0.0 if emulate else parts.wanted(quick)
     least = -1e9 if emulate else 5.0 if quick else 15.0
     tables = Tables(lambda found: keep("tables", found))
@@ -105,7 +106,7 @@ def _failed(results: GpuResults) -> bool:
 
 
 def _peaks() -> Peaks:
-    """Measure the device's copy bandwidth, bytes read plus written, and its float32 product."""
+    """Measure the card's copy bandwidth, bytes read plus written, and its float32 products."""
     cupy = current().cupy  # type: ignore[attr-defined]
     a = cupy.random.random((1 << 28,), dtype=cupy.float32)
     b = cupy.empty_like(a)

@@ -1,4 +1,4 @@
-"""Data in the shapes of public data sets, generated in seconds: degrees and popularity, no taste."""
+"""Data in the shapes of public data sets, generated in seconds: degrees and popularity, no tastes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from halfstep.kernels.cpu.threads import cores
 _LOYAL = 0.7
 Block: TypeAlias = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], npt.NDArray[np.int64]]
 _TOGETHER = 1 << 21
-_OFFSET, _POWER = 30.0, 10  # the popularity of rank i falls as (i + 30) ^ -(1 - 1/10)
+_OFFSET, _POWER = 30.0, 10  # the popularity of rank i is proportional to (i + 30) ^ -(1 - 1/10)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Users, items, and about how many entries; with `tastes` in so many groups, else none."""
+    """Numbers of users and items, and about how many entries.
+
+    With `tastes`, users and items belong to so many groups, and users mostly have items of their group.
+    """
 
     name: str
     users: int
@@ -47,10 +50,10 @@ SHAPES = {
 
 
 def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
-    """Return a canonical matrix of this shape with counts from 1 as values, float32.
+    """Return a canonical float32 matrix of this shape; its values are counts from 1.
 
-    Users have a log-normal number of items, drawn with a Zipf-Mandelbrot popularity; what a user drew
-    twice counts once, so that there are somewhat fewer entries than asked for.
+    The degrees of users are log-normal, the popularity of items follows the law of Zipf and Mandelbrot.
+    An item that a user draws twice counts once, so that there are somewhat fewer entries than asked for.
     """
     rng = np.random.default_rng(seed)
     activity = np.exp(rng.standard_normal(shape.users))
@@ -61,11 +64,11 @@ def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
     indptr, indices = np.zeros(shape.users + 1, np.int64), []
     at = np.concatenate([[0], np.cumsum(degrees)])
     first = 0
-    while first < shape.users:  # a block of users at a time: sorting all at once takes longer
+    while first < shape.users:  # a block of users at a time: to sort all at once takes longer
         last = max(first + 1, int(np.searchsorted(at, at[first] + (1 << 21), side="right")) - 1)
         row = np.repeat(np.arange(first, last), degrees[first:last])
         item = np.minimum(np.searchsorted(ends, rng.random(len(row))), shape.items - 1)
-        if shape.tastes:  # most of what a user draws is of the user's group, as popular as it was
+        if shape.tastes:  # most items go to the neighbour of equal popularity in the user's group
             near = item - item % shape.tastes + row % shape.tastes
             item = np.where((rng.random(len(row)) < _LOYAL) & (near < shape.items), near, item)
         key = np.unique(row * shape.items + item)
@@ -74,7 +77,7 @@ def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
         )
         indices.append((key % shape.items).astype(np.int32))
         first = last
-    columns = rng.permutation(shape.items).astype(np.int32)  # popularity is not in the numbers
+    columns = rng.permutation(shape.items).astype(np.int32)  # numbers do not follow popularity
     np.cumsum(indptr, out=indptr)
     found = columns[np.concatenate(indices)]
     values = np.ceil(rng.lognormal(0.5, 1.2, len(found))).astype(np.float32)
@@ -85,23 +88,24 @@ def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
 
 
 def generate_many(shape: Shape, seed: int = 0, seconds: float = 60.0) -> sparse.csr_matrix:
-    """Return a canonical matrix of this shape with counts from 1 as values, float32; on all cores.
+    """Return a canonical float32 matrix of this shape, generated on all cores without sorting.
 
-    A user's n items stand at the quantiles (j + U_j) / n of the popularity: so they come out in
-    ascending order, popular ones have the lowest numbers, and neighbours that agree count once. Each
-    block of users has random numbers of its own: the number of cores changes nothing.
+    A user's n items are the quantiles (j + U_j) / n of the popularity, with U_j uniform. They come out
+    in ascending order; popular items have the lowest numbers, and equal neighbours count once. Values
+    are counts from 1. Each block of users has its own random numbers, so that the matrix does not
+    depend on the number of cores.
 
     Raises
     ------
     TimeoutError
-        It takes more than so many seconds.
+        Generating takes more than `seconds`.
     """
     began = time.perf_counter()
     activity = np.exp(np.random.default_rng(seed).standard_normal(shape.users))
     activity *= shape.entries / activity.sum()
     degrees = np.clip(np.rint(activity), 1, shape.items // 2).astype(np.int64)
     at = np.concatenate([[0], np.cumsum(degrees)])
-    # Blocks of whole users, about so many entries each.
+    # Blocks of whole users, of about _TOGETHER entries each.
     cuts = np.unique(np.searchsorted(at, np.arange(0, at[-1] + _TOGETHER, _TOGETHER)))
     cuts = np.unique(np.clip(cuts, 0, shape.users))
 
@@ -120,14 +124,14 @@ def generate_many(shape: Shape, seed: int = 0, seconds: float = 60.0) -> sparse.
     for number, (column, value, _) in enumerate(blocks):
         part = slice(indptr[cuts[number]], indptr[cuts[number + 1]])
         columns[part], values[part] = column, value
-        blocks[number] = (column[:0], value[:0], lengths[:0])  # both copies at once: not twice all
+        blocks[number] = (column[:0], value[:0], lengths[:0])  # frees the block's copy
     matrix = sparse.csr_matrix((values, columns, indptr), shape=(shape.users, shape.items))
     matrix.has_sorted_indices = matrix.has_canonical_format = True
     return matrix
 
 
 def _draw(rng: np.random.Generator, degrees: npt.NDArray[np.int64], items: int) -> Block:
-    """Return columns and values of a block of users, and how many each of them has."""
+    """Return the columns and values of a block of users, and how many entries each user has."""
     starts = np.cumsum(degrees) - degrees
     total = int(degrees.sum())
     place = np.arange(total, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The same fit resident and streamed: how fast, and whether the factors are equal bit for bit."""
+"""The same fit resident on the card and streamed: the speeds of both, and whether their bits agree."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from halfstep.solvers.gpu.device.memory import DeviceSize, parts_of, plan_memory
 LIMIT = 2e9
 _ITERATIONS = 3
 _SOLVER = "gpu_cg_7_half"
-# On the host, bytes an entry: the matrix and its values in the fit's dtype, columns being counted;
-# transposed and page-locked.
+# Bytes of host memory an entry: the matrix, its values in the dtype of the fit, the counting of columns,
+# the transpose, and the page-locked copies.
 _ON_HOST = 48
 
 
 def limited(shape: str, factors: int, emulate: bool, seconds: float) -> dict[str, Any]:
-    """Return speeds with all memory, and with 2 GB or what is a little less than resident takes."""
+    """Compare a fit in all of the card's memory with one in 2 GB, or in slightly less than it needs."""
     if emulate:
         with _small_world():
             return compare(generate(SHAPES[shape]), shape, factors, LIMIT, 1, seconds)
@@ -38,7 +38,7 @@ def limited(shape: str, factors: int, emulate: bool, seconds: float) -> dict[str
 
 
 def billion(shape: str, factors: int, seconds: float) -> dict[str, Any]:
-    """Return speeds with 1 G entries, or the reason why host or device memory is too small."""
+    """Compare both for a billion entries, or return the reason why the memory is too small."""
     wanted = SHAPES[shape]
     host = available()
     if host is not None and host < _ON_HOST * wanted.entries:
@@ -59,46 +59,54 @@ def compare(
     repeats: int,
     seconds: float,
 ) -> dict[str, Any]:
-    """Return seconds per iteration, resident and streamed within `limit` bytes, and their ratio."""
+    """Return the seconds per iteration, resident and streamed within `limit` bytes, and their ratio.
+
+    Parameters
+    ----------
+    limit
+        Bytes of the card for the streamed fit; lowered where the resident fit would need no more.
+    seconds
+        About how long all fits may take; later repeats are left out where they would take longer.
+    """
     began = time.perf_counter()
     start = starting_factors(None, matrix.shape, factors, np.float32, 0)
     size = _size(matrix, factors)
-    # A limit of all that resident takes is below what it needs: some of it is headroom.
+    # The plan keeps some memory free, so that with a limit of exactly its parts a fit must stream.
     limit = min(limit, sum(parts_of(size).values()))
-    ways: dict[str, dict[str, Any]] = {}
+    modes: dict[str, dict[str, Any]] = {}
     for name, memory in (("resident", None), ("streamed", limit)):
-        ways[name] = {
+        modes[name] = {
             "memory_limit": memory,
             "cannot_run": None,
             "seconds": [],
             "setup_seconds": [],
         }
-        ways[name] |= _planned(size, memory, name == "resident")
+        modes[name] |= _planned(size, memory, name == "resident")
     last: dict[str, Any] = {}
     solver: Any = SOLVERS[_SOLVER]
     for repeat in range(repeats):
-        for name in rotated(list(ways), repeat):
-            way = ways[name]
-            if way["cannot_run"] or (repeat and time.perf_counter() - began > 0.6 * seconds):
+        for name in rotated(list(modes), repeat):
+            mode = modes[name]
+            if mode["cannot_run"] or (repeat and time.perf_counter() - began > 0.6 * seconds):
                 continue
             begin = time.perf_counter()
             model = solver(
                 factors=factors, iterations=_ITERATIONS, confidence="log", regularization=20.0,
-                init_factors=start, memory_limit=way["memory_limit"],
+                init_factors=start, memory_limit=mode["memory_limit"],
             ).fit(matrix, show_progress=False)  # fmt: skip
-            way["seconds"].append(list(model.seconds_))
-            way["setup_seconds"].append(time.perf_counter() - begin - sum(model.seconds_))
+            mode["seconds"].append(list(model.seconds_))
+            mode["setup_seconds"].append(time.perf_counter() - begin - sum(model.seconds_))
             last[name] = (model.user_factors, model.item_factors)
-    both = len(last) == len(ways)
+    both = len(last) == len(modes)
     # The first iteration of a fit may still allocate.
-    each = {name: float(np.median([fit[1:] for fit in ways[name]["seconds"]])) for name in last}
+    each = {name: float(np.median([fit[1:] for fit in modes[name]["seconds"]])) for name in last}
     return {
         "shape": shape,
         "factors": factors,
         "users": matrix.shape[0],
         "items": matrix.shape[1],
         "entries": int(matrix.nnz),
-        "ways": ways,
+        "ways": modes,
         "seconds_per_iteration": each,
         "share_of_resident_speed": each["resident"] / each["streamed"] if both else None,
         "equal_bits": _equal(*last.values()) if both else None,
@@ -110,18 +118,19 @@ def _equal(here: tuple[Any, Any], there: tuple[Any, Any]) -> bool:
 
 
 def _planned(size: DeviceSize, limit: float | None, resident: bool) -> dict[str, Any]:
-    """Return how the fit will run on the device, or why it cannot as wanted."""
+    """Return the memory plan of a fit, or the reason why it cannot run resident, or streamed."""
     try:
         plan = plan_memory(size, int(limit or current().free_bytes()))
     except NotEnoughMemory as error:
         return {"cannot_run": str(error)}
-    reason = None if (plan.block_entries is None) == resident else f"it takes the other way: {plan}"
+    wanted = "resident" if resident else "streamed"
+    reason = None if (plan.block_entries is None) == resident else f"it is not {wanted}: {plan}"
     return {"plan": str(plan), "block_entries": plan.block_entries, "cannot_run": reason}
 
 
 @contextmanager
 def _small_world() -> Iterator[None]:
-    """Count what a tiny fit needs, not what a card's libraries take and what a launch is worth."""
+    """Plan a tiny fit without the memory of a card's libraries, and with tiny blocks."""
     before = gpu_memory._FIXED, gpu_memory._SMALLEST_BLOCK
     gpu_memory._FIXED, gpu_memory._SMALLEST_BLOCK = 0, 64
     try:

@@ -1,4 +1,5 @@
-"""How contestants are compared: `check` that they solve the same problem, then `contest` by turns.
+"""How contestants are compared: `check` looks at one untimed fit of each, `contest` runs a whole case.
 
-`timing` and `memory` measure, `ratios` and `spread` summarise, `verdicts` says in words what follows.
+`timing` and `memory` measure, `ratios` and `spread` summarise, `verdicts` says whether a contestant is
+as good as the reference.
 """

@@ -1,6 +1,6 @@
-"""The check before the timing: does it run, how good is it, how many iterations does it need.
+"""The check of a contestant before it is timed: whether it runs, how good it is, and how soon.
 
-It warms up too: compiled solvers compile here.
+The check warms up as well: compiled solvers compile here.
 """
 
 from __future__ import annotations
@@ -35,11 +35,21 @@ Objective = Callable[[Solver], float]
 
 @dataclass
 class Checked:
-    """What the check of one contestant found; `reason` says why there is nothing.
+    """What the check of one contestant found.
 
-    `seconds` are those of each iteration, to plan the timing by; they are no result. `best` is the
-    lowest objective seen, in the reference's case in up to twice the iterations: what the others'
-    progress is drawn against.
+    Attributes
+    ----------
+    reason
+        Why there are no findings, or None.
+    objectives
+        Float64 objective after each iteration; None where it was not looked at.
+    seconds
+        Of each iteration, to plan the timing by; they are no result.
+    best
+        The lowest objective seen; for the reference in up to twice the case's iterations, because the
+        chart of the objectives is drawn relative to it.
+    evaluation
+        Held-out metrics after the case's iterations.
     """
 
     contestant: Contestant
@@ -53,14 +63,14 @@ class Checked:
 
     @property
     def seconds_per_iteration(self) -> float:
-        """Seconds that an iteration is to be expected to take."""
+        """Seconds that an iteration can be expected to take."""
         return float(np.median(self.seconds))
 
 
 def float64_objective(contestant: Contestant, dataset: SplitDataset) -> Objective:
-    """Return the one function that every contestant's factors are measured by."""
+    """Return the objective in float64, the same function for the factors of every contestant."""
     arguments = contestant.arguments | {"dtype": np.float64}
-    # Any solver's float64 weights: the references know no float64.
+    # The weights of a solver that has float64, which the peers do not have.
     users, items = SOLVERS["conjugate_gradient"](**arguments).weights(dataset.train)
     return _Objective(users, items)
 
@@ -83,16 +93,18 @@ def check(
     target: float | None,
     budget: float,
 ) -> Checked:
-    """Fit a contestant and look at it after every iteration.
+    """Fit a contestant and look at its factors after every iteration.
 
     Parameters
     ----------
+    measure
+        The float64 objective.
     target
-        Objective of the reference; a contestant in a table may go on to twice the iterations to
-        reach it. None for the reference itself, and in a sweep.
+        The reference's objective, which a contestant in a table may take up to twice the iterations to
+        reach. None for the reference itself, and in a sweep.
     budget
-        Seconds of half-steps; a contestant is left out that would need more for one iteration, and
-        one that has used them ends there.
+        Seconds of half-steps. A contestant that would need more for one iteration is left out; one that
+        has used them stops.
     """
     found = Checked(contestant, reason=contestant.solver.unavailable())
     if found.reason is not None:
@@ -122,8 +134,8 @@ def _fit(
     model = found.contestant.model(2 * nominal if case.table else nominal, start)
     if not found.contestant.baseline:
         if model.kind == "reference":
-            # Its half-step is its own whole iteration, which does not shrink with the block; it is
-            # compiled, and can afford to be run once.
+            # A peer's half-step is a whole iteration of its own, whatever the block of rows. It is
+            # compiled, so that one iteration is affordable.
             once = found.contestant.model(1, start).fit(dataset.train, show_progress=False)
             predicted = once.seconds_[0]
         else:
@@ -168,14 +180,14 @@ def _fit(
 def first_reaching(
     objectives: Sequence[float | None], target: float, tolerance: float = TARGET_TOLERANCE
 ) -> int | None:
-    """Return after how many iterations `target` was reached within its tolerance, or None."""
+    """Return the number of iterations after which `target` was reached within `tolerance`, or None."""
     return next(
         (i + 1 for i, value in enumerate(objectives) if reached(value, target, tolerance)), None
     )
 
 
 def reached(value: float | None, target: float | None, tolerance: float = TARGET_TOLERANCE) -> bool:
-    """Whether an objective is within the tolerance of the target."""
+    """Whether an objective is at most the target plus its relative tolerance."""
     return target is not None and value is not None and value <= target + abs(target) * tolerance
 
 
@@ -191,11 +203,12 @@ def evaluate_held_out(model: Solver, case: Case, dataset: SplitDataset) -> Evalu
 
 
 def predict_seconds(model: Solver, train: sparse.csr_matrix, start: Start) -> float:
-    """Return about how many seconds an iteration of `model` takes; it also compiles what is compiled.
+    """Predict the seconds of an iteration of `model`; compiled solvers compile here.
 
-    Growing runs of rows are solved until one takes a quarter of a second longer than the first, whose
-    time is mostly what all rows share; what was added is scaled by rows or by entries, whichever gives
-    more, so that the prediction errs upwards. A first run of many seconds is scaled by itself.
+    On each side, blocks of more and more rows are solved until one takes a quarter of a second longer
+    than the first, small one, whose time is mostly work that does not depend on the number of rows.
+    The difference is scaled to all rows by rows or by entries, whichever gives more, so that the
+    prediction errs upwards. A first block of more than five seconds is scaled as a whole.
     """
     users, items = model.weights(train)
     X, Y = start
@@ -239,9 +252,10 @@ def fit_whole(
     target: float | None,
     budget: float,
 ) -> None:
-    """Check one that fits only as a whole: fit it anew for each number of iterations looked at.
+    """Check a peer that has no half-steps, by a new fit for each number of iterations.
 
-    From the case's iterations the search goes down while the target is reached, or up until it is.
+    The search begins at the case's iterations and goes down while the target is reached, or up until it
+    is.
     """
     values: dict[int, float] = {}
 

@@ -1,4 +1,4 @@
-"""One case: check everybody, time everybody, measure memory, and put the rows together."""
+"""One case: check all contestants, time them, measure their memory, and make the rows."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from halfstep.bench.method.check import (
 from halfstep.bench.method.contestants import Start, contestants
 from halfstep.bench.method.timing import (
     Timings,
-    entry,
     pairwise_ratio,
     seconds_to,
     spread,
     time_fits,
+    timing_plan,
 )
-from halfstep.bench.method.verdicts import gap, judge, quality
+from halfstep.bench.method.verdicts import gap, quality, verdict_of
 from halfstep.bench.schema import CaseRecord, Row
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import Case
@@ -47,7 +47,7 @@ def run_case(
     Raises
     ------
     InputError
-        The reference itself cannot be run on this data.
+        The reference cannot run on this data.
     """
     if case.num_threads:
         where = f"{dataset.record.name}, f = {case.factors}, threads {case.num_threads}"
@@ -61,9 +61,9 @@ def run_case(
     checks = _check_all(case, dataset, start, settings, report)
     reference = checks[0]
     fits = [c for c in checks if c.reason is None and not c.contestant.baseline]
-    entries = [entry(c, case) for c in fits]
+    plans = [timing_plan(c, case) for c in fits]
     timings = time_fits(
-        [e for e in entries if e is not None],
+        [p for p in plans if p is not None],
         dataset.train,
         start,
         lambda repeat, name: report(f"timing {name}, repeat {repeat + 1}"),
@@ -73,7 +73,7 @@ def run_case(
     if case.table:
         _add_relaxed_gaps(checks, rows, case)
         _add_peers(checks, rows, timings)
-    # Of a scaling case with several threads only: their number hardly matters to memory.
+    # In the suite `scaling` only with several threads: their number hardly changes the memory.
     wanted = settings.memory and case.memory
     if wanted and (case.table or (case.entries is not None and case.num_threads != 1)):
         _measure_memory(checks, rows, case, dataset, report)
@@ -97,14 +97,14 @@ def run_case(
 def _check_all(
     case: Case, dataset: SplitDataset, start: Start, settings: BenchSettings, say: Say
 ) -> list[Checked]:
-    """Check everybody, the reference first, since its objective is the others' target."""
+    """Check all contestants, the reference first: its objective is the target of the others."""
     checks: list[Checked] = []
     target = None
     field = contestants(settings, case)
     measure = float64_objective(field[0], dataset)
     for contestant in field:
         say(f"checking {contestant.name}")
-        # The reference is checked whatever it takes: without its target there is no table.
+        # The reference has no budget: without its target there is no table.
         budget = case.budget if checks else math.inf
         found = check(contestant, case, dataset, start, measure, target, budget)
         if not checks:
@@ -137,7 +137,7 @@ def _row(
     if checked.evaluation is not None:
         row.quality = quality(checked.evaluation, settings.seed)
     if checked is not reference:
-        row.judgement = judge(checked, reference, case.iterations, settings.seed)
+        row.judgement = verdict_of(checked, reference, case.iterations, settings.seed)
     if not checked.contestant.baseline:
         _add_timings(row, checked, reference, timings, case)
     return row
@@ -146,12 +146,12 @@ def _row(
 def _add_timings(
     row: Row, checked: Checked, reference: Checked, timings: Timings, case: Case
 ) -> None:
-    # Without a fit of its own a row has its check's seconds, and no pairs.
+    # A contestant that was too slow to be timed has the seconds of its check, and no pairs.
     timed = timings.seconds.get(row.solver, [])
     row.seconds = timed or [checked.seconds]
     row.setup_seconds = timings.setup_seconds.get(row.solver, [])
     of_reference = timings.seconds.get(reference.contestant.name, [])
-    # Of each fit the mean iteration, not the median over all: a fit is what is repeated.
+    # The mean iteration of each fit, and not the median over all iterations: what is repeated is a fit.
     row.seconds_per_iteration = spread([mean(fit) for fit in row.seconds])
     row.iterations_to_target = checked.iterations_to_target
     if not case.table:
@@ -169,7 +169,11 @@ def _add_timings(
 def _add_second(
     checks: Sequence[Checked], rows: Sequence[Row], reference: Checked, case: Case
 ) -> Checked | None:
-    """Set how soon each row is where the first peer is after the case's iterations; return the peer."""
+    """Set each row's iterations and seconds to the second target; return the peer that sets it.
+
+    The second target is the objective of the first of `PEERS` after the case's iterations. None where
+    that peer did not take part, did not get so far, or is the reference.
+    """
     peer = next((c for c in checks if c.contestant.name == PEERS[0]), None)
     if not case.table or peer is None or peer is reference:
         return None
@@ -194,7 +198,7 @@ def _add_relaxed_gaps(checks: Sequence[Checked], rows: Sequence[Row], case: Case
 
 
 def _add_peers(checks: Sequence[Checked], rows: Sequence[Row], timings: Timings) -> None:
-    """Form each row's speed-ups to the target against the peers that reached it."""
+    """Form each row's speed-ups to the target over the peers that reached it."""
     needed = {c.contestant.name: c.iterations_to_target for c in checks}
     for row in rows:
         for peer in PEERS:

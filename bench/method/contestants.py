@@ -1,4 +1,4 @@
-"""Who takes part, and against whom everybody is measured."""
+"""The contestants of a case, and the reference that all of them are compared with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.bench.contestant_names import EXACT, WHOLE, default_entrants, entrant
+from halfstep.bench.contestant_names import EXACT, WHOLE, default_contestants, solver_and_settings
 from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import Case
 from halfstep.errors import InputError, SolverUnavailable
@@ -18,7 +18,7 @@ from halfstep.types import Floats
 Start = tuple[Floats, Floats]
 
 REFERENCES = (EXACT, "cholesky")
-# What a contestant may fail with while the others go on. A TypeError is a bug and ends the run.
+# Failures of one contestant that do not end the run. A TypeError is a bug, and ends it.
 FAILURES = (
     InputError,
     SolverUnavailable,
@@ -36,41 +36,41 @@ class Contestant:
     Attributes
     ----------
     arguments
-        What all contestants share.
+        The arguments that all contestants of the case share.
     name
-        What it is called in tables: see `halfstep.bench.contestant_names`.
-    own
-        Its own settings, which come before the shared ones.
+        The name in tables: see `halfstep.bench.contestant_names`.
+    settings
+        The contestant's own arguments, which override the shared ones.
     """
 
     solver: type[Solver]
     arguments: dict[str, Any]
     name: str = ""
-    own: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.solver.name)
 
     @property
     def whole(self) -> bool:
-        """Whether it fits only as a whole: from its own start, with factors at the end alone."""
+        """Whether it has no half-steps: it runs whole fits, from a start of its own."""
         return self.solver.name in WHOLE
 
     @property
     def baseline(self) -> bool:
-        """Whether this is no ALS: it has neither an objective nor iterations to time."""
+        """Whether it is no ALS solver: it has neither an objective nor iterations to time."""
         return self.solver.kind == "baseline"
 
     def model(self, iterations: int, start: Start | None = None) -> Solver:
-        """Return an unfitted model that begins at `start`."""
-        settings = {**self.arguments, "iterations": iterations, "init_factors": start, **self.own}
-        return self.solver(**settings)
+        """Return an unfitted model that starts from `start`; None for a random start of its own."""
+        fit: dict[str, Any] = {"iterations": iterations, "init_factors": start}
+        return self.solver(**{**self.arguments, **fit, **self.settings})
 
 
 def contestant(name: str, arguments: dict[str, Any]) -> Contestant:
     """Return the contestant of that name."""
-    solver, own = entrant(name)
-    return Contestant(solver, arguments, name, own)
+    solver, settings = solver_and_settings(name)
+    return Contestant(solver, arguments, name, settings)
 
 
 def contestants(settings: BenchSettings, case: Case) -> list[Contestant]:
@@ -82,22 +82,22 @@ def contestants(settings: BenchSettings, case: Case) -> list[Contestant]:
         "dtype": np.float32,
     }
     reference = settings.reference or choose_reference(arguments)
-    names = settings.solvers or default_entrants(settings.suite, to_read=case.to_read)
+    names = settings.solvers or default_contestants(settings.suite, to_read=case.to_read)
     if not case.table:
-        names = tuple(name for name in names if entrant(name)[0].kind != "baseline")
+        names = tuple(name for name in names if solver_and_settings(name)[0].kind != "baseline")
     others = (name for name in names if name != reference)
     return [contestant(name, arguments) for name in (reference, *others)]
 
 
 def choose_reference(arguments: dict[str, Any]) -> str:
-    """Return the first reference that runs here and knows the convention."""
+    """Return the first of `REFERENCES` that runs here and accepts these arguments."""
     refused = []
     for name in REFERENCES:
-        solver, own = entrant(name)
+        solver, settings = solver_and_settings(name)
         reason = solver.unavailable()
         if reason is None:
             try:
-                solver(**arguments, **own)
+                solver(**arguments, **settings)
             except InputError as error:
                 reason = str(error)
             else:
@@ -107,7 +107,7 @@ def choose_reference(arguments: dict[str, Any]) -> str:
 
 
 def rotated(names: Sequence[str], repeat: int) -> list[str]:
-    """Return `names` beginning one place later in each repeat, so that nobody always goes first."""
+    """Return `names` beginning one place later in each repeat, so that no name is always first."""
     if not names:
         return []
     shift = repeat % len(names)

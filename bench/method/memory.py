@@ -1,7 +1,7 @@
-"""Peak memory of a solver: of a whole process that loads the data and fits, one process each.
+"""Peak memory of a solver: that of a process which loads the data and fits, one process for each solver.
 
-Each draws its own start, as in a user's script: a start that is handed over would stay in memory beside
-the factors.
+Each process draws its own start, as a user's script does: a start that is handed over would stay in
+memory beside the factors.
 
 Run as `python -m halfstep.bench.method.memory INPUT.npz SOLVER`; prints one JSON object.
 """
@@ -26,7 +26,7 @@ _TIMEOUT_SECONDS = 3600
 
 
 def write_input(path: Path, contestant: Contestant, train: sparse.csr_matrix) -> None:
-    """Write what `measure`'s processes read; it is the same for all contestants of a case."""
+    """Write the input that the processes of `measure` read, the same for all contestants of a case."""
     arguments = contestant.arguments | {"dtype": np.dtype(contestant.arguments["dtype"]).name}
     np.savez(
         path,
@@ -39,9 +39,9 @@ def write_input(path: Path, contestant: Contestant, train: sparse.csr_matrix) ->
 
 
 def measure(path: Path, solver: str) -> int | str:
-    """Return a contestant's peak memory in bytes, or in words why there is none."""
+    """Return a contestant's peak memory in bytes, or a sentence that says why it was not measured."""
     environment = dict(os.environ)
-    # A bare clone is found by the path that this process found it by.
+    # The new process must find a bare clone of the package where this one found it.
     root = str(Path(halfstep.__file__).resolve().parent.parent)
     paths = [root, environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(p for p in paths if p)
@@ -64,10 +64,10 @@ def measure(path: Path, solver: str) -> int | str:
 
 
 def peak_bytes() -> int:
-    """Return this process's peak resident memory."""
+    """Return this process's peak resident memory in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Not ru_maxrss: on Linux a child inherits in it the size of the process that started it.
+        # Not ru_maxrss: on Linux it includes the size of the process that started this one.
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -82,7 +82,7 @@ def peak_bytes() -> int:
 
 
 def fit_and_report(path: str, solver: str) -> dict[str, int]:
-    """Load the input, fit, and return the peak."""
+    """Load the input, fit, and return the peak memory."""
     with np.load(path, allow_pickle=False) as archive:
         arguments: dict[str, Any] = json.loads(str(archive["arguments"]))
         train = sparse.csr_matrix(

@@ -1,4 +1,4 @@
-"""How two means over the same users compare: their ratio, with its paired bootstrap interval."""
+"""The ratio of two means over the same users, with its paired bootstrap interval."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ RESAMPLES = 2000
 def mean_ratios(
     values: npt.NDArray[np.float64], reference: npt.NDArray[np.float64], seed: int
 ) -> list[Interval | None]:
-    """Return, for each row of `values`, its mean over the reference's.
+    """Return, for each row of `values`, the ratio of its mean to the reference's mean.
 
-    Users are drawn with replacement, the same for both means: what makes a user easy or hard moves
-    both, and drops out.
+    Each resample draws users with replacement, the same users for both means. What makes a user easy or
+    hard moves both means and cancels in their ratio.
 
     Parameters
     ----------
     values
-        (rows, users) a per-user metric of each contestant, or its sum over several splits.
+        (rows, users) a metric of each contestant and user, or its sum over several splits.
     reference
-        (users,) the reference's, for the same users in the same order.
+        (users,) the reference's metric, for the same users in the same order.
 
     Returns
     -------
-    One interval of 95 % for each row, its mean the ratio; None where the reference's mean is not
-    positive. Without bounds where in some resample it is not.
+    For each row the ratio with its 95 % interval; None where the reference's mean is not positive. The
+    interval has no bounds where the reference's mean is not positive in some resample.
     """
     users = values.shape[1]
     total = float(reference.sum())
@@ -39,7 +39,7 @@ def mean_ratios(
     rng = np.random.default_rng(seed)
     sums = np.empty((RESAMPLES, len(both)))
     for resample in range(RESAMPLES):
-        # How often each user was drawn: one product gives all sums.
+        # One product with the number of times that each user was drawn gives all sums.
         drawn = np.bincount(rng.integers(users, size=users), minlength=users)
         sums[resample] = both @ drawn.astype(np.float64)
     middle = both[1:].sum(axis=1) / total

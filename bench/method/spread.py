@@ -1,4 +1,4 @@
-"""Numbers with their spread, as results files hold them."""
+"""Numbers with their spread, as results files keep them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Spread:
-    """Five numbers for repeated measurements of one quantity."""
+    """Extremes, quartiles and median of repeated measurements of one quantity."""
 
     lowest: float
     q1: float

@@ -1,4 +1,4 @@
-"""The timed fits: interleaved A B A B, each repeat beginning with the next contestant.
+"""The timed fits: contestants take turns (A B, then B A), each repeat beginning with the next one.
 
 Ratios are formed pair by pair before they are summarised.
 """
@@ -21,7 +21,7 @@ from halfstep.bench.suites import Case
 
 
 @dataclass(frozen=True)
-class Entry:
+class TimingPlan:
     """How often a contestant is timed, and for how many iterations."""
 
     contestant: Contestant
@@ -31,18 +31,29 @@ class Entry:
 
 @dataclass
 class Timings:
-    """Raw seconds: of each fit, those of its iterations, and all its others."""
+    """Raw seconds, by contestant's name.
+
+    Attributes
+    ----------
+    seconds
+        For each fit, the seconds of each iteration's half-steps.
+    setup_seconds
+        For each fit, all its other seconds.
+    order
+        For each repeat, the contestants in the order in which they were timed.
+    """
 
     seconds: dict[str, list[list[float]]] = field(default_factory=dict)
     setup_seconds: dict[str, list[float]] = field(default_factory=dict)
     order: list[list[str]] = field(default_factory=list)
 
 
-def entry(checked: Checked, case: Case) -> Entry | None:
-    """Return how to time a contestant within half of the check's budget, and note what was cut.
+def timing_plan(checked: Checked, case: Case) -> TimingPlan | None:
+    """Return how to time a contestant within half of the check's budget, or None where it is too slow.
 
-    As many iterations as the curve of the objective has, where that fits in once; the repeats are
-    cut before the iterations. None where not even one iteration fits in.
+    A contestant is timed for as many iterations as its check took, and one that did not reach the target
+    for those of the case at most. Repeats are cut before iterations; a note on `checked` says what was
+    cut. A contestant is too slow where one iteration does not fit.
     """
     wanted = len(checked.objectives)
     if checked.iterations_to_target is None:
@@ -59,22 +70,20 @@ def entry(checked: Checked, case: Case) -> Entry | None:
         )
     if repeats < case.repeats:
         checked.notes.append(f"{repeats} of {case.repeats} repeats")
-    return Entry(checked.contestant, iterations, repeats)
+    return TimingPlan(checked.contestant, iterations, repeats)
 
 
 def time_fits(
-    entries: Sequence[Entry],
+    plans: Sequence[TimingPlan],
     train: sparse.csr_matrix,
     start: Start,
     before: Callable[[int, str], None] = lambda repeat, name: None,
 ) -> Timings:
-    """Fit all entries, repeat by repeat; `before(repeat, name)` is called ahead of each fit."""
-    timings = Timings(
-        {e.contestant.name: [] for e in entries}, {e.contestant.name: [] for e in entries}
-    )
-    by_name = {e.contestant.name: e for e in entries}
-    for repeat in range(max((e.repeats for e in entries), default=0)):
-        names = [name for name, e in by_name.items() if repeat < e.repeats]
+    """Fit all contestants, repeat by repeat; `before(repeat, name)` is called ahead of each fit."""
+    by_name = {plan.contestant.name: plan for plan in plans}
+    timings = Timings({name: [] for name in by_name}, {name: [] for name in by_name})
+    for repeat in range(max((plan.repeats for plan in plans), default=0)):
+        names = [name for name, plan in by_name.items() if repeat < plan.repeats]
         timings.order.append(rotated(names, repeat))
         for name in timings.order[-1]:
             before(repeat, name)
@@ -97,24 +106,25 @@ def spread(values: Sequence[float]) -> Spread | None:
 
 
 def pairwise_ratio(reference: Sequence[float], other: Sequence[float]) -> Spread | None:
-    """Return the spread of reference / other, repeat by repeat.
+    """Return the spread of reference / other over the repeats.
 
-    What disturbs a machine lasts longer than one fit, so a pair timed next to each other shares it
-    and its ratio is steadier than the ratio of two medians. The longer sequence's rest is unused.
+    A disturbance of the machine lasts longer than one fit. It hits both fits of a pair that were timed
+    one after the other, so that their ratio is steadier than the ratio of two medians. Repeats that
+    only one of the two has are not used.
     """
     pairs = zip(reference, other, strict=False)
     return spread([a / b for a, b in pairs if b > 0])
 
 
 def seconds_to(seconds: Sequence[float], iterations: int) -> float:
-    """Return the seconds of the first `iterations`; those not timed count as the mean of the timed."""
+    """Return the seconds of the first `iterations`; those that were not timed count as the mean."""
     timed = list(seconds[:iterations])
     return sum(timed) / len(timed) * iterations
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep Python's garbage collector, whose pauses are nobody's merit, out of the timing."""
+    """Keep the pauses of Python's garbage collector out of the timing."""
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()

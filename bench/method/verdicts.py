@@ -1,4 +1,4 @@
-"""Is a contestant as good as the reference? The rule of `halfstep compare`, on the checks' findings."""
+"""Whether a contestant is as good as the reference, by the rule of `halfstep compare`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from halfstep.bench.method.check import METRICS, Checked
 from halfstep.bench.method.ratios import CONFIDENCE, RESAMPLES, mean_ratios
 from halfstep.bench.method.spread import Interval
-from halfstep.bench.schema import HeldOut, Judgement
+from halfstep.bench.schema import HeldOut, Verdict
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
 from halfstep.evaluation.metrics.held_out import Evaluation
 from halfstep.evaluation.verdict import (
@@ -23,7 +23,7 @@ NAMES = {"ndcg@10": "NDCG@10", "auc": "AUC"}
 
 
 def quality(evaluation: Evaluation, seed: int) -> dict[str, Interval]:
-    """Return each metric's mean over the users, with its bootstrap interval."""
+    """Return the mean of each metric over the users, with its bootstrap interval."""
     intervals = {}
     for metric in METRICS:
         values = evaluation.per_user[metric]
@@ -35,9 +35,10 @@ def quality(evaluation: Evaluation, seed: int) -> dict[str, Interval]:
 
 
 def gap(checked: Checked, reference: Checked, iterations: int) -> float | None:
-    """Return the objective's relative gap to the reference after the same number of iterations.
+    """Return the objective's relative gap to the reference's after the same number of iterations.
 
-    That is `iterations`, or as many as the check of a slow contestant got to.
+    The number is `iterations`, or fewer where the check of a slow contestant stopped before. None where
+    either has no objective then.
     """
     common = min(len(checked.objectives), len(reference.objectives), iterations)
     if common == 0:
@@ -48,10 +49,10 @@ def gap(checked: Checked, reference: Checked, iterations: int) -> float | None:
     return (ours - theirs) / abs(theirs) if theirs else ours - theirs
 
 
-def judge(checked: Checked, reference: Checked, iterations: int, seed: int) -> Judgement | None:
+def verdict_of(checked: Checked, reference: Checked, iterations: int, seed: int) -> Verdict | None:
     """Compare a contestant with the reference; None where its check ended before `iterations`.
 
-    A baseline, which minimises nothing, is judged by its held-out quality alone.
+    The verdict on a baseline, which minimises nothing, is by its held-out quality alone.
     """
     ours, theirs = checked.evaluation, reference.evaluation
     if ours is None or theirs is None:
@@ -67,7 +68,7 @@ def judge(checked: Checked, reference: Checked, iterations: int, seed: int) -> J
         word, held_out[metric] = _held_out(ours, theirs, metric, seed)
         ratio = held_out[metric].ratio
         parts[NAMES[metric]] = word, None if ratio is None else ratio.mean - 1
-    return Judgement(
+    return Verdict(
         verdict=overall([word for word, _ in parts.values()]),
         objective=objective,
         held_out=held_out,
@@ -76,7 +77,7 @@ def judge(checked: Checked, reference: Checked, iterations: int, seed: int) -> J
 
 
 def _held_out(ours: Evaluation, theirs: Evaluation, metric: str, seed: int) -> tuple[Word, HeldOut]:
-    """Return a metric's verdict; undecided where the reference's mean leaves no margin."""
+    """Return the verdict on a metric; undecided where the reference's mean leaves no margin."""
     a, b = ours.per_user[metric], theirs.per_user[metric]
     margin = MARGIN * float(b.mean())
     if margin <= 0:

@@ -1,13 +1,14 @@
-"""One cell of the suite `quality`: three fits of ours and of exact ALS, the peers, and the times.
+"""One cell of the suite `quality`: fits of ours and of exact ALS from three seeds, the peers, the times.
 
-In this order, so that what the time does not allow is lost from the end:
+What matters most comes first, so that a lack of time cuts the end:
 
-1. from the first seed's split and start, exact ALS (which sets the target), exact over-relaxed, and the
-   solver that the cell is about;
-2. the same fits from the other seeds, taking turns: these are the paired times of a fit, too;
-3. implicit's conjugate gradients and Cholesky, and irspack, from the first seed, each to the target, to
-   twice the iterations, or to the end of its part of the time;
-4. more pairs of fits, and everybody's time to the target, interleaved.
+1. from the split and the start of the first seed: exact ALS, which sets the target, exact ALS with
+   over-relaxation, and `eigenbasis`, which the cell is about;
+2. the same three fits from the other seeds, taking turns; their times are the first paired times of a
+   fit;
+3. implicit's conjugate gradients and Cholesky, and irspack, from the first seed: each until it is at the
+   target, for twice the iterations, or for its part of the time;
+4. more pairs of fits, and the time to the target of all contestants, interleaved.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from halfstep.bench.contestant_names import EXACT, PEERS, RELAXED
 from halfstep.bench.inputs import SplitDataset, split_data
 from halfstep.bench.method.contestants import FAILURES, Contestant, Start, contestant, rotated
-from halfstep.bench.method.timing import Entry, pairwise_ratio, seconds_to, spread, time_fits
-from halfstep.bench.quality.fits import EARLY, Fit, Judge, Path, followed, plain
+from halfstep.bench.method.timing import TimingPlan, pairwise_ratio, seconds_to, spread, time_fits
+from halfstep.bench.quality.fits import EARLY, Audit, Fit, Path, followed, plain
 from halfstep.bench.quality.plan import SEEDS, Planned
 from halfstep.bench.quality.record import QualityCell, Standing
 from halfstep.bench.quality.verdict import bars, overfitting, pool
@@ -36,16 +37,24 @@ OURS = (EXACT, RELAXED, AUTO)
 OTHERS = (*PEERS, "irspack_cpu")
 EVALUATED_USERS = 4_000
 MOST_PAIRS = 5
-# Parts of a cell's time: until when a seed may end, what a peer may take and has whatever came before,
-# what pairs may take.
+# Shares of a cell's time: by when the last seed must end; what a peer may take at most, and has at
+# least; what more pairs of fits may take.
 _FITS, _PEER, _LEAST, _PAIRS = 0.7, 0.25, 0.05, 0.15
 
 Say = Callable[[str], None]
 
 
+class _Seed(NamedTuple):
+    """What the fits from one seed share."""
+
+    split: SplitDataset
+    start: Start
+    audit: Audit
+
+
 @dataclass
 class _Cell:
-    """What has been found so far."""
+    """A cell while it is being measured, with what was found so far."""
 
     planned: Planned
     settings: BenchSettings
@@ -73,38 +82,38 @@ class _Cell:
     def left(self) -> float:
         return self.budget - (time.perf_counter() - self.began)
 
-    def deal(self, dataset: Dataset, seed: int) -> tuple[SplitDataset, Start, Judge]:
-        """Return a seed's split, start and judge."""
+    def begin(self, dataset: Dataset, seed: int) -> _Seed:
+        """Return the split, the start and the audit of one seed."""
         split = split_data(dataset, replace(self.settings, seed=seed), EVALUATED_USERS)
         factors = self.planned.factors
         start = starting_factors(None, split.train.shape, factors, np.float32, seed)
-        return split, start, Judge(self.contestant(EXACT), split)
+        return _Seed(split, start, Audit(self.contestant(EXACT), split))
 
 
 def run_cell(
     planned: Planned, dataset: Dataset, settings: BenchSettings, budget: float, say: Say
 ) -> tuple[QualityCell, SplitDataset]:
-    """Run one cell within about `budget` seconds; return it, and the first seed's split.
+    """Run one cell within about `budget` seconds; return its record, and the split of the first seed.
 
     Raises
     ------
     InputError, ArithmeticError
-        One of our own fits failed.
+        A fit of this package failed.
     """
     began = time.perf_counter()
     cell = _Cell(planned, settings, budget, say)
-    first = cell.deal(dataset, settings.seed)
-    _warm_up(cell, first)
+    first_seed = cell.begin(dataset, settings.seed)
+    _warm_up(cell, first_seed)
     cell.began = time.perf_counter()
-    path, seconds = _fits_of_ours(cell, dataset, first)
+    path, seconds = _fits_of_ours(cell, dataset, first_seed)
     for number, name in enumerate(OTHERS):
-        # No peer may take the time of those after it.
+        # A slow peer must not take the time of those after it.
         part = max(cell.left(), 0) / (len(OTHERS) - number)
         limit = max(_LEAST * budget, min(_PEER * budget, part))
-        cell.standings[name] = _peer(cell, name, first, path, limit)
+        cell.standings[name] = _peer(cell, name, first_seed, path, limit)
     del path
-    _pairs(cell, first)
-    _times_to_target(cell, first)
+    _pairs(cell, first_seed)
+    _times_to_target(cell, first_seed)
     early = overfitting(cell.fits[EXACT], settings.seed) if settings.iterations > EARLY else None
     found = QualityCell(
         name=planned.name,
@@ -124,22 +133,25 @@ def run_cell(
     )
     found.bars = bars(found, planned.weighting, AUTO, PEERS)
     say(f"done in {found.wall_seconds:.0f} s; fits of ours took {seconds:.0f} s")
-    return found, first[0]
+    return found, first_seed.split
 
 
-def _warm_up(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> None:
-    """Compile, which takes a minute after an installation and is no part of the cell's time."""
-    split, start, judge = first
+def _warm_up(cell: _Cell, first_seed: _Seed) -> None:
+    """Compile everything: after an installation it takes a minute, which is not the cell's time."""
+    split, start, audit = first_seed
     for name in OURS:
         cell.contestant(name).model(1, start).fit(split.train, show_progress=False)
-    judge.objective(start)
-    judge.quality(start)
+    audit.objective(start)
+    audit.quality(start)
 
 
-def _fits_of_ours(
-    cell: _Cell, dataset: Dataset, first: tuple[SplitDataset, Start, Judge]
-) -> tuple[Path, float]:
-    """Fit ours with every seed that the time allows; return exact's way from the first seed."""
+def _fits_of_ours(cell: _Cell, dataset: Dataset, first_seed: _Seed) -> tuple[Path, float]:
+    """Fit ours from every seed that the time allows.
+
+    Returns
+    -------
+    The path of exact ALS from the first seed, and the seconds that all fits took.
+    """
     began = last = time.perf_counter()
     cell.fits = {name: [] for name in OURS}
     for number in range(SEEDS):
@@ -149,24 +161,25 @@ def _fits_of_ours(
             cell.notes.append(f"{number} of {SEEDS} seeds: more are over the cell's time")
             break
         seed = cell.settings.seed + number
-        split, start, judge = cell.deal(dataset, seed) if number else first
+        split, start, audit = cell.begin(dataset, seed) if number else first_seed
         cell.seeds.append(seed)
         for name in rotated(OURS, number):
             cell.say(f"{name}, seed {seed}")
-            given = cell.contestant(name), split, start, judge
+            what = cell.contestant(name), split, start, audit
             if number == 0 and name == EXACT:
-                fit, path = followed(*given, early=True)
+                fit, path = followed(*what, early=True)
                 target = fit.objective
             elif number == 0 and name == AUTO:
-                fit, _ = followed(*given, target=target, most=2 * cell.settings.iterations)
+                fit, _ = followed(*what, target=target, most=2 * cell.settings.iterations)
             else:
-                fit = plain(*given, early=name == EXACT)
+                fit = plain(*what, early=name == EXACT)
             cell.fits[name].append(fit)
     for name, standing in pool(cell.fits, EXACT, RELAXED, cell.settings.seed).items():
         cell.standings[name] = standing
         standing.iterations_to_target = cell.fits[name][0].iterations_to_target
         standing.checked = 0 if name == RELAXED else len(cell.fits[name][0].seconds)
-        # What stood still to be looked at is timed only where there is nothing else.
+        # The first seed's fit was interrupted by looks at its factors: its times count only where there
+        # are no others.
         timed = cell.fits[name][1:] or cell.fits[name]
         standing.seconds = [fit.seconds[: cell.settings.iterations] for fit in timed]
     return path, time.perf_counter() - began
@@ -175,28 +188,28 @@ def _fits_of_ours(
 def _peer(
     cell: _Cell,
     name: str,
-    first: tuple[SplitDataset, Start, Judge],
+    first_seed: _Seed,
     exact: Path,
     limit: float,
 ) -> Standing:
-    """Fit a peer until it is at the target, for twice the iterations, or as long as there is time."""
+    """Fit a peer until it is at the target, for twice the iterations, or for at most `limit` seconds."""
     cell.say(name)
     standing = Standing(name)
     peer, nominal = cell.contestant(name), cell.settings.iterations
     standing.reason = peer.solver.unavailable()
     if standing.reason is not None:
         return standing
-    split, start, judge = first
+    split, start, audit = first_seed
     target = cell.fits[EXACT][0].objective
     try:
-        # To warm up, and one iteration may be all that there is time for.
-        fit, path = followed(peer, split, start, judge, target=target, most=1)
+        # One iteration warms up, and it may be all that there is time for.
+        fit, path = followed(peer, split, start, audit, target=target, most=1)
         left = limit - fit.seconds[0]
         if left > fit.seconds[0]:
             fit, path = followed(
-                peer, split, start, judge, target=target, most=2 * nominal, limit=left
+                peer, split, start, audit, target=target, most=2 * nominal, limit=left
             )
-    except (*FAILURES, ValueError) as error:  # implicit's word for a matrix it cannot factorise
+    except (*FAILURES, ValueError) as error:  # implicit raises it for a matrix it cannot factorise
         standing.reason = " ".join(str(error).split()) or type(error).__name__
         return standing
     done = standing.checked = len(fit.seconds)
@@ -210,12 +223,16 @@ def _peer(
         standing.relaxed_ratios = found.relaxed_ratios
     if fit.iterations_to_target is None and done < 2 * nominal:
         standing.notes.append(f"stopped after {done} iterations: it had {limit:.1f} s")
-        _solves_as_exact_does(standing, path, exact, cell)
+        _take_exact_iterations(standing, path, exact, cell)
     return standing
 
 
-def _solves_as_exact_does(standing: Standing, path: Path, exact: Path, cell: _Cell) -> None:
-    """Take exact ALS's iterations for a peer's Cholesky that stopped where exact is, too."""
+def _take_exact_iterations(standing: Standing, path: Path, exact: Path, cell: _Cell) -> None:
+    """Give implicit's Cholesky, where it ran out of time, the iterations to the target of exact ALS.
+
+    It solves the same systems. It gets the number only where its objective agrees with that of exact ALS
+    to 1e-3 so far.
+    """
     done = len(path.factors)
     if standing.solver != PEERS[1] or done > len(exact.factors):
         return
@@ -226,8 +243,11 @@ def _solves_as_exact_does(standing: Standing, path: Path, exact: Path, cell: _Ce
         )
 
 
-def _pairs(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> None:
-    """Time more fits of ours beside exact's where there is time, and form the ratios of all pairs."""
+def _pairs(cell: _Cell, first_seed: _Seed) -> None:
+    """Time more pairs of fits where there is time, and form the ratio of every pair.
+
+    A pair is a fit of ours and one of exact ALS in the same repeat.
+    """
     ours = [cell.standings[name] for name in OURS]
     looked_at = len(cell.fits[AUTO]) == 1
     lacking = MOST_PAIRS - (0 if looked_at else len(ours[0].seconds))
@@ -235,10 +255,9 @@ def _pairs(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> None:
     repeats = min(lacking, int(_PAIRS * cell.budget / max(cost, 1e-9)), int(cell.left() / cost))
     if repeats > 0:
         cell.say(f"{repeats} more pairs of fits")
-        entries = [
-            Entry(cell.contestant(s.solver), cell.settings.iterations, repeats) for s in ours
-        ]
-        timed = time_fits(entries, first[0].train, first[1]).seconds
+        iterations = cell.settings.iterations
+        plans = [TimingPlan(cell.contestant(s.solver), iterations, repeats) for s in ours]
+        timed = time_fits(plans, first_seed.split.train, first_seed.start).seconds
         for standing in ours:
             standing.seconds = [
                 *([] if looked_at else standing.seconds),
@@ -249,8 +268,8 @@ def _pairs(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> None:
         standing.fit_time = pairwise_ratio([sum(f) for f in standing.seconds], reference)
 
 
-def _times_to_target(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> None:
-    """Time each peer that gets to the target beside ours, and form the ratios."""
+def _times_to_target(cell: _Cell, first_seed: _Seed) -> None:
+    """Time ours and each contestant that reached the target, taking turns, and form the ratios."""
     ours = cell.standings[AUTO]
     needed = ours.iterations_to_target
     rivals = [
@@ -260,7 +279,7 @@ def _times_to_target(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> N
     ]
     if needed is None or not rivals:
         return
-    # As many iterations as were looked at; what they lack counts as their mean.
+    # Iterations to the target that were not run count as the mean of those that were.
     lengths = {s.solver: min(s.iterations_to_target or 1, s.checked) for s in rivals}
     cost = {s.solver: seconds_to(s.seconds[-1], lengths[s.solver]) for s in rivals}
     cost[AUTO] = seconds_to(ours.seconds[-1], needed)
@@ -269,9 +288,9 @@ def _times_to_target(cell: _Cell, first: tuple[SplitDataset, Start, Judge]) -> N
     timed: dict[str, list[list[float]]] = {}
     if fast and repeats > 0:
         cell.say(f"time to the target, {repeats} times: {', '.join(fast)}")
-        entries = [Entry(cell.contestant(AUTO), needed, repeats)]
-        entries += [Entry(cell.contestant(n), lengths[n], repeats) for n in fast]
-        timed = time_fits(entries, first[0].train, first[1]).seconds
+        plans = [TimingPlan(cell.contestant(AUTO), needed, repeats)]
+        plans += [TimingPlan(cell.contestant(n), lengths[n], repeats) for n in fast]
+        timed = time_fits(plans, first_seed.split.train, first_seed.start).seconds
     for standing in rivals:
         theirs, wanted = timed.get(standing.solver), standing.iterations_to_target or 1
         if theirs is None:

@@ -1,4 +1,4 @@
-"""The fits of a cell: one that is looked at on its way, so that the target is found, and plain ones."""
+"""The fits of a cell: `followed` looks for the iteration that reaches the target, `plain` does not."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from halfstep.solvers import SOLVERS
 from halfstep.types import Floats
 
 EARLY = 5
-_LOOKS = 5
+_LOOKS = 5  # how often `followed` computes the objective over the cell's iterations
 
 
-class Judge:
-    """Measures factors on one split: the float64 objective, and held-out quality."""
+class Audit:
+    """The measures of factors on one split: the float64 objective, and held-out quality."""
 
     def __init__(self, contestant: Contestant, dataset: SplitDataset) -> None:
         arguments = contestant.arguments | {"dtype": np.float64}
-        # Any solver's float64 weights: the peers know no float64.
+        # The weights of a solver that has float64, which the peers do not have.
         sides = SOLVERS["conjugate_gradient"](**arguments).weights(dataset.train)
         self._objective = Float64Objective(*sides)
         self._dataset = dataset
         self._threads = int(contestant.arguments["num_threads"])
 
     def objective(self, factors: tuple[Floats, Floats]) -> float:
-        """Return the objective, in float64."""
+        """Return the float64 objective of factors."""
         return self._objective(*factors)
 
     def quality(self, factors: tuple[Floats, Floats]) -> Evaluation:
-        """Return the held-out metrics."""
+        """Return the held-out metrics of factors."""
         return evaluate(
             *factors,
             self._dataset.train,
@@ -52,12 +52,12 @@ class Fit:
 
     Attributes
     ----------
-    objective, evaluation
-        After the cell's iterations; None where it did not get so far.
-    early
-        The held-out quality after `EARLY` iterations, where it was asked for.
     seconds
-        Of each iteration's two half-steps, without what was looked at between them.
+        Of each iteration's two half-steps, without the looks at the factors between them.
+    objective, evaluation
+        After the cell's iterations; None where the fit stopped before.
+    early
+        The held-out metrics after `EARLY` iterations; None unless they were asked for.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -68,11 +68,11 @@ class Fit:
 
 
 class Path:
-    """The factors of a fit after each of its iterations, for as long as anybody may ask."""
+    """The factors of a fit after each of its iterations, with objectives computed on demand."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, audit: Audit) -> None:
         self.factors: list[tuple[Floats, Floats]] = []
-        self._judge = judge
+        self._audit = audit
         self._known: dict[int, float] = {}
 
     def keep(self, factors: tuple[Floats, Floats]) -> None:
@@ -80,15 +80,16 @@ class Path:
         self.factors.append((factors[0].copy(), factors[1].copy()))
 
     def objective(self, iterations: int) -> float:
-        """Return the objective after so many iterations, measured once."""
+        """Return the objective after `iterations`, computed once."""
         if iterations not in self._known:
-            self._known[iterations] = self._judge.objective(self.factors[iterations - 1])
+            self._known[iterations] = self._audit.objective(self.factors[iterations - 1])
         return self._known[iterations]
 
     def first(self, target: float, low: int, high: int) -> int:
-        """Return after how many of (low, high] iterations the target was reached; it is after `high`.
+        """Return the number of iterations, above `low` and at most `high`, that first reach the target.
 
-        No half-step raises the objective, so that the interval can be halved.
+        It must be reached after `high`. No half-step raises the objective, so the interval can be
+        halved.
         """
         while high - low > 1:
             middle = (low + high) // 2
@@ -97,20 +98,26 @@ class Path:
 
 
 def plain(
-    contestant: Contestant, dataset: SplitDataset, start: Start, judge: Judge, *, early: bool
+    contestant: Contestant, dataset: SplitDataset, start: Start, audit: Audit, *, early: bool
 ) -> Fit:
-    """Fit for the cell's iterations and measure the factors at the end; `early` ones, too, if asked."""
+    """Fit for the cell's iterations and measure the factors at the end.
+
+    Parameters
+    ----------
+    early
+        Whether to measure held-out quality after `EARLY` iterations as well.
+    """
     fit = Fit()
     model = contestant.model(contestant.arguments["iterations"], start)
 
     def look(iteration: int, seconds: float, loss: float | None) -> None:
         if iteration + 1 == EARLY:
-            fit.early = judge.quality(factors_of(model))
+            fit.early = audit.quality(factors_of(model))
 
     model.fit(dataset.train, show_progress=False, callback=look if early else None)
     fit.seconds = list(model.seconds_)
-    fit.objective = judge.objective(factors_of(model))
-    fit.evaluation = judge.quality(factors_of(model))
+    fit.objective = audit.objective(factors_of(model))
+    fit.evaluation = audit.quality(factors_of(model))
     return fit
 
 
@@ -118,27 +125,29 @@ def followed(
     contestant: Contestant,
     dataset: SplitDataset,
     start: Start,
-    judge: Judge,
+    audit: Audit,
     *,
     target: float | None = None,
     most: int | None = None,
     limit: float = float("inf"),
     early: bool = False,
 ) -> tuple[Fit, Path]:
-    """Fit and find out when the target is reached.
+    """Fit, and find the iteration that reaches the target.
 
     Parameters
     ----------
     target
-        None where the fit sets it: the objective at its end.
+        None where the fit itself sets the target, as its objective at the end.
     most
-        Iterations at most, to find the target; None for the cell's.
+        The largest number of iterations; None for the cell's.
     limit
-        Seconds, all told, after which it goes no further.
+        Seconds, those of the looks included, after which the fit stops.
+    early
+        Whether to measure held-out quality after `EARLY` iterations.
     """
     nominal = int(contestant.arguments["iterations"])
     step = max(1, nominal // _LOOKS)
-    fit, path = Fit(), Path(judge)
+    fit, path = Fit(), Path(audit)
     model = contestant.model(most or nominal, start)
     began = time.perf_counter()
     looked = 0
@@ -149,10 +158,10 @@ def followed(
         fit.seconds.append(seconds)
         path.keep(factors_of(model))
         if early and done == EARLY:
-            fit.early = judge.quality(path.factors[-1])
+            fit.early = audit.quality(path.factors[-1])
         if done == nominal:
             fit.objective = path.objective(done)
-            fit.evaluation = judge.quality(path.factors[-1])
+            fit.evaluation = audit.quality(path.factors[-1])
         late = time.perf_counter() - began > limit
         due = done % step == 0 or done in (nominal, most) or late
         if target is not None and fit.iterations_to_target is None and due:

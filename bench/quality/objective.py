@@ -1,8 +1,8 @@
-"""The float64 objective of many factors on the same data: `halfstep.solvers.objective`, compiled.
+"""The float64 objective of `halfstep.solvers.objective`, compiled, for many factors on the same data.
 
-With 4 M entries and f = 128 that one takes 3 s, a fit of 15 iterations is looked at some ten times, and
-there are six such fits in a cell. What does not change between two looks, both weights of each entry, is
-made once.
+With 4 M entries and f = 128 the NumPy function takes 3 s. A cell has six fits of 15 iterations and
+looks at the objective of each some ten times. The weights of the entries, which do not change between
+two looks, are made once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Doubles = npt.NDArray[np.float64]
 
 
 class Float64Objective:
-    """The objective on one training matrix with one convention, of any factors.
+    """The objective of any factors on one training matrix with one weighting.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def _penalty(side: Weights, X: Doubles) -> float:
 def _stored(
     indptr: Integers, indices: Integers, w: Floats, t: Floats, X: Doubles, Y: Doubles
 ) -> float:
-    """Return the sum over stored entries of w z^2 - 2 t z, z = x_u . y_i."""
+    """Return the sum over the stored entries of w z^2 - 2 t z with z = x_u . y_i."""
     total = 0.0
     for row in range(len(indptr) - 1):
         part = 0.0

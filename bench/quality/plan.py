@@ -1,8 +1,8 @@
-"""The suite `quality`: data x weighting x size, and what each cell must reach.
+"""The cells of the suite `quality`, and the bars that each must reach.
 
-Mild weights (logarithms of counts, stored or not) and play counts as they are ask different things of a
-solver: in the first every row is nearly solved after two steps, in the second a fit that treats all rows
-alike ends far above exact ALS and ranks worse. A cell is one data set, one weighting, one f.
+A cell is one data set, one weighting and one f. Weightings differ in what they demand of a solver: with
+mild weights (logarithms of counts) every row is nearly solved after two CG steps; with raw play counts a
+fit that takes the same number of steps for all rows ends far above exact ALS and ranks worse.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from halfstep.errors import InputError
 
 FACTORS = (32, 64, 128)
 SEEDS = 3
-# For the whole suite; what is cut where it does not do, `halfstep.bench.quality.run` says.
+# For the whole suite; `halfstep.bench.quality.run` says what is cut where they are too few.
 SECONDS = 25 * 60
 GENERATED = ("music-small", "music-medium", "plays-medium")
-_ENTRIES = {  # about so many, for the shares of the time
+_ENTRIES = {  # rounded; a cell's share of the time depends on them
     "hetrec2011-lastfm-2k": 93_000,
     "audioscrobbler_small": 49_000,
     "gowalla": 1_027_000,
@@ -35,18 +35,20 @@ _ENTRIES = {  # about so many, for the shares of the time
 
 @dataclass(frozen=True)
 class Weighting:
-    """One convention on one data set, and its bars; None for no bar.
+    """One weighting of one data set, with its bars; None for no bar.
 
     Attributes
     ----------
+    convention
+        The arguments of the weighting.
     fit_time
-        At most this, a fit's time over exact ALS's.
+        Upper limit of a fit's time over the time of exact ALS.
     sooner
-        At least this many times sooner to the target than implicit, at the sizes `sooner_at`.
+        Lower limit of implicit's time to the target over ours, at the sizes `sooner_at`.
     objective
-        At most this, the objective over that of exact ALS over-relaxed.
+        Upper limit of the objective over that of exact ALS with over-relaxation.
     ndcg
-        At least this, the lower end of NDCG@10 over that of exact ALS over-relaxed.
+        Lower limit of NDCG@10 over that of exact ALS with over-relaxation: of the interval's lower end.
     """
 
     data: str
@@ -61,19 +63,19 @@ class Weighting:
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell to be run."""
+    """A cell that is to be run."""
 
     weighting: Weighting
     factors: int
 
     @property
     def name(self) -> str:
-        """What the cell is called."""
+        """The cell's name, which `--cells` matches."""
         return f"{self.weighting.data}, {self.weighting.name}, f = {self.factors}"
 
     @property
     def seconds(self) -> float:
-        """Its part of the suite's time, where nothing is short."""
+        """The seconds that the whole cell needs; its share of the suite's time is in proportion."""
         millions = _ENTRIES.get(self.weighting.data, 100_000) / 1e6
         return 15 + millions * (8 + 0.18 * self.factors + 0.0016 * self.factors**2)
 
@@ -121,7 +123,7 @@ def planned(settings: BenchSettings) -> list[Planned]:
     Raises
     ------
     InputError
-        They choose none.
+        The settings choose no cell.
     """
     cells = [Planned(w, f) for w in WEIGHTINGS for f in settings.factors or FACTORS]
     if settings.data is not None:
@@ -134,7 +136,7 @@ def planned(settings: BenchSettings) -> list[Planned]:
 
 
 def source(data: str, settings: BenchSettings) -> tuple[str, str | None]:
-    """Return where a data set is, and why it is left out, or None."""
+    """Return the name or path of a data set, and the reason why it is left out, or None."""
     if data in GENERATED:
         return data, None
     root = settings.data_folder or os.environ.get("HALFSTEP_DATA")
@@ -145,7 +147,7 @@ def source(data: str, settings: BenchSettings) -> tuple[str, str | None]:
 
 
 def shares(cells: list[Planned]) -> Iterator[tuple[Planned, float]]:
-    """Yield each cell with its part of what all from it on have together."""
+    """Yield each cell with its share of the time that is left for it and all cells after it."""
     for number, cell in enumerate(cells):
         yield cell, cell.seconds / sum(later.seconds for later in cells[number:])
 

@@ -1,4 +1,4 @@
-"""What a results file holds of the suite `quality`: one record for each cell."""
+"""The records of the suite `quality` in a results file, one for each cell."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ class Standing:
     Attributes
     ----------
     reason
-        Why there is nothing else here, or None.
+        Why the contestant has no results, or None; all other fields are then empty.
     to_exact, to_relaxed
-        Of each seed that it was fitted with, its float64 objective after the cell's iterations over that
-        of exact ALS, and of exact ALS over-relaxed, from the same start.
+        For each seed that the contestant was fitted from, its float64 objective after the cell's
+        iterations over that of exact ALS, and over that of exact ALS with over-relaxation, from the same
+        start.
     quality
-        Each held-out metric's mean, over those seeds.
+        Mean of each held-out metric over those seeds.
     ratios, relaxed_ratios
-        Each metric over exact ALS's, and over that of exact over-relaxed: of the sums over the seeds,
-        with the paired interval over users.
+        Each metric over that of exact ALS, and over that of exact ALS with over-relaxation: ratios of
+        sums over the seeds, with paired intervals over users.
     iterations_to_target
-        Iterations to within the tolerance of exact's objective, first seed; None where not reached.
+        Iterations from the first seed until the objective is within the tolerance of exact ALS's; None
+        where it was not reached.
     checked
-        Iterations in which it was looked for.
+        Number of iterations that were checked for the target.
     seconds
-        For each timed fit of so many iterations, or of the cell's, the seconds of its half-steps.
+        For each timed fit, the seconds of each iteration's half-steps.
     fit_time
-        A fit of the cell's iterations over one of exact ALS's, pair by pair.
+        Seconds of a fit of the cell's iterations over those of exact ALS, pair by pair.
     sooner
-        Its seconds to the target over those of the contestant that the cell is about, pair by pair.
+        Seconds of this contestant to the target over those of `eigenbasis`, pair by pair.
     """
 
     solver: str
@@ -53,10 +55,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class Bar:
-    """One thing that a cell must reach: `value` at most or at least `limit`, and whether it does.
+    """A bar of a cell: an upper or lower `limit` of `value`, and whether the cell meets it.
 
-    `value` is None where there is no number: `met` is then None, too, unless who never gets to the
-    target decides it, ours (False) or a peer (True).
+    Where there is no number `value` is None, and so is `met`, unless a contestant that never reaches the
+    target decides the bar: it is missed if that is ours, and met if it is the peer.
     """
 
     name: str
@@ -72,16 +74,16 @@ class QualityCell:
     Attributes
     ----------
     name
-        What `--cells` looks at, the same in every run.
+        The name that `--cells` matches, the same in every run.
     data
         Index into `Results.data`.
     seeds
-        Of the split and the start of each fit; all numbers but times are over these.
+        Seeds of the splits and starts. All numbers but the times are over these seeds.
     overfitting
-        NDCG@10 of exact ALS after the cell's iterations over that after five, pooled as all others;
-        None where it was not measured.
+        NDCG@10 of exact ALS after the cell's iterations over its NDCG@10 after five, pooled over the
+        seeds; None where it was not measured.
     commit, created, wall_seconds
-        Which code measured the cell, when, and for how long.
+        The code that measured the cell, the time of day, and the seconds that it took.
     """
 
     name: str
@@ -101,10 +103,10 @@ class QualityCell:
 
     @property
     def overfits(self) -> bool:
-        """Whether a better-solved objective ranks worse here, whoever solves it."""
+        """Whether exact ALS itself ranks worse after all iterations than after five."""
         found = self.overfitting
         return found is not None and found.high is not None and found.high < 1
 
     def standing(self, solver: str) -> Standing | None:
-        """Return a contestant's results, None where it did not take part."""
+        """Return a contestant's results, or None where it did not take part."""
         return next((s for s in self.standings if s.solver == solver), None)

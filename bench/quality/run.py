@@ -1,4 +1,4 @@
-"""The suite `quality`, cell after cell: what is finished is written, and can be gone on from."""
+"""The suite `quality`, cell after cell; each is written when it is finished, and runs can be resumed."""
 
 from __future__ import annotations
 
@@ -19,40 +19,42 @@ from halfstep.datasets import Dataset
 from halfstep.errors import InputError
 
 Say = Callable[[str], None]
-# Part of the time planned for a cell that it is begun with.
+# A cell is left out where less than this share of its planned time is left for it.
 _LEAST = 0.25
-# Of two runs that are one results file these must be the same.
+# A run can be resumed only with the same values of these settings.
 _SAME = ("iterations", "seed", "num_threads", "test_fraction")
 
 
 def run_quality(settings: BenchSettings, results: Results, say: Say) -> Results:
     """Run the cells that the settings choose, and write the results file after each.
 
-    The suite has `quality_plan.SECONDS`, or the settings' budget for each cell. A cell's part of what
-    is left bounds its repeats, its peers, and then its seeds, in this order; a cell for which there is
-    hardly any is left out.
+    The suite has `plan.SECONDS`, or each cell the budget of the settings. Where a cell's share of the
+    remaining time is short, its repeats are cut first, then its peers, then its seeds; a cell with less
+    than a quarter of its planned time is left out.
 
     Parameters
     ----------
     results
-        An empty record of the run, which the cells are added to.
+        An empty record of the run, to which the cells are added.
 
     Raises
     ------
     InputError
-        Nothing can be run, or the results file holds cells that would be lost or do not belong here.
+        No cell can be run, or the results file holds cells that would be lost or are of another run.
     """
     chosen = planned(settings)
     path = settings.results_path()
     if path.exists():
-        _take_up(results, settings, read_results(path))
-    had = {cell.name for cell in results.cells}
+        _resume(results, settings, read_results(path))
+    finished = {cell.name for cell in results.cells}
     sources = {cell.weighting.data: source(cell.weighting.data, settings) for cell in chosen}
     for data, (_, reason) in sources.items():
         if reason is not None:
             results.left_out.append(f"{data}: {reason}")
     todo = [
-        cell for cell in chosen if cell.name not in had and sources[cell.weighting.data][1] is None
+        cell
+        for cell in chosen
+        if cell.name not in finished and sources[cell.weighting.data][1] is None
     ]
     if not todo and not results.cells:
         raise InputError(f"suite 'quality' has nothing to run: {'; '.join(results.left_out)}")
@@ -69,7 +71,7 @@ def run_quality(settings: BenchSettings, results: Results, say: Say) -> Results:
             results.left_out.append(f"{cell.name}: no time left; --resume goes on with it")
             continue
         if dataset is None or loaded != data:
-            dataset = None  # two large data sets need not be held at once
+            dataset = None  # so that two large data sets are never held at once
             say(f"{where}: loading")
             dataset, loaded = datasets.load(sources[data][0]), data
         try:
@@ -94,13 +96,13 @@ def _say(say: Say, where: str, line: str) -> None:
     say(f"{where}: {line}")
 
 
-def _take_up(results: Results, settings: BenchSettings, before: Results) -> None:
-    """Put the cells of an earlier run into this one.
+def _resume(results: Results, settings: BenchSettings, before: Results) -> None:
+    """Add the cells of an earlier run to this one.
 
     Raises
     ------
     InputError
-        They would be lost, or are of another machine or by other settings.
+        The settings do not say `resume`, or the earlier run has another machine or other settings.
     """
     path = settings.results_path()
     if not before.cells:

@@ -1,4 +1,4 @@
-"""The suite `quality` as tables: a line per cell for the README, and everything for the page."""
+"""The suite `quality` as tables: a line for each cell in the README, and everything on the page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from halfstep.bench.quality.plan import SEEDS
 from halfstep.bench.quality.record import Bar, QualityCell, Standing
 from halfstep.bench.quality.verdict import NDCG, never
 from halfstep.bench.report import numbers
-from halfstep.bench.report.tables import Grid
+from halfstep.bench.report.tables import Table
 from halfstep.bench.schema import Results
 
 OVERFITS = "overfits"
@@ -23,8 +23,8 @@ OVERFITTING = (
 _PEER_NAMES = dict(zip(OTHERS, ("implicit's CG", "implicit's Cholesky", "irspack"), strict=True))
 
 
-def compact_grid(found: Sequence[QualityCell], data: Sequence[str]) -> Grid:
-    """Return a line per cell; `data` names the data set of each."""
+def compact_table(found: Sequence[QualityCell], data: Sequence[str]) -> Table:
+    """Return a line for each cell; `data` names the data set of each."""
     headings = (
         "data, weighting, f",
         "objective / exact's",
@@ -42,11 +42,11 @@ def compact_grid(found: Sequence[QualityCell], data: Sequence[str]) -> Grid:
         )
         for cell, name in zip(found, data, strict=True)
     )
-    return _grid("quality", headings, lines, found)
+    return _table("quality", headings, lines, found)
 
 
-def bars_grid(found: Sequence[QualityCell], data: Sequence[str]) -> Grid:
-    """Return a line per cell with what was measured relative to exact over-relaxed, and the bars."""
+def bars_table(found: Sequence[QualityCell], data: Sequence[str]) -> Table:
+    """Return a line for each cell: ratios to exact ALS with over-relaxation, and the bars."""
     headings = (
         "data, weighting, f",
         "objective / exact relaxed",
@@ -63,8 +63,8 @@ def bars_grid(found: Sequence[QualityCell], data: Sequence[str]) -> Grid:
             numbers.interval(_ours(cell).relaxed_ratios.get(METRICS[0])),
             numbers.interval(_ours(cell).ratios.get(METRICS[1])),
             numbers.interval(_ours(cell).relaxed_ratios.get(METRICS[1])),
-            _said(cell.bars, False) + _wide(cell),
-            _said(cell.bars, True),
+            _bars(cell.bars, False) + _undecided(cell),
+            _bars(cell.bars, True),
         )
         for cell, name in zip(found, data, strict=True)
     )
@@ -73,10 +73,10 @@ def bars_grid(found: Sequence[QualityCell], data: Sequence[str]) -> Grid:
         for cell, name in zip(found, data, strict=True)
         for note in cell.notes
     ]
-    return _grid("quality: bars", headings, lines, found, notes)
+    return _table("quality: bars", headings, lines, found, notes)
 
 
-def standings_grid(found: Sequence[QualityCell], data: Sequence[str]) -> Grid:
+def standings_table(found: Sequence[QualityCell], data: Sequence[str]) -> Table:
     """Return a line for each contestant of each cell."""
     headings = (
         "data, weighting, f",
@@ -95,15 +95,15 @@ def standings_grid(found: Sequence[QualityCell], data: Sequence[str]) -> Grid:
         for cell, name in zip(found, data, strict=True)
         for standing in cell.standings
     )
-    return _grid("quality: contestants", headings, lines, (), numeric=(2, 9))
+    return _table("quality: contestants", headings, lines, (), numeric=(2, 9))
 
 
-def quality_grids(results: Results) -> list[Grid]:
-    """Return all tables of a run, none where it has no numbers."""
+def quality_tables(results: Results) -> list[Table]:
+    """Return the tables of a run; none where it is of another suite."""
     if not results.cells:
         return []
     names = data_names(results)
-    return [draw(results.cells, names) for draw in (compact_grid, bars_grid, standings_grid)]
+    return [draw(results.cells, names) for draw in (compact_table, bars_table, standings_table)]
 
 
 def data_names(results: Results) -> list[str]:
@@ -112,7 +112,7 @@ def data_names(results: Results) -> list[str]:
 
 
 def quality_lines(results: Results) -> list[str]:
-    """Return how the suite measures, one statement each."""
+    """Return how the suite measures, one statement a line."""
     if not results.cells:
         return []
     cell, within = results.cells[0], 100 * results.method.target_tolerance
@@ -120,12 +120,11 @@ def quality_lines(results: Results) -> list[str]:
     minutes = sum(c.wall_seconds for c in results.cells) / 60
     return [
         f"Ours is {AUTO}, what `auto` chooses on a CPU; exact is ALS with every row solved exactly, "
-        f"after as many iterations ({cell.iterations}) from the same start; exact relaxed is the same "
-        "with ours' over-relaxation.",
-        f"Objectives are float64; of {SEEDS} seeds (split and start; peers have the first alone) the "
-        "worst counts. NDCG@10 and "
-        f"AUC are over all seeds together, with the paired {100 * results.method.confidence:g} % "
-        "interval over users of the ratio.",
+        f"after as many iterations ({cell.iterations}) from the same start; exact relaxed is exact ALS "
+        "with the over-relaxation of ours.",
+        f"Objectives are float64; the worst of {SEEDS} seeds counts (a seed draws split and start; "
+        "peers are fitted from the first alone). NDCG@10 and AUC are over all seeds together; their "
+        f"ratios have a paired {100 * results.method.confidence:g} % interval over users.",
         f"Fit time: half-step seconds of a fit of {cell.iterations} iterations over exact's, pair by "
         "pair: the median, and in brackets the extremes.",
         f"Times sooner: half-step seconds to within {within:g} % of exact's objective after "
@@ -135,7 +134,7 @@ def quality_lines(results: Results) -> list[str]:
 
 
 def sooner(cell: QualityCell, peer: str) -> str:
-    """Return how many times sooner than a peer ours is at the target, or why there is no number."""
+    """Return how many times sooner than a peer ours reaches the target, or why there is no number."""
     standing = cell.standing(peer)
     if standing is None or standing.reason is not None:
         return numbers.NONE
@@ -168,22 +167,22 @@ def _standing(cell: QualityCell, standing: Standing) -> tuple[str, ...]:
     )
 
 
-def _grid(
+def _table(
     title: str,
     headings: tuple[str, ...],
     lines: tuple[tuple[str, ...], ...],
     found: Sequence[QualityCell],
     notes: Sequence[str] = (),
     numeric: tuple[int, int] | None = None,
-) -> Grid:
+) -> Table:
     first, last = numeric or (1, len(headings))
     remarks = [OVERFITTING] if any(cell.overfits for cell in found) else []
-    return Grid(
+    return Table(
         title=title,
         headings=headings,
         parts=("",) * len(headings),
         numeric=tuple(first <= n < last for n in range(len(headings))),
-        cells=lines,
+        lines=lines,
         notes=(*remarks, *notes),
     )
 
@@ -211,23 +210,23 @@ def _times(cell: QualityCell) -> str:
     )
 
 
-def _said(bars: Sequence[Bar], met: bool) -> str:
+def _bars(bars: Sequence[Bar], met: bool) -> str:
     chosen = [bar for bar in bars if bar.met is met]
-    said = [
+    sentences = [
         f"{bar.name} {'never' if bar.value is None else f'{bar.value:.3g}'} "
-        f"({'at least' if _least(bar) else 'at most'} {bar.limit:g})"
+        f"({'at least' if _is_lower_limit(bar) else 'at most'} {bar.limit:g})"
         for bar in chosen
     ]
-    return "; ".join(said) or numbers.NONE
+    return "; ".join(sentences) or numbers.NONE
 
 
-def _wide(cell: QualityCell) -> str:
-    """Say so where a bar is missed for lack of users, and not because NDCG@10 is known to be lower."""
+def _undecided(cell: QualityCell) -> str:
+    """Say that NDCG@10 is undecided where its bar is missed although its interval holds 1."""
     ratio = _ours(cell).relaxed_ratios.get(METRICS[0])
     missed = any(bar.name == NDCG and bar.met is False for bar in cell.bars)
     holds = ratio is not None and ratio.high is not None and ratio.high >= 1
     return "; NDCG@10 is undecided: its interval holds 1" if missed and holds else ""
 
 
-def _least(bar: Bar) -> bool:
+def _is_lower_limit(bar: Bar) -> bool:
     return bar.name == NDCG or any(bar.name.endswith(peer) for peer in PEERS)

@@ -1,4 +1,4 @@
-"""What the fits of a cell come to: ratios pooled over the seeds, and the bars."""
+"""The verdict on a cell: its fits' ratios, pooled over the seeds, and the bars that it meets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def pool(
 ) -> dict[str, Standing]:
     """Return the contestants' objectives and held-out quality over the same seeds.
 
-    A user is drawn with all that each split says of them: the splits are no more users.
+    The bootstrap draws a user with the metrics of that user in every split: several splits do not make
+    more users.
     """
     found = {name: Standing(name) for name in fits}
     for name, standing in found.items():
@@ -52,7 +53,10 @@ def pool(
 def summed(
     evaluations: Mapping[str, Sequence[Evaluation | None]], metric: str
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """Return for each contestant a metric's sum over the splits, for every user in any of them."""
+    """Return a metric's sum over the splits, (users,) for each contestant.
+
+    The users are those who are evaluated in at least one split, in ascending order.
+    """
     parts = [e for of in evaluations.values() for e in of if e is not None]
     users = np.unique(np.concatenate([e.users for e in parts]))
     totals = {}
@@ -66,7 +70,7 @@ def summed(
 
 
 def overfitting(exact: Sequence[Fit], seed: int) -> Interval | None:
-    """Return NDCG@10 of exact ALS at its end over that after a few iterations, where both are known."""
+    """Return NDCG@10 of exact ALS at the end over its NDCG@10 after five iterations, or None."""
     both = [fit for fit in exact if fit.early is not None and fit.evaluation is not None]
     if not both:
         return None
@@ -77,7 +81,7 @@ def overfitting(exact: Sequence[Fit], seed: int) -> Interval | None:
 
 
 def bars(cell: QualityCell, weighting: Weighting, solver: str, peers: tuple[str, str]) -> list[Bar]:
-    """Return what the cell must reach, and whether `solver` does."""
+    """Return the cell's bars, and whether `solver` meets them."""
     standing = cell.standing(solver) or Standing(solver)
     found = [
         _at_most(OBJECTIVE, weighting.objective, max(standing.to_relaxed, default=None)),
@@ -97,7 +101,7 @@ def bars(cell: QualityCell, weighting: Weighting, solver: str, peers: tuple[str,
 
 
 def never(standing: Standing, cell: QualityCell) -> bool:
-    """Whether a contestant was given twice the iterations and did not get to the target."""
+    """Whether a contestant took twice the cell's iterations without reaching the target."""
     return standing.iterations_to_target is None and standing.checked >= 2 * cell.iterations
 
 

@@ -1,6 +1,6 @@
 """The report's three charts as SVG: objective over time, time over size, and quality.
 
-Drawn 5.2 inches wide, so that on a phone the letters come out near the size they are set in.
+They are 5.2 inches wide, so that a phone shows the letters at about the size that they are set in.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from halfstep.bench.report.curves import Curve
 from halfstep.bench.schema import Row
 
 WIDTH = 5.2
-# Okabe and Ito's colours, told apart with colour-blindness too; a dark purple stands for their yellow,
-# which is too pale on white.
+# The colours of Okabe and Ito, which the colour-blind can tell apart; a dark purple replaces their
+# yellow, which is too pale on white.
 COLOURS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#5E3C99",
 )  # fmt: skip
@@ -28,7 +28,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", ":")
 _INK, _RULE = "#222222", "#dddddd"
 _LABEL_HEIGHT = 12.5  # points
-_LETTER, _USUAL_LETTERS = 0.075, 14  # inches a letter, and as many as the margins hold
+# Inches a letter, and the number of letters that the margins have room for.
+_LETTER, _USUAL_LETTERS = 0.075, 14
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -48,7 +49,7 @@ _STYLE: dict[str, Any] = {
 
 
 def unavailable() -> str | None:
-    """Return why no chart can be drawn here and what to install, or None."""
+    """Return the reason why no chart can be drawn here and what to install, or None."""
     if importlib.util.find_spec("matplotlib") is None:
         return 'matplotlib is not installed: pip install "halfstep[bench]"'
     return None
@@ -72,7 +73,15 @@ def line_chart(
     level: tuple[float, str] | None = None,
     x_ticks: Sequence[float] = (),
 ) -> str:
-    """Return log-log lines, each labelled at its end; `level` is a horizontal line with its name."""
+    """Return a log-log chart of lines, each labelled at its end.
+
+    Parameters
+    ----------
+    names
+        All solvers of the report, in the order that gives each its colour.
+    level
+        Ordinate and name of a horizontal line.
+    """
     with _style():
         figure, axes = _figure(3.3, max((len(curve.name) for curve in curves), default=0))
         for curve in curves:
@@ -102,7 +111,7 @@ def line_chart(
 
 
 def quality_chart(rows: Sequence[Row], names: Sequence[str], metrics: Sequence[str]) -> str:
-    """Return one panel per metric with a dot and its interval for each row."""
+    """Return a chart with a panel for each metric: a dot and its interval for each row."""
     with _style():
         longest = max((len(row.solver) for row in rows), default=0)
         figure, panels = _figure(0.9 + 0.27 * len(rows), longest, columns=len(metrics))
@@ -126,7 +135,7 @@ def quality_chart(rows: Sequence[Row], names: Sequence[str], metrics: Sequence[s
 
 
 def spread_apart(positions: Sequence[float], least: float) -> list[float]:
-    """Return positions at least `least` apart, in the same order, each cluster about its own middle."""
+    """Return positions at least `least` apart, in the same order, each cluster around its own middle."""
     order = np.argsort(positions, kind="stable")
     clusters: list[tuple[float, list[int]]] = []
     for index in order:
@@ -149,9 +158,9 @@ def spread_apart(positions: Sequence[float], least: float) -> list[float]:
 
 
 def _label_ends(axes: Any, curves: Sequence[Curve], looks: Sequence[dict[str, str]]) -> None:
-    """Write each curve's mark and name right of the axes, as near the height of its end as may be.
+    """Write each curve's mark and name right of the axes, as near to the height of its end as possible.
 
-    Marks and not leading lines: where many lines end at one height, those would cross.
+    Names have marks and no leading lines, which would cross where many curves end at one height.
     """
     if not curves:
         return
@@ -186,9 +195,9 @@ def _metric_name(metric: str) -> str:
 
 
 def _figure(height: float, longest: int, columns: int = 0) -> tuple[Any, Any]:
-    """Return a figure with one axes and room for labels at its right, or with several side by side.
+    """Return a figure with one axes and room for labels at its right, or with several axes side by side.
 
-    It grows wider where the longest label, in letters, needs more than the usual room.
+    The figure is wider where the longest label, in letters, needs more room than usual.
     """
     from matplotlib.figure import Figure
 
@@ -217,13 +226,13 @@ def _style() -> Any:
 
 
 def _svg(figure: Any) -> str:
-    """Return the figure as an SVG element to stand inside a page: no prolog, no outside names."""
+    """Return the figure as an SVG element to put into a page: without prolog and namespaces."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None}, transparent=True)
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    # Inside HTML the namespaces are implied.
+    # HTML implies the namespaces.
     text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
     head, rest = text.split(">", 1)
     head = re.sub(r'\s(width|height)="[^"]*"', "", head)
@@ -231,6 +240,6 @@ def _svg(figure: Any) -> str:
 
 
 def _with_own_ids(svg: str) -> str:
-    """Prefix all ids, which would otherwise be those of the page's next chart as well."""
+    """Prefix all ids: Matplotlib gives the same ids to the next chart of the page."""
     prefix = f"c{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
     return re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{prefix}", svg)

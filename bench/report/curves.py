@@ -1,4 +1,4 @@
-"""From rows to the lines of the report's charts."""
+"""The lines of the report's charts, made from rows."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class Curve:
 
 
 def solver_names(results: Results) -> list[str]:
-    """Return every solver that ran once, in order of appearance: those that charts need a colour for."""
+    """Return the solvers that ran, in order of appearance; charts give each a colour."""
     rows = (row for case in results.cases for row in case.rows if row.reason is None)
     return list(dict.fromkeys(row.solver for row in rows))
 
 
 def objective_curves(case: CaseRecord) -> list[Curve]:
-    """Return each solver's relative gap to the case's best objective over its median seconds so far.
+    """Return, for each solver, the relative gap to the case's best objective over its median seconds.
 
-    The best point itself has no gap, and is left out.
+    The best point itself has no gap, and a logarithmic axis has no place for it.
     """
     best = case.best
     curves = []
@@ -45,9 +45,9 @@ def objective_curves(case: CaseRecord) -> list[Curve]:
 
 
 def cumulative_seconds(row: Row) -> list[float]:
-    """Return the seconds up to each checked iteration: medians over the repeats, summed.
+    """Return the seconds up to each checked iteration: sums of medians over the repeats.
 
-    Iterations that were not timed count as the mean of those that were.
+    An iteration that was not timed counts as the mean of those that were.
     """
     timed = np.median([fit for fit in row.seconds if len(fit) == len(row.seconds[0])], axis=0)
     lacking = max(0, len(row.objectives) - len(timed))
@@ -56,7 +56,7 @@ def cumulative_seconds(row: Row) -> list[float]:
 
 
 def sweep_curves(results: Results) -> dict[str, list[Curve]]:
-    """Return time per iteration over factors, or over entries; one chart per title."""
+    """Return the curves of time per iteration over factors, or over entries, by title of their chart."""
     by_entries = grows(results)
     charts: dict[str, list[CaseRecord]] = {}
     for case in results.cases:
@@ -84,7 +84,7 @@ def sweep_curves(results: Results) -> dict[str, list[Curve]]:
 
 
 def bound_curves(results: Results) -> list[Curve]:
-    """Return the measured iteration over f, and then its bounds, where the run has them."""
+    """Return the time of an iteration over f and then its two bounds; empty for other suites."""
     points: dict[str, list[tuple[float, float]]] = {}
     for measure in results.measures:
         if measure.x is not None:
@@ -98,7 +98,7 @@ def bound_curves(results: Results) -> list[Curve]:
 
 
 def grows(results: Results) -> bool:
-    """Whether the run's data differ in size alone, so that time is drawn over that."""
+    """Whether the run's data differ in size alone, so that charts draw the time over the entries."""
     return results.suite == "scaling" and len({data.entries for data in results.data}) > 1
 
 

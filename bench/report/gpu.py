@@ -8,19 +8,19 @@ from typing import Any
 from halfstep.bench.gpu.record import GpuResults, GpuTable, Peaks
 from halfstep.bench.report.markdown_table import escaped, markdown_table
 from halfstep.bench.report.numbers import NONE, duration, percent, size
-from halfstep.bench.report.tables import COLUMNS, Column, Grid, case_grid
+from halfstep.bench.report.tables import COLUMNS, Column, Table, table_of
 from halfstep.bench.schema import CaseRecord, Row
 
 _AS_ON_THE_CPU = ("solver", "device", "iteration", "to target", "it.", "speed-up", "gap")
 
 
 def markdown(results: GpuResults) -> str:
-    """Return a table for each data set and number of factors, and what was proved before."""
+    """Return a table for each case, what parity showed, and what the other parts found."""
     where = "the emulator (no speeds)" if results.emulated else results.environment.gpu or "a card"
     found = []
-    for table in results.tables:
-        grid = table_grid(table, results.peaks)
-        found += [f"**{escaped(grid.title)}** on {escaped(where)}", markdown_table(grid)]
+    for measured in results.tables:
+        table = card_table(measured, results.peaks)
+        found += [f"**{escaped(table.title)}** on {escaped(where)}", markdown_table(table)]
     equal = sum(bool(row.get("equal")) for row in results.parity)
     reference = results.tables[0].case.reference if results.tables else ""
     found.append(
@@ -30,7 +30,7 @@ def markdown(results: GpuResults) -> str:
     return "\n\n".join([*found, *parts(results)])
 
 
-def table_grid(table: GpuTable, peaks: Peaks | None) -> Grid:
+def card_table(measured: GpuTable, peaks: Peaks | None) -> Table:
     """Return a case's table: columns as on the CPU, and what only a card has."""
 
     def of_peak(row: Row, case: CaseRecord) -> str:
@@ -45,11 +45,12 @@ def table_grid(table: GpuTable, peaks: Peaks | None) -> Grid:
         Column("device memory", "card", lambda row, case: size(row.peak_device_bytes)),
         Column("of copy peak", "card", of_peak),
     )
-    return case_grid(f"{table.shape}, f = {table.case.factors}", table.case, columns)
+    case = measured.case
+    return table_of(f"{measured.shape}, f = {case.factors}", case, columns)
 
 
 def parts(results: GpuResults) -> list[str]:
-    """Return what each part came to, in paragraphs: a title, a table and how to read it."""
+    """Return each part's findings as paragraphs: a title, a table, and how to read it."""
     writers: tuple[
         tuple[str, dict[str, Any] | None, Callable[[dict[str, Any]], list[str]]], ...
     ] = (
@@ -57,7 +58,7 @@ def parts(results: GpuResults) -> list[str]:
         ("Top 10 for all users, those liked left out; evaluation", results.queries, _queries),
         ("Streamed through little memory", results.streaming, _streaming),
         ("A thousand million entries", results.billion, _streaming),
-        ("What 16 bits cost", results.half, _half),
+        ("What float16 and bfloat16 storage cost", results.half, _half),
     )
     found = []
     for title, part, write in writers:
@@ -106,10 +107,10 @@ def _streaming(part: dict[str, Any]) -> list[str]:
         (
             name,
             duration(part["seconds_per_iteration"].get(name)),
-            duration(_middle(way["setup_seconds"])),
-            way["cannot_run"] or way["plan"],
+            duration(_middle(mode["setup_seconds"])),
+            mode["cannot_run"] or mode["plan"],
         )
-        for name, way in part["ways"].items()
+        for name, mode in part["ways"].items()
     ]
     share, equal = part["share_of_resident_speed"], part["equal_bits"]
     said = f"{part['entries']:,} entries."
@@ -145,7 +146,7 @@ def _half(part: dict[str, Any]) -> list[str]:
 
 def _table(headings: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
     numeric = (False, *(True for _ in headings[1:]))
-    return markdown_table(Grid("", headings, ("",) * len(headings), numeric, tuple(lines)))
+    return markdown_table(Table("", headings, ("",) * len(headings), numeric, tuple(lines)))
 
 
 def _times(ratio: float | None) -> str:

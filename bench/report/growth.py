@@ -1,9 +1,9 @@
-"""What an entry costs as data grow: seconds and memory, from the cases of the suite `scaling`."""
+"""The cost of an entry as the data grow: seconds and memory, from the cases of the suite `scaling`."""
 
 from __future__ import annotations
 
 from halfstep.bench.report import numbers
-from halfstep.bench.report.tables import Grid, thread_count
+from halfstep.bench.report.tables import Table, thread_count
 from halfstep.bench.schema import CaseRecord, DataRecord, Results, Row
 
 HEADINGS = (
@@ -18,8 +18,8 @@ HEADINGS = (
 BOUND_BYTES = 200_000_000
 
 
-def growth_grid(results: Results) -> Grid | None:
-    """Return a line for each solver and case; None where data do not grow."""
+def growth_table(results: Results) -> Table | None:
+    """Return a line for each solver and case; None for other suites and for a single data set."""
     if results.suite != "scaling" or len({dataset.entries for dataset in results.data}) < 2:
         return None
     found = [
@@ -29,12 +29,12 @@ def growth_grid(results: Results) -> Grid | None:
         if row.seconds_per_iteration is not None
     ]
     found.sort(key=lambda line: (line[0], line[2].num_threads, line[1]))
-    return Grid(
+    return Table(
         title="growth",
         headings=HEADINGS,
         parts=("",) * len(HEADINGS),
         numeric=(False, *(True for _ in HEADINGS[1:])),
-        cells=tuple(_line(results.data[case.data], case, row) for _, _, case, row in found),
+        lines=tuple(_line(results.data[case.data], case, row) for _, _, case, row in found),
         notes=(
             "bound: 8 bytes for each entry of both sides' CSR, their row pointers, both factor "
             f"matrices in float32, and {BOUND_BYTES // 10**6} MB",
@@ -43,7 +43,7 @@ def growth_grid(results: Results) -> Grid | None:
 
 
 def bound_bytes(dataset: DataRecord, factors: int) -> int:
-    """Return what a fit must hold, generously: see the table's note."""
+    """Return a generous bound of the bytes that a fit must hold: see the table's note."""
     rows = dataset.users + dataset.items
     return 2 * 8 * dataset.entries + 8 * rows + 4 * factors * rows + BOUND_BYTES
 

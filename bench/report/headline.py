@@ -1,4 +1,4 @@
-"""How many times sooner the fastest rung is at the target than each peer's best: one line per case."""
+"""How many times sooner than each peer the fastest rung reaches the target: one line for each case."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from halfstep.bench.contestant_names import PEERS, is_exact
 from halfstep.bench.method.spread import Spread
 from halfstep.bench.method.timing import pairwise_ratio, seconds_to
 from halfstep.bench.report import numbers
-from halfstep.bench.report.tables import Grid
+from halfstep.bench.report.tables import Table
 from halfstep.bench.schema import CaseRecord, Results, Row
 
-# The target is exact ALS: its own method is then told from implicit's other one.
+# Where exact ALS sets the target, implicit's two methods have a column each.
 _NAMES = dict(zip(PEERS, ("implicit's CG", "implicit's Cholesky"), strict=True))
 
 
-def headline(runs: Sequence[Results], *, exact: bool = True) -> Grid | None:
-    """Return the table, or None where no run has such a target that one of our rungs reached.
+def headline(runs: Sequence[Results], *, exact: bool = True) -> Table | None:
+    """Return the table, or None where no rung of this package reached such a target.
 
-    Ratios are paired, repeat by repeat. Of a peer's methods the fastest counts in each case.
+    Ratios are paired, repeat by repeat. A peer counts with its fastest method in each case.
 
     Parameters
     ----------
     exact
-        Cases whose target is exact ALS's objective, with a column for each of implicit's methods;
-        else the others, with one for each library.
+        True for the cases whose target is the objective of exact ALS, with a column for each of
+        implicit's methods; False for the other cases, with a column for each library.
     """
     found = [
         (run.data[case.data].name.removesuffix(".npz"), case, rung)
@@ -59,7 +59,7 @@ def headline(runs: Sequence[Results], *, exact: bool = True) -> Grid | None:
         *(f"times sooner than {peer}" for peer in peers),
     )
     numeric = (False, False, False, *(True for _ in headings[3:]))
-    return Grid("time to the target", headings, ("",) * len(headings), numeric, lines)
+    return Table("time to the target", headings, ("",) * len(headings), numeric, lines)
 
 
 def _fastest(rows: Iterable[Row]) -> Row | None:
@@ -86,8 +86,8 @@ def _method(row: Row) -> str:
 def _against(rows: Sequence[Row], case: CaseRecord, rung: Row) -> str:
     best = _fastest(rows)
     if best is None:
-        said = {numbers.to_target(row, case.iterations) for row in rows}
-        return numbers.NONE if not rows else said.pop() if len(said) == 1 else "not reached"
+        reasons = {numbers.to_target(row, case.iterations) for row in rows}
+        return numbers.NONE if not rows else reasons.pop() if len(reasons) == 1 else "not reached"
     return numbers.ratio(pairwise_ratio(_to_target(best), _to_target(rung)))
 
 

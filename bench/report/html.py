@@ -1,4 +1,4 @@
-"""The report: one HTML file with everything in it, charts included."""
+"""The report: one HTML file that contains everything, the charts too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from halfstep.bench.quality.table import quality_grids
+from halfstep.bench.quality.table import quality_tables
 from halfstep.bench.report import numbers
 from halfstep.bench.report.charts import line_chart, quality_chart, unavailable
 from halfstep.bench.report.curves import (
@@ -17,7 +17,7 @@ from halfstep.bench.report.curves import (
     solver_names,
     sweep_curves,
 )
-from halfstep.bench.report.growth import growth_grid
+from halfstep.bench.report.growth import growth_table
 from halfstep.bench.report.sentences import (
     convention_line,
     data_line,
@@ -26,12 +26,12 @@ from halfstep.bench.report.sentences import (
     yardstick,
 )
 from halfstep.bench.report.tables import (
-    Grid,
-    measure_grids,
+    Table,
+    case_table,
+    measure_tables,
     ordered,
-    raw_grid,
-    sweep_grid,
-    table_grid,
+    raw_table,
+    sweep_table,
 )
 from halfstep.bench.schema import CaseRecord, Results
 from halfstep.errors import InputError
@@ -45,7 +45,7 @@ def write_html(results: Results, path: Path) -> None:
     Raises
     ------
     InputError
-        matplotlib, which draws the charts, is not installed, or the file cannot be written.
+        Matplotlib, which draws the charts, is not installed, or the file cannot be written.
     """
     reason = unavailable()
     if reason is not None:
@@ -63,14 +63,14 @@ def html(results: Results) -> str:
         parts += _case(results, case)
     parts += _sweep(results)
     parts += _measures(results)
-    for grid in quality_grids(results):
-        parts += [f"<h2>{escape(grid.title)}</h2>", *_table(grid)]
+    for table in quality_tables(results):
+        parts += [f"<h2>{escape(table.title)}</h2>", *_table(table)]
     parts += _list("How this was measured", method_lines(results))
     facts = [*(data_line(dataset) for dataset in results.data), convention_line(results)]
     parts += _list("Data and settings", [*facts, *(f"left out: {x}" for x in results.left_out)])
     parts += _environment(results)
     if results.cases:
-        parts += ["<h2>Raw timings</h2>", *_table(raw_grid(results))]
+        parts += ["<h2>Raw timings</h2>", *_table(raw_table(results))]
     body = "\n".join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -83,7 +83,7 @@ def html(results: Results) -> str:
 def _opening(results: Results) -> list[str]:
     where = results.environment
     gpu = f", {where.gpu}" if where.gpu else ""
-    # Of each data set the first table.
+    # The first table of each data set.
     first = {case.data: case for case in reversed(results.tables())}
     leads = []
     for data in sorted(first):
@@ -95,8 +95,8 @@ def _opening(results: Results) -> list[str]:
 
 
 def _case(results: Results, case: CaseRecord) -> list[str]:
-    grid = table_grid(results, case)
-    parts = [f"<h2>{escape(grid.title)}</h2>", *_table(grid)]
+    table = case_table(results, case)
+    parts = [f"<h2>{escape(table.title)}</h2>", *_table(table)]
     names = solver_names(results)
     curves, best = objective_curves(case), case.best
     if curves and best and case.target is not None:
@@ -126,12 +126,12 @@ def _case(results: Results, case: CaseRecord) -> list[str]:
 
 
 def _sweep(results: Results) -> list[str]:
-    grid = sweep_grid(results)
-    if grid is None:
+    table = sweep_table(results)
+    if table is None:
         return []
-    parts = ["<h2>Seconds per iteration</h2>", *_table(grid)]
+    parts = ["<h2>Seconds per iteration</h2>", *_table(table)]
     by_entries = grows(results)
-    growth = growth_grid(results)
+    growth = growth_table(results)
     if growth is not None:
         parts += ["<h3>Growth</h3>", *_table(growth)]
     for title, curves in sweep_curves(results).items():
@@ -147,8 +147,8 @@ def _sweep(results: Results) -> list[str]:
 
 def _measures(results: Results) -> list[str]:
     parts = []
-    for grid in measure_grids(results):
-        parts += [f"<h2>{escape(grid.title)}</h2>", *_table(grid)]
+    for table in measure_tables(results):
+        parts += [f"<h2>{escape(table.title)}</h2>", *_table(table)]
     curves = bound_curves(results)
     if curves:
         ticks = sorted({x for curve in curves for x in curve.x})
@@ -159,7 +159,7 @@ def _measures(results: Results) -> list[str]:
 
 
 def bound_headline(curves: Sequence[Curve]) -> str:
-    """Say how far the measured iteration is from the higher of its bounds, at each size."""
+    """Say how many times the higher of its bounds the measured iteration takes, at each size."""
     measured, *bounds = curves
     factors = [
         f"{y / max(bound.y[i] for bound in bounds):.2g} at f = {x:g}"
@@ -169,7 +169,7 @@ def bound_headline(curves: Sequence[Curve]) -> str:
 
 
 def objective_headline(case: CaseRecord) -> str:
-    """Say who reaches the target first, and how much sooner than the reference."""
+    """Say which solver reaches the target first, and how much faster it is than the reference."""
     reached = [
         (row.seconds_to_target.median, row)
         for row in case.rows
@@ -215,7 +215,7 @@ def quality_headline(case: CaseRecord) -> str:
 
 
 def sweep_headline(curves: Sequence[Curve], label: str) -> str:
-    """Say who has the shortest iteration at the smallest and at the largest size."""
+    """Say which solver has the shortest iteration at the smallest and at the largest size."""
     sizes = sorted({x for curve in curves for x in curve.x})
     fastest = []
     for size in (sizes[0], sizes[-1]):
@@ -240,9 +240,9 @@ def _figure(svg: str, headline: str, detail: str) -> str:
     return f"<figure><figcaption>{caption}</figcaption>{drawn}</figure>"
 
 
-def _table(grid: Grid) -> list[str]:
+def _table(table: Table) -> list[str]:
     def line(tag: str, values: tuple[str, ...]) -> str:
-        classes = (' class="number"' if numeric else "" for numeric in grid.numeric)
+        classes = (' class="number"' if numeric else "" for numeric in table.numeric)
         scope = ' scope="col"' if tag == "th" else ""
         inside = "".join(
             f"<{tag}{scope}{kind}>{escape(value)}</{tag}>"
@@ -250,14 +250,14 @@ def _table(grid: Grid) -> list[str]:
         )
         return f"<tr>{inside}</tr>"
 
-    body = "".join(line("td", values) for values in grid.cells)
-    label = escape(grid.title)
-    table = (
+    body = "".join(line("td", values) for values in table.lines)
+    label = escape(table.title)
+    drawn = (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
-        f"<thead>{line('th', grid.headings)}</thead><tbody>{body}</tbody></table></div>"
+        f"<thead>{line('th', table.headings)}</thead><tbody>{body}</tbody></table></div>"
     )
-    notes = "".join(f"<li>{escape(note)}</li>" for note in grid.notes)
-    return [table, f'<ul class="quiet">{notes}</ul>'] if notes else [table]
+    notes = "".join(f"<li>{escape(note)}</li>" for note in table.notes)
+    return [drawn, f'<ul class="quiet">{notes}</ul>'] if notes else [drawn]
 
 
 def _list(title: str, lines: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Benchmark tables in Markdown pages, rewritten from results files: no number is typed by hand.
+"""Benchmark tables in Markdown pages, written from results files: no number is typed by hand.
 
 Run as `python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results`. Between
 two markers of a page, `<!-- NAME:begin -->` and `<!-- NAME:end -->`, comes what NAME stands for:
@@ -20,10 +20,10 @@ from pathlib import Path
 from halfstep.bench.contestant_names import PEERS
 from halfstep.bench.gpu.record import read_gpu
 from halfstep.bench.quality.record import QualityCell
-from halfstep.bench.quality.table import compact_grid, data_names, quality_grids
+from halfstep.bench.quality.table import compact_table, data_names, quality_tables
 from halfstep.bench.report import gpu as gpu_table
 from halfstep.bench.report import ladder, published, tuning
-from halfstep.bench.report.growth import growth_grid
+from halfstep.bench.report.growth import growth_table
 from halfstep.bench.report.headline import headline
 from halfstep.bench.report.markdown_table import escaped, markdown_table
 from halfstep.bench.report.sentences import (
@@ -35,7 +35,7 @@ from halfstep.bench.report.sentences import (
     method_lines,
     target_line,
 )
-from halfstep.bench.report.tables import Grid, measure_grids, sweep_grid, table_grid
+from halfstep.bench.report.tables import Table, case_table, measure_tables, sweep_table
 from halfstep.bench.results_file import read_results
 from halfstep.bench.schema import Results
 from halfstep.errors import InputError
@@ -62,8 +62,8 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
     Raises
     ------
     InputError
-        The page cannot be read or lacks its markers, the folder holds no results file, or one of
-        them is damaged; the page is then as it was.
+        The page cannot be read or has no markers, the folder has no results file, or a results file is
+        damaged; the page is then unchanged.
     """
     path = Path(page)
     try:
@@ -120,7 +120,7 @@ def _published(files: Sequence[Path]) -> str:
 
 def _quality(
     runs: Sequence[Results], wanted: Callable[[QualityCell], bool] = lambda cell: True
-) -> Grid | None:
+) -> Table | None:
     chosen = [
         (cell, name)
         for run in runs
@@ -128,10 +128,10 @@ def _quality(
         if wanted(cell)
     ]
     names = [name for _, name in chosen]
-    return compact_grid([cell for cell, _ in chosen], names) if chosen else None
+    return compact_table([cell for cell, _ in chosen], names) if chosen else None
 
 
-def _against_implicit(runs: Sequence[Results]) -> Grid | None:
+def _against_implicit(runs: Sequence[Results]) -> Table | None:
     def wanted(cell: QualityCell) -> bool:
         peer = cell.standing(PEERS[0])
         return cell.factors == _FACTORS and peer is not None and peer.reason is None
@@ -146,16 +146,16 @@ def _runs(files: Sequence[Path]) -> list[Results]:
 
 
 def _by_machine(
-    runs: Sequence[Results], draw: Callable[[Sequence[Results]], Grid | None]
+    runs: Sequence[Results], draw: Callable[[Sequence[Results]], Table | None]
 ) -> list[str]:
     machines: dict[str, list[Results]] = {}
     for run in runs:
         machines.setdefault(machine(run.environment), []).append(run)
     parts = []
     for name, there in machines.items():
-        grid = draw(there)
-        if grid:
-            parts += [f"On {escaped(name)}:", markdown_table(grid)]
+        table = draw(there)
+        if table:
+            parts += [f"On {escaped(name)}:", markdown_table(table)]
     return parts
 
 
@@ -170,25 +170,25 @@ def _tables(file: Path) -> str:
 
 
 def markdown(results: Results) -> str:
-    """Return one run's tables with what is needed to read them."""
+    """Return the tables of one run, and the sentences that are needed to read them."""
     where = results.environment
     gpu = f", {where.gpu}" if where.gpu else ""
     parts = []
     for case in results.tables():
-        grid = table_grid(results, case)
-        parts.append(f"**{escaped(grid.title)}** on {escaped(machine(where))}{escaped(gpu)}")
-        parts.append(markdown_table(grid))
-    sweep = sweep_grid(results)
+        table = case_table(results, case)
+        parts.append(f"**{escaped(table.title)}** on {escaped(machine(where))}{escaped(gpu)}")
+        parts.append(markdown_table(table))
+    sweep = sweep_table(results)
     if sweep is not None:
         parts.append(f"**Seconds per iteration** on {escaped(machine(where))}{escaped(gpu)}")
         parts.append(markdown_table(sweep))
-    growth = growth_grid(results)
+    growth = growth_table(results)
     if growth is not None:
         parts += ["**Growth**", markdown_table(growth)]
-    for grid in (*measure_grids(results), *quality_grids(results)):
+    for table in (*measure_tables(results), *quality_tables(results)):
         parts += [
-            f"**{escaped(grid.title)}** on {escaped(machine(where))}",
-            markdown_table(grid),
+            f"**{escaped(table.title)}** on {escaped(machine(where))}",
+            markdown_table(table),
         ]
     facts = [
         *(data_line(dataset) for dataset in results.data),

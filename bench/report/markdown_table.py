@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from halfstep.bench.report.tables import Grid
+from halfstep.bench.report.tables import Table
 
 
-def markdown_table(grid: Grid) -> str:
+def markdown_table(table: Table) -> str:
     """Return a table without its title, and its notes as a list below it."""
-    rules = ("---:" if numeric else "---" for numeric in grid.numeric)
+    rules = ("---:" if numeric else "---" for numeric in table.numeric)
     lines = [
-        _line(grid.headings),
+        _line(table.headings),
         _line(rules),
-        *(_line(map(escaped, line)) for line in grid.cells),
+        *(_line(map(escaped, line)) for line in table.lines),
     ]
-    notes = "\n".join(f"- {escaped(note)}" for note in grid.notes)
+    notes = "\n".join(f"- {escaped(note)}" for note in table.notes)
     return "\n".join(lines) + (f"\n\n{notes}" if notes else "")
 
 

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: short, with their unit, and a dash where there is none."""
+"""Numbers as text: short, with their unit, and a dash where there is no number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NONE = "–"
 
 
 def duration(seconds: float | None) -> str:
-    """Return seconds with three significant digits in a fitting unit."""
+    """Return seconds with three significant digits, in s, ms or µs."""
     if seconds is None:
         return NONE
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
@@ -24,12 +24,13 @@ def median_duration(spread: Spread | None) -> str:
 
 
 def to_target(row: Row, iterations: int | None = None) -> str:
-    """Return the time to the target objective, or that twice the case's iterations do not get there.
+    """Return the time to the target, or why there is none.
 
     Parameters
     ----------
     iterations
-        The case's, after which its target was set.
+        The case's iterations, after which its target was set. A row that was checked for twice as many
+        "never gets there"; one that was checked for fewer has "not reached" the target.
     """
     if row.seconds_to_target is None:
         if row.iterations_to_target is None and not row.seconds:
@@ -40,12 +41,12 @@ def to_target(row: Row, iterations: int | None = None) -> str:
 
 
 def iterations(row: Row) -> str:
-    """Return how many iterations the target took."""
+    """Return the number of iterations to the target."""
     return NONE if row.iterations_to_target is None else str(row.iterations_to_target)
 
 
 def ratio(spread: Spread | None) -> str:
-    """Return a speed-up: the median of the pairs' ratios and, of several, their extremes."""
+    """Return a speed-up: the median of the ratios of all pairs, and their extremes where they differ."""
     if spread is None:
         return NONE
     if spread.lowest == spread.highest:
@@ -55,27 +56,27 @@ def ratio(spread: Spread | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Return a relative gap as a signed percentage, to one part in a million."""
+    """Return a relative gap as a signed percentage, exact to one part in a million."""
     if not value:
         return NONE if value is None else "0 %"
     return f"{100 * value:+.4f} %" if abs(value) < 0.01 else f"{100 * value:+.3g} %"
 
 
 def number(value: float | None) -> str:
-    """Return an objective with six significant digits."""
+    """Return an objective: six significant digits, or all digits before the point from 100,000 on."""
     if value is None:
         return NONE
     return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.6g}"
 
 
 def mean(row: Row, metric: str) -> str:
-    """Return a held-out metric's mean."""
+    """Return the mean of a held-out metric."""
     interval = row.quality.get(metric)
     return NONE if interval is None else f"{interval.mean:.4f}"
 
 
 def count(value: float) -> str:
-    """Return a number of entries or factors: from a hundred thousand on in millions, two digits."""
+    """Return a number of entries or factors; from 100,000 on in millions with two digits."""
     return f"{_digits(value / 1e6, 2)} M" if value >= 1e5 else f"{value:,.0f}"
 
 
@@ -87,7 +88,7 @@ def size(value: int | None) -> str:
 
 
 def quality_ratio(row: Row, metric: str) -> str:
-    """Return a held-out metric over the reference's, with its paired interval."""
+    """Return the ratio of a held-out metric to the reference's, with its paired interval."""
     found = row.judgement and row.judgement.held_out.get(metric)
     return interval(found.ratio if found else None)
 
@@ -102,7 +103,7 @@ def interval(value: Interval | None) -> str:
 
 
 def verdict(row: Row, reference: str) -> str:
-    """Return what a row's comparison with the reference came to, and which metric decided it."""
+    """Return the verdict on a row, with the metrics that decide it."""
     if row.reason is not None:
         return "left out" if row.reason.startswith("left out") else "cannot run"
     if row.solver == reference:
@@ -111,7 +112,7 @@ def verdict(row: Row, reference: str) -> str:
 
 
 def _digits(value: float, significant: int = 3) -> str:
-    """Return so many significant digits without an exponent."""
+    """Return a number with so many significant digits and no exponent."""
     rounded = float(f"{value:.{significant}g}")
     decimals = max(0, significant - 1 - _magnitude(rounded))
     return f"{rounded:,.{decimals}f}"

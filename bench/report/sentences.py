@@ -1,4 +1,4 @@
-"""What was measured, where and how, in sentences; each result is read with these."""
+"""Sentences about what was measured, where and how; tables are read with these."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from halfstep.bench.contestant_names import is_exact
 from halfstep.bench.quality.table import quality_lines
-from halfstep.bench.report import numbers as cells
+from halfstep.bench.report import numbers
 from halfstep.bench.schema import CaseRecord, DataRecord, Environment, Results
 
 RATIOS = "Cores that are shared with other work make seconds unsteady: read the ratios."
@@ -22,7 +22,7 @@ def data_line(dataset: DataRecord) -> str:
 
 
 def machine(where: Environment) -> str:
-    """Return what the numbers of a run hold for: processor, cores, and the BLAS kernels that it gets."""
+    """Return the machine that a run's numbers hold for: processor, cores and BLAS kernels."""
     kernels = dict.fromkeys(name.rpartition("(")[2].rstrip(")") for name in where.blas)
     return f"{where.cpu}, {where.cores} cores{', BLAS for ' + ' and '.join(kernels) if kernels else ''}"
 
@@ -31,7 +31,7 @@ def environment_line(results: Results) -> str:
     """Return one line about the machine and the versions."""
     where = results.environment
     versions = ", ".join(f"{name} {v}" for name, v in where.versions.items() if v is not None)
-    memory = f", {cells.size(where.memory_bytes)}" if where.memory_bytes else ""
+    memory = f", {numbers.size(where.memory_bytes)}" if where.memory_bytes else ""
     gpu = f", {where.gpu}" if where.gpu else ""
     dirty = " with changes" if where.dirty else ""
     return (
@@ -47,7 +47,7 @@ def when(results: Results) -> str:
 
 
 def weighting(convention: dict[str, Any]) -> str:
-    """Return the arguments of a convention in words."""
+    """Return the arguments of a weighting in words."""
     shown = ("confidence", "alpha", "epsilon", "background", "regularization")
     values = [f"{name} {convention[name]}" for name in shown if convention.get(name) is not None]
     if convention.get("regularization_exponent"):
@@ -56,7 +56,7 @@ def weighting(convention: dict[str, Any]) -> str:
 
 
 def convention_line(results: Results) -> str:
-    """Return one line about the conventions and the start."""
+    """Return one line about the weightings and the start."""
     settings = results.settings
     by_data = {
         results.data[case.data].name: weighting(case.convention or settings)
@@ -66,21 +66,21 @@ def convention_line(results: Results) -> str:
         f"{results.data[cell.data].name}, {cell.weighting}": weighting(cell.convention)
         for cell in results.cells
     }
-    said = list(dict.fromkeys(by_data.values())) or [weighting(settings)]
-    if len(said) > 1:
-        said = [f"{name}: {values}" for name, values in by_data.items()]
+    weightings = list(dict.fromkeys(by_data.values())) or [weighting(settings)]
+    if len(weightings) > 1:
+        weightings = [f"{name}: {values}" for name, values in by_data.items()]
     counts = sorted(
         {case.num_threads for case in results.cases} or {results.settings.get("num_threads", 0)}
     )
     threads = " and ".join(str(count or "all") for count in counts)
     return (
-        f"{'; '.join(said)}; factors start from the same float32 draw (seed {settings.get('seed')}); "
-        f"threads: {threads}"
+        f"{'; '.join(weightings)}; factors start from the same float32 draw "
+        f"(seed {settings.get('seed')}); threads: {threads}"
     )
 
 
 def method_lines(results: Results) -> list[str]:
-    """Return how it was measured, one statement each."""
+    """Return how a run was measured, one statement a line."""
     method = results.method
     tables = results.tables()
     lines = []
@@ -110,7 +110,7 @@ def method_lines(results: Results) -> list[str]:
 
 
 def target_line(results: Results) -> str:
-    """Return what the columns of a table mean."""
+    """Return what the columns of a case's table mean."""
     case = results.tables()[0]
     within = results.method.target_tolerance
     near = f"within {100 * within:g} % of " if within >= 1e-3 else ""
@@ -146,7 +146,7 @@ def _second_line(results: Results) -> list[str]:
 
 
 def _near(results: Results) -> str:
-    # Until there was a second schema a lower objective was no equivalent one.
+    # In the first schema an objective had to be near the reference's on both sides.
     return "within" if results.schema < 2 else "above the reference's by at most"
 
 

@@ -1,4 +1,4 @@
-"""The tables that a run comes to, as headings and cells; terminal, README and report only draw them."""
+"""The tables of a run, as headings and lines of text; `terminal`, `html` and `markdown` draw them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,14 @@ Cell = Callable[[Row, CaseRecord], str]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a case's table; where that is too wide, it is cut between `part`s.
+    """One column of a case's table.
 
-    One that is `optional` is left out where it would be empty.
+    Attributes
+    ----------
+    part
+        The group of the column: a table that is too wide is cut between groups.
+    optional
+        Whether the column is left out where all its cells are empty.
     """
 
     heading: str
@@ -30,14 +35,26 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A drawn-up table: `cells[i]` is a line with one entry per heading; the first names the line."""
+class Table:
+    """A table as text.
+
+    Attributes
+    ----------
+    parts
+        The group of each column, see `Column.part`.
+    numeric
+        For each column, whether its cells are numbers.
+    lines
+        Each line has a cell for each heading; the first cell names the line.
+    notes
+        Sentences that belong below the table.
+    """
 
     title: str
     headings: tuple[str, ...]
     parts: tuple[str, ...]
     numeric: tuple[bool, ...]
-    cells: tuple[tuple[str, ...], ...]
+    lines: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
 
@@ -85,36 +102,42 @@ COLUMNS = (
 )
 
 
-def table_grid(results: Results, case: CaseRecord) -> Grid:
-    """Return one case's table, the fastest to the target first; its notes hold the reasons."""
-    return case_grid(f"{results.data[case.data].name}, f = {case.factors}", case, COLUMNS)
+def case_table(results: Results, case: CaseRecord) -> Table:
+    """Return one case's table with the columns of a CPU."""
+    return table_of(f"{results.data[case.data].name}, f = {case.factors}", case, COLUMNS)
 
 
-def case_grid(title: str, case: CaseRecord, columns: Sequence[Column]) -> Grid:
-    """Return a case's table with these columns, without the optional ones that would be empty."""
+def table_of(title: str, case: CaseRecord, columns: Sequence[Column]) -> Table:
+    """Return a case's table with these columns, the fastest row to the target first.
+
+    Optional columns are left out where they would be empty; the notes say why rows have no results.
+    """
     rows = ordered(case.rows)
     shown = [
         column
         for column in columns
         if not column.optional or any(column.cell(row, case) != numbers.NONE for row in rows)
     ]
-    return Grid(
+    return Table(
         title=title,
         headings=tuple(column.heading for column in shown),
         parts=tuple(column.part for column in shown),
         numeric=tuple(column.numeric for column in shown),
-        cells=tuple(tuple(column.cell(row, case) for column in shown) for row in rows),
+        lines=tuple(tuple(column.cell(row, case) for column in shown) for row in rows),
         notes=notes(rows),
     )
 
 
 def ordered(rows: list[Row]) -> list[Row]:
-    """Return rows from the fastest to the target to those that cannot run."""
+    """Return the rows in the order of a table: by time to the target, those that cannot run last."""
     return sorted(rows, key=_rank)
 
 
 def notes(rows: list[Row]) -> tuple[str, ...]:
-    """Return a line per row that was measured with a restriction, and per reason why rows cannot run."""
+    """Return a line for each reason why rows have no results, and for each restriction of other rows.
+
+    A line begins with the names of the solvers that it holds for.
+    """
     names: dict[str, list[str]] = {}
     for row in rows:
         if row.reason is not None:
@@ -125,8 +148,8 @@ def notes(rows: list[Row]) -> tuple[str, ...]:
     return tuple(f"{', '.join(solvers)}: {line}" for line, solvers in names.items())
 
 
-def sweep_grid(results: Results) -> Grid | None:
-    """Return time per iteration, one column per case; None where there is but one case."""
+def sweep_table(results: Results) -> Table | None:
+    """Return the time per iteration, one column for each case; None where there is only one case."""
     if len(results.cases) < 2:
         return None
     order = _column_order(results)
@@ -144,22 +167,22 @@ def sweep_grid(results: Results) -> Grid | None:
         for note in notes(case.rows)
         if "left out" in note or "stopped" in note
     )
-    return Grid(
+    return Table(
         title="seconds per iteration",
         headings=("solver", *(case_name(results, case) for case in order)),
         parts=("",) * (1 + len(order)),
         numeric=(False, *(True for _ in order)),
-        cells=tuple(lines),
+        lines=tuple(lines),
         notes=tuple(left_out),
     )
 
 
-def measure_grids(results: Results) -> list[Grid]:
-    """Return one table for each group of measures, the fastest first."""
+def measure_tables(results: Results) -> list[Table]:
+    """Return one table for each group of measures, the fastest measure first."""
     groups: dict[str, list[Measure]] = {}
     for measure in results.measures:
         groups.setdefault(measure.group, []).append(measure)
-    grids = []
+    tables = []
     for title, members in groups.items():
         members = sorted(members, key=lambda m: float(np.median(m.seconds)))
         reference = members[0].reference
@@ -172,21 +195,21 @@ def measure_grids(results: Results) -> list[Grid]:
             )
             for m in members
         ]
-        grids.append(
-            Grid(
+        tables.append(
+            Table(
                 title=title,
                 headings=("what", "seconds", *versus),
                 parts=("",) * (2 + len(versus)),
                 numeric=(False, True, *(True for _ in versus)),
-                cells=tuple(lines),
+                lines=tuple(lines),
                 notes=tuple(m.detail for m in members if m.detail),
             )
         )
-    return grids
+    return tables
 
 
-def raw_grid(results: Results) -> Grid:
-    """Return one line per solver and case: seconds of all its fits and objective of all iterations."""
+def raw_table(results: Results) -> Table:
+    """Return a line for each solver and case: seconds of all fits, first and last objective."""
     lines = []
     for case in results.cases:
         for row in case.rows:
@@ -215,11 +238,11 @@ def raw_grid(results: Results) -> Grid:
         "checked iterations",
     )
     numeric = (False, False, True, False, False, True, True, True)
-    return Grid("raw timings", headings, ("",) * len(headings), numeric, tuple(lines))
+    return Table("raw timings", headings, ("",) * len(headings), numeric, tuple(lines))
 
 
 def case_name(results: Results, case: CaseRecord) -> str:
-    """Return what tells a case from the others of its run."""
+    """Return the name that tells a case from the others of its run."""
     parts = [f"f = {case.factors}"]
     if len(results.data) > 1:
         data = results.data[case.data]
@@ -231,7 +254,7 @@ def case_name(results: Results, case: CaseRecord) -> str:
 
 
 def thread_count(case: CaseRecord) -> str:
-    """Return how many threads a case ran with, in words."""
+    """Return in words how many threads a case ran with."""
     if case.num_threads == 0:
         return "all threads"
     return f"{case.num_threads} thread{'s' if case.num_threads > 1 else ''}"

@@ -1,6 +1,6 @@
-"""The README's table of a tuned model beside published ones, from what `halfstep tune` wrote.
+"""The README's table of a tuned model beside published ones, from a file that `halfstep tune` wrote.
 
-Such a file stands with the benchmark's results; its field `kind` tells it apart.
+The file is kept with the benchmark's results; its field `kind` tells it from them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import Any
 from halfstep.errors import InputError
 
 KIND = "tuning"
-# By the data's content hash, so that a number never stands beside another split's: (model, recall@20,
-# NDCG@20) on the gowalla split of NGCF and LightGCN. MF-BPR, EASE and SimpleX as in Mao et al.,
-# "SimpleX", CIKM 2021; LightGCN: He et al., SIGIR 2020, as there; UltraGCN: Mao et al., CIKM 2021.
+# (model, recall@20, NDCG@20) on the gowalla split of NGCF and LightGCN, by the content hash of the
+# data, so that a number never stands beside results on another split. MF-BPR, EASE and SimpleX as in
+# Mao et al., "SimpleX", CIKM 2021; LightGCN: He et al., SIGIR 2020, as there; UltraGCN: Mao et al.,
+# CIKM 2021.
 GOWALLA = (
     ("MF-BPR", 0.1627, 0.1378),
     ("EASE", 0.1765, 0.1467),
@@ -41,7 +42,7 @@ def markdown(record: dict[str, Any]) -> str:
     Raises
     ------
     InputError
-        A field is missing, or the search's list length is not 20.
+        A field is missing, or the search did not rank lists of 20.
     """
     try:
         return _markdown(record)
@@ -56,8 +57,8 @@ def _markdown(record: dict[str, Any]) -> str:
     rows += [(name, *values, "published") for name, *values in PUBLISHED.get(data["hash"], ())]
     cells = [f"| {name} | {_short(r)} | {_short(n)} | {note} |" for name, r, n, note in rows]
     bounds = [measured["tuned"][m] for m in _METRICS]
-    own = (f"**{_short(m['mean'])}** ({_short(m['low'])}–{_short(m['high'])})" for m in bounds)
-    cells.append(f"| **ALS, tuned** | {' | '.join(own)} | {_settings(chosen)} |")
+    ours = (f"**{_short(m['mean'])}** ({_short(m['low'])}–{_short(m['high'])})" for m in bounds)
+    cells.append(f"| **ALS, tuned** | {' | '.join(ours)} | {_settings(chosen)} |")
     took = record["seconds"]
     minutes = max(took["this run"], took["trials"] + took["last fit and test"]) / 60
     return "\n".join(

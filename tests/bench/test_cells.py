@@ -9,7 +9,7 @@ from halfstep.bench.environment import environment
 from halfstep.bench.method.spread import Spread
 from halfstep.bench.report import numbers
 from halfstep.bench.report.charts import spread_apart
-from halfstep.bench.schema import Judgement, Row
+from halfstep.bench.schema import Row, Verdict
 from halfstep.cli import doctor
 
 
@@ -66,7 +66,7 @@ def test_cells():
     assert numbers.number(1234567.8) == "1,234,568"
     assert numbers.size(71_000_000) == "71 MB"
     assert numbers.size(1_234_000_000) == "1.23 GB"
-    row = Row("x", "rung", "cpu", judgement=Judgement("worse", None, {}))
+    row = Row("x", "rung", "cpu", judgement=Verdict("worse", None, {}))
     assert numbers.verdict(row, "y") == "worse"
     assert numbers.verdict(row, "x") == "reference"
     assert numbers.verdict(Row("x", "rung", "cpu", reason="left out: slow"), "y") == "left out"

@@ -10,7 +10,7 @@ from cases.solvers import awkward
 
 from halfstep import SOLVERS
 from halfstep.bench import contestant_names
-from halfstep.bench.contestant_names import default_entrants, entrant
+from halfstep.bench.contestant_names import default_contestants, solver_and_settings
 from halfstep.bench.method.contest import run_case
 from halfstep.bench.method.contestants import contestants
 from halfstep.bench.settings import BenchSettings
@@ -43,10 +43,10 @@ def whole(monkeypatch):
 
 
 def test_settings_stand_behind_colons():
-    assert entrant("eigenbasis:exact") == (SOLVERS["eigenbasis"], {"exact": True})
-    solver, own = entrant("irspack_cpu:method=ialspp:num_threads=1")
+    assert solver_and_settings("eigenbasis:exact") == (SOLVERS["eigenbasis"], {"exact": True})
+    solver, own = solver_and_settings("irspack_cpu:method=ialspp:num_threads=1")
     assert (solver.name, own) == ("irspack_cpu", {"method": "ialspp", "num_threads": 1})
-    assert entrant("implicit_cpu:use_cg=false")[1] == {"use_cg": False}
+    assert solver_and_settings("implicit_cpu:use_cg=false")[1] == {"use_cg": False}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_bad_names_are_refused(change, message):
 
 
 def test_the_full_suite_has_the_peers_methods_and_no_rung_that_is_there_to_be_read():
-    names = default_entrants("full")
+    names = default_contestants("full")
     assert {"eigenbasis", "irspack_cpu:method=cholesky", "cmfrec_cpu"} <= set(names)
     assert not {"naive", "conjugate_gradient"} & set(names)
     settings = BenchSettings(suite="full", reference="eigenbasis:exact")

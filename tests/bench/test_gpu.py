@@ -115,14 +115,14 @@ def test_rows_of_a_card_are_drawn_as_those_of_the_cpu():
         speed_up=spread([40.0]), peak_device_bytes=2_500_000_000, counted_bytes=9e9,
     )  # fmt: skip
     rows = [Row("implicit_gpu", "reference", "gpu", reason="no card"), best]
-    grid = gpu_report.table_grid(gpu_table(rows), Peaks(3e12, 5e13))
-    line = dict(zip(grid.headings, grid.cells[0], strict=True))
+    table = gpu_report.card_table(gpu_table(rows), Peaks(3e12, 5e13))
+    line = dict(zip(table.headings, table.lines[0], strict=True))
     assert line == {
         "solver": "gpu_cg_7_half", "device": "gpu", "iteration": "10.0 ms", "to target": "50.0 ms",
         "it.": "4", "speed-up": "40×", "gap": "-0.1000 %", "set-up": "500 ms",
         "device memory": "2.50 GB", "of copy peak": "30%",
     }  # fmt: skip
-    assert grid.notes == ("implicit_gpu: cannot run: no card",)
+    assert table.notes == ("implicit_gpu: cannot run: no card",)
 
 
 @pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
@@ -216,7 +216,12 @@ def test_the_whole_command_on_the_emulator(tmp_path):
     markdown.rewrite(page, file.parent)
     assert "| gpu_cg_7_half |" in page.read_text()
     assert "the emulator (no speeds)" in page.read_text()
-    for said in ("Exact half-steps", "60 of 60 users", "equal bit for bit", "What 16 bits cost"):
+    for said in (
+        "Exact half-steps",
+        "60 of 60 users",
+        "equal bit for bit",
+        "What float16 and bfloat16 storage cost",
+    ):
         assert said in page.read_text()
 
 

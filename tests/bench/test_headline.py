@@ -40,9 +40,9 @@ ROWS = [
 
 def test_ratios_are_paired_with_the_best_of_each_peer(bench_results):
     # peer:method=a takes 8 s twice, b 6 s and 10 s: as fast by the median, and a is first.
-    grid = headline([results_of(bench_results, ROWS)])
-    assert grid.headings[4:] == ("times sooner than peer", "times sooner than other")
-    (line,) = grid.cells
+    table = headline([results_of(bench_results, ROWS)])
+    assert table.headings[4:] == ("times sooner than peer", "times sooner than other")
+    (line,) = table.lines
     # Pairs: 8 / 2 and 8 / 4.
     assert line[1:] == (
         "eigenbasis:exact, 3 iterations",
@@ -77,7 +77,7 @@ def test_tables_with_another_target_are_the_earlier_ones(bench_results, tmp_path
     (tmp_path / "results").mkdir()
     of_peer = results_of(bench_results, ROWS, "peer:method=a")
     assert headline([of_peer]) is None
-    assert headline([of_peer], exact=False).cells[0][1] == "peer:method=a, 3 iterations"
+    assert headline([of_peer], exact=False).lines[0][1] == "peer:method=a, 3 iterations"
     write_results(of_peer, tmp_path / "results" / "one.json")
     page = tmp_path / "page.md"
     page.write_text(f"{markdown.EARLIER_BEGIN}\nold\n{markdown.EARLIER_END}\n")
@@ -89,10 +89,10 @@ def test_the_methods_of_implicit_are_told_apart_and_one_may_never_get_there(benc
     never = Row("implicit_cpu", "reference", "cpu", seconds=[[1.0]], objectives=[9.0] * 6)
     cut = Row("other", "reference", "cpu", seconds=[[1.0]], objectives=[9.0] * 5)
     exact = row("implicit_cpu:use_cg=false", "reference", [[4.0, 4.0], [4.0, 4.0]], 2)
-    grid = headline([results_of(bench_results, [*ROWS[:2], never, cut, exact])])
-    assert grid.headings[4:] == (
+    table = headline([results_of(bench_results, [*ROWS[:2], never, cut, exact])])
+    assert table.headings[4:] == (
         "times sooner than implicit's CG",
         "times sooner than other",
         "times sooner than implicit's Cholesky",
     )
-    assert grid.cells[0][4:] == ("never gets there", "not reached", "3.0× (2.0–4.0)")
+    assert table.lines[0][4:] == ("never gets there", "not reached", "3.0× (2.0–4.0)")

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from halfstep.bench import suite_queries, suite_roofline
 from halfstep.bench.report.curves import bound_curves
-from halfstep.bench.report.growth import bound_bytes, growth_grid
+from halfstep.bench.report.growth import bound_bytes, growth_table
 from halfstep.bench.report.html import html
 from halfstep.bench.report.markdown import markdown
-from halfstep.bench.report.tables import measure_grids
+from halfstep.bench.report.tables import measure_tables
 from halfstep.bench.report.terminal import print_results
 from halfstep.bench.results_file import read_results, write_results
 from halfstep.bench.run import run_bench
@@ -75,9 +75,9 @@ def test_measures_are_written_read_and_shown(which, request, tmp_path):
     assert asdict(read_results(tmp_path / "r.json")) == asdict(results)
     screen = Console(file=io.StringIO(), width=100)
     print_results(results, screen)
-    for grid in measure_grids(results):
+    for table in measure_tables(results):
         for shown in (screen.file.getvalue(), markdown(results)):
-            assert grid.title[:20].replace("|", "") in shown
+            assert table.title[:20].replace("|", "") in shown
 
 
 def test_files_from_before_there_were_measures_are_read(query_results, tmp_path):
@@ -91,18 +91,18 @@ def test_files_from_before_there_were_measures_are_read(query_results, tmp_path)
 
 
 def test_growth_is_per_entry_and_against_a_bound(bench_results):
-    assert growth_grid(bench_results) is None
+    assert growth_table(bench_results) is None
     small = bench_results.data[0]
     twice = replace(small, entries=2 * small.entries)
     cases = [bench_results.cases[0], replace(bench_results.cases[0], data=1)]
     grown = replace(bench_results, suite="scaling", data=[small, twice], cases=cases)
     # Two data sets in one run do not grow by that.
-    assert growth_grid(replace(grown, suite="quick")) is None
+    assert growth_table(replace(grown, suite="quick")) is None
     for row in cases[0].rows:
         row.peak_memory_bytes = None
-    grid = growth_grid(grown)
-    assert {line[1] for line in grid.cells} == {f"{small.entries:,}", f"{twice.entries:,}"}
-    assert all(len(line) == len(grid.headings) for line in grid.cells)
+    table = growth_table(grown)
+    assert {line[1] for line in table.lines} == {f"{small.entries:,}", f"{twice.entries:,}"}
+    assert all(len(line) == len(table.headings) for line in table.lines)
     expected = 16 * small.entries + (8 + 4 * 3) * (small.users + small.items) + 200_000_000
     assert bound_bytes(small, 3) == expected
     assert "Growth" in markdown(grown)

@@ -13,7 +13,7 @@ from halfstep.bench.method.check import (
 )
 from halfstep.bench.method.contest import run_case
 from halfstep.bench.method.contestants import Contestant, choose_reference, contestants
-from halfstep.bench.method.verdicts import judge
+from halfstep.bench.method.verdicts import verdict_of
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN
 from halfstep.evaluation.metrics.held_out import Evaluation
@@ -217,7 +217,7 @@ def checked(name, ndcg, auc, objectives=(1.0,)):
 def test_objective_and_both_metrics_are_judged(ndcg, auc, objective, verdict):
     reference = checked("cholesky", [0.5] * 30, [0.8] * 30)
     other = checked("conjugate_gradient", [ndcg] * 30, [auc] * 30, (objective,))
-    found = judge(other, reference, 1, 0)
+    found = verdict_of(other, reference, 1, 0)
     assert found.verdict == verdict
     assert found.held_out["auc"].margin == pytest.approx(MARGIN * 0.8)
     assert found.held_out["ndcg@10"].difference == pytest.approx(ndcg - 0.5)
@@ -226,14 +226,14 @@ def test_objective_and_both_metrics_are_judged(ndcg, auc, objective, verdict):
 def test_without_a_margin_nothing_is_decided():
     reference = checked("cholesky", [0.0] * 30, [0.8] * 30)
     for ours in (0.0, 0.5):
-        found = judge(checked("conjugate_gradient", [ours] * 30, [0.8] * 30), reference, 1, 0)
+        found = verdict_of(checked("conjugate_gradient", [ours] * 30, [0.8] * 30), reference, 1, 0)
         assert found.verdict == found.held_out["ndcg@10"].verdict == "undecided"
         assert found.held_out["auc"].verdict == "equivalent"
 
 
 def test_a_baseline_is_judged_by_held_out_quality_alone():
     reference = checked("cholesky", [0.5] * 30, [0.8] * 30)
-    found = judge(checked("popularity", [0.5] * 30, [0.8] * 30, ()), reference, 1, 0)
+    found = verdict_of(checked("popularity", [0.5] * 30, [0.8] * 30, ()), reference, 1, 0)
     assert (found.verdict, found.objective) == ("equivalent", None)
 
 

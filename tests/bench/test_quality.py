@@ -14,7 +14,7 @@ from halfstep.bench.quality import plan
 from halfstep.bench.quality import run as quality_run
 from halfstep.bench.quality.plan import Weighting
 from halfstep.bench.quality.record import Bar
-from halfstep.bench.quality.table import OVERFITTING, quality_grids
+from halfstep.bench.quality.table import OVERFITTING, quality_tables
 from halfstep.bench.quality.verdict import never
 from halfstep.bench.report import markdown
 from halfstep.bench.report.html import html
@@ -111,7 +111,7 @@ def test_results_survive_the_file_and_are_shown(results, tmp_path):
         assert cell.name in page
     assert "music-small, raw, f = 5" in stream.getvalue()
     assert "music-small, raw: confidence implicit, alpha 1.0" in page
-    assert all(len(line) == len(g.headings) for g in quality_grids(results) for line in g.cells)
+    assert all(len(line) == len(g.headings) for g in quality_tables(results) for line in g.lines)
 
 
 def test_the_report_shows_the_cells(results):
@@ -133,7 +133,7 @@ def test_what_is_finished_is_written_and_gone_on_with(small, tmp_path, monkeypat
     screen = Console(file=StringIO(), width=200)
     with pytest.raises(KeyboardInterrupt):
         run_bench(chosen, screen)
-    assert "holds what was finished; --resume goes on" in screen.file.getvalue()
+    assert "holds the finished cells; --resume goes on" in screen.file.getvalue()
     path = chosen.results_path()
     assert [cell.name for cell in read_results(path).cells] == ["music-small, raw, f = 5"]
     with pytest.raises(InputError, match="holds 1 cells: --resume keeps them"):
@@ -180,13 +180,13 @@ def test_a_cell_that_overfits_is_named_so(results):
     changed = copy.deepcopy(results)
     changed.cells[0].overfitting = Interval(0.9, 0.85, 0.97)
     changed.cells[2].overfitting = Interval(0.99, 0.95, 1.02)
-    compact, *_ = quality_grids(changed)
-    assert compact.cells[0][0] == "music-small, raw, f = 5 (overfits)"
-    assert "overfits" not in compact.cells[2][0]
+    compact, *_ = quality_tables(changed)
+    assert compact.lines[0][0] == "music-small, raw, f = 5 (overfits)"
+    assert "overfits" not in compact.lines[2][0]
     assert OVERFITTING in compact.notes
     for cell in changed.cells:
         cell.overfitting = None
-    assert OVERFITTING not in quality_grids(changed)[0].notes
+    assert OVERFITTING not in quality_tables(changed)[0].notes
 
 
 def test_a_bar_missed_for_lack_of_users_is_called_undecided(results):
@@ -195,7 +195,7 @@ def test_a_bar_missed_for_lack_of_users_is_called_undecided(results):
     changed.cells[0].bars = [Bar("NDCG@10", 0.985, 0.9, False)]
     for high, said in ((1.1, True), (0.98, False)):
         ours.relaxed_ratios["ndcg@10"] = Interval(0.95, 0.9, high)
-        line = quality_grids(changed)[1].cells[0]
+        line = quality_tables(changed)[1].lines[0]
         assert any("NDCG@10 0.9 (at least 0.985)" in cell for cell in line)
         assert any("undecided: its interval holds 1" in cell for cell in line) == said
 

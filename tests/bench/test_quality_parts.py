@@ -11,7 +11,7 @@ from halfstep.bench.inputs import split_data
 from halfstep.bench.method.contestants import contestant
 from halfstep.bench.method.spread import Interval, Spread
 from halfstep.bench.quality import cell as quality_cell
-from halfstep.bench.quality.fits import Fit, Judge, followed, plain
+from halfstep.bench.quality.fits import Audit, Fit, followed, plain
 from halfstep.bench.quality.objective import Float64Objective
 from halfstep.bench.quality.plan import FACTORS, WEIGHTINGS, Weighting, planned, shares, source
 from halfstep.bench.quality.record import QualityCell, Standing
@@ -104,18 +104,18 @@ def test_the_target_is_found_where_it_is_first_reached(two_tastes, share):
     }
     who = contestant("cholesky", arguments)
     start = starting_factors(None, data.train.shape, 7, np.float32, 0)
-    judge = Judge(who, data)
-    _, path = followed(who, data, start, judge)
-    way = [judge.objective(factors) for factors in path.factors]
+    audit = Audit(who, data)
+    _, path = followed(who, data, start, audit)
+    way = [audit.objective(factors) for factors in path.factors]
     assert all(b <= a * (1 + 1e-6) for a, b in pairwise(way))
     target = way[-1] + share * (way[0] - way[-1])
     expected = next(i + 1 for i, v in enumerate(way) if v <= target * 1.01)
-    fit, _ = followed(who, data, start, judge, target=target)
+    fit, _ = followed(who, data, start, audit, target=target)
     assert fit.iterations_to_target == expected
-    far, _ = followed(who, data, start, judge, target=way[-1] / 2, most=13)
+    far, _ = followed(who, data, start, audit, target=way[-1] / 2, most=13)
     assert (far.iterations_to_target, len(far.seconds)) == (None, 13)
     assert far.objective == pytest.approx(way[-1])
-    alike = plain(who, data, start, judge, early=True)
+    alike = plain(who, data, start, audit, early=True)
     assert alike.objective == far.objective
     assert alike.early.means() != alike.evaluation.means()
 

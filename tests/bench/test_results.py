@@ -15,7 +15,7 @@ import halfstep
 from halfstep.bench.method.spread import Interval, Spread
 from halfstep.bench.report import markdown
 from halfstep.bench.report.html import html
-from halfstep.bench.report.tables import table_grid
+from halfstep.bench.report.tables import case_table
 from halfstep.bench.report.terminal import print_results
 from halfstep.bench.results_file import read_results, write_results
 from halfstep.bench.run import run_bench
@@ -123,12 +123,12 @@ def test_an_absent_file_is_refused(tmp_path):
 def test_the_terminal_shows_every_column_solver_and_reason(bench_results, width):
     text = shown(bench_results, width)
     for case in bench_results.tables():
-        for word in " ".join(table_grid(bench_results, case).headings).split():
+        for word in " ".join(case_table(bench_results, case).headings).split():
             assert re.search(rf"(?<!\S){re.escape(word)}(?!\S)", text), word
     for name in {row.solver for case in bench_results.cases for row in case.rows}:
         assert text.count(name) >= 2
     for case in bench_results.tables():
-        for cell in (c for line in table_grid(bench_results, case).cells for c in line):
+        for cell in (c for line in case_table(bench_results, case).lines for c in line):
             assert all(word in text for word in cell.split())
     assert "cannot run" in " ".join(text.split())
     assert "needs <CUDA>" in text
@@ -145,7 +145,7 @@ def test_narrow_terminals_get_time_and_quality_below_one_another(bench_results):
     assert headings[0] == ["solver", "device", "iteration", "to", "target", "it.", "speed-up"]
     assert {"objective", "gap", "NDCG@10"} <= {h for line in headings[1:] for h in line}
     in_one = next(line.split() for line in wide.splitlines() if line.startswith("solver "))
-    assert in_one == " ".join(table_grid(bench_results, bench_results.cases[0]).headings).split()
+    assert in_one == " ".join(case_table(bench_results, bench_results.cases[0]).headings).split()
 
 
 def test_columns_that_would_be_empty_are_left_out(bench_results):
@@ -154,7 +154,7 @@ def test_columns_that_would_be_empty_are_left_out(bench_results):
     row = next(r for r in case.rows if r.objectives)
     for other in case.rows:
         other.speed_ups, other.relaxed_gap, other.seconds_to_second = {}, None, None
-    before = table_grid(results, case).headings
+    before = case_table(results, case).headings
     assert "against implicit_cpu" not in before
     row.speed_ups = {"implicit_cpu": Spread(2.0, 2.0, 3.0, 4.0, 4.0)}
     row.relaxed_gap = 0.25
@@ -162,9 +162,11 @@ def test_columns_that_would_be_empty_are_left_out(bench_results):
     row.judgement.held_out["ndcg@10"] = dataclasses.replace(
         row.judgement.held_out["ndcg@10"], ratio=Interval(0.987, 0.981, 0.993)
     )
-    grid = table_grid(results, case)
-    line = dict(zip(grid.headings, next(c for c in grid.cells if c[0] == row.solver), strict=True))
-    assert set(grid.headings) - set(before) == {"against implicit_cpu", "to relaxed"}
+    table = case_table(results, case)
+    line = dict(
+        zip(table.headings, next(c for c in table.lines if c[0] == row.solver), strict=True)
+    )
+    assert set(table.headings) - set(before) == {"against implicit_cpu", "to relaxed"}
     assert line["against implicit_cpu"] == "3.0× (2.0–4.0)"
     assert line["to relaxed"] == "+25 %"
     assert line["its ratio"] == "0.987 (0.981–0.993)"
@@ -224,7 +226,7 @@ def test_the_readme_is_rewritten_between_its_markers(bench_results, tmp_path):
     rows = [
         line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| --")
     ]
-    columns = len(table_grid(bench_results, bench_results.cases[0]).headings)
+    columns = len(case_table(bench_results, bench_results.cases[0]).headings)
     counts = {line.replace("\\|", "").count("|") for line in rows if "cholesky" in line}
     assert counts <= {columns + 1, 4}
     again = path.read_text()

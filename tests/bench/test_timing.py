@@ -8,7 +8,14 @@ from cases.bench import CASE, SETTINGS
 from halfstep.bench.method import memory
 from halfstep.bench.method.contest import run_case
 from halfstep.bench.method.contestants import Contestant, contestants, rotated
-from halfstep.bench.method.timing import Entry, entry, pairwise_ratio, seconds_to, spread, time_fits
+from halfstep.bench.method.timing import (
+    TimingPlan,
+    pairwise_ratio,
+    seconds_to,
+    spread,
+    time_fits,
+    timing_plan,
+)
 from halfstep.solvers import SOLVERS
 
 
@@ -34,11 +41,11 @@ def test_repeats_are_cut_before_iterations(bench_data):
         notes=[],
     )
     case = replace(CASE, iterations=4, repeats=5)
-    assert entry(found, replace(case, budget=100)) == Entry(None, 4, 5)
+    assert timing_plan(found, replace(case, budget=100)) == TimingPlan(None, 4, 5)
     assert found.notes == []
-    assert entry(found, replace(case, budget=24)) == Entry(None, 4, 3)
-    assert entry(found, replace(case, budget=6)) == Entry(None, 3, 1)
-    assert entry(found, replace(case, budget=1.5)) is None
+    assert timing_plan(found, replace(case, budget=24)) == TimingPlan(None, 4, 3)
+    assert timing_plan(found, replace(case, budget=6)) == TimingPlan(None, 3, 1)
+    assert timing_plan(found, replace(case, budget=1.5)) is None
     assert len(found.notes) == 4
 
 
@@ -53,7 +60,7 @@ def test_the_collector_rests_while_timing_and_comes_back(bench_data, start):
             return super().half_step(problem, X)
 
     arguments = contestants(SETTINGS, CASE)[0].arguments
-    time_fits([Entry(Contestant(Watching, arguments), 1, 2)], bench_data.train, start)
+    time_fits([TimingPlan(Contestant(Watching, arguments), 1, 2)], bench_data.train, start)
     assert states == [False] * 4
     assert gc.isenabled()
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from cases.bench import CASE, SETTINGS
 
-from halfstep.bench.contestant_names import EXACT, PEERS, RELAXED, default_entrants, is_exact
+from halfstep.bench.contestant_names import EXACT, PEERS, RELAXED, default_contestants, is_exact
 from halfstep.bench.method import contest
 from halfstep.bench.method.check import SECOND_TOLERANCE, TARGET_TOLERANCE, Checked, first_reaching
 from halfstep.bench.method.contestants import Contestant
 from halfstep.bench.method.ratios import mean_ratios
 from halfstep.bench.method.spread import Spread
 from halfstep.bench.method.timing import seconds_to
-from halfstep.bench.method.verdicts import judge
+from halfstep.bench.method.verdicts import verdict_of
 from halfstep.bench.report import numbers
 from halfstep.bench.report.html import html
 from halfstep.bench.report.sentences import convention_line, method_lines, target_line
@@ -109,11 +109,11 @@ def checked(name, ndcg, auc, objective):
 
 def test_the_verdict_names_the_metrics_that_fail():
     reference = checked("cholesky", [0.5] * 30, [0.8] * 30, 100.0)
-    bad = judge(checked("conjugate_gradient", [0.34] * 30, [0.8] * 30, 113.0), reference, 1, 0)
+    bad = verdict_of(checked("conjugate_gradient", [0.34] * 30, [0.8] * 30, 113.0), reference, 1, 0)
     assert bad.said == "worse: objective +13 %, NDCG@10 −32 %"
     assert bad.verdict == "worse"
     # An objective can fail a fit; a lower one does not make it better.
-    low = judge(checked("conjugate_gradient", [0.5] * 30, [0.8] * 30, 80.0), reference, 1, 0)
+    low = verdict_of(checked("conjugate_gradient", [0.5] * 30, [0.8] * 30, 80.0), reference, 1, 0)
     assert (low.said, low.objective) == ("equivalent", "equivalent")
     assert describe({"AUC": ("undecided", -0.004)}) == "undecided: AUC −0.4 %"
     row = Row("x", "rung", "cpu", judgement=bad)
@@ -146,11 +146,11 @@ def test_exact_is_told_from_what_is_relaxed_or_takes_steps():
 
 @pytest.mark.parametrize("suite", ["quick", "full"])
 def test_exact_relaxed_exact_and_both_methods_of_implicit_take_part(suite):
-    names = default_entrants(suite)
+    names = default_contestants(suite)
     assert {EXACT, RELAXED, *PEERS} <= set(names)
     assert len(names) == len(set(names))
     assert ("naive" in names) == (suite == "quick")
-    assert "naive" not in default_entrants(suite, to_read=False)
+    assert "naive" not in default_contestants(suite, to_read=False)
 
 
 def test_two_conventions_in_a_run_are_each_said(monkeypatch, two_tastes):
@@ -158,7 +158,8 @@ def test_two_conventions_in_a_run_are_each_said(monkeypatch, two_tastes):
     monkeypatch.setattr("halfstep.bench.suites.QUICK_TABLE", 5)
     monkeypatch.setattr("halfstep.bench.suites.QUICK_SWEEP", (3,))
     monkeypatch.setattr(
-        "halfstep.bench.method.contestants.default_entrants", lambda *a, **k: (RELAXED, "cholesky")
+        "halfstep.bench.method.contestants.default_contestants",
+        lambda *a, **k: (RELAXED, "cholesky"),
     )
     from io import StringIO
 

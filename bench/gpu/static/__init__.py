@@ -1,1 +1,1 @@
-"""The kernels as the compiler makes them and as counted by hand: no card is needed."""
+"""The kernels as compiled by NVRTC and as counted by hand, neither of which needs a card."""

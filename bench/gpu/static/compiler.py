@@ -1,7 +1,7 @@
 """What the CUDA compiler makes of a kernel, found out without a GPU or a driver.
 
-NVRTC compiles for any architecture with the options that CuPy adds, and says registers, spills, stack
-and static shared memory of every kernel; the disassembler shows the width of its loads.
+NVRTC compiles for any architecture, here with the options that CuPy adds, and reports registers, spills,
+stack and static shared memory of every kernel; the disassembler shows the width of its loads.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 ARCHITECTURES = (75, 80, 90, 120)
-# CuPy's RawModule adds the first two to what it is given, and the architecture.
+# CuPy's RawModule adds the first two of these and the architecture to the options of its caller.
 _OPTIONS = ("-ftz=true", "--device-as-default-execution-space", "-std=c++17", "--ptxas-options=-v")
 
 
 class CompileError(RuntimeError):
-    """NVRTC refuses a source; the message is its log."""
+    """NVRTC refuses a source; the message is the log of the compiler."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class Compiled:
     Attributes
     ----------
     registers
-        Of each thread.
+        Registers a thread.
     shared
-        Bytes of static shared memory of a block.
+        Bytes of static shared memory a block.
     stack
-        Bytes of each thread's stack frame.
+        Bytes of stack a thread.
     spills
-        Bytes of spill stores and loads together.
+        Bytes of spill stores and spill loads together.
     barriers
-        Hardware barriers in use.
+        Number of hardware barriers in use.
     instructions
-        How often each memory or shuffle instruction stands in the code, with its width:
+        How often each memory or shuffle instruction occurs in the code, with its width in bits:
         `{"LDG.128": 8, ...}`; empty without the disassembler.
     """
 
@@ -56,12 +56,12 @@ class Compiled:
 
 
 def why_not() -> str | None:
-    """Return why nothing can be compiled here and what to install, or None."""
+    """Return the reason why nothing can be compiled here and what to install, or None."""
     try:
         from cuda.bindings import nvrtc
 
         nvrtc.nvrtcVersion()
-    except Exception as error:  # a missing library is reported on the first call, by various errors
+    except Exception as error:  # the first call reports a missing library, by various errors
         return (
             f"NVRTC cannot be used ({error}): "
             "pip install cuda-bindings nvidia-cuda-nvrtc nvidia-cuda-runtime"
@@ -70,7 +70,7 @@ def why_not() -> str | None:
 
 
 def nvrtc_version() -> str:
-    """Return NVRTC's version."""
+    """Return the version of NVRTC."""
     from cuda.bindings import nvrtc
 
     return ".".join(map(str, _checked(nvrtc.nvrtcVersion())))
@@ -84,16 +84,16 @@ def compile_kernels(
     templates: Sequence[str] = (),
     include: Path | None = None,
 ) -> dict[str, Compiled]:
-    """Compile CUDA C++ and return what became of each kernel, by its name.
+    """Compile CUDA C++ and return the compiled kernels by name.
 
     Parameters
     ----------
     source, name
-        Text of a `.cu` file, and what messages shall call it.
+        Text of a `.cu` file, and its name in messages.
     architecture
         90 for sm_90.
     defines
-        `NAME=value`, as after `-D`.
+        Definitions `NAME=value`, as after `-D`.
     templates
         Name expressions of template kernels, as CuPy takes them.
     include
@@ -102,7 +102,7 @@ def compile_kernels(
     Raises
     ------
     CompileError
-        The source is not CUDA C++.
+        The source does not compile.
     """
     from cuda.bindings import nvrtc
 
@@ -140,7 +140,7 @@ def _facts(log: str) -> dict[str, dict[str, int]]:
     found = {}
     for part in re.split(r"Compiling entry function '", log)[1:]:
         kernel = part.split("'", 1)[0]
-        # Functions that were not inlined have properties of their own after the kernel's.
+        # The properties of functions that were not inlined follow those of the kernel.
         found[kernel] = {
             "registers": _number(r"Used (\d+) registers", part),
             "shared": _number(r"(\d+) bytes smem", part),
@@ -190,7 +190,7 @@ def _disassembler() -> str | None:
 
 
 def _headers() -> list[Path]:
-    """Return the include folder of the CUDA packages from PyPI."""
+    """Return the include folders of the CUDA packages from PyPI."""
     try:
         spec = importlib.util.find_spec("nvidia.cu13")
     except ModuleNotFoundError:

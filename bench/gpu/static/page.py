@@ -1,7 +1,7 @@
-"""The ladder of GPU kernels in numbers that need no card: counted, compiled, and what they predict.
+"""The page on the ladder of GPU kernels, in numbers that need no card: counted, compiled, predicted.
 
 Run as `python -m halfstep.bench.gpu.static.page docs/gpu-kernels.md`. Bytes and operations are those of
-`gpu_counts`; registers and shared memory are NVRTC's for compute capability 9.0; the rest follows.
+`counts`; registers and shared memory are NVRTC's for compute capability 9.0; the predictions follow.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes
 
 FACTORS = 128
 SHAPE = SHAPES["lastfm-360k"]
-# An H200: copy bandwidth as measured, float32 at 132 multiprocessors x 128 x 2 x 1.755 GHz, and the
-# share of it that a good float32 product reaches.
+# An H200: measured copy bandwidth, float32 peak of 132 multiprocessors x 128 x 2 x 1.755 GHz, and the
+# share of the peak that a good float32 product reaches.
 BANDWIDTH, CLOCK, MULTIPROCESSORS, DENSE_SHARE = 4.3e12, 1.755e9, 132, 0.8
 PEAK = MULTIPROCESSORS * 128 * 2 * CLOCK
 REGISTERS, SHARED, WARPS, BLOCKS = 65536, 227 * 1024, 64, 32
-# Cycles from one dot product to the next in a block: ten shuffles' and two barriers' latency.
+# Cycles from one dot product of a block to the next: the latency of ten shuffles and two barriers.
 BARRIER_CYCLES = 320
 
-# kernel, file, rung, threads of a block, and whether it keeps rows in shared memory
+# (kernel, file, rung)
 _KERNELS = (
     ("cg_1_naive", "cg_1_naive.cu", "gpu_cg_1_naive"),
     ("cg_2_whitened", "cg_2_whitened.cu", "gpu_cg_2_whitened"),
@@ -54,7 +54,7 @@ from them, as resident warps of {WARPS}.
 
 
 def kernels_table() -> list[str]:
-    """Return a line per kernel: what it is compiled to."""
+    """Return the table of compiled kernels, a line for each."""
     lines = [
         "| rung | kernel | stored | registers | spills | shared memory a block | threads | occupancy |",
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
@@ -87,12 +87,12 @@ def kernels_table() -> list[str]:
 
 
 def resident_warps(registers: int, shared: int, threads: int) -> int:
-    """Return how many warps of such blocks a multiprocessor of compute capability 9.0 holds."""
+    """Return how many warps of such blocks fit on a multiprocessor of compute capability 9.0."""
     warps = -(-threads // 32)
     per_warp = -(-registers * 32 // 256) * 256
     blocks = min(
         REGISTERS // per_warp // warps,
-        (SHARED + 1024) // (shared + 1024),  # a block takes 1 KB for the system
+        (SHARED + 1024) // (shared + 1024),  # the system takes 1 KB a block
         WARPS // warps,
         BLOCKS,
     )
@@ -100,7 +100,7 @@ def resident_warps(registers: int, shared: int, threads: int) -> int:
 
 
 def predictions() -> list[str]:
-    """Return a line per rung: bytes and operations per entry, and milliseconds per iteration."""
+    """Return the table of predictions: bytes and operations an entry, milliseconds an iteration."""
     lines = [
         "| rung | bytes an entry | flops an entry | bytes | flops | barriers | Gramian, rotations | "
         "predicted |",

@@ -1,9 +1,9 @@
-"""Registers, shared memory, spills and load widths of the catalogue's kernels, as a file.
+"""The record of the catalogue's kernels: registers, shared memory, spills and load widths.
 
 Run as `python -m halfstep.bench.gpu.static.record [FILE] [--all]`, without a GPU; FILE is
-`bench/gpu/static/kernels.json` unless given. A few variants of each file, from its first to its last,
-stand for the rest unless all are asked for (ten minutes). A variant that was compiled before from the
-same text by the same NVRTC is not compiled again.
+`bench/gpu/static/kernels.json` by default. A few variants of each `.cu` file, evenly spread from the
+first to the last, stand for the others; `--all` compiles all of them (ten minutes). A variant that the
+same NVRTC compiled from the same text before is not compiled again.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ class Variant:
 
     @property
     def key(self) -> str:
-        """Its name in the record, for people too."""
+        """The name of the variant in the record."""
         return f"{self.file} {' '.join(self.defines)} sm_{self.architecture}"
 
     @property
     def digest(self) -> str:
-        """Of the text that is compiled."""
+        """A hash of the text that is compiled."""
         return hashlib.sha256(source(self.file).encode()).hexdigest()[:16]
 
 
 def variants(
     architectures: Iterable[int] = ARCHITECTURES, most: int | None = PER_FILE
 ) -> list[Variant]:
-    """Return variants of every file in the catalogue: `most` of each, evenly spread, or all."""
+    """Return at most `most` variants of each file of the catalogue, evenly spread; None for all."""
     chosen = []
     for file, entry in CATALOGUE.items():
         last = len(entry.variants) - 1
@@ -70,14 +70,14 @@ def variants(
 
 
 def compiled(variant: Variant) -> dict[str, Compiled]:
-    """Compile a variant: its kernels by name."""
+    """Compile a variant and return its kernels by name."""
     return compile_kernels(
         source(variant.file), variant.file, variant.architecture, variant.defines
     )
 
 
 def read_record(path: Path = RECORD) -> dict[str, Any]:
-    """Return the record, or an empty one."""
+    """Return the record in a file, or an empty one where there is no file."""
     if not path.exists():
         return {"nvrtc": "", "variants": {}}
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -85,7 +85,7 @@ def read_record(path: Path = RECORD) -> dict[str, Any]:
 
 
 def make_record(known: dict[str, Any], wanted: Iterable[Variant]) -> dict[str, Any]:
-    """Return a record of the wanted variants, taking from a known one what still holds."""
+    """Return the record of the wanted variants; entries of `known` that still hold are taken over."""
     version = nvrtc_version()
     entries: dict[str, Any] = {}
     missing = []
@@ -104,7 +104,7 @@ def make_record(known: dict[str, Any], wanted: Iterable[Variant]) -> dict[str, A
 
 
 def write_record(record: dict[str, Any], path: Path = RECORD) -> None:
-    """Write a record, a variant a line, so that a change shows as the lines that it changed."""
+    """Write a record with a line for each variant, so that a diff shows the variants that changed."""
     lines = (f"{json.dumps(k)}: {json.dumps(v)}" for k, v in record["variants"].items())
     text = f'{{"nvrtc": "{record["nvrtc"]}", "variants": {{\n' + ",\n".join(lines) + "\n}}\n"
     with whole_file(path) as file:
