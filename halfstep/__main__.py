@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command; Ctrl-C says so also while what it needs is still being imported."""
+    """Run the command; Ctrl-C prints one line even while modules are still being imported."""
     try:
         from halfstep.cli.main import main as command
 

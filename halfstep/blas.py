@@ -1,8 +1,8 @@
-"""BLAS threads, limited for the duration of a call: also where several threads call at once.
+"""Limit the threads of BLAS for the duration of a block, also if several threads do so at once.
 
-A limit belongs to the process. Were every call to put back what it found, of two that overlap the
-second to end would put back the first one's limit, for good. So the limits in force are kept here: the
-lowest holds, and when the last one ends the libraries get back what they had.
+A BLAS library has one limit for the whole process. If every block restored the limit that it found, two
+overlapping blocks would leave the first one's limit in force for good. So this module keeps all limits
+in force: the lowest applies, and when the last block ends the libraries get their former limits back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _before: list[int] = []
 
 @contextmanager
 def blas_threads(limit: int | None) -> Iterator[None]:
-    """Let BLAS use at most `limit` threads, at least 1, within the block; None changes nothing."""
+    """Let BLAS use at most `limit` threads (at least 1) within the block; None changes nothing."""
     if limit is None:
         yield
         return
@@ -46,9 +46,9 @@ def _set() -> None:
 
 @cache
 def _libraries() -> list[Any]:
-    """Return the controllers of NumPy's BLAS and of SciPy's; looking for them takes milliseconds."""
+    """Return the controllers of NumPy's BLAS and of SciPy's; the search takes milliseconds, once."""
     import scipy.linalg.blas  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
-    found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
-    return found
+    controllers: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
+    return controllers

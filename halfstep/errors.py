@@ -1,4 +1,4 @@
-"""The errors that a user of halfstep is meant to meet, and the one warning."""
+"""The errors, and the one warning, that halfstep raises for its users."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class NotFinite(FloatingPointError):
     Attributes
     ----------
     row
-        The first row that is not finite, or None where no single one is to blame.
+        The first row that is not finite, or None if no single row is the cause.
     iteration, side
-        Where it happened in a fit: the iteration, counted from 0 as callbacks count, and "user" or
-        "item", the side that was being solved. None outside a fit.
+        Where in a fit: the iteration, counted from 0 as callbacks count, and the side that was being
+        solved, "user" or "item". None outside a fit.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class NotFinite(FloatingPointError):
 
 
 class NotEnoughMemory(InputError, MemoryError):
-    """A fit that would need more memory than there is was not started; the message says what fits."""
+    """A fit was not started because it needs more memory than is free; the message says what fits."""
 
 
 class SolverUnavailable(RuntimeError):
-    """A solver that was asked for by name cannot run here; the message says what to install."""
+    """A solver that was requested by name cannot run here; the message says what to install."""
 
 
 class NumericalWarning(UserWarning):

@@ -1,4 +1,4 @@
-"""Results as files: strict JSON, and any file written in whole or not at all."""
+"""Write files whole or not at all, check paths before work begins, and write strict JSON."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from halfstep.errors import InputError
 
 @contextmanager
 def whole_file(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
-    """Yield a file to write that takes `path`'s name when the block ends, and only if it ends well.
+    """Yield a file to write; it gets the name `path` when the block ends without an error.
 
-    A full disk, an error or an interruption leaves what was at `path` as it was, and so does a crash
-    of the machine: the bytes are on the disk before the name is, and the name before this returns.
+    A full disk, an error or an interruption leaves an older file at `path` unchanged. So does a crash of
+    the machine: the bytes reach the disk before the new name does, and both before this returns.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def whole_file(path: str | PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def remove_leftovers(path: str | PathLike[str]) -> None:
-    """Remove what processes that were killed in `whole_file` have left beside `path`."""
+    """Remove the partial files beside `path` of processes that were killed inside `whole_file`."""
     target = Path(path)
     for partial in target.parent.glob(f".{glob.escape(target.name)}.*.part"):
         process = partial.name.removesuffix(".part").rpartition(".")[2]
@@ -65,7 +65,7 @@ def _runs(process: int) -> bool:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a renaming last; where folders cannot be synchronised (Windows, some network drives), not."""
+    """Let a renaming survive a crash, where folders can be synchronised (not on Windows)."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -78,17 +78,17 @@ def _sync_folder(folder: Path) -> None:
 
 
 def npz_path(path: str | PathLike[str]) -> Path:
-    """Return `path` with the ending `.npz`, which is added where it is missing."""
-    given = Path(path)
-    return (
-        given if given.suffix == ".npz" or given.is_dir() else given.with_name(f"{given.name}.npz")
-    )
+    """Return `path` with the ending `.npz`, which is added if it is missing."""
+    target = Path(path)
+    if target.suffix == ".npz" or target.is_dir():
+        return target
+    return target.with_name(f"{target.name}.npz")
 
 
 def check_writable(path: Path | None, argument: str, *others: str | Path | None) -> None:
-    """Raise InputError where a file can not be made at `path`, before the work that it is for.
+    """Raise InputError if a file cannot be written at `path`, before the work whose result it gets.
 
-    `others` are what the same command reads or writes, and `path` would replace.
+    `others` are the files that the same command reads or writes, which `path` must not replace.
     """
     if path is None:
         return
@@ -104,7 +104,7 @@ def check_writable(path: Path | None, argument: str, *others: str | Path | None)
 
 
 def make_folder(path: Path, argument: str) -> None:
-    """Make the folder `path` where there is none, or raise InputError."""
+    """Create the folder `path` if there is none, or raise InputError."""
     if path.exists() and not path.is_dir():
         raise InputError(f"{argument} must be a folder, got the file '{path}'")
     try:
@@ -121,7 +121,7 @@ def write_json(path: str | PathLike[str], result: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as what JSON can hold; NaN and infinities become None."""
+    """Return `value` in types that JSON has; NaN and infinities become None."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, dict):

@@ -1,9 +1,9 @@
-"""Ctrl-C during a fit: the first one ends it after the current half-step, the second one at once.
+"""Ctrl-C during a fit: the first one ends the fit after the current half-step, the second one at once.
 
-A fit is often stopped by hand, when its loss has come to rest or the time is up, and hours of work
-should not be lost by that. So the first SIGINT only sets a flag, and the fit returns its model with a
-whole pair of factors. Only where Python's own handler is installed, and only in the main thread: a
-program that handles SIGINT itself keeps its handler.
+Users often stop a fit by hand, when its loss has converged or time is up, and should not lose hours of
+work by that. So the first SIGINT only sets a flag, and the fit returns its model with a whole pair of
+factors. This applies only in the main thread and if Python's own handler is installed: a program that
+handles SIGINT itself keeps its handler.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ log = logging.getLogger("halfstep")
 
 
 class Interruption:
-    """Whether this fit was asked to end."""
+    """A flag: `requested` is whether the fit was asked to end."""
 
     def __init__(self) -> None:
         self.requested = False
@@ -35,16 +35,16 @@ class Interruption:
 @contextmanager
 def interruption() -> Iterator[Interruption]:
     """Yield the flag that the first Ctrl-C sets; the second one raises KeyboardInterrupt."""
-    asked = Interruption()
-    with _handler(asked._handle, signal.default_int_handler):
-        yield asked
+    flag = Interruption()
+    with _handler(flag._handle, signal.default_int_handler):
+        yield flag
 
 
 @contextmanager
 def interrupted_at_once() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt inside the block, in fits too.
+    """Let Ctrl-C raise KeyboardInterrupt inside the block, also during a fit.
 
-    For what runs several fits and has no use for a part of one.
+    This is for callers that run several fits and cannot use an unfinished one.
     """
     with _handler(_at_once, signal.default_int_handler):
         yield
@@ -52,13 +52,14 @@ def interrupted_at_once() -> Iterator[None]:
 
 @contextmanager
 def ended_cleanly() -> Iterator[None]:
-    """Undo `interrupted_at_once` inside the block."""
+    """Undo `interrupted_at_once` inside the block: Ctrl-C ends a fit after its half-step again."""
     with _handler(signal.default_int_handler, _at_once):
         yield
 
 
 @contextmanager
 def _handler(handler: Callable[[int, FrameType | None], Any], instead_of: Any) -> Iterator[None]:
+    """Install `handler` within the block, if the handler in force is `instead_of`."""
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is not instead_of:
         yield

@@ -1,4 +1,4 @@
-"""Names that a package offers and imports on first use, so that importing the package stays fast."""
+"""Let a package offer names that are imported on first use, so that importing the package is fast."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def offered(package: str, where: Mapping[str, str]) -> Callable[[str], Any]:
     Parameters
     ----------
     package
-        Its `__name__`.
+        The package's `__name__`.
     where
-        For each name that it offers, the module below it that has it.
+        For each offered name, the module or package inside `package` that defines it.
     """
 
     def get(name: str) -> Any:

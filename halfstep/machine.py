@@ -1,9 +1,8 @@
-"""What this machine is and has: processor, packages, and whether the GPU solvers can run on it.
+"""Facts about this machine: its processor, its packages, and whether the GPU solvers can run on it.
 
 CuPy reports a missing driver, device or library by various errors, some of them only on use, and
-older versions raise where newer ones return False. So `why_no_gpu` asks the questions in the one order
-in which every answer means something, each inside a `try`, and returns the reason as text with the
-command that mends it.
+older versions raise where newer ones return False. So `why_no_gpu` checks the import, then the device,
+then the compiler, each inside a `try`, and returns the first reason with the command that fixes it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "implicit", "irspack", 
 
 
 def versions() -> dict[str, str | None]:
-    """Return the versions of Python, of this package and of those it calculates with."""
+    """Return the versions of Python, of this package and of the numerical packages; None if missing."""
     return {
         "python": platform.python_version(),
         # A bare clone has no metadata.
@@ -51,16 +50,16 @@ def processor() -> str:
 
 
 def gpu() -> str | None:
-    """Return the first NVIDIA GPU's name, memory and driver, also where CuPy is not installed."""
+    """Return the first NVIDIA GPU's name, memory and driver, with or without CuPy; None if no GPU."""
     query = "--query-gpu=name,memory.total,driver_version"
-    found = output_of("nvidia-smi", query, "--format=csv,noheader")
-    facts = found.splitlines()[0].rsplit(", ", 2) if found else []
-    # Some drivers say in words, and with exit code 0, that there is no device.
+    output = output_of("nvidia-smi", query, "--format=csv,noheader")
+    facts = output.splitlines()[0].rsplit(", ", 2) if output else []
+    # Some drivers print a sentence that there is no device, and exit with code 0.
     return f"{facts[0]}, {facts[1]}, driver {facts[2]}" if len(facts) == 3 else None
 
 
 def output_of(*command: str) -> str | None:
-    """Return what a program prints; None where it is absent, fails or hangs."""
+    """Return the output of a program; None if the program is missing, fails or hangs."""
     if shutil.which(command[0]) is None:
         return None
     try:
@@ -71,17 +70,17 @@ def output_of(*command: str) -> str | None:
 
 
 def why_no_gpu() -> str | None:
-    """Return why nothing can run on a GPU here and what to do about it, or None."""
+    """Return why no solver can run on a GPU here and what to do about it, or None."""
     wanted = "cuda12" if (driver_cuda() or (13, 0)) < (13, 0) else "cuda13"
     try:
         import cupy
     except Exception as error:
-        found = installed()
-        if not found:
+        names = installed()
+        if not names:
             return f'CuPy is not installed: pip install "halfstep[{wanted}]" with an NVIDIA driver'
         return (
-            f"{_and(found)} cannot be imported ({one_line(error)}): "
-            f'pip uninstall {" ".join(found)}; pip install "halfstep[{wanted}]"'
+            f"{_and(names)} cannot be imported ({one_line(error)}): "
+            f'pip uninstall {" ".join(names)}; pip install "halfstep[{wanted}]"'
         )
     name = _and(installed()) or "CuPy"
     available, why = tried(cupy.cuda.is_available)
@@ -94,7 +93,7 @@ def why_no_gpu() -> str | None:
 
 
 def installed() -> list[str]:
-    """Return the names of CuPy's distributions here: more than one of them break each other."""
+    """Return the names of the installed CuPy distributions; more than one break each other."""
     return [name for name in DISTRIBUTIONS if _version(name)]
 
 
@@ -111,7 +110,7 @@ def driver_cuda() -> tuple[int, int] | None:
 
 
 def tried(question: Callable[[], Any]) -> tuple[Any, str]:
-    """Return the answer and "", or None and why there is none."""
+    """Call `question` and return (its answer, ""), or (None, its error in one line)."""
     try:
         return question(), ""
     except Exception as error:
@@ -119,7 +118,7 @@ def tried(question: Callable[[], Any]) -> tuple[Any, str]:
 
 
 def one_line(error: Exception) -> str:
-    """Return an error as one line."""
+    """Return an error's message as one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -153,7 +152,7 @@ def _and(names: list[str]) -> str:
 
 
 def gpu_facts() -> dict[str, str]:
-    """Return each fact by its name; a fact that cannot be found out is the reason why not."""
+    """Return facts about the GPU by name; a fact that cannot be determined has its error as value."""
     driver = driver_cuda()
     facts = {"CUDA of the driver": f"{driver[0]}.{driver[1]}" if driver else "no NVIDIA driver"}
     reason = why_no_gpu()
@@ -163,16 +162,18 @@ def gpu_facts() -> dict[str, str]:
         facts["CuPy"] = f"cannot be imported: {one_line(error)}" if installed() else "not installed"
     else:
         facts["CuPy"] = f"{cupy.__version__} ({' and '.join(installed()) or 'from source'})"
-        facts["CUDA of CuPy"] = _said(lambda: _cuda_version(cupy.cuda.runtime.runtimeGetVersion()))
-        facts["NVRTC"] = _said(lambda: ".".join(map(str, cupy.cuda.nvrtc.getVersion())))
+        facts["CUDA of CuPy"] = _answer(
+            lambda: _cuda_version(cupy.cuda.runtime.runtimeGetVersion())
+        )
+        facts["NVRTC"] = _answer(lambda: ".".join(map(str, cupy.cuda.nvrtc.getVersion())))
         if reason is None:
-            facts["device"] = _said(lambda: _device(cupy))
-            facts["device memory"] = _said(lambda: _memory(cupy))
+            facts["device"] = _answer(lambda: _device(cupy))
+            facts["device memory"] = _answer(lambda: _memory(cupy))
     facts["GPU from Python"] = f"no: {reason}" if reason else "yes"
     return facts
 
 
-def _said(question: Any) -> str:
+def _answer(question: Any) -> str:
     answer, error = tried(question)
     return error or str(answer)
 

@@ -1,4 +1,4 @@
-"""How much more memory this process may take, by whatever rules it runs under."""
+"""How much more memory this process may allocate, by all limits that apply to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from halfstep.errors import InputError
 
 VARIABLE = "HALFSTEP_MEMORY_GB"
 _ROOT = Path("/")
-# Control groups, version 2 and 1: where they are mounted, limit, use, and what of that is only cached.
+# Control groups, versions 2 and 1: where they are mounted, the files with the limit and with the use,
+# and the fields of memory.stat for the cached part of the use.
 _GROUPS = (
     ("sys/fs/cgroup", "memory.max", "memory.current", ("inactive_file", "active_file")),
     (
@@ -23,36 +24,36 @@ _GROUPS = (
 
 
 def available() -> int | None:
-    """Return the bytes that can be allocated before the system kills, swaps or refuses; None if unknown.
+    """Return how many bytes can be allocated before the system swaps, refuses or kills; None if unknown.
 
-    The least of the machine's free memory, what the control groups (containers) have left, and the
-    limit on the address space. The environment variable HALFSTEP_MEMORY_GB overrules all of it.
+    This is the smallest of the machine's free memory, what the control groups (containers) have left,
+    and the limit on the address space. The environment variable HALFSTEP_MEMORY_GB overrules them.
 
     Raises
     ------
     InputError
         The variable is not a positive number.
     """
-    wanted = os.environ.get(VARIABLE)
-    if wanted:
-        return _overruled(wanted)
-    found = [*_machine(_ROOT), *_groups(_ROOT), *_address_space()]
-    return max(0, min(found)) if found else None
+    override = os.environ.get(VARIABLE)
+    if override:
+        return _overruled(override)
+    limits = [*_machine(_ROOT), *_groups(_ROOT), *_address_space()]
+    return max(0, min(limits)) if limits else None
 
 
 def gigabytes(size: float) -> str:
-    """Return a number of bytes in words, in gigabytes of 10^9."""
+    """Return a number of bytes as text, in GB of 10^9 bytes or MB of 10^6 bytes."""
     return f"{size / 1e9:.1f} GB" if size >= 5e7 else f"{size / 1e6:.3g} MB"
 
 
-def _overruled(wanted: str) -> int:
+def _overruled(override: str) -> int:
     try:
-        size = float(wanted) * 1e9
+        size = float(override) * 1e9
         if 0 < size < float("inf"):
             return int(size)
     except ValueError:
         pass
-    raise InputError(f"{VARIABLE} must be a positive number of gigabytes, got {wanted!r}")
+    raise InputError(f"{VARIABLE} must be a positive number of gigabytes, got {override!r}")
 
 
 def _machine(root: Path) -> Iterator[int]:
@@ -80,7 +81,7 @@ def _groups(root: Path) -> Iterator[int]:
             continue
         mount, limit, use, cached = _GROUPS[version]
         group = Path(path.lstrip("/"))
-        # A limit anywhere above binds as well. Inside a container some of these do not exist.
+        # The limits of all groups above apply as well. Inside a container some of these are missing.
         for folder in (group, *group.parents):
             at = root / mount / folder
             allowed, used = _read(at / limit).strip(), _read(at / use).strip()

@@ -1,9 +1,9 @@
-"""Arrays from a `.npz` that nobody vouches for: no pickles, no bytes beyond what it says it holds.
+"""Read arrays from an untrusted `.npz`: no pickles, and no more bytes than its directory states.
 
 `numpy.load` trusts a member's header: a file of a few hundred bytes may claim an array of a terabyte,
-and a small archive may unpack to one. Here the directory of the archive is added up and compared with
-the memory there is before anything is unpacked, each header must agree with the directory to the
-byte, and every checksum is compared.
+and a small archive may unpack to one. This reader first adds up the sizes in the archive's directory
+and compares the sum with the free memory. Then each header must agree with the directory to the byte,
+and every checksum is verified.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ _BROKEN = (
 
 
 class DamagedArchive(ValueError):
-    """What was given is not a whole `.npz` of plain arrays; the message says why."""
+    """The file is not a whole `.npz` of plain arrays; the message says why."""
 
 
 def read_arrays(stream: IO[bytes]) -> dict[str, npt.NDArray[Any]]:
-    """Return all arrays of a `.npz` by name; pickled objects are left out, unread.
+    """Return all arrays of a `.npz` by name; pickled objects are left out and not read.
 
     Raises
     ------
     DamagedArchive
-        It is none, is damaged, holds anything but numbers and strings, or would not fit in memory.
+        The file is not a `.npz`, is damaged, holds anything but numbers and strings, or would not fit
+        in memory.
     """
     free = available()
     try:
@@ -86,7 +87,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArr
         size = math.prod(shape) * dtype.itemsize
         if min(shape, default=0) < 0 or file.tell() + size != member.file_size:
             raise DamagedArchive(
-                f"{member.filename} has {member.file_size} bytes, not those it names"
+                f"{member.filename} has {member.file_size} bytes, not as many as its header states"
             )
         content = np.empty(size, np.uint8)
         filled = 0
@@ -97,7 +98,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArr
             content[filled : filled + len(piece)] = np.frombuffer(piece, np.uint8)
             filled += len(piece)
         if file.read(1):  # reading to the end compares the checksum
-            raise DamagedArchive(f"{member.filename} is longer than it says")
+            raise DamagedArchive(f"{member.filename} is longer than its header states")
     order: Any = "F" if by_columns else "C"
     array: npt.NDArray[Any] = np.ndarray(shape, dtype, content, order=order)
     return array if dtype.isnative else array.astype(dtype.newbyteorder("="))

@@ -1,4 +1,4 @@
-"""The report's style sheet: plain, light, one column; for a desk, a phone and paper."""
+"""The style sheet of all HTML pages: plain, light, one column, for a desktop, a phone and paper."""
 
 CSS = """
 :root { color-scheme: light; }
@@ -17,7 +17,7 @@ th, td { padding: .3rem .7rem .3rem 0; text-align: left; white-space: nowrap; ve
 th { border-bottom: 2px solid #888; font-weight: 600; }
 td { border-bottom: 1px solid #ddd; }
 th.number, td.number { text-align: right; }
-/* A table that is scrolled sideways keeps the names of its lines. */
+/* A table that is scrolled sideways keeps its first column in view. */
 th:first-child, td:first-child { position: sticky; left: 0; background: #fff; }
 ul { padding-left: 1.2rem; }
 figure { margin: 1rem 0 1.6rem; max-width: 38rem; }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def bytes_bar(
     description: str, total: int | None, done: int = 0
 ) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with each number of bytes that was read or received."""
+    """Yield a function to call with each number of bytes read or received."""
     from rich.progress import DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
 
     with _bar(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as bar:
@@ -43,7 +43,7 @@ def progress_bar(
 
 
 def _bar(*columns: ProgressColumn) -> Progress:
-    """Return a bar with its description before and these columns after it."""
+    """Return a progress display: the description, the bar, and then `columns`."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 

@@ -1,4 +1,4 @@
-"""Names for the arrays that every layer passes on."""
+"""Type aliases for the arrays that all layers exchange."""
 
 from __future__ import annotations
 

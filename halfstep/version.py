@@ -1,3 +1,3 @@
-"""The version, for whoever needs it without importing the package."""
+"""The version, in a module that can be read without importing the package."""
 
 __version__ = "0.1.0"

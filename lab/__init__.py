@@ -1,1 +1,5 @@
-"""The lab: its notebook run, its exercises checked, its mathematics once more in plain NumPy."""
+"""The music-recommendation lab: run its notebook, write its exercises, and check solutions.
+
+`music_recommender.ipynb` is the notebook; exercises.ipynb is generated from it by `halfstep lab
+exercises`. `reference` has the exercises' mathematics in plain NumPy.
+"""

@@ -1,8 +1,8 @@
 """Check a student's half-steps: which one is wrong, in which row, by how much, and perhaps why.
 
-Of the file only imports, functions, classes and constants are run, so that a notebook's long cells are
-not. Every function is called on a small problem through three iterations, the half-step of the users
-and that of the items apart; each begins from the right factors, so that one mistake is told once.
+Only the file's imports, functions, classes and constants are executed, not a notebook's long cells.
+Every function is called on a small problem through three iterations, with separate half-steps for users
+and items. Each half-step begins from the right factors, so that one mistake is reported once.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ ITERATIONS = 3
 TOLERANCE = 1e-6
 EXERCISES = {
     "weights": "confidence and preference of the plays",
-    "objective": "the number that ALS makes small",
+    "objective": "the number that ALS minimises",
     "naive_half_step": "the normal equations as written",
-    "cholesky_half_step": "Y'Y once, then stored entries only",
-    "cg_half_step": "conjugate gradients, never a matrix",
+    "cholesky_half_step": "Y'Y once, then only the stored entries",
+    "cg_half_step": "conjugate gradients without forming the matrix",
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one call of one exercise gave.
+    """The result of one call of one exercise.
 
     Attributes
     ----------
     exercise
         A name from `EXERCISES`.
     step
-        Which half-step, as in "iteration 1, users"; "" where there is none.
+        The half-step, as in "iteration 1, users"; "" for exercises that are not half-steps.
     state
         "right", "wrong", "open" (not written yet) or "failed".
     said
-        For the student: by how much it is wrong, where, and what was perhaps done.
+        The message for the student: by how much the result is wrong, where, and perhaps why.
     """
 
     exercise: str
@@ -68,42 +68,42 @@ def check(path: Path) -> list[Finding]:
     Raises
     ------
     InputError
-        The file cannot be read, is no Python, or has none of the exercises.
+        The file cannot be read, is not Python, or has none of the exercises.
     """
     functions = _functions(path)
     problem = toy()
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for name in EXERCISES:
         if name in functions:
-            found += _check(name, functions[name], problem)
-    if not found:
+            findings += _check(name, functions[name], problem)
+    if not findings:
         raise InputError(f"{path} has none of the functions {', '.join(EXERCISES)}")
-    return found
+    return findings
 
 
 def _check(name: str, function: Callable[..., Any], problem: Toy) -> list[Finding]:
     plays = problem.plays
     if name == "weights":
         pair = confidence_and_preference(plays)
-        return [_called(name, "", lambda: _compare_pair(function(plays, ALPHA), pair))]
+        return [_finding(name, "", lambda: _compare_pair(function(plays, ALPHA), pair))]
     if name == "objective":
         C, P = confidence_and_preference(plays)
         total = objective(plays, problem.X, problem.Y)
-        given = (problem.X, problem.Y, C, P, REGULARIZATION)
-        return [_called(name, "", lambda: _compare_number(function(*given), total))]
-    found = []
+        arguments = (problem.X, problem.Y, C, P, REGULARIZATION)
+        return [_finding(name, "", lambda: _compare_number(function(*arguments), total))]
+    findings = []
     X, Y = problem.X, problem.Y
     for iteration in range(1, ITERATIONS + 1):
         for side in ("users", "items"):
             table, fixed, start = (plays, Y, X) if side == "users" else (plays.T, X, Y)
             right = half_step(table, fixed)
-            found.append(
+            findings.append(
                 _half_step(name, f"iteration {iteration}, {side}", function, table, fixed, start)
             )
-            if found[-1].state != "right":
-                return found
+            if findings[-1].state != "right":
+                return findings
             X, Y = (right, Y) if side == "users" else (X, right)
-    return found
+    return findings
 
 
 def _half_step(
@@ -114,7 +114,7 @@ def _half_step(
     def compare() -> tuple[str, str]:
         return _compare_rows(_call(name, function, table, fixed, start), right, table, fixed)
 
-    return _called(name, step, compare)
+    return _finding(name, step, compare)
 
 
 def _call(name: str, function: Callable[..., Any], table: Array, fixed: Array, start: Array) -> Any:
@@ -124,12 +124,13 @@ def _call(name: str, function: Callable[..., Any], table: Array, fixed: Array, s
         return function(fixed.copy(), *confidence_and_preference(table), REGULARIZATION)
     plays = csr_matrix(table)
     arguments = (fixed.copy(), plays, ALPHA, REGULARIZATION)
-    if name == "cg_half_step":  # as many steps as factors solve a system of that size
+    if name == "cg_half_step":  # f steps solve a system of f unknowns, but for rounding
         return function(*arguments, start.copy(), 2 * fixed.shape[1])
     return function(*arguments)
 
 
-def _called(name: str, step: str, compare: Callable[[], tuple[str, str]]) -> Finding:
+def _finding(name: str, step: str, compare: Callable[[], tuple[str, str]]) -> Finding:
+    """Return the finding of `compare`, which calls the exercise, or of the error that it raises."""
     try:
         return Finding(name, step, *compare())
     except NotImplementedError:
@@ -139,10 +140,10 @@ def _called(name: str, step: str, compare: Callable[[], tuple[str, str]]) -> Fin
         return Finding(name, step, "failed", f"{kind}: {' '.join(str(error).split())}")
 
 
-def _compare_rows(given: Any, right: Array, table: Array, fixed: Array) -> tuple[str, str]:
-    if given is None:
+def _compare_rows(result: Any, right: Array, table: Array, fixed: Array) -> tuple[str, str]:
+    if result is None:
         return "open", "it returns nothing"
-    answer = np.asarray(given, dtype=np.float64)
+    answer = np.asarray(result, dtype=np.float64)
     if answer.shape != right.shape:
         return "wrong", f"the result must have shape {right.shape}, got {answer.shape}"
     if not np.isfinite(answer).all():
@@ -153,22 +154,22 @@ def _compare_rows(given: Any, right: Array, table: Array, fixed: Array) -> tuple
         return "right", f"relative error {error:.0e}"
     sizes = np.linalg.norm(answer - right, axis=1)
     rows = int((sizes > TOLERANCE * max(float(np.linalg.norm(right, axis=1).max()), 1)).sum())
-    said = (
+    message = (
         f"relative error {error:.2g}: {rows} of {len(right)} rows differ, most of all row "
         f"{int(sizes.argmax())}, by {sizes.max():.3g}"
     )
     for mistake, wrong in mistakes(table, fixed).items():
         if _relative(answer, wrong) <= 1e-5:
-            return "wrong", f"{said}; the same comes out when {mistake}"
-    return "wrong", said
+            return "wrong", f"{message}; the result is the same as when {mistake}"
+    return "wrong", message
 
 
-def _compare_pair(given: Any, right: tuple[Array, Array]) -> tuple[str, str]:
-    if given is None:
+def _compare_pair(result: Any, right: tuple[Array, Array]) -> tuple[str, str]:
+    if result is None:
         return "open", "it returns nothing"
-    if not isinstance(given, tuple | list) or len(given) != 2:
+    if not isinstance(result, tuple | list) or len(result) != 2:
         return "wrong", "it must return two arrays, the confidence and the preference"
-    for name, answer, expected in zip(("confidence", "preference"), given, right, strict=True):
+    for name, answer, expected in zip(("confidence", "preference"), result, right, strict=True):
         values = np.asarray(answer, dtype=np.float64)
         if values.shape != expected.shape:
             return "wrong", f"the {name} must have shape {expected.shape}, got {values.shape}"
@@ -182,10 +183,10 @@ def _compare_pair(given: Any, right: tuple[Array, Array]) -> tuple[str, str]:
     return "right", ""
 
 
-def _compare_number(given: Any, right: float) -> tuple[str, str]:
-    if given is None:
+def _compare_number(result: Any, right: float) -> tuple[str, str]:
+    if result is None:
         return "open", "it returns nothing"
-    value = float(given)
+    value = float(result)
     error = abs(value - right) / right
     if error <= TOLERANCE:
         return "right", f"relative error {error:.0e}"
@@ -197,13 +198,13 @@ def _relative(answer: Array, right: Array) -> float:
 
 
 def _functions(path: Path) -> dict[str, Callable[..., Any]]:
-    """Run a file's imports, definitions and constants, and return what can be called."""
+    """Execute a file's imports, definitions and constants, and return its callables by name."""
     kept: list[ast.stmt] = []
     for place, source in enumerate(_sources(path), 1):
         lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
         try:
             tree = ast.parse("\n".join(lines))
-        except (SyntaxError, ValueError) as error:  # a null byte is one or the other, by release
+        except (SyntaxError, ValueError) as error:  # a null byte raises either, by Python's release
             at = f"cell {place}, line {getattr(error, 'lineno', None) or 1}"
             raise InputError(f"{path}: {at}: {getattr(error, 'msg', error)}") from error
         except (MemoryError, RecursionError) as error:
@@ -214,7 +215,7 @@ def _functions(path: Path) -> dict[str, Callable[..., Any]]:
         try:
             exec(compile(ast.Module([node], []), str(path), "exec"), names)
         except (Exception, SystemExit) as error:
-            # Of no matter unless an exercise needs it, which then says so itself.
+            # Other failures do not matter, unless an exercise needs the name and then fails itself.
             if isinstance(node, ast.FunctionDef) and node.name in EXERCISES:
                 raise InputError(f"{path}: {node.name} cannot be defined: {error}") from error
     return {name: value for name, value in names.items() if callable(value)}

@@ -1,4 +1,4 @@
-"""The course's notebook: run it and write it as a page, or open its exercises' bodies."""
+"""The lab's notebook: run it and write it as a page, or write its exercises with open bodies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from halfstep.errors import InputError
 from halfstep.files import whole_file
 
 _TASK = (
-    "# Exercises\n\nThe bodies of five functions below are open: `raise NotImplementedError` stands "
-    "where yours belongs. Save, and run\n\n    halfstep lab check exercises.ipynb\n\nwhich says of "
+    "# Exercises\n\nFive functions below have no body: write yours in place of `raise "
+    "NotImplementedError`. Save, and run\n\n    halfstep lab check exercises.ipynb\n\nwhich says for "
     "each function whether it is right and, if not, which half-step is wrong and by how much."
 )
 
@@ -35,13 +35,13 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
             f'running a notebook needs {error.name}: pip install "halfstep[lab]"'
         ) from error
     reads: Any = nbformat.reads
-    given = json.dumps(read_notebook(path))
+    text = json.dumps(read_notebook(path))
     try:
-        notebook = reads(given, as_version=4)
-    except Exception as error:  # of another version: whatever its conversion stumbles over
+        notebook = reads(text, as_version=4)
+    except Exception as error:  # converting another version may raise anything
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: not a notebook of version 4: {reason}") from error
-    # The kernel listens on this machine only, and warns of that at every start.
+    # The kernel listens on this machine only, and warns about it at every start.
     quiet = ["--Application.log_level=ERROR"]
     client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", extra_arguments=quiet)
     try:
@@ -58,12 +58,12 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
 
 
 def exercises_of(notebook: dict[str, Any]) -> dict[str, Any]:
-    """Return the notebook with the bodies of its cells tagged `exercise` left open.
+    """Return the notebook with a task as its first cell and open bodies in cells tagged `exercise`.
 
     Raises
     ------
     InputError
-        Such a cell is no Python.
+        An exercise cell is not Python.
     """
     cells: list[dict[str, Any]] = []
     task = {"cell_type": "markdown", "id": "task", "metadata": {}, "source": _lines(_TASK)}
@@ -80,7 +80,7 @@ def exercises_of(notebook: dict[str, Any]) -> dict[str, Any]:
 
 
 def open_bodies(source: str) -> str:
-    """Return the source with every function's body after the docstring replaced."""
+    """Return the source with `raise NotImplementedError` in place of every function's body."""
     lines = source.splitlines()
     for node in reversed(ast.parse(source).body):
         if isinstance(node, ast.FunctionDef):
@@ -102,7 +102,7 @@ def read_notebook(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: not a notebook: it has no cells")
     for place, cell in enumerate(notebook["cells"], 1):
         if not _is_cell(cell):
-            raise InputError(f"{path}: not a notebook: what it has for cell {place} is none")
+            raise InputError(f"{path}: not a notebook: cell {place} is malformed")
     return notebook
 
 
@@ -119,13 +119,13 @@ def _is_cell(cell: Any) -> bool:
 
 
 def write_notebook(notebook: dict[str, Any], path: Path) -> None:
-    """Write a notebook as the others are written: one key a line, letters as they are."""
+    """Write a notebook in the format of the repository's: one key a line, no escaped letters."""
     with whole_file(path) as file:
         file.write((json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _lines(text: str) -> list[str]:
-    """Return a text as notebooks hold it: line by line, with their ends."""
+    """Return a text as notebooks store it: a list of lines with their line ends."""
     return text.splitlines(keepends=True)
 
 

@@ -1,6 +1,6 @@
-"""What the exercises must give: every half-step from its formula, in float64, and the usual mistakes.
+"""The right results of the exercises, from the formulas in float64, and those of the usual mistakes.
 
-Data is a dense matrix of plays; c = 1 + alpha r and p = 1 where r > 0 (Hu, Koren, Volinsky 2008).
+The data is a dense matrix of plays r; c = 1 + alpha r, and p = 1 where r > 0 (Hu, Koren, Volinsky 2008).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ALPHA, REGULARIZATION, FACTORS = 3.0, 0.7, 4
 
 @dataclass(frozen=True)
 class Toy:
-    """The problem that solutions are checked on: odd shapes, an empty row, an empty column."""
+    """The problem that solutions are checked on, with odd shapes, an empty row and an empty column."""
 
     plays: Array  # (users, items)
     X: Array  # (users, FACTORS), the start
@@ -28,7 +28,7 @@ class Toy:
 
 
 def toy() -> Toy:
-    """Return the problem; always the same."""
+    """Return the problem, which is always the same."""
     rng = np.random.default_rng(5)
     users, items = 11, 7
     plays = np.where(rng.random((users, items)) < 0.4, rng.integers(1, 9, (users, items)), 0)
@@ -38,24 +38,24 @@ def toy() -> Toy:
 
 
 def confidence_and_preference(plays: Array) -> tuple[Array, Array]:
-    """Return c and p, shaped like the plays."""
+    """Return c and p, both shaped like `plays`."""
     return 1 + ALPHA * plays, (plays > 0).astype(np.float64)
 
 
 def half_step(plays: Array, Y: Array) -> Array:
-    """Return the row factors (rows, f) that solve every row's normal equations, Y (columns, f) fixed."""
+    """Return X (rows, f) that solves every row's normal equations, with Y (columns, f) fixed."""
     C, P = confidence_and_preference(plays)
     return _solve(C, P, Y, REGULARIZATION)
 
 
 def objective(plays: Array, X: Array, Y: Array) -> float:
-    """Return the sum of c (p - x.y)^2 over all entries, plus lambda times all squared factors."""
+    """Return the sum of c (p - x.y)^2 over all pairs, plus lambda times the sum of squared factors."""
     C, P = confidence_and_preference(plays)
     return float((C * (P - X @ Y.T) ** 2).sum() + REGULARIZATION * ((X**2).sum() + (Y**2).sum()))
 
 
 def mistakes(plays: Array, Y: Array) -> dict[str, Array]:
-    """Return by its name what each usual mistake makes of the half-step."""
+    """Return the result of the half-step with each of the usual mistakes."""
     C, P = confidence_and_preference(plays)
     stored = plays > 0
     return {
@@ -68,9 +68,9 @@ def mistakes(plays: Array, Y: Array) -> dict[str, Array]:
         ),
         "entries that are not stored are left out": _solve(C * stored, P, Y, REGULARIZATION),
         "the right-hand side lacks the confidence": _solve(C, P, Y, REGULARIZATION, right=P),
-        "plays stand where the preference belongs": _solve(C, plays, Y, REGULARIZATION),
+        "plays are used as the preference": _solve(C, plays, Y, REGULARIZATION),
         "the 1 in c = 1 + alpha r is missing": _solve(C - 1, P, Y, REGULARIZATION),
-        "stored entries count c, in place of c - 1, on top of Y'Y": _solve(
+        "stored entries add c instead of c - 1 to Y'Y": _solve(
             C + stored, P, Y, REGULARIZATION, right=C * P
         ),
         "alpha is left out": _solve(1 + plays, P, Y, REGULARIZATION),

@@ -109,7 +109,7 @@ MUTATIONS = {
     "the right-hand side lacks the confidence": ("naive", "Y.T @ (c * p)", "Y.T @ p"),
     "entries that are not stored are left out": ("cholesky", "shared = Y.T @ Y +", "shared ="),
     "the 1 in c = 1 + alpha r is missing": ("naive", "(zip(C, P,", "(zip(C - 1, P,"),
-    "stored entries count c, in place of c - 1, on top of Y'Y": (
+    "stored entries add c instead of c - 1 to Y'Y": (
         "cholesky",
         "(Z.T * (c - 1))",
         "(Z.T * c)",
@@ -131,7 +131,7 @@ def test_the_checker_names_the_mistake(tmp_path, mistake):
     if mistake == "entries that are not stored are left out":
         assert "relative error" in wrong.said  # c - 1 over the stored ones is a mistake of its own
     else:
-        assert wrong.said.endswith(f"the same comes out when {mistake}")
+        assert wrong.said.endswith(f"the result is the same as when {mistake}")
     assert {one.state for one in found.values()} == {"right"}
 
 
@@ -185,7 +185,7 @@ def test_what_the_checker_says(tmp_path, source, state, says):
         ("d.ipynb", "[]", "not a notebook"),
         ("e.py", None, "cannot be read"),
         ("f.ipynb", '{"cells": 3}', "it has no cells"),
-        ("g.ipynb", '{"cells": [{"metadata": {}, "cell_type": "code"}]}', "for cell 1 is none"),
+        ("g.ipynb", '{"cells": [{"metadata": {}, "cell_type": "code"}]}', "cell 1 is malformed"),
         ("h.ipynb", '{"cells":' + "[" * 9999, "not a notebook"),
         ("i.py", "def objective(X=exit(3)): pass", "objective cannot be defined: 3"),
     ],
