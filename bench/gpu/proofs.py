@@ -33,9 +33,9 @@ def gpu_rungs() -> list[str]:
 
 
 def run_tests(seconds: float) -> dict[str, Any]:
-    """Run in a process of its own what tests/gpu has marked `gpu`: the rungs against the oracle.
+    """Run the tests in tests/gpu that are marked `gpu`, rungs against the oracle, in another process.
 
-    `pytest -m gpu` runs ten times as many: every test of any solver, on the card, too.
+    `pytest -m gpu` without a folder runs ten times as many: the tests of all solvers, on the card.
     """
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider"]
     return _run(

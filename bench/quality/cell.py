@@ -4,8 +4,7 @@ What matters most comes first, so that a lack of time cuts the end:
 
 1. from the split and the start of the first seed: exact ALS, which sets the target, exact ALS with
    over-relaxation, and `eigenbasis`, which the cell is about;
-2. the same three fits from the other seeds, taking turns; their times are the first paired times of a
-   fit;
+2. the same three fits from the other seeds, taking turns; their times are the first pairs of times;
 3. implicit's conjugate gradients and Cholesky, and irspack, from the first seed: each until it is at the
    target, for twice the iterations, or for its part of the time;
 4. more pairs of fits, and the time to the target of all contestants, interleaved.
@@ -178,8 +177,7 @@ def _fits_of_ours(cell: _Cell, dataset: Dataset, first_seed: _Seed) -> tuple[Pat
         cell.standings[name] = standing
         standing.iterations_to_target = cell.fits[name][0].iterations_to_target
         standing.checked = 0 if name == RELAXED else len(cell.fits[name][0].seconds)
-        # The first seed's fit was interrupted by looks at its factors: its times count only where there
-        # are no others.
+        # Looks at the factors interrupted the first fit: its times count only where there are no others.
         timed = cell.fits[name][1:] or cell.fits[name]
         standing.seconds = [fit.seconds[: cell.settings.iterations] for fit in timed]
     return path, time.perf_counter() - began
@@ -230,8 +228,7 @@ def _peer(
 def _take_exact_iterations(standing: Standing, path: Path, exact: Path, cell: _Cell) -> None:
     """Give implicit's Cholesky, where it ran out of time, the iterations to the target of exact ALS.
 
-    It solves the same systems. It gets the number only where its objective agrees with that of exact ALS
-    to 1e-3 so far.
+    It solves the same systems; its objective so far must agree with that of exact ALS to 1e-3.
     """
     done = len(path.factors)
     if standing.solver != PEERS[1] or done > len(exact.factors):
@@ -259,10 +256,8 @@ def _pairs(cell: _Cell, first_seed: _Seed) -> None:
         plans = [TimingPlan(cell.contestant(s.solver), iterations, repeats) for s in ours]
         timed = time_fits(plans, first_seed.split.train, first_seed.start).seconds
         for standing in ours:
-            standing.seconds = [
-                *([] if looked_at else standing.seconds),
-                *timed[standing.solver],
-            ]
+            before = [] if looked_at else standing.seconds
+            standing.seconds = [*before, *timed[standing.solver]]
     reference = [sum(fit) for fit in cell.standings[EXACT].seconds]
     for standing in ours:
         standing.fit_time = pairwise_ratio([sum(f) for f in standing.seconds], reference)
@@ -272,11 +267,8 @@ def _times_to_target(cell: _Cell, first_seed: _Seed) -> None:
     """Time ours and each contestant that reached the target, taking turns, and form the ratios."""
     ours = cell.standings[AUTO]
     needed = ours.iterations_to_target
-    rivals = [
-        s
-        for s in cell.standings.values()
-        if s.solver in (EXACT, *OTHERS) and s.iterations_to_target is not None
-    ]
+    among = (EXACT, *OTHERS)
+    rivals = [s for s in cell.standings.values() if s.solver in among and s.iterations_to_target]
     if needed is None or not rivals:
         return
     # Iterations to the target that were not run count as the mean of those that were.

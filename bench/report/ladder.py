@@ -1,8 +1,9 @@
 """The README's ladder: a line for each rung, with its idea, its cost and the times that were measured.
 
-Idea and cost stand in the rung's own file: the first line of its module's docstring is
-`Rung N, NAME: IDEA.`, and one paragraph begins with `Cost of a half-step: COST.`; the first sentence
-counts. The times are those of the results file in which most rungs were measured, the newest of several.
+Idea and cost come from the rung's own file: the first line of its module's docstring is
+`Rung N, NAME: IDEA.`, and one paragraph begins with `Cost of a half-step: COST.`, of which the first
+sentence is taken. The times come from the results file with the most rungs, the newest where several
+have as many.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ _TO_EXACT = (
 
 
 def markdown(runs: Sequence[Results], records: Sequence[GpuResults]) -> str:
-    """Return the CPU's ladder and the GPU's, each with where its times come from.
+    """Return the ladders of the CPU and of the GPU, each with a sentence on the origin of its times.
 
     Parameters
     ----------
     runs
-        Of solvers against each other, on a CPU.
+        Runs that compare solvers on a CPU.
     records
-        What `make gpu` wrote.
+        Runs of `make gpu`.
     """
     on_cpu, said_of_cpu = _on_cpu(runs)
     on_gpu, said_of_gpu = _on_gpu(records)
@@ -71,7 +72,7 @@ def rungs(device: str) -> list[str]:
 
 
 def idea(solver: type[Solver]) -> str:
-    """Return what a rung's file says first of it: what changes from the rung before.
+    """Return a rung's idea, what changes from the rung before, from the docstring of its module.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def idea(solver: type[Solver]) -> str:
 
 
 def cost(solver: type[Solver]) -> str:
-    """Return the cost of a half-step as a rung's file says it; raises as `idea` does."""
+    """Return the cost of a rung's half-step, from the docstring of its module; raises as `idea` does."""
     return _of_docstring(solver, r"\n\nCost of a half-step: (.*?)\.(?:\s|\Z)")
 
 
@@ -91,8 +92,8 @@ def _of_docstring(solver: type[Solver], pattern: str) -> str:
     match = re.search(pattern, f"{text.strip()}\n\n", re.DOTALL)
     if match is None:
         raise ValueError(f"{solver.__module__}: its docstring must match {pattern!r}")
-    said = " ".join(match[1].split()).replace("|", "\\|")
-    return said.replace("^2", "²").replace("^3", "³")
+    sentence = " ".join(match[1].split()).replace("|", "\\|")
+    return sentence.replace("^2", "²").replace("^3", "³")
 
 
 def _on_cpu(runs: Sequence[Results]) -> tuple[dict[str, tuple[str, str, str]], str]:

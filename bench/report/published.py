@@ -1,4 +1,4 @@
-"""Published results beside those of a run here, from what `halfstep evaluate --preset` wrote."""
+"""Published results beside ours with the same settings, from a file of `halfstep evaluate --preset`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from halfstep.errors import InputError
 def read_published(path: Path) -> list[dict[str, Any]] | None:
     """Return what `halfstep evaluate --preset NAME --json` wrote, or None for any other file.
 
-    Of the files that stand with the benchmark's results it is the only one that holds a list.
+    Among the files in the folder of results only this one holds a list.
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -22,7 +22,7 @@ def read_published(path: Path) -> list[dict[str, Any]] | None:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """Return the table, a line for each published row.
+    """Return the table, with a line for each published result.
 
     Raises
     ------
