@@ -268,7 +268,8 @@ def test_what_all_rows_share_is_predicted_once(bench_data, start, monkeypatch):
     rows = sum(bench_data.train.shape)
     predicted = predict_seconds(Shared(factors=7, num_threads=1), bench_data.train, start)
     # Two sides' share is 0.4 s; scaled with the rows it would be 10 s and more.
-    assert 0.4 + 0.002 * rows <= predicted < 4 + 0.02 * rows
+    # Times on a busy machine vary, and the prediction is a difference of them.
+    assert 0.7 * (0.4 + 0.002 * rows) <= predicted < 4 + 0.02 * rows
 
 
 class WholeIteration(SOLVERS["cholesky"]):
