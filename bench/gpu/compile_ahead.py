@@ -46,7 +46,7 @@ def variants(factors: Iterable[int], shared_limit: int) -> list[Variant]:
         (_EXACT, catalogue.cholesky_defines(single, threads, tile))
         for threads, tile in ((64, 4), (128, 4), (128, 8), (256, 8))
     }
-    found |= {(file, real) for file in ("transpose.cu", "relax.cu", "tally.cu")}
+    found |= {(file, real) for file in ("transpose.cu", "tally.cu")}
     found |= {
         ("weigh.cu", catalogue.weigh_defines(single, "log")),
         ("cg_7_half.cu", (f"STORED={STORED['float16'][0]}",)),

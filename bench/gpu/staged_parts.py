@@ -44,7 +44,7 @@ _TEST_FACTORS = (7, 33, 64, 130, 1)
 _CONTEST_SECONDS = 80.0
 _PART_SECONDS = 55.0
 # What the profiler looks at: kernels of the last rungs, after the first iterations of a fit.
-_KERNELS = "cg_4_shared|cg_5_short|cg_5_long|cg_6_residual|cg_6_product|cg_7_half|relax"
+_KERNELS = "cg_4_shared|cg_5_short|cg_5_long|cg_6_residual|cg_6_product|cg_7_half"
 _SECTIONS = (
     "SpeedOfLight", "MemoryWorkloadAnalysis", "Occupancy", "SchedulerStats", "WarpStateStats",
     "InstructionStats", "LaunchStats",

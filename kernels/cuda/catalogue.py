@@ -140,7 +140,6 @@ CATALOGUE: dict[str, Source] = {
         ("weigh",),
         tuple(weigh_defines(dtype, name) for dtype in _REALS for name in _CONVENTIONS),
     ),
-    "relax.cu": Source(("relax",), tuple((real(dtype),) for dtype in _REALS)),
     "tally.cu": Source(("row_weights", "tally"), tuple((real(dtype),) for dtype in _REALS)),
     "residual.cu": Source(("relative_residuals",), _each(factor_per_thread)),
     "audit.cu": Source(("stored_terms", "penalty"), _each(factor_per_thread)),

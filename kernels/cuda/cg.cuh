@@ -11,7 +11,12 @@
 #define SIDE                                                                                            \
     REAL *X, const STORED *Z, const REAL *base, const REAL *slope, const long long *indptr,              \
         const int *indices, const REAL *w, const REAL *t, const REAL *lam, const int *order, int count, \
-        const int *least, int most, REAL theta, REAL *ended
+        const int *least, int most, REAL theta, REAL *ended, REAL omega
+
+// a / b where the last bits do not matter: in the preconditioner, any matrix near D does. The division of
+// IEEE takes five times as many instructions.
+__device__ __forceinline__ float about(float a, float b) { return __fdividef(a, b); }
+__device__ __forceinline__ double about(double a, double b) { return a / b; }
 
 // D: one number for the row where a Cholesky factor whitens; where eigenvectors do (DIAGONAL), one per
 // coordinate.
@@ -26,12 +31,15 @@ struct Diagonal {
 #pragma unroll
         for (int e = 0; e < E; e++) v[e] = has(e / VEC) ? v[e] + s[e] * lam : REAL(1);
     }
+    __device__ __forceinline__ REAL solve(REAL r, int e) const { return about(r, v[e]); }
 #else
-    REAL v;
+    REAL v, inverse;
     __device__ __forceinline__ REAL operator[](int e) const { return v; }
     __device__ __forceinline__ Diagonal(const REAL *base, const REAL *slope, REAL lam) {
         v = base[0] + slope[0] * lam;
+        inverse = about(REAL(1), v);
     }
+    __device__ __forceinline__ REAL solve(REAL r, int e) const { return r * inverse; }
 #endif
 };
 
@@ -48,15 +56,29 @@ struct Stopping {
     }
 };
 
+// The power of two at or below `largest`, and its reciprocal: to multiply by either changes no digit.
+// Both are normal numbers, also where `largest` is 0 or infinite.
+struct Unit {
+    REAL v, inverse;
+};
+__device__ __forceinline__ Unit unit_of(float largest) {
+    const int exponent = min(max(__float_as_int(largest) >> 23, 1), 253);
+    return {REAL(__int_as_float(exponent << 23)), REAL(__int_as_float((254 - exponent) << 23))};
+}
+__device__ __forceinline__ Unit unit_of(double largest) {
+    const long long exponent = min(max(__double_as_longlong(largest) >> 52, 1ll), 2045ll);
+    return {REAL(__longlong_as_double(exponent << 52)), REAL(__longlong_as_double((2046 - exponent) << 52))};
+}
+
 // How far a row has come: by how much its steps have lowered the objective, a bound on how much more the
 // exact solution would lower it (both divided by `unit` squared), and the number of steps.
 struct Progress {
     REAL gained, left;
     int steps;
-    __device__ __forceinline__ void write(REAL *ended, REAL unit) const {
+    __device__ __forceinline__ void write(REAL *ended, Unit unit) const {
         ended[0] = steps;
-        ended[1] = gained * unit * unit;
-        ended[2] = left * unit * unit;
+        ended[1] = gained * unit.v * unit.v;
+        ended[2] = left * unit.v * unit.v;
     }
 };
 
@@ -64,39 +86,38 @@ struct Progress {
 #define EPS (sizeof(REAL) == 4 ? REAL(1.1920929e-07) : REAL(2.220446049250313e-16))
 
 // Prepare the first step. r, which comes as b - (A - D) x, becomes the residual b - A x divided by
-// `unit`, its largest element, since squares of large weights overflow float; p becomes r / D. Returns
-// r.p.
-__device__ __forceinline__ REAL begin(REAL r[E], const REAL x[E], const Diagonal &d, REAL p[E], REAL &unit) {
+// `unit`, about its largest element, since squares of large weights overflow float; p becomes r / D.
+// Returns r.p.
+__device__ __forceinline__ REAL begin(REAL r[E], const REAL x[E], const Diagonal &d, REAL p[E], Unit &unit) {
     REAL largest = 0;
 #pragma unroll
     for (int e = 0; e < E; e++) {
         r[e] -= d[e] * x[e];
         largest = fabs(r[e]) > largest ? fabs(r[e]) : largest;
     }
-    largest = group_max(largest);
-    unit = largest > 0 ? largest : REAL(1);
+    unit = unit_of(group_max(largest));
     REAL rs = 0;
 #pragma unroll
     for (int e = 0; e < E; e++) {
-        r[e] /= unit;
-        p[e] = r[e] / d[e];
+        r[e] *= unit.inverse;
+        p[e] = d.solve(r[e], e);
         rs += r[e] * p[e];
     }
     return group_sum(rs);
 }
 
 // Whether a residual of squared length rs is rounding error: x is at most as long as A x.
-__device__ __forceinline__ bool is_rounding(REAL rs, const REAL x[E], const Diagonal &d, REAL unit) {
+__device__ __forceinline__ bool is_rounding(REAL rs, const REAL x[E], const Diagonal &d, Unit unit) {
     REAL xx = 0;
 #pragma unroll
-    for (int e = 0; e < E; e++) xx += d[e] * (x[e] / unit) * (x[e] / unit);
+    for (int e = 0; e < E; e++) xx += d[e] * (x[e] * unit.inverse) * (x[e] * unit.inverse);
     return rs <= group_sum(xx) * EPS * EPS;  // false for a NaN, which must reach x
 }
 
 // Take one step along p; Ap comes without its part D p. Returns whether the row goes on: false once it
 // has enough steps, or where p has no curvature (x then stays as it is). `active` is false for a row
 // that has ended. All lanes of the warp must call.
-__device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap[E], const Diagonal &d, REAL unit,
+__device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap[E], const Diagonal &d, Unit unit,
                                         REAL &rs, Progress &done, const Stopping &stop, bool active) {
     REAL pAp = 0;
 #pragma unroll
@@ -106,18 +127,21 @@ __device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap
     }
     pAp = group_sum(pAp);
     active = active && !(pAp <= 0);
-    const REAL alpha = active ? rs / pAp : REAL(0);
+    const REAL alpha = rs / pAp, move = alpha * unit.v;
     REAL next = 0;
 #pragma unroll
     for (int e = 0; e < E; e++) {
-        x[e] += alpha * unit * p[e];
-        r[e] -= alpha * Ap[e];
-        next += r[e] * (r[e] / d[e]);
+        if (active) {  // not by an alpha of 0: p may have overflowed since
+            x[e] += move * p[e];
+            r[e] -= alpha * Ap[e];
+        }
+        Ap[e] = d.solve(r[e], e);
+        next += r[e] * Ap[e];
     }
     next = group_sum(next);
     const REAL beta = active ? next / rs : REAL(0);
 #pragma unroll
-    for (int e = 0; e < E; e++) p[e] = r[e] / d[e] + beta * p[e];
+    for (int e = 0; e < E; e++) p[e] = Ap[e] + beta * p[e];
     if (active) {
         const REAL unspent = fabs(1 - alpha) * rs;  // alpha may exceed 1 where a w is negative
         done.gained += alpha * rs;
@@ -135,7 +159,8 @@ __device__ __forceinline__ bool advance(REAL x[E], REAL r[E], REAL p[E], REAL Ap
 template <class Residual, class Product>
 __device__ __forceinline__ void conjugate_gradients(REAL x[E], const Diagonal &d, const Stopping &stop, REAL *ended,
                                                     int u, bool writes, Residual residual, Product product) {
-    REAL r[E], p[E], unit;
+    REAL r[E], p[E];
+    Unit unit;
 #pragma unroll
     for (int e = 0; e < E; e++) r[e] = 0;
     residual(x, r);
@@ -155,6 +180,22 @@ __device__ __forceinline__ void conjugate_gradients(REAL x[E], const Diagonal &d
         active = advance(x, r, p, Ap, d, unit, rs, done, stop, active);
         if (ended && writes) done.write(ended + 3ll * u, unit);
     }
+}
+
+// Over-relaxation: from where the row began, beyond its solution. An omega of 1 changes no digit.
+__device__ __forceinline__ void relax(const REAL start[E], REAL x[E], REAL omega) {
+#pragma unroll
+    for (int e = 0; e < E; e++) x[e] = omega == 1 ? x[e] : start[e] + omega * (x[e] - start[e]);
+}
+
+// Write a solved row over its start, over-relaxed; zero for a row without entries. One group calls.
+__device__ __forceinline__ void finish(REAL *row, REAL x[E], REAL omega, int entries) {
+    REAL start[E];
+    load(row, start);
+    relax(start, x, omega);
+#pragma unroll
+    for (int e = 0; e < E; e++) x[e] = entries ? x[e] : REAL(0);
+    store(row, x);
 }
 
 // The sum of a vector over the block's warps, returned to each; `parts` has room for WARPS + 1 vectors.

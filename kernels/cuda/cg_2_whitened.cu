@@ -18,7 +18,8 @@
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
     cg_2_whitened(REAL *X, const REAL *Z, const REAL *base, const REAL *slope, const long long *indptr,
-                  const int *indices, const REAL *w, const REAL *t, const REAL *lam, long long rows, int steps) {
+                  const int *indices, const REAL *w, const REAL *t, const REAL *lam, long long rows, int steps,
+                  REAL omega) {
     __shared__ REAL dots[WARPS];
     __shared__ double sums[WARPS];  // squares of float32 weights overflow float32
     const int j = threadIdx.x;
@@ -32,7 +33,8 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
             continue;
         }
         const REAL d = mine ? base[j] + slope[j] * lam[u] : REAL(1);
-        REAL x = mine ? X[u * F + j] : REAL(0), r = 0, p = x;
+        const REAL start = mine ? X[u * F + j] : REAL(0);
+        REAL x = start, r = 0, p = x;
         double rs = 0;
         // Step -1 multiplies A by x, for the residual; the other steps multiply it by p.
 #pragma unroll 1
@@ -61,6 +63,6 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, 1)
             p = r / d + REAL(rs_next / rs) * p;
             rs = rs_next;
         }
-        if (mine) X[u * F + j] = x;
+        if (mine) X[u * F + j] = omega == 1 ? x : start + omega * (x - start);
     }
 }

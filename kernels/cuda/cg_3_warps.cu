@@ -30,14 +30,12 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_3_warps(SIDE
     conjugate_gradients(
         x, Diagonal(base, slope, lam[u]), Stopping{nullptr, most, 0, u}, nullptr, u, false,
         [&](const REAL *v, REAL *sum) {
-            pass<RESIDUAL, 32 / GROUP>(row, row.count, group, v, sum, nullptr, 0);
+            pass<RESIDUAL, 32 / GROUP>(row, row.count, row.count, group, v, sum, nullptr, 0);
             warp_total(sum);
         },
         [&](const REAL *v, REAL *sum) {
-            pass<PRODUCT, 32 / GROUP>(row, row.count, group, v, sum, nullptr, 0);
+            pass<PRODUCT, 32 / GROUP>(row, row.count, row.count, group, v, sum, nullptr, 0);
             warp_total(sum);
         });
-#pragma unroll
-    for (int e = 0; e < E; e++) x[e] = row.count ? x[e] : REAL(0);
-    if (group == 0) store(X + u * WIDE, x);
+    if (group == 0) finish(X + u * WIDE, x, omega, row.count);
 }

@@ -30,14 +30,12 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_4_shared(SID
     conjugate_gradients(
         x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x % 32 == 0,
         [&](const REAL *v, REAL *sum) {
-            pass<RESIDUAL, 32 / GROUP>(row, row.count, group, v, sum, kept, KEPT);
+            pass<RESIDUAL, 32 / GROUP>(row, row.count, row.count, group, v, sum, kept, KEPT);
             warp_total(sum);
         },
         [&](const REAL *v, REAL *sum) {
-            pass<PRODUCT, 32 / GROUP>(row, row.count, group, v, sum, kept, KEPT);
+            pass<PRODUCT, 32 / GROUP>(row, row.count, row.count, group, v, sum, kept, KEPT);
             warp_total(sum);
         });
-#pragma unroll
-    for (int e = 0; e < E; e++) x[e] = row.count ? x[e] : REAL(0);
-    if (group == 0) store(X + (long long)u * WIDE, x);
+    if (group == 0) finish(X + (long long)u * WIDE, x, omega, row.count);
 }

@@ -22,16 +22,16 @@
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_short(SIDE) {
     extern __shared__ Piece pieces[];
-    const int place = (blockIdx.x * 32 * WARPS + threadIdx.x) / GROUP;
+    const long long place = (blockIdx.x * (32ll * WARPS) + threadIdx.x) / GROUP;
     const bool there = place < count;
     const int u = !there ? 0 : order ? order[place] : place;
     const long long first = there ? indptr[u] : 0;
     const Entries row = {Z, indices + first, w + first, t + first, there ? int(indptr[u + 1] - first) : 0};
-    int longest = row.count;
+    int shortest = row.count, longest = row.count;
 #pragma unroll
     for (int o = GROUP; o < 32; o <<= 1) {
-        const int other = __shfl_xor_sync(ALL, longest, o);
-        longest = other > longest ? other : longest;
+        shortest = min(shortest, __shfl_xor_sync(ALL, shortest, o));
+        longest = max(longest, __shfl_xor_sync(ALL, longest, o));
     }
     Piece *kept = pieces + threadIdx.x / GROUP * (KEPT / ROWS) * CHUNKS * GROUP;
     REAL x[E] = {};
@@ -39,9 +39,9 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_short(SIDE
     conjugate_gradients(
         x, Diagonal(base, slope, there ? lam[u] : REAL(0)), Stopping{least, most, theta, u}, ended, u,
         there && threadIdx.x % GROUP == 0,
-        [&](const REAL *v, REAL *sum) { pass<RESIDUAL, 1>(row, longest, 0, v, sum, kept, KEPT / ROWS); },
-        [&](const REAL *v, REAL *sum) { pass<PRODUCT, 1>(row, longest, 0, v, sum, kept, KEPT / ROWS); });
-    if (there) store(X + (long long)u * WIDE, x);
+        [&](const REAL *v, REAL *sum) { pass<RESIDUAL, 1>(row, shortest, longest, 0, v, sum, kept, KEPT / ROWS); },
+        [&](const REAL *v, REAL *sum) { pass<PRODUCT, 1>(row, shortest, longest, 0, v, sum, kept, KEPT / ROWS); });
+    if (there) finish(X + (long long)u * WIDE, x, omega, row.count);
 }
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_long(SIDE) {
@@ -56,14 +56,12 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_long(SIDE)
     conjugate_gradients(
         x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x == 0,
         [&](const REAL *v, REAL *sum) {
-            pass<RESIDUAL, WARPS * ROWS>(row, row.count, group, v, sum, pieces, WARPS * KEPT);
+            pass<RESIDUAL, WARPS * ROWS>(row, row.count, row.count, group, v, sum, pieces, WARPS * KEPT);
             block_total(sum, parts);
         },
         [&](const REAL *v, REAL *sum) {
-            pass<PRODUCT, WARPS * ROWS>(row, row.count, group, v, sum, pieces, WARPS * KEPT);
+            pass<PRODUCT, WARPS * ROWS>(row, row.count, row.count, group, v, sum, pieces, WARPS * KEPT);
             block_total(sum, parts);
         });
-#pragma unroll
-    for (int e = 0; e < E; e++) x[e] = row.count ? x[e] : REAL(0);
-    if (threadIdx.x < GROUP) store(X + (long long)u * WIDE, x);
+    if (threadIdx.x < GROUP) finish(X + (long long)u * WIDE, x, omega, row.count);
 }

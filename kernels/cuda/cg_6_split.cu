@@ -34,7 +34,7 @@ __device__ __forceinline__ void part_of(PART) {
     const Entries row = {Z, indices + first, w + first, t + first, part_count[i]};
     REAL v[E], sum[E] = {};
     load(V + (hub_row ? hub_row[hub] : hub) * (long long)WIDE, v);
-    pass<MODE, WARPS * 32 / GROUP>(row, row.count, threadIdx.x / GROUP, v, sum, nullptr, 0);
+    pass<MODE, WARPS * 32 / GROUP>(row, row.count, row.count, threadIdx.x / GROUP, v, sum, nullptr, 0);
     block_total(sum, reinterpret_cast<REAL *>(pieces));
     if (threadIdx.x < GROUP) store(parts + (long long)i * WIDE, sum);
 }
@@ -46,13 +46,13 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_product(PA
     part_of<PRODUCT>(V, hub_row, Z, indices, w, t, part_row, part_first, part_count, going, parts);
 }
 
-// The state of hub rows between launches: r and p (hubs, WIDE); rs, unit and the progress in `scalars`
+// The state of hub rows between launches: the start, r and p (hubs, WIDE); rs, unit and the progress in `scalars`
 // (hubs, 5); and in `going` (hubs,) whether the row takes another step. Hub number i is row hub_row[i]
 // of X and has the parts hub_part[i] to hub_part[i + 1].
 #define HUB                                                                                              \
     REAL *X, const REAL *base, const REAL *slope, const REAL *lam, const long long *hub_row,              \
-        const int *hub_part, const REAL *parts, REAL *R, REAL *P, REAL *scalars, int *going,              \
-        const int *least, int most, REAL theta, REAL *ended
+        const int *hub_part, const REAL *parts, REAL *S, REAL *R, REAL *P, REAL *scalars, int *going,     \
+        const int *least, int most, REAL theta, REAL *ended, REAL omega
 
 // Adds the parts of the block's hub row to `sum`, and then over the block's warps.
 __device__ __forceinline__ void sum_of_parts(const int *hub_part, const REAL *parts, REAL sum[E]) {
@@ -68,10 +68,10 @@ __device__ __forceinline__ void sum_of_parts(const int *hub_part, const REAL *pa
 }
 
 // Writes the state of the block's hub row; called by one thread.
-__device__ __forceinline__ void write_state(REAL *scalars, REAL rs, REAL unit, const Progress &done) {
+__device__ __forceinline__ void write_state(REAL *scalars, REAL rs, Unit unit, const Progress &done) {
     REAL *mine = scalars + 5 * blockIdx.x;
     mine[0] = rs;
-    mine[1] = unit;
+    mine[1] = unit.v;
     mine[2] = done.gained;
     mine[3] = done.left;
     mine[4] = done.steps;
@@ -80,13 +80,15 @@ __device__ __forceinline__ void write_state(REAL *scalars, REAL rs, REAL unit, c
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_begin(HUB) {
     const int hub = blockIdx.x;
     const long long u = hub_row[hub];
-    REAL x[E], r[E] = {}, p[E], unit;
+    REAL x[E], r[E] = {}, p[E];
+    Unit unit;
     sum_of_parts(hub_part, parts, r);
     load(X + u * WIDE, x);
     const Diagonal d(base, slope, lam[u]);
     const REAL rs = begin(r, x, d, p, unit);
     const bool rounding = is_rounding(rs, x, d, unit);
     if (threadIdx.x < GROUP) {
+        store(S + (long long)hub * WIDE, x);
         store(R + (long long)hub * WIDE, r);
         store(P + (long long)hub * WIDE, p);
     }
@@ -108,11 +110,17 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_advance(HU
     load(R + (long long)hub * WIDE, r);
     load(P + (long long)hub * WIDE, p);
     const Diagonal d(base, slope, lam[u]);
-    const REAL *mine = scalars + 5 * hub, unit = mine[1];
+    const REAL *mine = scalars + 5 * hub;
+    const Unit unit = unit_of(mine[1]);  // a power of two is its own
     REAL rs = mine[0];
     Progress done = {mine[2], mine[3], int(mine[4])};
     const bool active = advance(x, r, p, Ap, d, unit, rs, done, Stopping{least, most, theta, int(u)}, true);
-    const bool rounding = is_rounding(rs, x, d, unit);
+    const bool goes = active & !is_rounding(rs, x, d, unit) & (done.steps < most);  // all lanes take part
+    if (!goes && omega != 1) {
+        REAL start[E];
+        load(S + (long long)hub * WIDE, start);
+        relax(start, x, omega);
+    }
     __syncthreads();  // all threads have read the state that changes now
     if (threadIdx.x < GROUP) {
         store(X + u * WIDE, x);
@@ -122,6 +130,6 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_advance(HU
     if (threadIdx.x == 0) {
         write_state(scalars, rs, unit, done);
         done.write(ended + 3 * u, unit);
-        going[hub] = active && !rounding;
+        going[hub] = goes;
     }
 }

@@ -17,20 +17,48 @@
 #define E (CHUNKS * VEC)  // elements of a vector in each lane
 #define ALL 0xffffffffu
 
+// 16 bytes of a stored vector. Numbers of 16 bits are held as words, two in each: as single numbers the
+// compiler would take every word apart and put it together again.
+#ifdef HALVES
+struct alignas(16) Piece {
+    unsigned v[4];
+};
+__device__ __forceinline__ float2 pair_of(unsigned word, __half) {
+    return __half22float2(*reinterpret_cast<const __half2 *>(&word));
+}
+__device__ __forceinline__ float2 pair_of(unsigned word, __nv_bfloat16) {  // the upper halves of floats
+    return make_float2(__uint_as_float(word << 16), __uint_as_float(word & 0xffff0000u));
+}
+__device__ __forceinline__ void numbers_of(const Piece &piece, REAL v[VEC]) {
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        const float2 pair = pair_of(piece.v[i], STORED());
+        v[2 * i] = pair.x;
+        v[2 * i + 1] = pair.y;
+    }
+}
+#else
 struct alignas(16) Piece {
     STORED v[VEC];
 };
+__device__ __forceinline__ void numbers_of(const Piece &piece, REAL v[VEC]) {
+#pragma unroll
+    for (int i = 0; i < VEC; i++) v[i] = piece.v[i];
+}
+#endif
 struct alignas(16) RealPiece {
     REAL v[VEC];
 };
 
-__device__ __forceinline__ REAL real_of(float v) { return v; }
-#ifdef HALVES
-__device__ __forceinline__ REAL real_of(__half v) { return __half2float(v); }
-__device__ __forceinline__ REAL real_of(__nv_bfloat16 v) { return __bfloat162float(v); }
+// a b + c, rounded once. Written as such wherever two pieces of code must give the same bits: where the
+// compiler is free to contract, it may do so in one of them alone. The emulator rounds twice in all.
+__device__ __forceinline__ REAL fused(REAL a, REAL b, REAL c) {
+#ifdef CUEMU
+    return a * b + c;
 #else
-__device__ __forceinline__ REAL real_of(double v) { return REAL(v); }
+    return sizeof(REAL) == 4 ? fmaf(a, b, c) : fma(a, b, c);
 #endif
+}
 
 // Where this lane's piece of chunk c begins.
 __device__ __forceinline__ int place_of(int c) { return (c * GROUP + int(threadIdx.x) % GROUP) * VEC; }
@@ -72,6 +100,25 @@ __device__ __forceinline__ REAL group_max(REAL v) {
         v = other > v ? other : v;
     }
     return v;
+}
+
+// The sums of N numbers over the lanes of a group, N a power of two of at most GROUP. Lane l of the group
+// gets the sum number l / (GROUP / N). Each exchange halves the numbers that a lane still holds, so that
+// N sums take N - 1 + log2(GROUP / N) shuffles, not N log2(GROUP). All lanes of the warp must call.
+template <int N>
+__device__ __forceinline__ REAL group_sums(REAL v[N]) {
+#pragma unroll
+    for (int n = N, o = GROUP / 2; n > 1; n /= 2, o /= 2) {
+        const bool upper = threadIdx.x & o;
+#pragma unroll
+        for (int i = 0; i < n / 2; i++) {
+            const REAL given = upper ? v[i] : v[i + n / 2], kept = upper ? v[i + n / 2] : v[i];
+            v[i] = kept + __shfl_xor_sync(ALL, given, o);
+        }
+    }
+#pragma unroll
+    for (int o = GROUP / N / 2; o > 0; o >>= 1) v[0] += __shfl_xor_sync(ALL, v[0], o);
+    return v[0];
 }
 
 // The sum of a vector over the groups of a warp, returned to each.

@@ -1,8 +1,9 @@
 """Stopping by rule, shared by the GPU rungs from `gpu_cg_5_binned` on: a row takes the steps it needs.
 
 `halfstep.solvers.fit.stopping` states the rule. From the third iteration on, the rows are over-relaxed
-(`halfstep.solvers.fit.over_relaxation`, `kernels/cuda/relax.cu`). Each row writes how many steps it took
-and what they gained; the tally of the half-step adds these up on the device for `report_`.
+(`halfstep.solvers.fit.over_relaxation`) by the kernels, which still hold where each row began. Each row
+also writes how many steps it took and what they gained; the tally of the half-step adds these up on the
+device for `report_`.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ class RuledSolver(WhitenedSolver, ABC):
         """See `GpuSolver._advance`; the rule ends each row, and the tally gets what the rows report."""
         stop = self._stopping(side)
         ended = backend.empty((side.rows, 3), x.dtype)
-        ends = Ends(self._least_steps(backend, side, x), stop.most, stop.theta, ended)
+        least = self._least_steps(backend, side, x)
+        ends = Ends(least, stop.most, stop.theta, ended, fixed.omega)
         self._steps(backend, side, fixed.Z, fixed.basis, x, ends)
         self._note(fixed.tally, ended, stop)
 

@@ -55,6 +55,6 @@ class GpuCgWhitened(WhitenedSolver):
             (threads_for(self.factors),),
             (
                 x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
-                np.int64(side.rows), np.int32(ends.most),
+                np.int64(side.rows), np.int32(ends.most), x.dtype.type(ends.omega),
             ),
         )  # fmt: skip

@@ -74,7 +74,7 @@ def step_with_hubs(
         return
     hubs, count = len(parts.hub_row), len(parts.part_row)
     sums = backend.empty((count, layout.wide), x.dtype)
-    R, P = (backend.empty((hubs, layout.wide), x.dtype) for _ in range(2))
+    S, R, P = (backend.empty((hubs, layout.wide), x.dtype) for _ in range(3))
     scalars, going = backend.empty((hubs, 5), x.dtype), backend.empty(hubs, np.int32)
 
     def launch(kernel: str, blocks: int, *args: Any) -> None:
@@ -93,8 +93,8 @@ def step_with_hubs(
         going, sums,
     )  # fmt: skip
     state = (
-        x, basis.base, basis.slope, side.lam, parts.hub_row, parts.hub_part, sums, R, P, scalars,
-        going, *ends.arguments(x.dtype),
+        x, basis.base, basis.slope, side.lam, parts.hub_row, parts.hub_part, sums, S, R, P,
+        scalars, going, *ends.arguments(x.dtype),
     )  # fmt: skip
     launch("cg_6_residual", count, x, parts.hub_row, *entries)
     launch("cg_6_begin", hubs, *state)

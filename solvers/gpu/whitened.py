@@ -5,7 +5,7 @@ host derives the f x f matrices from it in float64, and the device multiplies th
 them, padded and scaled. In these coordinates |z| is at most a0^-1/2.
 
 `_prepare` computes Z = Y forward and the start X inward, `_advance` takes the steps (by `_steps`, which
-each rung implements), and `_finish` multiplies the solution by outward and over-relaxes the rows.
+each rung implements, and which over-relax the rows), and `_finish` multiplies the solution by outward.
 """
 
 from __future__ import annotations
@@ -19,10 +19,8 @@ import numpy.typing as npt
 
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.kernels.cuda.catalogue import real
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, Lanes, lanes
 from halfstep.solvers.gpu.base import GpuSolver
-from halfstep.solvers.gpu.device.data import blocks_for
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration, Tally
 from halfstep.solvers.inputs import check_integers
@@ -41,17 +39,14 @@ class Whitened(NamedTuple):
         (columns, wide) the fixed side as the kernels read it.
     basis
         The coordinates, and the matrices that lead to them and back.
-    start
-        (rows, f) factors before the half-step if its rows are over-relaxed, else None.
     omega
-        The over-relaxation factor.
+        The over-relaxation factor, 1 where the rows are not over-relaxed.
     tally
         Sums over the ended rows of this half-step, or None outside of a fit.
     """
 
     Z: Array
     basis: DeviceBasis
-    start: Array | None
     omega: float
     tally: Tally | None
 
@@ -68,16 +63,20 @@ class Ends(NamedTuple):
     ended
         (rows, 3): each row's number of steps, by how much they lowered its objective, and the bound on
         what they left. None if the steps are not reported.
+    omega
+        The over-relaxation factor: a row gets its start + omega (solution - start).
     """
 
     least: Array | None
     most: int
     theta: float
     ended: Array | None
+    omega: float = 1.0
 
     def arguments(self, dtype: Any) -> tuple[Any, ...]:
-        """Return the four kernel arguments in their order, theta in the factors' `dtype`."""
-        return self.least, np.int32(self.most), np.dtype(dtype).type(self.theta), self.ended
+        """Return the kernel arguments in their order, theta and omega in the factors' `dtype`."""
+        real = np.dtype(dtype).type
+        return self.least, np.int32(self.most), real(self.theta), self.ended, real(self.omega)
 
 
 @dataclass(eq=False, repr=False)
@@ -118,28 +117,18 @@ class WhitenedSolver(GpuSolver, ABC):
         # Rows without regularisation and background do not depend on their start (`basis_of`).
         relaxes = iteration.omega != 1 and (side.a0 != 0 or side.smallest_lam > 0)
         tallies = iteration.tallies
-        fixed = Whitened(
-            Z,
-            basis,
-            X if relaxes else None,
-            iteration.omega,
-            None if tallies is None else tallies.next(backend, side),
-        )
+        tally = None if tallies is None else tallies.next(backend, side)
+        fixed = Whitened(Z, basis, iteration.omega if relaxes else 1.0, tally)
         return fixed, backend.product(X, basis.inward)
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
         """See `GpuSolver._advance`; every row takes `cg_steps` steps. Overridden in `by_rule`."""
-        ends = Ends(None, self.cg_steps, 0.0, None)
+        ends = Ends(None, self.cg_steps, 0.0, None, fixed.omega)
         self._steps(backend, side, fixed.Z, fixed.basis, x, ends)
 
     def _finish(self, backend: Backend, fixed: Whitened, x: Array) -> Array:
-        """See `GpuSolver._finish`; over-relaxes the rows if `_prepare` kept their start."""
-        solution = backend.product(x, fixed.basis.outward)
-        if fixed.start is not None:
-            # A row without entries stays zero: omega is 1 in the first iterations, which set its start
-            # to zero.
-            over_relax(backend, fixed.start, solution, fixed.omega)
-        return solution
+        """See `GpuSolver._finish`; the kernels have over-relaxed the rows."""
+        return backend.product(x, fixed.basis.outward)
 
     def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
         """Return the fixed side as the kernels read it; called by `_prepare`.
@@ -193,19 +182,6 @@ def kernel_arguments(
         x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
         order, np.int32(count), *ends.arguments(x.dtype),
     )  # fmt: skip
-
-
-def over_relax(backend: Backend, start: Array, x: Array, omega: float) -> None:
-    """Replace every row of x (rows, f) by start + omega (x - start), in place."""
-    dtype = np.dtype(x.dtype)
-    backend.launch(
-        "relax.cu",
-        "relax",
-        (real(dtype),),
-        (blocks_for(x.size, 256),),
-        (256,),
-        (start, x, np.int64(x.size), dtype.type(omega)),
-    )
 
 
 class DeviceBasis(NamedTuple):

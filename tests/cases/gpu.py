@@ -1,6 +1,7 @@
 """What every GPU rung is proved on: rows of the lengths at which kernels go wrong, and the devices."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import oracle
@@ -75,6 +76,20 @@ def error_of(name, f, convention="implicit", exponent=0.0, dtype="float32", **sh
     assert not X[np.diff(matrix.indptr) == 0].any(), "a row without entries must be zero"
     errors = np.linalg.norm(X - exact, axis=1) / np.linalg.norm(exact, axis=1).max()
     return float(errors.max()) if np.isfinite(errors).all() else np.inf
+
+
+def error_of_relaxed(name, steps=1, **shape):
+    """Return by how much a rung's relaxed rows differ from its plain ones, relaxed in NumPy."""
+    matrix, Y, settings, exact = case(7, "log", 0.0, **shape)
+    model = SOLVERS[name](factors=7, **settings, cg_max_steps=steps, cg_tolerance=1e-6)
+    users, _ = model.weights(matrix)
+    start = np.random.default_rng(0).normal(size=exact.shape).astype(np.float32) / 100
+    plain, relaxed = (
+        model.half_step(replace(users.fixing(Y), omega=omega), start) for omega in (1.0, 1.4)
+    )
+    stored = np.diff(matrix.indptr) > 0
+    expected = np.where(stored[:, None], start + 1.4 * (plain - start), 0)
+    return float(np.abs(relaxed - expected).max() / np.abs(plain).max())
 
 
 def tolerance(name, dtype="float32"):

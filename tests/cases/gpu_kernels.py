@@ -22,7 +22,6 @@ from halfstep.solvers.gpu.device.audit import device_objective, device_residuals
 from halfstep.solvers.gpu.device.queries import rows_on_device
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Tallies, row_weights
-from halfstep.solvers.gpu.whitened import over_relax
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.model.top_k import top_k
 from halfstep.solvers.objective import objective, relative_residuals
@@ -125,16 +124,6 @@ def residual(backend):
         equal(got, relative_residuals(problem, X), 1e-5)
 
 
-@FEW_BLOCKS
-def relaxed(backend):
-    """More numbers than the blocks take at once, and none of them twice."""
-    for shape in ((37, 33), (1, 1)):
-        start, x = np.random.default_rng(0).standard_normal((2, *shape), np.float32)
-        there = backend.to_device(x)
-        over_relax(backend, backend.to_device(start), there, 1.4)
-        equal(backend.to_host(there), start + np.float32(1.4) * (x - start), 1e-5)
-
-
 def top_items(backend):
     """The best items of more queries than a block takes, from several tiles and slices."""
     liked = as_csr(sparse.random(40, 300, 0.1, format="csr", random_state=0))
@@ -209,7 +198,6 @@ AROUND = {
     "weigh": weigh,
     "overflow": overflow,
     "transpose": transpose,
-    "relax": relaxed,
     "residual": residual,
     "audit": audit,
 }

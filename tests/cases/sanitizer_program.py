@@ -70,7 +70,7 @@ SHAPE = {"lengths": (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), "columns": 21
 
 def rung(name, order="random", **settings):
     """Solve the rows of SHAPE and run a fit, or do what surrounds one; raise where a result is wrong."""
-    from cases.gpu import device, error_of, tolerance
+    from cases.gpu import device, error_of, error_of_relaxed, tolerance
     from cases.gpu_kernels import AROUND
     from cases.gpu_stopping import RULED, judge
     from cases.solvers import awkward
@@ -86,6 +86,8 @@ def rung(name, order="random", **settings):
         if not found < tolerance(name):
             raise Wrong(f"{name}: an error of {found}")
         if name in RULED:
+            if not error_of_relaxed(name, 3, **SHAPE) < tolerance("float32"):
+                raise Wrong(f"{name}: rows are not over-relaxed")
             judge(name)
             judge(name, dtype="float64")  # steps are those of the rule, to the one
         SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)

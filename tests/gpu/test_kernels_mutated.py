@@ -37,6 +37,8 @@ EXACT = ("gpu_cholesky", "cholesky.cuh")
 EXACT_BLOCK = ("gpu_cholesky", "cholesky_1_block.cu")
 LANES = ("gpu_cg_5_binned", "lanes.cuh")
 ENTRIES = ("gpu_cg_5_binned", "entries.cuh")
+PACKED = ("gpu_cg_7_half", "entries.cuh")
+WORDS = ("gpu_cg_7_half", "lanes.cuh")
 VECTORS = ("gpu_cg_5_binned", "cg.cuh")
 STEPS = ("gpu_cg_6_split", "cg.cuh")
 HUBS = ("gpu_cg_6_split", "cg_6_split.cu")
@@ -49,7 +51,6 @@ WEIGH = ("overflow", "weigh.cu")
 TRANSPOSE = ("transpose", "transpose.cu")
 RESIDUAL = ("residual", "residual.cu")
 AUDIT = ("audit", "audit.cu")
-RELAX = ("relax", "relax.cu")
 BARRIER = "__syncthreads();"
 MUTATIONS = [
     Mutation("a sum is overwritten while it is read", *SUMS,
@@ -88,9 +89,24 @@ MUTATIONS = [
     Mutation("a sum over groups that leaves one half out", *LANES, "o < 32; o <<= 1", "o < 16; o <<= 1"),
     Mutation("no guard of the last piece", *LANES, "|| place_of(c) < WIDE", "|| true", "address"),
     Mutation("an entry too many", *ENTRIES,
-             "const bool valid = k < row.count;", "const bool valid = k <= row.count;"),
+             "valid = whole || k < row.count;", "valid = whole || k <= row.count;"),
     Mutation("more entries kept than there is room for", *ENTRIES,
-             "k < row.count && k < capacity)", "k < row.count)"),
+             "? k < row.count && k < capacity", "? k < row.count"),
+    Mutation("a batch counts as whole too early", *PACKED,
+             "while (base + step <= inside) take", "while (base < inside) take"),
+    Mutation("a batch counts as kept that is not", *PACKED,
+             "shortest < capacity ? shortest : capacity", "shortest"),
+    Mutation("a dot product goes to another entry", *PACKED,
+             "return a * (GROUP / AHEAD);", "return a;"),
+    Mutation("an exchange that gives and keeps the same", *WORDS,
+             "kept = upper ? v[i + n / 2] : v[i]", "kept = upper ? v[i] : v[i + n / 2]"),
+    Mutation("the halves of a word change places", *WORDS,
+             "v[2 * i] = pair.x;\n        v[2 * i + 1] = pair.y;",
+             "v[2 * i] = pair.y;\n        v[2 * i + 1] = pair.x;"),
+    Mutation("a unit whose reciprocal is another one's", *STEPS, "254 - exponent", "255 - exponent"),
+    Mutation("a row goes on from where it ended, not from its start", *STEPS,
+             "start[e] + omega", "x[e] + omega"),
+    Mutation("a hub is relaxed at every step", *HUBS, "if (!goes && omega != 1)", "if (omega != 1)"),
     Mutation("parts are added before they are there", *VECTORS,
              f"* WIDE, v);\n    {BARRIER}", "* WIDE, v);", "thread"),
     Mutation("the total is read before it is there", *VECTORS,
@@ -109,7 +125,7 @@ MUTATIONS = [
     Mutation("one step suffices whatever the weights", *STEPS, "steps >= least[u]", "steps >= 1"),
     Mutation("a hub forgets what it has gained", *HUBS, "= {mine[2], mine[3],", "= {0, mine[3],"),
     Mutation("a hub goes on that has ended", *HUBS,
-             "going[hub] = active && !rounding", "going[hub] = 1"),
+             "going[hub] = goes", "going[hub] = 1"),
     Mutation("a hub has ended before it begins", *HUBS,
              "going[hub] = !rounding", "going[hub] = 0"),
     Mutation("negative weights are not seen", *TALLY, "|| weight < 0", "|| false"),
@@ -162,8 +178,6 @@ MUTATIONS = [
              "__match_any_sync(ALL,", "__match_any_sync(0xffffu,"),
     Mutation("a column starts after its first entry", *TRANSPOSE,
              "column[middle] < c", "column[middle] <= c"),
-    Mutation("a number too many", *RELAX, "k < numbers;", "k <= numbers;", "address"),
-    Mutation("numbers are skipped", *RELAX, "k += gridDim.x * 256ll", "k += gridDim.x * 257ll"),
     Mutation("the solution is read before it is there", *RESIDUAL,
              f"x[j] = X[u * F + j];\n        {BARRIER}", "x[j] = X[u * F + j];", "thread"),
     Mutation("no guard of the last factors", *RESIDUAL, "mine = j < F;", "mine = true;", "address"),

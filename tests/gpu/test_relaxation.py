@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from cases.gpu import error_of_relaxed
 from cases.solvers import awkward
 
 from halfstep import SOLVERS, InputError
+from halfstep.solvers.gpu import cg_6_split
 
 RELAXED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half")
 COMMON = {"factors": 7, "confidence": "log", "regularization": 0.3, "random_state": 0}
@@ -49,10 +51,19 @@ def test_by_default_few_steps_are_relaxed_from_the_third_iteration(device):
 def test_a_half_step_by_itself_is_not_relaxed(device):
     matrix = awkward()
     model = SOLVERS[RELAXED[0]](**COMMON, iterations=3).fit(matrix, show_progress=False)
-    before = device.launched("relax") if hasattr(device, "launched") else 0
     users, _ = model.weights(matrix)
-    model.half_step(users.fixing(model.item_factors), model.user_factors)
-    assert not hasattr(device, "launched") or device.launched("relax") == before == 2
+    problem = users.fixing(model.item_factors)
+    plain = SOLVERS[RELAXED[0]](**COMMON, relaxation=1.0)
+    expected = plain.half_step(problem, model.user_factors)
+    np.testing.assert_array_equal(model.half_step(problem, model.user_factors), expected)
+
+
+@pytest.mark.parametrize("steps", [64, 1])
+@pytest.mark.parametrize("name", RELAXED)
+def test_every_kernel_relaxes_its_rows(name, steps, device, monkeypatch):
+    """Rows of every bin, and hubs that end by the rule as well as at their last step."""
+    monkeypatch.setattr(cg_6_split, "LONGEST", 300)
+    assert error_of_relaxed(name, steps) < 1e-5
 
 
 def test_a_half_step_in_a_callback_is_not_relaxed(device):
