@@ -18,6 +18,7 @@ from halfstep.solvers.gpu.cg_4_shared import GpuCgShared
 from halfstep.solvers.gpu.cg_5_binned import GpuCgBinned
 from halfstep.solvers.gpu.cg_6_split import GpuCgSplit
 from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
+from halfstep.solvers.gpu.cg_8_tensor import GpuCgTensor
 from halfstep.solvers.gpu.cholesky import GpuCholesky
 from halfstep.solvers.model.conversion import from_implicit
 from halfstep.solvers.naive import Naive
@@ -46,6 +47,7 @@ SOLVERS.update(
         GpuCgBinned,
         GpuCgSplit,
         GpuCgHalf,
+        GpuCgTensor,
         ImplicitCpu,
         ImplicitGpu,
         IrspackCpu,

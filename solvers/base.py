@@ -58,7 +58,7 @@ class Solver(FittedModel, ABC):
         The largest number of cores to use; 0 means all. `naive` and `cholesky` use one.
     random_state
         None, an int, a `numpy.random.Generator` or a `RandomState`. A seed gives the same starting
-        factors on every device, and the same as in `implicit`'s CPU model.
+        factors on every device, and those of `implicit`'s CPU model.
     confidence, epsilon, background, regularization_exponent
         The convention: see `halfstep.solvers.problem`.
     init_factors
@@ -86,6 +86,7 @@ class Solver(FittedModel, ABC):
     device: ClassVar[str] = "cpu"
     native: ClassVar[bool] = True  # compiled
     exact_only: ClassVar[bool] = False  # always solves every row exactly
+    not_by_default: ClassVar[str | None] = None  # why "auto" passes it over
 
     factors: int = 100
     regularization: float = 0.01

@@ -116,7 +116,7 @@ def _best(device: str, uses: Mapping[str, Any]) -> tuple[Rung | None, list[str]]
     rungs = [s for s in SOLVERS.values() if s.kind == "rung" and s.device == device]
     reasons = [] if rungs else [f"this version has no {device} rung"]
     for rung in reversed(rungs):
-        reason = suits(rung, uses) or rung.unavailable()
+        reason = suits(rung, uses) or rung.not_by_default or rung.unavailable()
         if reason is None:
             return rung, reasons
         reasons.append(f"{rung.name}: {reason}")

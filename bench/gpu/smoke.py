@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.solvers import SOLVERS
+from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 
@@ -50,7 +51,7 @@ def smoke(name: str, factors: int) -> float:
 
 def tolerance(name: str) -> float:
     """Return the residual that a rung may have."""
-    return TOLERANCE["float16" if "half" in name else "float32"]
+    return TOLERANCE["float16" if issubclass(SOLVERS[name], GpuCgHalf) else "float32"]
 
 
 def _rows() -> sparse.csr_matrix:

@@ -37,10 +37,13 @@ class Backend(Protocol):
     ----------
     shared_limit
         Bytes of shared memory that a block may have.
+    capability
+        The compute capability times ten, 90 for 9.0.
     """
 
     name: str
     shared_limit: int
+    capability: int
 
     def to_device(self, array: Any) -> Array:
         """Return a C-contiguous copy of a host array on the device; a device array as it is."""
@@ -111,6 +114,7 @@ class CupyBackend:
         self.cupy = cupy
         self.device = cupy.cuda.Device(ordinal)
         self.shared_limit = int(self.device.attributes["MaxSharedMemoryPerBlockOptin"])
+        self.capability = int(self.device.compute_capability)
         self._copies: Any = None  # the stream of uploads
         self._uploaded: dict[int, Any] = {}
         self._released: dict[int, Any] = {}

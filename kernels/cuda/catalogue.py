@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.cuda.lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes, tiles
 
 # From one factor to the largest number, with sizes that are no multiple of a vector's.
 _FACTORS = (1, 7, 33, 64, 130, 256, 512, 1024)
@@ -22,10 +22,17 @@ _CONVENTIONS = ("implicit", "linear", "log", "binary", "explicit")
 
 @dataclass(frozen=True)
 class Source:
-    """A file's kernels, and every variant of its definitions that the proofs compile."""
+    """A file's kernels, and every variant of its definitions that the proofs compile.
+
+    Attributes
+    ----------
+    least_architecture
+        The compute capability, times ten, below which the file does not compile.
+    """
 
     kernels: tuple[str, ...]
     variants: tuple[tuple[str, ...], ...]
+    least_architecture: int = 0
 
 
 def real(dtype: npt.DTypeLike) -> str:
@@ -45,6 +52,7 @@ def threads_for(factors: int) -> int:
 
 # Threads of a block and side of a tile. In float64 a tile of eight needs more registers than there are.
 _WIDE = {"float32": ((128, 8), (256, 8)), "float64": ((256, 4),)}
+LARGEST_SHARED = 227 * 1024  # bytes that a block has at most, on compute capability 9.0
 CHOLESKY_DEPTH = 16  # vectors that a block holds in shared memory at a time
 
 
@@ -76,7 +84,7 @@ def _each(
 
 # Numbers of factors for which the proofs compile the layouts: every group size, every type.
 _SHAPES = {
-    "float32": (1, 33, 128, 256, 512, 1024),
+    "float32": (1, 33, 100, 128, 200, 256, 512, 1024),
     "float16": (7, 64, 128, 256, 512, 1024),
     "bfloat16": (130,),
     "float64": (7, 64, 512),
@@ -96,6 +104,16 @@ def _lanes(
     )
 
 
+def _tiles(*larges: bool) -> tuple[tuple[str, ...], ...]:
+    """Return the definitions for tensor cores, in small blocks, in large ones, or in both."""
+    return tuple(
+        tiles(f, diagonal=diagonal, shared_limit=LARGEST_SHARED, large=large).defines
+        for f in (7, 64, 100, 128, 200, 256)
+        for diagonal in (False, True)
+        for large in larges
+    )
+
+
 CATALOGUE: dict[str, Source] = {
     "cg_1_naive.cu": Source(("cg_1_naive",), _each(factor_per_thread)),
     "cg_2_whitened.cu": Source(("cg_2_whitened",), _each(factor_per_thread)),
@@ -107,6 +125,12 @@ CATALOGUE: dict[str, Source] = {
         _lanes(warps=(LARGE_WARPS,)),
     ),
     "cg_7_half.cu": Source(("cg_7_half",), (("STORED=__half",), ("STORED=__nv_bfloat16",))),
+    "cg_8_tensor.cu": Source(
+        ("cg_8_warp", "cg_8_block"), _tiles(False, True), least_architecture=80
+    ),
+    "cg_8_stream.cu": Source(
+        ("cg_8_stream", "cg_8_residual", "cg_8_product"), _tiles(True), least_architecture=80
+    ),
     "cholesky_1_block.cu": Source(
         (
             "cholesky_dual",

@@ -3,10 +3,10 @@
 //   A = D + sum w z z',   b = sum t z,   D = base + slope lambda
 //
 // D, the shared part of the row's matrix, is diagonal and is the preconditioner. The vectors x, r, p
-// and A p lie in registers, in the layout of lanes.cuh. Every group of lanes that works on the row
-// holds a copy of them, so only sums over entries pass between groups.
-
-#include "entries.cuh"
+// and A p lie in registers, as lanes.cuh or fragments.cuh lays them out. Every group of lanes that works
+// on the row holds a copy of them, so only sums over entries pass between groups.
+//
+// Included after entries.cuh, or after tiles.cuh, which say how lanes hold a vector.
 
 #define SIDE                                                                                            \
     REAL *X, const STORED *Z, const REAL *base, const REAL *slope, const long long *indptr,              \
@@ -29,7 +29,7 @@ struct Diagonal {
         load(base, v);
         load(slope, s);
 #pragma unroll
-        for (int e = 0; e < E; e++) v[e] = has(e / VEC) ? v[e] + s[e] * lam : REAL(1);
+        for (int e = 0; e < E; e++) v[e] = holds(e) ? v[e] + s[e] * lam : REAL(1);
     }
     __device__ __forceinline__ REAL solve(REAL r, int e) const { return about(r, v[e]); }
 #else
@@ -55,20 +55,6 @@ struct Stopping {
         return left <= theta * gained && least && steps >= least[u];
     }
 };
-
-// The power of two at or below `largest`, and its reciprocal: to multiply by either changes no digit.
-// Both are normal numbers, also where `largest` is 0 or infinite.
-struct Unit {
-    REAL v, inverse;
-};
-__device__ __forceinline__ Unit unit_of(float largest) {
-    const int exponent = min(max(__float_as_int(largest) >> 23, 1), 253);
-    return {REAL(__int_as_float(exponent << 23)), REAL(__int_as_float((254 - exponent) << 23))};
-}
-__device__ __forceinline__ Unit unit_of(double largest) {
-    const long long exponent = min(max(__double_as_longlong(largest) >> 52, 1ll), 2045ll);
-    return {REAL(__longlong_as_double(exponent << 52)), REAL(__longlong_as_double((2046 - exponent) << 52))};
-}
 
 // How far a row has come: by how much its steps have lowered the objective, a bound on how much more the
 // exact solution would lower it (both divided by `unit` squared), and the number of steps.

@@ -16,6 +16,7 @@
 //
 // Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS.
 
+#include "entries.cuh"
 #include "cg.cuh"
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_3_warps(SIDE) {

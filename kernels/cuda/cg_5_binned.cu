@@ -16,6 +16,7 @@
 //
 // Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS, KEPT.
 
+#include "entries.cuh"
 #include "cg.cuh"
 
 #define ROWS (32 / GROUP)

@@ -15,15 +15,9 @@
 //
 // Defined by the host: REAL, STORED, WIDE, GROUP, DIAGONAL, WARPS, BLOCKS.
 
+#include "entries.cuh"
 #include "cg.cuh"
-
-// Part i belongs to hub row number part_row[i] and has part_count[i] entries from position part_first[i]
-// on. V: the vectors to multiply by, a row of X for each hub (hub_row[hub]), or, with hub_row null, row
-// `hub` of P. `going` (hubs,): whether the hub's row takes another step.
-#define PART                                                                                             \
-    const REAL *V, const long long *hub_row, const STORED *Z, const int *indices, const REAL *w,          \
-        const REAL *t, const int *part_row, const long long *part_first, const int *part_count,           \
-        const int *going, REAL *parts
+#include "parts.cuh"
 
 template <int MODE>
 __device__ __forceinline__ void part_of(PART) {

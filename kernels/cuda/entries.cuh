@@ -2,9 +2,6 @@
 
 #include "lanes.cuh"
 
-#define RESIDUAL 0  // g = t - w (z.v)
-#define PRODUCT 1   // g = w (z.v)
-
 // Entries of a batch: those that are being loaded at once. Four 16-byte loads per lane hide the memory's
 // latency.
 #define AHEAD (CHUNKS < 4 ? (CHUNKS < 2 ? 4 : 2) : 1)
@@ -17,13 +14,6 @@
 #define GATHERED_WHOLE 2
 template <int K> struct Known {
     static constexpr int value = K;
-};
-
-struct Entries {
-    const STORED *Z;     // (columns, WIDE), the fixed side
-    const int *indices;  // of this row's entries, as are w and t
-    const REAL *w, *t;
-    int count;  // entries of this row: at most one for each of at most 2^31 columns
 };
 
 // The entry of a batch whose dot product this lane gets from `group_sums`, and a lane that gets entry a's.

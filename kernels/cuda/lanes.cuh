@@ -12,10 +12,11 @@
 #include <cuda_fp16.h>
 #endif
 
+#include "groups.cuh"
+
 #define VEC (16 / int(sizeof(STORED)))
 #define CHUNKS ((WIDE + GROUP * VEC - 1) / (GROUP * VEC))
 #define E (CHUNKS * VEC)  // elements of a vector in each lane
-#define ALL 0xffffffffu
 
 // 16 bytes of a stored vector. Numbers of 16 bits are held as words, two in each: as single numbers the
 // compiler would take every word apart and put it together again.
@@ -50,21 +51,14 @@ struct alignas(16) RealPiece {
     REAL v[VEC];
 };
 
-// a b + c, rounded once. Written as such wherever two pieces of code must give the same bits: where the
-// compiler is free to contract, it may do so in one of them alone. The emulator rounds twice in all.
-__device__ __forceinline__ REAL fused(REAL a, REAL b, REAL c) {
-#ifdef CUEMU
-    return a * b + c;
-#else
-    return sizeof(REAL) == 4 ? fmaf(a, b, c) : fma(a, b, c);
-#endif
-}
-
 // Where this lane's piece of chunk c begins.
 __device__ __forceinline__ int place_of(int c) { return (c * GROUP + int(threadIdx.x) % GROUP) * VEC; }
 
 // Whether this lane has a piece of chunk c. All chunks but the last are full, which the compiler sees.
 __device__ __forceinline__ bool has(int c) { return (c + 1) * GROUP * VEC <= WIDE || place_of(c) < WIDE; }
+
+// Whether element e of this lane's part of a vector exists.
+__device__ __forceinline__ bool holds(int e) { return has(e / VEC); }
 
 // Copy a vector of the factors' type, (WIDE,), to registers and back.
 __device__ __forceinline__ void load(const REAL *from, REAL v[E]) {
@@ -84,22 +78,6 @@ __device__ __forceinline__ void store(REAL *to, const REAL v[E]) {
         for (int i = 0; i < VEC; i++) piece.v[i] = v[c * VEC + i];
         if (has(c)) *reinterpret_cast<RealPiece *>(to + place_of(c)) = piece;
     }
-}
-
-// The sum and the largest of a number over the lanes of a group, returned to each. All lanes of the warp
-// must call.
-__device__ __forceinline__ REAL group_sum(REAL v) {
-#pragma unroll
-    for (int o = GROUP / 2; o > 0; o >>= 1) v += __shfl_xor_sync(ALL, v, o);
-    return v;
-}
-__device__ __forceinline__ REAL group_max(REAL v) {
-#pragma unroll
-    for (int o = GROUP / 2; o > 0; o >>= 1) {
-        const REAL other = __shfl_xor_sync(ALL, v, o);
-        v = other > v ? other : v;
-    }
-    return v;
 }
 
 // The sums of N numbers over the lanes of a group, N a power of two of at most GROUP. Lane l of the group

@@ -103,3 +103,71 @@ def lanes(
     return Lanes(
         wide, group, chunks, row_bytes, warps, kept, warps * kept * row_bytes + sums, sums, defines
     )
+
+
+# From this number of factors on, tiles of vectors would leave too few warps on a multiprocessor.
+MOST_FACTORS_TILES = 256
+RING = 3  # slots of a warp that keeps no tiles, as in `tiles.cuh`
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How warps share shared memory in tiles of 16 stored entries (`tiles.cuh`).
+
+    Attributes
+    ----------
+    warps
+        Warps in a block.
+    kept
+        Stored entries that a warp keeps.
+    shared
+        Bytes of shared memory for a block.
+    defines
+        The definitions for the compiler.
+    """
+
+    warps: int
+    kept: int
+    shared: int
+    defines: tuple[str, ...]
+
+
+def wide_tiles(factors: int) -> int:
+    """Return the numbers of a stored row for tensor cores: the factors, padded to whole tiles of 16."""
+    return -(-factors // 16) * 16
+
+
+def tiles(factors: int, *, diagonal: bool, shared_limit: int, large: bool) -> Tiles:
+    """Return the layout of a small block, of which four share a multiprocessor, or of a large one.
+
+    Of large blocks two share a multiprocessor. Where a block of that size has no room for `RING` tiles
+    (if large) or for one tile a warp, it may have more of the multiprocessor, and then fewer warps.
+
+    Parameters
+    ----------
+    diagonal
+        As in `lanes`.
+    shared_limit
+        Bytes of shared memory that the device grants a block.
+    """
+    wide = wide_tiles(factors)
+    slot = 16 * (wide // 8 | 1) * 16
+    least = RING if large else 1
+    choices = [
+        (warps, blocks)
+        for blocks in ((2, 1) if large else (4, 2, 1))
+        for warps in ((8, 4, 2, 1) if large and wide <= 128 else (4, 2, 1))
+    ]
+    for warps, blocks in choices:
+        sums = (warps + 1) * wide * 4
+        slots = (shared_limit // blocks // 1024 * 1024 - sums) // (warps * slot)
+        if slots >= least:
+            break
+    else:
+        raise AssertionError(f"{shared_limit} bytes of shared memory hold no tile of {factors}")
+    defines = (
+        "REAL=float", "STORED=__half", "HALVES", f"WIDE={wide}", f"DIAGONAL={int(diagonal)}",
+        # Longer vectors need more registers than four blocks of four warps leave each lane.
+        f"WARPS={warps}", f"BLOCKS={min(blocks, 3 if wide > 128 else 4)}", f"SLOTS={slots}",
+    )  # fmt: skip
+    return Tiles(warps, 16 * slots, warps * slots * slot + sums, defines)

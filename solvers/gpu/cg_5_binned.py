@@ -102,16 +102,30 @@ def step_by_bins(
     if len(middle):
         arguments = kernel_arguments(side, Z, basis, x, ends, middle, len(middle))
         step_by_warps(backend, small, len(middle), arguments)
-    if len(short):
-        rows_per_block = 32 * WARPS // small.group
+    step_short(backend, small, side, Z, basis, x, ends, short)
+
+
+def step_short(
+    backend: Backend,
+    layout: Lanes,
+    side: Side,
+    Z: Array,
+    basis: DeviceBasis,
+    x: Array,
+    ends: Ends,
+    rows: Array,
+) -> None:
+    """Take the steps of the shortest rows, of which several share a warp."""
+    if len(rows):
+        rows_per_block = 32 * WARPS // layout.group
         backend.launch(
             "cg_5_binned.cu",
             "cg_5_short",
-            small.defines,
-            (-(-len(short) // rows_per_block),),
+            layout.defines,
+            (-(-len(rows) // rows_per_block),),
             (32 * WARPS,),
-            kernel_arguments(side, Z, basis, x, ends, short, len(short)),
-            shared_mem=small.shared - small.sums,
+            kernel_arguments(side, Z, basis, x, ends, rows, len(rows)),
+            shared_mem=layout.shared - layout.sums,
         )
 
 

@@ -69,22 +69,61 @@ def step_with_hubs(
     """Take the steps of all rows: up to `LONGEST` entries by bins, and of hubs, with more, by parts."""
     step_by_bins(solver, backend, side, Z, basis, x, ends, LONGEST)
     _, layout = layouts(solver, backend, side, x)
-    parts = _parts(backend, side, binned(solver, backend, side, x, LONGEST).hubs)
+    passes = Passes("cg_6_split.cu", "cg_6", layout.defines, layout.warps, layout.sums)
+    hubs = binned(solver, backend, side, x, LONGEST).hubs
+    step_hubs(solver, backend, side, Z, basis, x, ends, hubs, passes)
+
+
+class Passes(NamedTuple):
+    """The kernels that pass over parts: FILE's NAME_residual and NAME_product, and their launch."""
+
+    file: str
+    name: str
+    defines: tuple[str, ...]
+    warps: int
+    shared: int
+
+
+def step_hubs(
+    solver: RuledSolver,
+    backend: Backend,
+    side: Side,
+    Z: Array,
+    basis: DeviceBasis,
+    x: Array,
+    ends: Ends,
+    rows: np.ndarray,
+    passes: Passes,
+) -> None:
+    """Take the steps of the hubs, whose row numbers are `rows`, by parts."""
+    parts = _parts(backend, side, rows)
     if parts is None:
         return
+    _, layout = layouts(solver, backend, side, x)
     hubs, count = len(parts.hub_row), len(parts.part_row)
     sums = backend.empty((count, layout.wide), x.dtype)
     S, R, P = (backend.empty((hubs, layout.wide), x.dtype) for _ in range(3))
     scalars, going = backend.empty((hubs, 5), x.dtype), backend.empty(hubs, np.int32)
 
-    def launch(kernel: str, blocks: int, *args: Any) -> None:
+    def over_parts(mode: str, *args: Any) -> None:
+        backend.launch(
+            passes.file,
+            f"{passes.name}_{mode}",
+            passes.defines,
+            (count,),
+            (32 * passes.warps,),
+            args,
+            shared_mem=passes.shared,
+        )
+
+    def over_hubs(kernel: str) -> None:
         backend.launch(
             "cg_6_split.cu",
             kernel,
             layout.defines,
-            (blocks,),
+            (hubs,),
             (32 * layout.warps,),
-            args,
+            state,
             shared_mem=layout.sums,
         )
 
@@ -96,15 +135,15 @@ def step_with_hubs(
         x, basis.base, basis.slope, side.lam, parts.hub_row, parts.hub_part, sums, S, R, P,
         scalars, going, *ends.arguments(x.dtype),
     )  # fmt: skip
-    launch("cg_6_residual", count, x, parts.hub_row, *entries)
-    launch("cg_6_begin", hubs, *state)
+    over_parts("residual", x, parts.hub_row, *entries)
+    over_hubs("cg_6_begin")
     looks = ends.least is not None and (solver.devices is None or len(solver.devices) == 1)
     for step in range(ends.most):
         late = step - _FIRST_PAIRS
         if looks and late >= 0 and late % _MORE_PAIRS == 0 and not backend.to_host(going).any():
             break
-        launch("cg_6_product", count, P, None, *entries)
-        launch("cg_6_advance", hubs, *state)
+        over_parts("product", P, None, *entries)
+        over_hubs("cg_6_advance")
 
 
 class Parts(NamedTuple):

@@ -13,6 +13,7 @@ from cases.solvers import CONVENTIONS
 from halfstep import SOLVERS
 from halfstep.kernels.cuda.backend import CupyBackend, using
 from halfstep.machine import why_no_gpu
+from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.inputs import as_csr
 
 # None, one, about a warp, more than shared memory keeps, none again, every column, and short ones:
@@ -94,9 +95,21 @@ def error_of_relaxed(name, steps=1, **shape):
 
 def tolerance(name, dtype="float32"):
     """Return the relative error that a rung may have."""
-    return TOLERANCE["float16" if "half" in name else dtype]
+    return TOLERANCE["float16" if rounds(name) else dtype]
+
+
+def rounds(name):
+    """Return whether a rung stores the fixed side in 16 bits."""
+    return issubclass(SOLVERS[name], GpuCgHalf)
+
+
+def kernels_of(name, dtype="float32"):
+    """Return the kernels by which a rung with bins solves rows, a hub's aside."""
+    if name == "gpu_cg_8_tensor" and dtype == "float32":
+        return {"cg_5_short", "cg_8_warp"}
+    return {"cg_5_short", "cg_4_shared", "cg_5_long"}
 
 
 def float64_rungs(names):
     """Return those rungs that take float64."""
-    return [name for name in names if "half" not in name]
+    return [name for name in names if not rounds(name)]

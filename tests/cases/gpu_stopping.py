@@ -10,10 +10,11 @@ from unittest import mock
 import numpy as np
 from scipy import sparse
 
+from cases.gpu import rounds
 from halfstep import SOLVERS
 from halfstep.solvers.inputs import as_csr
 
-RULED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half")
+RULED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor")
 COLUMNS, THETA, MOST, LAM = 260, 0.05, 32, 0.3
 # Several to a warp, a warp's, a block's, and a hub's.
 LENGTHS = (1, 3, 16, 17, 40, 120, 250)
@@ -144,15 +145,15 @@ def steps_by_the_rule(A, b, M, x, least, most, theta):
 
 
 # Of a row's gain: rounding of weights a million apart, and of a fixed side stored in 11 digits.
-SLACK = {"float64": 1e-9, "float32": 2e-4, "gpu_cg_7_half": 5e-3}
+SLACK = {"float64": 1e-9, "float32": 2e-4, "float16": 5e-3}
 
 
 def judge(name, dtype="float32", **settings):
     """Raise AssertionError unless every row went as far as it must, and no further."""
     found = outcome(name, dtype=dtype, **settings)
     theta, most = settings.get("cg_tolerance", THETA), settings.get("cg_max_steps", MOST)
-    half = "half" in name and dtype == "float32"
-    slack = SLACK[name if half else dtype]
+    half = rounds(name) and dtype == "float32"
+    slack = SLACK["float16" if half else dtype]
     solved = found.steps < most
     bounded = found.kinds != "negative"
     assert (found.gain > 0).all()

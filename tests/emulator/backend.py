@@ -89,6 +89,7 @@ class EmulatorBackend:
         self.order, self.seed = order, seed
         self.device = Device(ordinal, memory)
         self.multiprocessors, self.shared_limit = multiprocessors, shared_limit
+        self.capability = 90
         if sanitizer is None:
             sanitizer = os.environ.get("HALFSTEP_EMULATOR_SANITIZER", "")
         self.sanitizer, self.folder = sanitizer, folder

@@ -3,6 +3,7 @@
 import numpy as np
 import oracle
 import pytest
+from cases.gpu import kernels_of, rounds
 from cases.plain_steps import PlainSteps
 from cases.solvers import EXACT, GPU_RUNGS
 from scipy import sparse
@@ -17,7 +18,7 @@ from halfstep.solvers.objective import relative_residuals
 
 EPS = float(np.finfo(np.float32).eps)
 # A residual that rounding explains: of the fixed side to 11 binary digits, or of the arithmetic.
-ROUNDING = {name: 2.0**-9 if name == "gpu_cg_7_half" else 2000 * EPS for name in GPU_RUNGS}
+ROUNDING = {name: 2.0**-9 if rounds(name) else 2000 * EPS for name in GPU_RUNGS}
 
 
 @pytest.mark.parametrize("name", GPU_RUNGS)
@@ -57,7 +58,9 @@ def test_a_fit_reaches_the_objective_of_the_cpu(name, device, matrix):
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5])
-@pytest.mark.parametrize("name", ["gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half"])
+@pytest.mark.parametrize(
+    "name", ["gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor"]
+)
 def test_rows_of_every_size_take_their_own_kernel(name, exponent, device, monkeypatch):
     monkeypatch.setattr(cg_6_split, "LONGEST", 400)
     monkeypatch.setattr(cg_6_split, "_PART", 100)
@@ -74,7 +77,7 @@ def test_rows_of_every_size_take_their_own_kernel(name, exponent, device, monkey
     solution = model.half_step(problem, start)
     assert relative_residuals(problem, solution).max() < ROUNDING[name]
     launched = {launch.kernel for launch in device.launches}
-    assert launched >= {"cg_5_short", "cg_4_shared", "cg_5_long"}
+    assert launched >= kernels_of(name)
     assert ("cg_6_advance" in launched) == (name != "gpu_cg_5_binned")
     assert np.array_equal(solution, model.half_step(problem, start))
 

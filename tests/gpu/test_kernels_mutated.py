@@ -39,6 +39,8 @@ LANES = ("gpu_cg_5_binned", "lanes.cuh")
 ENTRIES = ("gpu_cg_5_binned", "entries.cuh")
 PACKED = ("gpu_cg_7_half", "entries.cuh")
 WORDS = ("gpu_cg_7_half", "lanes.cuh")
+GROUPS = ("gpu_cg_5_binned", "groups.cuh")
+TENSOR = ("gpu_cg_8_tensor", "tiles.cuh")
 VECTORS = ("gpu_cg_5_binned", "cg.cuh")
 STEPS = ("gpu_cg_6_split", "cg.cuh")
 HUBS = ("gpu_cg_6_split", "cg_6_split.cu")
@@ -83,9 +85,9 @@ MUTATIONS = [
     Mutation("the next entries are loaded while these are read", *EXACT_BLOCK,
              f"A[(long long)f * ld + k] += sum;\n        }}\n        {BARRIER}",
              "A[(long long)f * ld + k] += sum;\n        }", "thread"),
-    Mutation("a reduction over a group that stops short", *LANES,
+    Mutation("a reduction over a group that stops short", *GROUPS,
              "o = GROUP / 2; o > 0; o >>= 1) v +=", "o = GROUP / 2; o > 1; o >>= 1) v +="),
-    Mutation("a mask that lacks the last lane", *LANES, "ALL 0xffffffffu", "ALL 0x7fffffffu"),
+    Mutation("a mask that lacks the last lane", *GROUPS, "ALL 0xffffffffu", "ALL 0x7fffffffu"),
     Mutation("a sum over groups that leaves one half out", *LANES, "o < 32; o <<= 1", "o < 16; o <<= 1"),
     Mutation("no guard of the last piece", *LANES, "|| place_of(c) < WIDE", "|| true", "address"),
     Mutation("an entry too many", *ENTRIES,
@@ -103,10 +105,27 @@ MUTATIONS = [
     Mutation("the halves of a word change places", *WORDS,
              "v[2 * i] = pair.x;\n        v[2 * i + 1] = pair.y;",
              "v[2 * i] = pair.y;\n        v[2 * i + 1] = pair.x;"),
-    Mutation("a unit whose reciprocal is another one's", *STEPS, "254 - exponent", "255 - exponent"),
+    Mutation("a unit whose reciprocal is another one's", *GROUPS, "254 - exponent", "255 - exponent"),
     Mutation("a row goes on from where it ended, not from its start", *STEPS,
              "start[e] + omega", "x[e] + omega"),
     Mutation("a hub is relaxed at every step", *HUBS, "if (!goes && omega != 1)", "if (omega != 1)"),
+    Mutation("a vector's low halves are left out", *TENSOR, "lane < 8 ? low : 0u", "lane < 8 ? 0u : 0u"),
+    Mutation("a tile is read before it is there", *TENSOR,
+             "__pipeline_wait_prior(DEPTH - 1)", "__pipeline_wait_prior(DEPTH)"),
+    Mutation("a tile that other lanes copy is not waited for", *TENSOR,
+             "    __syncwarp();  // this tile is there, and the slot of the one before is free\n", "",
+             "thread"),
+    Mutation("a ring of one slot too few", *TENSOR,
+             "#define RING (DEPTH + 1)", "#define RING DEPTH", "thread"),
+    Mutation("what was summed keeps its old scale", *TENSOR, "*= before.v * unit.inverse", "*= 1"),
+    Mutation("an entry beyond the last has a weight", *TENSOR,
+             "w1 = k + 8 < row.count ?", "w1 = k < row.count ?"),
+    Mutation("halves of g in each other's lanes", *TENSOR,
+             "lane / 4 % 2 ? low[i] : high[i]", "lane / 4 % 2 ? high[i] : low[i]"),
+    Mutation("tiles of one quarter in another", *TENSOR,
+             "lane / 8 == q ? b[0]", "lane / 8 == 3 - q ? b[0]"),
+    Mutation("a vector is read before it is there", *TENSOR,
+             "store(scratch, v);\n        __syncwarp();", "store(scratch, v);", "thread"),
     Mutation("parts are added before they are there", *VECTORS,
              f"* WIDE, v);\n    {BARRIER}", "* WIDE, v);", "thread"),
     Mutation("the total is read before it is there", *VECTORS,

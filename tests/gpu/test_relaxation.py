@@ -8,11 +8,13 @@ from cases.solvers import awkward
 from halfstep import SOLVERS, InputError
 from halfstep.solvers.gpu import cg_6_split
 
-RELAXED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half")
+RELAXED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor")
 COMMON = {"factors": 7, "confidence": "log", "regularization": 0.3, "random_state": 0}
 
 
-@pytest.mark.parametrize(("name", "exponent"), list(zip(RELAXED, (0.0, 0.5, 0.0), strict=True)))
+@pytest.mark.parametrize(
+    ("name", "exponent"), list(zip(RELAXED, (0.0, 0.5, 0.0, 0.5), strict=True))
+)
 def test_a_relaxed_fit_is_the_cpu_s(name, exponent, device):
     matrix = awkward()
     settings = {

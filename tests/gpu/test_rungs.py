@@ -11,6 +11,7 @@ from cases.gpu import (
     device,
     error_of,
     float64_rungs,
+    rounds,
     tolerance,
 )
 from cases.plain_steps import PlainSteps
@@ -115,7 +116,7 @@ def test_a_whole_fit_reaches_the_exact_solvers_objective(name, convention, on, m
         oracle.objective(matrix, m.user_factors, m.item_factors, **settings)
         for m in (expected, model)
     )
-    assert found == pytest.approx(wanted, rel=1e-3 if "half" in name else 2e-5)
+    assert found == pytest.approx(wanted, rel=1e-3 if rounds(name) else 2e-5)
 
 
 @pytest.mark.parametrize("name", GPU_RUNGS)

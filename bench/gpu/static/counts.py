@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from halfstep.kernels.cuda.lanes import lanes
+from halfstep.kernels.cuda.lanes import lanes, wide_tiles
 
 # CG steps by default; from rung 5 on those of a mild row, which stops after one.
 STEPS = {
-    "gpu_cg_1_naive": 3, "gpu_cg_5_binned": 1, "gpu_cg_6_split": 1, "gpu_cg_7_half": 1
+    "gpu_cg_1_naive": 3, "gpu_cg_5_binned": 1, "gpu_cg_6_split": 1, "gpu_cg_7_half": 1,
+    "gpu_cg_8_tensor": 1,
 }  # fmt: skip
 WHITENED_STEPS = 2
 _HUB = 4096
@@ -48,8 +49,12 @@ def per_entry(rung: str, factors: int, *, gathered_once: bool = True) -> Counted
     flops = 4.0 * passes * factors
     if rung in ("gpu_cg_1_naive", "gpu_cg_2_whitened"):
         return Counted(passes * (4.0 * factors + 8) + 4, flops)
-    stored, size = ("float16", 2) if rung == "gpu_cg_7_half" else ("float32", 4)
-    row = float(lanes(factors, stored, diagonal=False).wide * size)
+    if rung == "gpu_cg_8_tensor":
+        row = 2.0 * wide_tiles(factors)
+    elif rung == "gpu_cg_7_half":
+        row = 2.0 * lanes(factors, "float16", diagonal=False).wide
+    else:
+        row = 4.0 * lanes(factors, "float32", diagonal=False).wide
     # w is read in every pass, the index in every pass that gathers, and t once.
     if rung == "gpu_cg_3_warps" or not gathered_once:
         return Counted(passes * (row + 8) + 4, flops)

@@ -65,6 +65,7 @@ def variants(
             Variant(file, entry.variants[place], architecture)
             for place in places
             for architecture in architectures
+            if architecture >= entry.least_architecture
         ]
     return chosen
 

@@ -63,6 +63,13 @@ CUEMU_QUIET inline unsigned __ballot_sync(unsigned m, int p, CUEMU_HERE) {
     if (r.have[turn] >> l & 1 && r.slot[turn][l]) votes |= 1u << l;
   return votes;
 }
+inline unsigned __reduce_max_sync(unsigned m, unsigned v, CUEMU_HERE) {
+  for (int o = 16; o > 0; o >>= 1) { // of a whole warp
+    const unsigned other = __shfl_xor_sync(m, v, o, 32, here_);
+    if (other > v) v = other;
+  }
+  return v;
+}
 inline int __any_sync(unsigned m, int p, CUEMU_HERE) { return __ballot_sync(m, p, here_) != 0; }
 inline int __all_sync(unsigned m, int p, CUEMU_HERE) { return __ballot_sync(m, !p, here_) == 0; }
 

@@ -1,0 +1,55 @@
+// Groups of GROUP neighbouring lanes of a warp that hold a vector together, and what they add up.
+//
+// Defined before: REAL (float or double), GROUP (a power of two up to 32).
+
+#define ALL 0xffffffffu
+
+// a b + c, rounded once. Written as such wherever two pieces of code must give the same bits: where the
+// compiler is free to contract, it may do so in one of them alone. The emulator rounds twice in all.
+__device__ __forceinline__ REAL fused(REAL a, REAL b, REAL c) {
+#ifdef CUEMU
+    return a * b + c;
+#else
+    return sizeof(REAL) == 4 ? fmaf(a, b, c) : fma(a, b, c);
+#endif
+}
+
+// The sum and the largest of a number over the lanes of a group, returned to each. All lanes of the warp
+// must call.
+__device__ __forceinline__ REAL group_sum(REAL v) {
+#pragma unroll
+    for (int o = GROUP / 2; o > 0; o >>= 1) v += __shfl_xor_sync(ALL, v, o);
+    return v;
+}
+__device__ __forceinline__ REAL group_max(REAL v) {
+#pragma unroll
+    for (int o = GROUP / 2; o > 0; o >>= 1) {
+        const REAL other = __shfl_xor_sync(ALL, v, o);
+        v = other > v ? other : v;
+    }
+    return v;
+}
+
+// The power of two at or below `largest`, and its reciprocal: to multiply by either changes no digit. Both
+// are far from the ends of the range, also where `largest` is 0 or infinite.
+struct Unit {
+    REAL v, inverse;
+};
+__device__ __forceinline__ Unit unit_of(float largest) {
+    const int exponent = min(max(__float_as_int(largest) >> 23, 32), 222);
+    return {REAL(__int_as_float(exponent << 23)), REAL(__int_as_float((254 - exponent) << 23))};
+}
+__device__ __forceinline__ Unit unit_of(double largest) {
+    const long long exponent = min(max(__double_as_longlong(largest) >> 52, 64ll), 1982ll);
+    return {REAL(__longlong_as_double(exponent << 52)), REAL(__longlong_as_double((2046 - exponent) << 52))};
+}
+
+#define RESIDUAL 0  // g = t - w (z.v)
+#define PRODUCT 1   // g = w (z.v)
+
+struct Entries {
+    const STORED *Z;     // (columns, WIDE), the fixed side
+    const int *indices;  // of this row's entries, as are w and t
+    const REAL *w, *t;
+    int count;  // entries of this row: at most one for each of at most 2^31 columns
+};

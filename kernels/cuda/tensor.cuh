@@ -1,0 +1,78 @@
+// Tensor core instructions of a warp, and loads of their operands from shared memory. In the emulator,
+// which knows no PTX, plain C++ in their place moves the same numbers between the same lanes.
+//
+// A (16, 16) and B (16, 8) in float16, C (16, 8) in float. With g = lane / 4 and q = lane % 4 a lane holds
+//
+//   of A  rows g and g + 8, columns 2q, 2q + 1, 2q + 8 and 2q + 9
+//   of B  rows 2q, 2q + 1, 2q + 8 and 2q + 9, column g
+//   of C  rows g and g + 8, columns 2q and 2q + 1
+//
+// needs compute capability 8.0
+
+#include <cuda_fp16.h>
+#include <cuda_pipeline.h>
+
+// Load A from shared memory: each lane gives the address of a row of eight numbers, 16 bytes. Lanes 8 i
+// to 8 i + 7 give those of part i of A: rows 0 to 7 and 8 to 15 of columns 0 to 7, then of 8 to 15. With
+// TRANSPOSED, part i is the transpose of what stands there.
+template <bool TRANSPOSED> __device__ __forceinline__ void load_a(unsigned a[4], const __half *mine) {
+#ifdef CUEMU
+    const int lane = threadIdx.x % 32;
+    for (int i = 0; i < 4; i++) {
+        union {
+            __half v[2];
+            unsigned word;
+        } pair;
+        for (int k = 0; k < 2; k++) {
+            const int row = TRANSPOSED ? lane % 4 * 2 + k : lane / 4, column = TRANSPOSED ? lane / 4 : lane % 4 * 2 + k;
+            const unsigned long long place = __shfl_sync(0xffffffffu, (unsigned long long)mine, 8 * i + row);
+            pair.v[k] = reinterpret_cast<const __half *>(place)[column];
+        }
+        a[i] = pair.word;
+    }
+#else
+    const unsigned place = unsigned(__cvta_generic_to_shared(mine));
+    if (TRANSPOSED)
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3]) : "r"(place) : "memory");
+    else
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(a[0]), "=r"(a[1]), "=r"(a[2]), "=r"(a[3]) : "r"(place) : "memory");
+#endif
+}
+
+// C += A B.
+__device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsigned b0, unsigned b1) {
+#ifdef CUEMU
+    const int lane = threadIdx.x % 32;
+    const unsigned b[2] = {b0, b1};
+    for (int k = 0; k < 16; k += 2) {  // numbers k and k + 1 of a row of A share a word, of a column of B too
+        const int part = k / 8, from = k % 8 / 2;
+        for (int i = 0; i < 4; i++) {  // rows g, g, g + 8, g + 8; columns 2q, 2q + 1, 2q, 2q + 1
+            union {
+                unsigned word;
+                __half v[2];
+            } row, column;
+            row.word = __shfl_sync(0xffffffffu, a[i / 2 + 2 * part], lane / 4 * 4 + from);
+            column.word = __shfl_sync(0xffffffffu, b[part], (lane % 4 * 2 + i % 2) * 4 + from);
+            c[i] += __half2float(row.v[0]) * __half2float(column.v[0]);
+            c[i] += __half2float(row.v[1]) * __half2float(column.v[1]);
+        }
+    }
+#else
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+                 "{%0, %1, %2, %3};"
+                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#endif
+}
+
+// A float as the sum of two of 16 bits, 22 bits of it: `high` with the first 11, `low` with what is left.
+// Two floats at once, in a word each.
+__device__ __forceinline__ void halves_of(float a, float b, unsigned &high, unsigned &low) {
+    const __half2 first = __floats2half2_rn(a, b);
+    const float2 back = __half22float2(first);
+    const __half2 second = __floats2half2_rn(a - back.x, b - back.y);
+    high = *reinterpret_cast<const unsigned *>(&first);
+    low = *reinterpret_cast<const unsigned *>(&second);
+}

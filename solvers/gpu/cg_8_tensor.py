@@ -1,0 +1,141 @@
+"""GPU rung 8, gpu_cg_8_tensor: the passes over stored entries run on the tensor cores.
+
+From `gpu_cg_7_half` only the arithmetic of a pass changes. Rung 7 takes 18 to 22 warp instructions for a
+stored entry of 128 factors and pass, so instruction issue bounds it and not the bytes that it gathers.
+Here a warp copies 16 entries at a time to shared memory and multiplies them there, by Z v for the dot
+products and by Z' g for their sum (`kernels/cuda/tiles.cuh`): 8 to 14 instructions for the same.
+
+Z is the one of rung 7, in float16. The vectors that it is multiplied by are floats: each is split into
+two numbers of 16 bits, which are two columns of the product, so that no digit of float32 is lost.
+
+Rows of at most 16 entries stay with the kernel of rung 5, in which several share a warp. All rows do
+where Z is not in float16, and with more than 256 factors. It needs compute capability 8.0.
+
+Cost of a half-step: that of `gpu_cg_7_half`, with a quarter to a half of its instructions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from halfstep.kernels.cuda.backend import Array, Backend, current
+from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, Lanes, Tiles, lanes, tiles, wide_tiles
+from halfstep.solvers.gpu import cg_6_split
+from halfstep.solvers.gpu.cg_5_binned import SHORT, Bins, bins_of, step_short
+from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
+from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, diagonal, kernel_arguments
+
+_LEAST_CAPABILITY = 80
+_KEPT, _STREAMED = "cg_8_tensor.cu", "cg_8_stream.cu"
+
+
+@dataclass(eq=False, repr=False)
+class GpuCgTensor(GpuCgHalf):
+    """ALS with preconditioned conjugate gradients on tensor cores.
+
+    Parameters
+    ----------
+    storage
+        As in `halfstep.solvers.gpu.cg_7_half.GpuCgHalf`; "bfloat16" is solved by the kernels of that
+        rung.
+    cg_steps, cg_tolerance, cg_max_steps, relaxation
+        See `halfstep.solvers.gpu.by_rule.RuledSolver`.
+    """
+
+    name: ClassVar[str] = "gpu_cg_8_tensor"
+    not_by_default: ClassVar[str | None] = (
+        "its tensor core instructions have not run on a card yet; it must be named"
+    )
+
+    @classmethod
+    def unavailable(cls) -> str | None:
+        """Return why no CUDA device can be used here and what to install, or None."""
+        reason = super().unavailable()
+        if reason is None and current().capability < _LEAST_CAPABILITY:
+            found = current().capability / 10
+            return f"{cls.name} needs a GPU of compute capability 8.0, this one has {found}"
+        return reason
+
+    def _by_tiles(self, dtype: Any, side: Side) -> bool:
+        """Return whether the rows of the side are solved on tensor cores."""
+        return self._stored(dtype, side) == "float16" and self.factors <= MOST_FACTORS_TILES
+
+    def _lanes(self, dtype: Any, side: Side, **more: int) -> Lanes:
+        """See `WhitenedSolver._lanes`; for tensor cores rows are padded to whole tiles."""
+        if not self._by_tiles(dtype, side):
+            return super()._lanes(dtype, side, **more)
+        return lanes(wide_tiles(self.factors), "float16", diagonal=diagonal(side), **more)
+
+    def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
+        if not self._by_tiles(x.dtype, side):
+            return super()._least_steps(backend, side, x)
+        return self._bins(backend, side).least
+
+    def _steps(
+        self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
+    ) -> None:
+        if not self._by_tiles(x.dtype, side):
+            super()._steps(backend, side, Z, basis, x, ends)
+            return
+        bins = self._bins(backend, side)
+        small, large = self._tiles(backend, side)
+        short, middle, long, longer, longest = bins.rows
+        launch = partial(_launch, backend, partial(kernel_arguments, side, Z, basis, x, ends))
+        launch(_STREAMED, "cg_8_stream", large, longest)
+        launch(_KEPT, "cg_8_block", large, longer)
+        launch(_KEPT, "cg_8_block", small, long)
+        launch(_KEPT, "cg_8_warp", small, middle, rows_per_block=small.warps)
+        step_short(backend, self._lanes(x.dtype, side), side, Z, basis, x, ends, short)
+        passes = cg_6_split.Passes(_STREAMED, "cg_8", large.defines, large.warps, large.shared)
+        cg_6_split.step_hubs(self, backend, side, Z, basis, x, ends, bins.hubs, passes)
+
+    def _tiles(self, backend: Backend, side: Side) -> tuple[Tiles, Tiles]:
+        """Return the layouts of small and of large blocks."""
+        small, large = (
+            tiles(
+                self.factors,
+                diagonal=diagonal(side),
+                shared_limit=backend.shared_limit,
+                large=large,
+            )
+            for large in (False, True)
+        )
+        return small, large
+
+    def _bins(self, backend: Backend, side: Side) -> Bins:
+        """Return the side's rows in five bins: what a group, a warp, a small and a large block keep.
+
+        The rows of the fifth are copied in every pass, and hubs are longer.
+        """
+        small, large = self._tiles(backend, side)
+        limits = [SHORT, small.kept, small.warps * small.kept, large.warps * large.kept]
+        for k in range(1, len(limits)):  # ascending
+            limits[k] = max(limits[k - 1], limits[k])
+        longest = cg_6_split.LONGEST
+        ascending = [min(limit, longest) for limit in (*limits, longest)]
+        return bins_of(backend, side, ascending, ruled=self._stopping(side).theta > 0)
+
+
+def _launch(
+    backend: Backend,
+    arguments: Any,
+    file: str,
+    kernel: str,
+    layout: Tiles,
+    rows: Array,
+    rows_per_block: int = 1,
+) -> None:
+    """Take the steps of a bin's rows by a kernel; `arguments(rows, count)` returns its arguments."""
+    if len(rows):
+        backend.launch(
+            file,
+            kernel,
+            layout.defines,
+            (-(-len(rows) // rows_per_block),),
+            (32 * layout.warps,),
+            arguments(rows, len(rows)),
+            shared_mem=layout.shared,
+        )
