@@ -56,11 +56,8 @@ def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
     An item that a user draws twice counts once, so that there are somewhat fewer entries than asked for.
     """
     rng = np.random.default_rng(seed)
-    activity = np.exp(rng.standard_normal(shape.users))
-    activity *= 1.15 * shape.entries / activity.sum()
-    degrees = np.clip(np.rint(activity), 1, shape.items // 2).astype(np.int64)
-    weight = (np.arange(shape.items) + 30.0) ** -0.9
-    ends = np.cumsum(weight) / weight.sum()
+    degrees = wanted_degrees(shape, rng)
+    ends = np.cumsum(popularity(shape))
     indptr, indices = np.zeros(shape.users + 1, np.int64), []
     at = np.concatenate([[0], np.cumsum(degrees)])
     first = 0
@@ -85,6 +82,19 @@ def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
     matrix.sort_indices()
     matrix.has_canonical_format = True
     return matrix
+
+
+def wanted_degrees(shape: Shape, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Return how many items each user draws, (users,): log-normal."""
+    activity = np.exp(rng.standard_normal(shape.users))
+    activity *= 1.15 * shape.entries / activity.sum()
+    return np.clip(np.rint(activity), 1, shape.items // 2).astype(np.int64)
+
+
+def popularity(shape: Shape) -> npt.NDArray[np.float64]:
+    """Return the probability of each item, (items,), the most popular first: Zipf and Mandelbrot."""
+    weight = (np.arange(shape.items) + 30.0) ** -0.9
+    return np.asarray(weight / weight.sum())
 
 
 def generate_many(shape: Shape, seed: int = 0, seconds: float = 60.0) -> sparse.csr_matrix:

@@ -70,7 +70,8 @@ SHAPE = {"lengths": (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), "columns": 21
 
 def rung(name, order="random", **settings):
     """Solve the rows of SHAPE and run a fit, or do what surrounds one; raise where a result is wrong."""
-    from cases.gpu import device, error_of, error_of_relaxed, tolerance
+    from cases import gpu_tensor
+    from cases.gpu import TOLERANCE, device, error_of, error_of_relaxed, tolerance
     from cases.gpu_kernels import AROUND
     from cases.gpu_stopping import RULED, judge
     from cases.solvers import awkward
@@ -86,20 +87,17 @@ def rung(name, order="random", **settings):
         if not found < tolerance(name):
             raise Wrong(f"{name}: an error of {found}")
         if name in RULED:
-            if not error_of_relaxed(name, 3, **SHAPE) < tolerance("float32"):
+            if not error_of_relaxed(name, 3, **SHAPE) < TOLERANCE["float32"]:
                 raise Wrong(f"{name}: rows are not over-relaxed")
             judge(name)
             judge(name, dtype="float64")  # steps are those of the rule, to the one
         SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
     if name == "gpu_cg_8_tensor":
-        small = {"shared_limit": 100 << 10, **settings}
-        with (
-            short_hubs(longest=250),
-            device(order, **small),
-        ):  # rows that shared memory does not keep
-            found = error_of(name, 200, "log", 0.0, lengths=(0, 17, 60, 90, 200), columns=210)
-        if not found < tolerance(name):
-            raise Wrong(f"{name}, streamed rows: an error of {found}")
+        small = {"shared_limit": gpu_tensor.SHARED, **settings}
+        with short_hubs(longest=gpu_tensor.HUB), device(order, **small):
+            found = gpu_tensor.difference("linear", 1e3)
+        if not found < gpu_tensor.TOLERANCE:
+            raise Wrong(f"{name}: {found} off from {gpu_tensor.BEFORE}")
     print(f"{name} is right")
 
 

@@ -104,6 +104,29 @@ def compile_kernels(
     CompileError
         The source does not compile.
     """
+    cubin, text, names = _cubin(source, name, architecture, defines, templates, include)
+    instructions = _instructions(cubin)
+    return {
+        names.get(kernel, kernel): Compiled(**facts, instructions=instructions.get(kernel, {}))
+        for kernel, facts in _facts(text).items()
+    }
+
+
+def listing_of(source: str, name: str, architecture: int, defines: Sequence[str] = ()) -> str:
+    """Compile as `compile_kernels` does and return the disassembler's listing; "" without one."""
+    cubin, _, _ = _cubin(source, name, architecture, defines, (), None)
+    return _listing(cubin)
+
+
+def _cubin(
+    source: str,
+    name: str,
+    architecture: int,
+    defines: Sequence[str],
+    templates: Sequence[str],
+    include: Path | None,
+) -> tuple[bytes, str, dict[str, str]]:
+    """Return the compiled code, the compiler's log, and the template of each lowered name."""
     from cuda.bindings import nvrtc
 
     program = _checked(nvrtc.nvrtcCreateProgram(source.encode(), name.encode(), 0, [], []))
@@ -129,11 +152,7 @@ def compile_kernels(
         _checked(nvrtc.nvrtcGetLoweredName(program, t.encode())).decode(): t for t in templates
     }
     _checked(nvrtc.nvrtcDestroyProgram(program))
-    instructions = _instructions(cubin)
-    return {
-        names.get(kernel, kernel): Compiled(**facts, instructions=instructions.get(kernel, {}))
-        for kernel, facts in _facts(text).items()
-    }
+    return cubin, text, names
 
 
 def _facts(log: str) -> dict[str, dict[str, int]]:
@@ -159,16 +178,20 @@ def _number(pattern: str, text: str) -> int:
 _INSTRUCTION = re.compile(r"\b(LDG|STG|LDS|STS|LDL|STL|ATOMS|ATOMG|RED|SHFL|LDGSTS|HMMA)\b([.\w]*)")
 
 
-def _instructions(cubin: bytes) -> dict[str, dict[str, int]]:
+def _listing(cubin: bytes) -> str:
     program = _disassembler()
     if program is None:
-        return {}
+        return ""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        listing = subprocess.run(
+        return subprocess.run(
             [program, "-c", file.name], capture_output=True, text=True, check=True
         ).stdout
+
+
+def _instructions(cubin: bytes) -> dict[str, dict[str, int]]:
+    listing = _listing(cubin)
     found: dict[str, dict[str, int]] = {}
     for section in re.split(r"^\.text\.", listing, flags=re.MULTILINE)[1:]:
         kernel = section.split(":", 1)[0]

@@ -1,31 +1,31 @@
 """The page on the ladder of GPU kernels, in numbers that need no card: counted, compiled, predicted.
 
-Run as `python -m halfstep.bench.gpu.static.page docs/gpu-kernels.md`. Bytes and operations are those of
-`counts`; registers and shared memory are NVRTC's for compute capability 9.0; the predictions follow.
+Run as `python -m halfstep.bench.gpu.static.page docs/gpu-kernels.md`. Bytes are those of `counts`, issue
+slots those of `issue`; registers and shared memory are NVRTC's for compute capability 9.0.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 from halfstep.bench.gpu.shapes import SHAPES
+from halfstep.bench.gpu.static import issue
 from halfstep.bench.gpu.static.compiler import compile_kernels, nvrtc_version, why_not
-from halfstep.bench.gpu.static.counts import STEPS, WHITENED_STEPS, dense, per_entry, per_row
+from halfstep.bench.gpu.static.counts import per_entry
+from halfstep.bench.gpu.static.forecast import H100, H200, REALISTIC, forecast, row_lengths
+from halfstep.bench.gpu.static.issue import FACTORS, Pass
+from halfstep.bench.gpu.static.loops import KINDS
 from halfstep.files import whole_file
 from halfstep.kernels.cuda.backend import source
-from halfstep.kernels.cuda.catalogue import factor_per_thread
-from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes
+from halfstep.kernels.cuda.catalogue import LARGEST_SHARED, factor_per_thread
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes, tiles
 
-FACTORS = 128
+F = 128
 SHAPE = SHAPES["lastfm-360k"]
-# An H200: measured copy bandwidth, float32 peak of 132 multiprocessors x 128 x 2 x 1.755 GHz, and the
-# share of the peak that a good float32 product reaches.
-BANDWIDTH, CLOCK, MULTIPROCESSORS, DENSE_SHARE = 4.3e12, 1.755e9, 132, 0.8
-PEAK = MULTIPROCESSORS * 128 * 2 * CLOCK
-REGISTERS, SHARED, WARPS, BLOCKS = 65536, 227 * 1024, 64, 32
-# Cycles from one dot product of a block to the next: the latency of ten shuffles and two barriers.
-BARRIER_CYCLES = 320
+REGISTERS, SHARED, WARPS, BLOCKS = 65536, LARGEST_SHARED, 64, 32
 
 # (kernel, file, rung)
 _KERNELS = (
@@ -42,14 +42,41 @@ _KERNELS = (
     ("cg_5_short", "cg_5_binned.cu", "gpu_cg_7_half"),
     ("cg_5_long", "cg_5_binned.cu", "gpu_cg_7_half"),
     ("cg_6_product", "cg_6_split.cu", "gpu_cg_7_half"),
+    ("cg_8_warp", "cg_8_tensor.cu", "gpu_cg_8_tensor"),
+    ("cg_8_block", "cg_8_tensor.cu", "gpu_cg_8_tensor"),
+    ("cg_8_stream", "cg_8_stream.cu", "gpu_cg_8_tensor"),
+    ("cg_8_product", "cg_8_stream.cu", "gpu_cg_8_tensor"),
 )
-_LARGE = {"cg_5_long", "cg_6_residual", "cg_6_product", "cg_6_advance"}
+_LARGE = {
+    "cg_5_long",
+    "cg_6_residual",
+    "cg_6_product",
+    "cg_6_advance",
+    "cg_8_stream",
+    "cg_8_product",
+}
 _HEAD = f"""# The GPU ladder, counted
 
-Written by `python -m halfstep.bench.gpu.static.page`; f = {FACTORS}, float32 factors. Nothing here was
-measured on a card. Bytes and floating-point operations are counted per stored entry and half-step;
-registers, shared memory and spills are the compiler's for compute capability 9.0, occupancy follows
-from them, as resident warps of {WARPS}.
+Written by `python -m halfstep.bench.gpu.static.page`, from float32 factors. Nothing here was measured on
+a card. Registers, shared memory, spills and instructions are the compiler's for compute capability 9.0;
+occupancy follows from them, as resident warps of {WARPS}.
+
+## The kernels, f = {F}
+"""
+_ISSUE = """
+## Issue slots of a stored entry
+
+Instructions of a warp for one stored entry and pass over a row: the length of the pass's loop over the
+entries that one turn of it takes. A multiprocessor starts four in each cycle, whatever they do. *Kept*
+entries are in shared memory after the first pass, the residual; *gathered* ones are read from memory in
+every pass. Before: the kernels of `bench/gpu/static/before.json`, in which a loop took kept and gathered
+entries alike.
+"""
+_PARTS = """
+## What the instructions do, f = {f}
+
+Conversions are between 16 bits and floats; exchange is between lanes. The rest is addresses, control and
+choices.
 """
 
 
@@ -60,17 +87,18 @@ def kernels_table() -> list[str]:
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for kernel, file, rung in _KERNELS:
-        stored = "float16" if rung == "gpu_cg_7_half" else "float32"
+        stored = "float16" if rung in ("gpu_cg_7_half", "gpu_cg_8_tensor") else "float32"
         if rung in ("gpu_cg_1_naive", "gpu_cg_2_whitened"):
-            defines, threads, dynamic = factor_per_thread(FACTORS, "float32"), FACTORS, 0
+            defines, threads, dynamic = factor_per_thread(F, "float32"), F, 0
+        elif rung == "gpu_cg_8_tensor":
+            tile = tiles(F, diagonal=False, shared_limit=SHARED, large=kernel in _LARGE)
+            defines, threads, dynamic = tile.defines, 32 * tile.warps, tile.shared
         else:
             large = kernel in _LARGE
             layout = (
-                lanes(
-                    FACTORS, stored, diagonal=False, warps=LARGE_WARPS, shared=SHARED // 2048 * 1024
-                )
+                lanes(F, stored, diagonal=False, warps=LARGE_WARPS, shared=SHARED // 2048 * 1024)
                 if large
-                else lanes(FACTORS, stored, diagonal=False)
+                else lanes(F, stored, diagonal=False)
             )
             defines, threads = layout.defines, 32 * layout.warps
             dynamic = {"cg_3": 0, "cg_6": layout.sums}.get(kernel[:4], layout.shared)
@@ -99,54 +127,85 @@ def resident_warps(registers: int, shared: int, threads: int) -> int:
     return blocks * warps
 
 
-def predictions() -> list[str]:
-    """Return the table of predictions: bytes and operations an entry, milliseconds an iteration."""
+def issue_table(found: Sequence[Pass]) -> list[str]:
+    """Return the table of issue slots, before and now, a line for each pass of a kernel."""
+    before = issue.read_before()
     lines = [
-        "| rung | bytes an entry | flops an entry | bytes | flops | barriers | Gramian, rotations | "
-        "predicted |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| rung | kernel | pass | {' | '.join(f'f = {f}' for f in FACTORS)} | spills |",
+        f"| --- | --- | --- | {' | '.join('---:' for _ in FACTORS)} | ---: |",
     ]
-    for rung in dict.fromkeys(rung for _, _, rung in _KERNELS):
-        entry = per_entry(rung, FACTORS)
-        rows = per_row(rung, FACTORS).times(SHAPE.users + SHAPE.items)
-        whole = entry.times(2 * SHAPE.entries) + rows
-        turns = dense(rung, FACTORS, SHAPE.users, SHAPE.items)
-        turns = turns + dense(rung, FACTORS, SHAPE.items, SHAPE.users)
-        by_bytes, by_flops = whole.bytes / BANDWIDTH, whole.flops / PEAK
-        passes = STEPS.get(rung, WHITENED_STEPS) + 1
-        waits = 0.0
-        if rung in ("gpu_cg_1_naive", "gpu_cg_2_whitened"):
-            at_once = MULTIPROCESSORS * WARPS * 32 / FACTORS
-            waits = 2 * SHAPE.entries * passes * BARRIER_CYCLES / at_once / CLOCK
-        products = max(turns.flops / (PEAK * DENSE_SHARE), turns.bytes / BANDWIDTH)
-        total = max(by_bytes, by_flops, waits) + products
-        cells = (by_bytes, by_flops, waits, products, total)
-        times = " | ".join(f"{1e3 * seconds:.2f} ms" if seconds else "–" for seconds in cells)
-        lines.append(f"| {rung} | {entry.bytes:,.0f} | {entry.flops:,.0f} | {times} |")
+    for rung, kernel, stored, mode, where in dict.fromkeys(
+        (one.rung, one.kernel, one.stored, one.mode, one.where) for one in found
+    ):
+        cells, spills = [], 0
+        for f in FACTORS:
+            key = (rung, kernel, stored, f, mode, where)
+            now = [one for one in found if astuple(one)[:6] == key]
+            cells.append(_change(before.get(key), now[0].slots) if now else "–")
+            spills = max([spills, *(one.spills for one in now)])
+        lines.append(f"| {rung} | `{kernel}` | {mode}, {where} | {' | '.join(cells)} | {spills} |")
+    return lines
+
+
+def _change(before: float | None, now: float) -> str:
+    return f"{now:.1f}" if before is None else f"{before:.1f} → {now:.1f}"
+
+
+def kinds_table(found: Sequence[Pass]) -> list[str]:
+    """Return the table of what instructions do, for the last rungs at f = `F`."""
+    lines = [
+        f"| rung | kernel | pass | {' | '.join(KINDS)} | registers |",
+        f"| --- | --- | --- | {' | '.join('---:' for _ in KINDS)} | ---: |",
+    ]
+    for one in found:
+        if one.factors == F and one.rung in ("gpu_cg_7_half", "gpu_cg_8_tensor"):
+            cells = " | ".join(f"{one.kinds[kind]:.1f}" for kind in KINDS)
+            lines.append(
+                f"| {one.rung} | `{one.kernel}` | {one.mode}, {one.where} | {cells} | {one.registers} |"
+            )
+    return lines
+
+
+def forecast_table(found: Sequence[Pass]) -> list[str]:
+    """Return the table of forecasts, milliseconds an iteration."""
+    lengths = row_lengths(SHAPE)
+    lines = [
+        "| card | rung | f | passes | bytes | issue, all slots | products | products, TF32 | in all |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for card in (H100, H200):
+        for rung in ("gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor"):
+            for f in FACTORS:
+                for passes in (2, 3):
+                    one = forecast(card, rung, f, SHAPE, lengths, passes, found)
+                    cells = " | ".join(f"{1e3 * s:.1f}" for s in (*one, one.total()))
+                    lines.append(f"| {card.name} | {rung} | {f} | {passes} | {cells} |")
     return lines
 
 
 def page() -> str:
     """Return the whole page in Markdown."""
-    shape = f"{SHAPE.users:,} users x {SHAPE.items:,} items, {SHAPE.entries:,} entries"
+    found = issue.passes()
+    once, every = (per_entry("gpu_cg_7_half", F, gathered_once=g).bytes for g in (True, False))
     foot = f"""
-## What they predict
+## What this predicts
 
-Milliseconds per iteration on an H200 for the shape of last.fm-360k
-({shape}): bytes at {BANDWIDTH / 1e12:.1f} TB/s,
-operations at {PEAK / 1e12:.0f} Tflop/s, in the first two rungs the latency of their barriers
-({BARRIER_CYCLES} cycles a dot product, all threads resident), and cuBLAS at {DENSE_SHARE:.0%} of the
-peak. These are limits, not estimates of what is reached: every row is taken to fit shared memory
-where a rung keeps rows, every read to come from memory and none from a cache, and the products not to
-overlap with the rest. Entries of rows longer than shared memory holds take
-{per_entry("gpu_cg_7_half", FACTORS, gathered_once=False).bytes:,.0f} in place of
-{per_entry("gpu_cg_7_half", FACTORS).bytes:,.0f} bytes in the last rung, as far as the second-level cache
-does not hold them. From rung 5 on rows take the steps that they need, and what is counted is a mild
-row, which has enough after one; each further step costs {4 * FACTORS} operations and 4 bytes an entry,
-as long as shared memory holds its row.
+Milliseconds of an iteration on data with the degrees and the popularity of last.fm-360k
+({SHAPE.users:,} users x {SHAPE.items:,} items). Bytes at the card's measured copy rate: a mild row's
+entry moves {once:,.0f} bytes in the 16-bit rungs at f = {F}, and {every:,.0f} in a row that shared
+memory does not keep. Issue slots at four in each cycle of each multiprocessor. The products are the
+Gramian and three rotations by cuBLAS in float32 at 45 Tflop/s, or with the rotations in TF32. In all:
+the larger of bytes and issue at {REALISTIC:.0%} of the slots, and the float32 products. Left out: what
+the second-level cache saves, the arithmetic of a row beside its entries, and the host. A mild row takes
+two passes, a row of heavier weights three or more.
 """
-    compiler = f"\nCompiled by NVRTC {nvrtc_version()}.\n"
-    return "\n".join([_HEAD, *kernels_table(), compiler, foot, *predictions(), ""])
+    return "\n".join(
+        [
+            _HEAD, *kernels_table(), f"\nCompiled by NVRTC {nvrtc_version()}.", _ISSUE,
+            *issue_table(found), _PARTS.format(f=F), *kinds_table(found), foot,
+            *forecast_table(found), "",
+        ]
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
