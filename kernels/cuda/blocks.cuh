@@ -2,7 +2,7 @@
 //
 // Included after both. Defined by the host: WARPS, SLOTS (tiles that a warp has room for).
 
-#define THE_SIDE X, Z, base, slope, indptr, indices, w, t, lam, order, count, least, most, theta, ended, omega
+#define THE_SIDE X, Z, base, slope, indptr, indices, w, t, lam, order, count, least, most, theta, theta_heavy, ended, omega
 
 // A row for the block, whose warps keep their tiles, or copy them in every pass.
 template <bool KEEPS> __device__ __forceinline__ void row_of_block(SIDE) {
@@ -17,7 +17,7 @@ template <bool KEEPS> __device__ __forceinline__ void row_of_block(SIDE) {
     REAL x[E];
     load(X + (long long)u * WIDE, x);
     conjugate_gradients(
-        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x == 0,
+        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, theta_heavy, u}, ended, u, threadIdx.x == 0,
         [&](const REAL *v, REAL *sum) {
             pass<RESIDUAL, KEEPS>(row, warp, WARPS, Vector(v, scratch), slots, sum);
             block_total(sum, parts);

@@ -76,6 +76,11 @@ def weigh_defines(dtype: npt.DTypeLike, confidence: str) -> tuple[str, ...]:
     return (real(dtype), f"CONVENTION={_CONVENTIONS.index(confidence)}")
 
 
+def heavy_defines(dtype: npt.DTypeLike, stored: str, wide: int) -> tuple[str, ...]:
+    """Return the definitions for finding heavy rows; `stored` is the type of the fixed side."""
+    return (real(dtype), f"STORED={STORED[stored][0]}", f"WIDE={wide}")
+
+
 def _each(
     defines: Callable[[int, str], tuple[str, ...]], factors: Iterable[int] = _FACTORS
 ) -> tuple[tuple[str, ...], ...]:
@@ -165,6 +170,13 @@ CATALOGUE: dict[str, Source] = {
         tuple(weigh_defines(dtype, name) for dtype in _REALS for name in _CONVENTIONS),
     ),
     "tally.cu": Source(("row_weights", "tally"), tuple((real(dtype),) for dtype in _REALS)),
+    "heavy.cu": Source(
+        ("squared_norms", "heavy_rows"),
+        (
+            *(heavy_defines("float32", kind, 128) for kind in ("float32", "float16", "bfloat16")),
+            heavy_defines("float64", "float64", 64),
+        ),
+    ),
     "residual.cu": Source(("relative_residuals",), _each(factor_per_thread)),
     "audit.cu": Source(("stored_terms", "penalty"), _each(factor_per_thread)),
 }

@@ -11,7 +11,7 @@
 #define SIDE                                                                                            \
     REAL *X, const STORED *Z, const REAL *base, const REAL *slope, const long long *indptr,              \
         const int *indices, const REAL *w, const REAL *t, const REAL *lam, const int *order, int count, \
-        const int *least, int most, REAL theta, REAL *ended, REAL omega
+        const int *least, int most, REAL theta, REAL theta_heavy, REAL *ended, REAL omega
 
 // a / b where the last bits do not matter: in the preconditioner, any matrix near D does. The division of
 // IEEE takes five times as many instructions.
@@ -44,15 +44,19 @@ struct Diagonal {
 };
 
 // Whether row u has taken enough steps: solvers/fit/stopping.py has the rule and its proof. `least`
-// holds the smallest number of steps for each row, and is read only when the rest of the test holds,
-// which saves a register. A null pointer stands for exactly `most` steps.
+// holds the smallest number of steps for each row, and HEAVY more if the row has heavy entries, for which
+// `theta_heavy` holds. It is read only when the rest of the test holds, which saves a register. A null
+// pointer stands for exactly `most` steps.
+#define HEAVY 256
 struct Stopping {
     const int *least;
     int most;
-    REAL theta;
+    REAL theta, theta_heavy;
     int u;
     __device__ __forceinline__ bool enough(int steps, REAL left, REAL gained) const {
-        return left <= theta * gained && least && steps >= least[u];
+        if (!(left <= theta * gained && least)) return false;
+        const int rule = least[u];
+        return steps >= rule % HEAVY && (rule < HEAVY || left <= theta_heavy * gained);
     }
 };
 

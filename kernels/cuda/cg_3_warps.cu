@@ -29,7 +29,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_3_warps(SIDE
     load(X + u * WIDE, x);
     __syncwarp();  // all groups read x before one of them overwrites it; shuffles order no memory
     conjugate_gradients(
-        x, Diagonal(base, slope, lam[u]), Stopping{nullptr, most, 0, u}, nullptr, u, false,
+        x, Diagonal(base, slope, lam[u]), Stopping{nullptr, most, 0, 0, u}, nullptr, u, false,
         [&](const REAL *v, REAL *sum) {
             pass<RESIDUAL, 32 / GROUP>(row, row.count, row.count, group, v, sum, nullptr, 0);
             warp_total(sum);

@@ -29,7 +29,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_4_shared(SID
     load(X + (long long)u * WIDE, x);
     __syncwarp();  // all groups read x before one of them overwrites it; shuffles order no memory
     conjugate_gradients(
-        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x % 32 == 0,
+        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, theta_heavy, u}, ended, u, threadIdx.x % 32 == 0,
         [&](const REAL *v, REAL *sum) {
             pass<RESIDUAL, 32 / GROUP>(row, row.count, row.count, group, v, sum, kept, KEPT);
             warp_total(sum);

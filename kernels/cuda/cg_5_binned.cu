@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_short(SIDE
     REAL x[E] = {};
     if (row.count) load(X + (long long)u * WIDE, x);
     conjugate_gradients(
-        x, Diagonal(base, slope, there ? lam[u] : REAL(0)), Stopping{least, most, theta, u}, ended, u,
+        x, Diagonal(base, slope, there ? lam[u] : REAL(0)), Stopping{least, most, theta, theta_heavy, u}, ended, u,
         there && threadIdx.x % GROUP == 0,
         [&](const REAL *v, REAL *sum) { pass<RESIDUAL, 1>(row, shortest, longest, 0, v, sum, kept, KEPT / ROWS); },
         [&](const REAL *v, REAL *sum) { pass<PRODUCT, 1>(row, shortest, longest, 0, v, sum, kept, KEPT / ROWS); });
@@ -55,7 +55,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_5_long(SIDE)
     REAL x[E];
     load(X + (long long)u * WIDE, x);
     conjugate_gradients(
-        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x == 0,
+        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, theta_heavy, u}, ended, u, threadIdx.x == 0,
         [&](const REAL *v, REAL *sum) {
             pass<RESIDUAL, WARPS * ROWS>(row, row.count, row.count, group, v, sum, pieces, WARPS * KEPT);
             block_total(sum, parts);

@@ -46,7 +46,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_product(PA
 #define HUB                                                                                              \
     REAL *X, const REAL *base, const REAL *slope, const REAL *lam, const long long *hub_row,              \
         const int *hub_part, const REAL *parts, REAL *S, REAL *R, REAL *P, REAL *scalars, int *going,     \
-        const int *least, int most, REAL theta, REAL *ended, REAL omega
+        const int *least, int most, REAL theta, REAL theta_heavy, REAL *ended, REAL omega
 
 // Adds the parts of the block's hub row to `sum`, and then over the block's warps.
 __device__ __forceinline__ void sum_of_parts(const int *hub_part, const REAL *parts, REAL sum[E]) {
@@ -108,7 +108,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_6_advance(HU
     const Unit unit = unit_of(mine[1]);  // a power of two is its own
     REAL rs = mine[0];
     Progress done = {mine[2], mine[3], int(mine[4])};
-    const bool active = advance(x, r, p, Ap, d, unit, rs, done, Stopping{least, most, theta, int(u)}, true);
+    const bool active = advance(x, r, p, Ap, d, unit, rs, done, Stopping{least, most, theta, theta_heavy, int(u)}, true);
     const bool goes = active & !is_rounding(rs, x, d, unit) & (done.steps < most);  // all lanes take part
     if (!goes && omega != 1) {
         REAL start[E];

@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_8_warp(SIDE)
     REAL x[E];
     load(X + (long long)u * WIDE, x);
     conjugate_gradients(
-        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, u}, ended, u, threadIdx.x % 32 == 0,
+        x, Diagonal(base, slope, lam[u]), Stopping{least, most, theta, theta_heavy, u}, ended, u, threadIdx.x % 32 == 0,
         [&](const REAL *v, REAL *sum) { pass<RESIDUAL, true>(row, 0, 1, Vector(v, scratch), slots, sum); },
         [&](const REAL *v, REAL *sum) { pass<PRODUCT, true>(row, 0, 1, Vector(v, scratch), slots, sum); });
     finish(X + (long long)u * WIDE, x, omega, row.count);

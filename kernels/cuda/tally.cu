@@ -1,6 +1,6 @@
 // What the stopping rule needs to know of rows before a fit, and how their steps ended in a half-step.
 //
-// row_weights   each row's sum of w, and how many steps it takes at least: two where a w is negative
+// row_weights   each row's sum of w and its largest w, and how many steps it takes at least: two where a w is negative
 //   grid        one warp per row, WARPS of them in a block
 //   bytes       per stored entry sizeof(REAL), once per fit
 // tally         adds the rows' `ended` (cg.cuh) up: a partial sum of five numbers per block, in double
@@ -13,23 +13,29 @@
 #define ALL 0xffffffffu
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS)
-    row_weights(const long long *indptr, const REAL *w, int rows, REAL *sums, int *least) {
+    row_weights(const long long *indptr, const REAL *w, int rows, REAL *sums, REAL *largest, int *least) {
     const int u = blockIdx.x * WARPS + threadIdx.x / 32;
     if (u >= rows) return;
     const long long stop = indptr[u + 1];
-    REAL sum = 0;
+    REAL sum = 0, most = 0;
     bool negative = false;
 #pragma unroll 4
     for (long long k = indptr[u] + threadIdx.x % 32; k < stop; k += 32) {
         const REAL weight = w[k];
         sum += weight;
+        most = weight > most ? weight : most;
         negative = negative || weight < 0;
     }
 #pragma unroll
-    for (int o = 16; o > 0; o >>= 1) sum += __shfl_xor_sync(ALL, sum, o);
+    for (int o = 16; o > 0; o >>= 1) {
+        const REAL other = __shfl_xor_sync(ALL, most, o);
+        most = other > most ? other : most;
+        sum += __shfl_xor_sync(ALL, sum, o);
+    }
     negative = __any_sync(ALL, negative);
     if (threadIdx.x % 32 == 0) {
         sums[u] = sum;
+        largest[u] = most;
         least[u] = negative ? 2 : 1;
     }
 }

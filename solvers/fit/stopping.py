@@ -35,7 +35,7 @@ In a row with a negative w (`"implicit"` with alpha r < 1), A >= M is false. The
   after 15 iterations was 4.8 % above that of exact half-steps with 0.05, and 0.4 % with 0.001, in the
   same time; with 200 listeners 0.2 % and 0.0 %.)
 
-The GPU rungs have the second case only, `conjugate_gradient` the second and the third.
+`conjugate_gradient` has the second and the third case only.
 """
 
 from __future__ import annotations

@@ -10,14 +10,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from halfstep.kernels.cpu.rule import HEAVY
 from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import heavy_defines
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, over_relaxation
 from halfstep.solvers.fit.stopping import check_stopping, stopping
+from halfstep.solvers.gpu.device.heavy import rules_of, squared_norms
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration, Tallies, Tally
-from halfstep.solvers.gpu.whitened import Ends, Whitened, WhitenedSolver
+from halfstep.solvers.gpu.whitened import Ends, Whitened, WhitenedSolver, diagonal
+
+if TYPE_CHECKING:
+    from halfstep.solvers.gpu.cg_5_binned import Bins
 
 
 @dataclass(eq=False, repr=False)
@@ -63,25 +70,46 @@ class RuledSolver(WhitenedSolver, ABC):
         """See `GpuSolver._begin`; the iteration has tallies, which `_end` makes a report of."""
         return Iteration(self._omega(done), Tallies())
 
-    def _stopping(self, side: Side) -> Stopping:
-        """Return the stopping rule's numbers for this side; called by `_advance` and `binned`."""
-        return stopping(self.cg_steps, self.cg_tolerance, self.cg_max_steps, a0=side.a0)
+    def _stopping(self, side: Side, few_rows: bool = False) -> Stopping:
+        """Return the stopping rule's numbers for this side; called by `_advance` and `binned`.
+
+        `few_rows` says whether the whole side has at most 2 f rows; it changes no bin.
+        """
+        return stopping(
+            self.cg_steps, self.cg_tolerance, self.cg_max_steps, a0=side.a0, few_rows=few_rows
+        )
+
+    def _rules(
+        self, backend: Backend, side: Side, fixed: Whitened, x: Array, stop: Stopping
+    ) -> Array | None:
+        """Return the least number of steps of each row, and 256 more for rows with heavy entries.
+
+        None if the number of steps is fixed. Called by `_advance` before `_steps`.
+        """
+        bins = self._bins(backend, side, x)
+        # |z|^2 is at most 1 / a0, so if no w is above HEAVY a0, no entry is heavy.
+        if bins.least is None or stop.theta <= stop.theta_heavy or bins.largest <= HEAVY * side.a0:
+            return bins.least
+        Z, stored = fixed.Z, self._stored(x.dtype, side)
+        if "norms" not in fixed.kept:
+            fixed.kept["norms"] = squared_norms(backend, Z, stored, x.dtype)
+        coordinates = self.factors if diagonal(side) else 1
+        defines = heavy_defines(x.dtype, stored, Z.shape[1])
+        norms = fixed.kept["norms"]
+        return rules_of(backend, side, norms, fixed.basis, coordinates, defines, bins.least)
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
         """See `GpuSolver._advance`; the rule ends each row, and the tally gets what the rows report."""
-        stop = self._stopping(side)
+        stop = self._stopping(side, fixed.few_rows)
         ended = backend.empty((side.rows, 3), x.dtype)
-        least = self._least_steps(backend, side, x)
-        ends = Ends(least, stop.most, stop.theta, ended, fixed.omega)
+        least = self._rules(backend, side, fixed, x, stop)
+        ends = Ends(least, stop.most, stop.theta, stop.theta_heavy, ended, fixed.omega)
         self._steps(backend, side, fixed.Z, fixed.basis, x, ends)
         self._note(fixed.tally, ended, stop)
 
     @abstractmethod
-    def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
-        """Return the least number of steps of each row, (rows,) int32; None if their number is fixed.
-
-        Called by `_advance` before `_steps`.
-        """
+    def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
+        """Return the side's rows by the kernels that solve them, and what the rule asks of each."""
 
     def _note(self, tally: Tally | None, ended: Array, stop: Stopping) -> None:
         """Add what the rows reported, (rows, 3), to the tally; called by `_advance` after `_steps`.

@@ -63,8 +63,8 @@ class GpuCgBinned(RuledSolver):
 
     name: ClassVar[str] = "gpu_cg_5_binned"
 
-    def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
-        return binned(self, backend, side, x, NO_LIMIT).least
+    def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
+        return binned(self, backend, side, x, NO_LIMIT)
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
@@ -165,11 +165,14 @@ class Bins(NamedTuple):
     least
         (rows,) int32 on the device, the least number of steps of each row. None if the number of steps
         is fixed.
+    largest
+        The largest w of these rows; 0 if the number of steps is fixed.
     """
 
     rows: tuple[Array, ...]
     hubs: np.ndarray
     least: Array | None
+    largest: float
 
 
 def bins_of(backend: Backend, side: Side, limits: Sequence[int], *, ruled: bool) -> Bins:
@@ -201,6 +204,7 @@ def bins_of(backend: Backend, side: Side, limits: Sequence[int], *, ruled: bool)
             parts,
             order[: rows - cuts[-1]].astype(np.int64),
             device[rows:] if weights else None,
+            float(weights.largest.max(initial=0)) if weights else 0.0,
         )
     return kept
 

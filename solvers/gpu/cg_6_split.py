@@ -26,7 +26,7 @@ import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.solvers.gpu.by_rule import RuledSolver
-from halfstep.solvers.gpu.cg_5_binned import binned, layouts, step_by_bins
+from halfstep.solvers.gpu.cg_5_binned import Bins, binned, layouts, step_by_bins
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
 
@@ -48,8 +48,8 @@ class GpuCgSplit(RuledSolver):
 
     name: ClassVar[str] = "gpu_cg_6_split"
 
-    def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
-        return binned(self, backend, side, x, LONGEST).least
+    def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
+        return binned(self, backend, side, x, LONGEST)
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends

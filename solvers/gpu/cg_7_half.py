@@ -26,7 +26,7 @@ from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import STORED
 from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.by_rule import RuledSolver
-from halfstep.solvers.gpu.cg_5_binned import binned
+from halfstep.solvers.gpu.cg_5_binned import Bins, binned
 from halfstep.solvers.gpu.device.audit import objective_of_rows
 from halfstep.solvers.gpu.device.memory import first_rows
 from halfstep.solvers.gpu.device.side import Side
@@ -77,8 +77,8 @@ class GpuCgHalf(RuledSolver):
                 stacklevel=5,
             )
 
-    def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
-        return binned(self, backend, side, x, cg_6_split.LONGEST).least
+    def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
+        return binned(self, backend, side, x, cg_6_split.LONGEST)
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends

@@ -69,18 +69,13 @@ class GpuCgTensor(GpuCgHalf):
             return super()._lanes(dtype, side, **more)
         return lanes(wide_tiles(self.factors), "float16", diagonal=diagonal(side), **more)
 
-    def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
-        if not self._by_tiles(x.dtype, side):
-            return super()._least_steps(backend, side, x)
-        return self._bins(backend, side).least
-
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
         if not self._by_tiles(x.dtype, side):
             super()._steps(backend, side, Z, basis, x, ends)
             return
-        bins = self._bins(backend, side)
+        bins = self._bins(backend, side, x)
         small, large = self._tiles(backend, side)
         short, middle, long, longer, longest = bins.rows
         launch = partial(_launch, backend, partial(kernel_arguments, side, Z, basis, x, ends))
@@ -105,11 +100,13 @@ class GpuCgTensor(GpuCgHalf):
         )
         return small, large
 
-    def _bins(self, backend: Backend, side: Side) -> Bins:
+    def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
         """Return the side's rows in five bins: what a group, a warp, a small and a large block keep.
 
         The rows of the fifth are copied in every pass, and hubs are longer.
         """
+        if not self._by_tiles(x.dtype, side):
+            return super()._bins(backend, side, x)
         small, large = self._tiles(backend, side)
         limits = [SHORT, small.kept, small.warps * small.kept, large.warps * large.kept]
         for k in range(1, len(limits)):  # ascending

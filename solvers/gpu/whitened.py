@@ -43,12 +43,18 @@ class Whitened(NamedTuple):
         The over-relaxation factor, 1 where the rows are not over-relaxed.
     tally
         Sums over the ended rows of this half-step, or None outside of a fit.
+    few_rows
+        Whether the whole side has at most 2 f rows.
+    kept
+        What is computed from Z once in the half-step, by name.
     """
 
     Z: Array
     basis: DeviceBasis
     omega: float
     tally: Tally | None
+    few_rows: bool
+    kept: dict[str, Array]
 
 
 class Ends(NamedTuple):
@@ -57,8 +63,9 @@ class Ends(NamedTuple):
     Attributes
     ----------
     least
-        (rows,) int32, the least number of steps of each row. None: every row takes `most` steps.
-    most, theta
+        (rows,) int32, the least number of steps of each row, and 256 more if it has heavy entries. None:
+        every row takes `most` steps.
+    most, theta, theta_heavy
         As in `halfstep.solvers.fit.stopping`.
     ended
         (rows, 3): each row's number of steps, by how much they lowered its objective, and the bound on
@@ -70,13 +77,15 @@ class Ends(NamedTuple):
     least: Array | None
     most: int
     theta: float
+    theta_heavy: float
     ended: Array | None
     omega: float = 1.0
 
     def arguments(self, dtype: Any) -> tuple[Any, ...]:
         """Return the kernel arguments in their order, theta and omega in the factors' `dtype`."""
         real = np.dtype(dtype).type
-        return self.least, np.int32(self.most), real(self.theta), self.ended, real(self.omega)
+        thetas = real(self.theta), real(self.theta_heavy)
+        return self.least, np.int32(self.most), *thetas, self.ended, real(self.omega)
 
 
 @dataclass(eq=False, repr=False)
@@ -118,12 +127,13 @@ class WhitenedSolver(GpuSolver, ABC):
         relaxes = iteration.omega != 1 and (side.a0 != 0 or side.smallest_lam > 0)
         tallies = iteration.tallies
         tally = None if tallies is None else tallies.next(backend, side)
-        fixed = Whitened(Z, basis, iteration.omega if relaxes else 1.0, tally)
+        omega, few_rows = iteration.omega if relaxes else 1.0, side.rows <= 2 * self.factors
+        fixed = Whitened(Z, basis, omega, tally, few_rows, {})
         return fixed, backend.product(X, basis.inward)
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
         """See `GpuSolver._advance`; every row takes `cg_steps` steps. Overridden in `by_rule`."""
-        ends = Ends(None, self.cg_steps, 0.0, None, fixed.omega)
+        ends = Ends(None, self.cg_steps, 0.0, 0.0, None, fixed.omega)
         self._steps(backend, side, fixed.Z, fixed.basis, x, ends)
 
     def _finish(self, backend: Backend, fixed: Whitened, x: Array) -> Array:

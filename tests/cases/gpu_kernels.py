@@ -170,8 +170,9 @@ def tally(backend):
     matrix = rows_of(LENGTHS, COLUMNS)
     side = sides_of(backend, SOLVERS["gpu_cg_1_naive"](factors=1), matrix)[0]
     w = np.split(backend.to_host(side.w), matrix.indptr[1:-1])
-    sums, least = row_weights(backend, side)
+    sums, largest, least = row_weights(backend, side)
     equal(sums, [np.sum(part, dtype=np.float64) for part in w], 1e-5)
+    equal(largest, [max(part.max(initial=0), 0) for part in w])
     equal(least, [2 if (part < 0).any() else 1 for part in w])
     rng = np.random.default_rng(0)
     ended = np.zeros((9000, 3), np.float32)  # more rows than the blocks take at once

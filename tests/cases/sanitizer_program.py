@@ -91,6 +91,7 @@ def rung(name, order="random", **settings):
                 raise Wrong(f"{name}: rows are not over-relaxed")
             judge(name)
             judge(name, dtype="float64")  # steps are those of the rule, to the one
+            judge(name, f=17, cg_tolerance=None)
         SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
     if name == "gpu_cg_8_tensor":
         small = {"shared_limit": gpu_tensor.SHARED, **settings}

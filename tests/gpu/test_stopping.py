@@ -41,6 +41,31 @@ def test_every_row_goes_as_far_as_it_must_and_no_further(name, dtype, exponent, 
     assert ("cg_6_advance" in kernels) == (name != RULED[0])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", RULED)
+def test_rows_with_heavy_entries_go_further(name, dtype, backend):
+    found = judge(name, f=17, dtype=dtype, cg_tolerance=None)
+    assert 0 < found.heavy.sum() < len(found.heavy)
+    before = judge(name, f=17, dtype=dtype)
+    assert found.steps[found.heavy].sum() > before.steps[found.heavy].sum()
+    np.testing.assert_array_equal(found.steps[~found.heavy], before.steps[~found.heavy])
+    assert backend.launched("heavy_rows") == 1  # with one theta for all rows nothing is looked for
+
+
+def test_a_side_of_few_rows_is_solved_further(backend):
+    matrix, settings = (
+        plays(users=12),
+        {"factors": 6, "confidence": "linear", "iterations": 1, "random_state": 0},
+    )
+    few, many = (SOLVERS[RULED[0]](**settings, **more) for more in ({}, {"cg_tolerance": 0.05}))
+    for model in (few, many):
+        model.fit(matrix, show_progress=False)
+    assert few.report_[0].users.steps > many.report_[0].users.steps
+    by_hand = SOLVERS[RULED[0]](**settings, cg_tolerance=0.001)
+    by_hand.fit(matrix, show_progress=False)
+    assert few.report_[0].users == by_hand.report_[0].users
+
+
 @pytest.mark.kernels
 @pytest.mark.parametrize("order", ["forward", "reverse", "warp-random"])
 @pytest.mark.parametrize("name", RULED)

@@ -28,9 +28,13 @@ STEPS, GAINED, LEFT = range(3)  # columns of `ended` (rows, 3)
 
 
 class RowWeights(NamedTuple):
-    """Each row's sum of w, (rows,) in the factors' dtype, and least number of steps, (rows,) int32."""
+    """Each row's sum of w and its largest w, at least 0, in the factors' dtype, and its least steps.
+
+    All are (rows,); the least number of steps is int32.
+    """
 
     sums: npt.NDArray[np.floating]
+    largest: npt.NDArray[np.floating]
     least: npt.NDArray[np.int32]
 
 
@@ -39,7 +43,7 @@ def row_weights(backend: Backend, side: Side) -> RowWeights:
 
     A row with a negative w takes at least two steps, because the rule's bound does not hold for it.
     """
-    sums = backend.empty(side.rows, side.w.dtype)
+    sums, largest = (backend.empty(side.rows, side.w.dtype) for _ in range(2))
     least = backend.empty(side.rows, np.int32)
     backend.launch(
         "tally.cu",
@@ -47,9 +51,9 @@ def row_weights(backend: Backend, side: Side) -> RowWeights:
         (real(side.w.dtype),),
         (-(-side.rows // _WARPS),),
         (32 * _WARPS,),
-        (side.indptr, side.w, np.int32(side.rows), sums, least),
+        (side.indptr, side.w, np.int32(side.rows), sums, largest, least),
     )
-    return RowWeights(backend.to_host(sums), backend.to_host(least))
+    return RowWeights(*map(backend.to_host, (sums, largest, least)))
 
 
 @dataclass(eq=False)
