@@ -28,7 +28,7 @@ from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.by_rule import RuledSolver
 from halfstep.solvers.gpu.cg_5_binned import binned
 from halfstep.solvers.gpu.device.audit import objective_of_rows
-from halfstep.solvers.gpu.device.memory import first_rows
+from halfstep.solvers.gpu.device.memory import DeviceSize, first_rows
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
@@ -76,6 +76,9 @@ class GpuCgHalf(RuledSolver):
                 NumericalWarning,
                 stacklevel=5,
             )
+
+    def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
+        return cg_6_split.hub_bytes(size)
 
     def _least_steps(self, backend: Backend, side: Side, x: Array) -> Array | None:
         return binned(self, backend, side, x, cg_6_split.LONGEST).least

@@ -48,7 +48,7 @@ def device(name, **settings):
         return using(CupyBackend())
     if build.why_not():
         pytest.skip(build.why_not())
-    return using(EmulatorBackend(order=name, multiprocessors=1, **settings))
+    return using(EmulatorBackend(order=name, **{"multiprocessors": 1, **settings}))
 
 
 @functools.cache

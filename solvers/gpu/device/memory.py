@@ -66,6 +66,12 @@ class DeviceSize:
         """Bytes of one entry of one side: a 32-bit index and two weights."""
         return 4 + 2 * self.itemsize
 
+    def parts_of_hubs(self, hub: int, part: int) -> int:
+        """Return at most how many parts of `part` entries the rows of more than `hub` entries have."""
+        if self.longest <= hub:
+            return 0
+        return self.entries // part + self.entries // (hub + 1)
+
 
 @dataclass(frozen=True)
 class MemoryPlan:
