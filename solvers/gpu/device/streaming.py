@@ -83,24 +83,17 @@ class Stream:
         A block is sent when the launches of the one before it are on their way: where its upload makes
         the host wait, as from a memory map, the device works meanwhile.
         """
-        sent = -1
-        try:
-            for k, (start, stop) in enumerate(self.blocks):
-                if k == 0:
-                    sent = self._send(0)
-                slot = k % len(self.slots)
-                self.backend.wait_for_uploads(slot)
-                sent = -1
-                yield start, stop, self._side(k)
-                self.backend.release(slot)
-                if k + 1 < len(self.blocks):
-                    sent = self._send(k + 1)
-        finally:
-            # After an error, too, nothing may be launched on this memory before the upload has ended.
-            if sent >= 0:
-                self.backend.wait_for_uploads(sent)
+        if self.blocks:
+            self._send(0)
+        for k, (start, stop) in enumerate(self.blocks):
+            slot = k % len(self.slots)
+            self.backend.wait_for_uploads(slot)
+            yield start, stop, self._side(k)
+            self.backend.release(slot)
+            if k + 1 < len(self.blocks):
+                self._send(k + 1)
 
-    def _send(self, k: int) -> int:
+    def _send(self, k: int) -> None:
         """Begin to upload block k into its slot, once launches that use the slot have ended."""
         start, stop = self.blocks[k]
         first, last = (int(self.indptr[row]) - self.first for row in (start, stop))
@@ -113,7 +106,6 @@ class Stream:
         slot = k % len(self.slots)
         for target, piece in zip(self.slots[slot], pieces, strict=False):
             self.backend.upload(target[: len(piece)], piece, slot)
-        return slot
 
     def _side(self, k: int) -> Side:
         """Return block k as a side on its slot's arrays; weighs its values, in place for w."""
