@@ -1,8 +1,8 @@
 """What goes wrong on a CUDA device, as the errors of `halfstep.errors`.
 
-CuPy raises the CUDA libraries' own errors, by a code that says neither what to do nor whether the process
-can go on. Their classes are told by name here, since CuPy is an optional package, and their codes are
-those of `cudaError_t` in CUDA's `driver_types.h`, which the driver's errors share.
+CuPy raises the CUDA libraries' own errors, whose codes say neither what to do nor whether the process
+can go on. Their classes are told by name here, since CuPy is an optional package. Their codes are those
+of `cudaError_t` in CUDA's `driver_types.h`, which the driver's errors share.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from halfstep.memory import gigabytes
 
 _RUNTIME, _CUBLAS = ("CUDARuntimeError", "CUDADriverError"), "CUBLASError"
 _MEMORY = 2
-_CUBLAS_MEMORY = (1, 3)  # cuBLAS has no room for its handle (CUBLAS_STATUS_NOT_INITIALIZED), or for more
+_CUBLAS_MEMORY = (
+    1,
+    3,
+)  # cuBLAS has no room for its handle (CUBLAS_STATUS_NOT_INITIALIZED), or for more
 # The driver is too old for the runtime, for what CuPy calls, for the compiler's output, or half updated.
 _DRIVER = (34, 35, 36, 222, 227, 803, 804)
 _NO_DEVICE = (100, 101)
@@ -27,7 +30,7 @@ _BUSY = (46, 216)  # another process has the device for itself alone
 # After these every call of this process on the device fails: a kernel has gone wrong or hung, the
 # device's memory is damaged, or the device is gone.
 _LOST = (
-    4, 53, 201, 214, 220, 226, 402, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911, 999,
+    201, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911, 999,
 )  # fmt: skip
 # With less than this in other hands nothing is said of it: the driver and this process's context take
 # up to a gigabyte.
@@ -51,9 +54,9 @@ def of_others(nbytes: int) -> str:
 
 
 def translated(error: BaseException, cupy: Any) -> Exception | None:
-    """Return the error to raise in place of one of CuPy's, or None if it is not about the device's state.
+    """Return the error to raise in place of one of CuPy's, or None if it is not about a device's state.
 
-    The results are `DeviceOutOfMemory`, `DeviceLost` and `SolverUnavailable`.
+    It is a `DeviceOutOfMemory`, a `DeviceLost` or a `SolverUnavailable`.
     """
     name, code = type(error).__name__, getattr(error, "status", None)
     if (
@@ -114,7 +117,7 @@ def translating(cupy: Any) -> Iterator[None]:
 
 @contextmanager
 def finding() -> Iterator[None]:
-    """Raise SolverUnavailable with the reason if CuPy cannot be imported or no device be found inside."""
+    """Raise SolverUnavailable with the reason if CuPy or a device is not found inside."""
     try:
         yield
     except (InputError, SolverUnavailable, DeviceOutOfMemory, DeviceLost):

@@ -28,7 +28,7 @@ class CupyUploads:
         self._released: dict[int, Any] = {}
 
     def page_locked(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """See `Backend`; where the system locks no more pages, the array as it is, and the log says so."""
+        """See `Backend`; the array as it is, and a line of the log, if no more pages can be locked."""
         if isinstance(array, np.memmap) or array.size == 0:
             return array
         import cupyx
@@ -41,7 +41,7 @@ class CupyUploads:
         locked[...] = array
         return locked
 
-    def upload(self, target: Array, array: npt.NDArray[Any], slot: int) -> None:
+    def upload(self, target: Any, array: npt.NDArray[Any], slot: int) -> None:
         """See `Backend`."""
         with self.device:
             if self._copies is None:

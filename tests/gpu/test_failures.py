@@ -1,7 +1,6 @@
 """What is said when a device fails: no room, lost, taken by others, too old a driver, no compiler, none.
 
-The stand-ins raise what CuPy 14.2 raises, with CUDA's codes; a real CuPy makes the errors itself where
-HALFSTEP_CUPY names the folder that it is installed in.
+A stand-in takes CuPy's place, and CuPy itself where HALFSTEP_CUPY names the folder that it is in.
 """
 
 import os
@@ -12,90 +11,29 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cases.gpu import device as on_device
+from cases.fake_cupy import (
+    BUSY,
+    FULL,
+    GB,
+    ILLEGAL,
+    LOST,
+    NO_NVRTC,
+    NONE,
+    OLD,
+    CUBLASError,
+    CUDARuntimeError,
+    cupy_that,
+    raising,
+)
 from cases.solvers import awkward
 
 import halfstep
-from halfstep import SOLVERS, AlternatingLeastSquares, InputError, SolverUnavailable, machine
+from halfstep import SOLVERS, AlternatingLeastSquares, SolverUnavailable, machine
 from halfstep.cli import main
-from halfstep.errors import DeviceLost, DeviceOutOfMemory, NotEnoughMemory, NotFitted
+from halfstep.errors import DeviceLost, DeviceOutOfMemory
 from halfstep.kernels.cuda import backend as backend_module
 from halfstep.kernels.cuda.backend import CupyBackend, chosen, current
 from halfstep.kernels.cuda.failures import translated
-from halfstep.solvers.gpu.device import memory as gpu_memory
-
-GB = 10**9
-
-
-class CUDARuntimeError(RuntimeError):
-    def __init__(self, status, text):
-        super().__init__(text)
-        self.status = status
-
-
-class CUBLASError(CUDARuntimeError):
-    pass
-
-
-class OutOfMemoryError(MemoryError):
-    pass
-
-
-class DynamicLibNotFoundError(RuntimeError):
-    pass
-
-
-LOST = CUDARuntimeError(719, "cudaErrorLaunchFailure: unspecified launch failure")
-FULL = OutOfMemoryError("Out of memory allocating 2,000,000,000 bytes (allocated so far: 7 bytes).")
-OLD = CUDARuntimeError(35, "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA")
-NONE = CUDARuntimeError(100, "cudaErrorNoDevice: no CUDA-capable device is detected")
-BUSY = CUDARuntimeError(46, "cudaErrorDevicesUnavailable: CUDA-capable device(s) is/are busy")
-ILLEGAL = CUDARuntimeError(700, "CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered")
-NO_NVRTC = DynamicLibNotFoundError("CuPy failed to load libnvrtc.so.13: OSError: cannot open it")
-
-
-def raising(error):
-    def call(*arguments, **more):
-        raise error
-
-    return call
-
-
-class Device:
-    """As CuPy's: a context, with its attributes."""
-
-    def __init__(self, ordinal=None):
-        self.id, self.synchronize = ordinal or 0, lambda: None
-        self.attributes = {"MaxSharedMemoryPerBlockOptin": 232448, "MultiProcessorCount": 132}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-
-def cupy_that(**does):
-    """A CuPy with one device of 80 GB, of which other processes hold 30, but for what is given."""
-    pool = SimpleNamespace(total_bytes=lambda: 40 * GB, free_bytes=lambda: 5 * GB)
-    runtime = SimpleNamespace(
-        CUDARuntimeError=CUDARuntimeError,
-        memGetInfo=does.get("memGetInfo", lambda: (10 * GB, 80 * GB)),
-        getDeviceCount=does.get("getDeviceCount", lambda: 1),
-        runtimeGetVersion=lambda: 13020,
-    )
-    nvrtc = SimpleNamespace(getVersion=does.get("getVersion", lambda: (13, 0)))
-    return SimpleNamespace(
-        cuda=SimpleNamespace(
-            Device=does.get("Device", Device), runtime=runtime, nvrtc=nvrtc,
-            is_available=does.get("is_available", lambda: True),
-            Stream=does.get("Stream"),
-        ),
-        get_default_memory_pool=lambda: pool,
-        empty=does.get("empty", np.empty), asarray=does.get("asarray", np.asarray),
-        ascontiguousarray=np.ascontiguousarray, asnumpy=does.get("asnumpy", np.asarray),
-        RawModule=does.get("RawModule"),
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -236,104 +174,6 @@ def test_pages_that_cannot_be_locked_are_done_without(computer, monkeypatch, cap
     array = np.arange(5)
     assert CupyBackend(0).page_locked(array) is array
     assert "no page-locked memory, uploads will be slower: cudaErrorMemoryAllocation" in caplog.text
-
-
-@pytest.fixture
-def small_world(monkeypatch):
-    """Let the plan count what these small fits need, not what a card's libraries take."""
-    monkeypatch.setattr(gpu_memory, "_FIXED", 0)
-    monkeypatch.setattr(gpu_memory, "_SMALLEST_BLOCK", 64)
-
-
-SETTINGS = {"factors": 7, "iterations": 4, "random_state": 0, "relaxation": 1.0}
-
-
-def fitted(backend, fails_in, how, **fit):
-    """Fit on a device that fails in an iteration."""
-    model = SOLVERS["gpu_cg_5_binned"](**SETTINGS)
-    model.fit_callback = lambda iteration, *_: how(backend) if iteration == fails_in - 1 else None
-    return model, lambda: model.fit(awkward(), show_progress=False, **fit)
-
-
-def lose(backend):
-    backend.lost = DeviceLost("the CUDA device has failed (as asked): this process cannot use it")
-
-
-def test_a_lost_device_s_fit_goes_on_from_its_checkpoint(tmp_path):
-    file = tmp_path / "fit.checkpoint"
-    with on_device("forward") as backend:
-        model, fit = fitted(backend, 2, lose, checkpoint=file)
-        said = rf"iteration 2: the CUDA device has failed .*; checkpoint '{file}' is kept: in a new"
-        with pytest.raises(DeviceLost, match=said) as caught:
-            fit()
-    assert f"fit(..., checkpoint='{file}', resume=True) goes on" in str(caught.value)
-    assert model.user_factors is model.item_factors is None
-    with pytest.raises(NotFitted):
-        model.recommend(0, awkward()[0])
-    with on_device("forward"):
-        whole = SOLVERS["gpu_cg_5_binned"](**SETTINGS).fit(awkward(), show_progress=False)
-        again = SOLVERS["gpu_cg_5_binned"](**SETTINGS)
-        again.fit(awkward(), show_progress=False, checkpoint=file, resume=True)
-    assert len(again.seconds_) == 4
-    np.testing.assert_array_equal(again.item_factors, whole.item_factors)
-
-
-@pytest.mark.parametrize("streamed", [False, True])
-def test_a_lost_device_without_a_checkpoint_says_what_would_have_helped(
-    streamed, tmp_path, small_world
-):
-    with on_device("forward") as backend:
-        model, fit = fitted(backend, 1, lose)
-        if streamed:
-            model.set_params(devices=[0])
-        with pytest.raises(DeviceLost, match="are lost with the device; in a new process, fit"):
-            fit()
-        backend.lost = None
-        _, fit = fitted(backend, 0, lose, checkpoint=tmp_path / "none")
-        lose(backend)
-        with pytest.raises(DeviceLost, match="the CUDA device has failed"):
-            fit()
-    assert not (tmp_path / "none").exists()
-
-
-def test_no_room_in_mid_fit_names_the_plan_and_a_limit_that_fits(small_world):
-    def fill(backend):
-        # Another process takes all but a part of what the fit has.
-        backend.device.memory = backend.device.used + 3000
-
-    with on_device("forward", memory=10**6) as backend:
-        model, fit = fitted(backend, 1, fill)
-        with pytest.raises(DeviceOutOfMemory) as caught:
-            fit()
-        said = str(caught.value)
-        assert "out of memory allocating" in said
-        assert "(in iteration 1); the plan was device 0: " in said
-        assert "stored entries" in said
-        assert model.user_factors.shape == (43, 7)  # of the last whole iteration
-        limit = int(said.split("memory_limit=")[1].split()[0])
-        assert 0 < limit < backend.device.memory
-        del model, fit, caught
-        backend.device.peak = backend.device.used
-        smaller = SOLVERS["gpu_cg_5_binned"](**SETTINGS, memory_limit=limit)
-        smaller.fit(awkward(), show_progress=False)
-        assert backend.device.peak <= backend.device.memory
-
-
-def test_no_room_for_the_entries_names_the_plan():
-    with on_device("forward", memory=8000) as backend:
-        backend.free_bytes = lambda: GB  # as when another process takes the rest meanwhile
-        with pytest.raises(DeviceOutOfMemory, match=r"\(when the stored entries were copied there\)"):
-            SOLVERS["gpu_cg_5_binned"](factors=7).fit(awkward(), show_progress=False)
-
-
-def test_a_plan_that_others_leave_no_room_for_says_so():
-    with on_device("forward", memory=10**7) as backend:
-        for held, said in ((20 * GB, True), (GB // 2, False)):
-            backend.elsewhere = held
-            with pytest.raises(NotEnoughMemory) as caught:
-                SOLVERS["gpu_cg_5_binned"](factors=7).fit(awkward(), show_progress=False)
-            assert ("other processes hold about 20.0 GB" in str(caught.value)) == said
-            assert isinstance(caught.value, InputError)
 
 
 @pytest.mark.parametrize("error", [DeviceLost("gone"), DeviceOutOfMemory("full")])

@@ -52,18 +52,17 @@ def test_a_fit_keeps_its_limit_on_memory(case, share, dense):
     longest = max(np.diff(dense.indptr).max(), np.bincount(dense.indices).max())
     small = {"shared_limit": 16 * 1024} if name == "gpu_cholesky" else {}
     settings = {**settings, "iterations": 1, "random_state": 0}
-    with on_device("forward", **small) as backend:
-        with ExitStack() as stack:
-            for patch in patches:
-                stack.enter_context(mock.patch.object(*patch))
-            free = SOLVERS[name](**settings)
-            whole = free._plan(backend, dense.shape, dense.nnz, int(longest))
-            limit = int(share * whole.needed / 0.9) + 2000
-            model = SOLVERS[name](**settings, memory_limit=limit)
-            plan = model._plan(backend, dense.shape, dense.nnz, int(longest))
-            before = backend.device.used
-            backend.device.peak = before
-            model.fit(dense, show_progress=False)
+    with on_device("forward", **small) as backend, ExitStack() as stack:
+        for patch in patches:
+            stack.enter_context(mock.patch.object(*patch))
+        free = SOLVERS[name](**settings)
+        whole = free._plan(backend, dense.shape, dense.nnz, int(longest))
+        limit = int(share * whole.needed / 0.9) + 2000
+        model = SOLVERS[name](**settings, memory_limit=limit)
+        plan = model._plan(backend, dense.shape, dense.nnz, int(longest))
+        before = backend.device.used
+        backend.device.peak = before
+        model.fit(dense, show_progress=False)
     assert (plan.block_entries is None) == (share == 1)
     assert plan.needed <= limit
     assert backend.device.peak - before <= limit

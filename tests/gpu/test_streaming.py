@@ -19,7 +19,7 @@ def backend():
         yield found
 
 
-def users_of(backend, start=0, stop=len(LENGTHS), f=5):
+def users_of(backend, start=0, stop=12, f=5):
     """Return the stream of some rows, and the whole side's solver and factors on the device."""
     model = SOLVERS["gpu_cg_5_binned"](factors=f, confidence="log", regularization=0.3)
     stored, _ = stored_sides(model, rows_of(LENGTHS, 40), lambda: None)
@@ -65,7 +65,12 @@ def test_a_block_is_sent_after_the_launches_of_the_one_before_it(backend):
         expected += [("upload", 0)] * 4
         for k in range(blocks):
             slot = k % 2
-            expected += [("wait", slot), ("launch", "weigh"), ("launch", "solve"), ("release", slot)]
+            expected += [
+                ("wait", slot),
+                ("launch", "weigh"),
+                ("launch", "solve"),
+                ("release", slot),
+            ]
             expected += [("upload", 1 - slot)] * 4 if k + 1 < blocks else []
     assert backend.calls == expected
     assert backend.unlocked == 0
@@ -77,4 +82,3 @@ def test_memory_that_launches_may_use_is_not_uploaded_to(backend):
     backend._released.clear()
     with pytest.raises(EmulatorError, match="an upload to slot 0 that no release orders after"):
         next(iter(stream))
-

@@ -1,7 +1,7 @@
-"""What a GPU fit says when it fails: what did not fit and what to set, or how to go on without the device.
+"""What a GPU fit says when it fails: what did not fit and what to set, or how to go on elsewhere.
 
-`kernels.cuda.failures` makes typed errors of CuPy's. What it does not know is added here: the memory plan
-and the checkpoint.
+`kernels.cuda.failures` makes typed errors of CuPy's. What it does not know is added here: the memory
+plan and the checkpoint.
 """
 
 from __future__ import annotations
