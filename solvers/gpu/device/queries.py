@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend, current, unavailable
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.inputs import on_host
@@ -107,7 +108,24 @@ def _resident(backend: Backend, kept: Kept, factors: Floats) -> Array:
 
 
 def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
-    """Return indptr and indices of a canonical CSR matrix on the device."""
+    """Return indptr and indices of a canonical CSR matrix on the device.
+
+    The selection writes out of bounds where a row's indices do not rise, so the arrays themselves are
+    looked at: SciPy's own flag may be older than they are.
+
+    Raises
+    ------
+    InputError
+        A row's item ids do not rise, or one of them is not an item's.
+    """
+    fresh = sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), matrix.shape)
+    if not fresh.has_canonical_format:
+        raise InputError(
+            "a row's item ids must rise, without duplicates: sum_duplicates() sorts them"
+        )
+    ids = matrix.indices
+    if len(ids) and not (ids.min() >= 0 and ids.max() < matrix.shape[1]):
+        raise InputError(f"item ids must be from 0 to {matrix.shape[1] - 1}, got others")
     return Rows(
         backend.to_device(matrix.indptr.astype(np.int64)),
         backend.to_device(matrix.indices.astype(np.int32)),
