@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases.gpu import DEVICES, backend_of, device
-from cases.gpu_stopping import KINDS, LENGTHS, MOST, RULED, judge, outcome, rows
+from cases.gpu_stopping import KINDS, LENGTHS, MOST, RULED, judge, outcome, plays, rows
 from cases.sanitizer_program import short_hubs
 from scipy import sparse
 
@@ -20,14 +20,6 @@ from halfstep.solvers.inputs import as_csr
 def backend(request):
     with short_hubs(), device(request.param) as found:
         yield found
-
-
-def plays(users=150, items=110, seed=0):
-    """Counts of six tastes with a heavy tail: the largest are thousands of times the smallest."""
-    rng = np.random.default_rng(seed)
-    alike = rng.integers(6, size=users)[:, None] == rng.integers(6, size=items)
-    there = rng.random((users, items)) < np.where(alike, 0.75, 0.05) * rng.beta(2, 2, (users, 1))
-    return sparse.csr_matrix(np.where(there, np.ceil(rng.pareto(0.7, there.shape) + 1), 0))
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5])
