@@ -5,6 +5,7 @@ has not (`halfstep.solvers.fit.stopping`).
 """
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from cases.gpu import device as on_device
 from cases.gpu_stopping import plays
 from scipy import sparse
 
-from halfstep import SOLVERS, AlternatingLeastSquares
+from halfstep import SOLVERS, AlternatingLeastSquares, NumericalWarning
 from halfstep.evaluation.metrics.held_out import evaluate
 
 SETTINGS = {"factors": 16, "iterations": 10, "random_state": 0, "calculate_training_loss": True}
@@ -53,7 +54,10 @@ def compared(name, users, items, regularization):
     train, test = split(users, items)
     assert train.data.max() > 1000 * np.median(train.data)
     model = SOLVERS[name](regularization=regularization, **SETTINGS)
-    model.fit(train, show_progress=False)
+    with warnings.catch_warnings():
+        # Where 16 bits would cost too much, the fit says so and stores float32.
+        warnings.simplefilter("ignore", NumericalWarning)
+        model.fit(train, show_progress=False)
     loss, wanted = expected(users, items, regularization)
     assert model.loss_history_[-1] < 1.01 * loss
     found = metrics(model, train, test)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
 from halfstep.kernels.cuda.backend import unavailable, using
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
+from halfstep.solvers.gpu.device import queries
 from halfstep.solvers.gpu.device.queries import rows_on_device
 from halfstep.solvers.model.top_k import top_k
 
@@ -142,6 +144,38 @@ def test_a_gpu_model_answers_many_queries_on_the_device(backend):
         before = len(backend.launches)
         model.recommend(3, matrix[3])
         assert len(backend.launches) == before  # a single query is the host's
+
+
+@pytest.mark.parametrize(
+    "dtypes", [("float32", "float64"), ("float64", "float32"), ("float16", "float16")]
+)
+def test_factors_of_other_types_are_the_host_s(backend, dtypes):
+    """The kernel would read numbers of another width."""
+    matrix = stored(40, 90, 0.2, 0)
+    rng = np.random.default_rng(0)
+    here, there = SOLVERS["cholesky"](factors=6), SOLVERS["gpu_cholesky"](factors=6)
+    X, Y = (
+        rng.normal(size=(n, 6)).astype(dtype) for n, dtype in zip((40, 90), dtypes, strict=True)
+    )
+    for model in (here, there):
+        model.user_factors, model.item_factors = X, Y
+    with using(backend):
+        found = there.recommend(np.arange(40), matrix)
+    expected = here.recommend(np.arange(40), matrix)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert backend.launched("top_k") == 0
+
+
+def test_factors_on_a_card_are_made_contiguous(monkeypatch):
+    kind = type("ndarray", (), {})
+    kind.__module__ = "cupy"
+    strided, contiguous = kind(), object()
+    asked = []
+    backend = SimpleNamespace(to_device=lambda array: asked.append(array) or contiguous)
+    monkeypatch.setattr(queries, "current", lambda: backend)
+    assert queries.Factors(strided).on_device() is contiguous
+    assert asked == [strided]
 
 
 def test_device_copies_follow_the_factors_and_are_not_pickled(backend):
