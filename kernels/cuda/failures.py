@@ -53,7 +53,7 @@ def of_others(nbytes: int) -> str:
     )
 
 
-def translated(error: BaseException, cupy: Any) -> Exception | None:
+def translated(error: Exception, cupy: Any) -> Exception | None:
     """Return the error to raise in place of one of CuPy's, or None if it is not about a device's state.
 
     It is a `DeviceOutOfMemory`, a `DeviceLost` or a `SolverUnavailable`.
@@ -65,7 +65,7 @@ def translated(error: BaseException, cupy: Any) -> Exception | None:
         or (name == _CUBLAS and code in _CUBLAS_MEMORY)
     ):
         return _out_of_memory(error, cupy)
-    if name in _RUNTIME and isinstance(error, Exception):
+    if name in _RUNTIME:
         text = one_line(error)
         if code in _LOST:
             return DeviceLost(
@@ -83,7 +83,7 @@ def translated(error: BaseException, cupy: Any) -> Exception | None:
     return None
 
 
-def _out_of_memory(error: BaseException, cupy: Any) -> DeviceOutOfMemory:
+def _out_of_memory(error: Exception, cupy: Any) -> DeviceOutOfMemory:
     found = re.search(r"allocating ([\d,]+) bytes", str(error))
     asked = f"another {gigabytes(int(found[1].replace(',', '')))}" if found else "more"
     known, _ = tried(
@@ -149,7 +149,7 @@ class Guarded:
         traceback: TracebackType | None,
     ) -> None:
         # Before the device that was current becomes so again: a message counts this one's memory.
-        other = None if error is None else translated(error, self._cupy)
+        other = translated(error, self._cupy) if isinstance(error, Exception) else None
         try:
             self._device.__exit__(kind, error, traceback)
         except Exception:  # of a device that is lost; the first error says more

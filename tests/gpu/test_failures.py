@@ -219,4 +219,9 @@ except Exception as error:
 
 def test_what_is_not_about_the_device_is_not_translated():
     assert translated(ValueError("x"), None) is None
-    assert translated(KeyboardInterrupt(), None) is None
+
+
+def test_an_interruption_passes_through(computer):
+    computer(cupy_that(empty=raising(KeyboardInterrupt())))
+    with pytest.raises(KeyboardInterrupt):
+        CupyBackend(0).empty(3, np.float32)

@@ -11,6 +11,7 @@ from cases.solvers import GPU_RUNGS
 
 from halfstep.solvers.gpu import cg_6_split, cholesky
 
+FAST = [name for name in GPU_RUNGS if name not in ("gpu_cg_1_naive", "gpu_cg_2_whitened")]
 SPLIT = ("gpu_cg_6_split", "gpu_cg_7_half")
 slow = pytest.mark.kernels
 LENGTHS = (0, 1, 3, 16, 33, 70, 0, 130, 300)
@@ -24,7 +25,8 @@ LONG = {"lengths": (0, 5, 300_000, 70, 263_000), "columns": 310_000}
 @pytest.mark.parametrize("name", GPU_RUNGS)
 def test_many_factors(name, f, on):
     with on_device(on):
-        assert error_of(name, f, exponent=0.5, **SMALL) < 2 * tolerance(name)
+        # A product of the Gramian and a vector rounds with each of its f terms.
+        assert error_of(name, f, exponent=0.5, **SMALL) < max(2, f / 128) * tolerance(name)
 
 
 @pytest.mark.parametrize("on", [pytest.param("forward", marks=slow), DEVICES[-1]])
@@ -67,10 +69,11 @@ def test_exact_hubs_of_hundreds_of_parts(on, monkeypatch):
     assert max(parts) == 300
 
 
+# The first two rungs, a block a row with two barriers an entry, would take half a minute.
 @pytest.mark.gpu
-@pytest.mark.parametrize("name", GPU_RUNGS)
+@pytest.mark.parametrize("name", FAST)
 def test_rows_of_hundreds_of_thousands_of_entries(name):
-    """Sums of float32 of so many numbers, one after another in the rungs with a block a row."""
+    """Sums of float32 of so many numbers: one after another in the lanes of a single warp."""
     with on_device("cupy"):
         assert error_of(name, 33, **LONG) < 20 * tolerance(name)
 
