@@ -26,6 +26,7 @@ _CUBLAS_MEMORY = (
 # The driver is too old for the runtime, for what CuPy calls, for the compiler's output, or half updated.
 _DRIVER = (34, 35, 36, 222, 227, 803, 804)
 _NO_DEVICE = (100, 101)
+_NO_CODE = 209  # the compiler makes no code for this device
 _BUSY = (46, 216)  # another process has the device for itself alone
 # After these every call of this process on the device fails: a kernel has gone wrong or hung, the
 # device's memory is damaged, or the device is gone.
@@ -78,6 +79,13 @@ def translated(error: Exception, cupy: Any) -> Exception | None:
             )
         if code in (*_DRIVER, *_NO_DEVICE):
             return SolverUnavailable(f"no CUDA device can be used: {why_no_gpu() or text}")
+    if (name in _RUNTIME and code == _NO_CODE) or (
+        name == "CompileException" and "gpu-architecture" in str(error)
+    ):
+        return SolverUnavailable(
+            f"the compiler of this CUDA makes no code for the device ({one_line(error)[:200]}): one "
+            'older than CUDA 13 takes pip install "halfstep[cuda12]", a newer one a newer CuPy'
+        )
     if isinstance(error, ImportError) or name == "DynamicLibNotFoundError":
         return SolverUnavailable(f"a CUDA library is missing: {why_no_gpu() or one_line(error)}")
     return None

@@ -25,6 +25,10 @@ class DynamicLibNotFoundError(RuntimeError):
     pass
 
 
+class CompileException(Exception):
+    pass
+
+
 LOST = CUDARuntimeError(719, "cudaErrorLaunchFailure: unspecified launch failure")
 FULL = OutOfMemoryError("Out of memory allocating 2,000,000,000 bytes (allocated so far: 7 bytes).")
 OLD = CUDARuntimeError(

@@ -20,6 +20,7 @@ from cases.fake_cupy import (
     NO_NVRTC,
     NONE,
     OLD,
+    CompileException,
     CUBLASError,
     CUDARuntimeError,
     cupy_that,
@@ -61,6 +62,11 @@ def computer(monkeypatch):
         (LOST, DeviceLost, "has failed .cudaErrorLaunchFailure.*: this process cannot use it any more"),
         (ILLEGAL, DeviceLost, "has failed .CUDA_ERROR_ILLEGAL_ADDRESS"),
         (BUSY, SolverUnavailable, "is taken by another process .cudaErrorDevicesUnavailable"),
+        (
+            CompileException("nvrtc: error: invalid value for --gpu-architecture (-arch)"),
+            SolverUnavailable, r"no code for the device \(nvrtc: error: .*\[cuda12\]",
+        ),
+        (CUDARuntimeError(209, "cudaErrorNoKernelImageForDevice"), SolverUnavailable, "no code for"),
         (NO_NVRTC, SolverUnavailable, "a CUDA library is missing: .*libnvrtc.so.13"),
         (ImportError('no "libcublas.so.13"'), SolverUnavailable, 'is missing: no "libcublas.so.13"'),
     ],
@@ -85,7 +91,13 @@ def test_the_device_s_error_is_named(error, kind, said, computer):
 
 
 @pytest.mark.parametrize(
-    "error", [ValueError("a bug"), MemoryError("the host's"), CUDARuntimeError(1, "invalid value")]
+    "error",
+    [
+        ValueError("a bug"),
+        MemoryError("the host's"),
+        CompileException("expected a ;"),
+        CUDARuntimeError(1, "invalid value"),
+    ],
 )
 def test_other_errors_stay_what_they_are(error, computer):
     computer(cupy_that(empty=raising(error)))
