@@ -155,7 +155,7 @@ def tests(place: Place) -> int:
     command = [
         sys.executable, "-m", "pytest", "-m", "gpu", "-q", "-rA", "-W", "default", "-n", "8",
         "--maxprocesses", "8", "--dist", "load", "-p", "no:cacheprovider",
-        f"--junitxml={place.out / 'junit.xml'}", str(ROOT / "tests" / "gpu"),
+        f"--junitxml={place.out / 'junit.xml'}", str(ROOT / "tests" / "gpu" / "test_rungs.py"),
     ]  # fmt: skip
     return subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode
 

@@ -145,6 +145,7 @@ class Guarded:
         with translating(cupy):
             self._device = cupy.cuda.Device(ordinal)
             self.attributes: dict[str, Any] = self._device.attributes
+            self.compute_capability: str = self._device.compute_capability
 
     def __enter__(self) -> None:
         with translating(self._cupy):

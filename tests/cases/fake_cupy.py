@@ -54,6 +54,7 @@ class Device:
 
     def __init__(self, ordinal=None):
         self.id, self.synchronize = ordinal or 0, lambda: None
+        self.compute_capability = "90"
         self.attributes = {"MaxSharedMemoryPerBlockOptin": 232448, "MultiProcessorCount": 132}
 
     def __enter__(self):

@@ -73,7 +73,7 @@ def test_a_lost_device_without_a_checkpoint_says_what_would_have_helped(
 
 
 def test_no_room_in_mid_fit_names_the_plan_and_a_limit_that_fits(small_world):
-    crowded = sparse.random(90, 80, 0.9, format="csr", random_state=0)
+    crowded = sparse.random(70, 60, 0.9, format="csr", random_state=0)
 
     def fill(backend):
         # Another process takes all but a part of what the fit has.
@@ -87,7 +87,7 @@ def test_no_room_in_mid_fit_names_the_plan_and_a_limit_that_fits(small_world):
         assert "out of memory allocating" in said
         assert "(in iteration 1); the plan was device 0: " in said
         assert "stored entries" in said
-        assert model.user_factors.shape == (90, 7)  # of the last whole iteration
+        assert model.user_factors.shape == (70, 7)  # of the last whole iteration
         limit = int(said.split("memory_limit=")[1].split()[0])
         assert 0 < limit < backend.device.memory
         del model, fit, caught

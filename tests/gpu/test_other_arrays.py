@@ -1,4 +1,4 @@
-"""On a card: arrays of CuPy, PyTorch and DLPack as factors, CuPy's sparse matrices, page-locked uploads.
+"""On a card: arrays of CuPy, PyTorch and DLPack as factors, and CuPy's sparse matrices.
 
 `test_inputs` has stand-ins for all of them, where there is no card.
 """
@@ -12,7 +12,6 @@ from cases.solvers import GPU_RUNGS, awkward
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.errors import DeviceOutOfMemory
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.solvers.inputs import as_csr
 
@@ -158,55 +157,3 @@ def test_sparse_matrices_of_cupy_are_taken(kind, card):
     np.testing.assert_array_equal(
         model.recommend(users, there)[0], expected.recommend(users, matrix)[0]
     )
-
-
-def test_pages_are_locked_and_slots_wait_for_each_other(card):
-    """A slot is filled again and again while a launch reads it: no number may come too early."""
-    import cupy
-
-    host = [card.page_locked(np.full(1 << 22, k, np.float32)) for k in range(4)]
-    for array in host:
-        kind = cupy.cuda.runtime.pointerGetAttributes(array.ctypes.data).type
-        assert kind == 1  # cudaMemoryTypeHost: page-locked
-    slots = [card.empty(1 << 22, np.float32) for _ in range(2)]
-    card.release(0)
-    card.release(1)
-    sums = []
-    card.upload(slots[0], host[0], 0)
-    for k in range(40):
-        slot = k % 2
-        card.wait_for_uploads(slot)
-        busy = slots[slot]
-        for _ in range(4):
-            busy = busy * 1.0  # the copy of the next block overtakes none of these
-        sums.append((busy.min(), slots[slot].max()))
-        card.release(slot)
-        card.upload(slots[1 - slot], host[(k + 1) % 4], 1 - slot)
-    assert [(float(a), float(b)) for a, b in sums] == [(k % 4, k % 4) for k in range(40)]
-
-
-def test_a_full_card_is_named(card):
-    import cupy
-
-    pool = cupy.get_default_memory_pool()
-    before = pool.get_limit()
-    pool.free_all_blocks()
-    pool.set_limit(size=pool.total_bytes() + (1 << 20))
-    try:
-        with pytest.raises(
-            DeviceOutOfMemory, match=r"no room for another .* GB.*this process holds"
-        ):
-            card.empty(1 << 28, np.float32)
-        with pytest.raises(DeviceOutOfMemory, match=r"the plan was device 0: .* memory_limit=\d+"):
-            SOLVERS["gpu_cg_7_half"](factors=128, iterations=1).fit(
-                sparse.random(4000, 3000, 0.02, format="csr", random_state=0), show_progress=False
-            )
-    finally:
-        pool.set_limit(size=before)
-
-
-def test_memory_in_other_hands_is_counted(card):
-    """The driver and this process's context hold some, and less than the card has."""
-    free, total = card.cupy.cuda.runtime.memGetInfo()
-    assert 0 <= card.held_elsewhere() < total
-    assert card.free_bytes() >= free - (1 << 30)
