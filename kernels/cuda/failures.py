@@ -60,6 +60,12 @@ def translated(error: Exception, cupy: Any) -> Exception | None:
     It is a `DeviceOutOfMemory`, a `DeviceLost` or a `SolverUnavailable`.
     """
     name, code = type(error).__name__, getattr(error, "status", None)
+    if name == _CUBLAS:
+        # cuBLAS does not say why it failed; a device that is lost says it again to every call.
+        try:
+            cupy.cuda.runtime.deviceSynchronize()
+        except Exception as found:
+            return translated(found, cupy)
     if (
         name == "OutOfMemoryError"
         or (name in _RUNTIME and code == _MEMORY)

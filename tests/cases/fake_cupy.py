@@ -72,6 +72,7 @@ def cupy_that(**does):
         memGetInfo=does.get("memGetInfo", lambda: (10 * GB, 80 * GB)),
         getDeviceCount=does.get("getDeviceCount", lambda: 1),
         runtimeGetVersion=lambda: 13020,
+        deviceSynchronize=does.get("deviceSynchronize", lambda: None),
     )
     nvrtc = SimpleNamespace(getVersion=does.get("getVersion", lambda: (13, 0)))
     return SimpleNamespace(

@@ -80,7 +80,7 @@ def test_another_process_on_the_card_is_counted_and_named(full):
     try:
         assert other.stdout.readline() == "held\n"
         assert full.held_elsewhere() > 1 << 31
-        with pytest.raises(DeviceOutOfMemory, match="other processes hold about .* of the device"):
+        with pytest.raises(DeviceOutOfMemory, match=r"other processes hold about .* of the device"):
             full.empty(1 << 28, np.float32)
     finally:
         other.communicate("go", timeout=60)

@@ -106,6 +106,18 @@ def test_other_errors_stay_what_they_are(error, computer):
     assert caught.value is error
 
 
+@pytest.mark.parametrize("status", [1, 3, 13])
+def test_a_product_on_a_lost_device_fails_for_the_device_s_reason(status, computer):
+    failed = CUBLASError(status, "CUBLAS_STATUS_EXECUTION_FAILED")
+    computer(cupy_that(asnumpy=raising(failed), deviceSynchronize=raising(LOST)))
+    with pytest.raises(DeviceLost, match="cudaErrorLaunchFailure") as caught:
+        CupyBackend(0).to_host(None)
+    assert caught.value.__cause__ is failed
+    computer(cupy_that(asnumpy=raising(failed)))
+    with pytest.raises(CUBLASError if status == 13 else DeviceOutOfMemory):
+        CupyBackend(0).to_host(None)
+
+
 def test_little_in_other_hands_is_not_spoken_of(computer):
     computer(cupy_that(empty=raising(FULL), memGetInfo=lambda: (GB, 42 * GB - GB // 2)))
     backend = CupyBackend(0)
