@@ -188,7 +188,7 @@ def test_without_a_compiler_a_launch_says_what_to_install(computer):
     computer(cupy_that(getVersion=raising(NO_NVRTC), RawModule=lambda **_: module))
     said = r'a CUDA library is missing: .* no compiler, NVRTC .* pip install "halfstep\[cuda13\]"'
     with pytest.raises(SolverUnavailable, match=said):
-        CupyBackend(0).launch("relax.cu", "relax", ("REAL=float",), (1,), (32,), ())
+        CupyBackend(0).launch("transpose.cu", "rows_of", ("REAL=float",), (1,), (32,), ())
 
 
 def test_pages_that_cannot_be_locked_are_done_without(computer, monkeypatch, caplog):
