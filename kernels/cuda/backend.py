@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.kernels.cuda import failures
-from halfstep.kernels.cuda.uploads import CupyUploads
+from halfstep.kernels.device import failures
+from halfstep.kernels.device.uploads import CupyUploads
 from halfstep.machine import why_no_gpu
 
 FOLDER = Path(__file__).parent

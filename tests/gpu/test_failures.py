@@ -34,7 +34,7 @@ from halfstep.cli import main
 from halfstep.errors import DeviceLost, DeviceOutOfMemory
 from halfstep.kernels.cuda import backend as backend_module
 from halfstep.kernels.cuda.backend import CupyBackend, chosen, current
-from halfstep.kernels.cuda.failures import translated
+from halfstep.kernels.device.failures import translated
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_the_command_line_says_it_in_one_line(error, monkeypatch, capsys):
 def test_cupy_s_own_errors_are_known():
     program = """
 import cupy
-from halfstep.kernels.cuda.failures import translated
+from halfstep.kernels.device.failures import translated
 found = []
 for status in (2, 35, 46, 100, 214, 700, 702, 709, 719, 999, 1, 9, 701, 98):
     error = cupy.cuda.runtime.CUDARuntimeError(status)

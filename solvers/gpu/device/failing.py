@@ -1,6 +1,6 @@
 """What a GPU fit says when it fails: what did not fit and what to set, or how to go on elsewhere.
 
-`kernels.cuda.failures` makes typed errors of CuPy's. What it does not know is added here: the memory
+`kernels.device.failures` makes typed errors of CuPy's. What it does not know is added here: the memory
 plan and the checkpoint.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from halfstep.errors import DeviceLost, DeviceOutOfMemory, NotEnoughMemory
 from halfstep.kernels.cuda.backend import Backend
-from halfstep.kernels.cuda.failures import of_others
+from halfstep.kernels.device.failures import of_others
 from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.gpu.device.memory import MemoryPlan
 

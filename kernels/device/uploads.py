@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.cuda.failures import Guarded
+from halfstep.kernels.device.failures import Guarded
 from halfstep.machine import one_line
 
 log = logging.getLogger("halfstep")
