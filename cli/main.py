@@ -15,7 +15,7 @@ import typer
 from numpy.linalg import LinAlgError
 
 from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, tune
-from halfstep.errors import InputError, SolverUnavailable
+from halfstep.errors import DeviceLost, InputError, SolverUnavailable
 from halfstep.interruption import interrupted_at_once
 
 # In the order of the help; `data` and `lab` have commands of their own.
@@ -56,7 +56,7 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         with interrupted_at_once():
             code = app(arguments, standalone_mode=False)
-    except (InputError, SolverUnavailable, MemoryError) as error:
+    except (InputError, SolverUnavailable, DeviceLost, MemoryError) as error:
         return _refuse(str(error) or type(error).__name__)
     except (ArithmeticError, LinAlgError) as error:
         return _refuse(f"these arguments lead to numbers out of range: {error}")

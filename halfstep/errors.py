@@ -39,6 +39,30 @@ class NotEnoughMemory(InputError, MemoryError):
     """A fit was not started because it needs more memory than is free; the message says what fits."""
 
 
+class DeviceOutOfMemory(MemoryError):
+    """A CUDA device ran out of memory during a fit or a query; the message says who holds it.
+
+    Attributes
+    ----------
+    available
+        Bytes that this process could have in all when it happened; 0 if that is not known.
+    """
+
+    def __init__(self, reason: str, available: int = 0) -> None:
+        super().__init__(reason)
+        self.reason, self.available = reason, available
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, self.available)
+
+
+class DeviceLost(RuntimeError):
+    """A CUDA device failed during a fit or a query, and this process cannot use it any more.
+
+    A fit's message names its checkpoint. The fit's model has no factors, since they were on the device.
+    """
+
+
 class SolverUnavailable(RuntimeError):
     """A solver that was requested by name cannot run here; the message says what to install."""
 

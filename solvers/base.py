@@ -70,15 +70,13 @@ class Solver(FittedModel, ABC):
     ----------
     user_factors, item_factors
         (users, f) and (items, f), C-contiguous, in `dtype`; None before `fit`.
-    loss_history_
-        The objective after each iteration, if it was calculated.
-    seconds_
-        Seconds that each iteration's two half-steps took.
+    loss_history_, seconds_
+        The objective after each iteration, if calculated; seconds that its two half-steps took.
     report_
         How far each iteration of the last `fit` solved its rows: `IterationReport`s of `fit.stopping`.
         Empty for `eigenbasis` with a fixed number of steps or `exact`, and for rungs without steps.
     interrupted_
-        The number of whole iterations that a fit had done when Ctrl-C ended it, or None.
+        How many whole iterations a fit had done when Ctrl-C ended it, or None.
     """
 
     name: ClassVar[str]

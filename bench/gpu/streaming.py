@@ -17,6 +17,7 @@ from halfstep.kernels.cuda.backend import current
 from halfstep.memory import available, gigabytes
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.fit.start import starting_factors
+from halfstep.solvers.gpu.cg_6_split import hub_bytes
 from halfstep.solvers.gpu.device import memory as gpu_memory
 from halfstep.solvers.gpu.device.memory import DeviceSize, parts_of, plan_memory
 
@@ -143,4 +144,5 @@ def _size(matrix: sparse.csr_matrix, factors: int) -> DeviceSize:
     users, items = matrix.shape
     columns = np.bincount(matrix.indices, minlength=items)
     longest = int(max(columns.max(), np.diff(matrix.indptr).max()))
-    return DeviceSize(users, items, int(matrix.nnz), longest, factors, np.dtype(np.float32))
+    entries, dtype = int(matrix.nnz), np.dtype(np.float32)
+    return DeviceSize(users, items, entries, longest, factors, dtype, hub_bytes)

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
+from halfstep.kernels.device import failures
+from halfstep.kernels.device.uploads import CupyUploads
 from halfstep.machine import why_no_gpu
 
 FOLDER = Path(__file__).parent
@@ -68,6 +70,9 @@ class Backend(Protocol):
     def free_bytes(self) -> int:
         """Return how many bytes can be allocated."""
 
+    def held_elsewhere(self) -> int:
+        """Return how many bytes of the device are in other hands: other processes, and the driver."""
+
     def page_locked(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a copy in page-locked memory, which uploads asynchronously; a memory map as it is."""
 
@@ -103,21 +108,17 @@ class Backend(Protocol):
         """
 
 
-class CupyBackend:
-    """A CUDA device through CuPy, on its current stream."""
+class CupyBackend(CupyUploads):
+    """A CUDA device through CuPy, on its current stream; `failures` says what its methods raise."""
 
     name = "cupy"
 
     def __init__(self, ordinal: int | None = None) -> None:
         import cupy
 
-        self.cupy = cupy
-        self.device = cupy.cuda.Device(ordinal)
+        super().__init__(cupy, failures.Guarded(cupy, ordinal))
         self.shared_limit = int(self.device.attributes["MaxSharedMemoryPerBlockOptin"])
         self.capability = int(self.device.compute_capability)
-        self._copies: Any = None  # the stream of uploads
-        self._uploaded: dict[int, Any] = {}
-        self._released: dict[int, Any] = {}
         self._functions: dict[tuple[str, str, Defines], Any] = {}
         self._modules: dict[tuple[str, Defines], Any] = {}
 
@@ -170,35 +171,10 @@ class CupyBackend:
             free, _ = self.cupy.cuda.runtime.memGetInfo()
             return int(free) + int(self.cupy.get_default_memory_pool().free_bytes())
 
-    def page_locked(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """See `Backend`."""
-        if isinstance(array, np.memmap):
-            return array
-        import cupyx
-
-        locked: npt.NDArray[Any] = cupyx.empty_pinned(array.shape, array.dtype)
-        locked[...] = array
-        return locked
-
-    def upload(self, target: Array, array: npt.NDArray[Any], slot: int) -> None:
+    def held_elsewhere(self) -> int:
         """See `Backend`."""
         with self.device:
-            if self._copies is None:
-                self._copies = self.cupy.cuda.Stream(non_blocking=True)
-            if slot in self._released:
-                self._copies.wait_event(self._released[slot])
-            target.set(np.ascontiguousarray(array), self._copies)
-            self._uploaded[slot] = self._copies.record()
-
-    def wait_for_uploads(self, slot: int) -> None:
-        """See `Backend`."""
-        with self.device:
-            self.cupy.cuda.get_current_stream().wait_event(self._uploaded[slot])
-
-    def release(self, slot: int) -> None:
-        """See `Backend`."""
-        with self.device:
-            self._released[slot] = self.cupy.cuda.get_current_stream().record()
+            return failures.held_elsewhere(self.cupy)
 
     def sm_count(self) -> int:
         """See `Backend`."""
@@ -273,9 +249,10 @@ def chosen(devices: Sequence[int] | None) -> list[Backend]:
     if _used:
         count: Any = len(_used[-1])
     else:
-        import cupy
+        with failures.finding():
+            import cupy
 
-        count = cupy.cuda.runtime.getDeviceCount()
+            count = cupy.cuda.runtime.getDeviceCount()
     for device in devices:
         if device >= count:
             raise InputError(f"devices must be from 0 to {count - 1}, got {device}")
@@ -286,9 +263,10 @@ def current() -> Backend:
     """Return the backend to use: the first one of `using`, or CuPy on its current device."""
     if _used:
         return _used[-1][0]
-    import cupy
+    with failures.finding():
+        import cupy
 
-    return _cupy(int(cupy.cuda.Device().id))
+        return _cupy(int(cupy.cuda.Device().id))
 
 
 def unavailable() -> str | None:

@@ -24,8 +24,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any, ClassVar
@@ -39,6 +38,7 @@ from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.gpu.device.audit import device_objective, first_not_finite
 from halfstep.solvers.gpu.device.data import sides_of
+from halfstep.solvers.gpu.device.failing import blaming_others, explaining
 from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, plan_memory
 from halfstep.solvers.gpu.device.partition import alternate
 from halfstep.solvers.gpu.device.queries import Factors, lazily, select_on_device
@@ -174,7 +174,7 @@ class GpuSolver(Solver, ABC):
         if len(backends) == 1:
             plan = self._plan(backends[0], (users, items), int(matrix.nnz), longest)
             if plan.block_entries is None:
-                with _explaining([plan]):
+                with explaining("when the stored entries were copied there", [plan]):
                     sides = sides_of(backends[0], self, matrix, lengths)
                 sides[0].kept["memory"] = plan
                 return sides
@@ -185,7 +185,7 @@ class GpuSolver(Solver, ABC):
         """Run the iterations on the sides that `_sides` returned; called by `fit` once."""
         backends = chosen(self.devices)
         if isinstance(users, Side):
-            with _explaining([users.kept["memory"]]):
+            with explaining(monitor, [users.kept["memory"]]):
                 self._look_ahead(backends[0], lambda: (users, items.lam), X, Y)
                 self._alternate_resident(backends[0], users, items, X, Y, monitor)
             return
@@ -193,7 +193,7 @@ class GpuSolver(Solver, ABC):
         entries = max(len(users.values) // len(backends), longest)
         shape = (users.rows, items.rows)
         plans = [self._plan(backend, shape, entries, longest) for backend in backends]
-        with _explaining(plans):
+        with explaining(monitor, plans):
             first = partial(users.first_rows, backends[0], items)
             self._look_ahead(backends[0], first, X, Y)
             alternate(self, backends, plans, (users, items), X, Y, monitor)
@@ -230,12 +230,21 @@ class GpuSolver(Solver, ABC):
         Called by `_sides`, and by `_alternate` for each device if the sides are `Stored`s. The share has
         `entries` stored entries; the longest row or column has `longest`.
         """
-        size = DeviceSize(*shape, entries, longest, self.factors, np.dtype(self.dtype))
+        scratch = partial(self._scratch_bytes, backend)
+        size = DeviceSize(*shape, entries, longest, self.factors, np.dtype(self.dtype), scratch)
         free = backend.free_bytes()
-        plan = plan_memory(size, min(free, int(self.memory_limit or free)))
+        with blaming_others(backend):
+            plan = plan_memory(size, min(free, int(self.memory_limit or free)))
         if plan.block_entries is not None:
             log.info("streaming blocks of %d entries through %s", plan.block_entries, plan)
         return plan
+
+    def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
+        """Return how many bytes `_advance` allocates on the device, for a plan that counts its rows.
+
+        Called by `plan_memory`, for other numbers of factors too. What all rungs need is counted there.
+        """
+        return 0
 
     def _alternate_resident(
         self, backend: Backend, users: Side, items: Side, X: Any, Y: Any, monitor: Monitor
@@ -283,16 +292,6 @@ class GpuSolver(Solver, ABC):
     def _row_not_finite(self, factors: Array) -> int | None:
         """Return the first row that is not finite, or None; called by the monitor after a half-step."""
         return first_not_finite(chosen(self.devices)[0], factors)
-
-
-@contextmanager
-def _explaining(plans: Sequence[MemoryPlan]) -> Iterator[None]:
-    """Add the memory plans to the message of a MemoryError that is raised inside."""
-    try:
-        yield
-    except MemoryError as error:
-        numbers = "; ".join(f"device {k}: {plan}" for k, plan in enumerate(plans))
-        raise MemoryError(f"{error}; the plan was {numbers}") from error
 
 
 # A copy of the factors to the host takes as long as an iteration, so it is made only when they are read.

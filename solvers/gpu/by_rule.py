@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+import numpy as np
 
 from halfstep.kernels.cpu.rule import HEAVY
 from halfstep.kernels.cuda.backend import Array, Backend
@@ -23,8 +25,29 @@ from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration, Tallies, Tally
 from halfstep.solvers.gpu.whitened import Ends, Whitened, WhitenedSolver, diagonal
 
-if TYPE_CHECKING:
-    from halfstep.solvers.gpu.cg_5_binned import Bins
+
+class Bins(NamedTuple):
+    """The rows of each bin, and the rows that are in none.
+
+    Attributes
+    ----------
+    rows
+        Row numbers of each bin, int32 on the device. Bin k holds the rows whose degree is above limit
+        k - 1 and at most limit k, highest degree first, and short rows of one degree by descending sum
+        of weights.
+    hubs
+        (·,) int64 on the host: the rows whose degree is above the last limit, highest degree first.
+    least
+        (rows,) int32 on the device, the least number of steps of each row. None if the number of steps
+        is fixed.
+    largest
+        The largest w of these rows; 0 if the number of steps is fixed.
+    """
+
+    rows: tuple[Array, ...]
+    hubs: np.ndarray
+    least: Array | None
+    largest: float
 
 
 @dataclass(eq=False, repr=False)

@@ -29,14 +29,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, WARPS, Lanes
-from halfstep.solvers.gpu.by_rule import RuledSolver
+from halfstep.solvers.gpu.by_rule import Bins, RuledSolver
 from halfstep.solvers.gpu.cg_4_shared import step_by_warps
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import row_weights
@@ -149,30 +149,6 @@ def layouts(solver: RuledSolver, backend: Backend, side: Side, x: Array) -> tupl
         solver._lanes(x.dtype, side),
         solver._lanes(x.dtype, side, warps=LARGE_WARPS, shared=max(most, 48 * 1024)),
     )
-
-
-class Bins(NamedTuple):
-    """The rows of each bin, and the rows that are in none.
-
-    Attributes
-    ----------
-    rows
-        Row numbers of each bin, int32 on the device. Bin k holds the rows whose degree is above limit
-        k - 1 and at most limit k, highest degree first, and short rows of one degree by descending sum
-        of weights.
-    hubs
-        (·,) int64 on the host: the rows whose degree is above the last limit, highest degree first.
-    least
-        (rows,) int32 on the device, the least number of steps of each row. None if the number of steps
-        is fixed.
-    largest
-        The largest w of these rows; 0 if the number of steps is fixed.
-    """
-
-    rows: tuple[Array, ...]
-    hubs: np.ndarray
-    least: Array | None
-    largest: float
 
 
 def bins_of(backend: Backend, side: Side, limits: Sequence[int], *, ruled: bool) -> Bins:

@@ -25,8 +25,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.solvers.gpu.by_rule import RuledSolver
-from halfstep.solvers.gpu.cg_5_binned import Bins, binned, layouts, step_by_bins
+from halfstep.solvers.gpu.by_rule import Bins, RuledSolver
+from halfstep.solvers.gpu.cg_5_binned import binned, layouts, step_by_bins
+from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
 
@@ -55,6 +56,17 @@ class GpuCgSplit(RuledSolver):
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends
     ) -> None:
         step_with_hubs(self, backend, side, Z, basis, x, ends)
+
+    def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
+        return hub_bytes(size)
+
+
+def hub_bytes(size: DeviceSize) -> int:
+    """Return the device memory for the sums of hubs' parts, and for hubs' vectors and scalars."""
+    hubs = size.entries // (LONGEST + 1) if size.longest > LONGEST else 0
+    parts = min(size.parts_of_hubs(LONGEST, _PART), hubs * _PARTS)
+    vector = -(-size.factors // 16) * 16 * size.itemsize
+    return parts * (vector + 4 + 8 + 4) + hubs * (3 * vector + 5 * size.itemsize + 4 + 8 + 4)
 
 
 def step_with_hubs(

@@ -25,10 +25,10 @@ from halfstep.errors import InputError, NumericalWarning
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import STORED
 from halfstep.solvers.gpu import cg_6_split
-from halfstep.solvers.gpu.by_rule import RuledSolver
-from halfstep.solvers.gpu.cg_5_binned import Bins, binned
+from halfstep.solvers.gpu.by_rule import Bins, RuledSolver
+from halfstep.solvers.gpu.cg_5_binned import binned
 from halfstep.solvers.gpu.device.audit import objective_of_rows
-from halfstep.solvers.gpu.device.memory import first_rows
+from halfstep.solvers.gpu.device.memory import DeviceSize, first_rows
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
@@ -79,6 +79,9 @@ class GpuCgHalf(RuledSolver):
 
     def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
         return binned(self, backend, side, x, cg_6_split.LONGEST)
+
+    def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
+        return cg_6_split.hub_bytes(size)
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends

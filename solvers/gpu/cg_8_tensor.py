@@ -23,7 +23,8 @@ from typing import Any, ClassVar
 from halfstep.kernels.cuda.backend import Array, Backend, current
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, Lanes, Tiles, lanes, tiles, wide_tiles
 from halfstep.solvers.gpu import cg_6_split
-from halfstep.solvers.gpu.cg_5_binned import SHORT, Bins, bins_of, step_short
+from halfstep.solvers.gpu.by_rule import Bins
+from halfstep.solvers.gpu.cg_5_binned import SHORT, bins_of, step_short
 from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, diagonal, kernel_arguments

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import CHOLESKY_DEPTH, cholesky_defines
 from halfstep.solvers.gpu.base import GpuSolver
+from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
@@ -138,6 +139,18 @@ class GpuCholesky(GpuSolver):
             (*common, hubs.rows, hubs.first_part, systems, np.int32(f), eps, x),
             shared_mem=shared,
         )  # fmt: skip
+
+    def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
+        """See `GpuSolver._scratch_bytes`: systems in global memory, of rows and of hubs' parts."""
+        f, b = size.factors, size.itemsize
+        system, rows = (f + 1) * f * b, max(size.users, size.items)
+        beside = (_panel(f, Bin(None, rows, f).tile(size.dtype)) + f + 2 * CHOLESKY_DEPTH) * b
+        blocks = min(rows, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count())
+        inside = system + beside <= backend.shared_limit // 2
+        parts = size.parts_of_hubs(HUB, PART)
+        largest = -(-size.longest // PART)
+        together = min(parts, max(largest, _HUB_BYTES // system))
+        return (0 if inside else blocks * system) + together * system + parts * (4 + 2 * 8 + 8)
 
 
 def _panel(order: int, tile: int) -> int:

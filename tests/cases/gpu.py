@@ -7,6 +7,7 @@ import numpy as np
 import oracle
 import pytest
 from emulator import ORDERS, EmulatorBackend, build
+from emulator.backend import Launch
 from scipy import sparse
 
 from cases.solvers import CONVENTIONS
@@ -41,16 +42,50 @@ def rows_of(lengths=LENGTHS, columns=COLUMNS, seed=0):
     return as_csr(sparse.csr_matrix((values, np.concatenate(indices), indptr), shape=shape))
 
 
-def device(name, **settings):
-    """Return a context in which the GPU solvers use the emulator in an order of threads, or CuPy."""
+class Card(CupyBackend):
+    """The current CUDA device, which notes its launches and uploads as the emulator does.
+
+    Two of them are two devices to a solver, on one card.
+    """
+
+    _compiled = ({}, {})  # by all instances: a test must not load again what another one has loaded
+
+    def __init__(self, shared_limit=None):
+        super().__init__()
+        self.shared_limit = shared_limit or self.shared_limit
+        self._functions, self._modules = self._compiled
+        self.launches, self.uploads = [], 0
+
+    def launch(self, file, kernel, defines, grid, block, args, shared_mem=0):
+        self.launches.append(Launch(file, kernel, tuple(defines), grid, block, shared_mem))
+        super().launch(file, kernel, defines, grid, block, args, shared_mem)
+
+    def upload(self, target, array, slot):
+        self.uploads += 1
+        super().upload(target, array, slot)
+
+    def launched(self, kernel=None):
+        """Return how often a kernel (or any) was launched."""
+        return sum(kernel in (None, launch.kernel) for launch in self.launches)
+
+
+def backend_of(name, *, shared_limit=None, **emulated):
+    """Return an emulated device with an order of threads, or for "cupy" the card.
+
+    Settings other than `shared_limit` are the emulator's alone. Skips where the machine lacks either.
+    """
+    settings = {} if shared_limit is None else {"shared_limit": shared_limit}
+    reason = why_no_gpu() if name == "cupy" else build.why_not()
+    if reason:
+        pytest.skip(reason)
     if name == "cupy":
-        reason = why_no_gpu()
-        if reason:
-            pytest.skip(reason)
-        return using(CupyBackend())
-    if build.why_not():
-        pytest.skip(build.why_not())
-    return using(EmulatorBackend(order=name, multiprocessors=1, **settings))
+        return Card(**settings)
+    return EmulatorBackend(order=name, **{"multiprocessors": 1, **settings, **emulated})
+
+
+def device(name, **settings):
+    """Return a context in which the GPU solvers use such a device."""
+    return using(backend_of(name, **settings))
 
 
 @functools.cache
@@ -65,10 +100,11 @@ def case(f, convention, exponent, dtype="float32", lengths=LENGTHS, columns=COLU
     return matrix, Y, {**settings, "regularization_exponent": exponent}, exact
 
 
-def error_of(name, f, convention="implicit", exponent=0.0, dtype="float32", **shape):
+def error_of(name, f, convention="implicit", exponent=0.0, dtype="float32", storage=None, **shape):
     """Return the largest error of a row's solution by a rung, relative to the solutions' norm."""
     matrix, Y, settings, exact = case(f, convention, exponent, dtype, **shape)
-    model = SOLVERS[name](factors=f, dtype=dtype, **SETTINGS.get(name, {}), **settings)
+    stored = {} if storage is None else {"storage": storage}
+    model = SOLVERS[name](factors=f, dtype=dtype, **SETTINGS.get(name, {}), **settings, **stored)
     users, _ = model.weights(matrix)
     start = np.random.default_rng(2).normal(size=exact.shape) * np.abs(exact).max()
     X = model.half_step(users.fixing(Y), start.astype(dtype))

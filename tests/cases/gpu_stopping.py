@@ -49,6 +49,14 @@ class Outcome:
     heavy: np.ndarray
 
 
+def plays(users=150, items=110, seed=0):
+    """Counts of six tastes with a heavy tail: the largest are thousands of times the smallest."""
+    rng = np.random.default_rng(seed)
+    alike = rng.integers(6, size=users)[:, None] == rng.integers(6, size=items)
+    there = rng.random((users, items)) < np.where(alike, 0.75, 0.05) * rng.beta(2, 2, (users, 1))
+    return sparse.csr_matrix(np.where(there, np.ceil(rng.pareto(0.7, there.shape) + 1), 0))
+
+
 @functools.cache
 def rows(f):
     """Return (matrix, kind of each row, Y, start); w is r - 1, by the convention "implicit"."""

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from emulator.build import EmulatorError
+from halfstep.errors import DeviceOutOfMemory
 
 _libc = ctypes.CDLL(None)
 _libc.free.argtypes = [ctypes.c_void_p]
@@ -19,8 +20,8 @@ _ALIGNMENT = 512  # CuPy's allocator rounds to it
 _GUARD = 0 if os.environ.get("HALFSTEP_EMULATOR_SANITIZER") else 512
 
 
-class OutOfMemory(MemoryError):
-    """The device has no room, as `cupy.cuda.memory.OutOfMemoryError`, which is a MemoryError too."""
+class OutOfMemory(DeviceOutOfMemory):
+    """The device has no room, as the backend of CuPy says it."""
 
 
 @dataclass(eq=False)
@@ -49,7 +50,8 @@ class Device:
         if self.used + rounded > self.memory:
             raise OutOfMemory(
                 f"out of memory allocating {rounded:,} bytes (allocated so far: {self.used:,} bytes, "
-                f"the device has {self.memory:,} bytes)"
+                f"the device has {self.memory:,} bytes)",
+                self.memory,
             )
         self.used += rounded
         self.peak = max(self.peak, self.used)

@@ -65,6 +65,14 @@ class EmulatorBackend:
         Counts memory.
     uploads
         How many there were.
+    calls
+        What was asked in its order: ("upload" | "wait" | "release", slot), ("launch", kernel).
+    unlocked
+        Uploads from memory that is not page-locked.
+    lost
+        An error that every further call raises: the device is gone.
+    elsewhere
+        Bytes that other processes hold.
     """
 
     name = "emulator"
@@ -97,6 +105,11 @@ class EmulatorBackend:
         self.launches: list[Launch] = []
         self.late_uploads, self.uploads = late_uploads, 0
         self._pending: dict[int, list[tuple[DeviceArray, Any]]] = {}
+        self._released: set[int] = set()
+        self._locked: list[np.ndarray[Any, Any]] = []
+        self.calls: list[tuple[str, int | str]] = []
+        self.unlocked, self.elsewhere = 0, 0
+        self.lost: Exception | None = None
 
     def to_device(self, array: Any) -> DeviceArray:
         """Return a copy on the device of a host array, C-contiguous; a device array as it is."""
@@ -150,19 +163,37 @@ class EmulatorBackend:
         """Return how many bytes can be allocated."""
         return self.device.memory - self.device.used
 
+    def held_elsewhere(self) -> int:
+        """Return how many bytes other processes hold."""
+        return self.elsewhere
+
     def page_locked(self, array: Any) -> Any:
-        """Return the host array as it is."""
+        """Return a copy, which uploads are known by; a memory map as it is."""
+        if not isinstance(array, np.memmap):
+            array = array.copy()
+        self._locked.append(array)
         return array
 
     def upload(self, target: DeviceArray, array: Any, slot: int) -> None:
         """Copy a host array onto a device array some time before `wait_for_uploads(slot)` returns."""
         self.uploads += 1
+        self.calls.append(("upload", slot))
+        if slot not in self._released:
+            raise EmulatorError(
+                f"an upload to slot {slot} that no release orders after the launches before it"
+            )
+        self.unlocked += not any(np.may_share_memory(array, locked) for locked in self._locked)
         self._pending.setdefault(slot, []).append((self._own(target), array))
         if not self.late_uploads:
-            self.wait_for_uploads(slot)
+            self._arrive(slot)
 
     def wait_for_uploads(self, slot: int) -> None:
         """Let launches after this see what was uploaded to the slot."""
+        self.calls.append(("wait", slot))
+        self._released.discard(slot)
+        self._arrive(slot)
+
+    def _arrive(self, slot: int) -> None:
         for target, array in self._pending.pop(slot, []):
             if (array.shape, array.dtype) != (target.shape, target.dtype):
                 raise ValueError(f"an upload of {array.dtype} {array.shape} onto {target!r}")
@@ -170,6 +201,8 @@ class EmulatorBackend:
 
     def release(self, slot: int) -> None:
         """Let uploads to the slot begin when the launches before this are done."""
+        self.calls.append(("release", slot))
+        self._released.add(slot)
 
     def sm_count(self) -> int:
         """Return how many multiprocessors the device has."""
@@ -204,6 +237,9 @@ class EmulatorBackend:
             if isinstance(value, np.ndarray):
                 raise TypeError(f"{file}: {kernel}, argument {i} is a host array")
             values.append(self._own(value)._values if isinstance(value, DeviceArray) else value)
+        if self.lost is not None:
+            raise self.lost
+        self.calls.append(("launch", kernel))
         self.launches.append(Launch(file, kernel, tuple(defines), grid, block, shared_mem))
         self._module(file, tuple(defines), kernel).kernel(kernel)(
             grid,

@@ -1,14 +1,11 @@
-"""The emulated device that most tests of the GPU rungs run on."""
+"""The device that most tests of the GPU rungs run on: emulated, or a card."""
 
 import pytest
-from emulator import EmulatorBackend, build
+from cases.gpu import DEVICES
+from cases.gpu import device as on_device
 
-from halfstep.kernels.cuda.backend import using
 
-
-@pytest.fixture
-def device():
-    if build.why_not() is not None:
-        pytest.skip(build.why_not())
-    with using(EmulatorBackend(order="random")) as backend:
+@pytest.fixture(params=["random", DEVICES[-1]])
+def device(request):
+    with on_device(request.param, multiprocessors=3) as backend:
         yield backend

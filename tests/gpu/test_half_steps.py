@@ -1,4 +1,4 @@
-"""The GPU rungs through the emulator: the same host code and kernels as on a card."""
+"""The GPU rungs, on an emulated device or a card: half-steps, fits, and which kernels they launch."""
 
 import numpy as np
 import oracle

@@ -8,20 +8,20 @@ import types
 
 import numpy as np
 import pytest
+from cases.gpu import DEVICES, backend_of
+from cases.gpu import device as on_device
 from cases.solvers import awkward
-from emulator import EmulatorBackend, build
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError, NumericalWarning, machine
 from halfstep.evaluation.metrics.held_out import evaluate
-from halfstep.kernels.cuda.backend import using
 from halfstep.solvers.gpu import cg_7_half as gpu_cg_7_half
 from halfstep.solvers.gpu.device.audit import device_residuals
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 
-needs_compiler = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+ON = pytest.mark.parametrize("on", ["forward", DEVICES[-1]])
 
 
 class OnDevice:
@@ -132,48 +132,48 @@ def test_sparse_matrices_on_a_device_are_copied(matrix):
     assert (as_csr(kind()) != as_csr(matrix)).nnz == 0
 
 
-def fit(storage, matrix):
-    with using(EmulatorBackend()) as device:
+def fit(storage, matrix, on):
+    with on_device(on) as device:
         model = SOLVERS["gpu_cg_7_half"](factors=6, iterations=2, random_state=0, storage=storage)
         model.fit(matrix, show_progress=False)
         return model.user_factors, device
 
 
-@needs_compiler
+@ON
 @pytest.mark.parametrize("storage", ["float16", "bfloat16"])
-def test_rounding_within_the_margin_is_used(storage):
+def test_rounding_within_the_margin_is_used(storage, on):
     matrix = awkward(negative=False)
-    rounded, device = fit(storage, matrix)
+    rounded, device = fit(storage, matrix, on)
     assert device.launched("cg_7_half") == 5  # two a whole iteration, and the audit's
-    with using(EmulatorBackend()):
+    with on_device(on):
         model = SOLVERS["gpu_cg_6_split"](factors=6, iterations=2, random_state=0)
         whole = model.fit(matrix, show_progress=False).user_factors
     assert 0 < np.abs(rounded - whole).max() < 0.02 * np.abs(whole).max()
 
 
-@needs_compiler
-def test_rounding_beyond_the_margin_is_refused_aloud(monkeypatch):
+@ON
+def test_rounding_beyond_the_margin_is_refused_aloud(on, monkeypatch):
     matrix = awkward(negative=False)
     monkeypatch.setattr(gpu_cg_7_half, "MARGIN", -1.0)
     with pytest.warns(NumericalWarning, match="storage bfloat16 raises the objective by"):
-        refused, device = fit("bfloat16", matrix)
+        refused, device = fit("bfloat16", matrix, on)
     assert device.launched("cg_7_half") == 1  # the audit's alone
-    with using(EmulatorBackend()):
+    with on_device(on):
         model = SOLVERS["gpu_cg_6_split"](factors=6, iterations=2, random_state=0)
         whole = model.fit(matrix, show_progress=False).user_factors
     np.testing.assert_array_equal(refused, whole)
 
 
-@needs_compiler
+@pytest.mark.parametrize("on", ["warp-random", DEVICES[-1]])
 @pytest.mark.parametrize("convention", ["implicit", "binary", "explicit"])
-def test_residuals_on_the_device_are_the_host_s(convention):
+def test_residuals_on_the_device_are_the_host_s(convention, on):
     matrix = as_csr(awkward())
     model = SOLVERS["cholesky"](factors=35, confidence=convention, regularization=0.2)
     rng = np.random.default_rng(0)
     X, Y = (rng.normal(size=(rows, 35)).astype(np.float32) for rows in matrix.shape)
     X[17] = 0
     problem = model._weigh(matrix).fixing(Y)
-    backend = EmulatorBackend(order="warp-random")
+    backend = backend_of(on)
     side = Side.upload(backend, problem)
     there = device_residuals(backend, side, backend.to_device(X), backend.to_device(Y))
     np.testing.assert_allclose(there, relative_residuals(problem, X), rtol=2e-6)

@@ -1,15 +1,15 @@
-"""A fitted GPU model, through the emulator, answers as a CPU model with the same factors does."""
+"""A fitted GPU model, emulated or on a card, answers as a CPU model with the same factors does."""
 
 import copy
 import pickle
 
 import numpy as np
 import pytest
+from cases.gpu import device as on_device
 from cases.solvers import GPU_RUNGS, awkward, require
-from emulator import ORDERS, EmulatorBackend, build
+from emulator import ORDERS
 
 from halfstep import SOLVERS, AlternatingLeastSquares
-from halfstep.kernels.cuda.backend import using
 from halfstep.solvers.base import Solver
 
 USERS, ITEMS = np.arange(43)[::-1], np.arange(60)  # enough that the device is asked
@@ -23,16 +23,17 @@ CASES = [
     DEFAULT,
     OTHERS[0],
     *(pytest.param(*case, marks=pytest.mark.kernels) for case in OTHERS[1:]),
+    *(
+        pytest.param(name, "cupy", dtype, marks=pytest.mark.gpu)
+        for name, dtype in (("gpu", "float32"), ("gpu_cholesky", "float64"))
+    ),
 ]
-pytestmark = [
-    pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not())),
-    pytest.mark.parametrize(("name", "order", "dtype"), CASES),
-]
+pytestmark = pytest.mark.parametrize(("name", "order", "dtype"), CASES)
 
 
 @pytest.fixture
 def device(order):
-    with using(EmulatorBackend(order=order)) as backend:
+    with on_device(order, multiprocessors=3) as backend:
         yield backend
 
 
@@ -107,10 +108,10 @@ def same(got, expected):
 
 
 def all_the_same(there, here, matrix, device):
-    for what, (ask, on_device) in ANSWERS.items():
+    for what, (ask, selects) in ANSWERS.items():
         before = device.launched("top_k")
         got = ask(there, matrix)
-        assert device.launched("top_k") - before == (on_device and there.device == "gpu"), what
+        assert device.launched("top_k") - before == (selects and there.device == "gpu"), what
         same(got, ask(here, matrix))
 
 

@@ -1,9 +1,10 @@
-"""Fits in blocks and over several devices through the emulator: the same bits as resident on one."""
+"""Fits in blocks and over several devices: the same bits as resident on one, emulated or a card."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from cases.gpu import DEVICES, backend_of
 from cases.solvers import CONVENTIONS, awkward
 from emulator import EmulatorBackend, OutOfMemory, build
 from scipy import sparse
@@ -20,6 +21,8 @@ from halfstep.solvers.objective import objective
 
 needs_compiler = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 BEST, EXACT = "gpu_cg_7_half", "gpu_cholesky"
+CARD = pytest.param("cupy", None, marks=pytest.mark.gpu)
+ON = pytest.mark.parametrize("on", ["forward", DEVICES[-1]])
 SIZE = DeviceSize(1000, 500, 2_000_000, 5_000, 64, np.float32)
 
 
@@ -47,17 +50,16 @@ def fit(name, matrix, *backends, **settings):
         return model.user_factors, model.item_factors
 
 
-@needs_compiler
-@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(("on", "late"), [("forward", False), ("forward", True), CARD])
 @pytest.mark.parametrize(
     ("name", "convention"), [(BEST, "log"), (EXACT, "implicit"), (EXACT, "explicit")]
 )
 def test_a_streamed_fit_has_the_bits_of_a_resident_one(
-    name, convention, late, crowded, small_world
+    name, convention, on, late, crowded, small_world
 ):
     settings = CONVENTIONS[convention]
-    expected = fit(name, crowded, EmulatorBackend(), **settings)
-    device = EmulatorBackend(late_uploads=late)
+    expected = fit(name, crowded, backend_of(on, multiprocessors=3), **settings)
+    device = backend_of(on, late_uploads=late, multiprocessors=3)
     budget = (
         sum(parts_of(DeviceSize(90, 70, crowded.nnz, 90, 5, np.float32), 200).values()) * 10 // 9
     )
@@ -68,12 +70,12 @@ def test_a_streamed_fit_has_the_bits_of_a_resident_one(
         np.testing.assert_array_equal(here, there)
 
 
-@needs_compiler
-def test_a_streamed_fit_s_objective_and_its_refusal_of_weights(crowded, small_world):
+@ON
+def test_a_streamed_fit_s_objective_and_its_refusal_of_weights(on, crowded, small_world):
     size = DeviceSize(90, 70, crowded.nnz, 90, 5, np.float32)
     settings = {"factors": 5, "iterations": 2, "random_state": 0, "regularization": 0.1}
     settings |= {"calculate_training_loss": True, "memory_limit": sum(parts_of(size).values())}
-    with using(EmulatorBackend()):
+    with using(backend_of(on)):
         model = SOLVERS[EXACT](**settings).fit(crowded, show_progress=False)
         sides = model.weights(as_csr(crowded))
         expected = objective(*sides, model.user_factors, model.item_factors)
@@ -84,8 +86,8 @@ def test_a_streamed_fit_s_objective_and_its_refusal_of_weights(crowded, small_wo
             model.set_params(alpha=10.0).fit(huge, show_progress=False)
 
 
-@needs_compiler
-def test_16_bits_are_judged_alike_however_the_data_lies(crowded, monkeypatch, small_world):
+@ON
+def test_16_bits_are_judged_alike_however_the_data_lies(on, crowded, monkeypatch, small_world):
     settings = {"confidence": "explicit", "regularization": 0.1, "storage": "bfloat16"}
     costs = []
     cost_of_rounding = cg_7_half.cost_of_rounding
@@ -98,7 +100,7 @@ def test_16_bits_are_judged_alike_however_the_data_lies(crowded, monkeypatch, sm
     size = DeviceSize(90, 70, crowded.nnz, 90, 5, np.float32)
     limit = sum(parts_of(size).values())
     ways = ({}, {"memory_limit": limit}, {"devices": [0, 1]})
-    devices = [EmulatorBackend(ordinal=k) for k in range(2)]
+    devices = [backend_of(on, ordinal=k) for k in range(2)]
     for way in ways:
         fit(BEST, crowded, *devices, **settings, **way)
     assert len(set(costs)) == 1
@@ -131,22 +133,22 @@ def test_data_many_times_the_device_s_memory_pass_through_it(small_world):
         np.testing.assert_array_equal(here, there)
 
 
-@needs_compiler
+@ON
 @pytest.mark.parametrize("name", [BEST, EXACT])
-def test_several_devices_have_the_bits_of_one(name, crowded):
-    expected = fit(name, crowded, EmulatorBackend())
-    devices = [EmulatorBackend(ordinal=k) for k in range(3)]
+def test_several_devices_have_the_bits_of_one(name, on, crowded):
+    expected = fit(name, crowded, backend_of(on))
+    devices = [backend_of(on, ordinal=k) for k in range(3)]
     shared = fit(name, crowded, *devices, devices=[0, 1, 2])
     for here, there in zip(shared, expected, strict=True):
         np.testing.assert_array_equal(here, there)
     assert all(device.launches for device in devices)
 
 
-@needs_compiler
-def test_more_devices_than_rows_and_streaming_on_each(small_world):
+@ON
+def test_more_devices_than_rows_and_streaming_on_each(on, small_world):
     matrix = awkward(users=18, items=5, negative=False)[[0, 3, 5, 6, 9]]
-    expected = fit(BEST, matrix, EmulatorBackend())
-    devices = [EmulatorBackend(ordinal=k) for k in range(7)]
+    expected = fit(BEST, matrix, backend_of(on))
+    devices = [backend_of(on, ordinal=k) for k in range(7)]
     budget = sum(parts_of(DeviceSize(5, 5, matrix.nnz, 5, 5, np.float32), 5).values()) * 10 // 9
     shared = fit(BEST, matrix, *devices, devices=range(7), memory_limit=budget + 200)
     for here, there in zip(shared, expected, strict=True):

@@ -1,4 +1,4 @@
-"""Over-relaxation of the GPU's rungs, through the emulator, against the CPU's."""
+"""Over-relaxation of the GPU's rungs, on an emulated device or a card, against the CPU's."""
 
 import numpy as np
 import pytest

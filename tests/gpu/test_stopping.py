@@ -1,32 +1,25 @@
-"""The stopping rule on the GPU's rungs, through the emulator: who ends when, and what the fit says."""
+"""The stopping rule on the GPU's rungs, emulated or on a card: who ends when, and what the fit says."""
 
 import numpy as np
 import pytest
-from cases.gpu import device, kernels_of
-from cases.gpu_stopping import KINDS, LENGTHS, MOST, RULED, judge, outcome, rows
+from cases.gpu import DEVICES, backend_of, device, kernels_of
+from cases.gpu_stopping import KINDS, LENGTHS, MOST, RULED, judge, outcome, plays, rows
 from cases.sanitizer_program import short_hubs
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NumericalWarning
+from halfstep.kernels.cuda.backend import using
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.fit.stopping import THETA_EXPLICIT
 from halfstep.solvers.gpu.cg_5_binned import SHORT, _rank
 from halfstep.solvers.inputs import as_csr
 
 
-@pytest.fixture(params=["random"])
+@pytest.fixture(params=["random", DEVICES[-1]])
 def backend(request):
     with short_hubs(), device(request.param) as found:
         yield found
-
-
-def plays(users=150, items=110, seed=0):
-    """Counts of six tastes with a heavy tail: the largest are thousands of times the smallest."""
-    rng = np.random.default_rng(seed)
-    alike = rng.integers(6, size=users)[:, None] == rng.integers(6, size=items)
-    there = rng.random((users, items)) < np.where(alike, 0.75, 0.05) * rng.beta(2, 2, (users, 1))
-    return sparse.csr_matrix(np.where(there, np.ceil(rng.pareto(0.7, there.shape) + 1), 0))
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5])
@@ -156,14 +149,12 @@ def test_the_report_says_what_the_objective_says(name, backend):
 
 def test_the_report_is_the_same_in_parts(backend, monkeypatch):
     monkeypatch.setattr("halfstep.solvers.gpu.cg_6_split.LONGEST", 8)
-    from emulator import EmulatorBackend
-
-    from halfstep.kernels.cuda.backend import using
-
     settings = {"factors": 9, "iterations": 2, "random_state": 0, "dtype": "float64"}
     matrix = plays(60, 50)
     whole = SOLVERS[RULED[1]](**settings).fit(matrix, show_progress=False)
-    devices = [EmulatorBackend(ordinal=k) for k in range(3)]
+    devices = [
+        backend_of("cupy" if backend.name == "cupy" else "forward", ordinal=k) for k in range(3)
+    ]
     with using(*devices):
         parts = SOLVERS[RULED[1]](**settings, devices=[0, 1, 2]).fit(matrix, show_progress=False)
     for one, other in zip(whole.report_, parts.report_, strict=True):

@@ -1,29 +1,28 @@
-"""Top-k and ranking on the device, run by the emulator, against the CPU's own."""
+"""Top-k and ranking on the device, emulated or a card, against the CPU's own."""
 
 import copy
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from emulator import build
+from cases.gpu import DEVICES, backend_of
 from scipy import sparse
 
-from halfstep import SOLVERS, SolverUnavailable
+from halfstep import SOLVERS, InputError, SolverUnavailable
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
 from halfstep.kernels.cuda.backend import unavailable, using
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
+from halfstep.solvers.gpu.device import queries
+from halfstep.solvers.gpu.device.queries import rows_on_device
 from halfstep.solvers.model.top_k import top_k
 
-pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 
-
-@pytest.fixture(params=["forward", "warp-random"])
+@pytest.fixture(params=["forward", "warp-random", DEVICES[-1]])
 def backend(request):
-    from emulator.backend import EmulatorBackend
-
-    return EmulatorBackend(order=request.param, seed=3)
+    return backend_of(request.param, seed=3, multiprocessors=3)
 
 
 def factors(rows, f, dtype, seed):
@@ -101,6 +100,25 @@ def test_ranking_is_the_cpu_s(backend, dtype):
     assert there.areas[users == 3] == 0.5
 
 
+def test_rows_that_do_not_rise_are_refused_before_a_kernel_reads_them(backend):
+    """SciPy's flags say what the arrays were when it last looked."""
+    for ids, said in (
+        ([0, 5, 3, 1], "a row's item ids must rise, without duplicates"),
+        ([3, 3, 5, 1], "a row's item ids must rise, without duplicates"),
+        ([0, 3, 9, 1], "item ids must be from 0 to 8, got others"),
+    ):
+        matrix = sparse.csr_matrix(([1.0] * 4, [0, 3, 5, 1], [0, 3, 4]), shape=(2, 9))
+        assert matrix.has_canonical_format
+        rows_on_device(backend, matrix)
+        matrix.indices[:] = ids
+        assert matrix.has_canonical_format
+        with pytest.raises(InputError, match=said):
+            rows_on_device(backend, matrix)
+        X, Y = (backend.to_device(factors(n, 3, np.float32, n)) for n in (2, 9))
+        with pytest.raises(InputError, match=said):
+            rank_on_device(backend, X, Y, matrix, matrix, np.arange(2), k=3)
+
+
 def test_a_gpu_model_answers_many_queries_on_the_device(backend):
     matrix = stored(70, 90, 0.2, 0)
     with using(backend):
@@ -126,6 +144,38 @@ def test_a_gpu_model_answers_many_queries_on_the_device(backend):
         before = len(backend.launches)
         model.recommend(3, matrix[3])
         assert len(backend.launches) == before  # a single query is the host's
+
+
+@pytest.mark.parametrize(
+    "dtypes", [("float32", "float64"), ("float64", "float32"), ("float16", "float16")]
+)
+def test_factors_of_other_types_are_the_host_s(backend, dtypes):
+    """The kernel would read numbers of another width."""
+    matrix = stored(40, 90, 0.2, 0)
+    rng = np.random.default_rng(0)
+    here, there = SOLVERS["cholesky"](factors=6), SOLVERS["gpu_cholesky"](factors=6)
+    X, Y = (
+        rng.normal(size=(n, 6)).astype(dtype) for n, dtype in zip((40, 90), dtypes, strict=True)
+    )
+    for model in (here, there):
+        model.user_factors, model.item_factors = X, Y
+    with using(backend):
+        found = there.recommend(np.arange(40), matrix)
+    expected = here.recommend(np.arange(40), matrix)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert backend.launched("top_k") == 0
+
+
+def test_factors_on_a_card_are_made_contiguous(monkeypatch):
+    kind = type("ndarray", (), {})
+    kind.__module__ = "cupy"
+    strided, contiguous = kind(), object()
+    asked = []
+    backend = SimpleNamespace(to_device=lambda array: asked.append(array) or contiguous)
+    monkeypatch.setattr(queries, "current", lambda: backend)
+    assert queries.Factors(strided).on_device() is contiguous
+    assert asked == [strided]
 
 
 def test_device_copies_follow_the_factors_and_are_not_pickled(backend):

@@ -7,7 +7,7 @@ fit either, the error says which smaller fit would.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -44,6 +44,8 @@ class DeviceSize:
         Entries of the longest row or column, which no block cuts in two.
     factors, dtype
         As in the model.
+    scratch
+        Returns the bytes that the solver of the rows allocates beside what all solvers have, for a size.
     """
 
     users: int
@@ -52,6 +54,7 @@ class DeviceSize:
     longest: int
     factors: int
     dtype: Any
+    scratch: Callable[[DeviceSize], int] = lambda _: 0
 
     @property
     def itemsize(self) -> int:
@@ -62,6 +65,12 @@ class DeviceSize:
     def bytes_per_entry(self) -> int:
         """Bytes of one entry of one side: a 32-bit index and two weights."""
         return 4 + 2 * self.itemsize
+
+    def parts_of_hubs(self, hub: int, part: int) -> int:
+        """Return at most how many parts of `part` entries the rows of more than `hub` entries have."""
+        if self.longest <= hub:
+            return 0
+        return self.entries // part + self.entries // (hub + 1)
 
 
 @dataclass(frozen=True)
@@ -103,12 +112,14 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
     rows = size.users + size.items
     largest = max(size.users, size.items)
     held = 2 * (size.entries if block_entries is None else SLOTS * block_entries)
+    together = size.entries if block_entries is None else min(block_entries, size.entries)
     return {
         "stored entries": held * size.bytes_per_entry + rows * (8 + b + 20),
         "factors": rows * f * b,
         "half-step": largest * (wide * (2 * b + 2) + f * b + 3 * b)
         + -(-largest // _GRAM_ROWS) * f * f * b
         + TALLY_BYTES,
+        "rows being solved": size.scratch(replace(size, entries=together)),
         "fixed": _FIXED,
     }
 
@@ -155,6 +166,8 @@ def plan_memory(size: DeviceSize, available: int) -> MemoryPlan:
         )
     spare = (room - smallest.needed) // (2 * SLOTS * size.bytes_per_entry)
     block = min(least + spare, max(size.entries // 8, least))
+    while block > least and sum(parts_of(size, block).values()) > room:
+        block = max(least, block * 7 // 8)  # larger blocks need more for the rows being solved
     return MemoryPlan(block, parts_of(size, block), available)
 
 

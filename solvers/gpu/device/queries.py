@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend, current, unavailable
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.inputs import on_host
@@ -31,8 +32,9 @@ class Factors:
         if not type(factors).__module__.startswith("cupy"):  # a CuPy array stays on its device
             factors = on_host(factors)
         self._host = factors if isinstance(factors, np.ndarray) else None
-        self._device = None if self._host is not None else factors
         self._backend = None if self._host is not None else current()
+        # Kernels read C-contiguous arrays: another one is copied.
+        self._device = None if self._backend is None else self._backend.to_device(factors)
 
     def on_host(self) -> Floats:
         """Return the factors as a NumPy array, which is always the same object."""
@@ -70,11 +72,14 @@ def select_on_device(
 ) -> tuple[npt.NDArray[np.int32], Floats]:
     """Select the best candidates on the device; arguments and result as in `model.top_k.top_k`.
 
-    The host does it for fewer than 32 queries, and for lists of more than 896 candidates. Both give the
-    same lists, except for ties that rounding makes or breaks. `kept` holds the model's own factors.
+    The host does it for fewer than 32 queries, for lists of more than 896 candidates, and for factors
+    that are not both float32 or both float64. Both give the same lists, except for ties that rounding
+    makes or breaks. `kept` holds the model's own factors.
     """
     m, n = len(queries), len(candidates)
-    if m < _FEW_QUERIES or N > LONGEST_LIST or unavailable() is not None:
+    # The kernel reads both in one type; factors that a caller has set may be of any.
+    one_type = queries.dtype == candidates.dtype and queries.dtype in (np.float32, np.float64)
+    if m < _FEW_QUERIES or N > LONGEST_LIST or not one_type or unavailable() is not None:
         return top_k(
             queries, candidates, N, scale=scale, excluded=excluded, among=among,
             without=without, num_threads=num_threads,
@@ -107,7 +112,24 @@ def _resident(backend: Backend, kept: Kept, factors: Floats) -> Array:
 
 
 def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
-    """Return indptr and indices of a canonical CSR matrix on the device."""
+    """Return indptr and indices of a canonical CSR matrix on the device.
+
+    The selection writes out of bounds where a row's indices do not rise, so the arrays themselves are
+    looked at: SciPy's own flag may be older than they are.
+
+    Raises
+    ------
+    InputError
+        A row's item ids do not rise, or one of them is not an item's.
+    """
+    fresh = sparse.csr_matrix((matrix.data, matrix.indices, matrix.indptr), matrix.shape)
+    if not fresh.has_canonical_format:
+        raise InputError(
+            "a row's item ids must rise, without duplicates: sum_duplicates() sorts them"
+        )
+    ids = matrix.indices
+    if len(ids) and not (ids.min() >= 0 and ids.max() < matrix.shape[1]):
+        raise InputError(f"item ids must be from 0 to {matrix.shape[1] - 1}, got others")
     return Rows(
         backend.to_device(matrix.indptr.astype(np.int64)),
         backend.to_device(matrix.indices.astype(np.int32)),

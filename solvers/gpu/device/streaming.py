@@ -12,7 +12,7 @@ as an index and a value, 8 bytes in float32, instead of an index and two weights
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,7 @@ class Stream:
     ) -> None:
         self.backend, self.whole = backend, whole
         self.weigh, dtype = stored.weigh, stored.values.dtype
-        self.indptr, self.lam = stored.indptr, stored.lam.astype(dtype)
+        self.indptr, self.start = stored.indptr, start
         self.blocks = list(_cut(stored.indptr, start, stop, block_entries))
         self.kept: list[dict[Any, Any]] = [{} for _ in self.blocks]
         first, last = int(stored.indptr[start]), int(stored.indptr[stop])
@@ -64,32 +64,44 @@ class Stream:
         self.entries = [
             backend.page_locked(array[first:last]) for array in (stored.indices, stored.values)
         ]
+        # The host waits for an upload from memory that is not page-locked. These two are made once, so
+        # that no buffer is written to that an upload may still read.
+        self.lam = backend.page_locked(stored.lam[start:stop].astype(dtype))
+        self.bounds = backend.page_locked(_bounds(stored.indptr, self.blocks))
         largest = max((int(self.indptr[b] - self.indptr[a]) for a, b in self.blocks), default=0)
         rows = max((b - a for a, b in self.blocks), default=0)
         self.slots = [
             slot_arrays(backend, rows, largest, dtype) for _ in range(min(SLOTS, len(self.blocks)))
         ]
+        # What was in this memory before may still be read by launches.
+        for slot in range(len(self.slots)):
+            backend.release(slot)
 
     def __iter__(self) -> Iterator[tuple[int, int, Side]]:
-        """Yield (start, stop, side) of each block; a side is valid until the next one is yielded."""
+        """Yield (start, stop, side) of each block; a side is valid until the next one is yielded.
+
+        A block is sent when the launches of the one before it are on their way: where its upload makes
+        the host wait, as from a memory map, the device works meanwhile.
+        """
         if self.blocks:
             self._send(0)
         for k, (start, stop) in enumerate(self.blocks):
-            if k + 1 < len(self.blocks):
-                self._send(k + 1)
             slot = k % len(self.slots)
             self.backend.wait_for_uploads(slot)
             yield start, stop, self._side(k)
             self.backend.release(slot)
+            if k + 1 < len(self.blocks):
+                self._send(k + 1)
 
     def _send(self, k: int) -> None:
         """Begin to upload block k into its slot, once launches that use the slot have ended."""
         start, stop = self.blocks[k]
         first, last = (int(self.indptr[row]) - self.first for row in (start, stop))
+        bounds = start - self.start + k
         pieces = (
-            self.indptr[start : stop + 1] - self.indptr[start],
+            self.bounds[bounds : bounds + stop - start + 1],
             *(array[first:last] for array in self.entries),
-            self.lam[start:stop],
+            self.lam[start - self.start : stop - self.start],
         )
         slot = k % len(self.slots)
         for target, piece in zip(self.slots[slot], pieces, strict=False):
@@ -112,6 +124,14 @@ class Stream:
             lengths=self.whole.lengths[start:stop],
             kept=self.kept[k],
         )
+
+
+def _bounds(
+    indptr: npt.NDArray[np.int64], blocks: Sequence[tuple[int, int]]
+) -> npt.NDArray[np.int64]:
+    """Return each block's row pointers, from 0 on, one block's after another's."""
+    parts = [indptr[start : stop + 1] - indptr[start] for start, stop in blocks]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
 def _cut(
