@@ -49,6 +49,7 @@ def variants(factors: Iterable[int], shared_limit: int) -> list[Variant]:
     found |= {(file, real) for file in ("transpose.cu", "relax.cu", "tally.cu")}
     found |= {
         ("weigh.cu", catalogue.weigh_defines(single, "log")),
+        ("weigh.cu", catalogue.weigh_defines(single, "linear")),
         ("cg_7_half.cu", (f"STORED={STORED['float16'][0]}",)),
         ("topk.cu", catalogue.topk_defines(single, 32, 256)),
         ("ranking.cu", catalogue.ranking_defines(single, 32)),
