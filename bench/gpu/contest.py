@@ -17,11 +17,9 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.bench.contestant_names import solver_and_settings
-from halfstep.bench.gpu.record import GpuTable
 from halfstep.bench.gpu.static.counts import STEPS, iteration
 from halfstep.bench.method.check import first_reaching
 from halfstep.bench.method.contestants import rotated
-from halfstep.bench.method.spread import Spread
 from halfstep.bench.method.timing import pairwise_ratio, seconds_to, spread
 from halfstep.bench.schema import CaseRecord, Row
 from halfstep.kernels.cuda.backend import current
@@ -116,7 +114,7 @@ def contest(
 
 
 def _try(row: Row, work: Callable[[], None]) -> bool:
-    """Do the work of a row, which gets the reason where it fails; CardLost where the card is lost too."""
+    """Do the work of a row, which gets the reason where it fails; CardLost where the card is lost."""
     try:
         work()
         return True

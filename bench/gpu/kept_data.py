@@ -1,4 +1,4 @@
-"""The matrices of a run, generated once, by a process beside the first parts, and kept for the others."""
+"""The matrices of a run: generated once, beside the first parts, and kept for the others."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ from halfstep.evaluation.trace import factors_of
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.fit.start import starting_factors
 
-# How far the objective of solved rows may be from that of the CPU's exact rung: a float32's rounding over
-# ten iterations, and a float16's of the fixed side.
+# How far the objective of solved rows may be from that of the CPU's exact rung: for float32's rounding
+# over ten iterations, and for float16's of the fixed side.
 WITHIN, WITHIN_ROUNDED = 1e-5, 1e-4
 # How much higher the objective may be than the CPU's by the same rule. Both stop a row where at most 5 %
 # of its own gain is left, but not at the same step.
@@ -34,7 +34,7 @@ _STEPS = {"cg_steps": 40}
 
 
 def reference(shape: str, factors: int, file: Path) -> dict[str, Any]:
-    """Fit the CPU's default and its exact rung, keep in `file` what `parity` compares with, and say it."""
+    """Fit the CPU's default and its exact rung, keep in `file` what `parity` compares with."""
     train, test = held_out(generate(SHAPES[shape]))
     found: dict[str, Any] = {"shape": shape, "factors": factors}
     kept: dict[str, Any] = {}

@@ -1,8 +1,8 @@
 """The processes of a run on a card: each part in a process group of its own, with its own time limit.
 
 A part that fails, hangs or is killed costs its own seconds and nothing else. What it found by then is on
-the disk: every record is a line of `results.jsonl`, written and synchronised at once. A line that was cut
-off stays a line of its own, and a full disk loses records, not the run.
+the disk: every record is a line of `results.jsonl`, written and synchronised at once. A line that was
+cut off stays a line of its own, and a full disk loses records, not the run.
 """
 
 from __future__ import annotations
@@ -80,7 +80,16 @@ class Place:
         switch = ["--emulate"] if self.emulate else []
         folders = ["--out", str(self.out), "--data", str(self.data)]
         seconds = ["--limit", f"{limit or self.limit:.1f}"]
-        return [sys.executable, "-m", self.module, *switch, *folders, *seconds, "one", *map(str, part)]
+        return [
+            sys.executable,
+            "-m",
+            self.module,
+            *switch,
+            *folders,
+            *seconds,
+            "one",
+            *map(str, part),
+        ]
 
 
 def environment() -> dict[str, str]:

@@ -4,10 +4,10 @@
     python -m halfstep.bench.gpu.run second    # tests, sanitizers, profiler, and what surrounds a fit
     python -m halfstep.bench.gpu.run one PART [ARGUMENT ...]
 
-A kernel that touches a wrong address ends its process: every later CUDA call of it fails. So no process
-does more than one thing. A stage takes at most 540 seconds, what matters most comes first, and only rungs
-whose solutions were right (`smoke`) are timed. `--emulate` runs what needs no card at a tiny size on the
-emulator of the tests: it shows that the run works, no speed.
+A kernel that touches a wrong address ends its process: every later CUDA call of it fails. So no
+process does more than one thing. A stage takes at most 540 seconds, what matters most comes first, and
+only rungs whose solutions were right (`smoke`) are timed. `--emulate` runs what needs no card at a tiny
+size on the emulator of the tests: it shows that the run works, no speed.
 """
 
 from __future__ import annotations
@@ -49,9 +49,7 @@ def main(
     module
         The module that runs this with the same parts and stages.
     """
-    parser = argparse.ArgumentParser(
-        description=__doc__, prog="python -m halfstep.bench.gpu.run"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, prog="python -m halfstep.bench.gpu.run")
     parser.add_argument("stage", choices=(*stages, "one"))
     parser.add_argument("part", nargs="*", help=f"after 'one': {', '.join(parts)}; its arguments")
     parser.add_argument("--emulate", action="store_true", help="tiny, on the tests' emulator")

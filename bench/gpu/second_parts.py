@@ -20,7 +20,9 @@ from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.solvers import SOLVERS
 
 _SHARE = 0.85  # of a part's limit that its work may take
-_GRACE = 4.0  # seconds before a part's limit at which it ends what it watches, to write what it said
+_GRACE = (
+    4.0  # seconds before a part's limit at which it ends what it watches, to write what it said
+)
 # What the profiler looks at: kernels of the last rungs, after the first iterations of a fit.
 _KERNELS = "cg_4_shared|cg_5_short|cg_5_long|cg_6_residual|cg_6_product|cg_7_half|relax"
 _SECTIONS = (
@@ -95,9 +97,7 @@ def sanitize(place: Place, tool: str, name: str) -> int:
 def fit(place: Place, shape: str, factors: str, name: str) -> int:
     """Do what the profiler watches: three iterations."""
     solver: Any = SOLVERS[name]
-    model = solver(
-        factors=int(factors), iterations=3, random_state=0, **SHAPES[shape].convention
-    )
+    model = solver(factors=int(factors), iterations=3, random_state=0, **SHAPES[shape].convention)
     model.fit(matrix_of(place, shape), show_progress=False)
     return 0
 

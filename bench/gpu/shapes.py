@@ -111,7 +111,7 @@ def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
 def _plays(
     rng: np.random.Generator, lengths: npt.NDArray[np.int64], tail: float
 ) -> npt.NDArray[np.float64]:
-    """Return counts as in `halfstep.datasets.generated`: normal logarithms, from a point on exponential."""
+    """Return counts from 1 with normal logarithms, which from a point on are exponential."""
     logarithm = 1.8 * rng.standard_normal(lengths.sum())
     start = tail * 1.8**2  # where the normal density falls as fast as exp(-tail x)
     above = np.flatnonzero(logarithm > start)

@@ -45,7 +45,7 @@ def smoke(name: str, factors: int) -> float:
 
 
 def missed(name: str, factors: int) -> float:
-    """Return the largest share of a row's possible descent that is missing, on raw counts up to thousands.
+    """Return the largest share of a row's possible descent that is missing, on raw counts.
 
     The objective of a row is q(x) = x'A x / 2 - b'x; the share is (q(x) - q(x*)) / (q(0) - q(x*)) with
     the exact x*, in float64. NaN where one is NaN.

@@ -1,7 +1,7 @@
 """The stages of `make gpu` with three parts before them that are broken on purpose.
 
-One crashes as a bad address does, one hangs with a child, and one writes garbage: to its output, and half
-a line to the results. `halfstep.bench.gpu.rehearsal` checks that all else is as without them.
+One crashes as a bad address does, one hangs with a child, and one writes garbage: to its output, and
+half a line to the results. `halfstep.bench.gpu.rehearsal.run` checks that all else is as without them.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from collections.abc import Callable
 
 from halfstep.bench.gpu.parts import PARTS
 from halfstep.bench.gpu.process import RESULTS, Place, Stage
+from halfstep.bench.gpu.rehearsal.run import BROKEN, GARBAGE_CODE
 from halfstep.bench.gpu.run import main
 from halfstep.bench.gpu.stages import STAGES, Sizes
 
-BROKEN = ("crash", "hang", "garbage")
-GARBAGE_CODE = 3
 _LIMIT = 1.5  # times the emulator's patience
-_MODULE = "halfstep.bench.gpu.rehearsed"
+_MODULE = "halfstep.bench.gpu.rehearsal.stages"
 
 
 def crash(place: Place) -> int:
