@@ -51,10 +51,8 @@ class _Fits:
     def model(self, name: str, iterations: int, **more: Any) -> Any:
         solver, settings = solver_and_settings(name)
         make: Any = solver
-        return make(
-            factors=self.factors, iterations=iterations, init_factors=self.start,
-            **{**self.convention, **settings, **more},
-        )  # fmt: skip
+        given = {"factors": self.factors, "iterations": iterations, "init_factors": self.start}
+        return make(**{**given, **self.convention, **settings, **more})
 
 
 def contest(
@@ -159,6 +157,12 @@ def _started(name: str) -> Row:
     """Return the row of a contestant that nothing is known of yet, but whether it can run here."""
     solver = _class(name)
     return Row(name, solver.kind, solver.device, reason=solver.unavailable())
+
+
+def failed(case: CaseRecord) -> list[str]:
+    """Return the solvers that can run here but failed, with why."""
+    usual = {row.solver: (None, OUT_OF_TIME, _class(row.solver).unavailable()) for row in case.rows}
+    return [f"{r.solver}: {r.reason}" for r in case.rows if r.reason not in usual[r.solver]]
 
 
 def _check(row: Row, fits: _Fits, left: Callable[[], float]) -> None:

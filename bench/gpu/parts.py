@@ -17,7 +17,7 @@ from halfstep.bench.environment import environment as whole_environment
 from halfstep.bench.gpu import second_parts
 from halfstep.bench.gpu.ceilings import ceilings
 from halfstep.bench.gpu.compile_ahead import compile_all
-from halfstep.bench.gpu.contest import contest
+from halfstep.bench.gpu.contest import contest, failed
 from halfstep.bench.gpu.kept_data import data, matrix_of
 from halfstep.bench.gpu.options import options
 from halfstep.bench.gpu.parity import parity, reference
@@ -89,9 +89,11 @@ def smoke_part(place: Place, name: str) -> int:
     return int(not right)
 
 
-def reference_part(place: Place, shape: str, factors: str) -> int:
+def reference_part(place: Place, factors: str, *shapes: str) -> int:
     """Fit on the CPU what `parity` compares with; the CPU's code is compiled by that too."""
-    place.record("reference", **reference(shape, int(factors), place.data / f"cpu-{shape}.npz"))
+    for shape in shapes:
+        found = reference(shape, int(factors), place.data / f"cpu-{shape}.npz")
+        place.record("reference", **found)
     return 0
 
 
@@ -119,7 +121,7 @@ def timeline_part(place: Place, shape: str, factors: str, name: str) -> int:
 
 
 def contest_part(place: Place, shape: str, factors: str, repeats: str, *rungs: str) -> int:
-    """Time rungs beside the peer's two storages, the first rung, and the CPU's best and peer."""
+    """Time rungs beside the peer, the first rung, and the CPU; exit code 1 where a solver fails."""
     until = time.monotonic() + _SHARE * place.limit
     peers = (REFERENCE, REFERENCE_HALF)
     names = list(dict.fromkeys([*rungs[:1], *peers, NAIVE, *rungs[1:], CPU, CPU_PEER]))
@@ -129,11 +131,11 @@ def contest_part(place: Place, shape: str, factors: str, repeats: str, *rungs: s
     def keep(case: Any) -> None:
         place.record("contest", table=GpuTable(shape, users, items, int(matrix.nnz), case))
 
-    contest(
+    case = contest(
         matrix, int(factors), names, int(repeats), lambda: until - time.monotonic(),
         SHAPES[shape].convention, keep,
     )  # fmt: skip
-    return 0
+    return int(bool(failed(case)))
 
 
 def scaling_part(place: Place, shape: str, factors: str) -> int:

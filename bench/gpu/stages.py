@@ -63,10 +63,8 @@ def first(stage: Stage, of: Sizes) -> None:
     # Data and the CPU's side of parity are made on other cores while kernels are compiled and tried.
     shapes = dict.fromkeys((*of.shapes, of.cpu))
     beside = [(f"data {shape}", stage.start("data", shape)) for shape in shapes]
-    beside += [
-        (f"reference {shape}", stage.start("reference", shape, of.parity_factors, limit=90))
-        for shape in of.parity
-    ]
+    reference = stage.start("reference", of.parity_factors, *of.parity)
+    beside.append(("reference", reference))
     stage.run(30, "environment")
     stage.run(75, "compile", *of.factors)
     good = [rung for rung in of.rungs if stage.run(25, "smoke", rung) == 0]

@@ -295,7 +295,9 @@ def test_tests_that_take_too_long_leave_what_they_said(place, monkeypatch):
 
     def late(command, **_):
         asked.append(command)
-        raise subprocess.TimeoutExpired(command, 1, output=b"FAILED tests/gpu/test_x.py::y\n3 passed")
+        raise subprocess.TimeoutExpired(
+            command, 1, output=b"FAILED tests/gpu/test_x.py::y\n3 passed"
+        )
 
     monkeypatch.setattr(second_parts.subprocess, "run", late)
     assert PARTS["tests"](place) == 1

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from halfstep.bench.gpu.device import ROOT
+from halfstep.bench.gpu.plan import CPU
 from halfstep.bench.gpu.process import RESULTS, environment
 from halfstep.bench.gpu.record import GpuResults, read_gpu
 from halfstep.bench.gpu.rehearsal.replica import prepare
@@ -149,8 +150,8 @@ def _check_results(results: GpuResults) -> Iterator[Claim]:
     }
     yield "contest: mild and raw counts", set(timed) == {"tiny", "tiny-raw"}
     right = [one["solver"] for one in results.smoke if one["right"]]
-    every = all(set(right) <= set(names) for names in timed.values())
-    yield f"contest: {', '.join(right)} are timed", bool(right) and every
+    every = all({*right, CPU} <= set(names) for names in timed.values())
+    yield f"contest: {', '.join([*right, CPU])} are timed", bool(right) and every
     equal: list[Any] = [one["equal"] for one in results.parity]
     yield "parity: every comparison with the CPU holds", len(equal) == 4 and all(equal)
     streamed = results.streaming or {}
