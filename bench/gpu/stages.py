@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from halfstep.bench.gpu.plan import BEST, EXACT, NAIVE, SPLIT, gpu_rungs
+from halfstep.bench.gpu.plan import BEST, EXACT, SPLIT, gpu_rungs
 from halfstep.bench.gpu.process import Stage
 
 
@@ -48,7 +48,7 @@ def sizes(emulate: bool) -> Sizes:
     if emulate:
         return Sizes(
             ("tiny", "tiny-raw"), ("tiny-tastes", "tiny-tastes-raw"), 8, (8,), "tiny", "tiny",
-            "tiny", 3, (BEST, NAIVE), patience=4.0,
+            "tiny", 3, (BEST, EXACT), patience=4.0,
         )  # fmt: skip
     return Sizes(
         ("lastfm-360k", "lastfm-360k-raw", "movielens-20m", "music-full"),

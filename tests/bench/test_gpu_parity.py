@@ -63,8 +63,8 @@ def test_options_are_tried_alone_and_together_with_what_they_change():
             raise RuntimeError("not on this card")
         with pytest.MonkeyPatch.context() as patch:
             if "wrong" in names:
-                gram = EmulatorBackend.gram
-                patch.setattr(EmulatorBackend, "gram", lambda self, Y: gram(self, Y * 1.05))
+                host = EmulatorBackend.to_host
+                patch.setattr(EmulatorBackend, "to_host", lambda self, a: host(self, a) * 1.05)
             yield
 
     descriptions = {"none": "does nothing", "wrong": "is off by 5 %", "broken": "raises"}
