@@ -63,11 +63,10 @@ def test_options_are_tried_alone_and_together_with_what_they_change():
             raise RuntimeError("not on this card")
         with pytest.MonkeyPatch.context() as patch:
             if "wrong" in names:
-                host = EmulatorBackend.to_host
-                patch.setattr(EmulatorBackend, "to_host", lambda self, a: host(self, a) * 1.05)
+                patch.setattr(SOLVERS["gpu_cg_6_split"], "_omega", lambda self, done: 1.9)
             yield
 
-    descriptions = {"none": "does nothing", "wrong": "is off by 5 %", "broken": "raises"}
+    descriptions = {"none": "does nothing", "wrong": "relaxes too far", "broken": "raises"}
     with using(EmulatorBackend()):
         assert options(matrix, 8, "gpu_cg_6_split", convention, record, SimpleNamespace())
         backend = SimpleNamespace(OPTIONS=descriptions, optional=optional)
