@@ -56,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"unlike the machine with the card: {line}")
     print(f"environment ready after {time.monotonic() - began:.0f} s", flush=True)
     python = str(folder / "venv" / "bin" / "python")
+    shutil.rmtree(folder / "data", ignore_errors=True)
     began, claims = time.monotonic(), []
     for stage in STAGES:
         out = folder / stage
