@@ -159,8 +159,10 @@ def _output(command: list[str], seconds: float) -> subprocess.CompletedProcess[s
             check=False, timeout=max(1.0, seconds),
         )  # fmt: skip
     except subprocess.TimeoutExpired as late:
-        said = [(one or b"") for one in (late.stdout, late.stderr)]
-        texts = [one if isinstance(one, str) else one.decode(errors="replace") for one in said]
+        said: list[Any] = [late.stdout, late.stderr]  # bytes where nothing was decoded yet
+        texts = [
+            one.decode(errors="replace") if isinstance(one, bytes) else one or "" for one in said
+        ]
         return subprocess.CompletedProcess(command, 124, *texts)
     except OSError as error:
         return subprocess.CompletedProcess(command, 127, "", f"{error}\n")

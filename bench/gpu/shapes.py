@@ -117,7 +117,8 @@ def _plays(
     above = np.flatnonzero(logarithm > start)
     logarithm[above] = start + rng.exponential(1 / tail, len(above))
     logarithm += np.repeat(0.5 + 1.2 * rng.standard_normal(len(lengths)), lengths)
-    return np.clip(np.rint(np.exp(logarithm)), 1, 500_000)
+    counts: npt.NDArray[np.float64] = np.clip(np.rint(np.exp(logarithm)), 1, 500_000)
+    return counts
 
 
 def generate_many(shape: Shape, seed: int = 0, seconds: float = 60.0) -> sparse.csr_matrix:

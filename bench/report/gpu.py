@@ -74,8 +74,8 @@ def short(records: Sequence[GpuResults]) -> str:
 
 def _to_target(row: Row) -> tuple[bool, float]:
     reached = row.seconds_to_target
-    each = row.seconds_per_iteration
-    return reached is None, (reached or each).median if reached or each else 0.0
+    seconds = reached or row.seconds_per_iteration
+    return reached is None, seconds.median if seconds else 0.0
 
 
 def of_lists(results: GpuResults) -> list[str]:
@@ -93,14 +93,14 @@ def of_lists(results: GpuResults) -> list[str]:
         ]  # fmt: skip
         found += ["**Beside the CPU's default solver**", _table(_PARITY, lines)]
     if results.scaling:
-        lines = [
+        threads = [
             (
                 f"{one['solver']}, {one['threads']} threads",
                 one["reason"] or duration(one["seconds"]),
             )
             for one in results.scaling
         ]
-        found += ["**The CPU's solvers by threads**", _table(("solver", "iteration"), lines)]
+        found += ["**The CPU's solvers by threads**", _table(("solver", "iteration"), threads)]
     tried = [one for one in results.options if "option" in one]
     if tried:
         lines = [

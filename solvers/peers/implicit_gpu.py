@@ -107,7 +107,8 @@ class ImplicitGpu(Solver):
         solver.calculate_yty(Y, gramian, regularization_of(self, problem))
         matrix = gpu.CSRMatrix(confidences(problem))
         solver.least_squares(matrix, solution, gramian, Y, self.cg_steps)
-        return _to_host(solution) / scale
+        result: Floats = _to_host(solution) / scale
+        return result
 
     def _stored(self, factors: Any) -> Any:
         """Return a float32 matrix of implicit's in the dtype in which the device is to store it."""

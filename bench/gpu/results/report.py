@@ -1,8 +1,8 @@
 """Results of both stages to what is committed: `make gpu-report FILES="first.jsonl second.jsonl"`.
 
 It writes a results file named after the card, in the folder gpu of `bench/results`, draws the roofline
-picture beside docs/measurements.md, and rewrites the tables of README.md and of that page. Results of the
-emulator are refused, unless `--emulated` says that they are meant.
+picture beside docs/measurements.md, and rewrites the tables of README.md and of that page. Results of
+the emulator are refused, unless `--emulated` says that they are meant.
 """
 
 from __future__ import annotations
