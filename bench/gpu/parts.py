@@ -26,7 +26,7 @@ from halfstep.bench.gpu.process import Place, environment
 from halfstep.bench.gpu.record import GpuTable
 from halfstep.bench.gpu.scaling import scaling
 from halfstep.bench.gpu.shapes import SHAPES
-from halfstep.bench.gpu.smoke import may_miss, missed, smoke, tolerance
+from halfstep.bench.gpu.smoke import FACTORS, may_miss, missed, smoke, tolerance
 from halfstep.bench.gpu.timeline import timeline
 from halfstep.machine import gpu_facts
 from halfstep.solvers import SOLVERS
@@ -36,7 +36,6 @@ _PACKAGES = (
     "hypothesis", "scikit-learn", "matplotlib", "cupy-cuda13x", "cuda-bindings", "cuda-pathfinder",
     "nvidia-cuda-nvrtc", "nvidia-cublas", "implicit", "rmm-cu13",
 )  # fmt: skip
-_SMOKE_FACTORS = (33, 128)
 _TEST_FACTORS = (7, 33, 64, 130, 1)
 _SHARE = 0.85  # of a part's limit that its fits may take
 
@@ -77,7 +76,7 @@ def compile_part(place: Place, *factors: str) -> int:
 
 def smoke_part(place: Place, name: str) -> int:
     """Audit half-steps of a rung on mild and on raw counts; exit code 1 where one is wrong."""
-    factors = (8,) if place.emulate else _SMOKE_FACTORS
+    factors = (8,) if place.emulate else FACTORS
     worst = {f: smoke(name, f) for f in factors}
     lost = {f: missed(name, f) for f in factors}
     right = all(residual < tolerance(name) for residual in worst.values())

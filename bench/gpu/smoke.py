@@ -22,6 +22,7 @@ from halfstep.types import Floats
 # No entry, one, about a warp, more than shared memory keeps, hubs of several parts, none again, short.
 LENGTHS = (0, 1, 31, 32, 33, 1000, 0, 5000, 9000, 2, 5, 64, *range(3, 40))
 COLUMNS = 9000
+FACTORS = (33, 128)
 # Steps that solve well-conditioned rows to rounding, and those of raw counts well enough.
 STEPS, RAW_STEPS = 40, 200
 # A hundred roundings in float32, and four of the best rung's, which stores the fixed side in float16.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from halfstep.bench.gpu.plan import BEST, EXACT, SPLIT, gpu_rungs
 from halfstep.bench.gpu.process import Stage
+from halfstep.bench.gpu.smoke import FACTORS
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def first(stage: Stage, of: Sizes) -> None:
     reference = stage.start("reference", of.parity_factors, *of.parity)
     beside.append(("reference", reference))
     stage.run(30, "environment")
-    stage.run(75, "compile", *of.factors)
+    stage.run(75, "compile", *dict.fromkeys((*of.factors, *FACTORS)))
     good = [rung for rung in of.rungs if stage.run(25, "smoke", rung) == 0]
     stage.place.record("right", rungs=good)
     stage.run(30, "ceilings")

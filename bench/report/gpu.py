@@ -84,10 +84,10 @@ def of_lists(results: GpuResults) -> list[str]:
     if results.parity:
         lines = [
             (
-                f"{one['solver']}, {one['shape']}", f"{one['objective_ratio']:.5f}",
-                f"{one['ndcg_difference']:+.5f} ± {one['ndcg_standard_error']:.5f}",
-                NONE if one["relative_gap"] is None else f"{one['relative_gap']:.1e}",
-                "yes" if one["equal"] else "NO",
+                f"{one['solver']}, {one['shape']}", _number(one["objective_ratio"], ".5f"),
+                f"{_number(one['ndcg_difference'], '+.5f')} ± "
+                f"{_number(one['ndcg_standard_error'], '.5f')}",
+                _number(one["relative_gap"], ".1e"), "yes" if one["equal"] else "NO",
             )
             for one in results.parity
         ]  # fmt: skip
@@ -106,7 +106,7 @@ def of_lists(results: GpuResults) -> list[str]:
         lines = [
             (
                 one["option"], duration(one.get("seconds_off")), duration(one.get("seconds_on")),
-                one.get("error") or f"{one['objective_difference']:.1e}",
+                one.get("error") or _number(one["objective_difference"], ".1e"),
                 "yes" if one["equal"] else "NO",
             )
             for one in tried
@@ -232,6 +232,11 @@ def _half(part: dict[str, Any]) -> list[str]:
         "users evaluated; refused where one half-step's objective is more than "
         f"{part['margin']:.0e} higher.",
     ]
+
+
+def _number(value: float | None, form: str) -> str:
+    """Return a number in a format; None, which a NaN is in the records, has no digits."""
+    return NONE if value is None else format(value, form)
 
 
 def _table(headings: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:

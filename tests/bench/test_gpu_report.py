@@ -147,6 +147,16 @@ def test_what_does_not_fit_is_said_and_the_rest_is_kept(tmp_path):
     assert "fit : E: no" in found.left_out
 
 
+def test_a_rung_that_is_nan_is_in_the_report(tmp_path):
+    parts = {part: found for part, found in first_parts() if part in ("parity", "options")}
+    nan = {**parts["parity"], "objective_ratio": float("nan"), "relative_gap": float("inf")}
+    option = {**parts["options"], "error": None, "objective_difference": float("nan")}
+    file = stage(tmp_path, "first", ("parity", {**nan, "equal": False}), ("options", option))
+    said = gpu_report.markdown(collect([file]))
+    assert "| gpu_cg_7_half, tastes | – | -0.00010 ± 0.00020 | – | NO |" in said
+    assert "| tf32 | – | – | – | NO |" in said
+
+
 def test_files_of_two_cards_or_of_none_are_refused(files, tmp_path):
     other = stage(tmp_path / "other", "second", gpu="NVIDIA H200, 1 MiB, driver 1")
     with pytest.raises(InputError, match=r"the stages must be of one card, got .*H100.*H200"):
