@@ -219,16 +219,3 @@ def test_a_timeline_names_every_launch_of_an_iteration():
     assert [one.card_ms for one in spent.values()] == sorted(
         (one.card_ms for one in spent.values()), reverse=True
     )
-
-
-@pytest.mark.kernels
-@emulated
-@pytest.mark.parametrize("stage", ["first", "second"])
-def test_a_stage_on_the_emulator(place, stage):
-    folders = ["--out", str(place.out), "--data", str(place.data)]
-    assert run.main(["--emulate", *folders, stage]) == 0
-    found = records(place)
-    ended = [line for line in found if line["part"] == "ended"]
-    assert {line["code"] for line in ended} == {0}, found
-    assert not [line for line in found if line.get("reason") == "out of time"]
-    assert found[-1]["seconds"] < 540
