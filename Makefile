@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 STAGE ?= first
+FILES ?= build/gpu/results.jsonl
 SOAK_SHARE ?= 1
 SOAK_PAGE ?= docs/reliability.md
 
-.PHONY: gpu gpu-staged gpu-kernels bench test soak check table microbench kernels kernels-record clean
+.PHONY: gpu gpu-rehearsal gpu-report gpu-kernels bench test soak check table microbench kernels kernels-record clean
 .PHONY: lab
 
 bench: $(VENV)/.bench
@@ -46,19 +47,21 @@ kernels: $(VENV)/.test $(VENV)/.cupy
 	HALFSTEP_CUPY=$(CURDIR)/$(VENV)/cupy $(BIN)/python -m pytest -m "kernels and not gpu" \
 		--dist load $(ARGS)
 
-# All that needs a card, with the Python given and what it has: no network, no .venv. The wheels of a
-# peer in .whl/ are unpacked to build/site. ARGS="--quick" takes two minutes, else nine at most.
+# All that needs a card, with the Python given and what it has: no network, no .venv. STAGE=first and
+# then STAGE=second, nine minutes each at most, with a process for each part. The wheels of a peer in
+# .whl/ are unpacked to build/site. Results are in $OUT, or build/gpu.
 gpu:
 	if ls .whl/*.whl >/dev/null 2>&1; then $(PYTHON) -m pip install -q --no-index --no-deps \
 		--no-compile --upgrade --target build/site .whl/*.whl; fi
-	PYTHONPATH=$(CURDIR):$(CURDIR)/build/site $(PYTHON) -m halfstep.bench.gpu.run $(ARGS)
+	PYTHONPATH=$(CURDIR):$(CURDIR)/build/site $(PYTHON) -m halfstep.bench.gpu.run $(STAGE) $(ARGS)
 
-# For a card that the kernels have not met yet: a process for each part, so that one that fails stops no
-# other. STAGE=first and then STAGE=second, nine minutes each at most.
-gpu-staged:
-	if ls .whl/*.whl >/dev/null 2>&1; then $(PYTHON) -m pip install -q --no-index --no-deps \
-		--no-compile --upgrade --target build/site .whl/*.whl; fi
-	PYTHONPATH=$(CURDIR):$(CURDIR)/build/site $(PYTHON) -m halfstep.bench.gpu.staged $(STAGE) $(ARGS)
+# Both stages on the CPU, with what the machine with the card has and three parts broken on purpose.
+gpu-rehearsal: $(VENV)/.test
+	$(BIN)/python -m halfstep.bench.gpu.rehearsal.run $(ARGS)
+
+# FILES: the results.jsonl of both stages. Writes the results file, README, docs and the roofline picture.
+gpu-report: $(VENV)/.bench
+	$(BIN)/python -m halfstep.bench.gpu.results.report $(FILES) $(ARGS)
 
 # The ladder of kernels as counted and compiled, without a card.
 gpu-kernels: $(VENV)/.test

@@ -2,26 +2,28 @@
 
 The target is the float64 objective of the reference after ten iterations. The reference is
 `implicit_gpu`, or where that cannot run `gpu_cg_1_naive`, which takes the same three plain CG steps.
+Contestants are named as in `halfstep.bench.contestant_names`: `implicit_gpu:storage=float16`.
 """
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from halfstep.bench.gpu.record import GpuTable
+from halfstep.bench.contestant_names import solver_and_settings
 from halfstep.bench.gpu.static.counts import STEPS, iteration
 from halfstep.bench.method.check import first_reaching
 from halfstep.bench.method.contestants import rotated
-from halfstep.bench.method.spread import Spread
 from halfstep.bench.method.timing import pairwise_ratio, seconds_to, spread
 from halfstep.bench.schema import CaseRecord, Row
 from halfstep.kernels.cuda.backend import current
-from halfstep.solvers import SOLVERS
+from halfstep.solvers import Solver
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.gpu.device.audit import device_objective
 from halfstep.solvers.inputs import as_csr
@@ -30,7 +32,27 @@ ITERATIONS, ON_CPU = 10, 2
 WITHIN = 1e-5
 OUT_OF_TIME = "left out: out of time"
 _REFERENCES = ("implicit_gpu", "gpu_cg_1_naive")
-_SETTINGS: dict[str, Any] = {"confidence": "log", "regularization": 20.0}
+MILD: dict[str, Any] = {"confidence": "log", "regularization": 20.0}
+
+
+class CardLost(RuntimeError):
+    """After an error of its own the card answers no call of this process any more."""
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """What all fits of a case have in common."""
+
+    matrix: sparse.csr_matrix
+    factors: int
+    start: Any
+    convention: dict[str, Any]
+
+    def model(self, name: str, iterations: int, **more: Any) -> Any:
+        solver, settings = solver_and_settings(name)
+        make: Any = solver
+        given = {"factors": self.factors, "iterations": iterations, "init_factors": self.start}
+        return make(**{**given, **self.convention, **settings, **more})
 
 
 def contest(
@@ -39,6 +61,8 @@ def contest(
     names: Sequence[str],
     repeats: int,
     left: Callable[[], float],
+    convention: dict[str, Any] | None = None,
+    keep: Callable[[CaseRecord], None] = lambda case: None,
 ) -> CaseRecord:
     """Return one case: a row for each solver, with the reason where it could not run.
 
@@ -51,134 +75,142 @@ def contest(
         Solvers; the first that can run of `implicit_gpu` and `gpu_cg_1_naive` is the reference.
     left
         Returns the seconds that are left; a fit that no longer fits is left out, and its row says so.
+    convention
+        The weighting's arguments; None means those of mild counts.
+    keep
+        Called with the case so far after each timed fit, so that a later failure does not lose it.
+
+    Raises
+    ------
+    CardLost
+        A solver left the card in a state in which nothing runs; `keep` has been called, and the row of
+        that solver says so.
     """
+    convention = MILD if convention is None else convention
     start = starting_factors(None, matrix.shape, factors, np.float32, 0)
-    rows = {name: _checked(name, matrix, factors, start, left) for name in names}
-    running = [name for name, row in rows.items() if row.reason is None]
+    fits = _Fits(matrix, factors, start, convention)
+    rows: dict[str, Row] = {}
     order: list[list[str]] = []
-    for repeat in range(repeats):
-        order.append([])
-        for name in rotated(running, repeat):
-            if left() <= 0 or (repeat and rows[name].device == "cpu"):
-                continue
-            seconds, setup = _timed(name, matrix, factors, start)
-            rows[name].seconds.append(seconds)
-            rows[name].setup_seconds.append(setup)
-            order[-1].append(name)
+    try:
+        for name in names:
+            rows[name] = _started(name)
+            _try(rows[name], lambda name=name: _check(rows[name], fits, left))  # type: ignore[misc]
+        for repeat in range(repeats):
+            order.append([])
+            running = [name for name, row in rows.items() if row.reason is None]
+            for name in rotated(running, repeat):
+                row = rows[name]
+                if left() <= 0 or (repeat and row.device == "cpu"):
+                    continue
+                if _try(row, lambda row=row: _time(row, fits)):  # type: ignore[misc]
+                    order[-1].append(name)
+                keep(_case(fits, rows, order))
+    except CardLost:
+        keep(_case(fits, rows, order))
+        raise
+    return _case(fits, rows, order)
+
+
+def _try(row: Row, work: Callable[[], None]) -> bool:
+    """Do the work of a row, which gets the reason where it fails; CardLost where the card is lost."""
+    try:
+        work()
+        return True
+    except Exception as error:  # compilers and cards raise errors of no common kind
+        row.reason = f"{type(error).__name__}: {error}"[:200]
+        if row.device == "gpu":
+            try:
+                current().synchronize()
+            except Exception as lost:
+                row.reason = f"it lost the card: {row.reason}"[:200]
+                raise CardLost(f"{row.solver}: {error}") from lost
+        return False
+
+
+def _case(fits: _Fits, found: dict[str, Row], order: list[list[str]]) -> CaseRecord:
+    """Return the case with what follows from the rows' seconds and objectives."""
+    rows = copy.deepcopy(found)
+    running = [name for name, row in rows.items() if row.reason is None]
     reference = next((rows[name] for name in running if name in _REFERENCES), None)
     for row in rows.values():
         _summarise(row, reference)
-        _count(row, matrix, factors)
+        _count(row, fits.matrix, fits.factors)
     if reference is not None:
         _add_speed_ups(list(rows.values()), reference)
     objectives = [v for row in rows.values() for v in row.objectives if v is not None]
     return CaseRecord(
         data=0,
-        factors=factors,
+        factors=fits.factors,
         num_threads=0,
         table=True,
         iterations=ITERATIONS,
         reference=reference.solver if reference else "",
         target=reference.objective if reference else None,
         best=min(objectives, default=None),
-        order=order,
+        order=[list(names) for names in order],
         rows=list(rows.values()),
-        convention=dict(_SETTINGS),
+        convention=dict(fits.convention),
     )
 
 
-def exact_against(
-    tables: Sequence[GpuTable], cg: str, exact: str = "gpu_cholesky"
-) -> dict[str, Any]:
-    """Compare exact half-steps with the solver `cg` and with the reference, in the first table.
-
-    `iteration_ratio` is the time of an exact iteration over that of `cg`; `speed_up_to_target` is the
-    reference's time to the target over that of the exact solver.
-    """
-    if not tables:
-        return {"cannot_run": "the first table is missing"}
-    case = tables[0].case
-    rows = {row.solver: row for row in case.rows}
-    found: dict[str, Any] = {"factors": case.factors, "shape": tables[0].shape}
-    if exact not in rows or rows[exact].seconds_per_iteration is None:
-        reason = rows[exact].reason if exact in rows else None
-        return {**found, "cannot_run": f"{exact}: {reason or OUT_OF_TIME}"}
-    names = [name for name in (exact, cg, case.reference) if name in rows]
-    each = {name: _median(rows[name].seconds_per_iteration) for name in names}
-    reached = {name: _median(rows[name].seconds_to_target) for name in names}
-    return {
-        **found,
-        "exact": exact,
-        "cg": cg,
-        "reference": case.reference,
-        "seconds_per_iteration": each,
-        "seconds_to_target": reached,
-        "iteration_ratio": _over(each[exact], each.get(cg)),
-        "speed_up_to_target": _over(reached.get(case.reference), reached[exact]),
-    }
+def _started(name: str) -> Row:
+    """Return the row of a contestant that nothing is known of yet, but whether it can run here."""
+    solver = _class(name)
+    return Row(name, solver.kind, solver.device, reason=solver.unavailable())
 
 
-def _median(found: Spread | None) -> float | None:
-    return None if found is None else found.median
+def failed(case: CaseRecord) -> list[str]:
+    """Return the solvers that can run here but failed, with why."""
+    usual = {row.solver: (None, OUT_OF_TIME, _class(row.solver).unavailable()) for row in case.rows}
+    return [f"{r.solver}: {r.reason}" for r in case.rows if r.reason not in usual[r.solver]]
 
 
-def _over(a: float | None, b: float | None) -> float | None:
-    return a / b if a and b else None
-
-
-def _checked(name: str, matrix: Any, factors: int, start: Any, left: Callable[[], float]) -> Row:
-    """Fit once untimed, which compiles and warms up: a row with objectives, memory or a reason."""
-    solver = SOLVERS[name]
-    row = Row(name, solver.kind, solver.device, reason=solver.unavailable())
+def _check(row: Row, fits: _Fits, left: Callable[[], float]) -> None:
+    """Fit once untimed, which compiles and warms up: the row gets objectives and memory."""
     if row.reason is None and left() <= 0:
         row.reason = OUT_OF_TIME
     if row.reason is not None:
-        return row
+        return
     pool = memory_pool()
     if pool is not None:
         pool.free_all_blocks()
-    try:
-        row.objectives = _objectives(name, matrix, factors, start)
-    except (ValueError, ArithmeticError, MemoryError, RuntimeError) as error:
-        row.reason = f"{type(error).__name__}: {error}"[:200]
-        return row
+    row.objectives = _objectives(row.solver, fits)
     row.peak_device_bytes = None if pool is None else int(pool.total_bytes())
     if len(row.objectives) == ITERATIONS:
         row.objective = row.objectives[-1]
-    return row
 
 
-def _objectives(name: str, matrix: Any, factors: int, start: Any) -> list[float | None]:
+def _objectives(name: str, fits: _Fits) -> list[float | None]:
     """Return the objective after each iteration: None, but for the last, where a solver keeps none."""
-    iterations = _iterations(name)
-    if SOLVERS[name].device == "gpu" and SOLVERS[name].kind == "rung":
-        model = _model(name, factors, start, iterations, calculate_training_loss=True)
-        return list(model.fit(matrix, show_progress=False).loss_history_)
-    model = _model(name, factors, start, iterations).fit(matrix, show_progress=False)
+    iterations, solver = _iterations(name), _class(name)
+    if solver.device == "gpu" and solver.kind == "rung":
+        model = fits.model(name, iterations, calculate_training_loss=True)
+        return list(model.fit(fits.matrix, show_progress=False).loss_history_)
+    model = fits.model(name, iterations).fit(fits.matrix, show_progress=False)
     backend = current()
-    sides = _model("gpu_cg_1_naive", factors, None, 0)._sides(as_csr(matrix))
+    sides = fits.model("gpu_cg_1_naive", 0, init_factors=None)._sides(as_csr(fits.matrix))
     pair = (backend.to_device(a) for a in (model.user_factors, model.item_factors))
     return [*[None] * (iterations - 1), device_objective(backend, *sides, *pair)]
 
 
-def _model(name: str, factors: int, start: Any, iterations: int, **more: Any) -> Any:
-    solver: Any = SOLVERS[name]
-    return solver(factors=factors, iterations=iterations, init_factors=start, **_SETTINGS, **more)
+def _class(name: str) -> type[Solver]:
+    return solver_and_settings(name)[0]
 
 
 def _iterations(name: str) -> int:
-    return ON_CPU if SOLVERS[name].device == "cpu" else ITERATIONS
+    return ON_CPU if _class(name).device == "cpu" else ITERATIONS
 
 
-def _timed(name: str, matrix: Any, factors: int, start: Any) -> tuple[list[float], float]:
-    """Return the seconds of a fit's iterations, and all its other seconds."""
-    model = _model(name, factors, start, _iterations(name))
+def _time(row: Row, fits: _Fits) -> None:
+    """Add the seconds of a fit's iterations, and all its other seconds."""
+    model = fits.model(row.solver, _iterations(row.solver))
     begin = time.perf_counter()
-    model.fit(matrix, show_progress=False)
-    if SOLVERS[name].device == "gpu":
+    model.fit(fits.matrix, show_progress=False)
+    if row.device == "gpu":
         current().synchronize()
     total = time.perf_counter() - begin
-    return list(model.seconds_), total - sum(model.seconds_)
+    row.seconds.append(list(model.seconds_))
+    row.setup_seconds.append(total - sum(model.seconds_))
 
 
 def _summarise(row: Row, reference: Row | None) -> None:

@@ -1,7 +1,7 @@
-"""What a run on a card leaves behind: the fields of the file that `make gpu` writes.
+"""What a run on a card leaves behind: the fields of the file that `make gpu-report` writes.
 
-Its tables are cases as on the CPU, with the rows of `halfstep.bench.schema`. What proofs and the other
-parts found has a form of its own in each, and is kept as they return it.
+Its tables are cases as on the CPU, with the rows of `halfstep.bench.schema`. What the other parts found
+has a form of its own in each, and is kept as they return it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from halfstep.bench.schema import SCHEMA as ROWS_SCHEMA
 from halfstep.bench.schema import CaseRecord, Environment
 from halfstep.errors import InputError
 
-SCHEMA = "halfstep-gpu-2"
+SCHEMA = "halfstep-gpu-3"
 
 
 @dataclass(frozen=True)
@@ -40,33 +40,43 @@ class GpuTable:
 
 @dataclass
 class GpuResults:
-    """One run of `make gpu`.
+    """What both stages of `make gpu` found on one card.
 
     Attributes
     ----------
     peaks
-        None on the emulator.
-    tests, parity, sanitizer
-        As `halfstep.bench.gpu.proofs` returns them; None for what was not run.
+        None on the emulator, or where the part `ceilings` found nothing.
+    ceilings, smoke, parity, timelines, scaling, options
+        The records of these parts, as they are written.
+    tests
+        Of pytest: `exit_code`, `said` and `failed`; None for what was not run, as below.
+    sanitizer
+        A record for each tool and what it watched.
     exact
-        See `halfstep.bench.gpu.contest.exact_against`.
+        See `halfstep.bench.gpu.results.collect.exact_against`.
     queries, streaming, half, billion
-        See `halfstep.bench.gpu.parts`.
+        As the parts of these names return them.
     left_out
-        A line for each table that could not be measured.
+        A line for each part that has no result or failed, and for each torn line of the results.
     seconds
-        From the beginning to the last part that was written.
+        Of all stages together.
+    picture
+        Name of the roofline picture, beside the page that shows it; "" where there is none.
     """
 
     schema: str
-    quick: bool
     emulated: bool
     environment: Environment
     peaks: Peaks | None
-    tests: dict[str, Any] | None = None
+    ceilings: list[dict[str, Any]] = field(default_factory=list)
+    smoke: list[dict[str, Any]] = field(default_factory=list)
     parity: list[dict[str, Any]] = field(default_factory=list)
-    sanitizer: dict[str, Any] | None = None
+    tests: dict[str, Any] | None = None
+    sanitizer: list[dict[str, Any]] = field(default_factory=list)
     tables: list[GpuTable] = field(default_factory=list)
+    timelines: list[dict[str, Any]] = field(default_factory=list)
+    scaling: list[dict[str, Any]] = field(default_factory=list)
+    options: list[dict[str, Any]] = field(default_factory=list)
     exact: dict[str, Any] | None = None
     queries: dict[str, Any] | None = None
     streaming: dict[str, Any] | None = None
@@ -74,10 +84,11 @@ class GpuResults:
     billion: dict[str, Any] | None = None
     left_out: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    picture: str = ""
 
 
 def read_gpu(path: Path) -> GpuResults | None:
-    """Return what `make gpu` wrote, or None where the file is something else.
+    """Return what `make gpu-report` wrote, or None where the file is something else.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ class Shape:
     """Numbers of users and items, and about how many entries.
 
     With `tastes`, users and items belong to so many groups, and users mostly have items of their group.
+    With `tail`, values are raw play counts: users differ in how much they play, and the largest counts
+    follow a power law with this exponent, up to 500,000.
     """
 
     name: str
@@ -31,14 +33,29 @@ class Shape:
     items: int
     entries: int
     tastes: int = 0
+    tail: float = 0.0
+
+    @property
+    def convention(self) -> dict[str, Any]:
+        """The weighting's arguments: logarithms of mild counts, raw counts as they are."""
+        if self.tail:
+            return {"confidence": "linear", "regularization": 0.01}
+        return {"confidence": "log", "regularization": 20.0}
 
 
 SHAPES = {
     shape.name: shape
     for shape in (
         Shape("tiny", 60, 90, 900),
+        Shape("tiny-raw", 60, 90, 900, tail=1.2),
         Shape("small", 20_000, 10_000, 1_000_000),
+        Shape("tastes", 20_000, 10_000, 1_000_000, tastes=20),
+        Shape("tastes-raw", 20_000, 10_000, 1_000_000, tastes=20, tail=1.2),
+        Shape("tiny-tastes", 120, 90, 3000, tastes=5),
+        Shape("tiny-tastes-raw", 120, 90, 3000, tastes=5, tail=1.2),
+        Shape("five-million", 50_000, 20_000, 5_000_000),
         Shape("lastfm-360k", 358_868, 160_168, 17_500_000),
+        Shape("lastfm-360k-raw", 358_868, 160_168, 17_500_000, tail=1.2),
         Shape("movielens-20m", 138_493, 26_744, 20_000_000),
         Shape("music-full", 148_111, 1_568_126, 24_100_000),
         Shape("hundred-million", 1_000_000, 500_000, 100_000_000),
@@ -77,7 +94,11 @@ def generate(shape: Shape, seed: int = 0) -> sparse.csr_matrix:
     columns = rng.permutation(shape.items).astype(np.int32)  # numbers do not follow popularity
     np.cumsum(indptr, out=indptr)
     found = columns[np.concatenate(indices)]
-    values = np.ceil(rng.lognormal(0.5, 1.2, len(found))).astype(np.float32)
+    values = (
+        _plays(rng, np.diff(indptr), shape.tail)
+        if shape.tail
+        else np.ceil(rng.lognormal(0.5, 1.2, len(found)))
+    ).astype(np.float32)
     matrix = sparse.csr_matrix((values, found, indptr), shape=(shape.users, shape.items))
     matrix.sort_indices()
     matrix.has_canonical_format = True
@@ -95,6 +116,19 @@ def popularity(shape: Shape) -> npt.NDArray[np.float64]:
     """Return the probability of each item, (items,), the most popular first: Zipf and Mandelbrot."""
     weight = (np.arange(shape.items) + 30.0) ** -0.9
     return np.asarray(weight / weight.sum())
+
+
+def _plays(
+    rng: np.random.Generator, lengths: npt.NDArray[np.int64], tail: float
+) -> npt.NDArray[np.float64]:
+    """Return counts from 1 with normal logarithms, which from a point on are exponential."""
+    logarithm = 1.8 * rng.standard_normal(lengths.sum())
+    start = tail * 1.8**2  # where the normal density falls as fast as exp(-tail x)
+    above = np.flatnonzero(logarithm > start)
+    logarithm[above] = start + rng.exponential(1 / tail, len(above))
+    logarithm += np.repeat(0.5 + 1.2 * rng.standard_normal(len(lengths)), lengths)
+    counts: npt.NDArray[np.float64] = np.clip(np.rint(np.exp(logarithm)), 1, 500_000)
+    return counts
 
 
 def generate_many(shape: Shape, seed: int = 0, seconds: float = 60.0) -> sparse.csr_matrix:

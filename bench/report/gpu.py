@@ -1,33 +1,123 @@
-"""The README's tables of a run on a card, from the file that `make gpu` wrote."""
+"""The README's tables of a run on a card, from the file that `make gpu-report` wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from halfstep.bench.gpu.plan import CPU, CPU_PEER, REFERENCE, REFERENCE_HALF
 from halfstep.bench.gpu.record import GpuResults, GpuTable, Peaks
 from halfstep.bench.report.markdown_table import escaped, markdown_table
-from halfstep.bench.report.numbers import NONE, duration, percent, size
+from halfstep.bench.report.numbers import NONE, duration, median_duration, percent, ratio, size
 from halfstep.bench.report.tables import COLUMNS, Column, Table, table_of
 from halfstep.bench.schema import CaseRecord, Row
 
+_SHORT = (
+    "data", "best rung", "iteration", "implicit's CUDA", "its float16", "our CPU", "its CPU",
+    "to target",
+)  # fmt: skip
+_PARITY = ("rung, data", "objective / CPU's", "NDCG@10 away", "solved rows away", "as good")
+_OPTIONS = ("option", "off", "on", "objective away", "as good")
 _AS_ON_THE_CPU = ("solver", "device", "iteration", "to target", "it.", "speed-up", "gap")
 
 
 def markdown(results: GpuResults) -> str:
-    """Return a table for each case, what parity showed, and what the other parts found."""
+    """Return a table for each case, the picture, what parity showed, and what the other parts found."""
     where = "the emulator (no speeds)" if results.emulated else results.environment.gpu or "a card"
     found = []
     for measured in results.tables:
         table = card_table(measured, results.peaks)
         found += [f"**{escaped(table.title)}** on {escaped(where)}", markdown_table(table)]
-    equal = sum(bool(row.get("equal")) for row in results.parity)
     reference = results.tables[0].case.reference if results.tables else ""
-    found.append(
-        f"Target: the objective of {reference or NONE} after 10 iterations. {equal} of "
-        f"{len(results.parity)} GPU rungs end within 1e-5 of the CPU's exact objective."
+    found.append(f"Target: the objective of {reference or NONE} after 10 iterations.")
+    if results.picture:
+        found.append(
+            f"![What the card can gather and copy, and what each rung got]({results.picture})"
+        )
+    found += [*of_lists(results), *parts(results)]
+    if results.left_out:
+        lines = "\n".join(f"- {escaped(line)}" for line in results.left_out)
+        found.append(f"<details><summary>Left out, or failed</summary>\n\n{lines}\n\n</details>")
+    return "\n\n".join(found)
+
+
+def short(records: Sequence[GpuResults]) -> str:
+    """Return one table for the README: of each card and case the best rung, and what it is against."""
+    lines = []
+    for results in (results for results in records if not results.emulated):
+        card = (results.environment.gpu or "a card").split(",")[0]
+        for table in results.tables:
+            rows = {row.solver: row for row in table.case.rows if row.seconds_per_iteration}
+            ours = [r for r in rows.values() if r.kind == "rung" and r.device == "gpu"]
+            best = min(ours, key=_to_target, default=None)
+            if best is None:
+                continue
+            others = (rows.get(name) for name in (REFERENCE, REFERENCE_HALF, CPU, CPU_PEER))
+            lines.append(
+                (
+                    f"{table.shape}, f = {table.case.factors}, {card}", best.solver,
+                    median_duration(best.seconds_per_iteration),
+                    *(median_duration(row.seconds_per_iteration) if row else NONE for row in others),
+                    ratio(best.speed_up),
+                )
+            )  # fmt: skip
+    if not lines:
+        return "No run on a card has been committed yet: `make gpu` makes one."
+    return "\n\n".join(
+        [
+            _table(_SHORT, lines),
+            "Seconds of an iteration; *to target*: how many times sooner than implicit's CUDA backend "
+            "the rung is at the objective that this has after 10 iterations.",
+        ]
     )
-    return "\n\n".join([*found, *parts(results)])
+
+
+def _to_target(row: Row) -> tuple[bool, float]:
+    reached = row.seconds_to_target
+    seconds = reached or row.seconds_per_iteration
+    return reached is None, seconds.median if seconds else 0.0
+
+
+def of_lists(results: GpuResults) -> list[str]:
+    """Return tables of what several records of a part say: parity, CPU threads, options, verdicts."""
+    found = []
+    if results.parity:
+        lines = [
+            (
+                f"{one['solver']}, {one['shape']}", _number(one["objective_ratio"], ".5f"),
+                f"{_number(one['ndcg_difference'], '+.5f')} ± "
+                f"{_number(one['ndcg_standard_error'], '.5f')}",
+                _number(one["relative_gap"], ".1e"), "yes" if one["equal"] else "NO",
+            )
+            for one in results.parity
+        ]  # fmt: skip
+        found += ["**Beside the CPU's default solver**", _table(_PARITY, lines)]
+    if results.scaling:
+        threads = [
+            (
+                f"{one['solver']}, {one['threads']} threads",
+                one["reason"] or duration(one["seconds"]),
+            )
+            for one in results.scaling
+        ]
+        found += ["**The CPU's solvers by threads**", _table(("solver", "iteration"), threads)]
+    tried = [one for one in results.options if "option" in one]
+    if tried:
+        lines = [
+            (
+                one["option"], duration(one.get("seconds_off")), duration(one.get("seconds_on")),
+                one.get("error") or _number(one["objective_difference"], ".1e"),
+                "yes" if one["equal"] else "NO",
+            )
+            for one in tried
+        ]  # fmt: skip
+        found += ["**What is off by default**", _table(_OPTIONS, lines)]
+    verdicts = [f"{one['tool']} {one['solver']}: {one['exit_code']}" for one in results.sanitizer]
+    if results.tests:
+        verdicts.insert(0, f"tests: {'; '.join(results.tests['said'])}")
+    if verdicts:
+        found.append(f"Verdicts (exit codes, 0 is clean): {escaped(', '.join(verdicts))}.")
+    return found
 
 
 def card_table(measured: GpuTable, peaks: Peaks | None) -> Table:
@@ -142,6 +232,11 @@ def _half(part: dict[str, Any]) -> list[str]:
         "users evaluated; refused where one half-step's objective is more than "
         f"{part['margin']:.0e} higher.",
     ]
+
+
+def _number(value: float | None, form: str) -> str:
+    """Return a number in a format; None, which a NaN is in the records, has no digits."""
+    return NONE if value is None else format(value, form)
 
 
 def _table(headings: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:

@@ -4,6 +4,7 @@ Run as `python -m halfstep.bench.report.markdown README.md docs/measurements.md 
 two markers of a page, `<!-- NAME:begin -->` and `<!-- NAME:end -->`, comes what NAME stands for:
 
 * `ladder`: a line per rung, see `bench/report/ladder.py`.
+* `gpu`: of each run on a card the best rung beside implicit, see `bench/report/gpu.py`.
 * `implicit`: of the suite `quality`, the cells of 64 factors that implicit takes part in.
 * `headline`: all of its cells, a line per case whose target is exact ALS, and the tuned models.
 * `earlier`: a line per case with another target.
@@ -72,6 +73,7 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
         raise InputError(f"{path}: cannot be read: {error}") from error
     blocks: list[tuple[str, str, Callable[[Sequence[Path]], str]]] = [
         (*_markers("ladder"), _ladder),
+        (*_markers("gpu"), _cards),
         (*_markers("implicit"), _implicit),
         (HEADLINE_BEGIN, HEADLINE_END, _headlines),
         (EARLIER_BEGIN, EARLIER_END, _earlier),
@@ -96,6 +98,10 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
 def _ladder(files: Sequence[Path]) -> str:
     records = (read_gpu(file) for file in files)
     return ladder.markdown(_runs(files), [record for record in records if record is not None])
+
+
+def _cards(files: Sequence[Path]) -> str:
+    return gpu_table.short([record for file in files if (record := read_gpu(file)) is not None])
 
 
 def _implicit(files: Sequence[Path]) -> str:

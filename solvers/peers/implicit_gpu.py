@@ -13,7 +13,8 @@ wrapper handles each of them:
 * A second `fit` continues from the factors of the first. The wrapper makes a new model for every fit,
   which starts from the factors that all solvers start from.
 
-It has conjugate gradients only (3 steps by default), float32, 32-bit indices and at most 992 factors.
+It has conjugate gradients only (3 steps by default), 32-bit indices, and at most 992 factors, which it
+stores in float32 or float16 and multiplies in float32.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
 
 MAX_FACTORS = 992
+STORAGES = ("float32", "float16")
 _LIBRARIES = ("cudart", "cublasLt", "cublas", "curand")
 _RMM = 'pip install "rmm-cu13==26.2.*" "librmm-cu13==26.2.*"'
 _CUDA = "pip install nvidia-cuda-runtime nvidia-cublas nvidia-curand cuda-pathfinder"
@@ -58,12 +60,15 @@ class ImplicitGpu(Solver):
     ----------
     cg_steps
         Conjugate gradient steps per half-step.
+    storage
+        How the device stores both factors: `"float32"` or `"float16"`. The model's factors are float32.
     """
 
     name: ClassVar[str] = "implicit_gpu"
     kind: ClassVar[str] = "reference"
     device: ClassVar[str] = "gpu"
     cg_steps: int = field(default=3, kw_only=True)
+    storage: str = field(default="float32", kw_only=True)
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -81,6 +86,8 @@ class ImplicitGpu(Solver):
         super().check()
         check_expressible(self)
         check_integers(self.get_params(), cg_steps=1)
+        if self.storage not in STORAGES:
+            raise InputError(f"storage must be one of {', '.join(STORAGES)}, got {self.storage!r}")
         if self.factors > MAX_FACTORS:
             raise InputError(
                 f"factors must be at most {MAX_FACTORS} for {self.name}, got {self.factors}"
@@ -95,13 +102,17 @@ class ImplicitGpu(Solver):
         gpu = _require_backend()
         scale = np.float32(math.sqrt(scale_of(self, problem)))
         solver = gpu.LeastSquaresSolver()
-        solution, Y = gpu.Matrix(X * scale), gpu.Matrix(problem.Y * scale)
+        solution, Y = (self._stored(gpu.Matrix(a * scale)) for a in (X, problem.Y))
         gramian = gpu.Matrix.zeros(self.factors, self.factors)
         solver.calculate_yty(Y, gramian, regularization_of(self, problem))
         matrix = gpu.CSRMatrix(confidences(problem))
         solver.least_squares(matrix, solution, gramian, Y, self.cg_steps)
-        result: Floats = solution.to_numpy() / scale
+        result: Floats = _to_host(solution) / scale
         return result
+
+    def _stored(self, factors: Any) -> Any:
+        """Return a float32 matrix of implicit's in the dtype in which the device is to store it."""
+        return factors if self.storage == "float32" else factors.astype(np.dtype(self.storage))
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
         """Run implicit's own fit on the device from X and Y."""
@@ -113,21 +124,27 @@ class ImplicitGpu(Solver):
             factors=self.factors,
             regularization=regularization_of(self, users),
             alpha=1.0,
-            dtype=np.float32,
+            dtype=np.dtype(self.storage),
             iterations=self.iterations,
         )
         model.cg_steps = self.cg_steps
         held = [_on_device(factors * scale) for factors in (X, Y)]
-        model.user_factors, model.item_factors = (gpu.Matrix(factors) for factors in held)
+        model.user_factors, model.item_factors = (self._stored(gpu.Matrix(a)) for a in held)
         run_fit(
             model,
             confidences(users),
             lambda: (
-                model.user_factors.to_numpy() / scale,
-                model.item_factors.to_numpy() / scale,
+                _to_host(model.user_factors) / scale,
+                _to_host(model.item_factors) / scale,
             ),
             monitor,
         )
+
+
+def _to_host(matrix: Any) -> Floats:
+    """Return a matrix of implicit's as a float32 array on the host."""
+    stored: Floats = matrix.to_numpy()
+    return stored.astype(np.float32, copy=False)
 
 
 def _on_device(factors: Floats) -> Any:

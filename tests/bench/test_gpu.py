@@ -1,6 +1,5 @@
-"""`make gpu` without a card: that the command works from end to end, and that its counts are right."""
+"""What a run on a card measures: its data, its contest, and that its counts are right."""
 
-import signal
 from dataclasses import replace
 
 import numpy as np
@@ -8,24 +7,23 @@ import pytest
 from emulator import EmulatorBackend, build
 
 from halfstep.bench.environment import environment
-from halfstep.bench.gpu import parts as gpu_parts
-from halfstep.bench.gpu import proofs
+from halfstep.bench.gpu import plan
 from halfstep.bench.gpu import queries as gpu_queries
-from halfstep.bench.gpu import run as gpu
-from halfstep.bench.gpu.contest import contest, exact_against
+from halfstep.bench.gpu.contest import CardLost, contest, failed
 from halfstep.bench.gpu.record import SCHEMA, GpuResults, GpuTable, Peaks, read_gpu
-from halfstep.bench.gpu.shapes import Shape, generate, generate_many
+from halfstep.bench.gpu.results.collect import exact_against
+from halfstep.bench.gpu.shapes import SHAPES, Shape, generate, generate_many
 from halfstep.bench.gpu.static.counts import per_entry
 from halfstep.bench.gpu.static.page import resident_warps
 from halfstep.bench.method.timing import spread
 from halfstep.bench.report import gpu as gpu_report
-from halfstep.bench.report import markdown
 from halfstep.bench.schema import CaseRecord, Row
 from halfstep.errors import InputError
 from halfstep.files import write_json
-from halfstep.kernels.cuda.backend import unavailable, using
+from halfstep.kernels.cuda.backend import using
+from halfstep.solvers import SOLVERS
 
-FITS = ["float32", "float16", "bfloat16"]
+emulated = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 
 
 def test_generated_data_has_its_shape_and_is_canonical():
@@ -63,27 +61,18 @@ def test_tastes_show_in_what_users_have():
     assert same > 1.5 * other
 
 
-def test_a_part_has_its_time_and_its_failure_is_its_own():
-    setting = gpu_parts.Setting(quick=False, emulate=False, first=lambda: None)
-
-    def broken(*_):
-        raise ValueError("no such thing")
-
-    def endless(*_):
-        while True:
-            sum(range(1000))
-
-    def run(part, left=100.0, setting=setting):
-        return gpu_parts.run(part, setting, left)["cannot_run"]
-
-    assert run(gpu_parts.Part("x", 5, 9, broken), left=4) == "left out: 4 s were left, it needs 5"
-    assert run(gpu_parts.Part("x", 5, 9, broken)) == "ValueError: no such thing"
-    if hasattr(signal, "SIGALRM"):
-        assert "it took more than" in run(gpu_parts.Part("x", 0, 0.2, endless))
-    quick = replace(setting, quick=True)
-    assert "full run" in run(gpu_parts.Part("x", 0, 9, broken, full=True), setting=quick)
-    # All parts fit the two commands, whatever the first tables take.
-    assert gpu_parts.wanted(quick=True) < 60 < gpu_parts.wanted(quick=False) < 200
+def test_raw_counts_have_a_heavy_tail():
+    mild, raw = (generate(Shape("some", 4000, 3000, 200_000, tail=tail)).data for tail in (0, 1.2))
+    assert (raw >= 1).all()
+    np.testing.assert_array_equal(raw, np.rint(raw))
+    assert mild.max() < 2000 < 10_000 < raw.max() <= 500_000
+    # Of a power law with exponent 1.2 the largest per cent of the entries hold most of the sum.
+    top = np.sort(raw)[-len(raw) // 100 :]
+    assert 0.4 < top.sum() / raw.sum() < 0.8
+    tail = len(top) / np.log(top / top[0]).sum()
+    assert 0.9 < tail < 1.6
+    assert SHAPES["lastfm-360k-raw"].convention["confidence"] == "linear"
+    assert SHAPES["lastfm-360k"].convention["confidence"] == "log"
 
 
 def test_exact_is_compared_by_iteration_and_by_target():
@@ -125,7 +114,7 @@ def test_rows_of_a_card_are_drawn_as_those_of_the_cpu():
     assert table.notes == ("implicit_gpu: cannot run: no card",)
 
 
-@pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+@emulated
 def test_a_case_on_the_emulator_has_rows_with_ratios(tmp_path):
     matrix = generate(Shape("tiny", 60, 90, 900))
     names = ["gpu_cholesky", "implicit_gpu", "gpu_cg_1_naive", "eigenbasis"]
@@ -133,6 +122,7 @@ def test_a_case_on_the_emulator_has_rows_with_ratios(tmp_path):
         case = contest(matrix, 8, names, 2, lambda: 100.0)
         late = contest(matrix, 8, names[:1], 2, lambda: 0.0)
     exact, peer, naive, on_cpu = case.rows
+    assert failed(case) == failed(late) == []
     assert [row.solver for row in case.rows] == names
     assert (case.reference, case.target) == ("gpu_cg_1_naive", naive.objective)
     assert case.order == [
@@ -152,7 +142,7 @@ def test_a_case_on_the_emulator_has_rows_with_ratios(tmp_path):
     assert (late.reference, late.target) == ("", None)
 
     results = GpuResults(
-        SCHEMA, True, True, environment(), None, tables=[GpuTable("tiny", 60, 90, 843, case)]
+        SCHEMA, True, environment(), None, tables=[GpuTable("tiny", 60, 90, 843, case)]
     )
     file = tmp_path / "emulated.json"
     write_json(file, results)
@@ -162,7 +152,7 @@ def test_a_case_on_the_emulator_has_rows_with_ratios(tmp_path):
         read_gpu(file)
 
 
-@pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+@emulated
 def test_recommendations_are_timed_against_a_peer_s():
     matrix = generate(Shape("tiny", 60, 90, 900))
     asked = []
@@ -183,7 +173,7 @@ def test_recommendations_are_timed_against_a_peer_s():
 
 
 def test_counts_fall_along_the_ladder():
-    ladder = [name for name in reversed(proofs.gpu_rungs()) if "_cg_" in name]
+    ladder = [name for name in reversed(plan.gpu_rungs()) if "_cg_" in name]
     counted = [per_entry(name, 128).bytes for name in ladder]
     assert counted == sorted(counted, reverse=True)
     assert counted[-1] == 2 * 128 + 8 + 2 * 4  # of a mild row: the start and one step
@@ -192,41 +182,66 @@ def test_counts_fall_along_the_ladder():
     assert resident_warps(32, 113 * 1024 - 1024, 256) == 16
 
 
-@pytest.mark.kernels
-@pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
-def test_the_whole_command_on_the_emulator(tmp_path):
-    file = tmp_path / "results" / "emulated.json"
-    assert gpu.main(["--emulate", "--out", str(file)]) == 0
-    record = read_gpu(file)
-    assert all(row["equal"] for row in record.parity)
-    (table,) = record.tables
-    ran = {row.solver for row in table.case.rows if row.seconds}
-    assert ran >= {*proofs.gpu_rungs(), "eigenbasis"}
-    assert table.case.reference == "gpu_cg_1_naive"
-    assert record.exact["iteration_ratio"] > 0
-    assert record.queries["evaluation"]["largest_difference_from_cpu"] < 1e-6
-    streaming = record.streaming
-    assert streaming["ways"]["resident"]["block_entries"] is None
-    assert streaming["ways"]["streamed"]["block_entries"] < streaming["entries"]
-    assert streaming["equal_bits"]
-    assert [row["storage"] for row in record.half["rows"]][:3] == FITS
-    assert "full run" in record.billion["cannot_run"]
-    page = tmp_path / "README.md"
-    page.write_text(f"{markdown.BEGIN}\n{markdown.END}\n")
-    markdown.rewrite(page, file.parent)
-    assert "| gpu_cg_7_half |" in page.read_text()
-    assert "the emulator (no speeds)" in page.read_text()
-    for said in (
-        "Exact half-steps",
-        "60 of 60 users",
-        "equal bit for bit",
-        "What float16 and bfloat16 storage cost",
-    ):
-        assert said in page.read_text()
+@emulated
+def test_an_error_costs_its_own_row(monkeypatch):
+    class Odd(Exception):
+        """As CuPy's errors of the compiler, no RuntimeError."""
+
+    broken = SOLVERS["gpu_cholesky"]
+    fits, each = [], []
+
+    def fit(self, *_, **__):
+        fits.append(self)
+        if len(fits) > 1:
+            raise Odd("in the timed fit")
+        return real(self, *_, **__)
+
+    real = broken.fit
+    monkeypatch.setattr(broken, "fit", fit)
+    matrix = generate(Shape("tiny", 60, 90, 900))
+    with using(EmulatorBackend()):
+        case = contest(
+            matrix, 8, ["gpu_cholesky", "gpu_cg_1_naive"], 2, lambda: 100.0, keep=each.append
+        )
+    assert case.rows[0].reason == "Odd: in the timed fit"
+    assert failed(case) == ["gpu_cholesky: Odd: in the timed fit"]
+    assert case.rows[0].seconds_per_iteration is None
+    assert len(case.rows[1].seconds) == 2
+    # The case is kept after each fit: with one row's times first, then with both.
+    assert [len(found.rows[1].seconds) for found in each] == [0, 1, 2]
 
 
-def test_without_a_card_it_says_why(capsys):
-    if unavailable() is None:
-        pytest.skip("there is a card")
-    assert gpu.main([]) == 2
-    assert "cannot run here: " in capsys.readouterr().err
+@emulated
+def test_a_lost_card_ends_the_contest_and_names_who_lost_it(monkeypatch):
+    backend, kept = EmulatorBackend(), []
+    broken = SOLVERS["gpu_cholesky"]
+
+    def lose(*_, **__):
+        def gone():
+            raise RuntimeError("an illegal memory access was encountered")
+
+        monkeypatch.setattr(backend, "synchronize", gone)
+        gone()
+
+    monkeypatch.setattr(broken, "fit", lose)
+    matrix = generate(Shape("tiny", 60, 90, 900))
+    names = ["gpu_cg_1_naive", "gpu_cholesky", "gpu_cg_2_whitened"]
+    with using(backend), pytest.raises(CardLost, match="gpu_cholesky: an illegal"):
+        contest(matrix, 8, names, 1, lambda: 100.0, keep=kept.append)
+    (case,) = kept
+    assert [row.solver for row in case.rows] == names[:2]
+    assert case.rows[0].reason is None
+    assert case.rows[1].reason.startswith("it lost the card")
+
+
+@emulated
+def test_a_contest_takes_variants_and_the_convention_of_its_data():
+    matrix = generate(SHAPES["tiny-raw"])
+    names = ["gpu_cg_7_half:storage=bfloat16", "implicit_gpu:storage=float16", "gpu_cg_1_naive"]
+    with using(EmulatorBackend()):
+        case = contest(matrix, 8, names, 1, lambda: 100.0, SHAPES["tiny-raw"].convention)
+        plain = contest(matrix, 8, names[2:], 1, lambda: 100.0)
+    assert [row.solver for row in case.rows] == names
+    assert case.convention["confidence"] == "linear"
+    assert case.rows[0].objectives != case.rows[2].objectives
+    assert case.rows[2].objective != plain.rows[0].objective

@@ -101,7 +101,7 @@ def card(emulated=False):
     case = CaseRecord(0, 64, 0, True, 3, "implicit_gpu", 100.0, 100.0, [], rows)
     where = replace(environment(), gpu="A Card")
     table = GpuTable("songs", 4000, 300, 9000, case)
-    return GpuResults(SCHEMA, False, emulated, where, None, tables=[table])
+    return GpuResults(SCHEMA, emulated, where, None, tables=[table])
 
 
 def test_a_card_s_times_are_in_the_gpu_s_ladder():

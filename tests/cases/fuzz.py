@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from scipy import sparse
 
+from cases.limits import at_most
 from cases.solvers import awkward
 from halfstep import InputError, datasets
-from halfstep.bench.gpu.parts import at_most
 
 TOKENS = (
     *(

@@ -34,7 +34,7 @@ OWN = {
     "gpu_cholesky": DEVICES,
     "subspace": {"block_size"},
     "implicit_cpu": {"use_cg", "cg_steps"},
-    "implicit_gpu": {"cg_steps"},
+    "implicit_gpu": {"cg_steps", "storage"},
     "irspack_cpu": {"method", "cg_steps"},
 }
 

@@ -1,6 +1,7 @@
 """The gate: exact rows, and plain steps, give implicit's objective from the same start."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from halfstep import SOLVERS, InputError, SolverUnavailable
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import objective, relative_residuals
+from halfstep.solvers.peers import implicit_gpu
 
 EXPRESSIBLE = [name for name in CONVENTIONS if name != "explicit"]
 
@@ -91,6 +93,46 @@ def test_limits_of_implicits_cuda_model():
         SOLVERS["implicit_gpu"](factors=993)
     with pytest.raises(InputError, match="dtype must be float32 for implicit_gpu, got float64"):
         SOLVERS["implicit_gpu"](dtype=np.float64)
+    with pytest.raises(InputError, match="storage must be one of float32, float16, got 'int8'"):
+        SOLVERS["implicit_gpu"](storage="int8")
+
+
+def test_implicits_cuda_model_stores_what_it_is_told_to(monkeypatch):
+    made = []
+
+    class Matrix:
+        def __init__(self, array):
+            self.array = array
+
+        def astype(self, dtype):
+            return Matrix(self.array.astype(dtype))
+
+        def to_numpy(self):
+            return self.array
+
+        @classmethod
+        def zeros(cls, *shape):
+            return cls(np.zeros(shape, np.float32))
+
+    class LeastSquares:
+        def calculate_yty(self, Y, gramian, regularization):
+            made.append(Y.array.dtype.name)
+
+        def least_squares(self, matrix, solution, gramian, Y, cg_steps):
+            made.append(solution.array.dtype.name)
+
+    fake = SimpleNamespace(Matrix=Matrix, CSRMatrix=lambda m: m, LeastSquaresSolver=LeastSquares)
+    monkeypatch.setattr(implicit_gpu, "cuda_backend", lambda: (fake, ""))
+    rng = np.random.default_rng(0)
+    Y, X = (rng.standard_normal((rows, 3), np.float32) for rows in (303, 401))
+    for storage in ("float32", "float16"):
+        model = SOLVERS["implicit_gpu"](factors=3, storage=storage)
+        users, _ = model.weights(as_csr(plays()))
+        solution = model.half_step(users.fixing(Y), X)
+        assert solution.dtype == np.float32
+        assert set(made) == {storage}
+        np.testing.assert_array_equal(solution, X.astype(storage).astype(np.float32))
+        made.clear()
 
 
 def test_without_cuda_the_reference_is_refused_and_never_runs_on_the_cpu():

@@ -1,29 +1,49 @@
-"""The staged run for a card: its processes, and on the emulator those of its parts that need no card."""
+"""The run on a card: its processes, and on the emulator those of its parts that need no card."""
 
+import errno
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cases.processes import path_env
 from emulator import EmulatorBackend, build
 
-from halfstep.bench.gpu import compile_ahead, proofs, smoke, staged, staged_parts
+from halfstep.bench.gpu import compile_ahead, plan, run, smoke
+from halfstep.bench.gpu.parts import PARTS
+from halfstep.bench.gpu.process import Place, Stage
 from halfstep.bench.gpu.shapes import Shape, generate
-from halfstep.bench.gpu.staged_process import Place, Stage
 from halfstep.bench.gpu.timeline import ITERATIONS, timeline
 from halfstep.kernels.cuda.backend import unavailable, using
 from halfstep.solvers import SOLVERS
 
 emulated = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+linux = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for processes in /proc")
 # Starts a child that would outlive it, writes the child's number, and hangs.
 PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-open(sys.argv[1], "w").write(str(child.pid))
+open(sys.argv[1] + ".new", "w").write(str(child.pid))
+import os
+os.replace(sys.argv[1] + ".new", sys.argv[1])
 time.sleep(600)
+"""
+# A stage of one part that hangs.
+HANGING = f"""
+import sys
+from pathlib import Path
+from halfstep.bench.gpu import run
+from halfstep.bench.gpu.process import Place
+def plan(stage, of):
+    process = stage.spawn([sys.executable, "-c", {PARENT!r}, sys.argv[1]])
+    stage.wait(100, "hangs", process)
+place = Place(Path(sys.argv[2]), Path(sys.argv[2]), emulate=True)
+sys.exit(run.run_stage(place, "hanging", plan, 100))
 """
 
 
@@ -44,11 +64,18 @@ def runs(process):
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
+def wait_until(holds, seconds=20):
+    until = time.monotonic() + seconds
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert holds()
+
+
 def test_without_a_card_it_says_in_a_line_why(capsys):
     if unavailable() is None:
         pytest.skip("there is a card")
     for arguments in (["first"], ["second"], ["one", "ceilings"]):
-        assert staged.main(arguments) == 2
+        assert run.main(arguments) == 2
         said = capsys.readouterr().err
         assert said.startswith("cannot run here: ")
         assert said.count("\n") == 1
@@ -57,23 +84,19 @@ def test_without_a_card_it_says_in_a_line_why(capsys):
 @pytest.mark.parametrize("arguments", [["one"], ["one", "nothing"], ["first", "data"], []])
 def test_what_is_no_part_is_refused(arguments):
     with pytest.raises(SystemExit) as refused:
-        staged.main(arguments)
+        run.main(arguments)
     assert refused.value.code == 2
 
 
-@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks for processes in /proc")
+@linux
 def test_a_part_that_hangs_is_killed_with_what_it_started(place, tmp_path):
     stage = Stage(place, seconds=60)
     number = tmp_path / "child"
     process = stage.spawn([sys.executable, "-c", PARENT, str(number)])
-    while not (number.exists() and number.read_text()):
-        time.sleep(0.02)
+    wait_until(number.exists)
     assert stage.wait(0.1, "hangs", process) is None
     assert not runs(process.pid)
-    until = time.monotonic() + 10
-    while runs(int(number.read_text())) and time.monotonic() < until:
-        time.sleep(0.02)
-    assert not runs(int(number.read_text()))
+    wait_until(lambda: not runs(int(number.read_text())))
     assert stage.wait(30, "well", stage.spawn([sys.executable, "-c", "print('said')"])) == 0
     assert stage.wait(30, "ill", stage.spawn([sys.executable, "-c", "import nothing_such"])) == 1
     assert stage.wait(30, "none", stage.spawn([str(tmp_path / "no-such-program")])) is None
@@ -88,6 +111,44 @@ def test_a_part_that_hangs_is_killed_with_what_it_started(place, tmp_path):
     assert "nothing_such" in log
 
 
+@linux
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_stage_with_all_its_processes(place, tmp_path, by):
+    number = tmp_path / "child"
+    command = [sys.executable, "-c", HANGING, str(number), str(place.out)]
+    stage = subprocess.Popen(command, env=path_env(), start_new_session=True)
+    wait_until(number.exists, 60)
+    stage.send_signal(by)
+    assert stage.wait(20) == 130
+    wait_until(lambda: not runs(int(number.read_text())))
+    assert records(place)[-1]["failed"] == ["interrupted"]
+
+
+def test_a_torn_line_spoils_no_other(place):
+    place.record("one", value=1)
+    with (place.out / "results.jsonl").open("ab") as file:
+        file.write(b'{"part": "two", "val')
+    place.record("three", value=3)
+    lines = (place.out / "results.jsonl").read_text().splitlines()
+    assert [json.loads(line)["part"] for line in (lines[0], lines[2])] == ["one", "three"]
+    assert lines[1] == '{"part": "two", "val'
+
+
+def test_a_full_disk_stops_nothing(place, monkeypatch, capsys):
+    write = os.write
+
+    def full(file, content):
+        if b"lost" in content:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, content)
+
+    monkeypatch.setattr(os, "write", full)
+    place.record("lost")
+    assert "No space left on device" in capsys.readouterr().err
+    place.record("kept")
+    assert [line["part"] for line in records(place)] == ["kept"]
+
+
 def test_what_does_not_fit_in_is_left_out(place):
     stage = Stage(place, seconds=4, for_card={"ceilings": "no speeds"})
     assert stage.run(30, "ceilings") is None
@@ -100,7 +161,7 @@ def test_what_does_not_fit_in_is_left_out(place):
 def test_a_part_that_fails_records_why(place):
     folders = ["--out", str(place.out), "--data", str(place.data)]
     command = ["--emulate", *folders, "one", "fit", "tiny", "8", "gpu_cholesky"]
-    assert staged.main(command) == 1
+    assert run.main(command) == 1
     (line,) = records(place)
     assert line["part"] == "fit"
     assert "FileNotFoundError" in line["error"]
@@ -109,12 +170,25 @@ def test_a_part_that_fails_records_why(place):
 @emulated
 def test_only_a_rung_that_is_right_passes(place, monkeypatch):
     with using(EmulatorBackend()):
-        assert staged_parts.PARTS["smoke"](place, "gpu_cholesky") == 0
+        assert PARTS["smoke"](place, "gpu_cholesky") == 0
+        right = smoke.relative_residuals
         monkeypatch.setattr(smoke, "relative_residuals", lambda problem, X: np.array([0, np.nan]))
-        assert staged_parts.PARTS["smoke"](place, "gpu_cholesky") == 1
-    right, wrong = records(place)
-    assert 0 < right["residuals"]["8"] < 1e-5
-    assert (right["right"], wrong["right"], wrong["residuals"]["8"]) == (True, False, None)
+        assert PARTS["smoke"](place, "gpu_cholesky") == 1
+        monkeypatch.setattr(smoke, "relative_residuals", right)
+        monkeypatch.setattr(smoke, "RAW_STEPS", 2)
+        assert PARTS["smoke"](place, "gpu_cg_3_warps") == 1
+    well, wrong, few = records(place)
+    assert 0 < well["residuals"]["8"] < 1e-5
+    assert 0 < well["missed_on_raw_counts"]["8"] < 1e-9
+    assert (well["right"], wrong["right"], wrong["residuals"]["8"]) == (True, False, None)
+    assert few["residuals"]["8"] < few["tolerance"]
+    assert few["missed_on_raw_counts"]["8"] > few["may_miss"]
+
+
+def test_a_rung_that_rounds_has_the_margin_of_its_rounding():
+    assert smoke.tolerance("gpu_cg_7_half") > smoke.tolerance("gpu_cg_6_split")
+    assert plan.rounds("implicit_gpu:storage=float16")
+    assert not plan.rounds("implicit_gpu")
 
 
 @emulated
@@ -122,12 +196,13 @@ def test_all_that_fits_launch_is_compiled_ahead():
     matrix = generate(Shape("some", 60, 90, 900))
     backend = EmulatorBackend()
     with using(backend):
-        for name in proofs.gpu_rungs():
-            settings = {"confidence": "log", "regularization": 20.0, "random_state": 0}
-            solver = SOLVERS[name](
-                factors=33, iterations=1, calculate_training_loss=True, **settings
-            )
-            solver.fit(matrix, show_progress=False)
+        for name in plan.gpu_rungs():
+            for confidence in ("log", "linear"):
+                settings = {"confidence": confidence, "regularization": 20.0, "random_state": 0}
+                solver = SOLVERS[name](
+                    factors=33, iterations=1, calculate_training_loss=True, **settings
+                )
+                solver.fit(matrix, show_progress=False)
         solver.recommend(np.arange(60), matrix, N=10)
     launched = {(launch.file, launch.defines) for launch in backend.launches}
     assert launched <= set(compile_ahead.variants((33,), backend.shared_limit))
@@ -144,24 +219,3 @@ def test_a_timeline_names_every_launch_of_an_iteration():
     assert [one.card_ms for one in spent.values()] == sorted(
         (one.card_ms for one in spent.values()), reverse=True
     )
-
-
-@pytest.mark.kernels
-@emulated
-@pytest.mark.parametrize("stage", ["first", "second"])
-def test_a_stage_on_the_emulator(place, stage):
-    folders = ["--out", str(place.out), "--data", str(place.data)]
-    assert staged.main(["--emulate", *folders, stage]) == 0
-    found = records(place)
-    ended = [line for line in found if line["part"] == "ended"]
-    assert {line["code"] for line in ended} == {0}, found
-    parts = {line["part"] for line in found}
-    if stage == "first":
-        assert parts >= {"environment", "data", "smoke", "right", "timeline", "contest", "done"}
-        (right,) = (line for line in found if line["part"] == "right")
-        assert right["rungs"] == ["gpu_cg_7_half", "gpu_cg_1_naive"]
-    else:
-        around = {line["name"]: line["found"] for line in found if line["part"] == "surrounding"}
-        assert list(around) == ["queries", "streaming", "half"]
-        assert not any(part.get("cannot_run") for part in around.values())
-    assert found[-1]["seconds"] < 540

@@ -1,7 +1,8 @@
-"""The processes of a staged run: each part in a process group of its own, with a time limit of its own.
+"""The processes of a run on a card: each part in a process group of its own, with its own time limit.
 
 A part that fails, hangs or is killed costs its own seconds and nothing else. What it found by then is on
-the disk: every record is a line of `results.jsonl`, written and synchronised at once.
+the disk: every record is a line of `results.jsonl`, written and synchronised at once. A line that was
+cut off stays a line of its own, and a full disk loses records, not the run.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from halfstep.bench.gpu.device import ROOT
 from halfstep.files import plain
 
+RESULTS = "results.jsonl"
 _SHOWN = 400  # characters of a record on the terminal
 _LEAST = 5.0  # seconds with which a part is still begun
 _Process = subprocess.Popen[bytes]
@@ -37,35 +39,57 @@ class Place:
         Folder of the generated matrices, which the next stage finds again.
     emulate
         Whether the tests' emulator stands for the card.
+    limit
+        Seconds after which this part is killed.
+    module
+        The module whose command line runs one part.
     """
 
     out: Path
     data: Path
     emulate: bool
+    limit: float = 60.0
+    module: str = "halfstep.bench.gpu.run"
 
     def record(self, part: str, **found: Any) -> None:
         """Append what a part found to `results.jsonl`, and print the beginning of the line."""
         value = {"part": part, "at": round(time.time(), 1), **plain(found)}
         line = json.dumps(value, allow_nan=False)
-        self.out.mkdir(parents=True, exist_ok=True)
-        with (self.out / "results.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        self.append(RESULTS, line + "\n")
         print(line[:_SHOWN], flush=True)
 
     def append(self, name: str, text: str) -> None:
-        """Append to another file of the results."""
-        self.out.mkdir(parents=True, exist_ok=True)
-        with (self.out / name).open("a", encoding="utf-8") as file:
-            file.write(text)
+        """Append to a file of the results at once; where that fails, say so on standard error."""
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            file = os.open(self.out / name, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                size = os.fstat(file).st_size
+                torn = name == RESULTS and size and os.pread(file, 1, size - 1) != b"\n"
+                content = ("\n" * bool(torn) + text).encode()
+                if os.write(file, content) != len(content):
+                    print(f"{self.out / name}: cut off", file=sys.stderr, flush=True)
+                os.fsync(file)
+            finally:
+                os.close(file)
+        except OSError as error:
+            print(f"{self.out / name}: {error}", file=sys.stderr, flush=True)
 
-    def command(self, *part: object) -> list[str]:
+    def command(self, *part: object, limit: float | None = None) -> list[str]:
         """Return the command line that runs one part."""
         switch = ["--emulate"] if self.emulate else []
         folders = ["--out", str(self.out), "--data", str(self.data)]
-        module = [sys.executable, "-m", "halfstep.bench.gpu.staged"]
-        return [*module, *switch, *folders, "one", *map(str, part)]
+        seconds = ["--limit", f"{limit or self.limit:.1f}"]
+        return [
+            sys.executable,
+            "-m",
+            self.module,
+            *switch,
+            *folders,
+            *seconds,
+            "one",
+            *map(str, part),
+        ]
 
 
 def environment() -> dict[str, str]:
@@ -105,31 +129,35 @@ class Stage:
 
     def run(self, limit: float, *part: object) -> int | None:
         """Run a part for at most `limit` seconds; return its exit code, None where it has none."""
-        name, reason = " ".join(map(str, part)), self.for_card.get(str(part[0]))
-        if self.place.emulate and reason is not None:
-            self.place.record("left_out", name=name, reason=reason)
+        name, seconds = " ".join(map(str, part)), min(limit * self.patience, self.left())
+        if self._for_card(part):
             return None
-        if min(limit * self.patience, self.left()) < _LEAST:
+        if seconds < _LEAST:
             self.place.record("left_out", name=name, reason="out of time")
             return None
-        return self.wait(limit, name, self.start(*part))
+        return self.wait(limit, name, self.start(*part, limit=seconds))
 
-    def start(self, *part: object) -> _Process | None:
+    def start(self, *part: object, limit: float | None = None) -> _Process | None:
         """Start a part beside the others; None where it cannot be started."""
-        return self.spawn(self.place.command(*part))
+        return self.spawn(self.place.command(*part, limit=limit))
 
     def spawn(self, command: Sequence[str]) -> _Process | None:
         """Start any command in a process group of its own, its output appended to `log.txt`."""
         self.place.append("log.txt", f"\n===== {' '.join(command)} =====\n")
         try:
-            with (self.place.out / "log.txt").open("ab") as log:
-                process = subprocess.Popen(
-                    command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )  # fmt: skip
+            log = os.open(self.place.out / "log.txt", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        except OSError:
+            log = os.open(os.devnull, os.O_WRONLY)
+        try:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment(), stdout=log, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
         except OSError as error:
             self.place.record("not_started", command=command, reason=str(error))
             return None
+        finally:
+            os.close(log)
         self._started.append(process)
         return process
 
@@ -143,7 +171,8 @@ class Stage:
         try:
             code = process.wait(max(0.0, min(limit * self.patience, self.left())))
         except subprocess.TimeoutExpired:
-            kill_group(process)
+            pass
+        kill_group(process)  # with what it left behind, too
         if code != 0:
             self.failed.append(name)
         seconds = round(time.monotonic() - began, 1)
@@ -153,16 +182,22 @@ class Stage:
     def end(self) -> None:
         """Kill the processes that are still running, and record how the stage ended."""
         for process in self._started:
-            if process.poll() is None:
-                kill_group(process)
+            kill_group(process)
         seconds = round(time.monotonic() - self._began, 1)
         self.place.record("done", seconds=seconds, failed=self.failed)
 
+    def _for_card(self, part: Sequence[object]) -> bool:
+        """Whether a part is left out because it needs a card; it is recorded then."""
+        reason = self.for_card.get(str(part[0])) if self.place.emulate else None
+        if reason is not None:
+            self.place.record("left_out", name=" ".join(map(str, part)), reason=reason)
+        return reason is not None
+
 
 def kill_group(process: _Process) -> None:
-    """Kill a process with everything that it started, and wait for it."""
+    """Kill a process with everything that it started in its group, and wait for it."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         pass
     process.wait()
