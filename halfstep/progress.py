@@ -22,13 +22,41 @@ def bytes_bar(
         yield lambda count: bar.update(task, advance=count)
 
 
+class Advance:
+    """The progress of a fit, to call after each iteration with the loss, or None.
+
+    Parameters
+    ----------
+    update
+        Changes the bar's line: `advance` by so many steps, its `loss` and its `description`.
+    description
+        What stands before the bar.
+    """
+
+    def __init__(
+        self, update: Callable[..., None] = lambda **change: None, description: str = ""
+    ) -> None:
+        self._update, self._description = update, description
+
+    def __call__(self, loss: float | None) -> None:
+        """Note that an iteration has ended."""
+        self._update(advance=1, loss="" if loss is None else f"loss {loss:.6g}")
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Say inside the `with` what keeps the next iteration from beginning."""
+        self._update(description=f"{self._description}: {what}")
+        try:
+            yield
+        finally:
+            self._update(description=self._description)
+
+
 @contextmanager
-def progress_bar(
-    total: int, show: bool, description: str
-) -> Iterator[Callable[[float | None], None]]:
-    """Yield a function to call after each of `total` iterations with the loss, or None."""
+def progress_bar(total: int, show: bool, description: str) -> Iterator[Advance]:
+    """Yield an `Advance` to call after each of `total` iterations with the loss, or None."""
     if not show:
-        yield lambda loss: None
+        yield Advance()
         return
     from rich.progress import MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
@@ -36,10 +64,7 @@ def progress_bar(
     with _bar(MofNCompleteColumn(), TimeRemainingColumn(), loss_column) as bar:
         task = bar.add_task(description, total=total, loss="")
 
-        def advance(loss: float | None) -> None:
-            bar.update(task, advance=1, loss="" if loss is None else f"loss {loss:.6g}")
-
-        yield advance
+        yield Advance(lambda **change: bar.update(task, **change), description)
 
 
 def _bar(*columns: ProgressColumn) -> Progress:

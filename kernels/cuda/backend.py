@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from halfstep.errors import InputError
 from halfstep.kernels.device import failures
-from halfstep.kernels.device.uploads import CupyUploads
+from halfstep.kernels.device.compiling import CupyModules, Variant
 from halfstep.machine import why_no_gpu
 
 FOLDER = Path(__file__).parent
@@ -91,6 +91,12 @@ class Backend(Protocol):
     def synchronize(self) -> None:
         """Wait until the device has finished all launches and copies."""
 
+    def uncompiled(self, variants: Sequence[Variant]) -> list[Variant]:
+        """Return those of these files with their definitions that are not compiled yet."""
+
+    def compile(self, variants: Sequence[Variant]) -> None:
+        """Compile these files with their definitions, several at once, and keep them."""
+
     def launch(
         self,
         file: str,
@@ -108,7 +114,7 @@ class Backend(Protocol):
         """
 
 
-class CupyBackend(CupyUploads):
+class CupyBackend(CupyModules):
     """A CUDA device through CuPy, on its current stream; `failures` says what its methods raise."""
 
     name = "cupy"
@@ -116,11 +122,9 @@ class CupyBackend(CupyUploads):
     def __init__(self, ordinal: int | None = None) -> None:
         import cupy
 
-        super().__init__(cupy, failures.Guarded(cupy, ordinal))
+        super().__init__(cupy, failures.Guarded(cupy, ordinal), source)
         self.shared_limit = int(self.device.attributes["MaxSharedMemoryPerBlockOptin"])
         self.capability = int(self.device.compute_capability)
-        self._functions: dict[tuple[str, str, Defines], Any] = {}
-        self._modules: dict[tuple[str, Defines], Any] = {}
 
     def to_device(self, array: Any) -> Array:
         """See `Backend`; an array with `__cuda_array_interface__` counts as a device array."""
@@ -202,16 +206,6 @@ class CupyBackend(CupyUploads):
             # CuPy passes None as the address -1, and an integer unchanged.
             passed = tuple(np.int64(0) if value is None else value for value in args)
             function(grid, block, passed, shared_mem=shared_mem)
-
-    def _function(self, file: str, kernel: str, defines: Defines) -> Any:
-        key = (file, kernel, defines)
-        if key not in self._functions:
-            if (file, defines) not in self._modules:
-                self._modules[file, defines] = self.cupy.RawModule(
-                    code=source(file), options=("-std=c++17", *(f"-D{d}" for d in defines))
-                )
-            self._functions[key] = self._modules[file, defines].get_function(kernel)
-        return self._functions[key]
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,8 @@ class EmulatorBackend:
         Counts memory.
     uploads
         How many there were.
+    compiled
+        The (file, defines) that `compile` compiled.
     calls
         What was asked in its order: ("upload" | "wait" | "release", slot), ("launch", kernel).
     unlocked
@@ -98,6 +101,7 @@ class EmulatorBackend:
         self.device = Device(ordinal, memory)
         self.multiprocessors, self.shared_limit = multiprocessors, shared_limit
         self.capability = 90
+        self.compiled: list[Any] = []
         if sanitizer is None:
             sanitizer = os.environ.get("HALFSTEP_EMULATOR_SANITIZER", "")
         self.sanitizer, self.folder = sanitizer, folder
@@ -252,18 +256,35 @@ class EmulatorBackend:
         )
         self.device.check_guards()
 
+    def uncompiled(self, variants):
+        """Return those of these (file, defines) that no launch or `compile` has compiled."""
+        return [
+            (file, defines)
+            for file, defines in variants
+            if self._key(file, defines) not in _modules
+        ]
+
+    def compile(self, variants):
+        """Compile these (file, defines), several at once."""
+        missing = self.uncompiled(variants)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(lambda variant: self._module(*variant), missing))
+        self.compiled += missing
+
     def launched(self, kernel: str | None = None) -> int:
         """Return how often a kernel (or any) was launched."""
         return sum(kernel in (None, launch.kernel) for launch in self.launches)
 
-    def _module(self, file: str, defines: tuple[str, ...], kernel: str) -> Module:
+    def _key(self, file: str, defines: tuple[str, ...], kernel: str = "") -> tuple[Any, ...]:
         templates = (kernel,) if "<" in kernel else ()
         texts = tuple(sorted(self.mutations.items()))
-        key = (self.folder / file, defines, templates, self.sanitizer, texts)
+        return self.folder / file, tuple(defines), templates, self.sanitizer, texts
+
+    def _module(self, file: str, defines: tuple[str, ...], kernel: str = "") -> Module:
+        key = self._key(file, defines, kernel)
         if key not in _modules:
-            _modules[key] = Module(
-                self.folder / file, defines, templates, sanitizer=self.sanitizer, texts=texts
-            )
+            path, defines, templates, sanitizer, texts = key
+            _modules[key] = Module(path, defines, templates, sanitizer=sanitizer, texts=texts)
         return _modules[key]
 
     def _own(self, array: Any) -> DeviceArray:

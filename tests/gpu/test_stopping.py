@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases.gpu import DEVICES, backend_of, device, kernels_of
-from cases.gpu_stopping import KINDS, LENGTHS, MOST, RULED, judge, outcome, plays, rows
+from cases.gpu_stopping import KINDS, LENGTHS, MOST, RULED, THETA, judge, outcome, plays, rows
 from cases.sanitizer_program import short_hubs
 from scipy import sparse
 
@@ -70,7 +70,7 @@ def test_the_rule_holds_in_every_order_of_threads(name, order):
 @pytest.mark.parametrize("name", RULED)
 def test_a_smaller_tolerance_goes_further_and_a_limit_ends_it(name, backend):
     strict = outcome(name, dtype="float64", cg_tolerance=1e-3)
-    usual = outcome(name, dtype="float64")
+    usual = outcome(name, dtype="float64", cg_tolerance=THETA)
     assert (strict.steps >= usual.steps).all()
     assert (strict.rest <= 1e-3 * strict.gain + 1e-9)[usual.kinds != "negative"].all()
     limited = judge(name, dtype="float64", cg_max_steps=4)
