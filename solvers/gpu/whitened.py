@@ -20,6 +20,7 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, Lanes, lanes
+from halfstep.kernels.cuda.options import enabled
 from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration, Tally
@@ -113,13 +114,16 @@ class WhitenedSolver(GpuSolver, ABC):
         """See `GpuSolver._prepare`; x is X in the coordinates of the basis, padded to `wide` columns."""
         wide, scaled = self._storage(X.dtype, side)
         basis = basis_of(backend, side, Y, wide, scaled=scaled)
-        Z = self._store(backend, side, backend.product(Y, basis.forward))
+        # float16 has no more digits than TF32, and bfloat16 fewer.
+        rounded = self._stored(X.dtype, side) != np.dtype(X.dtype).name
+        tf32 = rounded and enabled("tf32-fixed")
+        Z = self._store(backend, side, backend.product(Y, basis.forward, tf32=tf32))
         # Rows without regularisation and background do not depend on their start (`basis_of`).
         relaxes = iteration.omega != 1 and (side.a0 != 0 or side.smallest_lam > 0)
         tallies = iteration.tallies
         tally = None if tallies is None else tallies.next(backend, side)
         fixed = Whitened(Z, basis, iteration.omega if relaxes else 1.0, tally)
-        return fixed, backend.product(X, basis.inward)
+        return fixed, backend.product(X, basis.inward, tf32=enabled("tf32-start"))
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
         """See `GpuSolver._advance`; every row takes `cg_steps` steps. Overridden in `by_rule`."""

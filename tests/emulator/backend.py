@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +30,19 @@ class Launch:
     grid: tuple[int, ...]
     block: tuple[int, ...]
     shared_mem: int
+
+
+class Product(NamedTuple):
+    """A matrix product that was asked for: shapes of the factors, and whether TF32 would do."""
+
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    tf32: bool
+
+
+def as_tf32(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return float32 numbers cut, where a card rounds, to the 11 significant bits of TF32."""
+    return (values.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
 class EmulatorBackend:
@@ -63,8 +76,10 @@ class EmulatorBackend:
         Every launch, as a `Launch`, in order.
     device
         Counts memory.
-    uploads
-        How many there were.
+    products
+        Every matrix product but Gramians, as a `Product`, in order.
+    uploads, reads
+        How many there were: `reads` counts `to_host`, for which the host waits.
     """
 
     name = "emulator"
@@ -94,6 +109,8 @@ class EmulatorBackend:
         self.sanitizer, self.folder = sanitizer, folder
         self.mutations = mutations or {}
         self.launches: list[Launch] = []
+        self.products: list[Product] = []
+        self.reads = 0
         self.late_uploads, self.uploads = late_uploads, 0
         self._pending: dict[int, list[tuple[DeviceArray, Any]]] = {}
 
@@ -108,6 +125,7 @@ class EmulatorBackend:
 
     def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
         """Return a copy on the host."""
+        self.reads += 1
         return self._own(array)._values.copy()
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
@@ -118,19 +136,13 @@ class EmulatorBackend:
         allocation = self.device.allocate(nbytes)
         return DeviceArray(allocation, allocation.bytes.view(dtype).reshape(shape))
 
-    def product(
-        self,
-        A: DeviceArray,
-        B: DeviceArray,
-        *,
-        transpose_a: bool = False,
-        transpose_b: bool = False,
-    ) -> DeviceArray:
-        """Return A B on the device, of either factor's transpose where asked."""
+    def product(self, A: DeviceArray, B: DeviceArray, *, tf32: bool = False) -> DeviceArray:
+        """Return A B on the device."""
         left, right = self._own(A)._values, self._own(B)._values
-        return self.to_device(
-            (left.T if transpose_a else left) @ (right.T if transpose_b else right)
-        )
+        self.products.append(Product(A.shape, B.shape, tf32))
+        if tf32 and A.dtype == np.float32:
+            left, right = as_tf32(left), as_tf32(right)
+        return self.to_device(left @ right)
 
     def gram(self, Y: DeviceArray) -> DeviceArray:
         """Return Y'Y (f, f) in float64."""

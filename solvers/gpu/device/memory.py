@@ -23,7 +23,7 @@ from halfstep.solvers.gpu.device.tally import TALLY_BYTES
 # allocator's rounding.
 _HEADROOM = 0.1
 _FIXED = 64 << 20
-_GRAM_ROWS = 4096  # rows of one partial sum of a Gramian, as in `kernels.cuda.backend`
+_GRAM_ROWS = 4096  # rows of one partial sum of a Gramian, as in `kernels.cuda.dense`
 SLOTS = 2  # blocks of each side on the device: one is solved while the next one is uploaded
 # With blocks of fewer entries than this the device would wait for launches.
 _SMALLEST_BLOCK = 1 << 16
