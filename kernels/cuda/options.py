@@ -16,8 +16,8 @@ VARIABLE = "HALFSTEP_GPU_OPTIONS"
 # Each is counted for one half-step of `gpu_cg_7_half`, which without options makes three products of
 # factor matrices and one Gramian, and whose host waits for the device once.
 OPTIONS: dict[str, str] = {
-    "tf32-start": "Multiplies the start by tensor cores in TF32, 11 bits of each number: one of the three "
-    "products of a half-step, whose errors the steps correct.",
+    "tf32-start": "Multiplies the start by tensor cores in TF32, 11 bits of each number: one of the "
+    "three products of a half-step, whose errors the steps correct.",
     "tf32-fixed": "Multiplies the fixed side by tensor cores in TF32 if it is stored in 16 bits "
     "afterwards: one of the three products of a half-step.",
     "gram-in-place": "Computes the Gramian without a transposed copy of the factors: writes and reads "

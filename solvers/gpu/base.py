@@ -13,7 +13,7 @@
      call for each block of a streamed side;
    * `_finish`, once on each device: the solved rows back to factors.
 
-The monitor of the fit calls `_row_not_finite` on each half-step's result and `_loss` after an iteration.
+The monitor of the fit checks each half-step's result, and calls `_loss` after an iteration.
 
 A rung implements `_prepare` and `_advance`, and `_finish` if it solves rows in other coordinates. The
 factors are copied to the host only when they are read there.
@@ -37,7 +37,7 @@ from halfstep.errors import InputError, NotFitted
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.monitor import Monitor
-from halfstep.solvers.gpu.device.audit import device_objective, first_not_finite
+from halfstep.solvers.gpu.device.audit import device_objective
 from halfstep.solvers.gpu.device.data import sides_of
 from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, plan_memory
 from halfstep.solvers.gpu.device.partition import alternate
@@ -245,10 +245,14 @@ class GpuSolver(Solver, ABC):
         for iteration in range(self.iterations):
             start = time.perf_counter()
             now = self._begin(monitor.done)
+            board = now.board(backend)
             X = self._solved(backend, users, Y, X, now)
+            monitor.watch("user", board.look(0, X))
             if monitor.half_step_done(X, Y):
                 break
-            Y = self._solved(backend, items, X, Y, now)
+            with monitor.blaming(X):
+                Y = self._solved(backend, items, X, Y, now)
+            monitor.watch("item", board.look(1, Y))
             backend.synchronize()
             self._end(now)
             if monitor(iteration, time.perf_counter() - start, X, Y):
@@ -279,10 +283,6 @@ class GpuSolver(Solver, ABC):
     def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
         """Return each query's best candidates; called by `recommend` and the model's other queries."""
         return select_on_device(self._kept, *args, **settings)
-
-    def _row_not_finite(self, factors: Array) -> int | None:
-        """Return the first row that is not finite, or None; called by the monitor after a half-step."""
-        return first_not_finite(chosen(self.devices)[0], factors)
 
 
 @contextmanager
