@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
+from halfstep.kernels.algebra import Algebra
 from halfstep.kernels.cuda import dense
 from halfstep.kernels.cuda.options import OPTIONS as OPTIONS
 from halfstep.machine import why_no_gpu
@@ -57,6 +58,12 @@ class Backend(Protocol):
 
     def gram(self, Y: Array) -> Array:
         """Return Y'Y (f, f) in float64, summed over rows without losing digits of float32."""
+
+    def on_card(self) -> AbstractContextManager[Algebra]:
+        """Return a context whose algebra works on the device, on float64 arrays as `raw` gives them."""
+
+    def raw(self, array: Array) -> Any:
+        """Return the array as the algebra of `on_card` takes it; `to_device` takes its results."""
 
     def copy(self, target: Array, source: Array) -> None:
         """Copy `source`, on this or another device, to `target` here, of equal shape and dtype."""
@@ -141,6 +148,14 @@ class CupyBackend:
         """See `Backend`."""
         with self.device:
             return dense.gram(self.cupy, Y)
+
+    def on_card(self) -> AbstractContextManager[Algebra]:
+        """See `Backend`."""
+        return dense.on_card(self.cupy, self.device)
+
+    def raw(self, array: Array) -> Any:
+        """See `Backend`."""
+        return array
 
     def copy(self, target: Array, source: Array) -> None:
         """See `Backend`."""

@@ -1,4 +1,4 @@
-"""Matrix products on a CUDA device through CuPy and cuBLAS, for `CupyBackend`.
+"""Dense algebra on a CUDA device through CuPy, cuBLAS and cuSOLVER, for `CupyBackend`.
 
 cuBLAS stores matrices by columns. A C-contiguous array (rows, f) is to it a matrix (f, rows), so that
 C = A B of arrays is C' = B' A' of its matrices: the factors in the other order, nothing transposed.
@@ -6,6 +6,8 @@ C = A B of arrays is C' = B' A' of its matrices: the factors in the other order,
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from halfstep.kernels.cuda.options import enabled
 
 _GRAM_ROWS = 4096
+_REMAINS = 1e-9  # of a factorisation in float64 that has not failed, for any f
 
 
 def product(cupy: Any, A: Any, B: Any, *, tf32: bool = False) -> Any:
@@ -88,3 +91,44 @@ def slab_products(cublas: Any, handle: int, Y: Any, rows: int, parts: Any) -> No
 
 # cudaDataType_t of the types that factors have.
 _CUDA_REAL = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
+
+
+@contextmanager
+def on_card(cupy: Any, device: Any) -> Iterator[CardAlgebra]:
+    """Make a device the current one, with its algebra, and let nothing wait for its error codes."""
+    import cupyx
+    from cupyx.scipy.linalg import solve_triangular
+
+    with device, cupyx.errstate(linalg="ignore"):
+        yield CardAlgebra(cupy, solve_triangular)
+
+
+class CardAlgebra:
+    """`kernels.algebra.Algebra` on a device, through CuPy (cuSOLVER and cuBLAS); the host never waits.
+
+    Nobody reads whether a factorisation failed. It is multiplied out instead, and where that does not
+    give the matrix again, the factor is NaN, which the rows solved with it will be too.
+    """
+
+    def __init__(self, cupy: Any, solve_triangular: Any) -> None:
+        self.xp, self.solve_triangular = cupy, solve_triangular
+
+    def cholesky(self, A: Any) -> Any:
+        """See `Algebra`."""
+        R = self.xp.linalg.cholesky(A).T
+        return self._if_equal(R.T @ R, A, R)
+
+    def inverse_of_upper(self, R: Any) -> Any:
+        """See `Algebra`."""
+        return self.solve_triangular(R, self.xp.eye(len(R)), lower=False, check_finite=False)
+
+    def eigh(self, A: Any) -> tuple[Any, Any]:
+        """See `Algebra`."""
+        L, Q = self.xp.linalg.eigh(A)
+        return self._if_equal((Q * L) @ Q.T, A, L), Q
+
+    def _if_equal(self, found: Any, A: Any, factor: Any) -> Any:
+        """Return `factor`, but NaN unless found is A up to rounding."""
+        xp = self.xp
+        equal = xp.abs(found - A).max() <= _REMAINS * xp.abs(A).max()
+        return xp.where(equal, factor, np.nan)

@@ -22,9 +22,16 @@ OPTIONS: dict[str, str] = {
     "afterwards: one of the three products of a half-step.",
     "gram-in-place": "Computes the Gramian without a transposed copy of the factors: writes and reads "
     "rows x factors numbers less in a half-step, in the same dtype and order of sums.",
+    "coordinates": "Leaves solutions in whitened coordinates inside a fit, which makes two products of "
+    "factor matrices in a half-step instead of three; a resumed fit then agrees with an uninterrupted one "
+    "only to rounding.",
+    "factor-on-card": "Factorises the Gramian on the device in float64, so that no matrix crosses to the "
+    "host and it waits once in an iteration instead of three times; if that fails, it warns and goes on "
+    "with the host.",
 }
 
 _turned_on: list[frozenset[str]] = []
+_suspended: list[str] = []
 
 
 @contextmanager
@@ -43,9 +50,21 @@ def optional(*names: str) -> Iterator[None]:
         _turned_on.pop()
 
 
+@contextmanager
+def suspended(name: str) -> Iterator[None]:
+    """Turn an option off inside the `with`, however it was turned on."""
+    _suspended.append(name)
+    try:
+        yield
+    finally:
+        _suspended.pop()
+
+
 def enabled(name: str) -> bool:
     """Return whether an option is on; InputError if HALFSTEP_GPU_OPTIONS has an unknown name."""
     named = _known(part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip())
+    if name in _suspended:
+        return False
     return name in named or any(name in names for names in _turned_on)
 
 

@@ -45,6 +45,7 @@ from halfstep.solvers.gpu.device.queries import Factors, lazily, select_on_devic
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import stored_sides
 from halfstep.solvers.gpu.device.tally import Iteration
+from halfstep.solvers.gpu.fallback import falling_back
 from halfstep.solvers.inputs import check_number
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats, Integers
@@ -164,23 +165,22 @@ class GpuSolver(Solver, ABC):
     def _sides(self, matrix: sparse.csr_matrix) -> Any:
         """Return users and items, as `Side`s on the device or as `Stored`s on the host.
 
-        Called by `fit` once, before the starting factors are drawn. Raises NotEnoughMemory if the fit
-        does not fit the device even when it is streamed.
+        Called by `fit` once, before the starting factors are drawn. `Stored`s are cut into streamed
+        blocks or shares. Raises NotEnoughMemory if the fit does not fit the device even when streamed.
         """
         backends = chosen(self.devices)
-        users, items = matrix.shape
-        lengths = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=items)
+        lengths = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=matrix.shape[1])
         longest = max(int(side.max(initial=0)) for side in lengths)
         if len(backends) == 1:
-            plan = self._plan(backends[0], (users, items), int(matrix.nnz), longest)
+            plan = self._plan(backends[0], matrix.shape, int(matrix.nnz), longest)
             if plan.block_entries is None:
                 with _explaining([plan]):
                     sides = sides_of(backends[0], self, matrix, lengths)
-                sides[0].kept["memory"] = plan
-                return sides
-        # Streamed blocks and the shares of several devices are cut from arrays on the host.
+                    sides[0].kept["memory"] = plan
+                    return sides
         return stored_sides(self, matrix, cache(lambda: self.weights(matrix)))
 
+    @falling_back
     def _alternate(self, users: Any, items: Any, X: Any, Y: Any, monitor: Monitor) -> None:
         """Run the iterations on the sides that `_sides` returned; called by `fit` once."""
         backends = chosen(self.devices)
@@ -212,7 +212,7 @@ class GpuSolver(Solver, ABC):
 
         Called at the beginning of each iteration. The half-steps' `_prepare` gets the result.
         """
-        return Iteration(self._omega(done))
+        return Iteration.of_fit(self._omega(done))
 
     def _end(self, iteration: Iteration) -> None:
         """Append the report of an iteration's half-steps to `report_`, if they were tallied.

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.linalg import solve_triangular
 
 import halfstep.kernels.cuda
 from emulator import build
 from emulator.arrays import Device, DeviceArray
 from emulator.build import EmulatorError
 from emulator.module import SHARED_BYTES, Module
+from halfstep.kernels.cuda.dense import CardAlgebra
 
 KERNELS = Path(halfstep.kernels.cuda.__file__).parent
 _modules: dict[Any, Module] = {}
@@ -43,6 +46,28 @@ class Product(NamedTuple):
 def as_tf32(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return float32 numbers cut, where a card rounds, to the 11 significant bits of TF32."""
     return (values.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+class _QuietNumpy:
+    """NumPy, but what cannot be factorised gives wrong numbers as on a device, instead of an error."""
+
+    def __init__(self) -> None:
+        self.linalg = self
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def cholesky(self, A: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        try:
+            return np.linalg.cholesky(A)
+        except np.linalg.LinAlgError:
+            return np.tril(A)
+
+    def eigh(self, A: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        try:
+            return tuple(np.linalg.eigh(A))
+        except np.linalg.LinAlgError:
+            return A[0], A
 
 
 class EmulatorBackend:
@@ -148,6 +173,15 @@ class EmulatorBackend:
         """Return Y'Y (f, f) in float64."""
         values = self._own(Y)._values.astype(np.float64)
         return self.to_device(values.T @ values)
+
+    @contextmanager
+    def on_card(self) -> Iterator[CardAlgebra]:
+        """Return the device's algebra, with NumPy in CuPy's place."""
+        yield CardAlgebra(_QuietNumpy(), solve_triangular)
+
+    def raw(self, array: DeviceArray) -> np.ndarray[Any, Any]:
+        """Return the numbers of an array, copied, for the algebra of `on_card`: no wait of the host."""
+        return self._own(array)._values.copy()
 
     def copy(self, target: DeviceArray, source: DeviceArray) -> None:
         """Copy an array onto one of the same shape here; the source may be on another device."""

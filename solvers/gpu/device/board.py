@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.solvers.gpu.device.audit import NONE, launch_look, look_blocks
+from halfstep.solvers.gpu.device.coordinates import Coordinates, numbers_of
 
 BLOCKS = 128  # of one warp each: on a large side a lane adds up some dozens of rows
 NUMBERS = 5  # sums of a block: steps, most steps, unsolved rows, gained, left
@@ -39,11 +40,12 @@ class Board:
         ]
         self._read: npt.NDArray[np.float64] | None = None
 
-    def look(self, half: int, factors: Array) -> Callable[[], int | None]:
+    def look(self, half: int, factors: Array | Coordinates) -> Callable[[], int | None]:
         """Begin to look for the first row of factors (rows, ·) that is not finite; return what tells it.
 
         `half` is 0 for the user factors and 1 for the item factors.
         """
+        factors = numbers_of(factors)
         blocks = look_blocks(len(factors))
         self._read = None  # what was read before does not have this
         if len(factors):

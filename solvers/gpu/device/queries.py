@@ -15,6 +15,7 @@ from scipy import sparse
 
 from halfstep.kernels.cuda.backend import Array, Backend, current, unavailable
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
+from halfstep.solvers.gpu.device.coordinates import Coordinates, formed
 from halfstep.solvers.inputs import on_host
 from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
@@ -25,9 +26,15 @@ _TOGETHER = 1 << 16  # queries per launch
 
 
 class Factors:
-    """One side's factors (rows, f), on the host, on the device or on both."""
+    """One side's factors (rows, f), on the host, on the device or on both.
+
+    `Coordinates` are formed when the factors are read.
+    """
 
     def __init__(self, factors: Any) -> None:
+        if isinstance(factors, Coordinates):
+            self._host, self._device, self._backend = None, factors, factors.backend
+            return
         if not type(factors).__module__.startswith("cupy"):  # a CuPy array stays on its device
             factors = on_host(factors)
         self._host = factors if isinstance(factors, np.ndarray) else None
@@ -38,7 +45,7 @@ class Factors:
         """Return the factors as a NumPy array, which is always the same object."""
         if self._host is None:
             assert self._backend is not None
-            self._host = self._backend.to_host(self._device)
+            self._host = self._backend.to_host(formed(self._device))
         return self._host
 
     def on_device(self) -> Array:
@@ -47,6 +54,7 @@ class Factors:
         if self._device is None or self._backend is not backend:
             host = np.ascontiguousarray(self.on_host())
             self._device, self._backend = backend.to_device(host), backend
+        self._device = formed(self._device)
         return self._device
 
     def __getstate__(self) -> dict[str, Any]:

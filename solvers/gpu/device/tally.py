@@ -2,24 +2,28 @@
 
 Each row writes what its steps gained when it ends, and `kernels/cuda/tally.cu` adds this up on the
 device (`board`). The host reads one small array from each device after the iteration, so no half-step
-waits for it. The sums have a fixed order, so a fit that is repeated gives the same report. On several devices, or
-streamed, its `gained` and `left` may differ in their last digits.
+waits for it. The sums have a fixed order, so a fit that is repeated gives the same report. On several
+devices, or streamed, its `gained` and `left` may differ in their last digits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real
+from halfstep.kernels.cuda.options import enabled
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.gpu.device.board import BLOCKS, NUMBERS, Board
 from halfstep.solvers.gpu.device.side import Side
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _WARPS = 8
 TALLY_BYTES = 2 * BLOCKS * NUMBERS * 8
@@ -138,10 +142,21 @@ class Iteration(NamedTuple):
     tallies
         Where the half-steps add up what their rows report. None outside of a fit, and for rungs whose
         rows report nothing.
+    coordinates
+        Whether solutions may stay in whitened coordinates, as `Coordinates`.
+    on_card
+        Whether the device factorises the Gramian.
     """
 
     omega: float = 1.0
     tallies: Tallies | None = None
+    coordinates: bool = False
+    on_card: bool = False
+
+    @classmethod
+    def of_fit(cls, omega: float) -> Self:
+        """Return the settings of an iteration of a fit, with the options that are on."""
+        return cls(omega, coordinates=enabled("coordinates"), on_card=enabled("factor-on-card"))
 
     def board(self, backend: Backend) -> Board:
         """Return the iteration's board on a device; a new one where nothing is tallied."""
