@@ -23,11 +23,11 @@ OPTIONS: dict[str, str] = {
     "gram-in-place": "Computes the Gramian without a transposed copy of the factors: writes and reads "
     "rows x factors numbers less in a half-step, in the same dtype and order of sums.",
     "coordinates": "Leaves solutions in whitened coordinates inside a fit, which makes two products of "
-    "factor matrices in a half-step instead of three; a resumed fit then agrees with an uninterrupted one "
-    "only to rounding.",
-    "factor-on-card": "Factorises the Gramian on the device in float64, so that no matrix crosses to the "
-    "host and it waits once in an iteration instead of three times; if that fails, it warns and goes on "
-    "with the host.",
+    "factor matrices in a half-step instead of three; a resumed fit then agrees with an uninterrupted "
+    "one only to rounding.",
+    "factor-on-card": "Factorises the Gramian on the device in float64, so that no matrix crosses to "
+    "the host and it waits once in an iteration instead of three times; if that fails, it warns and "
+    "goes on with the host.",
 }
 
 _turned_on: list[frozenset[str]] = []

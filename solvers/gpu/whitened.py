@@ -1,11 +1,11 @@
 """The half-step in whitened coordinates, shared by the GPU rungs from `gpu_cg_2_whitened` on.
 
-`halfstep.solvers.whitening` explains the coordinates, and `basis` makes them. In these coordinates |z| is
-at most a0^-1/2.
+`halfstep.solvers.whitening` explains the coordinates, and `basis` makes them. In these coordinates |z|
+is at most a0^-1/2.
 
 `_prepare` computes Z = Y forward and the start X inward, `_advance` takes the steps (by `_steps`, which
-each rung implements, and which over-relax the rows), and `_finish` multiplies the solution by outward, or leaves it in these
-coordinates (option `coordinates`).
+each rung implements, and which over-relax the rows), and `_finish` multiplies the solution by outward,
+or leaves it in these coordinates (option `coordinates`).
 """
 
 from __future__ import annotations

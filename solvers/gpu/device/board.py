@@ -60,9 +60,10 @@ class Board:
 
     def sums(self) -> npt.NDArray[np.float64]:
         """Return a copy of `tallies` on the host."""
-        return self._host()[:_TALLIES].reshape(2, BLOCKS, NUMBERS).copy()
+        sums: npt.NDArray[np.float64] = self._host()[:_TALLIES].reshape(2, BLOCKS, NUMBERS).copy()
+        return sums
 
     def _host(self) -> npt.NDArray[np.float64]:
         if self._read is None:
-            self._read = self.backend.to_host(self._whole)
+            self._read = np.asarray(self.backend.to_host(self._whole), np.float64)
         return self._read

@@ -32,14 +32,15 @@ class Factors:
     """
 
     def __init__(self, factors: Any) -> None:
-        if isinstance(factors, Coordinates):
-            self._host, self._device, self._backend = None, factors, factors.backend
-            return
-        if not type(factors).__module__.startswith("cupy"):  # a CuPy array stays on its device
+        kept = isinstance(factors, Coordinates)
+        # A CuPy array stays on its device.
+        if not kept and not type(factors).__module__.startswith("cupy"):
             factors = on_host(factors)
         self._host = factors if isinstance(factors, np.ndarray) else None
         self._device = None if self._host is not None else factors
         self._backend = None if self._host is not None else current()
+        if kept:
+            self._backend = factors.backend
 
     def on_host(self) -> Floats:
         """Return the factors as a NumPy array, which is always the same object."""
