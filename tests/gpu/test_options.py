@@ -1,10 +1,13 @@
 """The switches of the GPU solvers, through the emulator: what each changes, and that none is on."""
 
 import ctypes
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cases.gpu import DEVICES
+from cases.gpu import device as device_of
 from cases.solvers import awkward
 from emulator.backend import as_tf32
 
@@ -166,8 +169,8 @@ def test_the_gramian_in_place_is_the_gramian(rows, monkeypatch):
     cublas = Cublas()
     libs = SimpleNamespace(cublas=cublas)
     for module in ("cupy_backends", "cupy_backends.cuda"):
-        monkeypatch.setitem(__import__("sys").modules, module, SimpleNamespace())
-    monkeypatch.setitem(__import__("sys").modules, "cupy_backends.cuda.libs", libs)
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "cupy_backends.cuda.libs", libs)
     cupy = SimpleNamespace(
         cuda=SimpleNamespace(get_cublas_handle=lambda: 1),
         zeros=np.zeros,
@@ -182,3 +185,72 @@ def test_the_gramian_in_place_is_the_gramian(rows, monkeypatch):
     assert len(cublas.calls) == (rows >= 4096) + (rows % 4096 > 0)
     assert got.dtype == np.float64
     np.testing.assert_allclose(got, plain, rtol=1e-5, atol=1e-3)
+
+
+CARDS = ["random", DEVICES[-1]]  # the emulator, and CuPy where there is a card
+
+
+@pytest.mark.parametrize("on", CARDS)
+@pytest.mark.parametrize("exponent", [0.0, 0.5])  # by Cholesky, and by eigenvectors
+@pytest.mark.parametrize("options", [*((name,) for name in OPTIONS), tuple(OPTIONS)], ids="+".join)
+def test_every_option_keeps_the_objective_of_a_fit(options, exponent, on):
+    matrix = awkward(negative=False)
+    settings = {"confidence": "log", "iterations": 10, "regularization_exponent": exponent}
+    with device_of(on):
+        plain = fitted("gpu_cg_7_half", matrix, **settings)
+        with optional(*options):
+            other = fitted("gpu_cg_7_half", matrix, **settings)
+            again = fitted("gpu_cg_7_half", matrix, **settings)
+    assert loss_of(other, matrix) == pytest.approx(loss_of(plain, matrix), rel=1e-3)
+    np.testing.assert_array_equal(other.user_factors, again.user_factors)
+
+
+@pytest.mark.parametrize("on", CARDS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", [9, 4096, 3 * 4096 + 5])
+def test_a_gramian_by_every_path_is_the_gramian(rows, dtype, on):
+    Y = np.random.default_rng(0).normal(size=(rows, 33)).astype(dtype)
+    expected = Y.astype(np.float64).T @ Y.astype(np.float64)
+    for options in ((), ("gram-in-place",)):
+        with device_of(on) as backend, optional(*options):
+            got = backend.to_host(backend.gram(backend.to_device(Y)))
+        assert got.dtype == np.float64
+        error = np.abs(got - expected).max() / np.abs(expected).max()
+        assert error < 30 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("on", CARDS)
+@pytest.mark.parametrize(("tf32", "allowed"), [(False, 1e-6), (True, 2e-3)])
+def test_a_product_has_the_digits_that_were_asked_for(tf32, allowed, on):
+    rng = np.random.default_rng(0)
+    A, B = (rng.normal(size=size).astype(np.float32) for size in ((300, 128), (128, 136)))
+    with device_of(on) as backend:
+        product = backend.product(*map(backend.to_device, (A, B)), tf32=tf32)
+        got = backend.to_host(product)
+    exact = A.astype(np.float64) @ B.astype(np.float64)
+    sizes = np.linalg.norm(A, axis=1)[:, None] * np.linalg.norm(B, axis=0)
+    error = float((np.abs(got - exact) / sizes).max())
+    assert error < allowed
+    assert (error > 1e-5) == tf32
+
+
+@pytest.mark.parametrize("on", CARDS)
+@pytest.mark.parametrize("f", [1, 33, 256])
+def test_the_algebra_of_a_device_is_the_host_s(f, on):
+    Y = np.random.default_rng(0).normal(size=(2 * f, f))
+    A = Y.T @ Y + np.eye(f)
+    with device_of(on) as backend:
+        there = backend.to_device(A)
+        with backend.on_card() as algebra:
+            raw = backend.raw(there)
+            R = algebra.cholesky(raw)
+            inverse, (L, Q) = algebra.inverse_of_upper(R), algebra.eigh(raw)
+            wrong = algebra.cholesky(raw - 2 * raw)
+            found = [backend.to_host(backend.to_device(x)) for x in (R, inverse, L, Q, wrong)]
+    R, inverse, L, Q, wrong = found
+    np.testing.assert_array_equal(R, np.triu(R))
+    size = np.abs(A).max()
+    np.testing.assert_allclose(R.T @ R, A, rtol=0, atol=1e-12 * f * size)
+    np.testing.assert_allclose(inverse @ R, np.eye(f), rtol=0, atol=1e-10)
+    np.testing.assert_allclose((Q * L) @ Q.T, A, rtol=0, atol=1e-12 * f * size)
+    assert np.isnan(wrong).any()
