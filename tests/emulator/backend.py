@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 import halfstep.kernels.cuda
 from emulator import build
 from emulator.arrays import Device, DeviceArray
 from emulator.build import EmulatorError
+from emulator.dense import Product, on_card, product
 from emulator.module import SHARED_BYTES, Module
 from halfstep.kernels.cuda.dense import CardAlgebra
 
@@ -33,41 +33,6 @@ class Launch:
     grid: tuple[int, ...]
     block: tuple[int, ...]
     shared_mem: int
-
-
-class Product(NamedTuple):
-    """A matrix product that was asked for: shapes of the factors, and whether TF32 would do."""
-
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-    tf32: bool
-
-
-def as_tf32(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return float32 numbers cut, where a card rounds, to the 11 significant bits of TF32."""
-    return (values.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
-
-
-class _QuietNumpy:
-    """NumPy, but what cannot be factorised gives wrong numbers as on a device, instead of an error."""
-
-    def __init__(self) -> None:
-        self.linalg = self
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
-
-    def cholesky(self, A: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        try:
-            return np.linalg.cholesky(A)
-        except np.linalg.LinAlgError:
-            return np.tril(A)
-
-    def eigh(self, A: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        try:
-            return tuple(np.linalg.eigh(A))
-        except np.linalg.LinAlgError:
-            return A[0], A
 
 
 class EmulatorBackend:
@@ -165,19 +130,16 @@ class EmulatorBackend:
         """Return A B on the device."""
         left, right = self._own(A)._values, self._own(B)._values
         self.products.append(Product(A.shape, B.shape, tf32))
-        if tf32 and A.dtype == np.float32:
-            left, right = as_tf32(left), as_tf32(right)
-        return self.to_device(left @ right)
+        return self.to_device(product(left, right, tf32))
 
     def gram(self, Y: DeviceArray) -> DeviceArray:
         """Return Y'Y (f, f) in float64."""
         values = self._own(Y)._values.astype(np.float64)
         return self.to_device(values.T @ values)
 
-    @contextmanager
-    def on_card(self) -> Iterator[CardAlgebra]:
-        """Return the device's algebra, with NumPy in CuPy's place."""
-        yield CardAlgebra(_QuietNumpy(), solve_triangular)
+    def on_card(self) -> AbstractContextManager[CardAlgebra]:
+        """Return a context with the device's algebra."""
+        return on_card()
 
     def raw(self, array: DeviceArray) -> np.ndarray[Any, Any]:
         """Return the numbers of an array, copied, for the algebra of `on_card`: no wait of the host."""

@@ -9,7 +9,7 @@ import pytest
 from cases.gpu import DEVICES
 from cases.gpu import device as device_of
 from cases.solvers import awkward
-from emulator.backend import as_tf32
+from emulator.dense import as_tf32
 
 from halfstep import SOLVERS, InputError
 from halfstep.kernels.cuda import backend as backends
