@@ -14,8 +14,9 @@ x = V x~, and z_i = V'y_i replaces y_i:
 An eigenvalue in L below f eps times the largest is rounding error. If the smallest lambda_u is 0, such
 directions are dropped (z = 0 along them), so that a singular row gets the solution of minimum norm.
 
-The f x f algebra is float64 on the host for every device. The CPU rungs pad and apply V by
-`kernels.cpu.rotation`; the GPU rungs pad, scale and upload it (`solvers.gpu.whitened`).
+The f x f algebra is float64, on the host unless a device is asked to do it (`kernels.algebra`). The CPU
+rungs pad and apply V by `kernels.cpu.rotation`; the GPU rungs pad, scale and upload it
+(`solvers.gpu.basis`).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cholesky, solve_triangular
 
+from halfstep.kernels.algebra import HOST, Algebra
 from halfstep.kernels.cpu.threads import spread
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
@@ -79,7 +80,9 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     return whitened(G, smallest, eps, one_lambda=one_lambda)
 
 
-def whitened(G: Matrix, smallest: float, eps: float, *, one_lambda: bool) -> Basis:
+def whitened(
+    G: Matrix, smallest: float, eps: float, *, one_lambda: bool, algebra: Algebra = HOST
+) -> Basis:
     """Return the coordinates that whiten G + lambda I.
 
     Parameters
@@ -93,33 +96,46 @@ def whitened(G: Matrix, smallest: float, eps: float, *, one_lambda: bool) -> Bas
     one_lambda
         Whether all rows have that lambda: then by Cholesky, with a lambda of at least `least_lambda`,
         otherwise by eigenvectors.
+    algebra
+        Whose arrays G and the result are. None of its numbers is read here.
     """
-    f = len(G)
+    f, xp = len(G), algebra.xp
     if one_lambda:
-        R = cholesky(G + max(smallest, least_lambda(G, eps)) * np.eye(f), check_finite=False)
-        inverse = solve_triangular(R, np.eye(f), check_finite=False)
-        return Basis(inverse, R.T, inverse.T, np.ones(f), np.zeros(f), triangular=True)
-    L, Q = np.linalg.eigh(G)
-    L = np.maximum(L, 0)
+        lam = xp.maximum(smallest, xp.trace(G) * _lost(eps))
+        R = algebra.cholesky(G + lam * xp.eye(f))
+        inverse = algebra.inverse_of_upper(R)
+        return Basis(inverse, R.T, inverse.T, xp.ones(f), xp.zeros(f), triangular=True)
+    L, Q = algebra.eigh(G)
+    L = xp.maximum(L, 0)
     known = L + smallest > L[-1] * f * (eps if smallest <= 0 else max(eps * eps, 2.0**-52))
     # Whitened for the smallest lambda, so that each row's scale D_u^-1/2 is at most 1.
-    shared = np.where(known, L + smallest, 1.0)
-    root = np.sqrt(shared)
+    shared = xp.where(known, L + smallest, 1.0)
+    root = xp.sqrt(shared)
     inverse = Q * (known / root)
     return Basis(
-        inverse, Q * (known * root), inverse.T, np.where(known, L, 1.0) / shared, known / shared
+        inverse, Q * (known * root), inverse.T, xp.where(known, L, 1.0) / shared, known / shared
     )
 
 
-def unwhitened(f: int, size: float, smallest: float, eps: float) -> Basis:
-    """Return the coordinates for a0 = 0; `size` is the mean squared length of the rows of Y."""
-    floor = size * (eps if smallest <= 0 else eps * eps)
-    return Basis(None, None, None, np.full(f, floor or 1.0), np.ones(f))
+def unwhitened(
+    f: int, size: float, smallest: float, eps: float, *, algebra: Algebra = HOST
+) -> Basis:
+    """Return the coordinates for a0 = 0; `size` is the mean squared length of the rows of Y.
+
+    `size` is a number, or an array without dimensions of the algebra, as are the vectors of the result.
+    """
+    xp = algebra.xp
+    floor = xp.asarray(size * (eps if smallest <= 0 else eps * eps))
+    return Basis(None, None, None, xp.ones(f) * xp.where(floor != 0, floor, 1.0), xp.ones(f))
 
 
 def least_lambda(G: Matrix, eps: float) -> float:
     """Return the lambda below which G + lambda I is singular: in float64 rounding loses lambda."""
-    return float(np.trace(G)) * max(eps * eps, 2.0**-50)
+    return float(np.trace(G)) * _lost(eps)
+
+
+def _lost(eps: float) -> float:
+    return max(eps * eps, 2.0**-50)
 
 
 def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:

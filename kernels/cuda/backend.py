@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.kernels.device import failures
+from halfstep.kernels.algebra import Algebra
+from halfstep.kernels.device import dense, failures
 from halfstep.kernels.device.compiling import CupyModules, Variant
+from halfstep.kernels.device.options import OPTIONS as OPTIONS
+from halfstep.kernels.device.options import optional as optional
 from halfstep.machine import why_no_gpu
 
 FOLDER = Path(__file__).parent
 _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
-_GRAM_ROWS = 4096
 # A launch must request more dynamic shared memory than this, and no device grants all it has.
 _PLAIN_SHARED = 48 * 1024
 
@@ -56,13 +58,17 @@ class Backend(Protocol):
     def empty(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """Return an array whose content is undefined."""
 
-    def product(
-        self, A: Array, B: Array, *, transpose_a: bool = False, transpose_b: bool = False
-    ) -> Array:
-        """Return the matrix product A B; with `transpose_a` A' in place of A, likewise B."""
+    def product(self, A: Array, B: Array, *, tf32: bool = False) -> Array:
+        """Return the matrix product A B; `tf32` lets float32 be multiplied with 11 bits each."""
 
     def gram(self, Y: Array) -> Array:
         """Return Y'Y (f, f) in float64, summed over rows without losing digits of float32."""
+
+    def on_card(self) -> AbstractContextManager[Algebra]:
+        """Return a context whose algebra works on the device, on float64 arrays as `raw` gives them."""
+
+    def raw(self, array: Array) -> Any:
+        """Return the array as the algebra of `on_card` takes it; `to_device` takes its results."""
 
     def copy(self, target: Array, source: Array) -> None:
         """Copy `source`, on this or another device, to `target` here, of equal shape and dtype."""
@@ -142,27 +148,23 @@ class CupyBackend(CupyModules):
         with self.device:
             return self.cupy.empty(shape, dtype)
 
-    def product(
-        self, A: Array, B: Array, *, transpose_a: bool = False, transpose_b: bool = False
-    ) -> Array:
+    def product(self, A: Array, B: Array, *, tf32: bool = False) -> Array:
         """See `Backend`."""
         with self.device:
-            return (A.T if transpose_a else A) @ (B.T if transpose_b else B)
+            return dense.product(self.cupy, A, B, tf32=tf32)
 
     def gram(self, Y: Array) -> Array:
-        """See `Backend`: products of slabs of rows in Y's dtype, added in float64 in a fixed order."""
-        rows, f = Y.shape
-        slabs, rest = divmod(rows, _GRAM_ROWS)
+        """See `Backend`."""
         with self.device:
-            total = self.cupy.zeros((f, f), np.float64)
-            if slabs:
-                whole = Y[: slabs * _GRAM_ROWS].reshape(slabs, _GRAM_ROWS, f)
-                parts = self.cupy.matmul(whole.transpose(0, 2, 1), whole)
-                total += parts.sum(axis=0, dtype=np.float64)
-            if rest:
-                tail = Y[slabs * _GRAM_ROWS :]
-                total += tail.T @ tail
-            return total
+            return dense.gram(self.cupy, Y)
+
+    def on_card(self) -> AbstractContextManager[Algebra]:
+        """See `Backend`."""
+        return dense.on_card(self.cupy, self.device)
+
+    def raw(self, array: Array) -> Any:
+        """See `Backend`."""
+        return array
 
     def copy(self, target: Array, source: Array) -> None:
         """See `Backend`."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -58,6 +59,25 @@ class Monitor:
         self.checkpoints, self.interruption = checkpoints, interruption
         self.advance, self.callback = advance, callback
         self._checked: Any = None
+        self._watched: dict[str, Callable[[], int | None]] = {}
+
+    def watch(self, side: str, row: Callable[[], int | None]) -> None:
+        """Check a side's next factors by `row`, and not before the iteration ends.
+
+        A solver on a device calls this before it hands the factors over, so that the host need not wait
+        for each half-step. `row` returns the first row that is not finite, or None.
+        """
+        self._watched[side] = row
+
+    @contextmanager
+    def blaming(self, X: Any) -> Iterator[None]:
+        """If the items' half-step fails inside because the watched X is not finite, raise NotFinite."""
+        try:
+            yield
+        except (ArithmeticError, ValueError, Warning):
+            if "user" in self._watched:
+                self._check("user", X)
+            raise
 
     def half_step_done(self, X: Any, Y: Any) -> bool:
         """Check user factors X that were solved with the previous iteration's item factors Y fixed.
@@ -65,8 +85,9 @@ class Monitor:
         If the user has pressed Ctrl-C, save the previous iteration's factors, keep X and Y in the model
         and return True.
         """
-        self._check("user", X)
-        self._checked = X
+        if "user" not in self._watched or self.interruption.requested:
+            self._check("user", X)
+            self._checked = X
         if not self.interruption.requested:
             return False
         self._save()  # before `_keep`: a fit can only resume after a whole iteration
@@ -106,7 +127,8 @@ class Monitor:
         return last or (isinstance(stop, bool | np.bool_) and bool(stop))
 
     def _check(self, side: str, factors: Any) -> None:
-        row = self.model._row_not_finite(factors)
+        watched = self._watched.pop(side, None)
+        row = self.model._row_not_finite(factors) if watched is None else watched()
         if row is not None:
             reason = f"the {side} factors of row {row} are not finite"
             raise NotFinite(reason, row, self.done, side)

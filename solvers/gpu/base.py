@@ -13,7 +13,7 @@
      call for each block of a streamed side;
    * `_finish`, once on each device: the solved rows back to factors.
 
-The monitor of the fit calls `_row_not_finite` on each half-step's result and `_loss` after an iteration.
+The monitor of the fit checks each half-step's result, and calls `_loss` after an iteration.
 
 A rung implements `_prepare` and `_advance`, and `_finish` if it solves rows in other coordinates. The
 factors are copied to the host only when they are read there.
@@ -36,7 +36,7 @@ from halfstep.errors import InputError, NotFitted
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.monitor import Monitor
-from halfstep.solvers.gpu.device.audit import device_objective, first_not_finite
+from halfstep.solvers.gpu.device.audit import device_objective
 from halfstep.solvers.gpu.device.data import sides_of
 from halfstep.solvers.gpu.device.failing import blaming_others, explaining
 from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, plan_memory
@@ -45,6 +45,7 @@ from halfstep.solvers.gpu.device.queries import Factors, lazily, select_on_devic
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import stored_sides
 from halfstep.solvers.gpu.device.tally import Iteration
+from halfstep.solvers.gpu.fallback import falling_back
 from halfstep.solvers.inputs import check_number
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats, Integers
@@ -164,23 +165,22 @@ class GpuSolver(Solver, ABC):
     def _sides(self, matrix: sparse.csr_matrix) -> Any:
         """Return users and items, as `Side`s on the device or as `Stored`s on the host.
 
-        Called by `fit` once, before the starting factors are drawn. Raises NotEnoughMemory if the fit
-        does not fit the device even when it is streamed.
+        Called by `fit` once, before the starting factors are drawn. `Stored`s are cut into streamed
+        blocks or shares. Raises NotEnoughMemory if the fit does not fit the device even when streamed.
         """
         backends = chosen(self.devices)
-        users, items = matrix.shape
-        lengths = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=items)
+        lengths = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=matrix.shape[1])
         longest = max(int(side.max(initial=0)) for side in lengths)
         if len(backends) == 1:
-            plan = self._plan(backends[0], (users, items), int(matrix.nnz), longest)
+            plan = self._plan(backends[0], matrix.shape, int(matrix.nnz), longest)
             if plan.block_entries is None:
                 with explaining("when the stored entries were copied there", [plan]):
                     sides = sides_of(backends[0], self, matrix, lengths)
-                sides[0].kept["memory"] = plan
-                return sides
-        # Streamed blocks and the shares of several devices are cut from arrays on the host.
+                    sides[0].kept["memory"] = plan
+                    return sides
         return stored_sides(self, matrix, cache(lambda: self.weights(matrix)))
 
+    @falling_back
     def _alternate(self, users: Any, items: Any, X: Any, Y: Any, monitor: Monitor) -> None:
         """Run the iterations on the sides that `_sides` returned; called by `fit` once."""
         backends = chosen(self.devices)
@@ -212,7 +212,7 @@ class GpuSolver(Solver, ABC):
 
         Called at the beginning of each iteration. The half-steps' `_prepare` gets the result.
         """
-        return Iteration(self._omega(done))
+        return Iteration.of_fit(self._omega(done))
 
     def _end(self, iteration: Iteration) -> None:
         """Append the report of an iteration's half-steps to `report_`, if they were tallied.
@@ -254,10 +254,14 @@ class GpuSolver(Solver, ABC):
         for iteration in range(self.iterations):
             start = time.perf_counter()
             now = self._begin(monitor.done)
+            board = now.board(backend)
             X = self._solved(backend, users, Y, X, now)
+            monitor.watch("user", board.look(0, X))
             if monitor.half_step_done(X, Y):
                 break
-            Y = self._solved(backend, items, X, Y, now)
+            with monitor.blaming(X):
+                Y = self._solved(backend, items, X, Y, now)
+            monitor.watch("item", board.look(1, Y))
             backend.synchronize()
             self._end(now)
             if monitor(iteration, time.perf_counter() - start, X, Y):
@@ -288,10 +292,6 @@ class GpuSolver(Solver, ABC):
     def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
         """Return each query's best candidates; called by `recommend` and the model's other queries."""
         return select_on_device(self._kept, *args, **settings)
-
-    def _row_not_finite(self, factors: Array) -> int | None:
-        """Return the first row that is not finite, or None; called by the monitor after a half-step."""
-        return first_not_finite(chosen(self.devices)[0], factors)
 
 
 # A copy of the factors to the host takes as long as an iteration, so it is made only when they are read.

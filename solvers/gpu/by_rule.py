@@ -91,7 +91,7 @@ class RuledSolver(WhitenedSolver, ABC):
 
     def _begin(self, done: int) -> Iteration:
         """See `GpuSolver._begin`; the iteration has tallies, which `_end` makes a report of."""
-        return Iteration(self._omega(done), Tallies())
+        return super()._begin(done)._replace(tallies=Tallies())
 
     def _stopping(self, side: Side, few_rows: bool = False) -> Stopping:
         """Return the stopping rule's numbers for this side; called by `_advance` and `binned`.

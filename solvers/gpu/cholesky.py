@@ -59,7 +59,7 @@ class GpuCholesky(GpuSolver):
     def _prepare(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
     ) -> tuple[tuple[Array, DeviceBasis], Array]:
-        basis = basis_of(backend, side, Y, self.factors)
+        basis = basis_of(backend, side, Y, self.factors, on_card=iteration.on_card)
         return (backend.product(Y, basis.forward), basis), backend.empty(X.shape, X.dtype)
 
     def _advance(

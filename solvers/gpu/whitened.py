@@ -1,11 +1,11 @@
 """The half-step in whitened coordinates, shared by the GPU rungs from `gpu_cg_2_whitened` on.
 
-`halfstep.solvers.whitening` explains the coordinates. For each half-step the device computes Y'Y, the
-host derives the f x f matrices from it in float64, and the device multiplies the factor matrices by
-them, padded and scaled. In these coordinates |z| is at most a0^-1/2.
+`halfstep.solvers.whitening` explains the coordinates, and `basis` makes them. In these coordinates |z|
+is at most a0^-1/2.
 
 `_prepare` computes Z = Y forward and the start X inward, `_advance` takes the steps (by `_steps`, which
-each rung implements, and which over-relax the rows), and `_finish` multiplies the solution by outward.
+each rung implements, and which over-relax the rows), and `_finish` multiplies the solution by outward,
+or leaves it in these coordinates (option `coordinates`).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, Lanes, lanes
+from halfstep.kernels.device.options import enabled
 from halfstep.solvers.gpu.base import GpuSolver
+from halfstep.solvers.gpu.basis import DeviceBasis as DeviceBasis
+from halfstep.solvers.gpu.basis import basis_of as basis_of
+from halfstep.solvers.gpu.basis import diagonal
+from halfstep.solvers.gpu.device.coordinates import Coordinates, numbers_of
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration, Tally
 from halfstep.solvers.inputs import check_integers
-from halfstep.solvers.whitening import unwhitened, whitened
-
-Matrix = npt.NDArray[np.float64]
-_LARGEST = 2.0**14  # a quarter of the largest float16
 
 
 class Whitened(NamedTuple):
@@ -47,6 +47,8 @@ class Whitened(NamedTuple):
         Whether the whole side has at most 2 f rows.
     kept
         What is computed from Z once in the half-step, by name.
+    keeps
+        Whether the solution stays in these coordinates.
     """
 
     Z: Array
@@ -55,6 +57,7 @@ class Whitened(NamedTuple):
     tally: Tally | None
     few_rows: bool
     kept: dict[str, Array]
+    keeps: bool = False
 
 
 class Ends(NamedTuple):
@@ -121,15 +124,22 @@ class WhitenedSolver(GpuSolver, ABC):
     ) -> tuple[Whitened, Array]:
         """See `GpuSolver._prepare`; x is X in the coordinates of the basis, padded to `wide` columns."""
         wide, scaled = self._storage(X.dtype, side)
-        basis = basis_of(backend, side, Y, wide, scaled=scaled)
-        Z = self._store(backend, side, backend.product(Y, basis.forward))
+        keeps, on_card = iteration.coordinates, iteration.on_card
+        basis = basis_of(
+            backend, side, Y, wide, scaled=scaled, start=X, keeps=keeps, on_card=on_card
+        )
+        # float16 has no more digits than TF32, and bfloat16 fewer.
+        rounded = self._stored(X.dtype, side) != np.dtype(X.dtype).name
+        tf32 = rounded and enabled("tf32-fixed")
+        Z = self._store(backend, side, backend.product(numbers_of(Y), basis.forward, tf32=tf32))
         # Rows without regularisation and background do not depend on their start (`basis_of`).
         relaxes = iteration.omega != 1 and (side.a0 != 0 or side.smallest_lam > 0)
         tallies = iteration.tallies
         tally = None if tallies is None else tallies.next(backend, side)
         omega, few_rows = iteration.omega if relaxes else 1.0, side.rows <= 2 * self.factors
-        fixed = Whitened(Z, basis, omega, tally, few_rows, {})
-        return fixed, backend.product(X, basis.inward)
+        fixed = Whitened(Z, basis, omega, tally, few_rows, {}, keeps)
+        start = backend.product(numbers_of(X), basis.inward, tf32=enabled("tf32-start"))
+        return fixed, start
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
         """See `GpuSolver._advance`; every row takes `cg_steps` steps. Overridden in `by_rule`."""
@@ -138,6 +148,8 @@ class WhitenedSolver(GpuSolver, ABC):
 
     def _finish(self, backend: Backend, fixed: Whitened, x: Array) -> Array:
         """See `GpuSolver._finish`; the kernels have over-relaxed the rows."""
+        if fixed.keeps:
+            return Coordinates(backend, x, fixed.basis.outward)
         return backend.product(x, fixed.basis.outward)
 
     def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
@@ -192,72 +204,3 @@ def kernel_arguments(
         x, Z, basis.base, basis.slope, side.indptr, side.indices, side.w, side.t, side.lam,
         order, np.int32(count), *ends.arguments(x.dtype),
     )  # fmt: skip
-
-
-class DeviceBasis(NamedTuple):
-    """Whitened coordinates: Z = Y forward, x~ = x inward, x = x~ outward.
-
-    In them the shared part of row u's matrix is diagonal, with base_k + slope_k lambda_u in place k.
-    `forward` (f, wide), `inward` (f, wide), `outward` (wide, f), and the vectors `base` and `slope`
-    (wide,) are on the device in the factors' dtype.
-    """
-
-    forward: Array
-    inward: Array
-    outward: Array
-    base: Array
-    slope: Array
-
-
-def diagonal(side: Side) -> bool:
-    """Return whether base and slope differ between coordinates.
-
-    They do if the side's rows have a background and more than one lambda, or a lambda of 0. Otherwise
-    the diagonal of a row is one number, which the kernels keep in one register.
-    """
-    return bool(side.a0 and not 0 < side.smallest_lam == side.largest_lam)
-
-
-def basis_of(
-    backend: Backend, side: Side, Y: Array, wide: int, *, scaled: bool = False
-) -> DeviceBasis:
-    """Return the coordinates for a half-step with Y fixed.
-
-    Parameters
-    ----------
-    wide
-        The number of columns that rows are padded to, with zeros.
-    scaled
-        Whether Z is multiplied by a power of two that brings a bound on its numbers to between 2^13 and
-        2^14, a quarter of the largest float16.
-    """
-    f, dtype = Y.shape[1], np.dtype(Y.dtype)
-    eps, smallest = float(np.finfo(dtype).eps), side.smallest_lam
-    gramian: Matrix = backend.to_host(backend.gram(Y))
-    if side.a0 == 0:
-        size = float(np.trace(gramian)) / max(1, side.columns)
-        basis = unwhitened(f, size, smallest, eps)
-        bound = float(np.sqrt(gramian.diagonal().max()))
-    else:
-        basis = whitened(side.a0 * gramian, smallest, eps, one_lambda=not diagonal(side))
-        bound = side.a0**-0.5
-    forward, inward, outward = (
-        np.eye(f) if matrix is None else matrix
-        for matrix in (basis.forward, basis.inward, basis.outward)
-    )
-    if side.a0 == 0 and smallest <= 0:  # a start's part in a row's null space would remain
-        inward = np.zeros((f, f))
-    scale = 2.0 ** np.floor(np.log2(_LARGEST / bound)) if scaled and bound > 0 else 1.0
-
-    def padded(array: Matrix, shape: tuple[int, ...], beyond: float = 0.0) -> Array:
-        whole = np.full(shape, beyond)
-        whole[tuple(map(slice, array.shape))] = array
-        return backend.to_device(whole.astype(dtype))
-
-    return DeviceBasis(
-        padded(forward * scale, (f, wide)),
-        padded(inward / scale, (f, wide)),
-        padded(outward * scale, (wide, f)),
-        padded(basis.base * scale**2, (wide,), 1.0),
-        padded(basis.slope * scale**2, (wide,)),
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import halfstep.kernels.cuda
 from emulator import build
 from emulator.arrays import Device, DeviceArray
 from emulator.build import EmulatorError
+from emulator.dense import Product, on_card, product
 from emulator.module import SHARED_BYTES, Module
+from halfstep.kernels.device.dense import CardAlgebra
 
 KERNELS = Path(halfstep.kernels.cuda.__file__).parent
 _modules: dict[Any, Module] = {}
@@ -64,14 +67,15 @@ class EmulatorBackend:
         Every launch, as a `Launch`, in order.
     device
         Counts memory.
-    uploads
-        How many there were.
+    products
+        Every matrix product but Gramians, as a `Product`, in order.
+    uploads, reads
+        How many there were: `reads` counts `to_host`, for which the host waits.
     compiled
         The (file, defines) that `compile` compiled.
-    calls
-        What was asked in its order: ("upload" | "wait" | "release", slot), ("launch", kernel).
-    unlocked
-        Uploads from memory that is not page-locked.
+    calls, unlocked
+        What was asked in its order: ("upload" | "wait" | "release", slot), ("launch", kernel); and
+        uploads from memory that is not page-locked.
     lost
         An error that every further call raises: the device is gone.
     elsewhere
@@ -107,6 +111,8 @@ class EmulatorBackend:
         self.sanitizer, self.folder = sanitizer, folder
         self.mutations = mutations or {}
         self.launches: list[Launch] = []
+        self.products: list[Product] = []
+        self.reads = 0
         self.late_uploads, self.uploads = late_uploads, 0
         self._pending: dict[int, list[tuple[DeviceArray, Any]]] = {}
         self._released: set[int] = set()
@@ -126,6 +132,7 @@ class EmulatorBackend:
 
     def to_host(self, array: DeviceArray) -> np.ndarray[Any, Any]:
         """Return a copy on the host."""
+        self.reads += 1
         return self._own(array)._values.copy()
 
     def empty(self, shape: int | tuple[int, ...], dtype: Any) -> DeviceArray:
@@ -136,24 +143,24 @@ class EmulatorBackend:
         allocation = self.device.allocate(nbytes)
         return DeviceArray(allocation, allocation.bytes.view(dtype).reshape(shape))
 
-    def product(
-        self,
-        A: DeviceArray,
-        B: DeviceArray,
-        *,
-        transpose_a: bool = False,
-        transpose_b: bool = False,
-    ) -> DeviceArray:
-        """Return A B on the device, of either factor's transpose where asked."""
+    def product(self, A: DeviceArray, B: DeviceArray, *, tf32: bool = False) -> DeviceArray:
+        """Return A B on the device."""
         left, right = self._own(A)._values, self._own(B)._values
-        return self.to_device(
-            (left.T if transpose_a else left) @ (right.T if transpose_b else right)
-        )
+        self.products.append(Product(A.shape, B.shape, tf32))
+        return self.to_device(product(left, right, tf32))
 
     def gram(self, Y: DeviceArray) -> DeviceArray:
         """Return Y'Y (f, f) in float64."""
         values = self._own(Y)._values.astype(np.float64)
         return self.to_device(values.T @ values)
+
+    def on_card(self) -> AbstractContextManager[CardAlgebra]:
+        """Return a context with the device's algebra."""
+        return on_card()
+
+    def raw(self, array: DeviceArray) -> np.ndarray[Any, Any]:
+        """Return the numbers of an array, copied, for the algebra of `on_card`: no wait of the host."""
+        return self._own(array)._values.copy()
 
     def copy(self, target: DeviceArray, source: DeviceArray) -> None:
         """Copy an array onto one of the same shape here; the source may be on another device."""
@@ -227,12 +234,8 @@ class EmulatorBackend:
     ) -> None:
         """Run a kernel of `file` compiled with `defines`; see `emulator.module.Kernel`.
 
-        Raises
-        ------
-        TypeError
-            A host array among the arguments.
-        EmulatorError
-            The launch does not fit the kernel, or the kernel went wrong.
+        Raises TypeError for a host array among the arguments, and EmulatorError where the launch does
+        not fit the kernel or the kernel went wrong.
         """
         if isinstance(defines, dict):
             defines = [f"{name}={value}" for name, value in defines.items()]

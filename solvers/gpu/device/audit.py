@@ -15,7 +15,7 @@ from halfstep.solvers.gpu.device.side import Side
 
 _THREADS = 256
 _ROWS = 8  # of a block at a time, one per warp
-_NONE = np.iinfo(np.int64).max
+NONE = np.iinfo(np.int64).max
 
 
 def device_objective(backend: Backend, users: Side, items: Side, X: Array, Y: Array) -> float:
@@ -75,22 +75,38 @@ def device_residuals(backend: Backend, side: Side, X: Array, Y: Array) -> npt.ND
 def first_not_finite(backend: Backend, factors: Array) -> int | None:
     """Return the first row of factors (rows, f) with a NaN or an infinity, or None."""
     row = _look_at(backend, factors, None)[1]
-    return None if row == _NONE else row
+    return None if row == NONE else row
 
 
-def _look_at(backend: Backend, factors: Array, lam: Array | None) -> tuple[float, int]:
-    """Return sum_u lambda_u |x_u|^2 (0 without `lam`) and the first row that is not finite."""
+def look_blocks(rows: int | None) -> int:
+    """Return how many blocks look at `rows` rows of factors; at most, if that is None."""
+    return blocks_for(NONE if rows is None else rows, _ROWS)
+
+
+def launch_look(backend: Backend, factors: Array, lam: Array | None, lowest: Array) -> Array:
+    """Look at factors (rows, f), of at least one row, and return partial sums of lambda_u |x_u|^2.
+
+    Each block of `look_blocks` writes its lowest row that is not finite, or `NONE`, to `lowest`
+    (blocks or more,) int64. Without `lam` the sums are 0.
+    """
     rows, f = factors.shape
-    if rows == 0:
-        return 0.0, _NONE
-    blocks = blocks_for(rows, _ROWS)
-    sums, wrong = backend.empty(blocks, np.float64), backend.empty(blocks, np.int64)
+    blocks = look_blocks(rows)
+    sums = backend.empty(blocks, np.float64)
     backend.launch(
         "audit.cu",
         "penalty",
         factor_per_thread(f, factors.dtype),
         (blocks,),
         (_THREADS,),
-        (factors, lam, np.int64(rows), sums, wrong),
+        (factors, lam, np.int64(rows), sums, lowest),
     )
-    return float(backend.to_host(sums).sum()), int(backend.to_host(wrong).min())
+    return sums
+
+
+def _look_at(backend: Backend, factors: Array, lam: Array | None) -> tuple[float, int]:
+    """Return sum_u lambda_u |x_u|^2 (0 without `lam`) and the first row that is not finite."""
+    if len(factors) == 0:
+        return 0.0, NONE
+    lowest = backend.empty(look_blocks(len(factors)), np.int64)
+    sums = launch_look(backend, factors, lam, lowest)
+    return float(backend.to_host(sums).sum()), int(backend.to_host(lowest).min())

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import NotEnoughMemory
+from halfstep.kernels.device.options import enabled
 from halfstep.memory import gigabytes
 from halfstep.solvers.fit.memory import most_factors
 from halfstep.solvers.gpu.device.tally import TALLY_BYTES
@@ -23,7 +24,7 @@ from halfstep.solvers.gpu.device.tally import TALLY_BYTES
 # allocator's rounding.
 _HEADROOM = 0.1
 _FIXED = 64 << 20
-_GRAM_ROWS = 4096  # rows of one partial sum of a Gramian, as in `kernels.cuda.backend`
+_GRAM_ROWS = 4096  # rows of one partial sum of a Gramian, as in `kernels.device.dense`
 SLOTS = 2  # blocks of each side on the device: one is solved while the next one is uploaded
 # With blocks of fewer entries than this the device would wait for launches.
 _SMALLEST_BLOCK = 1 << 16
@@ -105,7 +106,8 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
     """Return the bytes of each part of a resident fit, or of a fit streamed in blocks of that size.
 
     A half-step holds the fixed side in whitened coordinates, its copy as float16 or bfloat16, the side
-    being solved in whitened coordinates, and the solution beside the factors that it replaces.
+    being solved in whitened coordinates, and the solution beside the factors that it replaces. With the
+    option `coordinates` both sides are held in whitened coordinates, and formed if they are read.
     """
     f, b = size.factors, size.itemsize
     wide = -(-f // 8) * 8  # the kernels pad rows
@@ -115,7 +117,7 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
     together = size.entries if block_entries is None else min(block_entries, size.entries)
     return {
         "stored entries": held * size.bytes_per_entry + rows * (8 + b + 20),
-        "factors": rows * f * b,
+        "factors": rows * (f + (wide if enabled("coordinates") else 0)) * b,
         "half-step": largest * (wide * (2 * b + 2) + f * b + 3 * b)
         + -(-largest // _GRAM_ROWS) * f * f * b
         + TALLY_BYTES,

@@ -136,10 +136,14 @@ def alternate(
     for iteration in range(solver.iterations):
         start = time.perf_counter()
         now = solver._begin(monitor.done)
+        board = now.board(backends[0])
         all_X = users.solve(solver, all_Y, all_X, now)
+        monitor.watch("user", board.look(0, all_X[0]))
         if monitor.half_step_done(all_X[0], all_Y[0]):
             break
-        all_Y = items.solve(solver, all_X, all_Y, now)
+        with monitor.blaming(all_X[0]):
+            all_Y = items.solve(solver, all_X, all_Y, now)
+        monitor.watch("item", board.look(1, all_Y[0]))
         for backend in backends:
             backend.synchronize()
         solver._end(now)

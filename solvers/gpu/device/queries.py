@@ -16,6 +16,7 @@ from scipy import sparse
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend, current, unavailable
 from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
+from halfstep.solvers.gpu.device.coordinates import Coordinates, formed
 from halfstep.solvers.inputs import on_host
 from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
@@ -26,21 +27,29 @@ _TOGETHER = 1 << 16  # queries per launch
 
 
 class Factors:
-    """One side's factors (rows, f), on the host, on the device or on both."""
+    """One side's factors (rows, f), on the host, on the device or on both.
+
+    `Coordinates` are formed when the factors are read.
+    """
 
     def __init__(self, factors: Any) -> None:
-        if not type(factors).__module__.startswith("cupy"):  # a CuPy array stays on its device
+        kept = isinstance(factors, Coordinates)
+        # A CuPy array stays on its device.
+        if not kept and not type(factors).__module__.startswith("cupy"):
             factors = on_host(factors)
         self._host = factors if isinstance(factors, np.ndarray) else None
         self._backend = None if self._host is not None else current()
-        # Kernels read C-contiguous arrays: another one is copied.
-        self._device = None if self._backend is None else self._backend.to_device(factors)
+        if kept:
+            self._backend, self._device = factors.backend, factors
+        else:
+            # Kernels read C-contiguous arrays: another one is copied.
+            self._device = None if self._backend is None else self._backend.to_device(factors)
 
     def on_host(self) -> Floats:
         """Return the factors as a NumPy array, which is always the same object."""
         if self._host is None:
             assert self._backend is not None
-            self._host = self._backend.to_host(self._device)
+            self._host = self._backend.to_host(formed(self._device))
         return self._host
 
     def on_device(self) -> Array:
@@ -49,6 +58,7 @@ class Factors:
         if self._device is None or self._backend is not backend:
             host = np.ascontiguousarray(self.on_host())
             self._device, self._backend = backend.to_device(host), backend
+        self._device = formed(self._device)
         return self._device
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,29 +1,32 @@
 """What the stopping rule needs to know about rows before a fit, and the sums of what rows report.
 
 Each row writes what its steps gained when it ends, and `kernels/cuda/tally.cu` adds this up on the
-device. The host reads one small array from each device after the iteration, so no half-step waits for
-it. The sums have a fixed order, so a fit that is repeated gives the same report. On several devices, or
-streamed, its `gained` and `left` may differ in their last digits.
+device (`board`). The host reads one small array from each device after the iteration, so no half-step
+waits for it. The sums have a fixed order, so a fit that is repeated gives the same report. On several
+devices, or streamed, its `gained` and `left` may differ in their last digits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real
+from halfstep.kernels.device.options import enabled
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
+from halfstep.solvers.gpu.device.board import BLOCKS, NUMBERS, Board
 from halfstep.solvers.gpu.device.side import Side
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 _WARPS = 8
-_BLOCKS = 128  # of one warp each: on a large side a lane adds up some dozens of rows
-_NUMBERS = 5  # sums of a block: steps, most steps, unsolved rows, gained, left
-TALLY_BYTES = 2 * _BLOCKS * _NUMBERS * 8
+TALLY_BYTES = 2 * BLOCKS * NUMBERS * 8
 STEPS, GAINED, LEFT = range(3)  # columns of `ended` (rows, 3)
 
 
@@ -84,7 +87,7 @@ class Tally:
             "tally.cu",
             "tally",
             (real(dtype),),
-            (_BLOCKS,),
+            (BLOCKS,),
             (32,),
             (
                 ended, np.int32(len(ended)), np.int32(stop.most), dtype.type(theta),
@@ -98,31 +101,39 @@ class Tally:
 class Tallies:
     """The tallies of an iteration's two half-steps, on every device that takes part."""
 
-    _of: dict[int, tuple[Array, list[Tally]]] = field(default_factory=dict)
+    _of: dict[int, tuple[Board, list[Tally]]] = field(default_factory=dict)
 
     def next(self, backend: Backend, side: Side) -> Tally:
         """Return the tally of the half-step that begins on this device; `side` is the whole side."""
-        new = id(backend) not in self._of
-        if new:
-            self._of[id(backend)] = backend.empty((2, _BLOCKS, _NUMBERS), np.float64), []
-        whole, tallies = self._of[id(backend)]
+        board, tallies = self._on(backend)
         half = len(tallies)
         rows = int(np.count_nonzero(side.lengths))
-        tallies.append(Tally(backend, whole[half : half + 1], rows))
+        tallies.append(Tally(backend, board.tallies[half : half + 1], rows))
         return tallies[-1]
+
+    def board(self, backend: Backend) -> Board:
+        """Return the device's board of this iteration."""
+        return self._on(backend)[0]
 
     def report(self) -> IterationReport:
         """Return the report of both half-steps; call it when both have ended on all devices."""
-        all_sums = np.zeros((2, 0, _NUMBERS))
+        all_sums = np.zeros((2, 0, NUMBERS))
         rows = [0, 0]
-        for whole, tallies in self._of.values():
-            sums = tallies[0].backend.to_host(whole)
+        for board, tallies in self._of.values():
+            if not tallies:
+                continue
+            sums = board.sums()
             for half, tally in enumerate(tallies):
                 rows[half] = tally.rows
                 if not tally.added:  # no row of this side belongs to this device
                     sums[half] = 0
             all_sums = np.concatenate([all_sums, sums], axis=1)
         return IterationReport(*(_half(rows[half], all_sums[half]) for half in range(2)))
+
+    def _on(self, backend: Backend) -> tuple[Board, list[Tally]]:
+        if id(backend) not in self._of:
+            self._of[id(backend)] = Board(backend), []
+        return self._of[id(backend)]
 
 
 class Iteration(NamedTuple):
@@ -135,10 +146,25 @@ class Iteration(NamedTuple):
     tallies
         Where the half-steps add up what their rows report. None outside of a fit, and for rungs whose
         rows report nothing.
+    coordinates
+        Whether solutions may stay in whitened coordinates, as `Coordinates`.
+    on_card
+        Whether the device factorises the Gramian.
     """
 
     omega: float = 1.0
     tallies: Tallies | None = None
+    coordinates: bool = False
+    on_card: bool = False
+
+    @classmethod
+    def of_fit(cls, omega: float) -> Self:
+        """Return the settings of an iteration of a fit, with the options that are on."""
+        return cls(omega, coordinates=enabled("coordinates"), on_card=enabled("factor-on-card"))
+
+    def board(self, backend: Backend) -> Board:
+        """Return the iteration's board on a device; a new one where nothing is tallied."""
+        return (self.tallies or Tallies()).board(backend)
 
 
 def _half(rows: int, sums: npt.NDArray[np.float64]) -> HalfStepReport:

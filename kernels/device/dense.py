@@ -1,0 +1,134 @@
+"""Dense algebra on a CUDA device through CuPy, cuBLAS and cuSOLVER, for `CupyBackend`.
+
+cuBLAS stores matrices by columns. A C-contiguous array (rows, f) is to it a matrix (f, rows), so that
+C = A B of arrays is C' = B' A' of its matrices: the factors in the other order, nothing transposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from halfstep.kernels.device.options import enabled
+
+_GRAM_ROWS = 4096
+_REMAINS = 1e-9  # of a factorisation in float64 that has not failed, for any f
+
+
+def product(cupy: Any, A: Any, B: Any, *, tf32: bool = False) -> Any:
+    """Return A B (m, n) of the arrays A (m, k) and B (k, n), all C-contiguous.
+
+    `tf32` lets float32 be multiplied in TF32: 11 significant bits of each factor, and sums in float32.
+    """
+    if not tf32 or A.dtype != np.float32:
+        return A @ B
+    from cupy_backends.cuda.libs import cublas
+
+    out = cupy.empty((len(A), B.shape[1]), np.float32)
+    compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32
+    multiply(cublas, cupy.cuda.get_cublas_handle(), A, B, out, compute)
+    return out
+
+
+def multiply(cublas: Any, handle: int, A: Any, B: Any, out: Any, compute: int) -> None:
+    """Write A B to `out` (m, n) by one call of cuBLAS; all are C-contiguous float32."""
+    (m, k), n = A.shape, B.shape[1]
+    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
+    real, plain = _CUDA_REAL[np.dtype(np.float32)], cublas.CUBLAS_OP_N
+    cublas.gemmEx(
+        handle, plain, plain, n, m, k, one.ctypes.data, B.data.ptr, real, n, A.data.ptr, real, k,
+        zero.ctypes.data, out.data.ptr, real, n, compute, cublas.CUBLAS_GEMM_DEFAULT,
+    )  # fmt: skip
+
+
+def gram(cupy: Any, Y: Any) -> Any:
+    """Return Y'Y (f, f) in float64: slabs of rows in Y's dtype, added in float64 in a fixed order."""
+    rows, f = Y.shape
+    slabs, rest = divmod(rows, _GRAM_ROWS)
+    total = cupy.zeros((f, f), np.float64)
+    if enabled("gram-in-place"):
+        from cupy_backends.cuda.libs import cublas
+
+        handle = cupy.cuda.get_cublas_handle()
+        for start, count, each in ((0, slabs, _GRAM_ROWS), (slabs * _GRAM_ROWS, 1, rest)):
+            if count and each:
+                parts = cupy.empty((count, f, f), Y.dtype)
+                slab_products(cublas, handle, Y[start:], each, parts)
+                total += parts.sum(axis=0, dtype=np.float64)
+        return total
+    if slabs:
+        whole = Y[: slabs * _GRAM_ROWS].reshape(slabs, _GRAM_ROWS, f)
+        # CuPy makes a transposed copy of `whole` for this.
+        parts = cupy.matmul(whole.transpose(0, 2, 1), whole)
+        total += parts.sum(axis=0, dtype=np.float64)
+    if rest:
+        tail = Y[slabs * _GRAM_ROWS :]
+        total += tail.T @ tail
+    return total
+
+
+def slab_products(cublas: Any, handle: int, Y: Any, rows: int, parts: Any) -> None:
+    """Write the Gramians of the first slabs of `rows` rows of Y to `parts` (slabs, f, f).
+
+    One call of cuBLAS reads Y where it is: to cuBLAS a slab is a matrix S (f, rows), and its Gramian is
+    S S'. Never in TF32, whose error a Gramian would pass on to all coordinates.
+    """
+    count, f, _ = parts.shape
+    kind = np.dtype(Y.dtype)
+    one, zero, real = np.ones(1, kind), np.zeros(1, kind), _CUDA_REAL[kind]
+    narrow = kind == np.float32
+    compute = cublas.CUBLAS_COMPUTE_32F if narrow else cublas.CUBLAS_COMPUTE_64F
+    cublas.gemmStridedBatchedEx(
+        handle, cublas.CUBLAS_OP_N, cublas.CUBLAS_OP_T, f, f, rows, one.ctypes.data,
+        Y.data.ptr, real, f, rows * f, Y.data.ptr, real, f, rows * f,
+        zero.ctypes.data, parts.data.ptr, real, f, f * f, count, compute,
+        cublas.CUBLAS_GEMM_DEFAULT,
+    )  # fmt: skip
+
+
+# cudaDataType_t of the types that factors have.
+_CUDA_REAL = {np.dtype(np.float32): 0, np.dtype(np.float64): 1}
+
+
+@contextmanager
+def on_card(cupy: Any, device: Any) -> Iterator[CardAlgebra]:
+    """Make a device the current one, with its algebra, and let nothing wait for its error codes."""
+    import cupyx
+    from cupyx.scipy.linalg import solve_triangular
+
+    with device, cupyx.errstate(linalg="ignore"):
+        yield CardAlgebra(cupy, solve_triangular)
+
+
+class CardAlgebra:
+    """`kernels.algebra.Algebra` on a device, through CuPy (cuSOLVER and cuBLAS); the host never waits.
+
+    Nobody reads whether a factorisation failed. It is multiplied out instead, and where that does not
+    give the matrix again, the factor is NaN, which the rows solved with it will be too.
+    """
+
+    def __init__(self, cupy: Any, solve_triangular: Any) -> None:
+        self.xp, self.solve_triangular = cupy, solve_triangular
+
+    def cholesky(self, A: Any) -> Any:
+        """See `Algebra`."""
+        R = self.xp.linalg.cholesky(A).T
+        return self._if_equal(R.T @ R, A, R)
+
+    def inverse_of_upper(self, R: Any) -> Any:
+        """See `Algebra`."""
+        return self.solve_triangular(R, self.xp.eye(len(R)), lower=False, check_finite=False)
+
+    def eigh(self, A: Any) -> tuple[Any, Any]:
+        """See `Algebra`."""
+        L, Q = self.xp.linalg.eigh(A)
+        return self._if_equal((Q * L) @ Q.T, A, L), Q
+
+    def _if_equal(self, found: Any, A: Any, factor: Any) -> Any:
+        """Return `factor`, but NaN unless found is A up to rounding."""
+        xp = self.xp
+        equal = xp.abs(found - A).max() <= _REMAINS * xp.abs(A).max()
+        return xp.where(equal, factor, np.nan)
