@@ -45,19 +45,24 @@ template <bool TRANSPOSED> __device__ __forceinline__ void load_a(unsigned a[4],
 __device__ __forceinline__ void multiply(float c[4], const unsigned a[4], unsigned b0, unsigned b1) {
 #ifdef CUEMU
     const int lane = threadIdx.x % 32;
-    const unsigned b[2] = {b0, b1};
-    for (int k = 0; k < 16; k += 2) {  // numbers k and k + 1 of a row of A share a word, of a column of B too
-        const int part = k / 8, from = k % 8 / 2;
-        for (int i = 0; i < 4; i++) {  // rows g, g, g + 8, g + 8; columns 2q, 2q + 1, 2q, 2q + 1
-            union {
-                unsigned word;
-                __half v[2];
-            } row, column;
-            row.word = __shfl_sync(0xffffffffu, a[i / 2 + 2 * part], lane / 4 * 4 + from);
-            column.word = __shfl_sync(0xffffffffu, b[part], (lane % 4 * 2 + i % 2) * 4 + from);
-            c[i] += __half2float(row.v[0]) * __half2float(column.v[0]);
-            c[i] += __half2float(row.v[1]) * __half2float(column.v[1]);
+    union Words {
+        unsigned long long both;
+        unsigned word[2];
+        __half v[4];
+    };
+    for (int from = 0; from < 4; from++) {  // columns 2 from and 2 from + 1 of A share a word, and 8 more
+        Words rows[2], columns[2], mine;
+        for (int i = 0; i < 2; i++) {  // rows g and g + 8 of A, columns 2q and 2q + 1 of B
+            mine.word[0] = a[i];
+            mine.word[1] = a[i + 2];
+            rows[i].both = __shfl_sync(0xffffffffu, mine.both, lane / 4 * 4 + from);
+            mine.word[0] = b0;
+            mine.word[1] = b1;
+            columns[i].both = __shfl_sync(0xffffffffu, mine.both, (lane % 4 * 2 + i) * 4 + from);
         }
+        for (int i = 0; i < 4; i++)
+            for (int k = 0; k < 4; k++)
+                c[i] += __half2float(rows[i / 2].v[k]) * __half2float(columns[i % 2].v[k]);
     }
 #else
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "

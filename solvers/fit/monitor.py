@@ -11,6 +11,7 @@ import numpy as np
 
 from halfstep.errors import InputError, NotFinite
 from halfstep.interruption import Interruption
+from halfstep.progress import Advance
 from halfstep.solvers.fit.checkpoint import Checkpoints, State
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.problem import Problem, Weights
@@ -52,7 +53,7 @@ class Monitor:
         done: int,
         checkpoints: Checkpoints | None,
         interruption: Interruption,
-        advance: Callable[[float | None], None],
+        advance: Advance,
         callback: Callback | None,
     ) -> None:
         self.model, self.weights, self.done = model, weights, done

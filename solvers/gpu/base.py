@@ -32,10 +32,15 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
-from halfstep.errors import InputError, NotFitted
+from halfstep.errors import NotFitted
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
+from halfstep.kernels.cuda.catalogue import factor_per_thread
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.monitor import Monitor
+from halfstep.solvers.gpu.checks import MAX_FACTORS as MAX_FACTORS
+from halfstep.solvers.gpu.checks import check_settings
+from halfstep.solvers.gpu.compiling import compile_ahead
 from halfstep.solvers.gpu.device.audit import device_objective
 from halfstep.solvers.gpu.device.data import sides_of
 from halfstep.solvers.gpu.device.failing import blaming_others, explaining
@@ -46,11 +51,9 @@ from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import stored_sides
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.fallback import falling_back
-from halfstep.solvers.inputs import check_number
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats, Integers
 
-MAX_FACTORS = 1024
 log = logging.getLogger("halfstep")
 
 
@@ -85,24 +88,7 @@ class GpuSolver(Solver, ABC):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         super().check()
-        if self.factors > MAX_FACTORS:
-            raise InputError(
-                f"factors must be at most {MAX_FACTORS} for {self.name}, got {self.factors}"
-            )
-        if self.deterministic is not True:
-            raise InputError(
-                f"deterministic must be True for {self.name}, whose sums have a fixed order, "
-                f"got {self.deterministic!r}"
-            )
-        if self.memory_limit is not None:
-            check_number("memory_limit", self.memory_limit)
-            if self.memory_limit <= 0:
-                raise InputError(f"memory_limit must be positive, got {self.memory_limit}")
-        if self.devices is not None:
-            numbers = list(self.devices)
-            valid = all(isinstance(k, int | np.integer) and k >= 0 for k in numbers)
-            if not numbers or not valid or len(set(numbers)) < len(numbers):
-                raise InputError(f"devices must be different numbers from 0, got {numbers}")
+        check_settings(self)
 
     @abstractmethod
     def _prepare(
@@ -123,6 +109,14 @@ class GpuSolver(Solver, ABC):
         one device), or once for each block of them if they are streamed. So the solution of a row must
         not depend on which other rows are in the call.
         """
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        """Return the kernel files, with their definitions, that half-steps of the side launch.
+
+        Called by `_alternate` for both sides, to compile them before the first iteration. A rung adds
+        its own to these, which all fits launch.
+        """
+        return {("audit.cu", factor_per_thread(self.factors, self.dtype))}
 
     def _finish(self, backend: Backend, fixed: Any, x: Array) -> Array:
         """Return the solved factors (rows, f) from x, which is in the coordinates of `_prepare`.
@@ -186,6 +180,7 @@ class GpuSolver(Solver, ABC):
         backends = chosen(self.devices)
         if isinstance(users, Side):
             with explaining(monitor, [users.kept["memory"]]):
+                compile_ahead(self, backends[0], (users, items), monitor)
                 self._look_ahead(backends[0], lambda: (users, items.lam), X, Y)
                 self._alternate_resident(backends[0], users, items, X, Y, monitor)
             return
@@ -194,6 +189,8 @@ class GpuSolver(Solver, ABC):
         shape = (users.rows, items.rows)
         plans = [self._plan(backend, shape, entries, longest) for backend in backends]
         with explaining(monitor, plans):
+            for backend in backends:
+                compile_ahead(self, backend, (users.facts(), items.facts()), monitor)
             first = partial(users.first_rows, backends[0], items)
             self._look_ahead(backends[0], first, X, Y)
             alternate(self, backends, plans, (users, items), X, Y, monitor)

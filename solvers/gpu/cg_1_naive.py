@@ -23,6 +23,7 @@ import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
@@ -48,6 +49,10 @@ class GpuCgNaive(GpuSolver):
         """Raise InputError for an argument that breaks its rule."""
         super().check()
         check_integers(self.get_params(), cg_steps=1)
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        defines = factor_per_thread(self.factors, self.dtype)
+        return super()._variants(backend, side) | {("cg_1_naive.cu", defines)}
 
     def _prepare(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration

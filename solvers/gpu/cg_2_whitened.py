@@ -26,6 +26,7 @@ import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.base import MAX_FACTORS
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver
@@ -43,6 +44,10 @@ class GpuCgWhitened(WhitenedSolver):
 
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
         return self.factors, False
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        defines = factor_per_thread(self.factors, self.dtype)
+        return super()._variants(backend, side) | {("cg_2_whitened.cu", defines)}
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import WARPS
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver, kernel_arguments
 
@@ -29,6 +30,10 @@ class GpuCgWarps(WhitenedSolver):
     """ALS with preconditioned conjugate gradients, a warp per row."""
 
     name: ClassVar[str] = "gpu_cg_3_warps"
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        defines = self._lanes(self.dtype, side).defines
+        return super()._variants(backend, side) | {("cg_3_warps.cu", defines)}
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends

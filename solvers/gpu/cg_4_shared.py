@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import WARPS, Lanes
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver, kernel_arguments
 
@@ -26,6 +27,10 @@ class GpuCgShared(WhitenedSolver):
     """ALS with preconditioned conjugate gradients, a warp per row, each row gathered once."""
 
     name: ClassVar[str] = "gpu_cg_4_shared"
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        defines = self._lanes(self.dtype, side).defines
+        return super()._variants(backend, side) | {("cg_4_shared.cu", defines)}
 
     def _steps(
         self, backend: Backend, side: Side, Z: Array, basis: DeviceBasis, x: Array, ends: Ends

@@ -35,7 +35,9 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import heavy_defines, real
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, WARPS, Lanes
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.by_rule import Bins, RuledSolver
 from halfstep.solvers.gpu.cg_4_shared import step_by_warps
 from halfstep.solvers.gpu.device.side import Side
@@ -62,6 +64,9 @@ class GpuCgBinned(RuledSolver):
     """
 
     name: ClassVar[str] = "gpu_cg_5_binned"
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        return super()._variants(backend, side) | variants_of_bins(self, backend, side)
 
     def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
         return binned(self, backend, side, x, NO_LIMIT)
@@ -127,6 +132,23 @@ def step_short(
             kernel_arguments(side, Z, basis, x, ends, rows, len(rows)),
             shared_mem=layout.shared - layout.sums,
         )
+
+
+def variants_of_bins(solver: RuledSolver, backend: Backend, side: Side) -> set[Variant]:
+    """Return what `step_by_bins` launches, and what the rule needs to know of rows."""
+    dtype = np.dtype(solver.dtype)
+    small, large = layouts(solver, backend, side, np.empty(0, dtype))
+    found: set[Variant] = {
+        ("cg_4_shared.cu", small.defines),
+        ("cg_5_binned.cu", small.defines),
+        ("cg_5_binned.cu", large.defines),
+        ("tally.cu", (real(dtype),)),
+    }
+    stop = solver._stopping(side)
+    if stop.theta > stop.theta_heavy:
+        defines = heavy_defines(dtype, solver._stored(dtype, side), small.wide)
+        found.add(("heavy.cu", defines))
+    return found
 
 
 def binned(solver: RuledSolver, backend: Backend, side: Side, x: Array, longest: int) -> Bins:

@@ -25,8 +25,9 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.by_rule import Bins, RuledSolver
-from halfstep.solvers.gpu.cg_5_binned import binned, layouts, step_by_bins
+from halfstep.solvers.gpu.cg_5_binned import binned, layouts, step_by_bins, variants_of_bins
 from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
@@ -49,6 +50,9 @@ class GpuCgSplit(RuledSolver):
 
     name: ClassVar[str] = "gpu_cg_6_split"
 
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        return super()._variants(backend, side) | variants_with_hubs(self, backend, side)
+
     def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
         return binned(self, backend, side, x, LONGEST)
 
@@ -59,6 +63,15 @@ class GpuCgSplit(RuledSolver):
 
     def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
         return hub_bytes(size)
+
+
+def variants_with_hubs(solver: RuledSolver, backend: Backend, side: Side) -> set[Variant]:
+    """Return what `step_with_hubs` launches."""
+    found = variants_of_bins(solver, backend, side)
+    if side.lengths.max(initial=0) > LONGEST:
+        _, layout = layouts(solver, backend, side, np.empty(0, np.dtype(solver.dtype)))
+        found.add(("cg_6_split.cu", layout.defines))
+    return found
 
 
 def hub_bytes(size: DeviceSize) -> int:

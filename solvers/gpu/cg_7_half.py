@@ -24,6 +24,7 @@ import numpy as np
 from halfstep.errors import InputError, NumericalWarning
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import STORED
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.by_rule import Bins, RuledSolver
 from halfstep.solvers.gpu.cg_5_binned import binned
@@ -76,6 +77,16 @@ class GpuCgHalf(RuledSolver):
                 NumericalWarning,
                 stacklevel=5,
             )
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        found = super()._variants(backend, side)
+        found |= cg_6_split.variants_with_hubs(self, backend, side)
+        stored = self._stored(self.dtype, side)
+        if stored in _STORAGES:
+            # `cost_of_rounding` compares with rung 6.
+            found.add(("cg_7_half.cu", (f"STORED={STORED[stored][0]}",)))
+            found |= _exact(self)._variants(backend, side)
+        return found
 
     def _bins(self, backend: Backend, side: Side, x: Array) -> Bins:
         return binned(self, backend, side, x, cg_6_split.LONGEST)
@@ -144,9 +155,7 @@ def cost_of_rounding(
     settings = model.get_params()
     if model.cg_steps is None:
         settings |= {"cg_steps": _STEPS, "cg_tolerance": None, "cg_max_steps": None}
-    rounding = GpuCgHalf(**settings)
-    del settings["storage"]
-    exact = cg_6_split.GpuCgSplit(**settings)
+    rounding, exact = GpuCgHalf(**settings), _exact(model, settings)
     Y, start = backend.to_device(Y), backend.to_device(X[:rows])
     losses = []
     for solver in (rounding, exact):
@@ -155,3 +164,10 @@ def cost_of_rounding(
         losses.append(objective_of_rows(backend, part, item_lam, solution, Y))
     rounded, whole = losses
     return (rounded - whole) / abs(whole) if whole else 0.0
+
+
+def _exact(model: GpuCgHalf, settings: dict[str, Any] | None = None) -> cg_6_split.GpuCgSplit:
+    """Return the rung that stores float32, with the model's settings unless others are given."""
+    settings = dict(settings or model.get_params())
+    del settings["storage"]
+    return cg_6_split.GpuCgSplit(**settings)

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from halfstep.kernels.cuda.backend import Array, Backend, current
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, Lanes, Tiles, lanes, tiles, wide_tiles
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.by_rule import Bins
 from halfstep.solvers.gpu.cg_5_binned import SHORT, bins_of, step_short
@@ -59,6 +60,14 @@ class GpuCgTensor(GpuCgHalf):
             found = current().capability / 10
             return f"{cls.name} needs a GPU of compute capability 8.0, this one has {found}"
         return reason
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        found = super()._variants(backend, side)
+        if self._by_tiles(self.dtype, side):
+            small, large = self._tiles(backend, side)
+            found |= {(_KEPT, small.defines), (_KEPT, large.defines), (_STREAMED, large.defines)}
+            found |= GpuCgHalf(**self.get_params())._variants(backend, side)  # `cost_of_rounding`
+        return found
 
     def _by_tiles(self, dtype: Any, side: Side) -> bool:
         """Return whether the rows of the side are solved on tensor cores."""

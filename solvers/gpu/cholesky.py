@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import CHOLESKY_DEPTH, cholesky_defines
+from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
@@ -42,6 +43,7 @@ _BINS = (16, 32, 64, 128, 256, 512, 1024)
 # The dual takes weights up to this over the dtype's eps: beside larger ones, the identity that is added
 # to its matrix would have too few digits left.
 _HUGE = 1e-3
+_RANGE_THREADS = 128  # of a block that looks for rows' smallest and largest weights
 
 
 @dataclass(eq=False, repr=False)
@@ -55,6 +57,15 @@ class GpuCholesky(GpuSolver):
 
     name: ClassVar[str] = "gpu_cholesky"
     exact_only: ClassVar[bool] = True
+
+    def _variants(self, backend: Backend, side: Side) -> set[Variant]:
+        dtype, limit = np.dtype(self.dtype), _largest_dual(self.factors)
+        # Weights decide which rows are solved by their duals; each row may be.
+        orders = {1, self.factors, *np.unique(side.lengths[side.lengths <= limit]).tolist()}
+        launches = (Bin(None, 0, order) for order in orders)
+        found = {cholesky_defines(dtype, each.threads, each.tile(dtype)) for each in launches}
+        found.add(cholesky_defines(dtype, _RANGE_THREADS, 4))
+        return super()._variants(backend, side) | {(FILE, defines) for defines in found}
 
     def _prepare(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
@@ -215,6 +226,11 @@ class Plan:
     hubs: tuple[Hubs, ...]
 
 
+def _largest_dual(factors: int) -> int:
+    """Return the most entries of a row that is solved by its dual."""
+    return max(16, factors * 5 // 8)
+
+
 def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
     """Return which rows are solved by their dual, by their primal system, and as hubs.
 
@@ -225,7 +241,7 @@ def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
     its rank.
     """
     low, high = _weight_ranges(backend, side, dtype)
-    limit = max(16, factors * 5 // 8)
+    limit = _largest_dual(factors)
     if side.a0 == 0 and side.smallest_lam <= 0:
         limit = 0
     eps = float(np.finfo(dtype).eps)
@@ -251,7 +267,7 @@ def _weight_ranges(
 ) -> tuple[npt.NDArray[np.floating[Any]], npt.NDArray[np.floating[Any]]]:
     """Return the smallest and the largest w of each row, two arrays (rows,) on the host."""
     ranges = backend.empty((2, side.rows), dtype)
-    threads = 128
+    threads = _RANGE_THREADS
     backend.launch(
         FILE, "weight_range", cholesky_defines(dtype, threads, 4), (-(-side.rows * 32 // threads),),
         (threads,), (side.indptr, side.w, np.int64(side.rows), ranges),

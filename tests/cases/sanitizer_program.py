@@ -89,11 +89,12 @@ def rung(name, order="random", **settings):
         if name in RULED:
             if not error_of_relaxed(name, 3, **SHAPE) < TOLERANCE["float32"]:
                 raise Wrong(f"{name}: rows are not over-relaxed")
+        if name in RULED and name != gpu_tensor.NAME:  # whose rule is that of the rung before
             judge(name)
             judge(name, dtype="float64")  # steps are those of the rule, to the one
             judge(name, f=17, cg_tolerance=None)
         SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
-    if name == "gpu_cg_8_tensor":
+    if name == gpu_tensor.NAME:
         small = {"shared_limit": gpu_tensor.SHARED, **settings}
         with short_hubs(longest=gpu_tensor.HUB), device(order, **small):
             found = gpu_tensor.difference("linear", 1e3)

@@ -57,7 +57,8 @@ def test_every_whitened_rung_keeps_its_objective_by_its_own_steps(name, weights,
     matrix = awkward(negative=False)
     plain = fitted(name, matrix, **WEIGHTS[weights])
     other = fitted(name, matrix, "coordinates", "factor-on-card", **WEIGHTS[weights])
-    allowed = 1e-3 if "half" in name else 1e-4
+    # Of raw counts some rows take a step more or less where 16 bits round otherwise.
+    allowed = (5e-3 if weights == "raw" else 1e-3) if "half" in name else 1e-4
     assert loss_of(other, matrix) == pytest.approx(loss_of(plain, matrix), rel=allowed)
 
 

@@ -184,7 +184,7 @@ def test_hidden_devices_are_named(computer, monkeypatch):
 
 
 def test_without_a_compiler_a_launch_says_what_to_install(computer):
-    module = SimpleNamespace(get_function=raising(NO_NVRTC))
+    module = SimpleNamespace(compile=raising(NO_NVRTC))
     computer(cupy_that(getVersion=raising(NO_NVRTC), RawModule=lambda **_: module))
     said = r'a CUDA library is missing: .* no compiler, NVRTC .* pip install "halfstep\[cuda13\]"'
     with pytest.raises(SolverUnavailable, match=said):

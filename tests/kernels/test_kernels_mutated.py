@@ -45,6 +45,7 @@ VECTORS = ("gpu_cg_5_binned", "cg.cuh")
 STEPS = ("gpu_cg_6_split", "cg.cuh")
 HUBS = ("gpu_cg_6_split", "cg_6_split.cu")
 TALLY = ("gpu_cg_5_binned", "tally.cu")
+HEAVY_ROWS = ("gpu_cg_5_binned", "heavy.cu")
 SUMS_OF_ROWS = ("tally", "tally.cu")
 SCORES = ("topk", "scores.cuh")
 TOP_K = ("topk", "topk.cu")
@@ -141,7 +142,7 @@ MUTATIONS = [
              "next < unspent ? next : unspent", "next"),
     Mutation("what is left is not measured after the step", *STEPS,
              "fabs(1 - alpha) * rs", "rs"),
-    Mutation("one step suffices whatever the weights", *STEPS, "steps >= least[u]", "steps >= 1"),
+    Mutation("one step suffices whatever the weights", *STEPS, "steps >= rule % HEAVY", "steps >= 1"),
     Mutation("a hub forgets what it has gained", *HUBS, "= {mine[2], mine[3],", "= {0, mine[3],"),
     Mutation("a hub goes on that has ended", *HUBS,
              "going[hub] = goes", "going[hub] = 1"),
@@ -151,12 +152,19 @@ MUTATIONS = [
     Mutation("negative weights of one lane alone are seen", *TALLY,
              "negative = __any_sync(ALL, negative);", ""),
     Mutation("weights are added from half of the lanes", *SUMS_OF_ROWS,
-             "o = 16; o > 0; o >>= 1) sum", "o = 8; o > 0; o >>= 1) sum"),
+             "sum += __shfl_xor_sync(ALL, sum, o);",
+             "sum += o < 16 ? __shfl_xor_sync(ALL, sum, o) : 0;"),
     Mutation("a row too many", *SUMS_OF_ROWS, "if (u >= rows) return;", "", "address"),
     Mutation("rows are left out of the tally", *SUMS_OF_ROWS, "u += gridDim.x * 32ll",
              "u += gridDim.x * 33ll"),
     Mutation("the tally of half the lanes", *SUMS_OF_ROWS,
-             "o = 16; o > 0; o >>= 1) {", "o = 8; o > 0; o >>= 1) {"),
+             "o = 16; o > 0; o >>= 1) {\n        const double",
+             "o = 8; o > 0; o >>= 1) {\n        const double"),
+    Mutation("heavy entries of half the lanes are seen", *HEAVY_ROWS,
+             "heavy = __any_sync(ALL, heavy);", "heavy = __shfl_sync(ALL, heavy, 0);"),
+    Mutation("heavy rows stop as early as others", *STEPS, "left <= theta_heavy * gained", "true"),
+    Mutation("a squared norm of half the numbers", *HEAVY_ROWS,
+             "k < WIDE; k += 32", "k < WIDE / 2; k += 32"),
     Mutation("every block of rows begins anew", *SUMS_OF_ROWS, "if (first) mine", "mine"),
     Mutation("the next slice is loaded while this one is read", *SCORES,
              f"        {BARRIER}  // other threads may still read the previous slice\n", "", "thread"),
