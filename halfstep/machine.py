@@ -21,6 +21,9 @@ from halfstep.version import __version__
 
 # CuPy's distribution is named after the CUDA version that it is built for.
 DISTRIBUTIONS = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
+CUPY_MAJOR = 14  # what the extras ask for, and the kernels were compiled with
+_OLDEST_CUDA = 12
+_HEADERS = "#include <cuda_fp16.h>\n#include <cuda_bf16.h>\n"
 _PACKAGES = ("numpy", "scipy", "numba", "threadpoolctl", "implicit", "irspack", "cmfrec")
 
 
@@ -71,25 +74,64 @@ def output_of(*command: str) -> str | None:
 
 def why_no_gpu() -> str | None:
     """Return why no solver can run on a GPU here and what to do about it, or None."""
-    wanted = "cuda12" if (driver_cuda() or (13, 0)) < (13, 0) else "cuda13"
+    names, driver = installed(), driver_cuda()
+    if driver is not None and driver[0] < _OLDEST_CUDA:
+        return (
+            f"the driver is for CUDA {driver[0]}.{driver[1]}: update it to one for CUDA "
+            f"{_OLDEST_CUDA} or later"
+        )
+    wanted = "cuda12" if (driver or (13, 0)) < (13, 0) else "cuda13"
+    anew = f'pip uninstall {" ".join(names)}; pip install "halfstep[{wanted}]"'
+    if len(names) > 1:
+        return f"{_and(names)} are installed and overwrite each other's files: {anew}"
     try:
         import cupy
     except Exception as error:
-        names = installed()
         if not names:
             return f'CuPy is not installed: pip install "halfstep[{wanted}]" with an NVIDIA driver'
+        return f"{_and(names)} cannot be imported ({one_line(error)}): {anew}"
+    name = _and(names) or "CuPy"
+    version = str(getattr(cupy, "__version__", ""))
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) != CUPY_MAJOR:
+        age = "old" if int(major) < CUPY_MAJOR else "new"
         return (
-            f"{_and(names)} cannot be imported ({one_line(error)}): "
-            f'pip uninstall {" ".join(names)}; pip install "halfstep[{wanted}]"'
+            f"{name} {version} is too {age}: "
+            f'pip install "{names[0] if names else "cupy"}[ctk]>={CUPY_MAJOR},<{CUPY_MAJOR + 1}"'
         )
-    name = _and(installed()) or "CuPy"
-    available, why = tried(cupy.cuda.is_available)
+    available, why = tried(lambda: cupy.cuda.is_available())
     if not available:
         return f"{name} finds no CUDA device ({_no_device(cupy, why)})"
+    return _no_compiler(cupy, names, wanted)
+
+
+def _no_compiler(cupy: Any, names: list[str], wanted: str) -> str | None:
+    """Return what CuPy lacks of the compiler and its headers, with the package that has it, or None."""
+    # The extra of the CuPy that is here, whatever the driver could run: another one would be a second.
+    extra = {"cupy-cuda12x": "cuda12", "cupy-cuda13x": "cuda13"}.get("".join(names), wanted)
+    suffix = "-cu12" if extra == "cuda12" else ""
+    name = _and(names) or "CuPy"
     _, why = tried(cupy.cuda.nvrtc.getVersion)
     if why:
-        return f'{name} finds no compiler, NVRTC ({why}): pip install "halfstep[{wanted}]"'
-    return None
+        return (
+            f"{name} finds no compiler, NVRTC ({why}), which nvidia-cuda-nvrtc{suffix} has: "
+            f'pip install "halfstep[{extra}]"'
+        )
+    try:
+        cupy.RawModule(code=_HEADERS, options=("-std=c++17",)).compile()
+        return None
+    except Exception as error:
+        # A card that is busy or full says so to whoever uses it.
+        if type(error).__name__ != "CompileException":
+            return None
+        why = one_line(error)
+    missing = [header for header in ("cuda_fp16.h", "cuda_bf16.h") if header in why]
+    if missing:
+        return (
+            f"{name} finds no {' or '.join(missing)}, which nvidia-cuda-runtime{suffix} has: "
+            f'pip install "halfstep[{extra}]"'
+        )
+    return f'{name} cannot compile ({why}): pip install "halfstep[{extra}]"'
 
 
 def installed() -> list[str]:

@@ -84,5 +84,8 @@ def cupy_that(**does):
         get_default_memory_pool=lambda: pool,
         empty=does.get("empty", np.empty), asarray=does.get("asarray", np.asarray),
         ascontiguousarray=np.ascontiguousarray, asnumpy=does.get("asnumpy", np.asarray),
-        RawModule=does.get("RawModule"),
+        __version__="14.2.0",
+        RawModule=does.get(
+            "RawModule", lambda **_: SimpleNamespace(compile=does.get("compile", lambda: None))
+        ),
     )  # fmt: skip
