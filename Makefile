@@ -8,7 +8,7 @@ FILES ?= build/gpu/results.jsonl
 SOAK_SHARE ?= 1
 SOAK_PAGE ?= docs/reliability.md
 
-.PHONY: gpu gpu-rehearsal gpu-report gpu-kernels bench test soak check table microbench kernels kernels-record clean
+.PHONY: gpu gpu-install-proof gpu-rehearsal gpu-report gpu-kernels bench test soak check table microbench kernels kernels-record clean
 .PHONY: lab
 
 bench: $(VENV)/.bench
@@ -70,6 +70,15 @@ gpu-kernels: $(VENV)/.test
 # Registers, spills and load widths of every variant, to bench/gpu/static/kernels.json.
 kernels-record: $(VENV)/.test
 	$(BIN)/python -m halfstep.bench.gpu.static.record
+
+# Both extras in environments of their own, which are downloaded, and every kernel by their compilers, for
+# every architecture: ten minutes a core. ARGS="--architectures 90" for one of them.
+gpu-install-proof:
+	for extra in cuda12 cuda13; do \
+		$(PYTHON) -m venv build/$$extra && build/$$extra/bin/pip install -q ".[$$extra]" \
+		&& (cd build && $$extra/bin/python -m halfstep.bench.gpu.install_proof $(ARGS) > $$extra.jsonl) \
+		&& tail -n 1 build/$$extra.jsonl || exit 1; \
+	done
 
 # CuPy in a folder of its own: tests of what is said where it is installed and no GPU is there.
 $(VENV)/.cupy: $(VENV)/.test
