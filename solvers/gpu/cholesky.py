@@ -31,6 +31,7 @@ from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
+from halfstep.solvers.gpu.exact_plan import Bin, Hubs, Plan
 from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
 
 _BLOCKS_PER_MULTIPROCESSOR = 4
@@ -167,63 +168,6 @@ class GpuCholesky(GpuSolver):
 def _panel(order: int, tile: int) -> int:
     """Return how many numbers of shared memory the panel needs, which the vectors use in turn."""
     return max(_PANEL, CHOLESKY_DEPTH) * (-(-(order + 1) // tile) * tile)
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Rows whose systems have about the same order, and the size of their launch.
-
-    Attributes
-    ----------
-    rows
-        (count,) int32 on the device, row of the largest system first.
-    order
-        The order of the largest system.
-    """
-
-    rows: Array
-    count: int
-    order: int
-
-    @property
-    def threads(self) -> int:
-        """Threads per block: about one for each tile of the system."""
-        return 64 if self.order <= 32 else 128 if self.order <= 128 else 256
-
-    def tile(self, dtype: Any) -> int:
-        """Return the side of a thread's tile; 8 x 8 would leave threads without one in small systems."""
-        return 8 if self.order > 64 and np.dtype(dtype) == np.float32 else 4
-
-
-@dataclass(frozen=True)
-class Hubs:
-    """A group of hubs and the parts in which their systems are added up.
-
-    Attributes
-    ----------
-    rows, first_part
-        (count,) row numbers, and (count + 1,) where each row's parts begin; int32 on the device.
-    row_of_part, first, stop
-        (parts,) row number (int32), and positions of the first entry and after the last one (int64), on
-        the device.
-    """
-
-    rows: Array
-    first_part: Array
-    row_of_part: Array
-    first: Array
-    stop: Array
-    count: int
-    parts: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The launches of an exact half-step: bins of dual systems, primal systems, hubs."""
-
-    dual: tuple[Bin, ...]
-    primal: Bin | None
-    hubs: tuple[Hubs, ...]
 
 
 def _largest_dual(factors: int) -> int:
