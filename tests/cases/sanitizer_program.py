@@ -86,9 +86,8 @@ def rung(name, order="random", **settings):
         found = error_of(name, 33, "implicit", 0.5, **SHAPE)
         if not found < tolerance(name):
             raise Wrong(f"{name}: an error of {found}")
-        if name in RULED:
-            if not error_of_relaxed(name, 3, **SHAPE) < TOLERANCE["float32"]:
-                raise Wrong(f"{name}: rows are not over-relaxed")
+        if name in RULED and not error_of_relaxed(name, 3, **SHAPE) < TOLERANCE["float32"]:
+            raise Wrong(f"{name}: rows are not over-relaxed")
         if name in RULED and name != gpu_tensor.NAME:  # whose rule is that of the rung before
             judge(name)
             judge(name, dtype="float64")  # steps are those of the rule, to the one
