@@ -3,7 +3,7 @@
 // grid    count_pairs: one block per QUERIES queries; score_held_out: one per query; find_hits: a
 //         thread per listed item
 // block   256 threads
-// shared  count_pairs: slices of X and Y (SLICE x (QUERIES + 129)), a mask of 128 items per query
+// shared  count_pairs: slices of X and Y (SLICE x (QUERIES + 136)), a mask of 128 items per query
 // hardware  The place of a negative's score among a user's few held-out scores is found by a binary
 //         search in the first-level cache: log2 n steps beside the f multiply-adds of the score. The
 //         counts are integers, so the order of threads does not change them.
@@ -48,7 +48,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
                 const long long *test_indptr, const int *test_indices, const REAL *sorted, int queries, int items, int f,
                 int stride, long long *wins) {
     extern __shared__ REAL dynamic[];
-    REAL *xs = dynamic, *ys = xs + SLICE * QUERIES;
+    REAL *xs = dynamic, *ys = xs + SLICE * X_LINE;
     __shared__ unsigned mask[QUERIES][ITEMS / 32];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, first_query = blockIdx.x * QUERIES;
     long long train[OWN], train_stop[OWN], test[OWN], test_stop[OWN], pairs[OWN];
@@ -73,11 +73,12 @@ extern "C" __global__ void __launch_bounds__(THREADS)
             train[a] = mark(train_indices, train[a], train_stop[a], first_item, mask[place]);
             test[a] = mark(test_indices, test[a], test_stop[a], first_item, mask[place]);
             if (query >= queries) continue;
+            const unsigned stored = marked(mask[place]);
             const long long first = test_indptr[query];
             const int n = int(test_stop[a] - first);
 #pragma unroll
             for (int b = 0; b < 4; b++) {
-                if (first_item + lane + 32 * b >= items || mask[place][b] >> lane & 1u) continue;
+                if (first_item + 4 * lane + b >= items || stored >> b & 1u) continue;
                 // How many held-out scores are below the negative's, and how many not above it.
                 int below = 0, up_to = n;
                 for (int high = n; below < high;) {

@@ -1,7 +1,13 @@
 // Scores of a block's queries with 128 items at a time, and which of these items a query has stored.
 //
 // Eight warps share the items' factors. Each warp takes QUERIES / 8 queries and all 128 items of the
-// tile, four items per lane. So all further work on a query's scores happens inside one warp.
+// tile, four neighbouring items per lane. So all further work on a query's scores happens inside one
+// warp.
+//
+// SLICE factors of the queries and items are in shared memory at a time, a factor's values side by side.
+// A lane reads its four items by one load of 16 bytes (two in float64), and a warp its queries by one.
+// Lines are four values longer than needed: then the threads that turn rows into columns meet in a bank
+// by two, not by sixteen. The next slice is fetched, 16 bytes a thread, while this one is used.
 //
 // Defined by the host: REAL, QUERIES.
 
@@ -10,47 +16,98 @@
 #define ITEMS 128
 #define OWN (QUERIES / WARPS)
 #define SLICE 16
+#define X_LINE (QUERIES + 4)  // whole 16 bytes, so that every line begins at a multiple of them
+#define Y_LINE (ITEMS + 4)
+#define X_FOURS ((QUERIES * SLICE / 4 + THREADS - 1) / THREADS)  // that a thread fetches
+#define Y_FOURS (ITEMS * SLICE / 4 / THREADS)
 #define FULL 0xffffffffu
 #ifndef INFINITY  // NVRTC has no math.h
 #define INFINITY __int_as_float(0x7f800000)
 #endif
 
-// The scores of the warp's OWN queries with the lane's four items, `first_item` + lane + 32 b.
+struct alignas(16) Four {
+    REAL of[4];
+};
+
+// Elements `k` to `k` + 3 of a row of f, zeros beyond its end. `aligned`: rows begin at multiples of 16 bytes.
+__device__ __forceinline__ Four fetch_four(const REAL *row, int k, int f, bool aligned) {
+    if (aligned && k + 4 <= f) return *reinterpret_cast<const Four *>(row + k);
+    Four four;
+#pragma unroll
+    for (int j = 0; j < 4; j++) four.of[j] = k + j < f ? row[k + j] : REAL(0);
+    return four;
+}
+
+__device__ __forceinline__ bool rows_aligned(const REAL *rows, int stride) {
+    return (reinterpret_cast<unsigned long long>(rows) | stride * sizeof(REAL)) % 16 == 0;
+}
+
+// The scores of the warp's OWN queries with the lane's four items, `first_item` + 4 lane + b.
 __device__ __forceinline__ void score_tile(const REAL *X, const REAL *Y, const int *query_row, int queries, int first_query,
                                            int items, int first_item, int f, int stride, REAL *xs, REAL *ys,
                                            REAL score[OWN][4]) {
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    // Four neighbouring threads fetch one row's slice, 16 factors.
+    const int part = threadIdx.x % (SLICE / 4) * 4, line = threadIdx.x / (SLICE / 4);
+    const bool x_aligned = rows_aligned(X, stride), y_aligned = rows_aligned(Y, stride);
+    const int lines = THREADS / (SLICE / 4);
+    const REAL *x_row[X_FOURS], *y_row[Y_FOURS];
+    Four x_next[X_FOURS], y_next[Y_FOURS];
+#pragma unroll
+    for (int n = 0; n < X_FOURS; n++) {
+        const int q = line + n * lines, query = first_query + q;
+        const bool inside = q < QUERIES && query < queries;
+        x_row[n] = inside ? X + (query_row ? query_row[query] : query) * (long long)stride : nullptr;
+    }
+#pragma unroll
+    for (int n = 0; n < Y_FOURS; n++) {
+        const int item = first_item + line + n * lines;
+        y_row[n] = item < items ? Y + (long long)item * stride : nullptr;
+    }
+    // A row that is not there has no factors.
+#pragma unroll
+    for (int n = 0; n < X_FOURS; n++) x_next[n] = fetch_four(x_row[n], part, x_row[n] ? f : 0, x_aligned);
+#pragma unroll
+    for (int n = 0; n < Y_FOURS; n++) y_next[n] = fetch_four(y_row[n], part, y_row[n] ? f : 0, y_aligned);
 #pragma unroll
     for (int a = 0; a < OWN; a++)
 #pragma unroll
         for (int b = 0; b < 4; b++) score[a][b] = 0;
     for (int left = 0; left < f; left += SLICE) {
         __syncthreads();  // other threads may still read the previous slice
-        for (int e = threadIdx.x; e < QUERIES * SLICE; e += THREADS) {
-            const int q = e / SLICE, k = e % SLICE;
-            const bool inside = first_query + q < queries && left + k < f;
-            const long long row = !inside ? 0 : query_row ? query_row[first_query + q] : first_query + q;
-            xs[k * QUERIES + q] = inside ? X[row * stride + left + k] : REAL(0);
+#pragma unroll
+        for (int n = 0; n < X_FOURS; n++) {
+            const int q = line + n * lines;
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+                if (q < QUERIES) xs[(part + j) * X_LINE + q] = x_next[n].of[j];
+            x_next[n] = fetch_four(x_row[n], left + SLICE + part, x_row[n] ? f : 0, x_aligned);
         }
-        for (int e = threadIdx.x; e < ITEMS * SLICE; e += THREADS) {
-            const int i = e / SLICE, k = e % SLICE;
-            const bool inside = first_item + i < items && left + k < f;
-            ys[k * (ITEMS + 1) + i] = inside ? Y[(long long)(first_item + i) * stride + left + k] : REAL(0);
+#pragma unroll
+        for (int n = 0; n < Y_FOURS; n++) {
+#pragma unroll
+            for (int j = 0; j < 4; j++) ys[(part + j) * Y_LINE + line + n * lines] = y_next[n].of[j];
+            y_next[n] = fetch_four(y_row[n], left + SLICE + part, y_row[n] ? f : 0, y_aligned);
         }
         __syncthreads();
 #pragma unroll
         for (int k = 0; k < SLICE; k++) {
-            REAL x[OWN], y[4];
+            REAL x[OWN];
 #pragma unroll
-            for (int a = 0; a < OWN; a++) x[a] = xs[k * QUERIES + warp * OWN + a];
-#pragma unroll
-            for (int b = 0; b < 4; b++) y[b] = ys[k * (ITEMS + 1) + lane + 32 * b];
+            for (int a = 0; a < OWN; a++) x[a] = xs[k * X_LINE + warp * OWN + a];
+            const Four y = *reinterpret_cast<const Four *>(ys + k * Y_LINE + 4 * lane);
 #pragma unroll
             for (int a = 0; a < OWN; a++)
 #pragma unroll
-                for (int b = 0; b < 4; b++) score[a][b] += x[a] * y[b];
+                for (int b = 0; b < 4; b++) score[a][b] += x[a] * y.of[b];
         }
     }
+}
+
+// The bits of the lane's four items, the lowest ones of what is returned.
+__device__ __forceinline__ unsigned marked(const unsigned *mask) {
+    const int lane = threadIdx.x % 32;
+    return mask[lane / 8] >> lane % 8 * 4;
 }
 
 // Set the bits of a query's stored items that lie in this tile. The row's indices are ascending; `next`

@@ -2,7 +2,7 @@
 //
 // grid    one block per QUERIES queries; it goes over the whole catalogue
 // block   256 threads: eight warps, each with QUERIES / 8 queries
-// shared  slices of X and Y (SLICE x (QUERIES + 129)), a mask of 128 items per query, and a buffer of
+// shared  slices of X and Y (SLICE x (QUERIES + 136)), a mask of 128 items per query, and a buffer of
 //         CAPACITY candidates per query (8 bytes each with float scores)
 // hardware  A score goes from its register into the buffer if it beats the k-th best so far; the lanes
 //         find their places in the buffer by a ballot. A full buffer is sorted by its warp. No atomic
@@ -56,8 +56,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)  // else 212 bytes spil
           const long long *liked_indptr, const int *liked_indices, int queries, int items, int f, int stride, int k,
           int *ids, REAL *scores) {
     extern __shared__ REAL dynamic[];
-    REAL *xs = dynamic, *ys = xs + SLICE * QUERIES;
-    REAL *kept = ys + SLICE * (ITEMS + 1);
+    REAL *xs = dynamic, *ys = xs + SLICE * X_LINE;
+    REAL *kept = ys + SLICE * Y_LINE;
     int *kept_items = (int *)(kept + QUERIES * CAPACITY);
     __shared__ unsigned mask[QUERIES][ITEMS / 32];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, first_query = blockIdx.x * QUERIES;
@@ -84,14 +84,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)  // else 212 bytes spil
             if (lane < ITEMS / 32) mask[place][lane] = 0;
             __syncwarp();
             next[a] = mark(liked_indices, next[a], stop[a], first_item, mask[place]);
+            const unsigned stored = marked(mask[place]);
 #pragma unroll
             for (int b = 0; b < 4; b++) {
-                const int item = first_item + lane + 32 * b;
-                bool wanted = item < items && !(mask[place][b] >> lane & 1u);
+                const int item = first_item + 4 * lane + b;
+                bool wanted = item < items && !(stored >> b & 1u);
                 if (wanted && allowed) wanted = allowed[item];
                 REAL value = score[a][b];
                 if (wanted && scale) value *= scale[item];
-                // Items come by ascending index, so an item that equals the k-th best so far is worse.
+                // Tiles come by ascending index, so an item that equals the k-th best so far is worse.
                 wanted = wanted && value > threshold[a];
                 const unsigned winners = __ballot_sync(FULL, wanted);
                 if (wanted) {

@@ -14,6 +14,7 @@ from halfstep.kernels.cuda.catalogue import ranking_defines, topk_defines
 
 _THREADS = 256
 _SLICE, _ITEMS = 16, 128
+_LINE_PADDING = 4  # values at the end of a line of shared memory, against bank conflicts
 LONGEST_LIST = 896  # the candidates of eight queries then take 96 KB of shared memory in float64
 
 
@@ -135,7 +136,7 @@ def _grouping(dtype: Any, capacity: int) -> tuple[int, int]:
     """Return how many queries a block takes, at most 32, and its shared memory in bytes."""
     size = np.dtype(dtype).itemsize
     for group in (32, 16, 8):
-        shared = _SLICE * (group + _ITEMS + 1) * size + group * capacity * (size + 4)
+        shared = _SLICE * (group + _ITEMS + 2 * _LINE_PADDING) * size + group * capacity * (size + 4)
         if shared <= 80 * 1024 or group == 8:
             return group, shared
     raise AssertionError
