@@ -136,7 +136,9 @@ def _grouping(dtype: Any, capacity: int) -> tuple[int, int]:
     """Return how many queries a block takes, at most 32, and its shared memory in bytes."""
     size = np.dtype(dtype).itemsize
     for group in (32, 16, 8):
-        shared = _SLICE * (group + _ITEMS + 2 * _LINE_PADDING) * size + group * capacity * (size + 4)
+        shared = _SLICE * (group + _ITEMS + 2 * _LINE_PADDING) * size + group * capacity * (
+            size + 4
+        )
         if shared <= 80 * 1024 or group == 8:
             return group, shared
     raise AssertionError

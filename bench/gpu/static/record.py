@@ -47,6 +47,11 @@ class Variant:
         return f"{self.file} {' '.join(self.defines)} sm_{self.architecture}"
 
     @property
+    def wide(self) -> int | None:
+        """The numbers in a stored row, where the definitions say them."""
+        return next((int(d[5:]) for d in self.defines if d.startswith("WIDE=")), None)
+
+    @property
     def digest(self) -> str:
         """A hash of the text that is compiled."""
         return hashlib.sha256(source(self.file).encode()).hexdigest()[:16]
