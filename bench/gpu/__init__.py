@@ -1,5 +1,6 @@
 """What needs a card, and what is counted without one.
 
-`run` is `make gpu`, all of it in one process; `staged` is `make gpu-staged`, with a process for each
-part. Both time rungs by `contest`. `static` reads the compiled code.
+`run` is `make gpu`: `stages` says what its two stages do, and each part is a process of its own
+(`process`). `rehearsal` runs both on the CPU, `results` makes a report of what they recorded, `static`
+reads the compiled code.
 """

@@ -1,9 +1,11 @@
 """GPU rung 8, gpu_cg_8_tensor: the passes over stored entries run on the tensor cores.
 
-From `gpu_cg_7_half` only the arithmetic of a pass changes. Rung 7 takes 18 to 22 warp instructions for a
-stored entry of 128 factors and pass, so instruction issue bounds it and not the bytes that it gathers.
-Here a warp copies 16 entries at a time to shared memory and multiplies them there, by Z v for the dot
-products and by Z' g for their sum (`kernels/cuda/tiles.cuh`): 8 to 14 instructions for the same.
+From `gpu_cg_7_half` only the arithmetic of a pass changes. Rung 7 takes 18 to 24 warp instructions for a
+stored entry of 128 factors and pass. Here a warp copies 16 entries at a time to shared memory and
+multiplies them there, by Z v for the dot products and by Z' g for their sum (`kernels/cuda/tiles.cuh`):
+8 to 14 instructions for the same. By the counts (`docs/gpu-kernels.md`) rung 7 is bound by its bytes
+already if more than half of the issue slots are used; the slots that are free here are those in which
+other warps can wait for memory. What that is worth, only a card can show.
 
 Z is the one of rung 7, in float16. The vectors that it is multiplied by are floats: each is split into
 two numbers of 16 bits, which are two columns of the product, so that no digit of float32 is lost.
@@ -11,7 +13,7 @@ two numbers of 16 bits, which are two columns of the product, so that no digit o
 Rows of at most 16 entries stay with the kernel of rung 5, in which several share a warp. All rows do
 where Z is not in float16, and with more than 256 factors. It needs compute capability 8.0.
 
-Cost of a half-step: that of `gpu_cg_7_half`, with a quarter to a half of its instructions.
+Cost of a half-step: that of `gpu_cg_7_half`, with about half of its instructions at f = 128.
 """
 
 from __future__ import annotations
