@@ -20,10 +20,11 @@ from halfstep.kernels.cuda.catalogue import heavy_defines
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, over_relaxation
 from halfstep.solvers.fit.stopping import check_stopping, stopping
+from halfstep.solvers.gpu.basis import diagonal
 from halfstep.solvers.gpu.device.heavy import rules_of, squared_norms
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration, Tallies, Tally
-from halfstep.solvers.gpu.whitened import Ends, Whitened, WhitenedSolver, diagonal
+from halfstep.solvers.gpu.whitened import Ends, Whitened, WhitenedSolver
 
 
 class Bins(NamedTuple):

@@ -26,11 +26,12 @@ from halfstep.kernels.cuda.backend import Array, Backend, current
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, Lanes, Tiles, lanes, tiles, wide_tiles
 from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu import cg_6_split
+from halfstep.solvers.gpu.basis import diagonal
 from halfstep.solvers.gpu.by_rule import Bins
 from halfstep.solvers.gpu.cg_5_binned import SHORT, bins_of, step_short
 from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.gpu.device.side import Side
-from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, diagonal, kernel_arguments
+from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, kernel_arguments
 
 _LEAST_CAPABILITY = 80
 _KEPT, _STREAMED = "cg_8_tensor.cu", "cg_8_stream.cu"
