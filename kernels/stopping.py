@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+# An entry is heavy if w |z|^2 is more than this: it makes an eigenvalue far from 1.
+HEAVY = 10
+
 
 class Stopping(NamedTuple):
     """How many steps a row takes.

@@ -171,8 +171,8 @@ class Eigenbasis(Solver):
     def _method(self, problem: Problem) -> Method:
         from halfstep.kernels.cpu import rows as cpu_rows
         from halfstep.kernels.cpu import rule as cpu_rule
-        from halfstep.kernels.cpu.rule import HEAVY
         from halfstep.kernels.cpu.vectors import lanes
+        from halfstep.kernels.stopping import HEAVY
         from halfstep.solvers.half_step import Method
 
         rule = stopping(

@@ -37,12 +37,12 @@ from halfstep.kernels.cpu.scratch import entries_of, pointers, set_scale
 from halfstep.kernels.cpu.tiles import dots, locate, update
 from halfstep.kernels.cpu.vectors import address, fma, item, load, multiply, put, store, width
 from halfstep.kernels.cpu.weights import excess
+from halfstep.kernels.stopping import HEAVY
 
 # Places in a block's tally (TALLY,), float64: what its rows came to, for `solvers.fit.stopping`.
 ROWS, STEPPED, STEPS, MOST, UNSOLVED, COMPLETED, GAINED, LEFT = range(8)
 TALLY = 8
 STEPPING, DUAL, PRIMAL = range(3)  # how a row is solved
-HEAVY = 10
 # An exact solution may cost so many times what the steps cost, since it leaves nothing to gain.
 PREFERENCE = 1.25
 # The largest w eps in the dual solve of a heavy row. Its square bounds the error, which is then less

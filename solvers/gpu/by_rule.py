@@ -14,10 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from halfstep.kernels.cpu.rule import HEAVY
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import heavy_defines
-from halfstep.kernels.stopping import Stopping
+from halfstep.kernels.stopping import HEAVY, Stopping
 from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, over_relaxation
 from halfstep.solvers.fit.stopping import check_stopping, stopping
 from halfstep.solvers.gpu.basis import diagonal

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu.rule import HEAVY
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import heavy_defines
+from halfstep.kernels.stopping import HEAVY
 from halfstep.solvers.gpu.device.side import Side
 
 _WARPS = 8
