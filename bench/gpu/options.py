@@ -15,15 +15,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from halfstep.bench.gpu.plan import rounds
+from halfstep.bench.gpu.parity import within
 from halfstep.kernels.cuda import backend as _backend
 from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
 
 ITERATIONS = 6
-# The objective's difference, relative: a thousand roundings of a TF32 start are still below it.
-WITHIN = 1e-5
-WITHIN_ROUNDED = 1e-4
 
 
 def options(
@@ -63,7 +60,7 @@ def options(
             good = False
             continue
         apart = abs(on[0].loss_history_[-1] / off[0].loss_history_[-1] - 1)
-        equal = bool(apart < (WITHIN_ROUNDED if rounds(name) else WITHIN))
+        equal = bool(apart < within(name))
         good &= equal
         record(
             **found, equal=equal, objective_difference=apart,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from halfstep.solvers import SOLVERS
+from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 
 BEST, SPLIT, EXACT, NAIVE = "gpu_cg_7_half", "gpu_cg_6_split", "gpu_cholesky", "gpu_cg_1_naive"
 TENSOR = "gpu_cg_8_tensor"
@@ -16,5 +17,6 @@ def gpu_rungs() -> list[str]:
 
 
 def rounds(name: str) -> bool:
-    """Whether a solver stores the fixed side in 16 bits."""
-    return "half" in name or "tensor" in name or "16" in name.partition("storage=")[2]
+    """Whether a contestant stores the fixed side in 16 bits."""
+    solver, _, settings = name.partition(":")
+    return issubclass(SOLVERS[solver], GpuCgHalf) or "16" in settings.partition("storage=")[2]

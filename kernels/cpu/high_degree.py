@@ -19,7 +19,6 @@ from halfstep.kernels.cpu.exact import add_entries
 from halfstep.kernels.cpu.rule import (
     COMPLETED,
     GAINED,
-    HEAVY,
     LEFT,
     MOST,
     ROWS,
@@ -31,7 +30,7 @@ from halfstep.kernels.cpu.rule import (
 from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.threads import spread
 from halfstep.kernels.cpu.vectors import address, lanes
-from halfstep.kernels.stopping import Stopping
+from halfstep.kernels.stopping import HEAVY, Stopping
 from halfstep.types import Floats
 
 # A row is split if it has more than 1 / SHARE of all entries and more than SHORTEST entries.

@@ -47,7 +47,6 @@ struct Diagonal {
 // holds the smallest number of steps for each row, and HEAVY more if the row has heavy entries, for which
 // `theta_heavy` holds. It is read only when the rest of the test holds, which saves a register. A null
 // pointer stands for exactly `most` steps.
-#define HEAVY 256
 struct Stopping {
     const int *least;
     int most;

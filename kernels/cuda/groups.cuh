@@ -44,6 +44,9 @@ __device__ __forceinline__ Unit unit_of(double largest) {
     return {REAL(__longlong_as_double(exponent << 52)), REAL(__longlong_as_double((2046 - exponent) << 52))};
 }
 
+// What is added to a row's least number of steps if it has heavy entries (cg.cuh, heavy.cu).
+#define HEAVY 256
+
 #define RESIDUAL 0  // g = t - w (z.v)
 #define PRODUCT 1   // g = w (z.v)
 

@@ -16,19 +16,14 @@
 #include <cuda_fp16.h>
 
 #define WARPS 8
-#define ALL 0xffffffffu
-#define HEAVY 256
+#define GROUP 32
+
+#include "groups.cuh"
 
 __device__ __forceinline__ REAL real_of(float v) { return v; }
 __device__ __forceinline__ REAL real_of(double v) { return REAL(v); }
 __device__ __forceinline__ REAL real_of(__half v) { return __half2float(v); }
 __device__ __forceinline__ REAL real_of(__nv_bfloat16 v) { return __bfloat162float(v); }
-
-__device__ __forceinline__ REAL warp_sum(REAL v) {
-#pragma unroll
-    for (int o = 16; o > 0; o >>= 1) v += __shfl_xor_sync(ALL, v, o);
-    return v;
-}
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS)
     squared_norms(const STORED *Z, long long columns, REAL *norms) {
@@ -40,7 +35,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
         const REAL z = real_of(Z[i * WIDE + k]);
         sum += z * z;
     }
-    sum = warp_sum(sum);
+    sum = group_sum(sum);
     if (threadIdx.x % 32 == 0) norms[i] = sum;
 }
 
@@ -54,7 +49,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
     REAL mean = 0;
 #pragma unroll 1
     for (int k = threadIdx.x % 32; k < coordinates; k += 32) mean += 1 / (base[k] + slope[k] * lam[u]);
-    const REAL least_weight = limit * coordinates / warp_sum(mean);
+    const REAL least_weight = limit * coordinates / group_sum(mean);
     bool heavy = false;
     const long long stop = indptr[u + 1];
 #pragma unroll 4

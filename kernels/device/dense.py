@@ -14,7 +14,7 @@ import numpy as np
 
 from halfstep.kernels.device.options import enabled
 
-_GRAM_ROWS = 4096
+GRAM_ROWS = 4096  # of a slab, whose product is one partial sum of a Gramian
 _REMAINS = 1e-9  # of a factorisation in float64 that has not failed, for any f
 
 
@@ -47,25 +47,25 @@ def multiply(cublas: Any, handle: int, A: Any, B: Any, out: Any, compute: int) -
 def gram(cupy: Any, Y: Any) -> Any:
     """Return Y'Y (f, f) in float64: slabs of rows in Y's dtype, added in float64 in a fixed order."""
     rows, f = Y.shape
-    slabs, rest = divmod(rows, _GRAM_ROWS)
+    slabs, rest = divmod(rows, GRAM_ROWS)
     total = cupy.zeros((f, f), np.float64)
     if enabled("gram-in-place"):
         from cupy_backends.cuda.libs import cublas
 
         handle = cupy.cuda.get_cublas_handle()
-        for start, count, each in ((0, slabs, _GRAM_ROWS), (slabs * _GRAM_ROWS, 1, rest)):
+        for start, count, each in ((0, slabs, GRAM_ROWS), (slabs * GRAM_ROWS, 1, rest)):
             if count and each:
                 parts = cupy.empty((count, f, f), Y.dtype)
                 slab_products(cublas, handle, Y[start:], each, parts)
                 total += parts.sum(axis=0, dtype=np.float64)
         return total
     if slabs:
-        whole = Y[: slabs * _GRAM_ROWS].reshape(slabs, _GRAM_ROWS, f)
+        whole = Y[: slabs * GRAM_ROWS].reshape(slabs, GRAM_ROWS, f)
         # CuPy makes a transposed copy of `whole` for this.
         parts = cupy.matmul(whole.transpose(0, 2, 1), whole)
         total += parts.sum(axis=0, dtype=np.float64)
     if rest:
-        tail = Y[slabs * _GRAM_ROWS :]
+        tail = Y[slabs * GRAM_ROWS :]
         total += tail.T @ tail
     return total
 

@@ -38,7 +38,6 @@ from halfstep.kernels.cuda.catalogue import factor_per_thread
 from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.monitor import Monitor
-from halfstep.solvers.gpu.checks import MAX_FACTORS as MAX_FACTORS
 from halfstep.solvers.gpu.checks import check_settings
 from halfstep.solvers.gpu.compiling import compile_ahead
 from halfstep.solvers.gpu.device.audit import device_objective

@@ -113,11 +113,10 @@ class RuledSolver(WhitenedSolver, ABC):
         # |z|^2 is at most 1 / a0, so if no w is above HEAVY a0, no entry is heavy.
         if bins.least is None or stop.theta <= stop.theta_heavy or bins.largest <= HEAVY * side.a0:
             return bins.least
-        Z, stored = fixed.Z, self._stored(x.dtype, side)
+        defines = heavy_defines(x.dtype, self._stored(x.dtype, side), fixed.Z.shape[1])
         if "norms" not in fixed.kept:
-            fixed.kept["norms"] = squared_norms(backend, Z, stored, x.dtype)
+            fixed.kept["norms"] = squared_norms(backend, fixed.Z, defines, x.dtype)
         coordinates = self.factors if diagonal(side) else 1
-        defines = heavy_defines(x.dtype, stored, Z.shape[1])
         norms = fixed.kept["norms"]
         return rules_of(backend, side, norms, fixed.basis, coordinates, defines, bins.least)
 

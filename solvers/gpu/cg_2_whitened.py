@@ -27,7 +27,7 @@ import numpy as np
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import factor_per_thread, threads_for
 from halfstep.kernels.device.compiling import Variant
-from halfstep.solvers.gpu.base import MAX_FACTORS
+from halfstep.solvers.gpu.checks import MAX_FACTORS
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver
 

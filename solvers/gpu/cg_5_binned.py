@@ -27,16 +27,17 @@ Cost of a half-step: that of `gpu_cg_4_shared`, with one step for mild rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import heavy_defines, real
-from halfstep.kernels.cuda.lanes import LARGE_WARPS, WARPS, Lanes
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, WARPS, Lanes, Tiles
 from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.by_rule import Bins, RuledSolver
 from halfstep.solvers.gpu.cg_4_shared import step_by_warps
@@ -44,6 +45,7 @@ from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import row_weights
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, kernel_arguments
 
+FILE = "cg_5_binned.cu"
 NO_LIMIT = 2**31
 _WARP = 64
 _LONGEST = np.iinfo(np.uint16).max
@@ -93,61 +95,73 @@ def step_by_bins(
     """
     small, large = layouts(solver, backend, side, x)
     short, middle, long, longer = binned(solver, backend, side, x, longest).rows
+    arguments = partial(kernel_arguments, side, Z, basis, x, ends)
     for rows, layout in ((longer, large), (long, small)):
-        if len(rows):
-            backend.launch(
-                "cg_5_binned.cu",
-                "cg_5_long",
-                layout.defines,
-                (len(rows),),
-                (32 * layout.warps,),
-                kernel_arguments(side, Z, basis, x, ends, rows, len(rows)),
-                shared_mem=layout.shared,
-            )
+        launch_rows(backend, FILE, "cg_5_long", layout, layout.shared, rows, arguments)
     if len(middle):
-        arguments = kernel_arguments(side, Z, basis, x, ends, middle, len(middle))
-        step_by_warps(backend, small, len(middle), arguments)
-    step_short(backend, small, side, Z, basis, x, ends, short)
+        step_by_warps(backend, small, len(middle), arguments(middle, len(middle)))
+    step_short(backend, small, short, arguments)
 
 
 def step_short(
-    backend: Backend,
-    layout: Lanes,
-    side: Side,
-    Z: Array,
-    basis: DeviceBasis,
-    x: Array,
-    ends: Ends,
-    rows: Array,
+    backend: Backend, layout: Lanes, rows: Array, arguments: Callable[[Array, int], tuple[Any, ...]]
 ) -> None:
     """Take the steps of the shortest rows, of which several share a warp."""
+    shared, together = layout.shared - layout.sums, 32 * layout.warps // layout.group
+    launch_rows(backend, FILE, "cg_5_short", layout, shared, rows, arguments, together)
+
+
+def launch_rows(
+    backend: Backend,
+    file: str,
+    kernel: str,
+    layout: Lanes | Tiles,
+    shared: int,
+    rows: Array,
+    arguments: Callable[[Array, int], tuple[Any, ...]],
+    together: int = 1,
+) -> None:
+    """Take the steps of a bin's rows, if it has any, by one launch.
+
+    Parameters
+    ----------
+    shared
+        Bytes of shared memory for a block.
+    arguments
+        Returns the kernel's arguments for rows and their number.
+    together
+        Rows that a block takes.
+    """
     if len(rows):
-        rows_per_block = 32 * WARPS // layout.group
         backend.launch(
-            "cg_5_binned.cu",
-            "cg_5_short",
+            file,
+            kernel,
             layout.defines,
-            (-(-len(rows) // rows_per_block),),
-            (32 * WARPS,),
-            kernel_arguments(side, Z, basis, x, ends, rows, len(rows)),
-            shared_mem=layout.shared - layout.sums,
+            (-(-len(rows) // together),),
+            (32 * layout.warps,),
+            arguments(rows, len(rows)),
+            shared_mem=shared,
         )
 
 
 def variants_of_bins(solver: RuledSolver, backend: Backend, side: Side) -> set[Variant]:
-    """Return what `step_by_bins` launches, and what the rule needs to know of rows."""
+    """Return what `step_by_bins` launches, and what the rule does."""
     dtype = np.dtype(solver.dtype)
     small, large = layouts(solver, backend, side, np.empty(0, dtype))
     found: set[Variant] = {
         ("cg_4_shared.cu", small.defines),
-        ("cg_5_binned.cu", small.defines),
-        ("cg_5_binned.cu", large.defines),
-        ("tally.cu", (real(dtype),)),
+        (FILE, small.defines),
+        (FILE, large.defines),
     }
-    stop = solver._stopping(side)
+    return found | variants_of_rule(solver, side, small.wide)
+
+
+def variants_of_rule(solver: RuledSolver, side: Side, wide: int) -> set[Variant]:
+    """Return what tells the rule of rows, before the steps and after; `wide` as in `Lanes`."""
+    dtype, stop = np.dtype(solver.dtype), solver._stopping(side)
+    found: set[Variant] = {("tally.cu", (real(dtype),))}
     if stop.theta > stop.theta_heavy:
-        defines = heavy_defines(dtype, solver._stored(dtype, side), small.wide)
-        found.add(("heavy.cu", defines))
+        found.add(("heavy.cu", heavy_defines(dtype, solver._stored(dtype, side), wide)))
     return found
 
 

@@ -67,11 +67,15 @@ class GpuCgSplit(RuledSolver):
 
 def variants_with_hubs(solver: RuledSolver, backend: Backend, side: Side) -> set[Variant]:
     """Return what `step_with_hubs` launches."""
-    found = variants_of_bins(solver, backend, side)
-    if side.lengths.max(initial=0) > LONGEST:
-        _, layout = layouts(solver, backend, side, np.empty(0, np.dtype(solver.dtype)))
-        found.add(("cg_6_split.cu", layout.defines))
-    return found
+    return variants_of_bins(solver, backend, side) | variants_of_hubs(solver, backend, side)
+
+
+def variants_of_hubs(solver: RuledSolver, backend: Backend, side: Side) -> set[Variant]:
+    """Return what `step_hubs` launches beside its passes, if the side has hubs."""
+    if side.lengths.max(initial=0) <= LONGEST:
+        return set()
+    _, layout = layouts(solver, backend, side, np.empty(0, np.dtype(solver.dtype)))
+    return {("cg_6_split.cu", layout.defines)}
 
 
 def hub_bytes(size: DeviceSize) -> int:

@@ -23,17 +23,24 @@ from functools import partial
 from typing import Any, ClassVar
 
 from halfstep.kernels.cuda.backend import Array, Backend, current
+from halfstep.kernels.cuda.catalogue import CATALOGUE
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, Lanes, Tiles, lanes, tiles, wide_tiles
 from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.basis import diagonal
 from halfstep.solvers.gpu.by_rule import Bins
-from halfstep.solvers.gpu.cg_5_binned import SHORT, bins_of, step_short
+from halfstep.solvers.gpu.cg_5_binned import FILE as SHORT_FILE
+from halfstep.solvers.gpu.cg_5_binned import (
+    SHORT,
+    bins_of,
+    launch_rows,
+    step_short,
+    variants_of_rule,
+)
 from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, kernel_arguments
 
-_LEAST_CAPABILITY = 80
 _KEPT, _STREAMED = "cg_8_tensor.cu", "cg_8_stream.cu"
 
 
@@ -59,18 +66,20 @@ class GpuCgTensor(GpuCgHalf):
     def unavailable(cls) -> str | None:
         """Return why no CUDA device can be used here and what to install, or None."""
         reason = super().unavailable()
-        if reason is None and current().capability < _LEAST_CAPABILITY:
+        if reason is None and current().capability < CATALOGUE[_KEPT].least_architecture:
             found = current().capability / 10
             return f"{cls.name} needs a GPU of compute capability 8.0, this one has {found}"
         return reason
 
     def _variants(self, backend: Backend, side: Side) -> set[Variant]:
-        found = super()._variants(backend, side)
-        if self._by_tiles(self.dtype, side):
-            small, large = self._tiles(backend, side)
-            found |= {(_KEPT, small.defines), (_KEPT, large.defines), (_STREAMED, large.defines)}
-            found |= GpuCgHalf(**self.get_params())._variants(backend, side)  # `cost_of_rounding`
-        return found
+        if not self._by_tiles(self.dtype, side):
+            return super()._variants(backend, side)
+        found = GpuCgHalf(**self.get_params())._variants(backend, side)  # for `cost_of_rounding`
+        small, large = self._tiles(backend, side)
+        found |= {(_KEPT, small.defines), (_KEPT, large.defines), (_STREAMED, large.defines)}
+        short = self._lanes(self.dtype, side)
+        found |= {(SHORT_FILE, short.defines), *cg_6_split.variants_of_hubs(self, backend, side)}
+        return found | variants_of_rule(self, side, short.wide)
 
     def _by_tiles(self, dtype: Any, side: Side) -> bool:
         """Return whether the rows of the side are solved on tensor cores."""
@@ -91,12 +100,15 @@ class GpuCgTensor(GpuCgHalf):
         bins = self._bins(backend, side, x)
         small, large = self._tiles(backend, side)
         short, middle, long, longer, longest = bins.rows
-        launch = partial(_launch, backend, partial(kernel_arguments, side, Z, basis, x, ends))
-        launch(_STREAMED, "cg_8_stream", large, longest)
-        launch(_KEPT, "cg_8_block", large, longer)
-        launch(_KEPT, "cg_8_block", small, long)
-        launch(_KEPT, "cg_8_warp", small, middle, rows_per_block=small.warps)
-        step_short(backend, self._lanes(x.dtype, side), side, Z, basis, x, ends, short)
+        arguments = partial(kernel_arguments, side, Z, basis, x, ends)
+        for file, kernel, layout, rows, together in (
+            (_STREAMED, "cg_8_stream", large, longest, 1),
+            (_KEPT, "cg_8_block", large, longer, 1),
+            (_KEPT, "cg_8_block", small, long, 1),
+            (_KEPT, "cg_8_warp", small, middle, small.warps),
+        ):
+            launch_rows(backend, file, kernel, layout, layout.shared, rows, arguments, together)
+        step_short(backend, self._lanes(x.dtype, side), short, arguments)
         passes = cg_6_split.Passes(_STREAMED, "cg_8", large.defines, large.warps, large.shared)
         cg_6_split.step_hubs(self, backend, side, Z, basis, x, ends, bins.hubs, passes)
 
@@ -127,25 +139,3 @@ class GpuCgTensor(GpuCgHalf):
         longest = cg_6_split.LONGEST
         ascending = [min(limit, longest) for limit in (*limits, longest)]
         return bins_of(backend, side, ascending, ruled=self._stopping(side).theta > 0)
-
-
-def _launch(
-    backend: Backend,
-    arguments: Any,
-    file: str,
-    kernel: str,
-    layout: Tiles,
-    rows: Array,
-    rows_per_block: int = 1,
-) -> None:
-    """Take the steps of a bin's rows by a kernel; `arguments(rows, count)` returns its arguments."""
-    if len(rows):
-        backend.launch(
-            file,
-            kernel,
-            layout.defines,
-            (-(-len(rows) // rows_per_block),),
-            (32 * layout.warps,),
-            arguments(rows, len(rows)),
-            shared_mem=layout.shared,
-        )

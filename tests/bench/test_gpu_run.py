@@ -205,7 +205,7 @@ def test_all_that_fits_launch_is_compiled_ahead():
                 solver.fit(matrix, show_progress=False)
         solver.recommend(np.arange(60), matrix, N=10)
     launched = {(launch.file, launch.defines) for launch in backend.launches}
-    assert launched <= set(compile_ahead.variants((33,), backend.shared_limit))
+    assert launched <= set(compile_ahead.variants((33,), backend))
 
 
 @emulated

@@ -5,7 +5,7 @@ import pytest
 
 from halfstep.bench.gpu.shapes import SHAPES, generate
 from halfstep.bench.gpu.static import issue
-from halfstep.bench.gpu.static.compiler import listing_of, why_not
+from halfstep.bench.gpu.static.compiler import compile_listed, why_not
 from halfstep.bench.gpu.static.forecast import H100, Forecast, forecast, row_lengths
 from halfstep.bench.gpu.static.loops import KINDS, innermost_loops
 
@@ -42,7 +42,7 @@ def test_the_innermost_loops_of_a_kernel_are_found():
 
 
 def test_the_passes_of_a_kernel_are_told_apart():
-    if why_not() or not listing_of('extern "C" __global__ void k() {}', "k.cu", 90):
+    if why_not() or not compile_listed('extern "C" __global__ void k() {}', "k.cu", 90)[1]:
         pytest.skip("NVRTC and the disassembler are needed")
     kernels = [k for k in issue.KERNELS if k[1] in ("cg_4_shared", "cg_8_block")]
     found = issue.passes(kernels[1:], (64,))

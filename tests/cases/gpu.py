@@ -12,9 +12,9 @@ from scipy import sparse
 
 from cases.solvers import CONVENTIONS
 from halfstep import SOLVERS
+from halfstep.bench.gpu.plan import rounds
 from halfstep.kernels.cuda.backend import CupyBackend, using
 from halfstep.machine import why_no_gpu
-from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.inputs import as_csr
 
 # None, one, about a warp, more than shared memory keeps, none again, every column, and short ones:
@@ -132,11 +132,6 @@ def error_of_relaxed(name, steps=1, **shape):
 def tolerance(name, dtype="float32"):
     """Return the relative error that a rung may have."""
     return TOLERANCE["float16" if rounds(name) else dtype]
-
-
-def rounds(name):
-    """Return whether a rung stores the fixed side in 16 bits."""
-    return issubclass(SOLVERS[name], GpuCgHalf)
 
 
 def kernels_of(name, dtype="float32"):

@@ -14,6 +14,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -105,17 +106,26 @@ def compile_kernels(
         The source does not compile.
     """
     cubin, text, names = _cubin(source, name, architecture, defines, templates, include)
-    instructions = _instructions(cubin)
+    return _compiled(text, names, _listing(cubin))
+
+
+@cache
+def compile_listed(
+    source: str, name: str, architecture: int, defines: tuple[str, ...] = ()
+) -> tuple[dict[str, Compiled], str]:
+    """Return what `compile_kernels` does, and the disassembler's listing, "" without one; kept."""
+    cubin, text, names = _cubin(source, name, architecture, defines, (), None)
+    listing = _listing(cubin)
+    return _compiled(text, names, listing), listing
+
+
+def _compiled(log: str, names: dict[str, str], listing: str) -> dict[str, Compiled]:
+    """Return the kernels that the compiler's log and the listing speak of."""
+    instructions = _instructions(listing)
     return {
         names.get(kernel, kernel): Compiled(**facts, instructions=instructions.get(kernel, {}))
-        for kernel, facts in _facts(text).items()
+        for kernel, facts in _facts(log).items()
     }
-
-
-def listing_of(source: str, name: str, architecture: int, defines: Sequence[str] = ()) -> str:
-    """Compile as `compile_kernels` does and return the disassembler's listing; "" without one."""
-    cubin, _, _ = _cubin(source, name, architecture, defines, (), None)
-    return _listing(cubin)
 
 
 def _cubin(
@@ -190,8 +200,7 @@ def _listing(cubin: bytes) -> str:
         ).stdout
 
 
-def _instructions(cubin: bytes) -> dict[str, dict[str, int]]:
-    listing = _listing(cubin)
+def _instructions(listing: str) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for section in re.split(r"^\.text\.", listing, flags=re.MULTILINE)[1:]:
         kernel = section.split(":", 1)[0]

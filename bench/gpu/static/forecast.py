@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.bench.gpu.plan import rounds
 from halfstep.bench.gpu.shapes import Shape, popularity, wanted_degrees
 from halfstep.bench.gpu.static.counts import dense
 from halfstep.bench.gpu.static.issue import Pass
@@ -88,8 +89,7 @@ def forecast(
 
     The arithmetic of a row beside its entries is left out: a few hundred instructions a pass.
     """
-    half = rung in ("gpu_cg_7_half", "gpu_cg_8_tensor")
-    row_bytes = f * (2.0 if half else 4.0)
+    row_bytes = f * (2.0 if rounds(rung) else 4.0)
     kept = kept_by_block(rung, f)
     read = issued = 0.0
     for entries, rows in zip(lengths.entries, lengths.rows, strict=True):
@@ -112,15 +112,20 @@ def kept_by_block(rung: str, f: int) -> int:
     if rung == "gpu_cg_8_tensor":
         found = tiles(f, diagonal=False, shared_limit=LARGEST_SHARED, large=True)
         return found.warps * found.kept
-    stored = "float16" if rung == "gpu_cg_7_half" else "float32"
     room = LARGEST_SHARED // 2048 * 1024
-    return LARGE_WARPS * lanes(f, stored, diagonal=False, warps=LARGE_WARPS, shared=room).kept
+    layout = lanes(f, stored_by(rung), diagonal=False, warps=LARGE_WARPS, shared=room)
+    return LARGE_WARPS * layout.kept
+
+
+def stored_by(rung: str) -> str:
+    """Return the type in which a CG rung stores the fixed side of float32 fits."""
+    return "float16" if rounds(rung) else "float32"
 
 
 def _slots(found: Sequence[Pass], rung: str, f: int, where: str, passes: int) -> float:
     """Return the issue slots of an entry in all passes of a row, by the mean of the rung's kernels."""
     # Rung 6 has the kernels of rungs 4 and 5 for all rows but hubs, and rung 7 has them in 16 bits.
-    stored = "float16" if rung in ("gpu_cg_7_half", "gpu_cg_8_tensor") else "float32"
+    stored = stored_by(rung)
     tensor = rung == "gpu_cg_8_tensor"
     mean = {}
     for mode in ("residual", "product"):

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from halfstep.bench.gpu.static.compiler import compile_kernels, listing_of, nvrtc_version, why_not
+from halfstep.bench.gpu.static.compiler import compile_listed, nvrtc_version, why_not
 from halfstep.bench.gpu.static.loops import Loop, innermost_loops
 from halfstep.files import whole_file
 from halfstep.kernels.cuda.backend import source
@@ -96,12 +96,9 @@ def _passes(
         return []
     defines, entries = layout(kernel, stored, f)
     text = source(file) if folder is None else _source(folder, file)
-    compiled = compile_kernels(text, file, 90, defines)[kernel]
-    loops = [
-        loop
-        for loop in innermost_loops(listing_of(text, file, 90, defines), kernel)
-        if _is_pass(loop)
-    ]
+    kernels, listing = compile_listed(text, file, 90, defines)
+    compiled = kernels[kernel]
+    loops = [loop for loop in innermost_loops(listing, kernel) if _is_pass(loop)]
     found, gathers = [], 0
     for loop in loops:
         where, mode = _kind_of(loop, kernel)
@@ -135,8 +132,7 @@ def layout(kernel: str, stored: str, f: int) -> tuple[tuple[str, ...], int]:
         return found.defines, 16
     more = {"warps": LARGE_WARPS, "shared": LARGEST_SHARED // 2048 * 1024} if large else {}
     lane = lanes(f, stored, diagonal=False, **more)
-    ahead = max(1, 4 // lane.chunks) if lane.chunks < 4 else 1
-    ahead = 1 << (ahead.bit_length() - 1)
+    ahead = {1: 4, 2: 2, 3: 2}.get(lane.chunks, 1)  # AHEAD of entries.cuh
     return lane.defines, 32 // lane.group * ahead
 
 

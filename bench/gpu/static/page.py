@@ -11,11 +11,19 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
 
+from halfstep.bench.gpu.plan import rounds
 from halfstep.bench.gpu.shapes import SHAPES
 from halfstep.bench.gpu.static import issue
-from halfstep.bench.gpu.static.compiler import compile_kernels, nvrtc_version, why_not
+from halfstep.bench.gpu.static.compiler import compile_listed, nvrtc_version, why_not
 from halfstep.bench.gpu.static.counts import per_entry
-from halfstep.bench.gpu.static.forecast import H100, H200, REALISTIC, forecast, row_lengths
+from halfstep.bench.gpu.static.forecast import (
+    H100,
+    H200,
+    REALISTIC,
+    forecast,
+    row_lengths,
+    stored_by,
+)
 from halfstep.bench.gpu.static.issue import FACTORS, Pass
 from halfstep.bench.gpu.static.loops import KINDS
 from halfstep.files import whole_file
@@ -87,7 +95,7 @@ def kernels_table() -> list[str]:
         "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for kernel, file, rung in _KERNELS:
-        stored = "float16" if rung in ("gpu_cg_7_half", "gpu_cg_8_tensor") else "float32"
+        stored = stored_by(rung)
         if rung in ("gpu_cg_1_naive", "gpu_cg_2_whitened"):
             defines, threads, dynamic = factor_per_thread(F, "float32"), F, 0
         elif rung == "gpu_cg_8_tensor":
@@ -104,7 +112,7 @@ def kernels_table() -> list[str]:
             dynamic = {"cg_3": 0, "cg_6": layout.sums}.get(kernel[:4], layout.shared)
             if kernel in ("cg_4_shared", "cg_5_short"):
                 dynamic = layout.shared - layout.sums
-        found = compile_kernels(source(file), file, 90, defines)[kernel]
+        found = compile_listed(source(file), file, 90, defines)[0][kernel]
         shared = dynamic + found.shared
         warps = resident_warps(found.registers, shared, threads)
         lines.append(
@@ -158,7 +166,7 @@ def kinds_table(found: Sequence[Pass]) -> list[str]:
         f"| --- | --- | --- | {' | '.join('---:' for _ in KINDS)} | ---: |",
     ]
     for one in found:
-        if one.factors == F and one.rung in ("gpu_cg_7_half", "gpu_cg_8_tensor"):
+        if one.factors == F and rounds(one.rung):
             cells = " | ".join(f"{one.kinds[kind]:.1f}" for kind in KINDS)
             lines.append(
                 f"| {one.rung} | `{one.kernel}` | {one.mode}, {one.where} | {cells} | {one.registers} |"

@@ -12,27 +12,23 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.kernels.cuda.catalogue import heavy_defines
 from halfstep.kernels.stopping import HEAVY
 from halfstep.solvers.gpu.device.side import Side
 
 _WARPS = 8
 
 
-def squared_norms(backend: Backend, Z: Array, stored: str, dtype: Any) -> Array:
+def squared_norms(backend: Backend, Z: Array, defines: tuple[str, ...], dtype: Any) -> Array:
     """Return the squared length of each row of Z (columns, wide), (columns,) in `dtype`.
 
-    Parameters
-    ----------
-    stored
-        The type of Z, a key of `kernels.cuda.lanes.STORED`.
+    `defines` are those of `heavy_defines`, here and in `rules_of`.
     """
-    columns, wide = Z.shape
+    columns = len(Z)
     norms = backend.empty(columns, dtype)
     backend.launch(
         "heavy.cu",
         "squared_norms",
-        heavy_defines(dtype, stored, wide),
+        defines,
         (-(-columns // _WARPS),),
         (32 * _WARPS,),
         (Z, np.int64(columns), norms),

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import NotEnoughMemory
+from halfstep.kernels.device.dense import GRAM_ROWS
 from halfstep.kernels.device.options import enabled
 from halfstep.memory import gigabytes
 from halfstep.solvers.fit.memory import most_factors
@@ -24,7 +25,6 @@ from halfstep.solvers.gpu.device.tally import TALLY_BYTES
 # allocator's rounding.
 _HEADROOM = 0.1
 _FIXED = 64 << 20
-_GRAM_ROWS = 4096  # rows of one partial sum of a Gramian, as in `kernels.device.dense`
 SLOTS = 2  # blocks of each side on the device: one is solved while the next one is uploaded
 # With blocks of fewer entries than this the device would wait for launches.
 _SMALLEST_BLOCK = 1 << 16
@@ -119,7 +119,7 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
         "stored entries": held * size.bytes_per_entry + rows * (8 + b + 20),
         "factors": rows * (f + (wide if enabled("coordinates") else 0)) * b,
         "half-step": largest * (wide * (2 * b + 2) + f * b + 3 * b)
-        + -(-largest // _GRAM_ROWS) * f * f * b
+        + -(-largest // GRAM_ROWS) * f * f * b
         + TALLY_BYTES,
         "rows being solved": size.scratch(replace(size, entries=together)),
         "fixed": _FIXED,
