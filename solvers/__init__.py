@@ -19,6 +19,7 @@ from halfstep.solvers.gpu.cg_5_binned import GpuCgBinned
 from halfstep.solvers.gpu.cg_6_split import GpuCgSplit
 from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.gpu.cg_8_tensor import GpuCgTensor
+from halfstep.solvers.gpu.cg_9_gramian import GpuCgGramian
 from halfstep.solvers.gpu.cholesky import GpuCholesky
 from halfstep.solvers.model.conversion import from_implicit
 from halfstep.solvers.naive import Naive
@@ -48,6 +49,7 @@ SOLVERS.update(
         GpuCgSplit,
         GpuCgHalf,
         GpuCgTensor,
+        GpuCgGramian,
         ImplicitCpu,
         ImplicitGpu,
         IrspackCpu,

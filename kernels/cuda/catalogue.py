@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.cuda.lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes, tiles
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, SHARED, STORED, WARPS, lanes, systems, tiles
 
 # From one factor to the largest number, with sizes that are no multiple of a vector's.
 _FACTORS = (1, 7, 33, 64, 130, 256, 512, 1024)
@@ -135,6 +135,11 @@ CATALOGUE: dict[str, Source] = {
     ),
     "cg_8_stream.cu": Source(
         ("cg_8_stream", "cg_8_residual", "cg_8_product"), _tiles(True), least_architecture=80
+    ),
+    "cg_9_gramian.cu": Source(
+        ("cg_9_row", "cg_9_part", "cg_9_solve"),
+        tuple(systems(f, shared_limit=LARGEST_SHARED).defines for f in (7, 64, 100, 128, 200, 256)),
+        least_architecture=80,
     ),
     "cholesky_1_block.cu": Source(
         (

@@ -3,7 +3,7 @@
 //   A = D + sum w z z',   b = sum t z,   D = base + slope lambda
 //
 // D, the shared part of the row's matrix, is diagonal and is the preconditioner. The vectors x, r, p
-// and A p lie in registers, as lanes.cuh or fragments.cuh lays them out. Every group of lanes that works
+// and A p lie in registers, as lanes.cuh or tensor.cuh lays them out. Every group of lanes that works
 // on the row holds a copy of them, so only sums over entries pass between groups.
 //
 // Included after entries.cuh, or after tiles.cuh, which say how lanes hold a vector.

@@ -17,7 +17,6 @@
 
 #include "entries.cuh"
 #include "cg.cuh"
-#include "parts.cuh"
 
 template <int MODE>
 __device__ __forceinline__ void part_of(PART) {

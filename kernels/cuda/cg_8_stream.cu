@@ -13,7 +13,6 @@
 #include "tiles.cuh"
 #include "cg.cuh"
 #include "blocks.cuh"
-#include "parts.cuh"
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, BLOCKS) cg_8_stream(SIDE) { row_of_block<false>(THE_SIDE); }
 

@@ -171,3 +171,60 @@ def tiles(factors: int, *, diagonal: bool, shared_limit: int, large: bool) -> Ti
         f"WARPS={warps}", f"BLOCKS={min(blocks, 3 if wide > 128 else 4)}", f"SLOTS={slots}",
     )  # fmt: skip
     return Tiles(warps, 16 * slots, warps * slots * slot + sums, defines)
+
+
+@dataclass(frozen=True)
+class Systems:
+    """How a block forms and solves a row's system (`gramian.cuh`).
+
+    Attributes
+    ----------
+    wide
+        The order of the system: the factors, padded to whole tiles.
+    warps
+        Warps in a block.
+    shared
+        Bytes of shared memory for a block.
+    inside
+        Whether they hold the system; else it is in global memory.
+    numbers
+        Numbers of a system: its rows and the right-hand side.
+    defines
+        The definitions for the compiler.
+    """
+
+    wide: int
+    warps: int
+    shared: int
+    inside: bool
+    numbers: int
+    defines: tuple[str, ...]
+
+
+STAGE, _PANEL, _TILE = 32, 16, 4  # as in `gramian.cuh` and `cholesky.cuh`
+
+
+def systems(factors: int, *, shared_limit: int) -> Systems:
+    """Return the layout for systems of this many factors.
+
+    Parameters
+    ----------
+    shared_limit
+        As in `tiles`.
+    """
+    wide = wide_tiles(factors)
+    count = wide // 16
+    warps = (count + 1) // 2
+    stages = RING * STAGE * (2 * 8 * (wide // 8 | 1) + 10)
+    scratch = 4 * (_PANEL * -(-(wide + 1) // _TILE) * _TILE + wide)
+    numbers = (wide + 1) ** 2
+    inside = max(stages, scratch + 4 * numbers) <= shared_limit
+    # A lane holds eight sums for each of the warp's tiles; the rest needs 96 registers at most.
+    registers = min(255, 8 * (count + 1) + 96)
+    defines = (
+        "REAL=float", "STORED=__half", "HALVES", f"WIDE={wide}", "DIAGONAL=0", f"WARPS={warps}",
+        f"BLOCKS={max(1, min(16, 65536 // (32 * warps * registers)))}", f"TILE={_TILE}",
+        f"INSIDE={int(inside)}",
+    )  # fmt: skip
+    shared = max(stages, scratch + 4 * numbers * inside)
+    return Systems(wide, warps, shared, inside, numbers, defines)

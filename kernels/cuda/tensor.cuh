@@ -8,9 +8,18 @@
 //   of C  rows g and g + 8, columns 2q and 2q + 1
 //
 // needs compute capability 8.0
+//
+// Defined by the host: REAL (float), STORED (__half), WIDE (a multiple of 16).
 
 #include <cuda_fp16.h>
 #include <cuda_pipeline.h>
+
+#define GROUP 32
+#define TILES (WIDE / 16)
+#define QUADS ((TILES + 3) / 4)
+#define E (2 * QUADS)
+
+#include "groups.cuh"
 
 // Load A from shared memory: each lane gives the address of a row of eight numbers, 16 bytes. Lanes 8 i
 // to 8 i + 7 give those of part i of A: rows 0 to 7 and 8 to 15 of columns 0 to 7, then of 8 to 15. With
@@ -81,3 +90,28 @@ __device__ __forceinline__ void halves_of(float a, float b, unsigned &high, unsi
     high = *reinterpret_cast<const unsigned *>(&first);
     low = *reinterpret_cast<const unsigned *>(&second);
 }
+
+// Between products each lane holds elements of a vector of its own.
+//
+// A vector of WIDE numbers is cut into TILES tiles of 16. The result of a product leaves rows g and g + 8
+// of a tile in the lanes 4g to 4g + 3. Of these, lane 4g + q keeps the tiles q, q + 4, ...
+// So element e of a lane is number g + 8 (e % 2) of tile 4 (e / 2) + q.
+__device__ __forceinline__ int place_of(int e) {
+    const int lane = threadIdx.x % 32;
+    return 16 * (4 * (e / 2) + lane % 4) + lane / 4 + 8 * (e % 2);
+}
+__device__ __forceinline__ bool holds(int e) { return 4 * (e / 2) + 4 <= TILES || place_of(e) < WIDE; }
+
+// Copy a vector (WIDE,) to registers and back.
+__device__ __forceinline__ void load(const REAL *from, REAL v[E]) {
+#pragma unroll
+    for (int e = 0; e < E; e++) v[e] = holds(e) ? from[place_of(e)] : REAL(0);
+}
+__device__ __forceinline__ void store(REAL *to, const REAL v[E]) {
+#pragma unroll
+    for (int e = 0; e < E; e++)
+        if (holds(e)) to[place_of(e)] = v[e];
+}
+
+// Every group is a whole warp.
+__device__ __forceinline__ void warp_total(REAL v[E]) {}

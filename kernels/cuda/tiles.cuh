@@ -7,9 +7,9 @@
 // split into two numbers of 16 bits, which stand in two of the eight columns of B: float's accuracy from
 // tensor cores of 16 bits, in columns that would be empty otherwise. For Z' g the pair of columns is
 // 2q and 2q + 1 for the tiles q, q + 4, ... of the factors, so that each lane ends with elements of its
-// own (fragments.cuh), and four tiles share the registers of a result.
+// own (tensor.cuh), and four tiles share the registers of a result.
 
-#include "fragments.cuh"
+#include "tensor.cuh"
 
 #define PIECES (WIDE / 8)                 // of 16 bytes, in a row of Z
 #define STRIDE (8 * (PIECES | 1))         // numbers from a row in shared memory to the next: an odd number of

@@ -22,6 +22,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
 from halfstep.kernels.cuda.backend import Array, Backend, current
 from halfstep.kernels.cuda.catalogue import CATALOGUE
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, Lanes, Tiles, lanes, tiles, wide_tiles
@@ -109,8 +112,29 @@ class GpuCgTensor(GpuCgHalf):
         ):
             launch_rows(backend, file, kernel, layout, layout.shared, rows, arguments, together)
         step_short(backend, self._lanes(x.dtype, side), short, arguments)
+        self._step_hubs(backend, side, Z, basis, x, ends, bins.hubs)
+
+    def _step_hubs(
+        self,
+        backend: Backend,
+        side: Side,
+        Z: Array,
+        basis: DeviceBasis,
+        x: Array,
+        ends: Ends,
+        hubs: npt.NDArray[np.int64],
+    ) -> None:
+        """Solve the rows of more entries than `_longest` says; called by `_steps`.
+
+        `gpu_cg_9_gramian` overrides both.
+        """
+        _, large = self._tiles(backend, side)
         passes = cg_6_split.Passes(_STREAMED, "cg_8", large.defines, large.warps, large.shared)
-        cg_6_split.step_hubs(self, backend, side, Z, basis, x, ends, bins.hubs, passes)
+        cg_6_split.step_hubs(self, backend, side, Z, basis, x, ends, hubs, passes)
+
+    def _longest(self, backend: Backend, side: Side) -> int:
+        """Return the most entries of a row that one block solves by passes; called by `_bins`."""
+        return cg_6_split.LONGEST
 
     def _tiles(self, backend: Backend, side: Side) -> tuple[Tiles, Tiles]:
         """Return the layouts of small and of large blocks."""
@@ -136,6 +160,6 @@ class GpuCgTensor(GpuCgHalf):
         limits = [SHORT, small.kept, small.warps * small.kept, large.warps * large.kept]
         for k in range(1, len(limits)):  # ascending
             limits[k] = max(limits[k - 1], limits[k])
-        longest = cg_6_split.LONGEST
+        longest = self._longest(backend, side)
         ascending = [min(limit, longest) for limit in (*limits, longest)]
         return bins_of(backend, side, ascending, ruled=self._stopping(side).theta > 0)

@@ -31,7 +31,7 @@ from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
-from halfstep.solvers.gpu.exact_plan import Bin, Hubs, Plan
+from halfstep.solvers.gpu.exact_plan import HUB_BYTES, Bin, Hubs, Plan, groups_of_hubs
 from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
 
 _BLOCKS_PER_MULTIPROCESSOR = 4
@@ -39,7 +39,6 @@ _PANEL = 16
 FILE = "cholesky_1_block.cu"
 # Rows of more than HUB entries are hubs: several blocks add them up, each a part of PART entries.
 HUB, PART = 8192, 4096
-_HUB_BYTES = 256 << 20  # of the parts' systems that are in memory together
 _BINS = (16, 32, 64, 128, 256, 512, 1024)
 # The dual takes weights up to this over the dtype's eps: beside larger ones, the identity that is added
 # to its matrix would have too few digits left.
@@ -161,7 +160,7 @@ class GpuCholesky(GpuSolver):
         inside = system + beside <= backend.shared_limit // 2
         parts = size.parts_of_hubs(HUB, PART)
         largest = -(-size.longest // PART)
-        together = min(parts, max(largest, _HUB_BYTES // system))
+        together = min(parts, max(largest, HUB_BYTES // system))
         return (0 if inside else blocks * system) + together * system + parts * (4 + 2 * 8 + 8)
 
 
@@ -199,10 +198,11 @@ def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
             bins.append(Bin(*_longest_first(backend, side, members), order=max(1, order)))
         smallest = largest
     rest = np.flatnonzero(~dual & ~hub)
+    system = (factors + 1) * factors * np.dtype(dtype).itemsize
     return Plan(
         dual=tuple(bins),
         primal=Bin(*_longest_first(backend, side, rest), order=factors) if len(rest) else None,
-        hubs=tuple(_hubs(backend, side, np.flatnonzero(hub), factors, np.dtype(dtype).itemsize)),
+        hubs=groups_of_hubs(backend, side, np.flatnonzero(hub), PART, system),
     )
 
 
@@ -224,37 +224,3 @@ def _longest_first(backend: Backend, side: Side, rows: npt.NDArray[np.int64]) ->
     """Return the rows on the device, highest degree first, and their number."""
     order = np.argsort(-side.lengths[rows], kind="stable")
     return backend.to_device(rows[order].astype(np.int32)), len(rows)
-
-
-def _hubs(
-    backend: Backend, side: Side, rows: npt.NDArray[np.int64], factors: int, itemsize: int
-) -> list[Hubs]:
-    """Return the hubs in groups, the systems of whose parts take at most `_HUB_BYTES` together."""
-    together = max(1, _HUB_BYTES // ((factors + 1) * factors * itemsize))
-    starts = np.concatenate([[0], np.cumsum(side.lengths)])
-    groups: list[list[int]] = []
-    held = 0
-    for u in rows:
-        parts = -(-int(side.lengths[u]) // PART)
-        if not groups or held + parts > together:
-            groups.append([])
-            held = 0
-        groups[-1].append(int(u))
-        held += parts
-    groups_of_hubs = []
-    for group in groups:
-        first = [np.arange(starts[u], starts[u + 1], PART) for u in group]
-        stop = [np.minimum(f + PART, starts[u + 1]) for f, u in zip(first, group, strict=True)]
-        counts = [len(f) for f in first]
-        groups_of_hubs.append(
-            Hubs(
-                rows=backend.to_device(np.array(group, np.int32)),
-                first_part=backend.to_device(np.cumsum([0, *counts]).astype(np.int32)),
-                row_of_part=backend.to_device(np.repeat(group, counts).astype(np.int32)),
-                first=backend.to_device(np.concatenate(first).astype(np.int64)),
-                stop=backend.to_device(np.concatenate(stop).astype(np.int64)),
-                count=len(group),
-                parts=sum(counts),
-            )
-        )
-    return groups_of_hubs

@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from halfstep.kernels.cuda.backend import Array
+from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.solvers.gpu.device.side import Side
+
+HUB_BYTES = 256 << 20  # of the parts' systems that are in memory together
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,41 @@ class Plan:
     dual: tuple[Bin, ...]
     primal: Bin | None
     hubs: tuple[Hubs, ...]
+
+
+def groups_of_hubs(
+    backend: Backend, side: Side, rows: npt.NDArray[np.int64], part: int, system: int
+) -> tuple[Hubs, ...]:
+    """Return the hubs, cut into parts of `part` entries, in groups.
+
+    The systems of a group's parts, of `system` bytes each, take at most `HUB_BYTES` together, unless a
+    single hub's take more.
+    """
+    together = max(1, HUB_BYTES // system)
+    starts = np.concatenate([[0], np.cumsum(side.lengths)])
+    groups: list[list[int]] = []
+    held = 0
+    for u in rows:
+        parts = -(-int(side.lengths[u]) // part)
+        if not groups or held + parts > together:
+            groups.append([])
+            held = 0
+        groups[-1].append(int(u))
+        held += parts
+    found = []
+    for group in groups:
+        first = [np.arange(starts[u], starts[u + 1], part) for u in group]
+        stop = [np.minimum(f + part, starts[u + 1]) for f, u in zip(first, group, strict=True)]
+        counts = [len(f) for f in first]
+        found.append(
+            Hubs(
+                rows=backend.to_device(np.array(group, np.int32)),
+                first_part=backend.to_device(np.cumsum([0, *counts]).astype(np.int32)),
+                row_of_part=backend.to_device(np.repeat(group, counts).astype(np.int32)),
+                first=backend.to_device(np.concatenate(first).astype(np.int64)),
+                stop=backend.to_device(np.concatenate(stop).astype(np.int64)),
+                count=len(group),
+                parts=sum(counts),
+            )
+        )
+    return tuple(found)

@@ -46,7 +46,7 @@ def test_parity_is_by_objective_and_by_ranking(tmp_path, monkeypatch):
 def test_storage_in_16_bits_has_a_margin_of_its_own():
     assert (parity.WITHIN, parity.WITHIN_ROUNDED) == (1e-5, 1e-4)
     rounding = [name for name in plan.gpu_rungs() if plan.rounds(name)]
-    assert rounding == ["gpu_cg_8_tensor", "gpu_cg_7_half"]
+    assert rounding == ["gpu_cg_9_gramian", "gpu_cg_8_tensor", "gpu_cg_7_half"]
 
 
 @emulated

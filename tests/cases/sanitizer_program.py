@@ -70,7 +70,7 @@ SHAPE = {"lengths": (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), "columns": 21
 
 def rung(name, order="random", **settings):
     """Solve the rows of SHAPE and run a fit, or do what surrounds one; raise where a result is wrong."""
-    from cases import gpu_tensor
+    from cases import gpu_gramian, gpu_tensor
     from cases.gpu import TOLERANCE, device, error_of, error_of_relaxed, tolerance
     from cases.gpu_kernels import AROUND
     from cases.gpu_stopping import RULED, judge
@@ -81,6 +81,16 @@ def rung(name, order="random", **settings):
         backend = EmulatorBackend(order=order, multiprocessors=1, **settings)
         AROUND[name](backend)
         print(f"{name} is right: {' '.join(sorted({la.kernel for la in backend.launches}))}")
+        return
+    if name == gpu_gramian.NAME:  # whose other rows are those of the rung before
+        for wide, limit, part in gpu_gramian.LAYOUTS:
+            small = {} if limit is None else {"shared_limit": limit}
+            found = gpu_gramian.worst(EmulatorBackend(order=order, **small, **settings), wide, part)
+            if not found[0] < gpu_gramian.TOLERANCE or not found[1] < 1e-3:
+                raise Wrong(f"{name}, {wide} factors: errors of {found}")
+        if not gpu_gramian.small_share(EmulatorBackend(order=order, **settings)) < 2e-5:
+            raise Wrong(f"{name}: a small weight is lost")
+        print(f"{name} is right")
         return
     with short_hubs(), device(order, **settings):
         found = error_of(name, 33, "implicit", 0.5, **SHAPE)

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from halfstep import SOLVERS
 from halfstep.kernels.cuda.backend import using
-from halfstep.solvers.gpu import cholesky
+from halfstep.solvers.gpu import cholesky, exact_plan
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 
@@ -57,7 +57,7 @@ def test_hub_rows_are_added_up_in_parts(monkeypatch):
     whole = solved(rows_of(), 17, np.float64)[1]
     monkeypatch.setattr(cholesky, "HUB", 40)
     monkeypatch.setattr(cholesky, "PART", 27)
-    monkeypatch.setattr(cholesky, "_HUB_BYTES", 6 * 18 * 17 * 8)  # several groups
+    monkeypatch.setattr(exact_plan, "HUB_BYTES", 6 * 18 * 17 * 8)  # several groups
     residual, X, device = solved(rows_of(), 17, np.float64)
     assert residual < 300 * np.finfo(np.float64).eps
     np.testing.assert_allclose(X, whole, rtol=1e-10, atol=1e-12)

@@ -1,18 +1,25 @@
-"""The tensor core rung against the rung before it, which solves the same rounded systems."""
+"""The tensor core rungs, against float64, and against rung 7 on the same rounded systems."""
 
 import numpy as np
 import pytest
-from cases.gpu import case
+from cases import gpu_gramian
+from cases.gpu import DEVICES, backend_of, case
+from cases.gpu import device as device_of
+from cases.gpu_stopping import plays
 from cases.gpu_tensor import BEFORE, HUB, NAME, SHARED, TOLERANCE, difference
 from emulator import EmulatorBackend, build
 
 from halfstep import SOLVERS, SolverUnavailable
 from halfstep.kernels.cuda.backend import using
 from halfstep.kernels.cuda.catalogue import CATALOGUE
-from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, RING, tiles
+from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, RING, systems, tiles
+from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.cg_8_tensor import GpuCgTensor
+from halfstep.solvers.gpu.cg_9_gramian import FILE, GpuCgGramian
 from halfstep.solvers.registry import choose
+
+ANY = pytest.mark.parametrize("name", ["random", DEVICES[-1]])
 
 
 def ampere(capability=86):
@@ -52,6 +59,7 @@ def test_what_tensor_cores_do_not_solve_goes_to_the_rung_before(device):
 def test_auto_passes_it_over_until_a_card_has_shown_it(device):
     assert choose("gpu").name == BEFORE
     assert choose(NAME) is GpuCgTensor
+    assert choose(gpu_gramian.NAME) is GpuCgGramian
 
 
 def test_an_older_card_is_an_error():
@@ -66,3 +74,60 @@ def test_every_card_has_room_for_a_layout(f, kilobytes):
         layout = tiles(f, diagonal=False, shared_limit=kilobytes << 10, large=large)
         assert 0 < layout.shared <= kilobytes << 10
         assert layout.kept >= 16 * (RING if large else 1)
+
+
+@ANY
+@pytest.mark.parametrize(("wide", "limit", "part"), gpu_gramian.LAYOUTS + gpu_gramian.MORE)
+def test_long_rows_are_solved_as_in_float64(name, wide, limit, part):
+    backend = backend_of(name)
+    if limit:
+        backend.shared_limit = limit
+    assert systems(wide, shared_limit=backend.shared_limit).inside == (limit is None)
+    error, of_gained = gpu_gramian.worst(backend, wide, part)
+    assert error < gpu_gramian.TOLERANCE
+    assert of_gained < 1e-3
+
+
+@ANY
+def test_a_small_weight_keeps_its_digits_beside_a_large_one(name):
+    assert gpu_gramian.small_share(backend_of(name)) < 2e-5
+
+
+@pytest.fixture
+def short():
+    with gpu_gramian.exact_from(17, 19):
+        yield
+
+
+@ANY
+def test_a_fit_with_long_rows_is_as_good_as_exact_half_steps_relaxed_alike(name, short):
+    matrix = plays()
+    start = starting_factors(None, matrix.shape, 32, np.float32, 0)
+    settings = {"factors": 32, "iterations": 8, "regularization": 1.0}
+    settings |= {"calculate_training_loss": True, "init_factors": start}
+    whole = {"init_factors": tuple(map(np.float64, start)), "dtype": "float64"}
+    exact = SOLVERS["eigenbasis"](exact=True, relaxation=1.4, **{**settings, **whole})
+    exact.fit(matrix, show_progress=False)
+    with device_of(name) as found:
+        ours = SOLVERS[gpu_gramian.NAME](**settings).fit(matrix, show_progress=False)
+    launched = {launch.kernel for launch in found.launches}
+    assert launched >= {"cg_9_row", "cg_9_part", "cg_9_solve", "cg_8_warp", "cg_5_short"}
+    assert ours.loss_history_[-1] < 1.01 * exact.loss_history_[-1]
+    halves = ours.report_[1]
+    for half, lengths in zip(halves, (matrix.getnnz(1), matrix.getnnz(0)), strict=True):
+        assert half.steps >= half.rows == np.count_nonzero(lengths)
+    first, second = ours.loss_history_[:2]
+    assert sum(half.gained for half in halves) == pytest.approx(first - second, rel=1e-3)
+
+
+@ANY
+def test_a_fixed_number_of_steps_is_that_of_the_rung_before(name, short):
+    matrix = plays(60, 50)
+    settings = {"factors": 9, "iterations": 2, "cg_steps": 2, "random_state": 0}
+    with device_of(name) as found:
+        both = [
+            SOLVERS[n](**settings).fit(matrix, show_progress=False)
+            for n in (NAME, gpu_gramian.NAME)
+        ]
+    np.testing.assert_array_equal(both[0].user_factors, both[1].user_factors)
+    assert not any(launch.file == FILE for launch in found.launches)

@@ -41,6 +41,8 @@ PACKED = ("gpu_cg_7_half", "entries.cuh")
 WORDS = ("gpu_cg_7_half", "lanes.cuh")
 GROUPS = ("gpu_cg_5_binned", "groups.cuh")
 TENSOR = ("gpu_cg_8_tensor", "tiles.cuh")
+GRAMIAN = ("gpu_cg_9_gramian", "gramian.cuh")
+SYSTEMS = ("gpu_cg_9_gramian", "cg_9_gramian.cu")
 VECTORS = ("gpu_cg_5_binned", "cg.cuh")
 STEPS = ("gpu_cg_6_split", "cg.cuh")
 HUBS = ("gpu_cg_6_split", "cg_6_split.cu")
@@ -195,6 +197,34 @@ MUTATIONS = [
              "__match_any_sync(ALL,", "__match_any_sync(0xffffu,"),
     Mutation("a column starts after its first entry", *TRANSPOSE,
              "column[middle] < c", "column[middle] <= c"),
+    Mutation("low halves of weights are left out", *GRAMIAN, "__hfma2(pair_of(m_low), v, rest)", "rest"),
+    Mutation("what a product was rounded by is left out", *GRAMIAN,
+             "__hfma2(pair_of(m_low), v, rest)", "__hmul2(pair_of(m_low), v)"),
+    Mutation("weights lose their power of two", *GRAMIAN,
+             "high = word_of(__hmul2(product, pair_of(s)));", "high = word_of(product);"),
+    Mutation("a stage is read before it is there", *GRAMIAN,
+             "__pipeline_wait_prior(DEPTH - 1);", "__pipeline_wait_prior(DEPTH);"),
+    Mutation("a stage is not waited for by all", *GRAMIAN,
+             f"{BARRIER}  // this stage is there, and the slot of the one before is free\n", "",
+             "thread"),
+    Mutation("the last stage is overwritten while it is read", *GRAMIAN,
+             f"{BARRIER}  // all have read the last stage: `shared` may be written again\n", "",
+             "thread"),
+    Mutation("the last tile is left out", *GRAMIAN,
+             "if (start + half >= row.count) break;", "if (start + half + 15 >= row.count) break;"),
+    Mutation("tiles above the diagonal are not turned", *GRAMIAN,
+             "A[c * ld + r] = sums.tile", "A[r * ld + c] = sums.tile"),
+    Mutation("the largest weight of another warp is not seen", *GRAMIAN,
+             "largest_w = scratch[i] > largest_w ? scratch[i] : largest_w;",
+             "largest_w = scratch[0];"),
+    Mutation("a part too few", *SYSTEMS,
+             "part = first; part < stop;", "part = first + 1; part < stop;"),
+    Mutation("a row's lambda is left out", *SYSTEMS, "+= base[i] + slope[i] * lam;", "+= base[i];"),
+    Mutation("what a row gained is added up before it is there", *SYSTEMS,
+             f"pivots[threadIdx.x / 32] = gained;\n    {BARRIER}",
+             "pivots[threadIdx.x / 32] = gained;", "thread"),
+    Mutation("what a row gained is a warp's alone", *SYSTEMS,
+             "i < WARPS; i++) gained +=", "i < 1; i++) gained +="),
     Mutation("the solution is read before it is there", *RESIDUAL,
              f"x[j] = X[u * F + j];\n        {BARRIER}", "x[j] = X[u * F + j];", "thread"),
     Mutation("no guard of the last factors", *RESIDUAL, "mine = j < F;", "mine = true;", "address"),

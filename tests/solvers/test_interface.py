@@ -31,6 +31,7 @@ OWN = {
     "gpu_cg_6_split": {*RULE, "relaxation", *DEVICES},
     "gpu_cg_7_half": {*RULE, "relaxation", "storage", *DEVICES},
     "gpu_cg_8_tensor": {*RULE, "relaxation", "storage", *DEVICES},
+    "gpu_cg_9_gramian": {*RULE, "relaxation", "storage", *DEVICES},
     "gpu_cholesky": DEVICES,
     "subspace": {"block_size"},
     "implicit_cpu": {"use_cg", "cg_steps"},

@@ -14,7 +14,7 @@ from halfstep.kernels.cuda.lanes import lanes, wide_tiles
 # CG steps by default; from rung 5 on those of a mild row, which stops after one.
 STEPS = {
     "gpu_cg_1_naive": 3, "gpu_cg_5_binned": 1, "gpu_cg_6_split": 1, "gpu_cg_7_half": 1,
-    "gpu_cg_8_tensor": 1,
+    "gpu_cg_8_tensor": 1, "gpu_cg_9_gramian": 1,
 }  # fmt: skip
 WHITENED_STEPS = 2
 _HUB = 4096
@@ -49,7 +49,7 @@ def per_entry(rung: str, factors: int, *, gathered_once: bool = True) -> Counted
     flops = 4.0 * passes * factors
     if rung in ("gpu_cg_1_naive", "gpu_cg_2_whitened"):
         return Counted(passes * (4.0 * factors + 8) + 4, flops)
-    if rung == "gpu_cg_8_tensor":
+    if rung in ("gpu_cg_8_tensor", "gpu_cg_9_gramian"):
         row = 2.0 * wide_tiles(factors)
     elif rung == "gpu_cg_7_half":
         row = 2.0 * lanes(factors, "float16", diagonal=False).wide

@@ -19,8 +19,15 @@ from halfstep.bench.gpu.static.counts import dense
 from halfstep.bench.gpu.static.issue import Pass
 from halfstep.kernels.cuda.catalogue import LARGEST_SHARED
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes, tiles
+from halfstep.solvers.gpu.cg_9_gramian import ENTRIES_OF_SOLUTION
 
 _CLASSES = 256
+_TENSOR = ("gpu_cg_8_tensor", "gpu_cg_9_gramian")
+_LANES = ("gpu_cg_3_warps", "gpu_cg_4_shared", "gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half")
+_MODES = ("residual", "product")
+_UPDATE = (
+    21  # of the loop with the most multiply-adds in `cg_9_solve`: 42 instructions for two columns
+)
 Floats = npt.NDArray[np.float64]
 
 
@@ -90,16 +97,22 @@ def forecast(
     The arithmetic of a row beside its entries is left out: a few hundred instructions a pass.
     """
     row_bytes = f * (2.0 if rounds(rung) else 4.0)
-    kept = kept_by_block(rung, f)
+    kept, exact = kept_by_block(rung, f), np.inf
+    if rung == "gpu_cg_9_gramian":
+        exact = max(kept, f**2 / ENTRIES_OF_SOLUTION)
     read = issued = 0.0
     for entries, rows in zip(lengths.entries, lengths.rows, strict=True):
         short = float((entries * rows)[entries <= kept].sum())
-        long = float((entries * rows)[entries > kept].sum())
+        long = float((entries * rows)[(entries > kept) & (entries <= exact)].sum())
+        solved = float((entries * rows)[entries > exact].sum())
         once = row_bytes + 8 + 4 * passes
-        read += short * once + long * passes * (row_bytes + 12)
+        read += short * once + long * passes * (row_bytes + 12) + solved * (row_bytes + 20)
         read += 8.0 * f * float(rows.sum())
         issued += short * _slots(found, rung, f, "kept", passes)
         issued += long * _slots(found, rung, f, "gathered", passes)
+        if solved:
+            issued += solved * _mean(found, ("gpu_cg_9_gramian",), f, "system", "gathered")
+            issued += float(rows[entries > exact].sum()) * slots_of_solution(f)
     products = dense(rung, f, shape.users, shape.items) + dense(rung, f, shape.items, shape.users)
     single = max(products.flops / SINGLE, products.bytes / card.bandwidth)
     # The Gramian, one of four products, stays in float32.
@@ -109,7 +122,7 @@ def forecast(
 
 def kept_by_block(rung: str, f: int) -> int:
     """Return the entries of the longest row that a block keeps."""
-    if rung == "gpu_cg_8_tensor":
+    if rung in _TENSOR:
         found = tiles(f, diagonal=False, shared_limit=LARGEST_SHARED, large=True)
         return found.warps * found.kept
     room = LARGEST_SHARED // 2048 * 1024
@@ -122,18 +135,33 @@ def stored_by(rung: str) -> str:
     return "float16" if rounds(rung) else "float32"
 
 
+def slots_of_solution(f: int) -> float:
+    """Return the issue slots of a row's solution by Cholesky's method: twice those of its updates.
+
+    An update subtracts the products of a panel of 16 columns from what is right of them, by tiles of
+    four by four in each lane, whose turn of the loop takes `_UPDATE` instructions for a column.
+    """
+    rows = np.arange(f - 16, 0, -16) / 4
+    return 2.0 * float((rows * (rows + 1) / 2).sum()) * 16 * _UPDATE / 32
+
+
 def _slots(found: Sequence[Pass], rung: str, f: int, where: str, passes: int) -> float:
     """Return the issue slots of an entry in all passes of a row, by the mean of the rung's kernels."""
-    # Rung 6 has the kernels of rungs 4 and 5 for all rows but hubs, and rung 7 has them in 16 bits.
-    stored = stored_by(rung)
-    tensor = rung == "gpu_cg_8_tensor"
-    mean = {}
-    for mode in ("residual", "product"):
-        mine = [
-            one.slots
-            for one in found
-            if (one.stored, one.factors, one.mode, one.where) == (stored, f, mode, where)
-            and (one.rung == "gpu_cg_8_tensor") == tensor
-        ]
-        mean[mode] = float(np.mean(mine)) if mine else np.nan
-    return mean["residual"] + (passes - 1) * mean["product"]
+    # Rung 6 has the kernels of rungs 4 and 5 for all rows but hubs, rung 7 has them in 16 bits, and
+    # rung 9 those of rung 8.
+    family = _TENSOR if rung in _TENSOR else _LANES
+    residual, product = (_mean(found, family, f, m, where, stored_by(rung)) for m in _MODES)
+    return residual + (passes - 1) * product
+
+
+def _mean(
+    found: Sequence[Pass], family: tuple[str, ...], f: int, mode: str, where: str,
+    stored: str = "float16",
+) -> float:  # fmt: skip
+    mine = [
+        one.slots
+        for one in found
+        if (one.stored, one.factors, one.mode, one.where) == (stored, f, mode, where)
+        and one.rung in family
+    ]
+    return float(np.mean(mine)) if mine else np.nan

@@ -22,7 +22,7 @@ from halfstep.bench.gpu.static.loops import Loop, innermost_loops
 from halfstep.files import whole_file
 from halfstep.kernels.cuda.backend import source
 from halfstep.kernels.cuda.catalogue import LARGEST_SHARED
-from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes, tiles
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, STAGE, lanes, systems, tiles
 
 FACTORS = (64, 128, 256)
 BEFORE = Path(__file__).with_name("before.json")
@@ -44,6 +44,7 @@ KERNELS = (
     ("gpu_cg_8_tensor", "cg_8_warp", "cg_8_tensor.cu", "float16"),
     ("gpu_cg_8_tensor", "cg_8_block", "cg_8_tensor.cu", "float16"),
     ("gpu_cg_8_tensor", "cg_8_stream", "cg_8_stream.cu", "float16"),
+    ("gpu_cg_9_gramian", "cg_9_part", "cg_9_gramian.cu", "float16"),
 )
 
 
@@ -54,11 +55,12 @@ class Pass:
     Attributes
     ----------
     mode
-        "residual" or "product".
+        "residual" or "product"; "system" where the pass forms a row's system.
     where
         "kept" in shared memory, or "gathered".
     entries
-        Stored entries that a warp takes in one turn of the loop.
+        Stored entries that a warp takes in one turn of the loop; its share, if the warps of a block
+        take the same.
     slots
         Instructions of a warp per stored entry.
     kinds
@@ -73,7 +75,7 @@ class Pass:
     factors: int
     mode: str
     where: str
-    entries: int
+    entries: float
     slots: float
     kinds: dict[str, float]
     registers: int
@@ -124,12 +126,15 @@ def _passes(
     return found
 
 
-def layout(kernel: str, stored: str, f: int) -> tuple[tuple[str, ...], int]:
+def layout(kernel: str, stored: str, f: int) -> tuple[tuple[str, ...], float]:
     """Return a kernel's definitions, and the stored entries of one turn of its loop."""
     large = kernel in _LARGE
     if kernel.startswith("cg_8"):
         found = tiles(f, diagonal=False, shared_limit=LARGEST_SHARED, large=large)
         return found.defines, 16
+    if kernel.startswith("cg_9"):
+        of_system = systems(f, shared_limit=LARGEST_SHARED)
+        return of_system.defines, STAGE / of_system.warps
     more = {"warps": LARGE_WARPS, "shared": LARGEST_SHARED // 2048 * 1024} if large else {}
     lane = lanes(f, stored, diagonal=False, **more)
     ahead = {1: 4, 2: 2, 3: 2}.get(lane.chunks, 1)  # AHEAD of entries.cuh
@@ -151,6 +156,8 @@ def _kind_of(loop: Loop, kernel: str) -> tuple[str, str | None]:
     for mode in ("residual", "product"):
         if kernel.endswith(mode):
             return "gathered", mode
+    if kernel.startswith("cg_9"):
+        return "gathered", "system"
     if loop.has("HMMA"):
         if kernel == "cg_8_stream":
             return "gathered", None

@@ -22,6 +22,7 @@ from halfstep.bench.gpu.static.forecast import (
     REALISTIC,
     forecast,
     row_lengths,
+    slots_of_solution,
     stored_by,
 )
 from halfstep.bench.gpu.static.issue import FACTORS, Pass
@@ -29,7 +30,7 @@ from halfstep.bench.gpu.static.loops import KINDS
 from halfstep.files import whole_file
 from halfstep.kernels.cuda.backend import source
 from halfstep.kernels.cuda.catalogue import LARGEST_SHARED, factor_per_thread
-from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes, tiles
+from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes, systems, tiles
 
 F = 128
 SHAPE = SHAPES["lastfm-360k"]
@@ -54,6 +55,9 @@ _KERNELS = (
     ("cg_8_block", "cg_8_tensor.cu", "gpu_cg_8_tensor"),
     ("cg_8_stream", "cg_8_stream.cu", "gpu_cg_8_tensor"),
     ("cg_8_product", "cg_8_stream.cu", "gpu_cg_8_tensor"),
+    ("cg_9_row", "cg_9_gramian.cu", "gpu_cg_9_gramian"),
+    ("cg_9_part", "cg_9_gramian.cu", "gpu_cg_9_gramian"),
+    ("cg_9_solve", "cg_9_gramian.cu", "gpu_cg_9_gramian"),
 )
 _LARGE = {
     "cg_5_long",
@@ -78,7 +82,8 @@ Instructions of a warp for one stored entry and pass over a row: the length of t
 entries that one turn of it takes. A multiprocessor starts four in each cycle, whatever they do. *Kept*
 entries are in shared memory after the first pass, the residual; *gathered* ones are read from memory in
 every pass. Before: the kernels of `bench/gpu/static/before.json`, in which a loop took kept and gathered
-entries alike.
+entries alike. *System* is the pass of rung 9 over a long row, which forms the row's system; it is the
+only one, whatever the row's weights.
 """
 _PARTS = """
 ## What the instructions do, f = {f}
@@ -101,6 +106,9 @@ def kernels_table() -> list[str]:
         elif rung == "gpu_cg_8_tensor":
             tile = tiles(F, diagonal=False, shared_limit=SHARED, large=kernel in _LARGE)
             defines, threads, dynamic = tile.defines, 32 * tile.warps, tile.shared
+        elif rung == "gpu_cg_9_gramian":
+            system = systems(F, shared_limit=SHARED)
+            defines, threads, dynamic = system.defines, 32 * system.warps, system.shared
         else:
             large = kernel in _LARGE
             layout = (
@@ -182,9 +190,9 @@ def forecast_table(found: Sequence[Pass]) -> list[str]:
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for card in (H100, H200):
-        for rung in ("gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor"):
+        for rung in ("gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor", "gpu_cg_9_gramian"):
             for f in FACTORS:
-                for passes in (2, 3):
+                for passes in (2, 3, 5):
                     one = forecast(card, rung, f, SHAPE, lengths, passes, found)
                     cells = " | ".join(f"{1e3 * s:.1f}" for s in (*one, one.total()))
                     lines.append(f"| {card.name} | {rung} | {f} | {passes} | {cells} |")
@@ -205,7 +213,9 @@ memory does not keep. Issue slots at four in each cycle of each multiprocessor. 
 Gramian and three rotations by cuBLAS in float32 at 45 Tflop/s, or with the rotations in TF32. In all:
 the larger of bytes and issue at {REALISTIC:.0%} of the slots, and the float32 products. Left out: what
 the second-level cache saves, the arithmetic of a row beside its entries, and the host. A mild row takes
-two passes, a row of heavier weights three or more.
+two passes, a row of heavier weights three or more. In `gpu_cg_9_gramian` a row of more than f^2 / 16
+entries that shared memory does not keep takes one, and the slots of its solution: about
+{slots_of_solution(F):,.0f} at f = {F}.
 """
     return "\n".join(
         [

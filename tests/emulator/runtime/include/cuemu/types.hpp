@@ -65,6 +65,12 @@ inline float2 __half22float2(half2 h) { return {__half2float(h.x), __half2float(
 inline half2 __floats2half2_rn(float a, float b) { return {__float2half(a), __float2half(b)}; }
 inline half2 __float22half2_rn(float2 v) { return {__float2half(v.x), __float2half(v.y)}; }
 inline half2 __halves2half2(half a, half b) { return {a, b}; }
+inline half2 __hmul2(half2 a, half2 b) { return {a.x * b.x, a.y * b.y}; }
+inline half2 __hneg2(half2 a) { return {-a.x, -a.y}; }
+inline half __hfma(half a, half b, half c) { // the sum in double has every digit that can count
+  return static_cast<half>(static_cast<double>(a) * static_cast<double>(b) + static_cast<double>(c));
+}
+inline half2 __hfma2(half2 a, half2 b, half2 c) { return {__hfma(a.x, b.x, c.x), __hfma(a.y, b.y, c.y)}; }
 inline half __low2half(half2 v) { return v.x; }
 inline half __high2half(half2 v) { return v.y; }
 inline float __low2float(half2 v) { return __half2float(v.x); }
