@@ -16,6 +16,7 @@ cases/       what several files share: solvers.py (solvers, conventions, the awk
 oracle.py is the mathematics written out in dense float64, strategies.py what Hypothesis draws.
 """
 
+import gc
 import io
 import signal
 
@@ -29,6 +30,15 @@ from halfstep import SOLVERS
 # A shell that starts a job in the background makes it deaf to Ctrl-C, and the processes it starts too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Leave out of later collections what the imports and the collected tests hold.
+
+    The benchmark collects before each timed fit, which otherwise takes longer than the fits of the tests.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

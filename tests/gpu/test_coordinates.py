@@ -37,7 +37,14 @@ def loss_of(model, matrix):
 @pytest.mark.parametrize("exponent", [0.0, 0.5])  # by Cholesky, and by eigenvectors
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-6), ("float64", 1e-12)])
-@pytest.mark.parametrize("option", ["coordinates", "factor-on-card", "both"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        pytest.param("coordinates", marks=pytest.mark.kernels),
+        pytest.param("factor-on-card", marks=pytest.mark.kernels),
+        "both",
+    ],
+)
 def test_the_objective_is_the_plain_path_s(option, dtype, allowed, weights, exponent, device):
     """With steps to the solution: a rule that ends a row one step earlier would hide the algebra."""
     options = ("coordinates", "factor-on-card") if option == "both" else (option,)
