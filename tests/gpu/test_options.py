@@ -195,7 +195,7 @@ CARDS = ["random", DEVICES[-1]]  # the emulator, and CuPy where there is a card
 @pytest.mark.parametrize("options", [*((name,) for name in OPTIONS), tuple(OPTIONS)], ids="+".join)
 def test_every_option_keeps_the_objective_of_a_fit(options, exponent, on):
     matrix = awkward(negative=False)
-    settings = {"confidence": "log", "iterations": 10, "regularization_exponent": exponent}
+    settings = {"confidence": "log", "iterations": 4, "regularization_exponent": exponent}
     with device_of(on):
         plain = fitted("gpu_cg_7_half", matrix, **settings)
         with optional(*options):
