@@ -33,7 +33,7 @@ def fresh():
 @pytest.mark.parametrize("name", GPU_RUNGS)
 def test_a_fit_launches_nothing_that_was_not_compiled_before(name, settings, fresh, monkeypatch):
     monkeypatch.setattr(cg_6_split, "LONGEST", 20)
-    model = SOLVERS[name](factors=8, iterations=1, calculate_training_loss=True, **settings)
+    model = SOLVERS[name](factors=7, iterations=1, calculate_training_loss=True, **settings)
     model.fit(awkward(), show_progress=False)
     launched = {(launch.file, launch.defines) for launch in fresh.launches}
     after = {variant for variant in launched if variant[0] not in UPLOADS}
@@ -52,7 +52,7 @@ def test_the_progress_line_says_what_is_compiled(fresh):
             lambda **change: lines.append(change.get("description")), "als"
         )
         for _ in range(2):
-            SOLVERS["gpu_cg_3_warps"](factors=8, iterations=1).fit(awkward())
+            SOLVERS["gpu_cg_3_warps"](factors=7, iterations=1).fit(awkward())
     assert lines == ["als: compiling 2 kernel files", "als", None, None]
 
 

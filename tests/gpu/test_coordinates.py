@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=str(build.wh
 MILD = {"confidence": "log", "alpha": 1.0, "regularization": 0.3}
 RAW = {"confidence": "implicit", "alpha": 40.0, "regularization": 0.3}
 WEIGHTS = {"mild": MILD, "raw": RAW, "explicit": {"confidence": "explicit", "regularization": 0.3}}
-COMMON = {"factors": 9, "iterations": 4, "random_state": 0}
+COMMON = {"factors": 7, "iterations": 4, "random_state": 0}
 
 
 def fitted(name, matrix, *options, **settings):
@@ -73,7 +73,7 @@ def test_every_whitened_rung_keeps_its_objective_by_its_own_steps(name, weights,
 def test_directions_that_are_dropped_stay_dropped(regularization, device):
     """Without regularisation, with more factors than the rank of the data."""
     matrix = awkward(negative=False)[:, :6].tocsr()
-    settings = {"confidence": "log", "dtype": "float64", "cg_steps": 40, "factors": 9}
+    settings = {"confidence": "log", "dtype": "float64", "cg_steps": 40, "factors": 7}
     plain, other = (
         fitted("gpu_cg_6_split", matrix, *options, **settings, regularization=regularization)
         for options in ((), ("coordinates",))
