@@ -8,11 +8,11 @@ definitions. The compiled kernel is kept in memory here, and on disk by CuPy.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,9 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 from halfstep.kernels.algebra import Algebra
 from halfstep.kernels.device import dense, failures
-from halfstep.kernels.device.compiling import CupyModules, Variant
+from halfstep.kernels.device.compiling import Variant
+from halfstep.kernels.device.graphs import CupyGraphs, recorded_algebra
+from halfstep.kernels.device.options import NEEDS as NEEDS
 from halfstep.kernels.device.options import OPTIONS as OPTIONS
 from halfstep.kernels.device.options import optional as optional
 from halfstep.machine import why_no_gpu
@@ -30,6 +32,7 @@ _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 # A launch must request more dynamic shared memory than this, and no device grants all it has.
 _PLAIN_SHARED = 48 * 1024
 
+T = TypeVar("T")
 Array: TypeAlias = Any  # CuPy's, or the emulator's
 Defines: TypeAlias = tuple[str, ...]
 
@@ -43,11 +46,16 @@ class Backend(Protocol):
         Bytes of shared memory that a block may have.
     capability
         The compute capability times ten, 90 for 9.0.
+    recording
+        Whether `record` is recording: then no number can be read from the device.
     """
 
     name: str
     shared_limit: int
     capability: int
+
+    @property
+    def recording(self) -> bool: ...
 
     def to_device(self, array: Any) -> Array:
         """Return a C-contiguous copy of a host array on the device; a device array as it is."""
@@ -119,8 +127,16 @@ class Backend(Protocol):
         a null pointer. `shared_mem` is the dynamic shared memory of a block, in bytes.
         """
 
+    def record(self, region: Callable[[], T]) -> tuple[Callable[[], None], T]:
+        """Record what `region` asks of the device; return what replays it, and the region's result.
 
-class CupyBackend(CupyModules):
+        Nothing runs before it is replayed. Arrays that the region makes stay where they are, and a replay
+        writes to them again. The region may launch, multiply, copy and use `on_card`; all that it
+        launches must be compiled. Raises whatever keeps it from being recorded.
+        """
+
+
+class CupyBackend(CupyGraphs):
     """A CUDA device through CuPy, on its current stream; `failures` says what its methods raise."""
 
     name = "cupy"
@@ -151,15 +167,17 @@ class CupyBackend(CupyModules):
     def product(self, A: Array, B: Array, *, tf32: bool = False) -> Array:
         """See `Backend`."""
         with self.device:
-            return dense.product(self.cupy, A, B, tf32=tf32)
+            return dense.product(self.cupy, A, B, tf32=tf32, libraries=self._recording)
 
     def gram(self, Y: Array) -> Array:
         """See `Backend`."""
         with self.device:
-            return dense.gram(self.cupy, Y)
+            return dense.gram(self.cupy, Y, self._recording)
 
     def on_card(self) -> AbstractContextManager[Algebra]:
         """See `Backend`."""
+        if self._recording is not None:
+            return recorded_algebra(self.cupy, self.device, self._recording)
         return dense.on_card(self.cupy, self.device)
 
     def raw(self, array: Array) -> Any:

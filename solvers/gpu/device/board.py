@@ -58,6 +58,10 @@ class Board:
 
         return row
 
+    def forget(self) -> None:
+        """Read the board again when it is next asked: its launches are about to be replayed."""
+        self._read = None
+
     def sums(self) -> npt.NDArray[np.float64]:
         """Return a copy of `tallies` on the host."""
         sums: npt.NDArray[np.float64] = self._host()[:_TALLIES].reshape(2, BLOCKS, NUMBERS).copy()
