@@ -46,8 +46,6 @@ class Backend(Protocol):
         Bytes of shared memory that a block may have.
     capability
         The compute capability times ten, 90 for 9.0.
-    recording
-        Whether `record` is recording: then no number can be read from the device.
     """
 
     name: str
@@ -55,7 +53,8 @@ class Backend(Protocol):
     capability: int
 
     @property
-    def recording(self) -> bool: ...
+    def recording(self) -> bool:
+        """Whether `record` is recording: then no number can be read from the device."""
 
     def to_device(self, array: Any) -> Array:
         """Return a C-contiguous copy of a host array on the device; a device array as it is."""
@@ -130,9 +129,9 @@ class Backend(Protocol):
     def record(self, region: Callable[[], T]) -> tuple[Callable[[], None], T]:
         """Record what `region` asks of the device; return what replays it, and the region's result.
 
-        Nothing runs before it is replayed. Arrays that the region makes stay where they are, and a replay
-        writes to them again. The region may launch, multiply, copy and use `on_card`; all that it
-        launches must be compiled. Raises whatever keeps it from being recorded.
+        Nothing runs before it is replayed. Arrays that the region makes stay where they are, and a
+        replay writes to them again. The region may launch, multiply, copy and use `on_card`; all that
+        it launches must be compiled. Raises whatever keeps it from being recorded.
         """
 
 

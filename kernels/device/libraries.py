@@ -85,11 +85,11 @@ class Libraries:
         self._call("cublasSetWorkspace_v2", self.handle, workspace, nbytes)
         self._call("cusolverDnSetStream", self.solver, stream)
 
-    def gemmEx(self, *arguments: Any) -> None:
+    def gemmEx(self, *arguments: Any) -> None:  # noqa: N802 - the library's name
         """Call cublasGemmEx: C = alpha op(A) op(B) + beta C of matrices by columns."""
         self._call("cublasGemmEx", *arguments)
 
-    def gemmStridedBatchedEx(self, *arguments: Any) -> None:
+    def gemmStridedBatchedEx(self, *arguments: Any) -> None:  # noqa: N802 - the library's name
         """Call cublasGemmStridedBatchedEx: `gemmEx` for matrices that lie at equal distances."""
         self._call("cublasGemmStridedBatchedEx", *arguments)
 
@@ -119,7 +119,7 @@ def _loaded(name: str) -> str:
     """Return the path of one of CUDA's libraries, which CuPy finds in the same way."""
     from cuda.pathfinder import load_nvidia_dynamic_lib
 
-    path = load_nvidia_dynamic_lib(name).abs_path
+    path: str | None = load_nvidia_dynamic_lib(name).abs_path
     if path is None:
         raise SolverUnavailable(f"CUDA's library {name} is loaded from a place that is not known")
     return path

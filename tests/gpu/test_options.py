@@ -14,7 +14,7 @@ from emulator.dense import as_tf32
 from halfstep import SOLVERS, InputError
 from halfstep.kernels.cuda import backend as backends
 from halfstep.kernels.device import dense
-from halfstep.kernels.device.options import OPTIONS, VARIABLE, enabled, optional
+from halfstep.kernels.device.options import NEEDS, OPTIONS, VARIABLE, enabled, optional
 from halfstep.solvers.objective import objective
 
 COMMON = {"factors": 33, "iterations": 3, "random_state": 0, "regularization": 0.5}

@@ -2,9 +2,9 @@
 
 `kernels.device.graphs` says what a recording is. An iteration is recorded with its factors at fixed
 addresses: it reads them there and ends by writing the new ones there, so that the next replay goes on.
-Settings that the kernels get as arguments, as omega, are recorded too, so an iteration with another omega
-is recorded anew. The first iteration of a fit is not recorded: it sorts rows into bins and compiles what
-is left to compile. Nor is one that would not be replayed.
+Settings that the kernels get as arguments, as omega, are recorded too, so an iteration with another
+omega is recorded anew. The first iteration of a fit is not recorded: it sorts rows into bins and
+compiles what is left to compile. Nor is one that would not be replayed.
 
 What the host decides from numbers of the device would be decided once for all replays. There is one such
 thing, when to stop launching steps of hubs, so a recorded half-step launches all steps that a hub may
@@ -67,13 +67,7 @@ def warn_without(reason: str) -> None:
 
 
 class Place:
-    """Fixed addresses of one side's factors.
-
-    Attributes
-    ----------
-    factors
-        The factors there, (rows, f), as an array or `Coordinates`: inside a recording only.
-    """
+    """Fixed addresses of one side's factors."""
 
     def __init__(self, backend: Backend, like: Array | Coordinates) -> None:
         self.backend = backend
@@ -82,6 +76,7 @@ class Place:
 
     @property
     def factors(self) -> Array | Coordinates:
+        """The factors there, (rows, f), for use in a recording."""
         return self._as_factors(self._kept)
 
     def take(self, factors: Array | Coordinates) -> None:
