@@ -65,8 +65,11 @@ class Backend(Protocol):
     def empty(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """Return an array whose content is undefined."""
 
-    def product(self, A: Array, B: Array, *, tf32: bool = False) -> Array:
-        """Return the matrix product A B; `tf32` lets float32 be multiplied with 11 bits each."""
+    def product(self, A: Array, B: Array, *, tf32: bool = False, out: Array | None = None) -> Array:
+        """Return the matrix product A B, which is written to `out` if given.
+
+        `tf32` lets float32 be multiplied with 11 bits each.
+        """
 
     def gram(self, Y: Array) -> Array:
         """Return Y'Y (f, f) in float64, summed over rows without losing digits of float32."""
@@ -163,10 +166,11 @@ class CupyBackend(CupyGraphs):
         with self.device:
             return self.cupy.empty(shape, dtype)
 
-    def product(self, A: Array, B: Array, *, tf32: bool = False) -> Array:
+    def product(self, A: Array, B: Array, *, tf32: bool = False, out: Array | None = None) -> Array:
         """See `Backend`."""
         with self.device:
-            return dense.product(self.cupy, A, B, tf32=tf32, libraries=self._recording)
+            libraries = self._recording
+            return dense.product(self.cupy, A, B, tf32=tf32, out=out, libraries=libraries)
 
     def gram(self, Y: Array) -> Array:
         """See `Backend`."""

@@ -20,18 +20,26 @@ _REMAINS = 1e-9  # of a factorisation in float64 that has not failed, for any f
 
 
 def product(
-    cupy: Any, A: Any, B: Any, *, tf32: bool = False, libraries: Libraries | None = None
+    cupy: Any,
+    A: Any,
+    B: Any,
+    *,
+    tf32: bool = False,
+    out: Any = None,
+    libraries: Libraries | None = None,
 ) -> Any:
     """Return A B (m, n) of the arrays A (m, k) and B (k, n) of one dtype, all C-contiguous.
 
     `tf32` lets float32 be multiplied in TF32: 11 significant bits of each factor, and sums in float32.
-    `libraries` records the product.
+    The result is written to `out` if given, which must be no part of A and B. `libraries` records the
+    product.
     """
     narrow = A.dtype == np.float32
     if libraries is None and not (tf32 and narrow):
-        return A @ B
+        return A @ B if out is None else cupy.matmul(A, B, out=out)
     cublas, handle = _cublas(cupy, libraries)
-    out = cupy.empty((len(A), B.shape[1]), A.dtype)
+    if out is None:
+        out = cupy.empty((len(A), B.shape[1]), A.dtype)
     compute = cublas.CUBLAS_COMPUTE_32F if narrow else cublas.CUBLAS_COMPUTE_64F
     if tf32 and narrow:
         compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32

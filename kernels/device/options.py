@@ -29,7 +29,8 @@ OPTIONS: dict[str, str] = {
     "the host and it waits once in an iteration instead of three times; if that fails, it warns and "
     "goes on with the host.",
     "graph": "Records an iteration as a CUDA graph and replays it, so that the host asks the device for "
-    "one launch, two copies and one read in an iteration instead of about a hundred launches.",
+    "one launch, a copy of each side's factors and one read in an iteration instead of about a hundred "
+    "launches; it needs the option factor-on-card.",
 }
 # What an option cannot be without.
 NEEDS: dict[str, tuple[str, ...]] = {"graph": ("factor-on-card",)}

@@ -76,12 +76,18 @@ class EmulatorBackend(PlainBackend):
             refuse("a copy to the host")
         return super().to_host(array)
 
-    def product(self, A: DeviceArray, B: DeviceArray, *, tf32: bool = False) -> DeviceArray:
-        """Return A B on the device."""
-        if self._tape is None:
-            return super().product(A, B, tf32=tf32)
-        out = self.empty((len(A), B.shape[1]), A.dtype)
+    def product(
+        self, A: DeviceArray, B: DeviceArray, *, tf32: bool = False, out: DeviceArray | None = None
+    ) -> DeviceArray:
+        """Return A B on the device, in `out` if given."""
         whole = super().product
+        if self._tape is None:
+            found = whole(A, B, tf32=tf32)
+            if out is not None:
+                self.copy(out, found)
+            return found if out is None else out
+        if out is None:
+            out = self.empty((len(A), B.shape[1]), A.dtype)
         self._into("product", out, lambda: whole(A, B, tf32=tf32), A, B)
         return out
 

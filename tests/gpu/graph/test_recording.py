@@ -21,7 +21,7 @@ from halfstep.kernels.device.graphs import NotRecorded, RecordedAlgebra
 from halfstep.kernels.device.libraries import WORKSPACE_BYTES, Libraries, LibraryError
 from halfstep.kernels.device.options import optional
 
-SOURCE = Path(__file__).parents[1] / "cases" / "libraries_on_host.cpp"
+SOURCE = Path(__file__).parents[2] / "cases" / "libraries_on_host.cpp"
 compiled = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 
 

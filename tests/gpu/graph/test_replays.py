@@ -6,6 +6,8 @@ CUDA graph refuses.
 """
 
 import copy
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -123,6 +125,7 @@ def test_the_host_asks_for_one_replay_and_one_read(card, hubs):
     # All 64 pairs of launches instead of six.
     assert tape.counts["launch"] == eager[0] + 2 * (64 - 6)
     assert (tape.counts["product"], tape.counts["gram"]) == (6, 2)
+    assert tape.counts["copy"] == 10  # the bases' matrices and vectors, but no factors
     assert 60 < tape.counts["algebra"] < 100
 
 
@@ -153,6 +156,18 @@ def test_what_is_read_between_iterations_is_of_that_iteration(card, tmp_path):
     assert card.replays == 4 + 0 + 2
     same_bits(replayed, plain)
     np.testing.assert_array_equal(one, other)
+
+
+def test_ctrl_c_ends_the_fit_after_a_replay(card):
+    with optional(*GRAPH):
+        model = SOLVERS["gpu_cg_6_split"](**COMMON, **LOG)
+        model.fit(
+            awkward(),
+            show_progress=False,
+            callback=lambda done, *_: os.kill(os.getpid(), signal.SIGINT) if done == 3 else None,
+        )
+    assert model.interrupted_ == 4
+    same_bits(model, fitted("gpu_cg_6_split", EAGER, iterations=4, **LOG))
 
 
 def test_a_callback_ends_a_replayed_fit(card):
