@@ -229,10 +229,10 @@ def test_a_product_has_the_digits_that_were_asked_for(tf32, allowed, on):
     rng = np.random.default_rng(0)
     A, B = (rng.normal(size=size).astype(np.float32) for size in ((300, 128), (128, 136)))
     with device_of(on) as backend:
-        A_there, B_there = map(backend.to_device, (A, B))
-        got = backend.to_host(backend.product(A_there, B_there, tf32=tf32))
+        one, other = map(backend.to_device, (A, B))
+        got = backend.to_host(backend.product(one, other, tf32=tf32))
         out = backend.to_device(np.full_like(got, np.nan))
-        assert backend.product(A_there, B_there, tf32=tf32, out=out) is out
+        assert backend.product(one, other, tf32=tf32, out=out) is out
         np.testing.assert_array_equal(backend.to_host(out), got)
     exact = A.astype(np.float64) @ B.astype(np.float64)
     sizes = np.linalg.norm(A, axis=1)[:, None] * np.linalg.norm(B, axis=0)
