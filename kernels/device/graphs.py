@@ -22,6 +22,7 @@ import numpy as np
 
 from halfstep.kernels.device import dense
 from halfstep.kernels.device.compiling import CupyModules
+from halfstep.kernels.device.failures import POOLS
 from halfstep.kernels.device.libraries import WORKSPACE_BYTES, Libraries
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class CupyGraphs(CupyModules):
                     _load(self.cupy, handles)
                 with self._captured(stream) as graphs:
                     result = region()
-        return _Graph(self, graphs[0], (pool, workspace, result)), result
+        return _Graph(self, graphs[0], pool, (workspace, result)), result
 
     @contextmanager
     def _captured(self, stream: Any) -> Iterator[list[Any]]:
@@ -97,8 +98,13 @@ def _load(cupy: Any, libraries: Libraries) -> None:
 class _Graph:
     """A graph, and what must live as long as it does."""
 
-    def __init__(self, backend: CupyGraphs, graph: Any, kept: Any) -> None:
-        self._backend, self._graph, self._kept = backend, graph, kept
+    def __init__(self, backend: CupyGraphs, graph: Any, pool: Any, kept: Any) -> None:
+        self._backend, self._graph, self._pool, self._kept = backend, graph, pool, kept
+        POOLS.add(self)
+
+    def total_bytes(self) -> int:
+        """Return how many bytes its pool holds."""
+        return int(self._pool.total_bytes())
 
     def __call__(self) -> None:
         """Launch the graph on the current stream."""

@@ -1,6 +1,7 @@
 """How CuPy and CUDA's libraries are asked for a recording, with stand-ins for both on the host."""
 
 import ctypes
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from cases.fake_cupy import FULL, cupy_that, raising
+from cases.fake_cupy import FULL, GB, cupy_that, raising
 from cases.gpu import device as on_device
 from cases.solvers import awkward
 from emulator import build
@@ -135,7 +136,9 @@ class Recorder:
             free_all_blocks=lambda: self.said.append("free"), total_bytes=lambda: 0
         )
         cuda = self.cupy.cuda
-        cuda.MemoryPool = lambda allocator: SimpleNamespace(malloc=allocator)
+        cuda.MemoryPool = lambda allocator: SimpleNamespace(
+            malloc=allocator, total_bytes=lambda: 3 * GB
+        )
         cuda.Memory = (lambda nbytes: nbytes) if room else raising(FULL)
         cuda.MemoryPointer = lambda memory, offset: memory
         cuda.using_allocator = self.allocator
@@ -254,6 +257,34 @@ def test_what_is_recorded_is_asked_of_the_libraries(recorder, monkeypatch):
     backend.product(1, 2)
     backend.gram(1)
     assert given == [None, None]
+
+
+def test_the_memory_of_a_recording_is_this_process_s(recorder):
+    recorder, backend = recorder()
+    others = backend.held_elsewhere()  # of 80 GB with 10 free, and a pool that says it has none
+    replay, _ = backend.record(lambda: None)
+    assert backend.held_elsewhere() == others - 3 * GB == 67 * GB
+    del replay
+    assert backend.held_elsewhere() == others
+
+
+NAMES = """
+import cupy
+cuda = cupy.cuda
+found = [
+    cuda.Stream.begin_capture, cuda.Stream.end_capture, cuda.Graph.launch, cuda.MemoryPool.malloc,
+    cuda.MemoryPool.total_bytes, cuda.Memory, cuda.MemoryPointer.copy_from_device_async,
+    cuda.using_allocator, cupy.get_default_memory_pool().free_all_blocks, cupy.triu, cupy.full,
+]
+assert all(map(callable, found))
+"""
+
+
+@pytest.mark.kernels
+@pytest.mark.skipif("HALFSTEP_CUPY" not in os.environ, reason="HALFSTEP_CUPY names no CuPy")
+def test_cupy_has_what_a_recording_asks_of_it():
+    env = {**os.environ, "PYTHONPATH": os.environ["HALFSTEP_CUPY"]}
+    subprocess.run([sys.executable, "-c", NAMES], check=True, env=env)
 
 
 @pytest.mark.gpu
