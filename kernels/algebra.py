@@ -17,6 +17,9 @@ class Algebra(Protocol):
 
     xp: Any
 
+    def product(self, A: Any, B: Any) -> Any:
+        """Return the matrix product A B."""
+
     def cholesky(self, A: Any) -> Any:
         """Return the upper R (f, f) with A = R'R."""
 
@@ -31,6 +34,10 @@ class HostAlgebra:
     """LAPACK on NumPy's arrays; a matrix that cannot be factorised raises LinAlgError."""
 
     xp: Any = np
+
+    def product(self, A: Any, B: Any) -> Any:
+        """See `Algebra`."""
+        return A @ B
 
     def cholesky(self, A: Any) -> Any:
         """See `Algebra`."""

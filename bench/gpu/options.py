@@ -1,21 +1,25 @@
 """Ways of the GPU backend that no emulator can run, and that are off until a card has shown parity.
 
 A backend module that has any names them in `OPTIONS`, a dictionary from name to description, and turns
-them on by `with optional(*names)`. Each is tried alone, then all together: the same fit with it off and
-on, how far the objective and the factors are apart, and the seconds of both.
+them on by `with optional(*names)`. Each is tried alone, or beside those that it cannot be without, which
+the module's `NEEDS` names; then all together: the same fit with it off and on, how far the objective and
+the factors are apart, the seconds of both, and what only the fit with it on warned of. A warning says
+that the option was not used, or not to the end.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import nullcontext
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from halfstep.bench.gpu.parity import within
+from halfstep.errors import NumericalWarning
 from halfstep.kernels.cuda import backend as _backend
 from halfstep.kernels.cuda.backend import current
 from halfstep.solvers import SOLVERS
@@ -46,12 +50,14 @@ def options(
     if not known:
         record(none="no options")
         return True
+    needs: dict[str, tuple[str, ...]] = getattr(backend, "NEEDS", {})
     off, good = _fit(matrix, factors, name, convention, nullcontext()), True
-    every = [(one, (one,)) for one in known] + ([("all", tuple(known))] if len(known) > 1 else [])
+    every = [(one, (one, *needs.get(one, ()))) for one in known]
+    every += [("all", tuple(known))] if len(known) > 1 else []
     for label, chosen in every:
         found: dict[str, Any] = {
             "option": label, "description": known.get(label, ", ".join(chosen)), "solver": name,
-            "factors": factors,
+            "factors": factors, "beside": list(needs.get(label, ())),
         }  # fmt: skip
         try:
             on = _fit(matrix, factors, name, convention, backend.optional(*chosen))
@@ -59,29 +65,42 @@ def options(
             record(**found, error=f"{type(error).__name__}: {error}"[:300], equal=False)
             good = False
             continue
-        apart = abs(on[0].loss_history_[-1] / off[0].loss_history_[-1] - 1)
+        apart = abs(on.loss / off.loss - 1)
         equal = bool(apart < within(name))
         good &= equal
         record(
             **found, equal=equal, objective_difference=apart,
-            factors_difference=max(map(_apart, on[1:3], off[1:3])),
-            seconds_on=on[3], seconds_off=off[3],
+            factors_difference=max(_apart(on.X, off.X), _apart(on.Y, off.Y)),
+            seconds_on=on.seconds, seconds_off=off.seconds,
+            warned=[text for text in on.warned if text not in off.warned],
         )  # fmt: skip
     return good
 
 
+class _Fit(NamedTuple):
+    """A fit's objective and factors, the median seconds of its later iterations, what it warned of."""
+
+    loss: float
+    X: Any
+    Y: Any
+    seconds: float
+    warned: list[str]
+
+
 def _fit(
     matrix: sparse.csr_matrix, factors: int, name: str, convention: dict[str, Any], switched: Any
-) -> tuple[Any, Any, Any, float]:
-    """Return the model, its factors, and the median seconds of an iteration but the first."""
+) -> _Fit:
     solver: Any = SOLVERS[name]
     common = {"factors": factors, "iterations": ITERATIONS, "random_state": 0, **convention}
-    with switched:
+    with switched, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         model = solver(**common, calculate_training_loss=True).fit(matrix, show_progress=False)
         timed = solver(**common).fit(matrix, show_progress=False)
         current().synchronize()
     each = float(np.median(timed.seconds_[1:]))
-    return model, np.asarray(model.user_factors), np.asarray(model.item_factors), each
+    warned = [str(one.message) for one in caught if issubclass(one.category, NumericalWarning)]
+    X, Y = np.asarray(model.user_factors), np.asarray(model.item_factors)
+    return _Fit(model.loss_history_[-1], X, Y, each, list(dict.fromkeys(warned)))
 
 
 def _apart(on: Any, off: Any) -> float:

@@ -107,7 +107,7 @@ def of_lists(results: GpuResults) -> list[str]:
             (
                 one["option"], duration(one.get("seconds_off")), duration(one.get("seconds_on")),
                 one.get("error") or _number(one["objective_difference"], ".1e"),
-                "yes" if one["equal"] else "NO",
+                "; ".join(["yes" if one["equal"] else "NO", *one.get("warned", ())]),
             )
             for one in tried
         ]  # fmt: skip

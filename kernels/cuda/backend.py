@@ -8,11 +8,11 @@ definitions. The compiled kernel is kept in memory here, and on disk by CuPy.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,9 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 from halfstep.kernels.algebra import Algebra
 from halfstep.kernels.device import dense, failures
-from halfstep.kernels.device.compiling import CupyModules, Variant
+from halfstep.kernels.device.compiling import Variant
+from halfstep.kernels.device.graphs import CupyGraphs, recorded_algebra
+from halfstep.kernels.device.options import NEEDS as NEEDS
 from halfstep.kernels.device.options import OPTIONS as OPTIONS
 from halfstep.kernels.device.options import optional as optional
 from halfstep.machine import why_no_gpu
@@ -30,6 +32,7 @@ _INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 # A launch must request more dynamic shared memory than this, and no device grants all it has.
 _PLAIN_SHARED = 48 * 1024
 
+T = TypeVar("T")
 Array: TypeAlias = Any  # CuPy's, or the emulator's
 Defines: TypeAlias = tuple[str, ...]
 
@@ -49,6 +52,10 @@ class Backend(Protocol):
     shared_limit: int
     capability: int
 
+    @property
+    def recording(self) -> bool:
+        """Whether `record` is recording: then no number can be read from the device."""
+
     def to_device(self, array: Any) -> Array:
         """Return a C-contiguous copy of a host array on the device; a device array as it is."""
 
@@ -58,8 +65,11 @@ class Backend(Protocol):
     def empty(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """Return an array whose content is undefined."""
 
-    def product(self, A: Array, B: Array, *, tf32: bool = False) -> Array:
-        """Return the matrix product A B; `tf32` lets float32 be multiplied with 11 bits each."""
+    def product(self, A: Array, B: Array, *, tf32: bool = False, out: Array | None = None) -> Array:
+        """Return the matrix product A B, which is written to `out` if given.
+
+        `tf32` lets float32 be multiplied with 11 bits each.
+        """
 
     def gram(self, Y: Array) -> Array:
         """Return Y'Y (f, f) in float64, summed over rows without losing digits of float32."""
@@ -119,8 +129,16 @@ class Backend(Protocol):
         a null pointer. `shared_mem` is the dynamic shared memory of a block, in bytes.
         """
 
+    def record(self, region: Callable[[], T]) -> tuple[Callable[[], None], T]:
+        """Record what `region` asks of the device; return what replays it, and the region's result.
 
-class CupyBackend(CupyModules):
+        Nothing runs before it is replayed. Arrays that the region makes stay where they are, and a
+        replay writes to them again. The region may launch, multiply, copy and use `on_card`; all that
+        it launches must be compiled. Raises whatever keeps it from being recorded.
+        """
+
+
+class CupyBackend(CupyGraphs):
     """A CUDA device through CuPy, on its current stream; `failures` says what its methods raise."""
 
     name = "cupy"
@@ -148,18 +166,21 @@ class CupyBackend(CupyModules):
         with self.device:
             return self.cupy.empty(shape, dtype)
 
-    def product(self, A: Array, B: Array, *, tf32: bool = False) -> Array:
+    def product(self, A: Array, B: Array, *, tf32: bool = False, out: Array | None = None) -> Array:
         """See `Backend`."""
         with self.device:
-            return dense.product(self.cupy, A, B, tf32=tf32)
+            libraries = self._recording
+            return dense.product(self.cupy, A, B, tf32=tf32, out=out, libraries=libraries)
 
     def gram(self, Y: Array) -> Array:
         """See `Backend`."""
         with self.device:
-            return dense.gram(self.cupy, Y)
+            return dense.gram(self.cupy, Y, self._recording)
 
     def on_card(self) -> AbstractContextManager[Algebra]:
         """See `Backend`."""
+        if self._recording is not None:
+            return recorded_algebra(self.cupy, self.device, self._recording)
         return dense.on_card(self.cupy, self.device)
 
     def raw(self, array: Array) -> Any:

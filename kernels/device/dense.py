@@ -12,47 +12,71 @@ from typing import Any
 
 import numpy as np
 
+from halfstep.kernels.device.libraries import Libraries
 from halfstep.kernels.device.options import enabled
 
 GRAM_ROWS = 4096  # of a slab, whose product is one partial sum of a Gramian
 _REMAINS = 1e-9  # of a factorisation in float64 that has not failed, for any f
 
 
-def product(cupy: Any, A: Any, B: Any, *, tf32: bool = False) -> Any:
-    """Return A B (m, n) of the arrays A (m, k) and B (k, n), all C-contiguous.
+def product(
+    cupy: Any,
+    A: Any,
+    B: Any,
+    *,
+    tf32: bool = False,
+    out: Any = None,
+    libraries: Libraries | None = None,
+) -> Any:
+    """Return A B (m, n) of the arrays A (m, k) and B (k, n) of one dtype, all C-contiguous.
 
     `tf32` lets float32 be multiplied in TF32: 11 significant bits of each factor, and sums in float32.
+    The result is written to `out` if given, which must be no part of A and B. `libraries` records the
+    product.
     """
-    if not tf32 or A.dtype != np.float32:
-        return A @ B
-    from cupy_backends.cuda.libs import cublas
-
-    out = cupy.empty((len(A), B.shape[1]), np.float32)
-    compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32
-    multiply(cublas, cupy.cuda.get_cublas_handle(), A, B, out, compute)
+    narrow = A.dtype == np.float32
+    if libraries is None and not (tf32 and narrow):
+        return A @ B if out is None else cupy.matmul(A, B, out=out)
+    cublas, handle = _cublas(cupy, libraries)
+    if out is None:
+        out = cupy.empty((len(A), B.shape[1]), A.dtype)
+    compute = cublas.CUBLAS_COMPUTE_32F if narrow else cublas.CUBLAS_COMPUTE_64F
+    if tf32 and narrow:
+        compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32
+    multiply(cublas, handle, A, B, out, compute)
     return out
 
 
-def multiply(cublas: Any, handle: int, A: Any, B: Any, out: Any, compute: int) -> None:
-    """Write A B to `out` (m, n) by one call of cuBLAS; all are C-contiguous float32."""
-    (m, k), n = A.shape, B.shape[1]
-    one, zero = np.ones(1, np.float32), np.zeros(1, np.float32)
-    real, plain = _CUDA_REAL[np.dtype(np.float32)], cublas.CUBLAS_OP_N
+def _cublas(cupy: Any, libraries: Libraries | None) -> tuple[Any, Any]:
+    """Return CuPy's module and handle of cuBLAS, or those that can be recorded."""
+    if libraries is not None:
+        return libraries, libraries.handle
+    from cupy_backends.cuda.libs import cublas
+
+    return cublas, cupy.cuda.get_cublas_handle()
+
+
+def multiply(cublas: Any, handle: Any, A: Any, B: Any, out: Any, compute: int) -> None:
+    """Write A B to `out` (m, n) by one call of cuBLAS; all are C-contiguous and of one dtype."""
+    (m, k), n, kind = A.shape, B.shape[1], np.dtype(A.dtype)
+    one, zero = np.ones(1, kind), np.zeros(1, kind)
+    real, plain = _CUDA_REAL[kind], cublas.CUBLAS_OP_N
     cublas.gemmEx(
         handle, plain, plain, n, m, k, one.ctypes.data, B.data.ptr, real, n, A.data.ptr, real, k,
         zero.ctypes.data, out.data.ptr, real, n, compute, cublas.CUBLAS_GEMM_DEFAULT,
     )  # fmt: skip
 
 
-def gram(cupy: Any, Y: Any) -> Any:
-    """Return Y'Y (f, f) in float64: slabs of rows in Y's dtype, added in float64 in a fixed order."""
+def gram(cupy: Any, Y: Any, libraries: Libraries | None = None) -> Any:
+    """Return Y'Y (f, f) in float64: slabs of rows in Y's dtype, added in float64 in a fixed order.
+
+    `libraries` records it, in the way of the option `gram-in-place`.
+    """
     rows, f = Y.shape
     slabs, rest = divmod(rows, GRAM_ROWS)
     total = cupy.zeros((f, f), np.float64)
-    if enabled("gram-in-place"):
-        from cupy_backends.cuda.libs import cublas
-
-        handle = cupy.cuda.get_cublas_handle()
+    if libraries is not None or enabled("gram-in-place"):
+        cublas, handle = _cublas(cupy, libraries)
         for start, count, each in ((0, slabs, GRAM_ROWS), (slabs * GRAM_ROWS, 1, rest)):
             if count and each:
                 parts = cupy.empty((count, f, f), Y.dtype)
@@ -70,7 +94,7 @@ def gram(cupy: Any, Y: Any) -> Any:
     return total
 
 
-def slab_products(cublas: Any, handle: int, Y: Any, rows: int, parts: Any) -> None:
+def slab_products(cublas: Any, handle: Any, Y: Any, rows: int, parts: Any) -> None:
     """Write the Gramians of the first slabs of `rows` rows of Y to `parts` (slabs, f, f).
 
     One call of cuBLAS reads Y where it is: to cuBLAS a slab is a matrix S (f, rows), and its Gramian is
@@ -113,10 +137,18 @@ class CardAlgebra:
     def __init__(self, cupy: Any, solve_triangular: Any) -> None:
         self.xp, self.solve_triangular = cupy, solve_triangular
 
+    def product(self, A: Any, B: Any) -> Any:
+        """See `Algebra`."""
+        return A @ B
+
     def cholesky(self, A: Any) -> Any:
         """See `Algebra`."""
-        R = self.xp.linalg.cholesky(A).T
-        return self._if_equal(R.T @ R, A, R)
+        R = self._upper(A)
+        return self._if_equal(self.product(R.T, R), A, R)
+
+    def _upper(self, A: Any) -> Any:
+        """Return the upper R with A = R'R, or anything if there is none."""
+        return self.xp.linalg.cholesky(A).T
 
     def inverse_of_upper(self, R: Any) -> Any:
         """See `Algebra`."""
@@ -125,7 +157,7 @@ class CardAlgebra:
     def eigh(self, A: Any) -> tuple[Any, Any]:
         """See `Algebra`."""
         L, Q = self.xp.linalg.eigh(A)
-        return self._if_equal((Q * L) @ Q.T, A, L), Q
+        return self._if_equal(self.product(Q * L, Q.T), A, L), Q
 
     def _if_equal(self, found: Any, A: Any, factor: Any) -> Any:
         """Return `factor`, but NaN unless found is A up to rounding."""

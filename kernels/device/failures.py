@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 from halfstep.errors import DeviceLost, DeviceOutOfMemory, InputError, SolverUnavailable
 from halfstep.machine import one_line, tried, why_no_gpu
@@ -36,12 +37,20 @@ _LOST = (
 # With less than this in other hands nothing is said of it: the driver and this process's context take
 # up to a gigabyte.
 NOTABLE = 1 << 30
+# What has memory of this process beside CuPy's pool; each has a method `total_bytes`.
+POOLS: WeakSet[Any] = WeakSet()
 
 
 def held_elsewhere(cupy: Any) -> int:
-    """Return how many bytes of CuPy's current device are held outside its memory pool."""
+    """Return how many bytes of CuPy's current device are held outside of this process's pools."""
     free, total = cupy.cuda.runtime.memGetInfo()
-    return max(0, int(total) - int(free) - int(cupy.get_default_memory_pool().total_bytes()))
+    return max(0, int(total) - int(free) - held_here(cupy))
+
+
+def held_here(cupy: Any) -> int:
+    """Return how many bytes of CuPy's current device its memory pool and those of `POOLS` hold."""
+    pools = (cupy.get_default_memory_pool(), *POOLS)
+    return sum(int(pool.total_bytes()) for pool in pools)
 
 
 def of_others(nbytes: int) -> str:
@@ -103,7 +112,7 @@ def _out_of_memory(error: Exception, cupy: Any) -> DeviceOutOfMemory:
     known, _ = tried(
         lambda: (
             *cupy.cuda.runtime.memGetInfo(),
-            cupy.get_default_memory_pool().total_bytes(),
+            held_here(cupy),
             held_elsewhere(cupy),
         )
     )

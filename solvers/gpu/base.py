@@ -4,9 +4,9 @@
 
 1. `_sides`, once. It copies both sides to the device as `Side`s if they fit (`_plan` counts the bytes).
    Sides that are streamed in blocks or shared by several devices stay on the host as `Stored`s.
-2. `_alternate`, once. It calls `_look_ahead` and then runs the iterations: `_alternate_resident` for
-   `Side`s, `halfstep.solvers.gpu.device.partition.alternate` for `Stored`s. An iteration calls
-   `_begin`, the two half-steps, `_end`. A half-step, of the users or of the items, calls
+2. `_alternate`, once. It calls `_look_ahead` and then runs the iterations: `alternate` of
+   `halfstep.solvers.gpu.device.resident` for `Side`s, and of `partition` there for `Stored`s. An
+   iteration calls `_begin`, the two half-steps, `_end`. A half-step, of the users or of the items, calls
 
    * `_prepare`, once on each device: f x f algebra and products of whole factor matrices;
    * `_advance`, which solves rows from their stored entries: all rows of the side in one call, or one
@@ -22,7 +22,6 @@ factors are copied to the host only when they are read there.
 from __future__ import annotations
 
 import logging
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,15 +35,16 @@ from halfstep.errors import NotFitted
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.kernels.cuda.catalogue import factor_per_thread
 from halfstep.kernels.device.compiling import Variant
+from halfstep.kernels.device.options import check_needs
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.gpu.checks import check_settings
 from halfstep.solvers.gpu.compiling import compile_ahead
+from halfstep.solvers.gpu.device import partition, resident
 from halfstep.solvers.gpu.device.audit import device_objective
 from halfstep.solvers.gpu.device.data import sides_of
 from halfstep.solvers.gpu.device.failing import blaming_others, explaining
 from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, plan_memory
-from halfstep.solvers.gpu.device.partition import alternate
 from halfstep.solvers.gpu.device.queries import Factors, lazily, select_on_device
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import stored_sides
@@ -74,6 +74,8 @@ class GpuSolver(Solver, ABC):
     """
 
     device: ClassVar[str] = "gpu"
+    # Whether the option `graph` may record iterations.
+    _replayable: ClassVar[bool] = False
     deterministic: bool = field(default=True, kw_only=True)
     devices: Sequence[int] | None = field(default=None, kw_only=True)
     memory_limit: float | None = field(default=None, kw_only=True)
@@ -161,6 +163,7 @@ class GpuSolver(Solver, ABC):
         Called by `fit` once, before the starting factors are drawn. `Stored`s are cut into streamed
         blocks or shares. Raises NotEnoughMemory if the fit does not fit the device even when streamed.
         """
+        check_needs()
         backends = chosen(self.devices)
         lengths = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=matrix.shape[1])
         longest = max(int(side.max(initial=0)) for side in lengths)
@@ -181,7 +184,7 @@ class GpuSolver(Solver, ABC):
             with explaining(monitor, [users.kept["memory"]]):
                 compile_ahead(self, backends[0], (users, items), monitor)
                 self._look_ahead(backends[0], lambda: (users, items.lam), X, Y)
-                self._alternate_resident(backends[0], users, items, X, Y, monitor)
+                resident.alternate(self, backends[0], users, items, X, Y, monitor)
             return
         longest = max(int(np.diff(side.indptr).max(initial=0)) for side in (users, items))
         entries = max(len(users.values) // len(backends), longest)
@@ -192,7 +195,7 @@ class GpuSolver(Solver, ABC):
                 compile_ahead(self, backend, (users.facts(), items.facts()), monitor)
             first = partial(users.first_rows, backends[0], items)
             self._look_ahead(backends[0], first, X, Y)
-            alternate(self, backends, plans, (users, items), X, Y, monitor)
+            partition.alternate(self, backends, plans, (users, items), X, Y, monitor)
 
     def _look_ahead(
         self, backend: Backend, first: Callable[[], tuple[Side, Array]], X: Any, Y: Any
@@ -242,33 +245,12 @@ class GpuSolver(Solver, ABC):
         """
         return 0
 
-    def _alternate_resident(
-        self, backend: Backend, users: Side, items: Side, X: Any, Y: Any, monitor: Monitor
-    ) -> None:
-        """Run the iterations on one device that holds both sides; called by `_alternate`."""
-        X, Y = backend.to_device(X), backend.to_device(Y)
-        for iteration in range(self.iterations):
-            start = time.perf_counter()
-            now = self._begin(monitor.done)
-            board = now.board(backend)
-            X = self._solved(backend, users, Y, X, now)
-            monitor.watch("user", board.look(0, X))
-            if monitor.half_step_done(X, Y):
-                break
-            with monitor.blaming(X):
-                Y = self._solved(backend, items, X, Y, now)
-            monitor.watch("item", board.look(1, Y))
-            backend.synchronize()
-            self._end(now)
-            if monitor(iteration, time.perf_counter() - start, X, Y):
-                break
-
     def _solved(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
     ) -> Array:
         """Return `_solve`'s result, or zeros if the side has no entries.
 
-        Called by `_alternate_resident` and `half_step` for each half-step.
+        Called for each half-step, by `half_step` and in a resident fit.
         """
         if not side.lengths.any():
             return backend.to_device(np.zeros(X.shape, X.dtype))

@@ -108,7 +108,7 @@ def _basis(
     else:
         one_lambda = not diagonal(side)
         basis = whitened(side.a0 * gramian, smallest, eps, one_lambda=one_lambda, algebra=algebra)
-        bound = xp.asarray(side.a0**-0.5)
+        bound = xp.full((), side.a0**-0.5)
     forward, inward, outward = (
         xp.eye(f) if matrix is None else matrix
         for matrix in (basis.forward, basis.inward, basis.outward)
@@ -128,7 +128,7 @@ def _basis(
         return backend.to_device(array.astype(dtype))
 
     into, onto = (
-        matrix if not isinstance(factors, Coordinates) else factors.outward @ matrix
+        algebra.product(factors.outward, matrix) if isinstance(factors, Coordinates) else matrix
         for factors, matrix in ((Y, forward), (start, inward))
     )
     whole_outward = padded(outward * scale, (wide, f))
@@ -149,4 +149,5 @@ def _gramian(backend: Backend, algebra: Algebra, Y: Array | Coordinates) -> Matr
 
     if not isinstance(Y, Coordinates):
         return taken(backend.gram(Y))
-    return Y.outward.T @ taken(backend.gram(Y.numbers)) @ Y.outward
+    inner = algebra.product(Y.outward.T, taken(backend.gram(Y.numbers)))
+    return algebra.product(inner, Y.outward)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -74,6 +74,7 @@ class RuledSolver(WhitenedSolver, ABC):
     cg_tolerance: float | None = field(default=None, kw_only=True)
     cg_max_steps: int | None = field(default=None, kw_only=True)
     relaxation: float | None = field(default=None, kw_only=True)
+    _replayable: ClassVar[bool] = True
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""

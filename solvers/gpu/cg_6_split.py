@@ -12,7 +12,8 @@ the hubs' flags leaves the device idle for the latency of a launch, about ten mi
 launches whose blocks return at once takes about four. On all data measured, hubs took two to five steps,
 because the weights of so many entries average out. So the host launches six pairs, after which few hubs
 go on, reads the flags, and reads them again after every four pairs. If several devices share the work it
-reads nothing, because it would wait for one device before it gives the next one its launches.
+reads nothing, because it would wait for one device before it gives the next one its launches; nor in a
+recorded iteration (option `graph`), in which there is nothing to read yet.
 
 Cost of a half-step: that of `gpu_cg_5_binned`, with the longest rows shared by several blocks.
 """
@@ -166,7 +167,8 @@ def step_hubs(
     )  # fmt: skip
     over_parts("residual", x, parts.hub_row, *entries)
     over_hubs("cg_6_begin")
-    looks = ends.least is not None and (solver.devices is None or len(solver.devices) == 1)
+    alone = solver.devices is None or len(solver.devices) == 1
+    looks = ends.least is not None and alone and not backend.recording
     for step in range(ends.most):
         late = step - _FIRST_PAIRS
         if looks and late >= 0 and late % _MORE_PAIRS == 0 and not backend.to_host(going).any():

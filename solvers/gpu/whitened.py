@@ -49,6 +49,8 @@ class Whitened(NamedTuple):
         What is computed from Z once in the half-step, by name.
     keeps
         Whether the solution stays in these coordinates.
+    into
+        The array (rows, f) to write the solution to; None for a new one.
     """
 
     Z: Array
@@ -58,6 +60,7 @@ class Whitened(NamedTuple):
     few_rows: bool
     kept: dict[str, Array]
     keeps: bool = False
+    into: Array | None = None
 
 
 class Ends(NamedTuple):
@@ -137,7 +140,8 @@ class WhitenedSolver(GpuSolver, ABC):
         tallies = iteration.tallies
         tally = None if tallies is None else tallies.next(backend, side)
         omega, few_rows = iteration.omega if relaxes else 1.0, side.rows <= 2 * self.factors
-        fixed = Whitened(Z, basis, omega, tally, few_rows, {}, keeps)
+        into = X if iteration.in_place and not keeps else None
+        fixed = Whitened(Z, basis, omega, tally, few_rows, {}, keeps, into)
         start = backend.product(numbers_of(X), basis.inward, tf32=enabled("tf32-start"))
         return fixed, start
 
@@ -150,7 +154,7 @@ class WhitenedSolver(GpuSolver, ABC):
         """See `GpuSolver._finish`; the kernels have over-relaxed the rows."""
         if fixed.keeps:
             return Coordinates(backend, x, fixed.basis.outward)
-        return backend.product(x, fixed.basis.outward)
+        return backend.product(x, fixed.basis.outward, out=fixed.into)
 
     def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
         """Return the fixed side as the kernels read it; called by `_prepare`.

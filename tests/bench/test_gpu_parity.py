@@ -1,5 +1,6 @@
 """What a run on a card compares: rungs with the CPU, what is off by default, the CPU's threads."""
 
+import warnings
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ from emulator import EmulatorBackend, build
 from halfstep.bench.gpu import parity, plan, scaling
 from halfstep.bench.gpu.options import options
 from halfstep.bench.gpu.shapes import SHAPES, generate
+from halfstep.errors import NumericalWarning
 from halfstep.kernels.cuda.backend import using
 from halfstep.solvers import SOLVERS
 
@@ -57,24 +59,37 @@ def test_options_are_tried_alone_and_together_with_what_they_change():
     def record(**found):
         said.append(found)
 
+    begin = SOLVERS["gpu_cg_6_split"]._begin
+
+    def warning(self, done):
+        warnings.warn("the option was not used", NumericalWarning, stacklevel=2)
+        return begin(self, done)
+
     @contextmanager
     def optional(*names):
         on.append(names)
         if "broken" in names:
             raise RuntimeError("not on this card")
         with pytest.MonkeyPatch.context() as patch:
+            if "more" in names:
+                patch.setattr(SOLVERS["gpu_cg_6_split"], "_begin", warning)
             if "wrong" in names:
                 patch.setattr(SOLVERS["gpu_cg_6_split"], "_omega", lambda self, done: 1.9)
             yield
 
-    descriptions = {"none": "does nothing", "wrong": "relaxes too far", "broken": "raises"}
+    descriptions = {
+        "none": "does nothing", "wrong": "relaxes too far", "broken": "raises", "more": "needs none",
+    }  # fmt: skip
     with using(EmulatorBackend()):
         assert options(matrix, 8, "gpu_cg_6_split", convention, record, SimpleNamespace())
-        backend = SimpleNamespace(OPTIONS=descriptions, optional=optional)
+        needs = {"more": ("none",)}
+        backend = SimpleNamespace(OPTIONS=descriptions, NEEDS=needs, optional=optional)
         assert not options(matrix, 8, "gpu_cg_6_split", convention, record, backend)
-    none, same, wrong, broken, together = said
+    none, same, wrong, broken, more, together = said
     assert none == {"none": "no options"}
-    assert on == [("none",), ("wrong",), ("broken",), ("none", "wrong", "broken")]
+    assert on == [("none",), ("wrong",), ("broken",), ("more", "none"), tuple(descriptions)]
+    assert [one["beside"] for one in said[1:]] == [[], [], [], ["none"], []]
+    assert (same["warned"], more["warned"]) == ([], ["the option was not used"])
     assert (same["equal"], same["objective_difference"], same["factors_difference"]) == (True, 0, 0)
     assert same["seconds_on"] > 0
     assert not wrong["equal"]

@@ -151,10 +151,13 @@ def test_a_rung_that_is_nan_is_in_the_report(tmp_path):
     parts = {part: found for part, found in first_parts() if part in ("parity", "options")}
     nan = {**parts["parity"], "objective_ratio": float("nan"), "relative_gap": float("inf")}
     option = {**parts["options"], "error": None, "objective_difference": float("nan")}
-    file = stage(tmp_path, "first", ("parity", {**nan, "equal": False}), ("options", option))
+    other = {**option, "option": "graph", "equal": True, "warned": ["goes on without"]}
+    options = (("options", option), ("options", other))
+    file = stage(tmp_path, "first", ("parity", {**nan, "equal": False}), *options)
     said = gpu_report.markdown(collect([file]))
     assert "| gpu_cg_7_half, tastes | – | -0.00010 ± 0.00020 | – | NO |" in said
     assert "| tf32 | – | – | – | NO |" in said
+    assert "| graph | – | – | – | yes; goes on without |" in said
 
 
 def test_files_of_two_cards_or_of_none_are_refused(files, tmp_path):

@@ -8,9 +8,10 @@ anything in PTX.
 """
 
 from emulator.arrays import DeviceArray, OutOfMemory
-from emulator.backend import EmulatorBackend, Launch
+from emulator.backend import Launch
 from emulator.build import EmulatorError, why_not
 from emulator.module import ORDERS, Module
+from emulator.recording import EmulatorBackend
 
 __all__ = [
     "ORDERS",

@@ -36,8 +36,8 @@ class Launch:
     shared_mem: int
 
 
-class EmulatorBackend:
-    """One emulated device.
+class PlainBackend:
+    """One emulated device that does all at once; `emulator.recording` adds recordings.
 
     Parameters
     ----------

@@ -46,17 +46,22 @@ class Board:
         `half` is 0 for the user factors and 1 for the item factors.
         """
         factors = numbers_of(factors)
-        blocks = look_blocks(len(factors))
+        rows = len(factors)
+        blocks = look_blocks(rows)
         self._read = None  # what was read before does not have this
-        if len(factors):
+        if rows:
             launch_look(self.backend, factors, None, self._lowest[half])
 
-        def row() -> int | None:
+        def row() -> int | None:  # does not keep the factors
             lowest = self._host()[_TALLIES:].view(np.int64).reshape(2, -1)[half, :blocks]
-            first = int(lowest.min()) if len(factors) else NONE
+            first = int(lowest.min()) if rows else NONE
             return None if first == NONE else first
 
         return row
+
+    def forget(self) -> None:
+        """Read the board again when it is next asked: its launches are about to be replayed."""
+        self._read = None
 
     def sums(self) -> npt.NDArray[np.float64]:
         """Return a copy of `tallies` on the host."""

@@ -107,17 +107,20 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
 
     A half-step holds the fixed side in whitened coordinates, its copy as float16 or bfloat16, the side
     being solved in whitened coordinates, and the solution beside the factors that it replaces. With the
-    option `coordinates` both sides are held in whitened coordinates, and formed if they are read.
+    option `coordinates` both sides are held in whitened coordinates, and formed if they are read. With
+    the option `graph` there are three copies of the factors: where they are recorded, of this iteration,
+    and of the one before.
     """
     f, b = size.factors, size.itemsize
     wide = -(-f // 8) * 8  # the kernels pad rows
     rows = size.users + size.items
     largest = max(size.users, size.items)
+    copies = 3 if enabled("graph") else 1
     held = 2 * (size.entries if block_entries is None else SLOTS * block_entries)
     together = size.entries if block_entries is None else min(block_entries, size.entries)
     return {
         "stored entries": held * size.bytes_per_entry + rows * (8 + b + 20),
-        "factors": rows * (f + (wide if enabled("coordinates") else 0)) * b,
+        "factors": rows * (f + (wide if enabled("coordinates") else 0)) * b * copies,
         "half-step": largest * (wide * (2 * b + 2) + f * b + 3 * b)
         + -(-largest // GRAM_ROWS) * f * f * b
         + TALLY_BYTES,

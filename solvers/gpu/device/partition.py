@@ -16,8 +16,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.device.options import enabled
 from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.gpu.device.memory import MemoryPlan
+from halfstep.solvers.gpu.device.replay import OPTION, warn_without
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import Stored, Stream
 from halfstep.solvers.gpu.device.tally import Iteration
@@ -131,6 +133,8 @@ def alternate(
 
     The monitor gets the first device's copies of the factors.
     """
+    if enabled(OPTION):
+        warn_without("the fit is streamed or shared by several devices")
     users, items = (PartitionedSide(backends, side, plans) for side in stored)
     all_X, all_Y = ([backend.to_device(factors) for backend in backends] for factors in (X, Y))
     for iteration in range(solver.iterations):

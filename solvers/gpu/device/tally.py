@@ -150,12 +150,16 @@ class Iteration(NamedTuple):
         Whether solutions may stay in whitened coordinates, as `Coordinates`.
     on_card
         Whether the device factorises the Gramian.
+    in_place
+        Whether a half-step writes its solution to the array of its start, unless that stays in
+        coordinates.
     """
 
     omega: float = 1.0
     tallies: Tallies | None = None
     coordinates: bool = False
     on_card: bool = False
+    in_place: bool = False
 
     @classmethod
     def of_fit(cls, omega: float) -> Self:
