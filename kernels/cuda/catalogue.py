@@ -50,15 +50,24 @@ def threads_for(factors: int) -> int:
     return -(-factors // 32) * 32
 
 
-# Threads of a block and side of a tile. In float64 a tile of eight needs more registers than there are.
-_WIDE = {"float32": ((128, 8), (256, 8)), "float64": ((256, 4),)}
+# Orders up to which a block of the exact rung has a tile for every thread, with its threads and the side
+# of a tile. In float64 a tile of eight needs more registers than there are. In float32 tiles of eight would
+# leave small systems with few warps.
+EXACT_BLOCKS = {
+    "float32": ((39, 64, 4), (67, 160, 4), (135, 160, 8), (263, 576, 8)),
+    "float64": ((39, 64, 4), (67, 160, 4), (131, 576, 4)),
+}
 LARGEST_SHARED = 227 * 1024  # bytes that a block has at most, on compute capability 9.0
-CHOLESKY_DEPTH = 16  # vectors that a block holds in shared memory at a time
 
 
-def cholesky_defines(dtype: npt.DTypeLike, threads: int, tile: int) -> tuple[str, ...]:
-    """Return the definitions for the exact rung, with blocks of `threads` and tiles of side `tile`."""
-    return (real(dtype), f"THREADS={threads}", f"TILE={tile}", f"DEPTH={CHOLESKY_DEPTH}")
+def cholesky_defines(
+    dtype: npt.DTypeLike, threads: int, tile: int, *, held: bool
+) -> tuple[str, ...]:
+    """Return the definitions for the exact rung, with blocks of `threads` and tiles of side `tile`.
+
+    `held`: a thread keeps its tile in registers until it is factorised.
+    """
+    return (real(dtype), f"THREADS={threads}", f"TILE={tile}", f"HELD={int(held)}")
 
 
 def ranking_defines(dtype: npt.DTypeLike, queries: int) -> tuple[str, ...]:
@@ -141,13 +150,12 @@ CATALOGUE: dict[str, Source] = {
             "cholesky_dual",
             "cholesky_primal",
             "cholesky_hub_part",
-            "cholesky_hub_solve",
-            "weight_range",
         ),
         tuple(
-            cholesky_defines(dtype, threads, tile)
+            cholesky_defines(dtype, threads, tile, held=held)
             for dtype in _REALS
-            for threads, tile in ((64, 4), (128, 4), *_WIDE[dtype])
+            for _, threads, tile in EXACT_BLOCKS[dtype]
+            for held in (True, False)
         ),
     ),
     "topk.cu": Source(
@@ -169,7 +177,7 @@ CATALOGUE: dict[str, Source] = {
         ("weigh",),
         tuple(weigh_defines(dtype, name) for dtype in _REALS for name in _CONVENTIONS),
     ),
-    "tally.cu": Source(("row_weights", "tally"), tuple((real(dtype),) for dtype in _REALS)),
+    "tally.cu": Source(("row_weights", "tally", "weight_range"), tuple((real(dtype),) for dtype in _REALS)),
     "heavy.cu": Source(
         ("squared_norms", "heavy_rows"),
         (

@@ -1,156 +1,255 @@
 // A symmetric positive definite system in one block of threads: formed, factorised and solved.
 //
-// The lower triangle of A (order, ld) is stored by rows, and the right-hand side b as row `order`. Row
-// `order` of the factor L is then L^-1 b, so forward substitution needs no loop of its own. PANEL
-// columns are factorised at a time: one warp takes the corner on the diagonal, and one thread each row
-// below it. Then everything to their right is updated from a copy of these columns in shared memory,
-// the panel. The updates are nearly all of the order^3 / 3 operations.
+// A thread adds products of vectors to a tile of TILE x TILE elements of the lower triangle, which stays
+// in registers: 2 TILE loads for TILE^2 multiply-adds. With HELD there is a tile for every thread, and it
+// stays there until its columns are factorised, so that the matrix as a whole is nowhere, and a tile is
+// written once. Without, the block takes THREADS tiles at a time, and the matrix lies in global memory.
 //
-// Defined by the host: REAL, THREADS, TILE (elements of a thread's tile, each way).
+// Of the factor L the lower triangle is stored, row after row without gaps: element (i, j) at
+// i (i + 1) / 2 + j. Threads with consecutive i then meet no other in a bank of shared memory. The
+// right-hand side b is row `order`; row `order` of L is L^-1 b, so forward substitution needs no loop of
+// its own. PANEL columns are factorised at a time: one warp takes the corner on the diagonal, a lane a
+// row, and one thread each row below it. Then everything to their right is updated from the panel.
+//
+// Defined by the host: REAL, THREADS, TILE (4 or 8), HELD (0 or 1).
 
-#define PANEL 16
+#include "fours.cuh"
+
+#define PANEL (HELD ? 8 : 16)
+#define FULL 0xffffffffu
 // A pivot of at most LOST eps times its diagonal element is rounding error: its unknown becomes zero.
 #define LOST 8
-// The compiler must leave a multiprocessor room for so many threads: 128 registers per thread, or 255
-// where tiles are large. Without this bound it spills a few registers, to make room for more threads
-// than shared memory allows.
-#define RESIDENT (sizeof(REAL) == 8 || TILE > 4 ? 256 : 512)
+// The compiler must leave a multiprocessor room for so many threads. Without this bound it spills a few
+// registers, to make room for more threads than shared memory allows.
+#define RESIDENT (TILE > 4 || sizeof(REAL) == 8 ? 512 : 640)
+#define BLOCKS (RESIDENT < THREADS ? 1 : RESIDENT / THREADS)
 
-// Row and column of tile number `place` of the lower triangle, counted by rows.
-__device__ __forceinline__ void tile_of(int place, int &row, int &column) {
-    row = int((sqrtf(8.f * place + 1.f) - 1.f) * 0.5f);
-    while (row * (row + 1) / 2 > place) row--;  // the root is rounded
-    while ((row + 1) * (row + 2) / 2 <= place) row++;
-    column = place - row * (row + 1) / 2;
-}
+__device__ __forceinline__ int at(int i, int j) { return i * (i + 1) / 2 + j; }
 
-// A[i][j] += sign * sum over k < depth of weight[k] V[k][i] V[k][j], for first <= j <= i < end and
-// j < order. V holds elements `first` to `end` of each vector; vectors are `step` apart.
-__device__ __forceinline__ void add_products(REAL *A, int ld, int order, int first, int end, const REAL *V, int step,
-                             int depth, const REAL *weight, REAL sign) {
-    const int tiles = (end - first + TILE - 1) / TILE;
-    for (int place = threadIdx.x; place < tiles * (tiles + 1) / 2; place += THREADS) {
-        int row, column;
-        tile_of(place, row, column);
-        row *= TILE;
-        column *= TILE;
-        REAL sum[TILE][TILE];
+// Elements between neighbouring vectors in shared memory, for systems of this order: whole tiles, and
+// such a number that eight threads with one element each of eight vectors meet no other in a bank.
+__device__ __forceinline__ int step_of(int order) { return ((order + 1 + TILE - 1) / TILE * TILE) | 4; }
+
+// A thread's tile. Tiles are counted from the last column to the first, so that the threads whose columns
+// are factorised are whole warps.
+struct Tile {
+    int row, column;  // of its first element
+    int turn;         // element a of a column is in row `row` + (a ^ turn): see `multiply`
+    bool there;
+
+    __device__ __forceinline__ Tile(int place, int order, int from) {
+        const int lines = (order - from + 1 + TILE - 1) / TILE, last = from + (lines - 1) * TILE;
+        int r = int((sqrtf(8.f * place + 1.f) - 1.f) * 0.5f);
+        while (r * (r + 1) / 2 > place) r--;  // the root is rounded
+        while ((r + 1) * (r + 2) / 2 <= place) r++;
+        there = r < lines;
+        column = there ? last - r * TILE : 0;
+        row = there ? last - (place - r * (r + 1) / 2) * TILE : 0;
+        turn = TILE > 4 ? row >> 3 & 4 : 0;
+    }
+
+    // Calls visit(i, j, sum[i][j]) for the tile's elements in the lower triangle and in row `order`.
+    template <class Visit> __device__ __forceinline__ void each(int order, REAL (&sum)[TILE][TILE], Visit visit) const {
+        if (!there) return;
 #pragma unroll
-        for (int a = 0; a < TILE; a++)
+        for (int a = 0; a < TILE; a++) {
+            const int i = row + (a ^ turn);
 #pragma unroll
-            for (int b = 0; b < TILE; b++) sum[a][b] = 0;
-        for (int k = 0; k < depth; k++) {
-            // V is padded to whole tiles; elements beyond `end` are read, but never added to A.
-            const REAL *v = V + k * step;
-            const REAL scale = weight ? weight[k] * sign : sign;
-            REAL left[TILE], right[TILE];
+            for (int b = 0; b < TILE; b++) {
+                const int j = column + b;
+                if (i <= order && j <= i && j < order) visit(i, j, sum[a][b]);
+            }
+        }
+    }
+};
+
+// sum += SIGN left right' over `depth` vectors, an even number, that are `step` apart. Elements beyond the
+// order are read, but never used. Eight lanes read 16 bytes each at a time: rows of the upper half of
+// each 64 turn their fours round, without which every second lane would meet another one in a bank.
+template <int SIGN> __device__ __forceinline__ void multiply(const REAL *left, const REAL *right, int step, int depth,
+                                                             const Tile &tile, REAL (&sum)[TILE][TILE]) {
+    left += tile.row;
+    right += tile.column;
+    for (int k = 0; k < depth; k += 2) {
 #pragma unroll
-            for (int a = 0; a < TILE; a++) left[a] = v[row + a];
+        for (int half = 0; half < 2; half++, left += step, right += step) {
+            Four l[TILE / 4], r[TILE / 4];
 #pragma unroll
-            for (int b = 0; b < TILE; b++) right[b] = v[column + b] * scale;
+            for (int q = 0; q < TILE / 4; q++) {
+                l[q] = *reinterpret_cast<const Four *>(left + (4 * q ^ tile.turn));
+                r[q] = *reinterpret_cast<const Four *>(right + 4 * q);
+            }
 #pragma unroll
             for (int a = 0; a < TILE; a++)
 #pragma unroll
-                for (int b = 0; b < TILE; b++) sum[a][b] += left[a] * right[b];
-        }
-#pragma unroll
-        for (int a = 0; a < TILE; a++) {
-            const int i = first + row + a;
-            if (i >= end) break;
-            REAL *line = A + (long long)i * ld;
-#pragma unroll
-            for (int b = 0; b < TILE; b++) {
-                const int j = first + column + b;
-                if (j <= i && j < order) line[j] += sum[a][b];
-            }
+                for (int b = 0; b < TILE; b++) sum[a][b] += SIGN * l[a / 4].of[a % 4] * r[b / 4].of[b % 4];
         }
     }
 }
 
-__device__ __forceinline__ void start_from_identity(REAL *A, int ld, int order) {
-    for (int i = 0; i <= order; i++)
-        for (int j = threadIdx.x; j < order && j <= i; j += THREADS) A[(long long)i * ld + j] = i == j;
-}
-
-// Factorise A (order, ld) and solve; the solution replaces row `order`. `panel` is scratch for
-// PANEL x (order + 1, padded to whole tiles) elements, `pivots` for `order`, both in shared memory.
-__device__ __forceinline__ void solve(REAL *A, int ld, int order, REAL *panel, REAL *pivots, REAL eps) {
-    __shared__ REAL corner[PANEL][PANEL + 1];
-    const int step = (order + 1 + TILE - 1) / TILE * TILE;
-    REAL *x = A + (long long)order * ld;
-    for (int i = threadIdx.x; i < order; i += THREADS) pivots[i] = A[(long long)i * ld + i];
+// The tile's sum of left right' over the pairs of vectors from `first` to `stop`, which `vectors` brings to
+// shared memory `depth` at a time: fetch(place) loads them to registers, and zeros beyond `stop`;
+// put(left, right) stores them. They are fetched while the ones before are multiplied. `memory` holds
+// four times `depth` vectors.
+template <class Vectors, class Place>
+__device__ __forceinline__ void add_products(Vectors &vectors, Place first, Place stop, REAL *memory, int step, int depth,
+                                             const Tile &tile, REAL (&sum)[TILE][TILE]) {
+#pragma unroll
+    for (int a = 0; a < TILE; a++)
+#pragma unroll
+        for (int b = 0; b < TILE; b++) sum[a][b] = 0;
+    REAL *left = memory, *other = memory + 2 * depth * step;
+    vectors.fetch(first, stop);
+    while (first < stop) {
+        REAL *right = left + depth * step;
+        vectors.put(left, right);
+        const int count = stop - first < depth ? int(stop - first + 1) & ~1 : depth;
+        first += depth;
+        vectors.fetch(first, stop);
+        __syncthreads();
+        if (tile.there) multiply<1>(left, right, step, count, tile, sum);
+        right = left;
+        left = other;
+        other = right;
+    }
     __syncthreads();
-    for (int top = 0; top < order; top += PANEL) {
-        const int size = min(PANEL, order - top), below = top + size;
-        for (int e = threadIdx.x; e < PANEL * PANEL; e += THREADS) {
-            const int i = e / PANEL, j = e % PANEL;
-            corner[i][j] = i < size && j <= i ? A[(long long)(top + i) * ld + top + j] : REAL(i == j);
-        }
-        __syncthreads();
-        // The corner, by one warp, a lane per row. Its diagonal becomes 1 / L_kk: only that is used.
-        if (threadIdx.x < 32) {
-            const int i = threadIdx.x;
-            for (int k = 0; k < size; k++) {
-                const REAL pivot = corner[k][k];
-                // False for a NaN, which must reach x.
-                const REAL inverse = pivot <= pivots[top + k] * LOST * eps ? pivot * 0 : 1 / sqrt(pivot);
-                __syncwarp();
-                if (i == k) corner[k][k] = inverse;
-                if (i > k && i < PANEL) corner[i][k] *= inverse;
-                __syncwarp();
-                if (i > k && i < PANEL)
-                    for (int j = k + 1; j <= i; j++) corner[i][j] -= corner[i][k] * corner[j][k];
-                __syncwarp();
-            }
-        }
-        __syncthreads();
-        for (int e = threadIdx.x; e < size * PANEL; e += THREADS) {
-            const int i = e / PANEL, j = e % PANEL;
-            if (j <= i) A[(long long)(top + i) * ld + top + j] = corner[i][j];
-        }
-        // The rows below, a thread per row: L = A corner'^-1, copied to the panel for the update.
-        for (int i = below + threadIdx.x; i <= order; i += THREADS) {
-            REAL *line = A + (long long)i * ld + top;
-            REAL l[PANEL];
-#ifndef CUEMU
-            asm volatile("" ::: "memory");  // else the compiler keeps the corner in 136 registers
-#endif
+}
+
+// The corner of the panel whose first row and column is `top`, by one warp, a lane a row. Its diagonal
+// becomes 1 / L_kk: only that is used.
+__device__ __forceinline__ void factor_corner(const REAL *panel, int step, int top, int size, const REAL *pivots,
+                                              REAL eps, REAL (*corner)[PANEL + 1], REAL *A) {
+    const int i = threadIdx.x;
+    REAL row[PANEL];
 #pragma unroll
-            for (int j = 0; j < PANEL; j++) {
-                REAL value = j < size ? line[j] : REAL(0);
+    for (int j = 0; j < PANEL; j++) row[j] = i < size && j <= i ? panel[j * step + top + i] : REAL(i == j);
 #pragma unroll
-                for (int k = 0; k < j; k++) value -= l[k] * corner[j][k];
-                l[j] = value * corner[j][j];
-                if (j < size) line[j] = l[j];
-                panel[j * step + i - below] = l[j];
-            }
-        }
-        // The update reads the panel's last tile to its end.
-        const int rows = order + 1 - below, padded = (rows + TILE - 1) / TILE * TILE;
-        for (int e = threadIdx.x; e < PANEL * (padded - rows); e += THREADS)
-            panel[e / (padded - rows) * step + rows + e % (padded - rows)] = 0;
-        __syncthreads();
-        add_products(A, ld, order, below, order + 1, panel, step, size, nullptr, REAL(-1));
-        __syncthreads();
+    for (int k = 0; k < PANEL; k++) {
+        const REAL pivot = __shfl_sync(FULL, row[k], k);
+        // False for a NaN, which must reach x.
+        const bool lost = k < size && pivot <= pivots[top + k] * LOST * eps;
+        const REAL inverse = lost ? pivot * 0 : 1 / sqrt(pivot);
+        row[k] = i == k ? inverse : row[k] * inverse;
+#pragma unroll
+        for (int j = k + 1; j < PANEL; j++) row[j] -= row[k] * __shfl_sync(FULL, row[k], j);
     }
-    // Back substitution, L'x = y, from the last corner up; x is row `order` of A.
+#pragma unroll
+    for (int j = 0; j < PANEL; j++) {
+        if (i < PANEL) corner[i][j] = row[j];
+        if (i < size && j <= i) A[at(top + i, top + j)] = row[j];
+    }
+}
+
+// Solve L'x = y from the last corner up, in place of y, row `order` of L. The diagonal holds 1 / L_kk.
+__device__ __forceinline__ void substitute_back(const REAL *L, int order, REAL *x) {
     for (int top = (order - 1) / PANEL * PANEL; top >= 0; top -= PANEL) {
-        const int size = min(PANEL, order - top);
-        if (threadIdx.x < 32) {
-            for (int j = size - 1; j >= 0; j--) {
-                if (threadIdx.x == 0) x[top + j] *= A[(long long)(top + j) * ld + top + j];
-                __syncwarp();
-                const REAL known = x[top + j];
-                if (threadIdx.x < j) x[top + threadIdx.x] -= A[(long long)(top + j) * ld + top + threadIdx.x] * known;
-                __syncwarp();
+        const int size = min(PANEL, order - top), lane = threadIdx.x;
+        if (lane < 32) {
+            REAL own = lane < size ? x[top + lane] : REAL(0), column[PANEL];
+#pragma unroll
+            for (int j = 0; j < PANEL; j++) column[j] = j < size && lane <= j ? L[at(top + j, top + lane)] : REAL(0);
+#pragma unroll
+            for (int j = PANEL - 1; j >= 0; j--) {
+                if (lane == j) own *= column[j];
+                const REAL known = __shfl_sync(FULL, own, j);
+                if (lane < j) own -= column[j] * known;
             }
+            if (lane < size) x[top + lane] = own;
         }
         __syncthreads();
         for (int i = threadIdx.x; i < top; i += THREADS) {
             REAL sum = 0;
-            for (int k = 0; k < size; k++) sum += A[(long long)(top + k) * ld + i] * x[top + k];
+            for (int k = 0; k < size; k++) sum += L[at(top + k, i)] * x[top + k];
             x[i] -= sum;
         }
         __syncthreads();
     }
+}
+
+// Form, factorise and solve a system; the solution is returned. `sums(tile, sum)` forms a tile, all threads
+// together, and value(i, j, sum) makes an element of it. A has room for order (order + 3) / 2 elements,
+// `pivots` for `order`; `memory` is scratch of max(4 depth, 16) vectors in shared memory, `step` apart.
+template <class Sums, class Value> __device__ __forceinline__ REAL *solve(int order, REAL *A, REAL *memory, int step,
+                                                                          REAL *pivots, REAL eps, Sums sums, Value value) {
+    __shared__ REAL corner[PANEL][PANEL + 1];
+    REAL sum[TILE][TILE];
+#if HELD
+    const Tile tile(threadIdx.x, order, 0);
+    sums(tile, sum);
+    tile.each(order, sum, [&](int i, int j, REAL &element) {
+        element = value(i, j, element);
+        if (i == j) pivots[i] = element;
+    });
+#else
+    const int lines = (order + 1 + TILE - 1) / TILE;
+    for (int first = 0; first < lines * (lines + 1) / 2; first += THREADS) {
+        const Tile tile(first + threadIdx.x, order, 0);
+        sums(tile, sum);
+        tile.each(order, sum, [&](int i, int j, REAL &element) {
+            A[at(i, j)] = value(i, j, element);
+            if (i == j) pivots[i] = A[at(i, j)];
+        });
+    }
+    __syncthreads();
+#endif
+    for (int top = 0; top < order; top += PANEL) {
+        const int size = min(PANEL, order - top), below = top + PANEL;
+#if HELD
+        // Two panels by turns: the one before is still read.
+        REAL *panel = memory + (top & PANEL) * step;
+        if (tile.there && tile.column >= top && tile.column < below) {
+#pragma unroll
+            for (int b = 0; b < TILE; b++)
+#pragma unroll
+                for (int q = 0; q < TILE / 4; q++) {
+                    Four four;
+#pragma unroll
+                    for (int a = 0; a < 4; a++) four.of[a] = sum[4 * q + a][b];
+                    REAL *place = panel + (tile.column - top + b) * step + tile.row + (4 * q ^ tile.turn);
+                    *reinterpret_cast<Four *>(place) = four;
+                }
+        }
+#else
+        REAL *panel = memory;
+        for (int e = threadIdx.x; e < (order + 1 - top) * PANEL; e += THREADS) {
+            const int i = top + e / PANEL, j = e % PANEL;
+            if (j < size && top + j <= i) panel[j * step + i] = A[at(i, top + j)];
+        }
+#endif
+        __syncthreads();
+        if (threadIdx.x < 32) factor_corner(panel, step, top, size, pivots, eps, corner, A);
+        __syncthreads();
+        // The rows below, a thread per row: L = A corner'^-1.
+        for (int i = top + size + threadIdx.x; i <= order; i += THREADS) {
+            REAL l[PANEL];
+#ifndef CUEMU
+            asm volatile("" ::: "memory");  // else the compiler keeps the corner in registers
+#endif
+#pragma unroll
+            for (int j = 0; j < PANEL; j++) {
+                l[j] = j < size ? panel[j * step + i] : REAL(0);
+#pragma unroll
+                for (int k = 0; k < j; k++) l[j] -= l[k] * corner[j][k];
+                l[j] *= corner[j][j];
+                panel[j * step + i] = l[j];
+                if (j < size) A[at(i, top + j)] = l[j];
+            }
+        }
+        __syncthreads();
+#if HELD
+        if (tile.there && tile.column >= below) multiply<-1>(panel, panel, step, PANEL, tile, sum);
+#else
+        for (int place = threadIdx.x; below < order; place += THREADS) {
+            const Tile tile(place, order, below);
+            if (!tile.there) break;
+            tile.each(order, sum, [&](int i, int j, REAL &element) { element = A[at(i, j)]; });
+            multiply<-1>(panel, panel, step, PANEL, tile, sum);
+            tile.each(order, sum, [&](int i, int j, REAL &element) { A[at(i, j)] = element; });
+        }
+        __syncthreads();
+#endif
+    }
+    REAL *x = A + at(order, 0);
+    substitute_back(A, order, x);
+    return x;
 }

@@ -1,28 +1,29 @@
 // Exact half-step: a block of threads forms each row's system and factorises it, A = L L'.
 //
-// The coordinates are whitened: with the columns of Z scaled by (base + slope lambda_u)^-1/2, the shared
-// part of the row's matrix is the identity. A row of n stored entries is then one of two systems,
+// The coordinates are whitened: with the columns of Z scaled by s = (base + slope lambda_u)^-1/2, the
+// shared part of the row's matrix is the identity. A row of n stored entries is then one of two systems,
 // whichever is smaller (kernels/cpu/exact.py derives the dual solve from the Woodbury identity):
 //
-//   primal solve, order f:  A = I + sum w z z',          b = sum t z,    x = A^-1 b
-//   dual solve, order n:    A = I + W^1/2 Z Z' W^1/2,    b = W^-1/2 t,   x = Z' W^1/2 A^-1 b    (w > 0)
+//   primal solve, order f:  A = I + S (sum w z z') S,         b = S sum t z,   x = S A^-1 b
+//   dual solve, order n:    A = I + W^1/2 Z S^2 Z' W^1/2,     b = W^-1/2 t,    x = S^2 Z' W^1/2 A^-1 b    (w > 0)
 //
-// Either A is the identity plus a sum of products v v', with vectors v of length `order`, so one loop
-// forms both. The vectors pass through shared memory DEPTH at a time. Meanwhile a thread adds their
-// products to tiles of TILE x TILE elements in registers: 2 TILE loads for TILE^2 multiply-adds.
+// Either A is the identity plus a scaled sum of products of vectors of length `order`, so one loop forms
+// both (cholesky.cuh). The scale is applied once to the sum. The vectors are stored entries (primal) or
+// factors (dual): they pass through shared memory `depth` at a time, each twice, once times its weight.
 //
 // grid    one block per row of the list `rows`, highest degree first; for hub rows one block per part
-// block   THREADS threads
-// shared  one array, which holds the panel (PANEL x (order + 1)) and the vectors (DEPTH x order) in
-//         turn; and the system (order + 1) x ld where it fits, else it lies in `systems` in global
-//         memory
-// limits  order: its system has fewer than 2^31 elements; rows of any degree (64-bit positions)
+// block   THREADS threads; with HELD at least as many as tiles
+// shared  one array: the vectors (4 depth, or 16 as panels, x (order + 5)), scales and pivots, and with
+//         HELD the factor (order^2 / 2); without, it lies in `systems` in global memory
+// limits  order: at least 4 vectors of 4-element pieces fit FOURS pieces a thread; rows of any degree
 // flops   n f^2 + f^3 / 3 (primal) or n^2 f + n^3 / 3 (dual) per row
-// bytes   n f sizeof(REAL) gathered from Z per row
+// bytes   n f sizeof(REAL) gathered from Z per row, once in every THREADS tiles
 //
-// Defined by the host: REAL, THREADS, TILE, and DEPTH, the vectors in shared memory at a time.
+// Defined by the host: REAL, THREADS, TILE, HELD.
 
 #include "cholesky.cuh"
+
+#define FOURS 2  // pieces of four elements that a thread fetches at a time
 
 struct Side {
     const long long *indptr;  // (rows + 1,)
@@ -38,38 +39,90 @@ __device__ __forceinline__ REAL scale_of(const Side &side, int k, REAL lam) {
     return REAL(1) / sqrt(side.base[k] + side.slope[k] * lam);
 }
 
-// A += sum w z z', row f += sum t z, over entries `first` to `stop`. Scratch: V (DEPTH x f padded to
-// whole tiles) and `weight` (2 DEPTH).
-__device__ __forceinline__ void add_entries(const Side &side, long long first, long long stop, REAL lam, REAL *A, int ld,
-                            REAL *V, REAL *weight) {
-    const int f = side.f, step = (f + TILE - 1) / TILE * TILE;
-    for (long long start = first; start < stop; start += DEPTH) {
-        const int depth = int(min((long long)DEPTH, stop - start));
-        for (int e = threadIdx.x; e < depth; e += THREADS) {
-            weight[e] = side.w[start + e];
-            weight[DEPTH + e] = side.t[start + e];
-        }
-        for (int e = threadIdx.x; e < depth * step; e += THREADS) {
-            const int k = e % step;
-            const REAL *z = side.Z + (long long)side.indices[start + e / step] * side.stride;
-            V[e] = k < f ? z[k] * scale_of(side, k, lam) : REAL(0);
-        }
-        __syncthreads();
-        add_products(A, ld, f, 0, f, V, step, depth, weight, REAL(1));
-        for (int k = threadIdx.x; k < f; k += THREADS) {
-            REAL sum = 0;
-            for (int e = 0; e < depth; e++) sum += weight[DEPTH + e] * V[e * step + k];
-            A[(long long)f * ld + k] += sum;
-        }
-        __syncthreads();
-    }
-}
+// The vectors of the primal solve, stored entries: w z and t on the left, z on the right.
+struct Entries {
+    const Side &side;
+    int step, depth;
+    int entry[FOURS], k[FOURS];
+    Four next[FOURS];
+    REAL weight[FOURS], target[FOURS];
 
-__device__ __forceinline__ void write_primal(const Side &side, const REAL *A, int ld, REAL lam, REAL *x) {
-    const int f = side.f;
-    for (int k = threadIdx.x; k < side.stride; k += THREADS)
-        x[k] = k < f ? A[(long long)f * ld + k] * scale_of(side, k, lam) : REAL(0);
-}
+    __device__ __forceinline__ Entries(const Side &side, int step, int depth) : side(side), step(step), depth(depth) {
+#pragma unroll
+        for (int n = 0; n < FOURS; n++) {
+            const int piece = threadIdx.x + n * THREADS, pieces = side.f / 4 + 1;
+            entry[n] = piece / pieces;
+            k[n] = piece % pieces * 4;
+        }
+    }
+
+    __device__ __forceinline__ void fetch(long long place, long long stop) {
+#pragma unroll
+        for (int n = 0; n < FOURS; n++) {
+            const long long e = place + entry[n];
+            const bool there = entry[n] < depth && e < stop;
+            const REAL *z = there ? side.Z + (long long)side.indices[e] * side.stride : nullptr;
+            next[n] = fetch_four(z, k[n], there ? side.f : 0, rows_aligned(side.Z, side.stride));
+            weight[n] = there ? side.w[e] : REAL(0);
+            target[n] = there ? side.t[e] : REAL(0);
+        }
+    }
+
+    __device__ __forceinline__ void put(REAL *left, REAL *right) const {
+#pragma unroll
+        for (int n = 0; n < FOURS; n++) {
+            if (entry[n] >= depth) continue;
+            const int place = entry[n] * step + k[n];
+            Four weighted;
+#pragma unroll
+            for (int j = 0; j < 4; j++) weighted.of[j] = k[n] + j == side.f ? target[n] : weight[n] * next[n].of[j];
+            *reinterpret_cast<Four *>(left + place) = weighted;
+            *reinterpret_cast<Four *>(right + place) = next[n];
+        }
+    }
+};
+
+// The vectors of the dual solve, factors of all n entries: s^2 z on the left, z on the right.
+struct Factors {
+    const Side &side;
+    const REAL *squares;  // s^2
+    int step, from;
+    int entry[FOURS], k[FOURS];
+    const REAL *row[FOURS];
+    Four next[FOURS];
+
+    __device__ __forceinline__ Factors(const Side &side, const REAL *squares, long long first, int n, int step, int depth)
+        : side(side), squares(squares), step(step) {
+#pragma unroll
+        for (int m = 0; m < FOURS; m++) {
+            const int piece = threadIdx.x + m * THREADS, pieces = depth / 4;
+            entry[m] = piece / pieces;
+            k[m] = piece % pieces * 4;
+            row[m] = entry[m] < n ? side.Z + (long long)side.indices[first + entry[m]] * side.stride : nullptr;
+        }
+    }
+
+    __device__ __forceinline__ void fetch(int place, int f) {
+        from = place;
+#pragma unroll
+        for (int m = 0; m < FOURS; m++)
+            next[m] = fetch_four(row[m], from + k[m], row[m] ? f : 0, rows_aligned(side.Z, side.stride));
+    }
+
+    __device__ __forceinline__ void put(REAL *left, REAL *right) const {
+#pragma unroll
+        for (int m = 0; m < FOURS; m++) {
+            if (!row[m]) continue;
+#pragma unroll
+            for (int j = 0; j < 4; j++) {
+                const int place = (k[m] + j) * step + entry[m];
+                // Beyond the last factor z is zero, but there is no scale.
+                left[place] = (from + k[m] + j < side.f ? squares[from + k[m] + j] : REAL(0)) * next[m].of[j];
+                right[place] = next[m].of[j];
+            }
+        }
+    }
+};
 
 #define SIDE_ARGUMENTS                                                                             \
     const long long *indptr, const int *indices, const REAL *w, const REAL *t, const REAL *Z,      \
@@ -77,125 +130,108 @@ __device__ __forceinline__ void write_primal(const Side &side, const REAL *A, in
 #define SIDE                                                                                       \
     Side { indptr, indices, w, t, Z, base, slope, lam, f, stride }
 
-// Rows of any degree by the primal solve. `systems`: (gridDim.x, f + 1, ld), or null for shared memory.
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
-    cholesky_primal(SIDE_ARGUMENTS, const int *rows, int count, REAL *systems, int ld, REAL eps, REAL *X) {
+// Elements of a system as stored, b included.
+__device__ __forceinline__ long long size_of(int order) { return order * (order + 3ll) / 2; }
+
+// Rows of any degree by the primal solve. `systems`: (gridDim.x, size), or null with HELD. `parts`: null,
+// or the systems of hub rows' parts, of row rows[i] those from first_part[i] to first_part[i + 1]; they are
+// added in order, so that the bits are the same in every run.
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    cholesky_primal(SIDE_ARGUMENTS, const int *rows, int count, REAL *systems, const int *first_part, REAL *parts,
+                    int depth, REAL eps, REAL *X) {
     extern __shared__ REAL dynamic[];
     const Side side = SIDE;
-    const int vectors = max(PANEL, DEPTH) * ((f + 1 + TILE - 1) / TILE * TILE);
-    REAL *pivots = dynamic + vectors, *weight = pivots + f;
-    REAL *A = systems ? systems + (long long)blockIdx.x * (f + 1) * ld : weight + 2 * DEPTH;
+    const int step = step_of(f);
+    REAL *scale = dynamic + max(4 * depth, 16) * step, *pivots = scale + f + 1;
     for (int place = blockIdx.x; place < count; place += gridDim.x) {
         const int u = rows[place];
-        start_from_identity(A, ld, f);
+        for (int k = threadIdx.x; k <= f; k += THREADS) scale[k] = k < f ? scale_of(side, k, lam[u]) : REAL(1);
         __syncthreads();
-        add_entries(side, indptr[u], indptr[u + 1], lam[u], A, ld, dynamic, weight);
-        solve(A, ld, f, dynamic, pivots, eps);
-        write_primal(side, A, ld, lam[u], X + (long long)u * stride);
+        const int first = parts ? first_part[place] : 0, stop = parts ? first_part[place + 1] : 0;
+#if HELD
+        REAL *A = pivots + f;
+#else
+        REAL *A = parts ? parts + first * size_of(f) : systems + blockIdx.x * size_of(f);
+#endif
+        REAL *x = solve(
+            f, A, dynamic, step, pivots, eps,
+            [&](const Tile &tile, REAL(&sum)[TILE][TILE]) {
+                if (parts) {
+                    tile.each(f, sum, [&](int, int, REAL &element) { element = 0; });
+                    for (int part = first; part < stop; part++)
+                        tile.each(f, sum, [&](int i, int j, REAL &element) {
+                            element += parts[part * size_of(f) + at(i, j)];
+                        });
+                } else {
+                    Entries entries(side, step, depth);
+                    add_products(entries, indptr[u], indptr[u + 1], dynamic, step, depth, tile, sum);
+                }
+            },
+            [&](int i, int j, REAL sum) { return sum * scale[i] * scale[j] + REAL(i == j); });
+        for (int k = threadIdx.x; k < stride; k += THREADS) X[(long long)u * stride + k] = k < f ? x[k] * scale[k] : REAL(0);
         __syncthreads();
     }
 }
 
-// Rows of at most `longest` entries by the dual solve. All w >= 0; those below `least` are raised to it.
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
-    cholesky_dual(SIDE_ARGUMENTS, const int *rows, int count, int longest, REAL *systems, REAL least, REAL eps,
-                       REAL *X) {
+// Hub rows: a block adds up one part of a row's entries in the part's system of `systems`, not scaled yet.
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    cholesky_hub_part(SIDE_ARGUMENTS, const long long *first_of_part, const long long *stop_of_part, REAL *systems,
+                      int depth) {
     extern __shared__ REAL dynamic[];
     const Side side = SIDE;
-    const int vectors = max(PANEL, DEPTH) * ((longest + 1 + TILE - 1) / TILE * TILE);
-    REAL *pivots = dynamic + vectors, *root = pivots + longest;
-    const int ld = longest;
-    REAL *A = systems ? systems + (long long)blockIdx.x * (longest + 1) * ld : root + longest;
+    const int step = step_of(f), lines = (f + 1 + TILE - 1) / TILE;
+    REAL *A = systems + blockIdx.x * size_of(f), sum[TILE][TILE];
+    Entries entries(side, step, depth);
+    for (int first = 0; first < lines * (lines + 1) / 2; first += THREADS) {
+        const Tile tile(first + threadIdx.x, f, 0);
+        add_products(entries, first_of_part[blockIdx.x], stop_of_part[blockIdx.x], dynamic, step, depth, tile, sum);
+        tile.each(f, sum, [&](int i, int j, REAL &element) { A[at(i, j)] = element; });
+    }
+}
+
+// Rows of at most `longest` entries by the dual solve. All w >= 0; those below `least` are raised to it.
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+    cholesky_dual(SIDE_ARGUMENTS, const int *rows, int count, int longest, REAL *systems, REAL least, int depth,
+                  REAL eps, REAL *X) {
+    extern __shared__ REAL dynamic[];
+    const Side side = SIDE;
+    REAL *pivots = dynamic + max(4 * depth, 16) * step_of(longest), *root = pivots + longest, *b = root + longest;
+    REAL *squares = b + longest;
+#if HELD
+    REAL *A = squares + f;
+#else
+    REAL *A = systems + blockIdx.x * size_of(longest);
+#endif
     for (int place = blockIdx.x; place < count; place += gridDim.x) {
         const int u = rows[place];
         const long long first = indptr[u];
-        const int n = int(indptr[u + 1] - first), step = (n + TILE - 1) / TILE * TILE;
-        start_from_identity(A, ld, n);
-        for (int e = threadIdx.x; e < n; e += THREADS) root[e] = sqrt(max(w[first + e], least));
-        __syncthreads();
-        for (int e = threadIdx.x; e < n; e += THREADS) A[n * ld + e] = t[first + e] / root[e];
-        for (int left = 0; left < f; left += DEPTH) {
-            const int depth = min(DEPTH, f - left);
-            // Neighbouring threads read neighbouring factors of one entry.
-            for (int p = threadIdx.x; p < step * DEPTH; p += THREADS) {
-                const int e = p / DEPTH, k = p % DEPTH;
-                if (k < depth)
-                    dynamic[k * step + e] = e < n ? root[e] * Z[(long long)indices[first + e] * stride + left + k] *
-                                                        scale_of(side, left + k, lam[u])
-                                                  : REAL(0);
-            }
-            __syncthreads();
-            add_products(A, ld, n, 0, n, dynamic, step, depth, nullptr, REAL(1));
-            __syncthreads();
+        const int n = int(indptr[u + 1] - first), step = step_of(n);
+        for (int e = threadIdx.x; e < n; e += THREADS) {
+            root[e] = sqrt(max(w[first + e], least));
+            b[e] = t[first + e] / root[e];
         }
-        solve(A, ld, n, dynamic, pivots, eps);
+        for (int k = threadIdx.x; k < f; k += THREADS) {
+            const REAL scale = scale_of(side, k, lam[u]);
+            squares[k] = scale * scale;
+        }
+        __syncthreads();
+        REAL *x = solve(
+            n, A, dynamic, step, pivots, eps,
+            [&](const Tile &tile, REAL(&sum)[TILE][TILE]) {
+                Factors factors(side, squares, first, n, step, depth);
+                add_products(factors, 0, f, dynamic, step, depth, tile, sum);
+            },
+            [&](int i, int j, REAL sum) { return i == n ? b[j] : sum * root[i] * root[j] + REAL(i == j); });
+        for (int e = threadIdx.x; e < n; e += THREADS) x[e] *= root[e];
+        __syncthreads();
         for (int k = threadIdx.x; k < stride; k += THREADS) {
             REAL sum = 0;
             if (k < f) {
-                for (int e = 0; e < n; e++)
-                    sum += root[e] * A[n * ld + e] * Z[(long long)indices[first + e] * stride + k];
-                const REAL scale = scale_of(side, k, lam[u]);
-                sum *= scale * scale;
+                for (int e = 0; e < n; e++) sum += x[e] * Z[(long long)indices[first + e] * stride + k];
+                sum *= squares[k];
             }
             X[(long long)u * stride + k] = sum;
         }
         __syncthreads();
     }
-}
-
-// The smallest and the largest excess weight of each row (or 0) to `range` (2, rows): they decide
-// whether the dual solve is safe.
-extern "C" __global__ void __launch_bounds__(THREADS)
-    weight_range(const long long *indptr, const REAL *w, long long rows, REAL *range) {
-    const long long u = blockIdx.x * (long long)(THREADS / 32) + threadIdx.x / 32;
-    if (u >= rows) return;
-    const int lane = threadIdx.x % 32;
-    REAL low = 0, high = 0;
-    for (long long e = indptr[u] + lane; e < indptr[u + 1]; e += 32) {
-        low = min(low, w[e]);
-        high = max(high, w[e]);
-    }
-    for (int gap = 16; gap > 0; gap /= 2) {
-        low = min(low, __shfl_xor_sync(0xffffffffu, low, gap));
-        high = max(high, __shfl_xor_sync(0xffffffffu, high, gap));
-    }
-    if (lane == 0) {
-        range[u] = low;
-        range[rows + u] = high;
-    }
-}
-
-// Hub rows: a block adds up one part of a row's entries in the part's system (f + 1, ld) of `systems`.
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
-    cholesky_hub_part(SIDE_ARGUMENTS, const int *row_of_part, const long long *first_of_part,
-                      const long long *stop_of_part, REAL *systems, int ld) {
-    extern __shared__ REAL dynamic[];
-    const Side side = SIDE;
-    REAL *weight = dynamic + max(PANEL, DEPTH) * ((f + 1 + TILE - 1) / TILE * TILE) + f;
-    REAL *A = systems + (long long)blockIdx.x * (f + 1) * ld;
-    for (int i = 0; i <= f; i++)
-        for (int j = threadIdx.x; j < f && j <= i; j += THREADS) A[(long long)i * ld + j] = 0;
-    __syncthreads();
-    add_entries(side, first_of_part[blockIdx.x], stop_of_part[blockIdx.x], lam[row_of_part[blockIdx.x]], A, ld, dynamic,
-                weight);
-}
-
-// Hub rows: add the parts' systems in order, so that the bits are the same in every run, and solve.
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT / THREADS)
-    cholesky_hub_solve(SIDE_ARGUMENTS, const int *rows, const int *first_part, REAL *systems, int ld, REAL eps, REAL *X) {
-    extern __shared__ REAL dynamic[];
-    const Side side = SIDE;
-    REAL *pivots = dynamic + max(PANEL, DEPTH) * ((f + 1 + TILE - 1) / TILE * TILE);
-    const long long size = (long long)(f + 1) * ld;
-    const int u = rows[blockIdx.x], first = first_part[blockIdx.x], stop = first_part[blockIdx.x + 1];
-    REAL *A = systems + first * size;
-    for (int i = 0; i <= f; i++)
-        for (int j = threadIdx.x; j < f && j <= i; j += THREADS) {
-            REAL sum = i == j;
-            for (int part = first; part < stop; part++) sum += systems[part * size + (long long)i * ld + j];
-            A[(long long)i * ld + j] = sum;
-        }
-    __syncthreads();
-    solve(A, ld, f, dynamic, pivots, eps);
-    write_primal(side, A, ld, lam[u], X + (long long)u * stride);
 }

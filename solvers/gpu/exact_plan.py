@@ -3,16 +3,71 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array
+from halfstep.kernels.cuda.catalogue import EXACT_BLOCKS, cholesky_defines
+
+
+PIECES = 2  # of four numbers, that a thread fetches at a time: FOURS of the kernels
+
+
+class Layout(NamedTuple):
+    """How a block solves systems of up to some order.
+
+    Attributes
+    ----------
+    threads, tile
+        Threads of the block, and side of a thread's tile.
+    held
+        Whether there is a tile for every thread, and the factor in shared memory.
+    depth
+        Vectors that pass through shared memory at a time.
+    shared
+        Bytes of shared memory.
+    """
+
+    threads: int
+    tile: int
+    held: bool
+    depth: int
+    shared: int
+
+    def defines(self, dtype: npt.DTypeLike) -> tuple[str, ...]:
+        """Return the definitions to compile the kernels with."""
+        return cholesky_defines(dtype, self.threads, self.tile, held=self.held)
+
+
+def numbers_of(order: int) -> int:
+    """Return how many numbers a system takes: its lower triangle, and the right-hand side."""
+    return order * (order + 3) // 2
+
+
+def layout(order: int, beside: int, dtype: npt.DTypeLike, shared_limit: int) -> Layout:
+    """Return the block for systems of up to `order`, in as much shared memory as there is.
+
+    `beside` counts the numbers in shared memory beside vectors and factor. The solution of a row has the
+    same bits in all layouts.
+    """
+    kind = np.dtype(dtype)
+    blocks = EXACT_BLOCKS[kind.name]
+    most, threads, tile = next((block for block in blocks if order <= block[0]), blocks[-1])
+    step = -(-(order + 1) // tile) * tile | 4
+    for held in (True, False) if order <= most else (False,):
+        for depth in (8, 4):
+            vectors = max(4 * depth, 16) * step
+            shared = (vectors + beside + held * numbers_of(order)) * kind.itemsize
+            if depth * (order // 4 + 1) <= PIECES * threads and shared <= shared_limit:
+                return Layout(threads, tile, held, depth, shared)
+    return Layout(threads, tile, False, 4, shared)
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows whose systems have about the same order, and the size of their launch.
+    """Rows whose systems have about the same order.
 
     Attributes
     ----------
@@ -26,15 +81,6 @@ class Bin:
     count: int
     order: int
 
-    @property
-    def threads(self) -> int:
-        """Threads per block: about one for each tile of the system."""
-        return 64 if self.order <= 32 else 128 if self.order <= 128 else 256
-
-    def tile(self, dtype: Any) -> int:
-        """Return the side of a thread's tile; 8 x 8 would leave threads without one in small systems."""
-        return 8 if self.order > 64 and np.dtype(dtype) == np.float32 else 4
-
 
 @dataclass(frozen=True)
 class Hubs:
@@ -44,14 +90,12 @@ class Hubs:
     ----------
     rows, first_part
         (count,) row numbers, and (count + 1,) where each row's parts begin; int32 on the device.
-    row_of_part, first, stop
-        (parts,) row number (int32), and positions of the first entry and after the last one (int64), on
-        the device.
+    first, stop
+        (parts,) positions of the first entry and after the last one, int64 on the device.
     """
 
     rows: Array
     first_part: Array
-    row_of_part: Array
     first: Array
     stop: Array
     count: int
