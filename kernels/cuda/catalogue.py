@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,24 +51,49 @@ def threads_for(factors: int) -> int:
     return -(-factors // 32) * 32
 
 
-# Orders up to which a block of the exact rung has a tile for every thread, with its threads and the side
-# of a tile. In float64 a tile of eight needs more registers than there are. In float32 tiles of eight would
-# leave small systems with few warps.
+class ExactBlock(NamedTuple):
+    """A block of the exact rung.
+
+    Attributes
+    ----------
+    most
+        The largest order of a system of which the block has a tile for every thread; 0 if it takes a
+        system's tiles by turns.
+    threads, tile
+        Threads, and the side of a thread's tile.
+    fours
+        Pieces of four numbers that a thread fetches at a time.
+    """
+
+    most: int
+    threads: int
+    tile: int
+    fours: int
+
+    def defines(self, dtype: npt.DTypeLike) -> tuple[str, ...]:
+        """Return the definitions to compile the exact rung with."""
+        return (
+            real(dtype), f"THREADS={self.threads}", f"TILE={self.tile}", f"FOURS={self.fours}",
+            f"HELD={int(self.most > 0)}",
+        )  # fmt: skip
+
+
+# Small tiles leave small systems more warps. In float64 larger ones need more registers than there are.
 EXACT_BLOCKS = {
-    "float32": ((39, 64, 4), (67, 160, 4), (135, 160, 8), (263, 576, 8)),
-    "float64": ((39, 64, 4), (67, 160, 4), (131, 576, 4)),
+    "float32": (
+        ExactBlock(39, 64, 4, 2),
+        ExactBlock(67, 160, 4, 2),
+        ExactBlock(135, 160, 8, 2),
+        ExactBlock(263, 256, 12, 3),
+        ExactBlock(0, 288, 8, 4),
+    ),
+    "float64": (
+        ExactBlock(39, 64, 4, 2),
+        ExactBlock(67, 160, 4, 2),
+        ExactBlock(0, 288, 4, 4),
+    ),
 }
 LARGEST_SHARED = 227 * 1024  # bytes that a block has at most, on compute capability 9.0
-
-
-def cholesky_defines(
-    dtype: npt.DTypeLike, threads: int, tile: int, *, held: bool
-) -> tuple[str, ...]:
-    """Return the definitions for the exact rung, with blocks of `threads` and tiles of side `tile`.
-
-    `held`: a thread keeps its tile in registers until it is factorised.
-    """
-    return (real(dtype), f"THREADS={threads}", f"TILE={tile}", f"HELD={int(held)}")
 
 
 def ranking_defines(dtype: npt.DTypeLike, queries: int) -> tuple[str, ...]:
@@ -151,12 +177,7 @@ CATALOGUE: dict[str, Source] = {
             "cholesky_primal",
             "cholesky_hub_part",
         ),
-        tuple(
-            cholesky_defines(dtype, threads, tile, held=held)
-            for dtype in _REALS
-            for _, threads, tile in EXACT_BLOCKS[dtype]
-            for held in (True, False)
-        ),
+        tuple(block.defines(dtype) for dtype in _REALS for block in EXACT_BLOCKS[dtype]),
     ),
     "topk.cu": Source(
         ("top_k",),
@@ -177,7 +198,9 @@ CATALOGUE: dict[str, Source] = {
         ("weigh",),
         tuple(weigh_defines(dtype, name) for dtype in _REALS for name in _CONVENTIONS),
     ),
-    "tally.cu": Source(("row_weights", "tally", "weight_range"), tuple((real(dtype),) for dtype in _REALS)),
+    "tally.cu": Source(
+        ("row_weights", "tally", "weight_range"), tuple((real(dtype),) for dtype in _REALS)
+    ),
     "heavy.cu": Source(
         ("squared_norms", "heavy_rows"),
         (

@@ -11,18 +11,17 @@
 // its own. PANEL columns are factorised at a time: one warp takes the corner on the diagonal, a lane a
 // row, and one thread each row below it. Then everything to their right is updated from the panel.
 //
-// Defined by the host: REAL, THREADS, TILE (4 or 8), HELD (0 or 1).
+// Defined by the host: REAL, THREADS, TILE (4, 8 or 12), HELD (0 or 1).
 
 #include "fours.cuh"
 
-#define PANEL (HELD ? 8 : 16)
+#define PANEL (!HELD ? 16 : TILE > 8 ? TILE : 8)  // whole tiles
 #define FULL 0xffffffffu
 // A pivot of at most LOST eps times its diagonal element is rounding error: its unknown becomes zero.
 #define LOST 8
-// The compiler must leave a multiprocessor room for so many threads. Without this bound it spills a few
-// registers, to make room for more threads than shared memory allows.
-#define RESIDENT (TILE > 4 || sizeof(REAL) == 8 ? 512 : 640)
-#define BLOCKS (RESIDENT < THREADS ? 1 : RESIDENT / THREADS)
+// The compiler must leave a multiprocessor room for so many blocks. Each of its quarters has registers for
+// four warps with 128 each, for three with 168, or for two with 255.
+#define BLOCKS (TILE > 8 || !HELD ? 1 : (TILE > 4 ? 512 : sizeof(REAL) == 8 ? 384 : 640) / THREADS)
 
 __device__ __forceinline__ int at(int i, int j) { return i * (i + 1) / 2 + j; }
 
@@ -30,11 +29,13 @@ __device__ __forceinline__ int at(int i, int j) { return i * (i + 1) / 2 + j; }
 // such a number that eight threads with one element each of eight vectors meet no other in a bank.
 __device__ __forceinline__ int step_of(int order) { return ((order + 1 + TILE - 1) / TILE * TILE) | 4; }
 
+// Vectors that shared memory has room for: twice two sets of `depth`, or two panels, or one of 16.
+__device__ __forceinline__ int vectors_of(int depth) { return max(4 * depth, HELD ? 2 * PANEL : 16); }
+
 // A thread's tile. Tiles are counted from the last column to the first, so that the threads whose columns
 // are factorised are whole warps.
 struct Tile {
     int row, column;  // of its first element
-    int turn;         // element a of a column is in row `row` + (a ^ turn): see `multiply`
     bool there;
 
     __device__ __forceinline__ Tile(int place, int order, int from) {
@@ -45,15 +46,17 @@ struct Tile {
         there = r < lines;
         column = there ? last - r * TILE : 0;
         row = there ? last - (place - r * (r + 1) / 2) * TILE : 0;
-        turn = TILE > 4 ? row >> 3 & 4 : 0;
     }
+
+    // Element a of a column is in row `row` + (a ^ turn()): see `multiply`.
+    __device__ __forceinline__ int turn() const { return TILE == 8 ? row >> 3 & 4 : 0; }
 
     // Calls visit(i, j, sum[i][j]) for the tile's elements in the lower triangle and in row `order`.
     template <class Visit> __device__ __forceinline__ void each(int order, REAL (&sum)[TILE][TILE], Visit visit) const {
         if (!there) return;
 #pragma unroll
         for (int a = 0; a < TILE; a++) {
-            const int i = row + (a ^ turn);
+            const int i = row + (a ^ turn());
 #pragma unroll
             for (int b = 0; b < TILE; b++) {
                 const int j = column + b;
@@ -64,8 +67,8 @@ struct Tile {
 };
 
 // sum += SIGN left right' over `depth` vectors, an even number, that are `step` apart. Elements beyond the
-// order are read, but never used. Eight lanes read 16 bytes each at a time: rows of the upper half of
-// each 64 turn their fours round, without which every second lane would meet another one in a bank.
+// order are read, but never used. Eight lanes read 16 bytes each at a time: with TILE 8, rows of the upper half
+// of each 64 turn their fours round, without which every second lane would meet another one in a bank.
 template <int SIGN> __device__ __forceinline__ void multiply(const REAL *left, const REAL *right, int step, int depth,
                                                              const Tile &tile, REAL (&sum)[TILE][TILE]) {
     left += tile.row;
@@ -76,7 +79,7 @@ template <int SIGN> __device__ __forceinline__ void multiply(const REAL *left, c
             Four l[TILE / 4], r[TILE / 4];
 #pragma unroll
             for (int q = 0; q < TILE / 4; q++) {
-                l[q] = *reinterpret_cast<const Four *>(left + (4 * q ^ tile.turn));
+                l[q] = *reinterpret_cast<const Four *>(left + (4 * q ^ tile.turn()));
                 r[q] = *reinterpret_cast<const Four *>(right + 4 * q);
             }
 #pragma unroll
@@ -168,7 +171,7 @@ __device__ __forceinline__ void substitute_back(const REAL *L, int order, REAL *
 
 // Form, factorise and solve a system; the solution is returned. `sums(tile, sum)` forms a tile, all threads
 // together, and value(i, j, sum) makes an element of it. A has room for order (order + 3) / 2 elements,
-// `pivots` for `order`; `memory` is scratch of max(4 depth, 16) vectors in shared memory, `step` apart.
+// `pivots` for `order`; `memory` is scratch of `vectors_of` vectors in shared memory, `step` apart.
 template <class Sums, class Value> __device__ __forceinline__ REAL *solve(int order, REAL *A, REAL *memory, int step,
                                                                           REAL *pivots, REAL eps, Sums sums, Value value) {
     __shared__ REAL corner[PANEL][PANEL + 1];
@@ -196,7 +199,7 @@ template <class Sums, class Value> __device__ __forceinline__ REAL *solve(int or
         const int size = min(PANEL, order - top), below = top + PANEL;
 #if HELD
         // Two panels by turns: the one before is still read.
-        REAL *panel = memory + (top & PANEL) * step;
+        REAL *panel = memory + top / PANEL % 2 * PANEL * step;
         if (tile.there && tile.column >= top && tile.column < below) {
 #pragma unroll
             for (int b = 0; b < TILE; b++)
@@ -205,7 +208,7 @@ template <class Sums, class Value> __device__ __forceinline__ REAL *solve(int or
                     Four four;
 #pragma unroll
                     for (int a = 0; a < 4; a++) four.of[a] = sum[4 * q + a][b];
-                    REAL *place = panel + (tile.column - top + b) * step + tile.row + (4 * q ^ tile.turn);
+                    REAL *place = panel + (tile.column - top + b) * step + tile.row + (4 * q ^ tile.turn());
                     *reinterpret_cast<Four *>(place) = four;
                 }
         }

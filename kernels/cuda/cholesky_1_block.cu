@@ -13,17 +13,16 @@
 //
 // grid    one block per row of the list `rows`, highest degree first; for hub rows one block per part
 // block   THREADS threads; with HELD at least as many as tiles
-// shared  one array: the vectors (4 depth, or 16 as panels, x (order + 5)), scales and pivots, and with
+// shared  one array: the vectors ((4 depth, or the panels) x (order + 5)), scales and pivots, and with
 //         HELD the factor (order^2 / 2); without, it lies in `systems` in global memory
 // limits  order: at least 4 vectors of 4-element pieces fit FOURS pieces a thread; rows of any degree
 // flops   n f^2 + f^3 / 3 (primal) or n^2 f + n^3 / 3 (dual) per row
 // bytes   n f sizeof(REAL) gathered from Z per row, once in every THREADS tiles
 //
-// Defined by the host: REAL, THREADS, TILE, HELD.
+// Defined by the host: REAL, THREADS, TILE, FOURS (pieces of four elements that a thread fetches at a
+// time), HELD.
 
 #include "cholesky.cuh"
-
-#define FOURS 2  // pieces of four elements that a thread fetches at a time
 
 struct Side {
     const long long *indptr;  // (rows + 1,)
@@ -39,18 +38,20 @@ __device__ __forceinline__ REAL scale_of(const Side &side, int k, REAL lam) {
     return REAL(1) / sqrt(side.base[k] + side.slope[k] * lam);
 }
 
-// The vectors of the primal solve, stored entries: w z and t on the left, z on the right.
+// The vectors of the primal solve, stored entries: w z and then t on the left, z on the right. The order is a
+// multiple of four, so that t is in a piece of its own, with one in the place of z.
 struct Entries {
     const Side &side;
-    int step, depth;
+    int order, step, depth;
     int entry[FOURS], k[FOURS];
     Four next[FOURS];
-    REAL weight[FOURS], target[FOURS];
+    REAL weight[FOURS];
 
-    __device__ __forceinline__ Entries(const Side &side, int step, int depth) : side(side), step(step), depth(depth) {
+    __device__ __forceinline__ Entries(const Side &side, int order, int step, int depth)
+        : side(side), order(order), step(step), depth(depth) {
 #pragma unroll
         for (int n = 0; n < FOURS; n++) {
-            const int piece = threadIdx.x + n * THREADS, pieces = side.f / 4 + 1;
+            const int piece = threadIdx.x + n * THREADS, pieces = order / 4 + 1;
             entry[n] = piece / pieces;
             k[n] = piece % pieces * 4;
         }
@@ -63,8 +64,8 @@ struct Entries {
             const bool there = entry[n] < depth && e < stop;
             const REAL *z = there ? side.Z + (long long)side.indices[e] * side.stride : nullptr;
             next[n] = fetch_four(z, k[n], there ? side.f : 0, rows_aligned(side.Z, side.stride));
-            weight[n] = there ? side.w[e] : REAL(0);
-            target[n] = there ? side.t[e] : REAL(0);
+            if (k[n] == order) next[n].of[0] = 1;
+            weight[n] = there ? (k[n] == order ? side.t : side.w)[e] : REAL(0);
         }
     }
 
@@ -75,7 +76,7 @@ struct Entries {
             const int place = entry[n] * step + k[n];
             Four weighted;
 #pragma unroll
-            for (int j = 0; j < 4; j++) weighted.of[j] = k[n] + j == side.f ? target[n] : weight[n] * next[n].of[j];
+            for (int j = 0; j < 4; j++) weighted.of[j] = weight[n] * next[n].of[j];
             *reinterpret_cast<Four *>(left + place) = weighted;
             *reinterpret_cast<Four *>(right + place) = next[n];
         }
@@ -87,8 +88,7 @@ struct Factors {
     const Side &side;
     const REAL *squares;  // s^2
     int step, from;
-    int entry[FOURS], k[FOURS];
-    const REAL *row[FOURS];
+    int entry[FOURS], k[FOURS], item[FOURS];
     Four next[FOURS];
 
     __device__ __forceinline__ Factors(const Side &side, const REAL *squares, long long first, int n, int step, int depth)
@@ -98,7 +98,7 @@ struct Factors {
             const int piece = threadIdx.x + m * THREADS, pieces = depth / 4;
             entry[m] = piece / pieces;
             k[m] = piece % pieces * 4;
-            row[m] = entry[m] < n ? side.Z + (long long)side.indices[first + entry[m]] * side.stride : nullptr;
+            item[m] = entry[m] < n ? side.indices[first + entry[m]] : -1;
         }
     }
 
@@ -106,13 +106,14 @@ struct Factors {
         from = place;
 #pragma unroll
         for (int m = 0; m < FOURS; m++)
-            next[m] = fetch_four(row[m], from + k[m], row[m] ? f : 0, rows_aligned(side.Z, side.stride));
+            next[m] = fetch_four(side.Z + (long long)item[m] * side.stride, from + k[m], item[m] < 0 ? 0 : f,
+                                 rows_aligned(side.Z, side.stride));
     }
 
     __device__ __forceinline__ void put(REAL *left, REAL *right) const {
 #pragma unroll
         for (int m = 0; m < FOURS; m++) {
-            if (!row[m]) continue;
+            if (item[m] < 0) continue;
 #pragma unroll
             for (int j = 0; j < 4; j++) {
                 const int place = (k[m] + j) * step + entry[m];
@@ -133,6 +134,9 @@ struct Factors {
 // Elements of a system as stored, b included.
 __device__ __forceinline__ long long size_of(int order) { return order * (order + 3ll) / 2; }
 
+// The order of primal systems: whole fours. Unknowns beyond f are zero.
+__device__ __forceinline__ int primal_order(int f) { return (f + 3) / 4 * 4; }
+
 // Rows of any degree by the primal solve. `systems`: (gridDim.x, size), or null with HELD. `parts`: null,
 // or the systems of hub rows' parts, of row rows[i] those from first_part[i] to first_part[i + 1]; they are
 // added in order, so that the bits are the same in every run.
@@ -141,36 +145,37 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                     int depth, REAL eps, REAL *X) {
     extern __shared__ REAL dynamic[];
     const Side side = SIDE;
-    const int step = step_of(f);
-    REAL *scale = dynamic + max(4 * depth, 16) * step, *pivots = scale + f + 1;
-    for (int place = blockIdx.x; place < count; place += gridDim.x) {
+    const int order = primal_order(f), step = step_of(order);
+    REAL *scale = dynamic + vectors_of(depth) * step, *pivots = scale + order + 1;
+    int place = blockIdx.x;
+    do {
         const int u = rows[place];
-        for (int k = threadIdx.x; k <= f; k += THREADS) scale[k] = k < f ? scale_of(side, k, lam[u]) : REAL(1);
+        for (int k = threadIdx.x; k <= order; k += THREADS) scale[k] = k < f ? scale_of(side, k, lam[u]) : REAL(1);
         __syncthreads();
         const int first = parts ? first_part[place] : 0, stop = parts ? first_part[place + 1] : 0;
 #if HELD
-        REAL *A = pivots + f;
+        REAL *A = pivots + order;
 #else
-        REAL *A = parts ? parts + first * size_of(f) : systems + blockIdx.x * size_of(f);
+        REAL *A = parts ? parts + first * size_of(order) : systems + blockIdx.x * size_of(order);
 #endif
         REAL *x = solve(
-            f, A, dynamic, step, pivots, eps,
+            order, A, dynamic, step, pivots, eps,
             [&](const Tile &tile, REAL(&sum)[TILE][TILE]) {
                 if (parts) {
-                    tile.each(f, sum, [&](int, int, REAL &element) { element = 0; });
+                    tile.each(order, sum, [&](int, int, REAL &element) { element = 0; });
                     for (int part = first; part < stop; part++)
-                        tile.each(f, sum, [&](int i, int j, REAL &element) {
-                            element += parts[part * size_of(f) + at(i, j)];
+                        tile.each(order, sum, [&](int i, int j, REAL &element) {
+                            element += parts[part * size_of(order) + at(i, j)];
                         });
                 } else {
-                    Entries entries(side, step, depth);
+                    Entries entries(side, order, step, depth);
                     add_products(entries, indptr[u], indptr[u + 1], dynamic, step, depth, tile, sum);
                 }
             },
             [&](int i, int j, REAL sum) { return sum * scale[i] * scale[j] + REAL(i == j); });
         for (int k = threadIdx.x; k < stride; k += THREADS) X[(long long)u * stride + k] = k < f ? x[k] * scale[k] : REAL(0);
         __syncthreads();
-    }
+    } while (!HELD && (place += gridDim.x) < count);
 }
 
 // Hub rows: a block adds up one part of a row's entries in the part's system of `systems`, not scaled yet.
@@ -179,13 +184,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                       int depth) {
     extern __shared__ REAL dynamic[];
     const Side side = SIDE;
-    const int step = step_of(f), lines = (f + 1 + TILE - 1) / TILE;
-    REAL *A = systems + blockIdx.x * size_of(f), sum[TILE][TILE];
-    Entries entries(side, step, depth);
+    const int order = primal_order(f), step = step_of(order), lines = (order + 1 + TILE - 1) / TILE;
+    REAL *A = systems + blockIdx.x * size_of(order), sum[TILE][TILE];
+    Entries entries(side, order, step, depth);
     for (int first = 0; first < lines * (lines + 1) / 2; first += THREADS) {
-        const Tile tile(first + threadIdx.x, f, 0);
+        const Tile tile(first + threadIdx.x, order, 0);
         add_products(entries, first_of_part[blockIdx.x], stop_of_part[blockIdx.x], dynamic, step, depth, tile, sum);
-        tile.each(f, sum, [&](int i, int j, REAL &element) { A[at(i, j)] = element; });
+        tile.each(order, sum, [&](int i, int j, REAL &element) { A[at(i, j)] = element; });
     }
 }
 
@@ -195,14 +200,15 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                   REAL eps, REAL *X) {
     extern __shared__ REAL dynamic[];
     const Side side = SIDE;
-    REAL *pivots = dynamic + max(4 * depth, 16) * step_of(longest), *root = pivots + longest, *b = root + longest;
+    REAL *pivots = dynamic + vectors_of(depth) * step_of(longest), *root = pivots + longest, *b = root + longest;
     REAL *squares = b + longest;
 #if HELD
     REAL *A = squares + f;
 #else
     REAL *A = systems + blockIdx.x * size_of(longest);
 #endif
-    for (int place = blockIdx.x; place < count; place += gridDim.x) {
+    int place = blockIdx.x;
+    do {
         const int u = rows[place];
         const long long first = indptr[u];
         const int n = int(indptr[u + 1] - first), step = step_of(n);
@@ -233,5 +239,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
             X[(long long)u * stride + k] = sum;
         }
         __syncthreads();
-    }
+    } while (!HELD && (place += gridDim.x) < count);
 }

@@ -31,7 +31,15 @@ from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
-from halfstep.solvers.gpu.exact_plan import Bin, Hubs, Layout, Plan, layout, numbers_of
+from halfstep.solvers.gpu.exact_plan import (
+    Bin,
+    Hubs,
+    Layout,
+    Plan,
+    layout,
+    numbers_of,
+    primal_order,
+)
 from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
 
 _BLOCKS_PER_MULTIPROCESSOR = 4
@@ -64,7 +72,7 @@ class GpuCholesky(GpuSolver):
         orders = {1, *np.unique(side.lengths[side.lengths <= limit]).tolist()}
         layouts = [_dual_layout(backend, order, f, dtype) for order in orders if order]
         layouts.append(_primal_layout(backend, f, dtype))
-        found = {(FILE, each.defines(dtype)) for each in layouts}
+        found = {(FILE, each.block.defines(dtype)) for each in layouts}
         return super()._variants(backend, side) | found | {("tally.cu", (real(dtype),))}
 
     def _prepare(
@@ -90,7 +98,7 @@ class GpuCholesky(GpuSolver):
             block = _dual_layout(backend, rows.order, f, dtype)
             grid, systems = _systems(backend, rows, block, dtype)
             backend.launch(
-                FILE, "cholesky_dual", block.defines(dtype), grid, (block.threads,),
+                FILE, "cholesky_dual", block.block.defines(dtype), grid, (block.block.threads,),
                 (
                     *common, rows.rows, np.int32(rows.count), np.int32(rows.order), systems, least,
                     np.int32(block.depth), eps, x,
@@ -103,19 +111,19 @@ class GpuCholesky(GpuSolver):
             rows = plan.primal
             grid, systems = _systems(backend, rows, block, dtype)
             backend.launch(
-                FILE, "cholesky_primal", block.defines(dtype), grid, (block.threads,),
+                FILE, "cholesky_primal", block.block.defines(dtype), grid, (block.block.threads,),
                 (*common, rows.rows, np.int32(rows.count), systems, None, None, depth, eps, x),
                 shared_mem=block.shared,
             )  # fmt: skip
         for hubs in plan.hubs:
             # One launch forms the parts' systems, another adds and solves them.
-            parts = backend.empty((hubs.parts, numbers_of(f)), dtype)
+            parts = backend.empty((hubs.parts, numbers_of(primal_order(f))), dtype)
             backend.launch(
-                FILE, "cholesky_hub_part", block.defines(dtype), (hubs.parts,), (block.threads,),
+                FILE, "cholesky_hub_part", block.block.defines(dtype), (hubs.parts,), (block.block.threads,),
                 (*common, hubs.first, hubs.stop, parts, depth), shared_mem=block.shared,
             )  # fmt: skip
             backend.launch(
-                FILE, "cholesky_primal", block.defines(dtype), (hubs.count,), (block.threads,),
+                FILE, "cholesky_primal", block.block.defines(dtype), (hubs.count,), (block.block.threads,),
                 (*common, hubs.rows, np.int32(hubs.count), None, hubs.first_part, parts, depth, eps, x),
                 shared_mem=block.shared,
             )  # fmt: skip
@@ -126,7 +134,7 @@ class GpuCholesky(GpuSolver):
     def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
         """See `GpuSolver._scratch_bytes`: systems in global memory, of rows and of hubs' parts."""
         f = size.factors
-        system, rows = numbers_of(f) * size.itemsize, max(size.users, size.items)
+        system, rows = numbers_of(primal_order(f)) * size.itemsize, max(size.users, size.items)
         blocks = min(rows, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count())
         inside = _primal_layout(backend, f, size.dtype).held
         parts = size.parts_of_hubs(HUB, PART)
@@ -137,7 +145,8 @@ class GpuCholesky(GpuSolver):
 
 def _primal_layout(backend: Backend, factors: int, dtype: npt.DTypeLike) -> Layout:
     """Return the block for primal systems; beside them are the columns' scales and the pivots."""
-    return layout(factors, 2 * factors + 1, dtype, backend.shared_limit)
+    order = primal_order(factors)
+    return layout(order, 2 * order + 1, dtype, backend.shared_limit)
 
 
 def _dual_layout(backend: Backend, order: int, factors: int, dtype: npt.DTypeLike) -> Layout:
@@ -186,7 +195,9 @@ def make_plan(backend: Backend, side: Side, factors: int, dtype: Any) -> Plan:
     rest = np.flatnonzero(~dual & ~hub)
     return Plan(
         dual=tuple(bins),
-        primal=Bin(*_longest_first(backend, side, rest), order=factors) if len(rest) else None,
+        primal=Bin(*_longest_first(backend, side, rest), order=primal_order(factors))
+        if len(rest)
+        else None,
         hubs=tuple(_hubs(backend, side, np.flatnonzero(hub), factors, np.dtype(dtype).itemsize)),
     )
 
@@ -214,7 +225,7 @@ def _hubs(
     backend: Backend, side: Side, rows: npt.NDArray[np.int64], factors: int, itemsize: int
 ) -> list[Hubs]:
     """Return the hubs in groups, the systems of whose parts take at most `_HUB_BYTES` together."""
-    together = max(1, _HUB_BYTES // (numbers_of(factors) * itemsize))
+    together = max(1, _HUB_BYTES // (numbers_of(primal_order(factors)) * itemsize))
     starts = np.concatenate([[0], np.cumsum(side.lengths)])
     groups: list[list[int]] = []
     held = 0

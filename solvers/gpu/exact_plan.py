@@ -9,36 +9,35 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array
-from halfstep.kernels.cuda.catalogue import EXACT_BLOCKS, cholesky_defines
-
-
-PIECES = 2  # of four numbers, that a thread fetches at a time: FOURS of the kernels
+from halfstep.kernels.cuda.catalogue import EXACT_BLOCKS, ExactBlock
 
 
 class Layout(NamedTuple):
-    """How a block solves systems of up to some order.
+    """How blocks solve systems of up to some order.
 
     Attributes
     ----------
-    threads, tile
-        Threads of the block, and side of a thread's tile.
-    held
-        Whether there is a tile for every thread, and the factor in shared memory.
+    block
+        The block of threads.
     depth
         Vectors that pass through shared memory at a time.
     shared
         Bytes of shared memory.
     """
 
-    threads: int
-    tile: int
-    held: bool
+    block: ExactBlock
     depth: int
     shared: int
 
-    def defines(self, dtype: npt.DTypeLike) -> tuple[str, ...]:
-        """Return the definitions to compile the kernels with."""
-        return cholesky_defines(dtype, self.threads, self.tile, held=self.held)
+    @property
+    def held(self) -> bool:
+        """Whether the systems are in registers and shared memory, and not in global memory."""
+        return self.block.most > 0
+
+
+def primal_order(factors: int) -> int:
+    """Return the order of primal systems: the kernels fetch factors by fours."""
+    return -(-factors // 4) * 4
 
 
 def numbers_of(order: int) -> int:
@@ -53,16 +52,17 @@ def layout(order: int, beside: int, dtype: npt.DTypeLike, shared_limit: int) -> 
     same bits in all layouts.
     """
     kind = np.dtype(dtype)
-    blocks = EXACT_BLOCKS[kind.name]
-    most, threads, tile = next((block for block in blocks if order <= block[0]), blocks[-1])
-    step = -(-(order + 1) // tile) * tile | 4
-    for held in (True, False) if order <= most else (False,):
+    *blocks, large = EXACT_BLOCKS[kind.name]
+    smallest = [block for block in blocks if order <= block.most][:1]
+    for block in (*smallest, large):
+        step = -(-(order + 1) // block.tile) * block.tile | 4
+        system = numbers_of(order) if block.most else 0
         for depth in (8, 4):
-            vectors = max(4 * depth, 16) * step
-            shared = (vectors + beside + held * numbers_of(order)) * kind.itemsize
-            if depth * (order // 4 + 1) <= PIECES * threads and shared <= shared_limit:
-                return Layout(threads, tile, held, depth, shared)
-    return Layout(threads, tile, False, 4, shared)
+            shared = (max(4 * depth, 2 * block.tile, 16) * step + beside + system) * kind.itemsize
+            whole = depth * (order // 4 + 1) <= block.fours * block.threads
+            if whole and shared <= shared_limit:
+                return Layout(block, depth, shared)
+    return Layout(large, depth, shared)
 
 
 @dataclass(frozen=True)
