@@ -85,12 +85,12 @@ EXACT_BLOCKS = {
         ExactBlock(67, 160, 4, 2),
         ExactBlock(135, 160, 8, 2),
         ExactBlock(263, 256, 12, 3),
-        ExactBlock(0, 288, 8, 4),
+        ExactBlock(0, 256, 8, 5),
     ),
     "float64": (
         ExactBlock(39, 64, 4, 2),
         ExactBlock(67, 160, 4, 2),
-        ExactBlock(0, 288, 4, 4),
+        ExactBlock(0, 256, 4, 5),
     ),
 }
 LARGEST_SHARED = 227 * 1024  # bytes that a block has at most, on compute capability 9.0

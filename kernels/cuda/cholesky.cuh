@@ -131,7 +131,7 @@ __device__ __forceinline__ void factor_corner(const REAL *panel, int step, int t
         const REAL pivot = __shfl_sync(FULL, row[k], k);
         // False for a NaN, which must reach x.
         const bool lost = k < size && pivot <= pivots[top + k] * LOST * eps;
-        const REAL inverse = lost ? pivot * 0 : 1 / sqrt(pivot);
+        const REAL inverse = lost ? pivot * 0 : REAL(rsqrt(pivot));
         row[k] = i == k ? inverse : row[k] * inverse;
 #pragma unroll
         for (int j = k + 1; j < PANEL; j++) row[j] -= row[k] * __shfl_sync(FULL, row[k], j);
@@ -161,37 +161,64 @@ __device__ __forceinline__ void substitute_back(const REAL *L, int order, REAL *
         }
         __syncthreads();
         for (int i = threadIdx.x; i < top; i += THREADS) {
-            REAL sum = 0;
-            for (int k = 0; k < size; k++) sum += L[at(top + k, i)] * x[top + k];
-            x[i] -= sum;
+            // One after another, so that the bits do not depend on PANEL.
+            REAL own = x[i];
+            for (int k = size - 1; k >= 0; k--) own -= L[at(top + k, i)] * x[top + k];
+            x[i] = own;
         }
         __syncthreads();
     }
 }
 
+// From a tile's sum to its elements of A and of b: scaled by rows and columns, and the identity added. Row
+// `order` is b where that is not null.
+__device__ __forceinline__ void scale_tile(const Tile &tile, int order, const REAL *scale, const REAL *b, REAL *pivots,
+                                           REAL (&sum)[TILE][TILE]) {
+    REAL right[TILE];
+#pragma unroll
+    for (int j = 0; j < TILE; j++) right[j] = tile.column + j < order ? scale[tile.column + j] : REAL(0);
+#pragma unroll
+    for (int a = 0; a < TILE; a++) {
+        const int i = tile.row + (a ^ tile.turn());
+        const REAL left = i < order ? scale[i] : REAL(1);
+#pragma unroll
+        for (int j = 0; j < TILE; j++) sum[a][j] *= left * right[j];
+        if (b && i == order)
+#pragma unroll
+            for (int j = 0; j < TILE; j++) sum[a][j] = tile.column + j < order ? b[tile.column + j] : REAL(0);
+    }
+    if (!tile.there || tile.row != tile.column) return;
+#pragma unroll
+    for (int a = 0; a < TILE; a++)
+#pragma unroll
+        for (int j = 0; j < TILE; j++) {
+            if (TILE == 8 ? a % 4 != j % 4 : a != j) continue;
+            const int i = tile.row + (a ^ tile.turn());
+            if (i != tile.column + j || i >= order) continue;
+            sum[a][j] += 1;
+            pivots[i] = sum[a][j];
+        }
+}
+
 // Form, factorise and solve a system; the solution is returned. `sums(tile, sum)` forms a tile, all threads
-// together, and value(i, j, sum) makes an element of it. A has room for order (order + 3) / 2 elements,
-// `pivots` for `order`; `memory` is scratch of `vectors_of` vectors in shared memory, `step` apart.
-template <class Sums, class Value> __device__ __forceinline__ REAL *solve(int order, REAL *A, REAL *memory, int step,
-                                                                          REAL *pivots, REAL eps, Sums sums, Value value) {
+// together; see `scale_tile`. A has room for order (order + 3) / 2 elements, `scale` and `pivots` for
+// `order`; `memory` is scratch of `vectors_of` vectors in shared memory, `step` apart.
+template <class Sums>
+__device__ __forceinline__ REAL *solve(int order, REAL *A, REAL *memory, int step, const REAL *scale, const REAL *b,
+                                       REAL *pivots, REAL eps, Sums sums) {
     __shared__ REAL corner[PANEL][PANEL + 1];
     REAL sum[TILE][TILE];
 #if HELD
     const Tile tile(threadIdx.x, order, 0);
     sums(tile, sum);
-    tile.each(order, sum, [&](int i, int j, REAL &element) {
-        element = value(i, j, element);
-        if (i == j) pivots[i] = element;
-    });
+    scale_tile(tile, order, scale, b, pivots, sum);
 #else
     const int lines = (order + 1 + TILE - 1) / TILE;
     for (int first = 0; first < lines * (lines + 1) / 2; first += THREADS) {
         const Tile tile(first + threadIdx.x, order, 0);
         sums(tile, sum);
-        tile.each(order, sum, [&](int i, int j, REAL &element) {
-            A[at(i, j)] = value(i, j, element);
-            if (i == j) pivots[i] = A[at(i, j)];
-        });
+        scale_tile(tile, order, scale, b, pivots, sum);
+        tile.each(order, sum, [&](int i, int j, REAL &element) { A[at(i, j)] = element; });
     }
     __syncthreads();
 #endif

@@ -86,9 +86,10 @@ struct Entries {
 // The vectors of the dual solve, factors of all n entries: s^2 z on the left, z on the right.
 struct Factors {
     const Side &side;
-    const REAL *squares;  // s^2
+    const REAL *squares;  // s^2, and 8 zeros
     int step, from;
-    int entry[FOURS], k[FOURS], item[FOURS];
+    int entry[FOURS], k[FOURS];
+    const REAL *row[FOURS];
     Four next[FOURS];
 
     __device__ __forceinline__ Factors(const Side &side, const REAL *squares, long long first, int n, int step, int depth)
@@ -98,7 +99,7 @@ struct Factors {
             const int piece = threadIdx.x + m * THREADS, pieces = depth / 4;
             entry[m] = piece / pieces;
             k[m] = piece % pieces * 4;
-            item[m] = entry[m] < n ? side.indices[first + entry[m]] : -1;
+            row[m] = entry[m] < n ? side.Z + (long long)side.indices[first + entry[m]] * side.stride : nullptr;
         }
     }
 
@@ -106,19 +107,17 @@ struct Factors {
         from = place;
 #pragma unroll
         for (int m = 0; m < FOURS; m++)
-            next[m] = fetch_four(side.Z + (long long)item[m] * side.stride, from + k[m], item[m] < 0 ? 0 : f,
-                                 rows_aligned(side.Z, side.stride));
+            next[m] = fetch_four(row[m], from + k[m], row[m] ? f : 0, rows_aligned(side.Z, side.stride));
     }
 
     __device__ __forceinline__ void put(REAL *left, REAL *right) const {
 #pragma unroll
         for (int m = 0; m < FOURS; m++) {
-            if (item[m] < 0) continue;
+            if (!row[m]) continue;
 #pragma unroll
             for (int j = 0; j < 4; j++) {
                 const int place = (k[m] + j) * step + entry[m];
-                // Beyond the last factor z is zero, but there is no scale.
-                left[place] = (from + k[m] + j < side.f ? squares[from + k[m] + j] : REAL(0)) * next[m].of[j];
+                left[place] = squares[from + k[m] + j] * next[m].of[j];
                 right[place] = next[m].of[j];
             }
         }
@@ -146,11 +145,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     extern __shared__ REAL dynamic[];
     const Side side = SIDE;
     const int order = primal_order(f), step = step_of(order);
-    REAL *scale = dynamic + vectors_of(depth) * step, *pivots = scale + order + 1;
+    REAL *scale = dynamic + vectors_of(depth) * step, *pivots = scale + order;
     int place = blockIdx.x;
     do {
         const int u = rows[place];
-        for (int k = threadIdx.x; k <= order; k += THREADS) scale[k] = k < f ? scale_of(side, k, lam[u]) : REAL(1);
+        for (int k = threadIdx.x; k < order; k += THREADS) scale[k] = k < f ? scale_of(side, k, lam[u]) : REAL(1);
         __syncthreads();
         const int first = parts ? first_part[place] : 0, stop = parts ? first_part[place + 1] : 0;
 #if HELD
@@ -159,7 +158,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
         REAL *A = parts ? parts + first * size_of(order) : systems + blockIdx.x * size_of(order);
 #endif
         REAL *x = solve(
-            order, A, dynamic, step, pivots, eps,
+            order, A, dynamic, step, scale, nullptr, pivots, eps,
             [&](const Tile &tile, REAL(&sum)[TILE][TILE]) {
                 if (parts) {
                     tile.each(order, sum, [&](int, int, REAL &element) { element = 0; });
@@ -171,8 +170,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
                     Entries entries(side, order, step, depth);
                     add_products(entries, indptr[u], indptr[u + 1], dynamic, step, depth, tile, sum);
                 }
-            },
-            [&](int i, int j, REAL sum) { return sum * scale[i] * scale[j] + REAL(i == j); });
+            });
         for (int k = threadIdx.x; k < stride; k += THREADS) X[(long long)u * stride + k] = k < f ? x[k] * scale[k] : REAL(0);
         __syncthreads();
     } while (!HELD && (place += gridDim.x) < count);
@@ -203,7 +201,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     REAL *pivots = dynamic + vectors_of(depth) * step_of(longest), *root = pivots + longest, *b = root + longest;
     REAL *squares = b + longest;
 #if HELD
-    REAL *A = squares + f;
+    REAL *A = squares + f + 8;
 #else
     REAL *A = systems + blockIdx.x * size_of(longest);
 #endif
@@ -216,18 +214,17 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
             root[e] = sqrt(max(w[first + e], least));
             b[e] = t[first + e] / root[e];
         }
-        for (int k = threadIdx.x; k < f; k += THREADS) {
-            const REAL scale = scale_of(side, k, lam[u]);
+        for (int k = threadIdx.x; k < f + 8; k += THREADS) {
+            const REAL scale = k < f ? scale_of(side, k, lam[u]) : REAL(0);
             squares[k] = scale * scale;
         }
         __syncthreads();
         REAL *x = solve(
-            n, A, dynamic, step, pivots, eps,
+            n, A, dynamic, step, root, b, pivots, eps,
             [&](const Tile &tile, REAL(&sum)[TILE][TILE]) {
                 Factors factors(side, squares, first, n, step, depth);
                 add_products(factors, 0, f, dynamic, step, depth, tile, sum);
-            },
-            [&](int i, int j, REAL sum) { return i == n ? b[j] : sum * root[i] * root[j] + REAL(i == j); });
+            });
         for (int e = threadIdx.x; e < n; e += THREADS) x[e] *= root[e];
         __syncthreads();
         for (int k = threadIdx.x; k < stride; k += THREADS) {

@@ -146,12 +146,12 @@ class GpuCholesky(GpuSolver):
 def _primal_layout(backend: Backend, factors: int, dtype: npt.DTypeLike) -> Layout:
     """Return the block for primal systems; beside them are the columns' scales and the pivots."""
     order = primal_order(factors)
-    return layout(order, 2 * order + 1, dtype, backend.shared_limit)
+    return layout(order, 2 * order, dtype, backend.shared_limit)
 
 
 def _dual_layout(backend: Backend, order: int, factors: int, dtype: npt.DTypeLike) -> Layout:
     """Return the block for dual systems; beside them are pivots, weights, b and the columns' scales."""
-    return layout(order, 3 * order + factors, dtype, backend.shared_limit)
+    return layout(order, 3 * order + factors + 8, dtype, backend.shared_limit)
 
 
 def _systems(
