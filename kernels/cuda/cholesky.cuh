@@ -123,15 +123,15 @@ __device__ __forceinline__ void add_products(Vectors &vectors, Place first, Plac
 __device__ __forceinline__ void factor_corner(const REAL *panel, int step, int top, int size, const REAL *pivots,
                                               REAL eps, REAL (*corner)[PANEL + 1], REAL *A) {
     const int i = threadIdx.x;
+    const REAL least = i < size ? pivots[top + i] * LOST * eps : REAL(0);
     REAL row[PANEL];
 #pragma unroll
     for (int j = 0; j < PANEL; j++) row[j] = i < size && j <= i ? panel[j * step + top + i] : REAL(i == j);
 #pragma unroll
     for (int k = 0; k < PANEL; k++) {
-        const REAL pivot = __shfl_sync(FULL, row[k], k);
-        // False for a NaN, which must reach x.
-        const bool lost = k < size && pivot <= pivots[top + k] * LOST * eps;
-        const REAL inverse = lost ? pivot * 0 : REAL(rsqrt(pivot));
+        // Lane k has the pivot. False for a NaN, which must reach x.
+        const REAL own = row[k] <= least ? row[k] * 0 : REAL(rsqrt(row[k]));
+        const REAL inverse = __shfl_sync(FULL, own, k);
         row[k] = i == k ? inverse : row[k] * inverse;
 #pragma unroll
         for (int j = k + 1; j < PANEL; j++) row[j] -= row[k] * __shfl_sync(FULL, row[k], j);
@@ -182,7 +182,7 @@ __device__ __forceinline__ void scale_tile(const Tile &tile, int order, const RE
         const int i = tile.row + (a ^ tile.turn());
         const REAL left = i < order ? scale[i] : REAL(1);
 #pragma unroll
-        for (int j = 0; j < TILE; j++) sum[a][j] *= left * right[j];
+        for (int j = 0; j < TILE; j++) sum[a][j] = sum[a][j] * left * right[j];
         if (b && i == order)
 #pragma unroll
             for (int j = 0; j < TILE; j++) sum[a][j] = tile.column + j < order ? b[tile.column + j] : REAL(0);

@@ -43,37 +43,39 @@ __device__ __forceinline__ REAL scale_of(const Side &side, int k, REAL lam) {
 struct Entries {
     const Side &side;
     int order, step, depth;
-    int entry[FOURS], k[FOURS];
+    int piece[FOURS];  // entry, and place in its vector: two numbers in a register
     Four next[FOURS];
     REAL weight[FOURS];
+
+    __device__ __forceinline__ int entry(int n) const { return piece[n] >> 16; }
+    __device__ __forceinline__ int k(int n) const { return piece[n] & 0xffff; }
 
     __device__ __forceinline__ Entries(const Side &side, int order, int step, int depth)
         : side(side), order(order), step(step), depth(depth) {
 #pragma unroll
         for (int n = 0; n < FOURS; n++) {
-            const int piece = threadIdx.x + n * THREADS, pieces = order / 4 + 1;
-            entry[n] = piece / pieces;
-            k[n] = piece % pieces * 4;
+            const int number = threadIdx.x + n * THREADS, pieces = order / 4 + 1;
+            piece[n] = number / pieces << 16 | number % pieces * 4;
         }
     }
 
     __device__ __forceinline__ void fetch(long long place, long long stop) {
 #pragma unroll
         for (int n = 0; n < FOURS; n++) {
-            const long long e = place + entry[n];
-            const bool there = entry[n] < depth && e < stop;
+            const long long e = place + entry(n);
+            const bool there = entry(n) < depth && e < stop;
             const REAL *z = there ? side.Z + (long long)side.indices[e] * side.stride : nullptr;
-            next[n] = fetch_four(z, k[n], there ? side.f : 0, rows_aligned(side.Z, side.stride));
-            if (k[n] == order) next[n].of[0] = 1;
-            weight[n] = there ? (k[n] == order ? side.t : side.w)[e] : REAL(0);
+            next[n] = fetch_four(z, k(n), there ? side.f : 0, rows_aligned(side.Z, side.stride));
+            if (k(n) == order) next[n].of[0] = 1;
+            weight[n] = there ? (k(n) == order ? side.t : side.w)[e] : REAL(0);
         }
     }
 
     __device__ __forceinline__ void put(REAL *left, REAL *right) const {
 #pragma unroll
         for (int n = 0; n < FOURS; n++) {
-            if (entry[n] >= depth) continue;
-            const int place = entry[n] * step + k[n];
+            if (entry(n) >= depth) continue;
+            const int place = entry(n) * step + k(n);
             Four weighted;
 #pragma unroll
             for (int j = 0; j < 4; j++) weighted.of[j] = weight[n] * next[n].of[j];
@@ -87,19 +89,17 @@ struct Entries {
 struct Factors {
     const Side &side;
     const REAL *squares;  // s^2, and 8 zeros
-    int step, from;
-    int entry[FOURS], k[FOURS];
+    int step, depth, from;
+    int k, entry;  // of the thread's first piece; k is that of all, because THREADS is even
     const REAL *row[FOURS];
     Four next[FOURS];
 
     __device__ __forceinline__ Factors(const Side &side, const REAL *squares, long long first, int n, int step, int depth)
-        : side(side), squares(squares), step(step) {
+        : side(side), squares(squares), step(step), depth(depth), k(threadIdx.x % (depth / 4) * 4), entry(threadIdx.x / (depth / 4)) {
 #pragma unroll
         for (int m = 0; m < FOURS; m++) {
-            const int piece = threadIdx.x + m * THREADS, pieces = depth / 4;
-            entry[m] = piece / pieces;
-            k[m] = piece % pieces * 4;
-            row[m] = entry[m] < n ? side.Z + (long long)side.indices[first + entry[m]] * side.stride : nullptr;
+            const int e = (threadIdx.x + m * THREADS) / (depth / 4);
+            row[m] = e < n ? side.Z + (long long)side.indices[first + e] * side.stride : nullptr;
         }
     }
 
@@ -107,17 +107,18 @@ struct Factors {
         from = place;
 #pragma unroll
         for (int m = 0; m < FOURS; m++)
-            next[m] = fetch_four(row[m], from + k[m], row[m] ? f : 0, rows_aligned(side.Z, side.stride));
+            next[m] = fetch_four(row[m], from + k, row[m] ? f : 0, rows_aligned(side.Z, side.stride));
     }
 
     __device__ __forceinline__ void put(REAL *left, REAL *right) const {
+        const int between = THREADS / (depth / 4);
 #pragma unroll
         for (int m = 0; m < FOURS; m++) {
             if (!row[m]) continue;
 #pragma unroll
             for (int j = 0; j < 4; j++) {
-                const int place = (k[m] + j) * step + entry[m];
-                left[place] = squares[from + k[m] + j] * next[m].of[j];
+                const int place = (k + j) * step + entry + m * between;
+                left[place] = squares[from + k + j] * next[m].of[j];
                 right[place] = next[m].of[j];
             }
         }
