@@ -210,10 +210,15 @@ class CupyBackend(CupyModules):
             function(grid, block, passed, shared_mem=shared_mem)
 
 
+def path_of(file: str) -> Path:
+    """Return where a kernel file is, here or in the folder of the exact rung's files."""
+    return next(path for path in (FOLDER / file, FOLDER / "exact" / file) if path.exists())
+
+
 @cache
 def source(file: str) -> str:
     """Return a kernel file's text, its own headers included: CuPy's cache looks at the text alone."""
-    text = (FOLDER / file).read_text(encoding="utf-8")
+    text = path_of(file).read_text(encoding="utf-8")
 
     def content(include: re.Match[str]) -> str:
         after = text.count("\n", 0, include.end()) + 2

@@ -154,6 +154,8 @@ def _tiles(*larges: bool) -> tuple[tuple[str, ...], ...]:
     )
 
 
+_EXACT = tuple(block.defines(dtype) for dtype in _REALS for block in EXACT_BLOCKS[dtype])
+
 CATALOGUE: dict[str, Source] = {
     "cg_1_naive.cu": Source(("cg_1_naive",), _each(factor_per_thread)),
     "cg_2_whitened.cu": Source(("cg_2_whitened",), _each(factor_per_thread)),
@@ -171,14 +173,8 @@ CATALOGUE: dict[str, Source] = {
     "cg_8_stream.cu": Source(
         ("cg_8_stream", "cg_8_residual", "cg_8_product"), _tiles(True), least_architecture=80
     ),
-    "cholesky_1_block.cu": Source(
-        (
-            "cholesky_dual",
-            "cholesky_primal",
-            "cholesky_hub_part",
-        ),
-        tuple(block.defines(dtype) for dtype in _REALS for block in EXACT_BLOCKS[dtype]),
-    ),
+    "cholesky_1_primal.cu": Source(("cholesky_primal", "cholesky_hub_part"), _EXACT),
+    "cholesky_1_dual.cu": Source(("cholesky_dual",), _EXACT),
     "topk.cu": Source(
         ("top_k",),
         tuple(

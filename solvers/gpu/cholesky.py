@@ -10,7 +10,8 @@ A row of few entries takes the dual system, which is smaller. It is fast on a GP
 threads forms and factorises a row's system, of which each thread holds a tile in registers from the first
 entry until the tile's columns are factorised, so that few loads feed many multiply-adds. Systems of more
 tiles than threads lie in global memory. The sums of a high-degree row are divided among several blocks,
-because a single one would work when the rest of the device has finished. `kernels/cuda/cholesky_1_block.cu` has the kernels.
+because a single one would work when the rest of the device has finished. The kernels are in
+`kernels/cuda/exact`.
 
 Cost of a half-step: columns f^2 and two products of factors with f x f matrices, then
 min(n_u f^2 + f^3 / 3, n_u^2 f + n_u^3 / 3) per row. A row gathers n_u f numbers.
@@ -43,7 +44,7 @@ from halfstep.solvers.gpu.exact_plan import (
 from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
 
 _BLOCKS_PER_MULTIPROCESSOR = 4
-FILE = "cholesky_1_block.cu"
+PRIMAL, DUAL = "cholesky_1_primal.cu", "cholesky_1_dual.cu"
 # Rows of more than HUB entries are hubs: several blocks add them up, each a part of PART entries.
 HUB, PART = 8192, 4096
 _HUB_BYTES = 256 << 20  # of the parts' systems that are in memory together
@@ -71,8 +72,8 @@ class GpuCholesky(GpuSolver):
         # Weights decide which rows are solved by their duals; each row may be.
         orders = {1, *np.unique(side.lengths[side.lengths <= limit]).tolist()}
         layouts = [_dual_layout(backend, order, f, dtype) for order in orders if order]
-        layouts.append(_primal_layout(backend, f, dtype))
-        found = {(FILE, each.block.defines(dtype)) for each in layouts}
+        found = {(DUAL, each.block.defines(dtype)) for each in layouts}
+        found.add((PRIMAL, _primal_layout(backend, f, dtype).block.defines(dtype)))
         return super()._variants(backend, side) | found | {("tally.cu", (real(dtype),))}
 
     def _prepare(
@@ -98,7 +99,7 @@ class GpuCholesky(GpuSolver):
             block = _dual_layout(backend, rows.order, f, dtype)
             grid, systems = _systems(backend, rows, block, dtype)
             backend.launch(
-                FILE, "cholesky_dual", block.block.defines(dtype), grid, (block.block.threads,),
+                DUAL, "cholesky_dual", block.block.defines(dtype), grid, (block.block.threads,),
                 (
                     *common, rows.rows, np.int32(rows.count), np.int32(rows.order), systems, least,
                     np.int32(block.depth), eps, x,
@@ -111,7 +112,7 @@ class GpuCholesky(GpuSolver):
             rows = plan.primal
             grid, systems = _systems(backend, rows, block, dtype)
             backend.launch(
-                FILE, "cholesky_primal", block.block.defines(dtype), grid, (block.block.threads,),
+                PRIMAL, "cholesky_primal", block.block.defines(dtype), grid, (block.block.threads,),
                 (*common, rows.rows, np.int32(rows.count), systems, None, None, depth, eps, x),
                 shared_mem=block.shared,
             )  # fmt: skip
@@ -119,11 +120,11 @@ class GpuCholesky(GpuSolver):
             # One launch forms the parts' systems, another adds and solves them.
             parts = backend.empty((hubs.parts, numbers_of(primal_order(f))), dtype)
             backend.launch(
-                FILE, "cholesky_hub_part", block.block.defines(dtype), (hubs.parts,), (block.block.threads,),
+                PRIMAL, "cholesky_hub_part", block.block.defines(dtype), (hubs.parts,), (block.block.threads,),
                 (*common, hubs.first, hubs.stop, parts, depth), shared_mem=block.shared,
             )  # fmt: skip
             backend.launch(
-                FILE, "cholesky_primal", block.block.defines(dtype), (hubs.count,), (block.block.threads,),
+                PRIMAL, "cholesky_primal", block.block.defines(dtype), (hubs.count,), (block.block.threads,),
                 (*common, hubs.rows, np.int32(hubs.count), None, hubs.first_part, parts, depth, eps, x),
                 shared_mem=block.shared,
             )  # fmt: skip

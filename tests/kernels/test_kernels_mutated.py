@@ -34,7 +34,7 @@ class Mutation:
 NAIVE = ("gpu_cg_1_naive", "cg_1_naive.cu")
 SUMS = ("gpu_cg_1_naive", "sums.cuh")
 EXACT = ("gpu_cholesky", "cholesky.cuh")
-EXACT_BLOCK = ("gpu_cholesky", "cholesky_1_block.cu")
+EXACT_PRIMAL = ("gpu_cholesky", "cholesky_1_primal.cu")
 LANES = ("gpu_cg_5_binned", "lanes.cuh")
 ENTRIES = ("gpu_cg_5_binned", "entries.cuh")
 PACKED = ("gpu_cg_7_half", "entries.cuh")
@@ -211,7 +211,7 @@ MUTATIONS = [
 
 def mutated(mutation):
     """Return the file's text with the bug in it."""
-    text = (backend.FOLDER / mutation.file).read_text()
+    text = backend.path_of(mutation.file).read_text()
     times = text.count(mutation.before)
     assert times == 1, f"{mutation.file} has this {times} times, not once: {mutation.before!r}"
     return text.replace(mutation.before, mutation.after)
@@ -219,7 +219,7 @@ def mutated(mutation):
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.bug}")
 def test_every_mutation_still_applies(mutation):
-    assert mutated(mutation) != (backend.FOLDER / mutation.file).read_text()
+    assert mutated(mutation) != backend.path_of(mutation.file).read_text()
 
 
 @pytest.mark.kernels
