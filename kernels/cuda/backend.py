@@ -210,9 +210,10 @@ class CupyBackend(CupyModules):
             function(grid, block, passed, shared_mem=shared_mem)
 
 
-def path_of(file: str) -> Path:
-    """Return where a kernel file is, here or in the folder of the exact rung's files."""
-    return next(path for path in (FOLDER / file, FOLDER / "exact" / file) if path.exists())
+def path_of(file: str, folder: Path = FOLDER) -> Path:
+    """Return where a kernel file is: in the folder, or in that of the exact rung's files."""
+    inside = folder / "exact" / file
+    return inside if inside.exists() else folder / file
 
 
 @cache

@@ -78,11 +78,11 @@ extern "C" __global__ void __launch_bounds__(32)
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS)
     weight_range(const long long *indptr, const REAL *w, long long rows, REAL *range) {
-    const long long u = blockIdx.x * (long long)WARPS + threadIdx.x / 32;
-    if (u >= rows) return;
+    const long long row = blockIdx.x * (long long)WARPS + threadIdx.x / 32;
+    if (row >= rows) return;
     const int lane = threadIdx.x % 32;
     REAL low = 0, high = 0;
-    for (long long e = indptr[u] + lane; e < indptr[u + 1]; e += 32) {
+    for (long long e = indptr[row] + lane; e < indptr[row + 1]; e += 32) {
         low = min(low, w[e]);
         high = max(high, w[e]);
     }
@@ -91,7 +91,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
         high = max(high, __shfl_xor_sync(ALL, high, gap));
     }
     if (lane == 0) {
-        range[u] = low;
-        range[rows + u] = high;
+        range[row] = low;
+        range[rows + row] = high;
     }
 }

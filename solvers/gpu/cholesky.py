@@ -7,10 +7,10 @@ matrix that all rows share is the identity, a row of n entries is either of two 
 * dual, n x n, by the Woodbury identity:  (I + W^1/2 Z Z' W^1/2) v = W^-1/2 t,  x = Z' W^1/2 v.
 
 A row of few entries takes the dual system, which is smaller. It is fast on a GPU because one block of
-threads forms and factorises a row's system, of which each thread holds a tile in registers from the first
-entry until the tile's columns are factorised, so that few loads feed many multiply-adds. Systems of more
-tiles than threads lie in global memory. The sums of a high-degree row are divided among several blocks,
-because a single one would work when the rest of the device has finished. The kernels are in
+threads forms and factorises a row's system, of which each thread holds a tile in registers from the
+first entry until the tile's columns are factorised, so that few loads feed many multiply-adds. Systems
+of more tiles than threads lie in global memory. The sums of a high-degree row are divided among several
+blocks, because a single one would work when the rest of the device has finished. The kernels are in
 `kernels/cuda/exact`.
 
 Cost of a half-step: columns f^2 and two products of factors with f x f matrices, then
@@ -33,6 +33,8 @@ from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.exact_plan import (
+    DUAL,
+    PRIMAL,
     Bin,
     Hubs,
     Layout,
@@ -44,7 +46,6 @@ from halfstep.solvers.gpu.exact_plan import (
 from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
 
 _BLOCKS_PER_MULTIPROCESSOR = 4
-PRIMAL, DUAL = "cholesky_1_primal.cu", "cholesky_1_dual.cu"
 # Rows of more than HUB entries are hubs: several blocks add them up, each a part of PART entries.
 HUB, PART = 8192, 4096
 _HUB_BYTES = 256 << 20  # of the parts' systems that are in memory together
@@ -96,38 +97,34 @@ class GpuCholesky(GpuSolver):
         )  # fmt: skip
         for rows in plan.dual:
             least = eps * dtype.type(side.a0 or 1.0)
-            block = _dual_layout(backend, rows.order, f, dtype)
-            grid, systems = _systems(backend, rows, block, dtype)
-            backend.launch(
-                DUAL, "cholesky_dual", block.block.defines(dtype), grid, (block.block.threads,),
-                (
-                    *common, rows.rows, np.int32(rows.count), np.int32(rows.order), systems, least,
-                    np.int32(block.depth), eps, x,
-                ),
-                shared_mem=block.shared,
-            )  # fmt: skip
-        block = _primal_layout(backend, f, dtype)
-        depth = np.int32(block.depth)
+            size = _dual_layout(backend, rows.order, f, dtype)
+            blocks, systems = _systems(backend, rows, size, dtype)
+            order, depth = np.int32(rows.order), np.int32(size.depth)
+            arguments = (rows.rows, np.int32(rows.count), order, systems, least, depth, eps, x)
+            size.launch(backend, "cholesky_dual", dtype, blocks, common + arguments)
+        size = _primal_layout(backend, f, dtype)
+        depth = np.int32(size.depth)
         if plan.primal is not None:
             rows = plan.primal
-            grid, systems = _systems(backend, rows, block, dtype)
-            backend.launch(
-                PRIMAL, "cholesky_primal", block.block.defines(dtype), grid, (block.block.threads,),
-                (*common, rows.rows, np.int32(rows.count), systems, None, None, depth, eps, x),
-                shared_mem=block.shared,
-            )  # fmt: skip
+            blocks, systems = _systems(backend, rows, size, dtype)
+            arguments = (rows.rows, np.int32(rows.count), systems, None, None, depth, eps, x)
+            size.launch(backend, "cholesky_primal", dtype, blocks, common + arguments)
         for hubs in plan.hubs:
             # One launch forms the parts' systems, another adds and solves them.
             parts = backend.empty((hubs.parts, numbers_of(primal_order(f))), dtype)
-            backend.launch(
-                PRIMAL, "cholesky_hub_part", block.block.defines(dtype), (hubs.parts,), (block.block.threads,),
-                (*common, hubs.first, hubs.stop, parts, depth), shared_mem=block.shared,
-            )  # fmt: skip
-            backend.launch(
-                PRIMAL, "cholesky_primal", block.block.defines(dtype), (hubs.count,), (block.block.threads,),
-                (*common, hubs.rows, np.int32(hubs.count), None, hubs.first_part, parts, depth, eps, x),
-                shared_mem=block.shared,
-            )  # fmt: skip
+            arguments = (hubs.first, hubs.stop, parts, depth)
+            size.launch(backend, "cholesky_hub_part", dtype, hubs.parts, common + arguments)
+            arguments = (
+                hubs.rows,
+                np.int32(hubs.count),
+                None,
+                hubs.first_part,
+                parts,
+                depth,
+                eps,
+                x,
+            )
+            size.launch(backend, "cholesky_primal", dtype, hubs.count, common + arguments)
 
     def _finish(self, backend: Backend, fixed: tuple[Array, DeviceBasis], x: Array) -> Array:
         return backend.product(x, fixed[1].outward)
@@ -156,13 +153,13 @@ def _dual_layout(backend: Backend, order: int, factors: int, dtype: npt.DTypeLik
 
 
 def _systems(
-    backend: Backend, rows: Bin, block: Layout, dtype: npt.DTypeLike
-) -> tuple[tuple[int], Array | None]:
-    """Return the grid of a launch, and the blocks' systems in global memory if they lie there."""
-    if block.held:
-        return (rows.count,), None
-    grid = min(rows.count, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count())
-    return (grid,), backend.empty((grid, numbers_of(rows.order)), dtype)
+    backend: Backend, rows: Bin, size: Layout, dtype: npt.DTypeLike
+) -> tuple[int, Array | None]:
+    """Return the blocks of a launch, and their systems in global memory if they lie there."""
+    if size.held:
+        return rows.count, None
+    blocks = min(rows.count, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count())
+    return blocks, backend.empty((blocks, numbers_of(rows.order)), dtype)
 
 
 def _largest_dual(factors: int) -> int:

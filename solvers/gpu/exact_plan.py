@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.cuda.backend import Array
+from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import EXACT_BLOCKS, ExactBlock
+
+PRIMAL, DUAL = "cholesky_1_primal.cu", "cholesky_1_dual.cu"
 
 
 class Layout(NamedTuple):
@@ -28,6 +30,21 @@ class Layout(NamedTuple):
     block: ExactBlock
     depth: int
     shared: int
+
+    def launch(
+        self,
+        backend: Backend,
+        kernel: str,
+        dtype: npt.DTypeLike,
+        blocks: int,
+        arguments: tuple[Any, ...],
+    ) -> None:
+        """Launch a kernel: the solve by duals, or one of those for primal systems."""
+        file = DUAL if kernel == "cholesky_dual" else PRIMAL
+        defines, threads = self.block.defines(dtype), self.block.threads
+        backend.launch(
+            file, kernel, defines, (blocks,), (threads,), arguments, shared_mem=self.shared
+        )
 
     @property
     def held(self) -> bool:

@@ -18,6 +18,7 @@ from emulator.arrays import Device, DeviceArray
 from emulator.build import EmulatorError
 from emulator.dense import Product, on_card, product
 from emulator.module import SHARED_BYTES, Module
+from halfstep.kernels.cuda.backend import path_of
 from halfstep.kernels.device.dense import CardAlgebra
 
 KERNELS = Path(halfstep.kernels.cuda.__file__).parent
@@ -281,7 +282,7 @@ class EmulatorBackend:
     def _key(self, file: str, defines: tuple[str, ...], kernel: str = "") -> tuple[Any, ...]:
         templates = (kernel,) if "<" in kernel else ()
         texts = tuple(sorted(self.mutations.items()))
-        return self.folder / file, tuple(defines), templates, self.sanitizer, texts
+        return path_of(file, self.folder), tuple(defines), templates, self.sanitizer, texts
 
     def _module(self, file: str, defines: tuple[str, ...], kernel: str = "") -> Module:
         key = self._key(file, defines, kernel)
