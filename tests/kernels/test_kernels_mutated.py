@@ -83,8 +83,6 @@ MUTATIONS = [
              "part < stop - 1; part++"),
     Mutation("a block's next row begins while its last one is written", *EXACT_DUAL,
              f"= sum;\n        }}\n        {BARRIER}", "= sum;\n        }", "thread"),
-    Mutation("factors beyond the last have a weight", *EXACT_DUAL,
-             "row[m] ? f : 0", "row[m] ? f + 1 : 0", "address"),
     Mutation("the factor is used before its rows are weighted", *EXACT_DUAL,
              f"x[e] *= root[e];\n        {BARRIER}", "x[e] *= root[e];", "thread"),
     Mutation("the corner is read before it is written", *EXACT,
