@@ -11,6 +11,7 @@ import numpy.typing as npt
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import EXACT_BLOCKS, ExactBlock
 
+_CORNER = 16 * 17  # numbers of shared memory that are not among those of a launch
 PRIMAL, DUAL = "cholesky_1_primal.cu", "cholesky_1_dual.cu"
 
 
@@ -77,7 +78,7 @@ def layout(order: int, beside: int, dtype: npt.DTypeLike, shared_limit: int) -> 
         for depth in (8, 4):
             shared = (max(4 * depth, 2 * block.tile, 16) * step + beside + system) * kind.itemsize
             whole = depth * (order // 4 + 1) <= block.fours * block.threads
-            if whole and shared <= shared_limit:
+            if whole and shared + _CORNER * kind.itemsize <= shared_limit:
                 return Layout(block, depth, shared)
     return Layout(large, depth, shared)
 
