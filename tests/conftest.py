@@ -36,7 +36,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_collection_finish():
     """Leave out of later collections what the imports and the collected tests hold.
 
-    The benchmark collects before each timed fit, which otherwise takes longer than the fits of the tests.
+    The benchmark collects before each timed fit, which otherwise takes longer than the tests' fits.
     """
     gc.collect()
     gc.freeze()

@@ -4,5 +4,5 @@
 definitions; `lanes` says how many threads share a row; `topk` launches the selection of the best items.
 
 Read the kernels in the order of their numbers, `cg_1_naive.cu` to `cg_8_tensor.cu`: each removes one
-cost of the one before, and its head says which. `cholesky_1_block.cu` solves rows exactly.
+cost of the one before, and its head says which. The files in `exact` solve rows exactly.
 """

@@ -231,10 +231,16 @@ class CupyBackend(CupyGraphs):
             function(grid, block, passed, shared_mem=shared_mem)
 
 
+def path_of(file: str, folder: Path = FOLDER) -> Path:
+    """Return where a kernel file is: in the folder, or in that of the exact rung's files."""
+    inside = folder / "exact" / file
+    return inside if inside.exists() else folder / file
+
+
 @cache
 def source(file: str) -> str:
     """Return a kernel file's text, its own headers included: CuPy's cache looks at the text alone."""
-    text = (FOLDER / file).read_text(encoding="utf-8")
+    text = path_of(file).read_text(encoding="utf-8")
 
     def content(include: re.Match[str]) -> str:
         after = text.count("\n", 0, include.end()) + 2

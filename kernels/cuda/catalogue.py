@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -50,15 +51,49 @@ def threads_for(factors: int) -> int:
     return -(-factors // 32) * 32
 
 
-# Threads of a block and side of a tile. In float64 a tile of eight needs more registers than there are.
-_WIDE = {"float32": ((128, 8), (256, 8)), "float64": ((256, 4),)}
+class ExactBlock(NamedTuple):
+    """A block of the exact rung.
+
+    Attributes
+    ----------
+    most
+        The largest order of a system of which the block has a tile for every thread; 0 if it takes a
+        system's tiles by turns.
+    threads, tile
+        Threads, and the side of a thread's tile.
+    fours
+        Pieces of four numbers that a thread fetches at a time.
+    """
+
+    most: int
+    threads: int
+    tile: int
+    fours: int
+
+    def defines(self, dtype: npt.DTypeLike) -> tuple[str, ...]:
+        """Return the definitions to compile the exact rung with."""
+        return (
+            real(dtype), f"THREADS={self.threads}", f"TILE={self.tile}", f"FOURS={self.fours}",
+            f"HELD={int(self.most > 0)}",
+        )  # fmt: skip
+
+
+# Small tiles leave small systems more warps. In float64 larger ones need more registers than there are.
+EXACT_BLOCKS = {
+    "float32": (
+        ExactBlock(39, 64, 4, 2),
+        ExactBlock(67, 160, 4, 2),
+        ExactBlock(135, 160, 8, 2),
+        ExactBlock(263, 256, 12, 3),
+        ExactBlock(0, 256, 8, 5),
+    ),
+    "float64": (
+        ExactBlock(39, 64, 4, 2),
+        ExactBlock(67, 160, 4, 2),
+        ExactBlock(0, 256, 4, 5),
+    ),
+}
 LARGEST_SHARED = 227 * 1024  # bytes that a block has at most, on compute capability 9.0
-CHOLESKY_DEPTH = 16  # vectors that a block holds in shared memory at a time
-
-
-def cholesky_defines(dtype: npt.DTypeLike, threads: int, tile: int) -> tuple[str, ...]:
-    """Return the definitions for the exact rung, with blocks of `threads` and tiles of side `tile`."""
-    return (real(dtype), f"THREADS={threads}", f"TILE={tile}", f"DEPTH={CHOLESKY_DEPTH}")
 
 
 def ranking_defines(dtype: npt.DTypeLike, queries: int) -> tuple[str, ...]:
@@ -119,6 +154,8 @@ def _tiles(*larges: bool) -> tuple[tuple[str, ...], ...]:
     )
 
 
+_EXACT = tuple(block.defines(dtype) for dtype in _REALS for block in EXACT_BLOCKS[dtype])
+
 CATALOGUE: dict[str, Source] = {
     "cg_1_naive.cu": Source(("cg_1_naive",), _each(factor_per_thread)),
     "cg_2_whitened.cu": Source(("cg_2_whitened",), _each(factor_per_thread)),
@@ -141,20 +178,8 @@ CATALOGUE: dict[str, Source] = {
         tuple(systems(f, shared_limit=LARGEST_SHARED).defines for f in (7, 64, 100, 128, 200, 256)),
         least_architecture=80,
     ),
-    "cholesky_1_block.cu": Source(
-        (
-            "cholesky_dual",
-            "cholesky_primal",
-            "cholesky_hub_part",
-            "cholesky_hub_solve",
-            "weight_range",
-        ),
-        tuple(
-            cholesky_defines(dtype, threads, tile)
-            for dtype in _REALS
-            for threads, tile in ((64, 4), (128, 4), *_WIDE[dtype])
-        ),
-    ),
+    "cholesky_1_primal.cu": Source(("cholesky_primal", "cholesky_hub_part"), _EXACT),
+    "cholesky_1_dual.cu": Source(("cholesky_dual",), _EXACT),
     "topk.cu": Source(
         ("top_k",),
         tuple(
@@ -174,7 +199,9 @@ CATALOGUE: dict[str, Source] = {
         ("weigh",),
         tuple(weigh_defines(dtype, name) for dtype in _REALS for name in _CONVENTIONS),
     ),
-    "tally.cu": Source(("row_weights", "tally"), tuple((real(dtype),) for dtype in _REALS)),
+    "tally.cu": Source(
+        ("row_weights", "tally", "weight_range"), tuple((real(dtype),) for dtype in _REALS)
+    ),
     "heavy.cu": Source(
         ("squared_norms", "heavy_rows"),
         (

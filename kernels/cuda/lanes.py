@@ -188,7 +188,7 @@ class Systems:
     inside
         Whether they hold the system; else it is in global memory.
     numbers
-        Numbers of a system: its rows and the right-hand side.
+        Numbers of a system: its lower triangle, and the right-hand side.
     defines
         The definitions for the compiler.
     """
@@ -216,15 +216,15 @@ def systems(factors: int, *, shared_limit: int) -> Systems:
     count = wide // 16
     warps = (count + 1) // 2
     stages = RING * STAGE * (2 * 8 * (wide // 8 | 1) + 10)
-    scratch = 4 * (_PANEL * -(-(wide + 1) // _TILE) * _TILE + wide)
-    numbers = (wide + 1) ** 2
+    scratch = 4 * (_PANEL * (-(-(wide + 1) // _TILE) * _TILE | 4) + 2 * wide)
+    numbers = wide * (wide + 3) // 2
     inside = max(stages, scratch + 4 * numbers) <= shared_limit
     # A lane holds eight sums for each of the warp's tiles; the rest needs 96 registers at most.
     registers = min(255, 8 * (count + 1) + 96)
     defines = (
         "REAL=float", "STORED=__half", "HALVES", f"WIDE={wide}", "DIAGONAL=0", f"WARPS={warps}",
-        f"BLOCKS={max(1, min(16, 65536 // (32 * warps * registers)))}", f"TILE={_TILE}",
-        f"INSIDE={int(inside)}",
+        f"RESIDENT={max(1, min(16, 65536 // (32 * warps * registers)))}", f"TILE={_TILE}",
+        "HELD=0", f"INSIDE={int(inside)}",
     )  # fmt: skip
     shared = max(stages, scratch + 4 * numbers * inside)
     return Systems(wide, warps, shared, inside, numbers, defines)

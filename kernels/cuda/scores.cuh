@@ -11,6 +11,8 @@
 //
 // Defined by the host: REAL, QUERIES.
 
+#include "fours.cuh"
+
 #define WARPS 8
 #define THREADS (32 * WARPS)
 #define ITEMS 128
@@ -24,23 +26,6 @@
 #ifndef INFINITY  // NVRTC has no math.h
 #define INFINITY __int_as_float(0x7f800000)
 #endif
-
-struct alignas(16) Four {
-    REAL of[4];
-};
-
-// Elements `k` to `k` + 3 of a row of f, zeros beyond its end. `aligned`: rows begin at multiples of 16 bytes.
-__device__ __forceinline__ Four fetch_four(const REAL *row, int k, int f, bool aligned) {
-    if (aligned && k + 4 <= f) return *reinterpret_cast<const Four *>(row + k);
-    Four four;
-#pragma unroll
-    for (int j = 0; j < 4; j++) four.of[j] = k + j < f ? row[k + j] : REAL(0);
-    return four;
-}
-
-__device__ __forceinline__ bool rows_aligned(const REAL *rows, int stride) {
-    return (reinterpret_cast<unsigned long long>(rows) | stride * sizeof(REAL)) % 16 == 0;
-}
 
 // The scores of the warp's OWN queries with the lane's four items, `first_item` + 4 lane + b.
 __device__ __forceinline__ void score_tile(const REAL *X, const REAL *Y, const int *query_row, int queries, int first_query,

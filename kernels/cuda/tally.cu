@@ -7,6 +7,10 @@
 //   grid        one warp per block, striding over the rows: no barrier, and sums in a fixed order
 //   bytes       per row 3 sizeof(REAL), per half-step
 //
+// weight_range  each row's smallest and largest w, or 0: they decide whether the exact rung may solve it by its dual
+//   grid        one warp per row, WARPS of them in a block
+//   bytes       per stored entry sizeof(REAL), once per fit
+//
 // Defined by the host: REAL.
 
 #define WARPS 8
@@ -70,4 +74,24 @@ extern "C" __global__ void __launch_bounds__(32)
     mine[2] += unsolved;
     mine[3] += gained;
     mine[4] += left;
+}
+
+extern "C" __global__ void __launch_bounds__(32 * WARPS)
+    weight_range(const long long *indptr, const REAL *w, long long rows, REAL *range) {
+    const long long row = blockIdx.x * (long long)WARPS + threadIdx.x / 32;
+    if (row >= rows) return;
+    const int lane = threadIdx.x % 32;
+    REAL low = 0, high = 0;
+    for (long long e = indptr[row] + lane; e < indptr[row + 1]; e += 32) {
+        low = min(low, w[e]);
+        high = max(high, w[e]);
+    }
+    for (int gap = 16; gap > 0; gap /= 2) {
+        low = min(low, __shfl_xor_sync(ALL, low, gap));
+        high = max(high, __shfl_xor_sync(ALL, high, gap));
+    }
+    if (lane == 0) {
+        range[row] = low;
+        range[rows + row] = high;
+    }
 }

@@ -3,20 +3,91 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.kernels.cuda.catalogue import EXACT_BLOCKS, ExactBlock
 from halfstep.solvers.gpu.device.side import Side
 
 HUB_BYTES = 256 << 20  # of the parts' systems that are in memory together
+_CORNER = 16 * 17  # numbers of shared memory that are not among those of a launch
+PRIMAL, DUAL = "cholesky_1_primal.cu", "cholesky_1_dual.cu"
+
+
+class Layout(NamedTuple):
+    """How blocks solve systems of up to some order.
+
+    Attributes
+    ----------
+    block
+        The block of threads.
+    depth
+        Vectors that pass through shared memory at a time.
+    shared
+        Bytes of shared memory.
+    """
+
+    block: ExactBlock
+    depth: int
+    shared: int
+
+    def launch(
+        self,
+        backend: Backend,
+        kernel: str,
+        dtype: npt.DTypeLike,
+        blocks: int,
+        arguments: tuple[Any, ...],
+    ) -> None:
+        """Launch a kernel: the solve by duals, or one of those for primal systems."""
+        file = DUAL if kernel == "cholesky_dual" else PRIMAL
+        defines, threads = self.block.defines(dtype), self.block.threads
+        backend.launch(
+            file, kernel, defines, (blocks,), (threads,), arguments, shared_mem=self.shared
+        )
+
+    @property
+    def held(self) -> bool:
+        """Whether the systems are in registers and shared memory, and not in global memory."""
+        return self.block.most > 0
+
+
+def primal_order(factors: int) -> int:
+    """Return the order of primal systems: the kernels fetch factors by fours."""
+    return -(-factors // 4) * 4
+
+
+def numbers_of(order: int) -> int:
+    """Return how many numbers a system takes: its lower triangle, and the right-hand side."""
+    return order * (order + 3) // 2
+
+
+def layout(order: int, beside: int, dtype: npt.DTypeLike, shared_limit: int) -> Layout:
+    """Return the block for systems of up to `order`, in as much shared memory as there is.
+
+    `beside` counts the numbers in shared memory beside vectors and factor. The solution of a row has the
+    same bits in all layouts.
+    """
+    kind = np.dtype(dtype)
+    *blocks, large = EXACT_BLOCKS[kind.name]
+    smallest = [block for block in blocks if order <= block.most][:1]
+    for block in (*smallest, large):
+        step = -(-(order + 1) // block.tile) * block.tile | 4
+        system = numbers_of(order) if block.most else 0
+        for depth in (8, 4):
+            shared = (max(4 * depth, 2 * block.tile, 16) * step + beside + system) * kind.itemsize
+            whole = depth * (order // 4 + 1) <= block.fours * block.threads
+            if whole and shared + _CORNER * kind.itemsize <= shared_limit:
+                return Layout(block, depth, shared)
+    return Layout(large, depth, shared)
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Rows whose systems have about the same order, and the size of their launch.
+    """Rows whose systems have about the same order.
 
     Attributes
     ----------
@@ -30,15 +101,6 @@ class Bin:
     count: int
     order: int
 
-    @property
-    def threads(self) -> int:
-        """Threads per block: about one for each tile of the system."""
-        return 64 if self.order <= 32 else 128 if self.order <= 128 else 256
-
-    def tile(self, dtype: Any) -> int:
-        """Return the side of a thread's tile; 8 x 8 would leave threads without one in small systems."""
-        return 8 if self.order > 64 and np.dtype(dtype) == np.float32 else 4
-
 
 @dataclass(frozen=True)
 class Hubs:
@@ -48,14 +110,12 @@ class Hubs:
     ----------
     rows, first_part
         (count,) row numbers, and (count + 1,) where each row's parts begin; int32 on the device.
-    row_of_part, first, stop
-        (parts,) row number (int32), and positions of the first entry and after the last one (int64), on
-        the device.
+    first, stop
+        (parts,) positions of the first entry and after the last one, int64 on the device.
     """
 
     rows: Array
     first_part: Array
-    row_of_part: Array
     first: Array
     stop: Array
     count: int
@@ -99,7 +159,6 @@ def groups_of_hubs(
             Hubs(
                 rows=backend.to_device(np.array(group, np.int32)),
                 first_part=backend.to_device(np.cumsum([0, *counts]).astype(np.int32)),
-                row_of_part=backend.to_device(np.repeat(group, counts).astype(np.int32)),
                 first=backend.to_device(np.concatenate(first).astype(np.int64)),
                 stop=backend.to_device(np.concatenate(stop).astype(np.int64)),
                 count=len(group),

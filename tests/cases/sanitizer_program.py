@@ -103,6 +103,12 @@ def rung(name, order="random", **settings):
             judge(name, dtype="float64")  # steps are those of the rule, to the one
             judge(name, f=17, cg_tolerance=None)
         SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
+    if name == "gpu_cholesky":
+        for limit in (None, 7 * 1024):  # tiles of eight, held in registers and in global memory
+            with device(order, shared_limit=limit, **settings):
+                found = error_of(name, 70, **SHAPE)
+            if not found < tolerance(name):
+                raise Wrong(f"{name}: an error of {found} with shared_limit={limit}")
     if name == gpu_tensor.NAME:
         small = {"shared_limit": gpu_tensor.SHARED, **settings}
         with short_hubs(longest=gpu_tensor.HUB), device(order, **small):

@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 
-import halfstep.kernels.cuda
 from emulator import build
 from emulator.arrays import Device, DeviceArray
 from emulator.build import EmulatorError
 from emulator.dense import Product, on_card, product
 from emulator.module import SHARED_BYTES, Module
+from halfstep.kernels.cuda.backend import FOLDER, path_of
 from halfstep.kernels.device.dense import CardAlgebra
 
-KERNELS = Path(halfstep.kernels.cuda.__file__).parent
 _modules: dict[Any, Module] = {}
 
 
@@ -94,7 +93,7 @@ class PlainBackend:
         multiprocessors: int = 3,
         shared_limit: int = SHARED_BYTES,
         sanitizer: str | None = None,
-        folder: Path = KERNELS,
+        folder: Path = FOLDER,
         mutations: dict[str, str] | None = None,
         late_uploads: bool = False,
     ):
@@ -281,7 +280,7 @@ class PlainBackend:
     def _key(self, file: str, defines: tuple[str, ...], kernel: str = "") -> tuple[Any, ...]:
         templates = (kernel,) if "<" in kernel else ()
         texts = tuple(sorted(self.mutations.items()))
-        return self.folder / file, tuple(defines), templates, self.sanitizer, texts
+        return path_of(file, self.folder), tuple(defines), templates, self.sanitizer, texts
 
     def _module(self, file: str, defines: tuple[str, ...], kernel: str = "") -> Module:
         key = self._key(file, defines, kernel)

@@ -159,13 +159,14 @@ _INCLUDE = re.compile(r'^\s*#\s*include\s+"([\w.]+)"', re.MULTILINE)
 
 
 def sources(path: Path, texts: dict[str, str]) -> dict[str, str]:
-    """Return the file and those of the headers beside it that it includes, translated, by name."""
+    """Return the file and those of the headers that it includes, translated, by name."""
     found: dict[str, str] = {}
     wanted = [path.name]
     while wanted:
         name = wanted.pop()
-        if name not in found and (name in texts or (path.parent / name).exists()):
-            text = texts[name] if name in texts else (path.parent / name).read_text()
+        places = [at for at in (path.parent / name, path.parent.parent / name) if at.exists()]
+        if name not in found and (name in texts or places):
+            text = texts[name] if name in texts else places[0].read_text()
             found[name] = translate(text, name)
             wanted += _INCLUDE.findall(text)
     return dict(sorted(found.items()))
@@ -186,7 +187,7 @@ def library(
     Parameters
     ----------
     path
-        The `.cu` file; headers (`.cuh`) are looked for beside it.
+        The `.cu` file; headers (`.cuh`) are looked for beside it, then in the folder above.
     defines
         `NAME=value` or `NAME`, as after `-D`.
     templates

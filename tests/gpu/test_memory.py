@@ -50,7 +50,7 @@ def dense():
 def test_a_fit_keeps_its_limit_on_memory(case, share, dense):
     name, settings, patches = CASES[case]
     longest = max(np.diff(dense.indptr).max(), np.bincount(dense.indices).max())
-    small = {"shared_limit": 16 * 1024} if name == "gpu_cholesky" else {}
+    small = {"shared_limit": 12 * 1024} if name == "gpu_cholesky" else {}
     settings = {**settings, "iterations": 1, "random_state": 0}
     with on_device("forward", **small) as backend, ExitStack() as stack:
         for patch in patches:

@@ -34,7 +34,7 @@ extern "C" __global__ void __launch_bounds__(1024, 2) crowded(const float *x, fl
 
 
 def test_every_kernel_file_is_in_the_catalogue():
-    assert set(CATALOGUE) == {file.name for file in backend.FOLDER.glob("*.cu")}
+    assert set(CATALOGUE) == {file.name for file in backend.FOLDER.rglob("*.cu")}
     assert all(entry.variants and entry.kernels for entry in CATALOGUE.values())
 
 

@@ -34,7 +34,8 @@ class Mutation:
 NAIVE = ("gpu_cg_1_naive", "cg_1_naive.cu")
 SUMS = ("gpu_cg_1_naive", "sums.cuh")
 EXACT = ("gpu_cholesky", "cholesky.cuh")
-EXACT_BLOCK = ("gpu_cholesky", "cholesky_1_block.cu")
+EXACT_PRIMAL = ("gpu_cholesky", "cholesky_1_primal.cu")
+EXACT_DUAL = ("gpu_cholesky", "cholesky_1_dual.cu")
 LANES = ("gpu_cg_5_binned", "lanes.cuh")
 ENTRIES = ("gpu_cg_5_binned", "entries.cuh")
 PACKED = ("gpu_cg_7_half", "entries.cuh")
@@ -76,18 +77,35 @@ MUTATIONS = [
     Mutation("an empty row ends its block", *NAIVE,
              "X[u * F + j] = 0;\n            continue;", "X[u * F + j] = 0;\n            return;"),
     Mutation("a row is skipped", *NAIVE, "u += gridDim.x", "u += gridDim.x + 1"),
-    Mutation("entries beyond the row's end", *EXACT_BLOCK,
-             "depth = int(min((long long)DEPTH, stop - start));", "depth = DEPTH;"),
+    Mutation("entries beyond the row's end", *EXACT_PRIMAL, "entry(n) < depth && e < stop",
+             "entry(n) < depth"),
+    Mutation("the right-hand side is left out", *EXACT_PRIMAL,
+             "k(n) == order ? side.t : side.w", "side.w"),
+    Mutation("a hub's last part is left out", *EXACT_PRIMAL, "part < stop; part++",
+             "part < stop - 1; part++"),
+    Mutation("a block's next row begins while its last one is written", *EXACT_DUAL,
+             f"= sum;\n        }}\n        {BARRIER}", "= sum;\n        }", "thread"),
+    Mutation("the factor is used before its rows are weighted", *EXACT_DUAL,
+             f"x[e] *= root[e];\n        {BARRIER}", "x[e] *= root[e];", "thread"),
     Mutation("the corner is read before it is written", *EXACT,
-             f"REAL(i == j);\n        }}\n        {BARRIER}", "REAL(i == j);\n        }", "thread"),
-    Mutation("lanes of the corner do not wait", *EXACT,
-             "                __syncwarp();\n                if (i == k) corner",
-             "                if (i == k) corner", "thread"),
-    Mutation("the next corner is read before the update has ended", *EXACT,
-             f"size, nullptr, REAL(-1));\n        {BARRIER}", "size, nullptr, REAL(-1));", "thread"),
-    Mutation("the next entries are loaded while these are read", *EXACT_BLOCK,
-             f"A[(long long)f * ld + k] += sum;\n        }}\n        {BARRIER}",
-             "A[(long long)f * ld + k] += sum;\n        }", "thread"),
+             f"pivots, eps, corner, A);\n        {BARRIER}", "pivots, eps, corner, A);", "thread"),
+    Mutation("the corner is taken before the panel is there", *EXACT,
+             f"#endif\n        {BARRIER}\n        if (threadIdx.x < 32)",
+             "#endif\n        if (threadIdx.x < 32)", "thread"),
+    Mutation("the update reads rows that are not there yet", *EXACT,
+             f"        {BARRIER}\n#if HELD\n        if (tile.there && tile.column >= below)",
+             "#if HELD\n        if (tile.there && tile.column >= below)", "thread"),
+    Mutation("the next panel is written while the last one is read", *EXACT,
+             "top / PANEL % 2 * PANEL * step", "0", "thread"),
+    Mutation("the next vectors are stored while these are read", *EXACT,
+             "left = other;", "left = right;", "thread"),
+    Mutation("vectors are read before they are stored", *EXACT,
+             f"vectors.fetch(first, stop);\n        {BARRIER}", "vectors.fetch(first, stop);", "thread"),
+    Mutation("rows of a tile in another order", *EXACT,
+             "(4 * q ^ tile.turn()));\n                r", "4 * q);\n                r"),
+    Mutation("unknowns below are solved from old ones", *EXACT,
+             f"if (lane < size) x[top + lane] = own;\n        }}\n        {BARRIER}",
+             "if (lane < size) x[top + lane] = own;\n        }", "thread"),
     Mutation("a reduction over a group that stops short", *GROUPS,
              "o = GROUP / 2; o > 0; o >>= 1) v +=", "o = GROUP / 2; o > 1; o >>= 1) v +="),
     Mutation("a mask that lacks the last lane", *GROUPS, "ALL 0xffffffffu", "ALL 0x7fffffffu"),
@@ -213,13 +231,14 @@ MUTATIONS = [
     Mutation("the last tile is left out", *GRAMIAN,
              "if (start + half >= row.count) break;", "if (start + half + 15 >= row.count) break;"),
     Mutation("tiles above the diagonal are not turned", *GRAMIAN,
-             "A[c * ld + r] = sums.tile", "A[r * ld + c] = sums.tile"),
+             "A[at(c, r)] = sums.tile", "A[at(r, c)] = sums.tile"),
     Mutation("the largest weight of another warp is not seen", *GRAMIAN,
              "largest_w = scratch[i] > largest_w ? scratch[i] : largest_w;",
              "largest_w = scratch[0];"),
     Mutation("a part too few", *SYSTEMS,
              "part = first; part < stop;", "part = first + 1; part < stop;"),
-    Mutation("a row's lambda is left out", *SYSTEMS, "+= base[i] + slope[i] * lam;", "+= base[i];"),
+    Mutation("a row's lambda is left out", *SYSTEMS,
+             "sqrt(base[i] + slope[i] * lam);", "sqrt(base[i]);"),
     Mutation("what a row gained is added up before it is there", *SYSTEMS,
              f"pivots[threadIdx.x / 32] = gained;\n    {BARRIER}",
              "pivots[threadIdx.x / 32] = gained;", "thread"),
@@ -241,7 +260,7 @@ MUTATIONS = [
 
 def mutated(mutation):
     """Return the file's text with the bug in it."""
-    text = (backend.FOLDER / mutation.file).read_text()
+    text = backend.path_of(mutation.file).read_text()
     times = text.count(mutation.before)
     assert times == 1, f"{mutation.file} has this {times} times, not once: {mutation.before!r}"
     return text.replace(mutation.before, mutation.after)
@@ -249,7 +268,7 @@ def mutated(mutation):
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.bug}")
 def test_every_mutation_still_applies(mutation):
-    assert mutated(mutation) != (backend.FOLDER / mutation.file).read_text()
+    assert mutated(mutation) != backend.path_of(mutation.file).read_text()
 
 
 @pytest.mark.kernels

@@ -5,8 +5,8 @@
 // cg_9_solve  adds the systems of a row's parts in their order and solves
 //
 // grid      a block for a row or a part, the longest first
-// shared    RING stages of STAGE entries, and then, in the same place, a panel and the pivots
-//           (cholesky.cuh), and with INSIDE the system (WIDE + 1, LD). Without, it is in global memory.
+// shared    RING stages of STAGE entries, and then, in the same place, a panel, the scale and the pivots
+//           (cholesky.cuh), and with INSIDE the system. Without, it is in global memory.
 // hardware  Conjugate gradients pass over a long row's entries once for its residual and once for each
 //           step, and gather them each time. Here they are gathered once. The tensor cores do
 //           2 F (F + 16) multiply-adds for an entry, half of them for the low halves.
@@ -15,35 +15,45 @@
 // flops     per stored entry F^2 + 3 F that count, per row F^3 / 3
 // needs     compute capability 8.0
 //
-// Defined by the host: REAL (float), STORED (__half), WIDE (a multiple of 16), WARPS, BLOCKS, TILE (4), INSIDE.
+// Defined by the host: REAL (float), STORED (__half), WIDE (a multiple of 16), WARPS, RESIDENT (blocks
+// that a multiprocessor has room for), TILE (4), HELD (0), INSIDE.
+
+#define THREADS (32 * WARPS)
 
 #include "tiles.cuh"
-#include "gramian.cuh"
-#define THREADS (32 * WARPS)
 #include "cholesky.cuh"
+#include "gramian.cuh"
 
-#define LD (WIDE + 1)  // an odd number: elements of a column lie in different banks
-#define SIZE ((WIDE + 1ll) * LD)
+#define SIZE (WIDE * (WIDE + 3) / 2)  // numbers of a system
 
 // Solve the block's system and write the row, over-relaxed from where it began. The row took one step,
-// which lowered the objective by (x - start)'A(x - start) = |L'(x - start)|^2, and leaves nothing.
-__device__ __forceinline__ void solve_row(REAL *A, REAL *panel, REAL *pivots, const REAL *base, const REAL *slope,
+// which lowered the objective by (x - start)'A(x - start) = |L'(x - start)|^2, and leaves nothing. With
+// s = D^-1/2 the system is solved as (I + s S s) x/s = s b.
+__device__ __forceinline__ void solve_row(REAL *A, REAL *memory, REAL *scale, const REAL *base, const REAL *slope,
                                           REAL lam, REAL eps, REAL omega, REAL *x, REAL *ended) {
-    for (int i = threadIdx.x; i < WIDE; i += THREADS) A[i * LD + i] += base[i] + slope[i] * lam;
+    REAL *pivots = scale + WIDE;
+    for (int i = threadIdx.x; i < WIDE; i += THREADS) scale[i] = REAL(1) / sqrt(base[i] + slope[i] * lam);
     __syncthreads();
-    solve(A, LD, WIDE, panel, pivots, eps);
-    REAL *move = panel;
+    const REAL *solution = solve(WIDE, A, memory, step_of(WIDE), scale, nullptr, pivots, eps,
+                                 [&](const Tile &tile, REAL(&sum)[TILE][TILE]) {
+#pragma unroll
+                                     for (int a = 0; a < TILE; a++)
+#pragma unroll
+                                         for (int b = 0; b < TILE; b++) sum[a][b] = 0;
+                                     tile.each(WIDE, sum, [&](int i, int j, REAL &v) { v = A[at(i, j)]; });
+                                 });
+    REAL *move = memory;
     for (int i = threadIdx.x; i < WIDE; i += THREADS) {
-        const REAL start = x[i], solution = A[WIDE * LD + i];
-        move[i] = solution - start;
-        x[i] = omega == 1 ? solution : start + omega * (solution - start);
+        const REAL start = x[i], end = solution[i] * scale[i];
+        move[i] = solution[i] - start / scale[i];
+        x[i] = omega == 1 ? end : start + omega * (end - start);
     }
     __syncthreads();
     REAL gained = 0;
     for (int j = threadIdx.x; j < WIDE; j += THREADS) {
-        const REAL inverse = A[j * LD + j];  // of L_jj; 0 for a pivot that was rounding error
+        const REAL inverse = A[at(j, j)];  // of L_jj; 0 for a pivot that was rounding error
         REAL sum = inverse == 0 ? REAL(0) : move[j] / inverse;
-        for (int i = j + 1; i < WIDE; i++) sum += A[i * LD + j] * move[i];
+        for (int i = j + 1; i < WIDE; i++) sum += A[at(i, j)] * move[i];
         gained += sum * sum;
     }
     gained = group_sum(gained);
@@ -57,14 +67,13 @@ __device__ __forceinline__ void solve_row(REAL *A, REAL *panel, REAL *pivots, co
     }
 }
 
-// The scratch of `solve` in shared memory, and the system behind it, or `outside`.
-#define PANEL_SIZE (PANEL * ((WIDE + 1 + TILE - 1) / TILE * TILE))
-#define SCRATCH(outside)                                                         \
-    REAL *panel = reinterpret_cast<REAL *>(shared), *pivots = panel + PANEL_SIZE; \
-    REAL *A = INSIDE ? pivots + WIDE : (outside);
+// The scratch of `solve_row` in shared memory, and the system behind it, or `outside`.
+#define SCRATCH(outside)                                                                      \
+    REAL *memory = reinterpret_cast<REAL *>(shared), *scale = memory + PANEL * step_of(WIDE); \
+    REAL *A = INSIDE ? scale + 2 * WIDE : (outside);
 
 // `systems` has room for a system for each block.
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     cg_9_row(REAL *X, const STORED *Z, const REAL *base, const REAL *slope, const long long *indptr, const int *indices,
              const REAL *w, const REAL *t, const REAL *lam, const int *order, REAL *ended, REAL omega, REAL eps,
              REAL *systems) {
@@ -74,13 +83,13 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     const Entries row = {Z, indices + first, w + first, t + first, int(indptr[u + 1] - first)};
     Sums sums;
     form(row, reinterpret_cast<unsigned char *>(shared), sums);
-    SCRATCH(systems + blockIdx.x * SIZE)
-    put(sums, A, LD);
+    SCRATCH(systems + blockIdx.x * (long long)SIZE)
+    put(sums, A);
     __syncthreads();
-    solve_row(A, panel, pivots, base, slope, lam[u], eps, omega, X + (long long)u * WIDE, ended ? ended + 3ll * u : ended);
+    solve_row(A, memory, scale, base, slope, lam[u], eps, omega, X + (long long)u * WIDE, ended ? ended + 3ll * u : ended);
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     cg_9_part(const STORED *Z, const int *indices, const REAL *w, const REAL *t, const long long *part_first,
               const long long *part_stop, REAL *systems) {
     extern __shared__ uint4 shared[];
@@ -88,22 +97,21 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     const Entries row = {Z, indices + first, w + first, t + first, int(part_stop[blockIdx.x] - first)};
     Sums sums;
     form(row, reinterpret_cast<unsigned char *>(shared), sums);
-    put(sums, systems + blockIdx.x * SIZE, LD);
+    put(sums, systems + blockIdx.x * (long long)SIZE);
 }
 
 // Row number i of `order` has the parts first_part[i] to first_part[i + 1] of `parts`.
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
     cg_9_solve(REAL *X, const REAL *base, const REAL *slope, const REAL *lam, const int *order, const int *first_part,
                REAL *parts, REAL *ended, REAL omega, REAL eps) {
     extern __shared__ uint4 shared[];
     const int u = order[blockIdx.x], first = first_part[blockIdx.x], stop = first_part[blockIdx.x + 1];
-    SCRATCH(parts + first * SIZE)
-    for (int i = 0; i <= WIDE; i++)
-        for (int j = threadIdx.x; j < WIDE && j <= i; j += THREADS) {
-            REAL sum = 0;
-            for (int part = first; part < stop; part++) sum += parts[part * SIZE + i * LD + j];
-            A[i * LD + j] = sum;
-        }
+    SCRATCH(parts + first * (long long)SIZE)
+    for (int e = threadIdx.x; e < SIZE; e += THREADS) {
+        REAL sum = 0;
+        for (int part = first; part < stop; part++) sum += parts[part * (long long)SIZE + e];
+        A[e] = sum;
+    }
     __syncthreads();
-    solve_row(A, panel, pivots, base, slope, lam[u], eps, omega, X + (long long)u * WIDE, ended ? ended + 3ll * u : ended);
+    solve_row(A, memory, scale, base, slope, lam[u], eps, omega, X + (long long)u * WIDE, ended ? ended + 3ll * u : ended);
 }

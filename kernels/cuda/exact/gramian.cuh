@@ -11,7 +11,7 @@
 // 1 <= |m| < 2, relative to the largest w: m z is formed with 22 bits, and to multiply it by s changes
 // no digit until numbers are below 2^-24 of the range. So a small w keeps its digits beside a large one.
 //
-// Included after tiles.cuh. Defined by the host: WARPS, (TILES + 1) / 2.
+// Included after tiles.cuh and cholesky.cuh. Defined by the host: WARPS, (TILES + 1) / 2.
 
 #define STAGE 32
 #define STAGE_COPIES ((PIECES + WARPS - 1) / WARPS)  // pieces of a stage that a lane copies
@@ -174,8 +174,8 @@ __device__ __forceinline__ void form(const Entries &row, unsigned char *shared, 
     __syncthreads();  // all have read the last stage: `shared` may be written again
 }
 
-// Write S's lower triangle to A (WIDE + 1, ld), and b as its row WIDE.
-__device__ __forceinline__ void put(const Sums &sums, REAL *A, int ld) {
+// Write S's lower triangle to A, and b as its row WIDE, as cholesky.cuh has them.
+__device__ __forceinline__ void put(const Sums &sums, REAL *A) {
     const int lane = threadIdx.x % 32, g = lane / 4, q = lane % 4;
     const REAL unit = sums.t.v / 8192;
 #pragma unroll
@@ -189,13 +189,13 @@ __device__ __forceinline__ void put(const Sums &sums, REAL *A, int ld) {
             for (int j = 0; j < 8; j++) {
                 const int r = row + j % 4 / 2 * 8, c = column + j / 4 * 8 + j % 2;
                 const bool below = n == begin_of(i) ? c <= r : strip + n - begin_of(i) < TILES;
-                if (below) A[r * ld + c] = sums.tile[n][j / 4][j % 4] * sums.w.v;
-                if (!below && n > begin_of(i)) A[c * ld + r] = sums.tile[n][j / 4][j % 4] * sums.w.v;
+                if (below) A[at(r, c)] = sums.tile[n][j / 4][j % 4] * sums.w.v;
+                if (!below && n > begin_of(i)) A[at(c, r)] = sums.tile[n][j / 4][j % 4] * sums.w.v;
             }
         }
         if (q == 0) {
-            A[WIDE * ld + 16 * strip + g] = (sums.b[i][0] + sums.b[i][1]) * unit;
-            A[WIDE * ld + 16 * strip + g + 8] = (sums.b[i][2] + sums.b[i][3]) * unit;
+            A[at(WIDE, 16 * strip + g)] = (sums.b[i][0] + sums.b[i][1]) * unit;
+            A[at(WIDE, 16 * strip + g + 8)] = (sums.b[i][2] + sums.b[i][3]) * unit;
         }
     }
 }
