@@ -14,7 +14,7 @@ from pathlib import Path
 RUNTIME = Path(__file__).parent / "runtime"
 INCLUDE = RUNTIME / "include"
 SANITIZERS = {
-    "": ("-O2",),
+    "": ("-O1",),
     "address": ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize=vptr"),
     "thread": ("-O1", "-g", "-fsanitize=thread", "-DCUEMU_TSAN"),
 }
