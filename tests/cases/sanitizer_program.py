@@ -56,6 +56,8 @@ def wrong(kernel):
         "past_global": (out, np.int32(33)),
         "read_past_global": (x, out, np.int32(1)),
         "misaligned": (x, out),
+        "copy_of_another_lane": (x, out),
+        "copy_to_where_others_read": (x, out),
     }.get(kernel, (out,))
     grid, block = LAUNCHES.get(kernel, (1, 32))
     try:
