@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -70,8 +71,12 @@ def wrong(kernel):
 SHAPE = {"lengths": (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), "columns": 210}
 
 
-def rung(name, order="random", **settings):
-    """Solve the rows of SHAPE and run a fit, or do what surrounds one; raise where a result is wrong."""
+def checks(name, order="random", **settings):
+    """Return the functions that solve the rows of SHAPE, run a fit, or do what surrounds one, by name.
+
+    Each raises an error where a result is wrong. They share their kernels as far as they can, since to
+    compile one takes far longer than to run it: 33 factors, and in all but the first one lambda.
+    """
     from cases import gpu_tensor
     from cases.gpu import TOLERANCE, device, error_of, error_of_relaxed, tolerance
     from cases.gpu_kernels import AROUND
@@ -80,27 +85,56 @@ def rung(name, order="random", **settings):
     from halfstep import SOLVERS
 
     if name in AROUND:
-        backend = EmulatorBackend(order=order, multiprocessors=1, **settings)
-        AROUND[name](backend)
-        print(f"{name} is right: {' '.join(sorted({la.kernel for la in backend.launches}))}")
-        return
-    with short_hubs(), device(order, **settings):
-        found = error_of(name, 33, "implicit", 0.5, **SHAPE)
-        if not found < tolerance(name):
-            raise Wrong(f"{name}: an error of {found}")
-        if name in RULED and not error_of_relaxed(name, 3, **SHAPE) < TOLERANCE["float32"]:
-            raise Wrong(f"{name}: rows are not over-relaxed")
-        if name in RULED and name != gpu_tensor.NAME:  # whose rule is that of the rung before
-            judge(name)
-            judge(name, dtype="float64")  # steps are those of the rule, to the one
-            judge(name, f=17, cg_tolerance=None)
-        SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
-    if name == gpu_tensor.NAME:
-        small = {"shared_limit": gpu_tensor.SHARED, **settings}
-        with short_hubs(longest=gpu_tensor.HUB), device(order, **small):
-            found = gpu_tensor.difference("linear", 1e3)
-        if not found < gpu_tensor.TOLERANCE:
-            raise Wrong(f"{name}: {found} off from {gpu_tensor.BEFORE}")
+
+        def around():
+            backend = EmulatorBackend(order=order, multiprocessors=1, **settings)
+            AROUND[name](backend)
+            print(" ".join(sorted({launch.kernel for launch in backend.launches})))
+
+        return {"around": around}
+
+    def here(check, *args, longest=150, **more):
+        """Return a check on a device of its own; it raises unless its error is below `limit`."""
+
+        def run(limit=None):
+            with short_hubs(longest), device(order, **{**settings, **more}):
+                found = check(*args)
+            if limit is not None and not found < limit:
+                raise Wrong(f"{name}: an error of {found}")
+
+        return run
+
+    found = {
+        "half-step": partial(
+            here(lambda: error_of(name, 33, "implicit", 0.5, **SHAPE)), tolerance(name)
+        ),
+    }
+    if name in RULED:
+        found["relaxed"] = partial(
+            here(lambda: error_of_relaxed(name, 3, 33, **SHAPE)), TOLERANCE["float32"]
+        )
+    if name == gpu_tensor.NAME:  # whose rule is that of the rung before
+        small = {"shared_limit": gpu_tensor.SHARED, "longest": gpu_tensor.HUB}
+        found["light"] = partial(here(gpu_tensor.error_of_light, **small), tolerance(name))
+        found["before"] = partial(
+            here(gpu_tensor.difference, "linear", 1e3, **small), gpu_tensor.TOLERANCE
+        )
+    elif name in RULED:
+        found["rule"] = here(judge, name)
+        found["exact rule"] = here(judge, name, "float64")  # steps are the rule's, to the one
+        found["heavy rule"] = here(lambda: judge(name, "float64", cg_tolerance=None))
+    if name != gpu_tensor.NAME:  # which adds only half-steps to the fit of the rung before
+        model = SOLVERS[name](factors=33, iterations=1)
+        found["fit"] = here(lambda: model.fit(awkward(), show_progress=False))
+    return found
+
+
+def rung(name, order="random", only="", **settings):
+    """Run the checks of a rung or of what surrounds one, or only one of them."""
+    for check, run in checks(name, order, **settings).items():
+        if only in ("", check):
+            print(f"{order}, {check}:", flush=True)
+            run()
     print(f"{name} is right")
 
 
@@ -125,9 +159,9 @@ def mutant(file):
     watched = "HALFSTEP_EMULATOR_SANITIZER" in os.environ
     for order in ["random"] if watched else ORDERS:
         try:
-            rung(case["rung"], order, mutations=case["mutations"])
+            rung(case["rung"], order, case["check"], mutations=case["mutations"])
         except (EmulatorError, Wrong, FloatingPointError, AssertionError) as error:
-            print(f"{order}: {error}")
+            print(error)
             sys.exit(3)
 
 

@@ -21,7 +21,11 @@ CAUGHT = 3  # the program's exit code for a wrong result or an error that the em
 
 @dataclass(frozen=True)
 class Mutation:
-    """One bug: what it is, where, and which proof finds it ("result" or a sanitizer)."""
+    """One bug: what it is, where, and which proof finds it.
+
+    The proof is "result" or a sanitizer, and one of the program's checks; "" is all of them, of which the
+    first finds the bug.
+    """
 
     bug: str
     rung: str
@@ -29,6 +33,7 @@ class Mutation:
     before: str
     after: str
     found_by: str = "result"
+    check: str = ""
 
 
 NAIVE = ("gpu_cg_1_naive", "cg_1_naive.cu")
@@ -45,7 +50,7 @@ VECTORS = ("gpu_cg_5_binned", "cg.cuh")
 STEPS = ("gpu_cg_6_split", "cg.cuh")
 HUBS = ("gpu_cg_6_split", "cg_6_split.cu")
 TALLY = ("gpu_cg_5_binned", "tally.cu")
-HEAVY_ROWS = ("gpu_cg_5_binned", "heavy.cu")
+HEAVY_ROWS = ("heavy", "heavy.cu")
 SUMS_OF_ROWS = ("tally", "tally.cu")
 SCORES = ("topk", "scores.cuh")
 TOP_K = ("topk", "topk.cu")
@@ -113,6 +118,11 @@ MUTATIONS = [
     Mutation("a vector's low halves are left out", *TENSOR, "lane < 8 ? low : 0u", "lane < 8 ? 0u : 0u"),
     Mutation("a tile is read before it is there", *TENSOR,
              "__pipeline_wait_prior(DEPTH - 1)", "__pipeline_wait_prior(DEPTH)"),
+    Mutation("a tile that other lanes copy is not waited for", *TENSOR,
+             "    __syncwarp();  // this tile is there, and the slot of the one before is free\n", "",
+             "thread"),
+    Mutation("a ring of one slot too few", *TENSOR, "#define RING (DEPTH + 1)", "#define RING DEPTH"),
+    Mutation("what was summed keeps its old scale", *TENSOR, "*= before.v * unit.inverse", "*= 1"),
     Mutation("an entry beyond the last has a weight", *TENSOR,
              "w1 = k + 8 < row.count ?", "w1 = k < row.count ?"),
     Mutation("tiles of one quarter in another", *TENSOR,
@@ -154,6 +164,8 @@ MUTATIONS = [
              "o = 8; o > 0; o >>= 1) {\n        const double"),
     Mutation("heavy entries of half the lanes are seen", *HEAVY_ROWS,
              "heavy = __any_sync(ALL, heavy);", "heavy = __shfl_sync(ALL, heavy, 0);"),
+    Mutation("a squared norm of half the numbers", *HEAVY_ROWS,
+             "k < WIDE; k += 32", "k < WIDE / 2; k += 32"),
     Mutation("heavy rows stop as early as others", *STEPS, "left <= theta_heavy * gained", "true"),
     Mutation("every block of rows begins anew", *SUMS_OF_ROWS, "if (first) mine", "mine"),
     Mutation("the next slice is loaded while this one is read", *SCORES,
@@ -225,7 +237,11 @@ def test_every_mutation_still_applies(mutation):
 @pytest.mark.kernels
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.bug}")
 def test_every_seeded_bug_is_found(mutation, tmp_path):
-    case = {"rung": mutation.rung, "mutations": {mutation.file: mutated(mutation)}}
+    case = {
+        "rung": mutation.rung,
+        "check": mutation.check,
+        "mutations": {mutation.file: mutated(mutation)},
+    }
     (tmp_path / "case.json").write_text(json.dumps(case))
     arguments = [PROGRAM, "mutant", str(tmp_path / "case.json")]
     if mutation.found_by == "result":
@@ -247,7 +263,7 @@ def test_every_seeded_bug_is_found(mutation, tmp_path):
 @pytest.mark.kernels
 @pytest.mark.parametrize("rung", sorted({m.rung for m in MUTATIONS}))
 def test_without_a_bug_nothing_is_found(rung, tmp_path):
-    (tmp_path / "case.json").write_text(json.dumps({"rung": rung, "mutations": {}}))
+    (tmp_path / "case.json").write_text(json.dumps({"rung": rung, "check": "", "mutations": {}}))
     command = [sys.executable, PROGRAM, "mutant", str(tmp_path / "case.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
