@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -69,13 +68,14 @@ def wrong(kernel):
 
 # Long enough for every path of a row, short enough for a sanitizer.
 SHAPE = {"lengths": (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), "columns": 210}
+FEW = 17  # factors: not a multiple of what a lane holds, and fewer than half of the rows' number
 
 
 def checks(name, order="random", **settings):
     """Return the functions that solve the rows of SHAPE, run a fit, or do what surrounds one, by name.
 
     Each raises an error where a result is wrong. They share their kernels as far as they can, since to
-    compile one takes far longer than to run it: 33 factors, and in all but the first one lambda.
+    compile one takes far longer than to run it: all but the first have FEW factors and one lambda.
     """
     from cases import gpu_tensor
     from cases.gpu import TOLERANCE, device, error_of, error_of_relaxed, tolerance
@@ -93,38 +93,36 @@ def checks(name, order="random", **settings):
 
         return {"around": around}
 
-    def here(check, *args, longest=150, **more):
+    def here(check, limit=None, longest=150, **more):
         """Return a check on a device of its own; it raises unless its error is below `limit`."""
 
-        def run(limit=None):
+        def run():
             with short_hubs(longest), device(order, **{**settings, **more}):
-                found = check(*args)
-            if limit is not None and not found < limit:
-                raise Wrong(f"{name}: an error of {found}")
+                error = check()
+            if limit is not None and not error < limit:
+                raise Wrong(f"{name}: an error of {error}")
 
         return run
 
-    found = {
-        "half-step": partial(
-            here(lambda: error_of(name, 33, "implicit", 0.5, **SHAPE)), tolerance(name)
-        ),
-    }
+    most = tolerance(name)
+    found = {"half-step": here(lambda: error_of(name, 33, "implicit", 0.5, **SHAPE), most)}
     if name in RULED:
-        found["relaxed"] = partial(
-            here(lambda: error_of_relaxed(name, 3, 33, **SHAPE)), TOLERANCE["float32"]
+        found["relaxed"] = here(
+            lambda: error_of_relaxed(name, 3, FEW, **SHAPE), TOLERANCE["float32"]
         )
     if name == gpu_tensor.NAME:  # whose rule is that of the rung before
-        small = {"shared_limit": gpu_tensor.SHARED, "longest": gpu_tensor.HUB}
-        found["light"] = partial(here(gpu_tensor.error_of_light, **small), tolerance(name))
-        found["before"] = partial(
-            here(gpu_tensor.difference, "linear", 1e3, **small), gpu_tensor.TOLERANCE
+        small = {"longest": gpu_tensor.HUB, "shared_limit": gpu_tensor.SHARED}
+        found["light"] = here(lambda: gpu_tensor.error_of_light(FEW), most, **small)
+        found["before"] = here(
+            lambda: gpu_tensor.difference("linear", 1e3, FEW), gpu_tensor.TOLERANCE, **small
         )
     elif name in RULED:
-        found["rule"] = here(judge, name)
-        found["exact rule"] = here(judge, name, "float64")  # steps are the rule's, to the one
-        found["heavy rule"] = here(lambda: judge(name, "float64", cg_tolerance=None))
+        found["rule"] = here(lambda: judge(name, f=FEW))
+        found["heavy rule"] = here(lambda: judge(name, f=FEW, cg_tolerance=None))
+        # To the one step, which float32 does not allow.
+        found["exact rule"] = here(lambda: judge(name, "float64", f=FEW))
     if name != gpu_tensor.NAME:  # which adds only half-steps to the fit of the rung before
-        model = SOLVERS[name](factors=33, iterations=1)
+        model = SOLVERS[name](factors=FEW, iterations=1)
         found["fit"] = here(lambda: model.fit(awkward(), show_progress=False))
     return found
 
