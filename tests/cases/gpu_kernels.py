@@ -207,8 +207,8 @@ def heavy(backend):
     for stored, wide, coordinates in (("float32", 36, 1), ("float16", 48, 33)):
         Z = rng.normal(size=(COLUMNS, wide)) * np.where(np.arange(wide) < wide / 2, 0.01, 1)
         Z[::2] = Z[::2, ::-1]
-        D = base[:coordinates] + lam[:, None] * slope[:coordinates]
-        above = w * np.repeat((1 / D).mean(axis=1), np.diff(matrix.indptr))
+        inverse = 1 / (base[:coordinates] + lam[:, None] * slope[:coordinates])
+        above = w * np.repeat(inverse.mean(axis=1), np.diff(matrix.indptr))
         size = above * (Z[matrix.indices] ** 2).sum(axis=1)
         Z *= np.sqrt(HEAVY / np.quantile(size, 0.95))
         Z = Z.astype(stored)

@@ -105,24 +105,26 @@ def checks(name, order="random", **settings):
         return run
 
     most = tolerance(name)
+    # Longer tiles for tensor cores, of which shared memory keeps fewer, so that a row is streamed.
+    few = 33 if name == gpu_tensor.NAME else FEW
     found = {"half-step": here(lambda: error_of(name, 33, "implicit", 0.5, **SHAPE), most)}
     if name in RULED:
         found["relaxed"] = here(
-            lambda: error_of_relaxed(name, 3, FEW, **SHAPE), TOLERANCE["float32"]
+            lambda: error_of_relaxed(name, 3, few, **SHAPE), TOLERANCE["float32"]
         )
     if name == gpu_tensor.NAME:  # whose rule is that of the rung before
         small = {"longest": gpu_tensor.HUB, "shared_limit": gpu_tensor.SHARED}
-        found["light"] = here(lambda: gpu_tensor.error_of_light(FEW), most, **small)
+        found["light"] = here(lambda: gpu_tensor.error_of_light(few), most, **small)
         found["before"] = here(
-            lambda: gpu_tensor.difference("linear", 1e3, FEW), gpu_tensor.TOLERANCE, **small
+            lambda: gpu_tensor.difference("linear", 1e3, few), gpu_tensor.TOLERANCE, **small
         )
     elif name in RULED:
-        found["rule"] = here(lambda: judge(name, f=FEW))
-        found["heavy rule"] = here(lambda: judge(name, f=FEW, cg_tolerance=None))
+        found["rule"] = here(lambda: judge(name, f=few))
+        found["heavy rule"] = here(lambda: judge(name, f=few, cg_tolerance=None))
         # To the one step, which float32 does not allow.
-        found["exact rule"] = here(lambda: judge(name, "float64", f=FEW))
+        found["exact rule"] = here(lambda: judge(name, "float64", f=few))
     if name != gpu_tensor.NAME:  # which adds only half-steps to the fit of the rung before
-        model = SOLVERS[name](factors=FEW, iterations=1)
+        model = SOLVERS[name](factors=few, iterations=1)
         found["fit"] = here(lambda: model.fit(awkward(), show_progress=False))
     return found
 

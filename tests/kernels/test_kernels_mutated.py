@@ -23,8 +23,8 @@ CAUGHT = 3  # the program's exit code for a wrong result or an error that the em
 class Mutation:
     """One bug: what it is, where, and which proof finds it.
 
-    The proof is "result" or a sanitizer, and one of the program's checks; "" is all of them, of which the
-    first finds the bug.
+    The proof is "result" or a sanitizer, and one of the program's checks; with "" they all run, until
+    one finds the bug.
     """
 
     bug: str
