@@ -29,6 +29,7 @@ from halfstep.kernels.cuda.backend import Array, Backend, current
 from halfstep.kernels.cuda.catalogue import CATALOGUE
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, Lanes, Tiles, lanes, tiles, wide_tiles
 from halfstep.kernels.device.compiling import Variant
+from halfstep.kernels.device.options import enabled
 from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.basis import diagonal
 from halfstep.solvers.gpu.by_rule import Bins
@@ -41,6 +42,7 @@ from halfstep.solvers.gpu.cg_5_binned import (
     variants_of_rule,
 )
 from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
+from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, kernel_arguments
 
@@ -83,6 +85,14 @@ class GpuCgTensor(GpuCgHalf):
         short = self._lanes(self.dtype, side)
         found |= {(SHORT_FILE, short.defines), *cg_6_split.variants_of_hubs(self, backend, side)}
         return found | variants_of_rule(self, side, short.wide)
+
+    def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
+        """See `GpuSolver._scratch_bytes`; rows are padded to 16 numbers, of which a plan counts 8."""
+        more = wide_tiles(size.factors) - -(-size.factors // 8) * 8
+        padded = max(size.users, size.items) * more * (2 * size.itemsize + 2)
+        if enabled("coordinates"):
+            padded += (size.users + size.items) * more * size.itemsize
+        return super()._scratch_bytes(backend, size) + padded
 
     def _by_tiles(self, dtype: Any, side: Side) -> bool:
         """Return whether the rows of the side are solved on tensor cores."""

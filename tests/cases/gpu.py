@@ -115,10 +115,10 @@ def error_of(name, f, convention="implicit", exponent=0.0, dtype="float32", stor
     return float(errors.max()) if np.isfinite(errors).all() else np.inf
 
 
-def error_of_relaxed(name, steps=1, **shape):
+def error_of_relaxed(name, steps=1, f=7, **shape):
     """Return by how much a rung's relaxed rows differ from its plain ones, relaxed in NumPy."""
-    matrix, Y, settings, exact = case(7, "log", 0.0, **shape)
-    model = SOLVERS[name](factors=7, **settings, cg_max_steps=steps, cg_tolerance=1e-6)
+    matrix, Y, settings, exact = case(f, "log", 0.0, **shape)
+    model = SOLVERS[name](factors=f, **settings, cg_max_steps=steps, cg_tolerance=1e-6)
     users, _ = model.weights(matrix)
     start = np.random.default_rng(0).normal(size=exact.shape).astype(np.float32) / 100
     plain, relaxed = (

@@ -5,6 +5,7 @@ data are rows without entries, of about a warp, and one with every column, in mo
 are blocks, so that a block goes on to another piece.
 """
 
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -15,10 +16,12 @@ from cases.solvers import CONVENTIONS
 from halfstep import SOLVERS, InputError
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
+from halfstep.kernels.cuda.catalogue import heavy_defines
 from halfstep.kernels.cuda.topk import device_top_k
-from halfstep.kernels.stopping import Stopping
+from halfstep.kernels.stopping import HEAVY, Stopping
 from halfstep.solvers.gpu.device import data as gpu_data
 from halfstep.solvers.gpu.device.audit import device_objective, device_residuals, first_not_finite
+from halfstep.solvers.gpu.device.heavy import rules_of, squared_norms
 from halfstep.solvers.gpu.device.queries import rows_on_device
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Tallies, row_weights
@@ -192,7 +195,39 @@ def tally(backend):
         equal([half.gained, half.left], ended[:, 1:].sum(axis=0, dtype=np.float64), 1e-12)
 
 
+def heavy(backend):
+    """Squared norms of a fixed side, of which either half may be small, and rows with heavy entries."""
+    rng = np.random.default_rng(0)
+    matrix = rows_of(LENGTHS, COLUMNS)
+    model = SOLVERS["gpu_cg_1_naive"](factors=33, regularization_exponent=0.5)
+    side = sides_of(backend, model, matrix)[0]
+    w, lam = (backend.to_host(part).astype(np.float64) for part in (side.w, side.lam))
+    least = np.repeat(np.int32([1, 2, 1]), [len(lam) // 3, 5, len(lam) - len(lam) // 3 - 5])
+    base, slope = rng.uniform(1, 2, (2, 33)).astype(np.float32)
+    for stored, wide, coordinates in (("float32", 36, 1), ("float16", 48, 33)):
+        Z = rng.normal(size=(COLUMNS, wide)) * np.where(np.arange(wide) < wide / 2, 0.01, 1)
+        Z[::2] = Z[::2, ::-1]
+        inverse = 1 / (base[:coordinates] + lam[:, None] * slope[:coordinates])
+        above = w * np.repeat(inverse.mean(axis=1), np.diff(matrix.indptr))
+        size = above * (Z[matrix.indices] ** 2).sum(axis=1)
+        Z *= np.sqrt(HEAVY / np.quantile(size, 0.95))
+        Z = Z.astype(stored)
+        norms = (Z.astype(np.float64) ** 2).sum(axis=1)
+        defines = heavy_defines("float32", stored, wide)
+        there = squared_norms(backend, backend.to_device(Z), defines, np.float32)
+        equal(backend.to_host(there), norms, 1e-6)
+        basis = SimpleNamespace(base=backend.to_device(base), slope=backend.to_device(slope))
+        rules = rules_of(
+            backend, side, there, basis, coordinates, defines, backend.to_device(least)
+        )
+        found = np.split(above * norms[matrix.indices] > HEAVY, matrix.indptr[1:-1])
+        flags = np.array([part.any() for part in found])
+        assert 5 < flags.sum() < len(flags) - 5
+        equal(backend.to_host(rules), least + 256 * flags)
+
+
 AROUND = {
+    "heavy": heavy,
     "tally": tally,
     "topk": top_items,
     "ranking": ranking,

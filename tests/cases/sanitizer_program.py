@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -56,6 +57,8 @@ def wrong(kernel):
         "past_global": (out, np.int32(33)),
         "read_past_global": (x, out, np.int32(1)),
         "misaligned": (x, out),
+        "copy_of_another_lane": (x, out),
+        "copy_to_where_others_read": (x, out),
     }.get(kernel, (out,))
     grid, block = LAUNCHES.get(kernel, (1, 32))
     try:
@@ -66,55 +69,88 @@ def wrong(kernel):
 
 # Long enough for every path of a row, short enough for a sanitizer.
 SHAPE = {"lengths": (0, 1, 31, 32, 33, 200, 0, 70, *range(3, 40)), "columns": 210}
+FEW = 17  # factors: not a multiple of what a lane holds, and fewer than half of the rows' number
 
 
-def rung(name, order="random", **settings):
-    """Solve the rows of SHAPE and run a fit, or do what surrounds one; raise where a result is wrong."""
+def checks(name, order="random", **settings):
+    """Return the functions that solve the rows of SHAPE, run a fit, or do what surrounds one, by name.
+
+    Each raises an error where a result is wrong. They share their kernels as far as they can, since to
+    compile one takes far longer than to run it: all but the first have FEW factors and one lambda.
+    """
     from cases import gpu_gramian, gpu_tensor
     from cases.gpu import TOLERANCE, device, error_of, error_of_relaxed, tolerance
     from cases.gpu_kernels import AROUND
     from cases.gpu_stopping import RULED, judge
     from cases.solvers import awkward
     from halfstep import SOLVERS
+    from halfstep.kernels.cuda.backend import current
 
     if name in AROUND:
-        backend = EmulatorBackend(order=order, multiprocessors=1, **settings)
-        AROUND[name](backend)
-        print(f"{name} is right: {' '.join(sorted({la.kernel for la in backend.launches}))}")
-        return
+
+        def around():
+            backend = EmulatorBackend(order=order, multiprocessors=1, **settings)
+            AROUND[name](backend)
+            print(" ".join(sorted({launch.kernel for launch in backend.launches})))
+
+        return {"around": around}
+
+    def here(check, limit=None, longest=150, **more):
+        """Return a check on a device of its own; it raises unless its error is below `limit`."""
+
+        def run():
+            with short_hubs(longest), device(order, **{**settings, **more}):
+                error = check()
+            if limit is not None and not error < limit:
+                raise Wrong(f"{name}: an error of {error}")
+
+        return run
+
     if name == gpu_gramian.NAME:  # whose other rows are those of the rung before
+        found = {"small weight": here(lambda: gpu_gramian.small_share(current()), 2e-5)}
         for wide, limit, part in gpu_gramian.LAYOUTS:
-            small = {} if limit is None else {"shared_limit": limit}
-            found = gpu_gramian.worst(EmulatorBackend(order=order, **small, **settings), wide, part)
-            if not found[0] < gpu_gramian.TOLERANCE or not found[1] < 1e-3:
-                raise Wrong(f"{name}, {wide} factors: errors of {found}")
-        if not gpu_gramian.small_share(EmulatorBackend(order=order, **settings)) < 2e-5:
-            raise Wrong(f"{name}: a small weight is lost")
-        print(f"{name} is right")
-        return
-    with short_hubs(), device(order, **settings):
-        found = error_of(name, 33, "implicit", 0.5, **SHAPE)
-        if not found < tolerance(name):
-            raise Wrong(f"{name}: an error of {found}")
-        if name in RULED and not error_of_relaxed(name, 3, **SHAPE) < TOLERANCE["float32"]:
-            raise Wrong(f"{name}: rows are not over-relaxed")
-        if name in RULED and name != gpu_tensor.NAME:  # whose rule is that of the rung before
-            judge(name)
-            judge(name, dtype="float64")  # steps are those of the rule, to the one
-            judge(name, f=17, cg_tolerance=None)
-        SOLVERS[name](factors=33, iterations=1).fit(awkward(), show_progress=False)
-    if name == "gpu_cholesky":
-        for limit in (None, 7 * 1024):  # tiles of eight, held in registers and in global memory
-            with device(order, shared_limit=limit, **settings):
-                found = error_of(name, 70, **SHAPE)
-            if not found < tolerance(name):
-                raise Wrong(f"{name}: an error of {found} with shared_limit={limit}")
-    if name == gpu_tensor.NAME:
-        small = {"shared_limit": gpu_tensor.SHARED, **settings}
-        with short_hubs(longest=gpu_tensor.HUB), device(order, **small):
-            found = gpu_tensor.difference("linear", 1e3)
-        if not found < gpu_tensor.TOLERANCE:
-            raise Wrong(f"{name}: {found} off from {gpu_tensor.BEFORE}")
+            found[f"{wide} factors"] = here(
+                partial(gpu_gramian.error_of_systems, wide, part),
+                gpu_gramian.TOLERANCE,
+                shared_limit=limit,
+            )
+        return found
+    most = tolerance(name)
+    # Longer tiles for tensor cores, of which shared memory keeps fewer, so that a row is streamed.
+    few = 33 if name == gpu_tensor.NAME else FEW
+    found = {"half-step": here(lambda: error_of(name, 33, "implicit", 0.5, **SHAPE), most)}
+    if name in RULED:
+        found["relaxed"] = here(
+            lambda: error_of_relaxed(name, 3, few, **SHAPE), TOLERANCE["float32"]
+        )
+    if name == gpu_tensor.NAME:  # whose rule is that of the rung before
+        small = {"longest": gpu_tensor.HUB, "shared_limit": gpu_tensor.SHARED}
+        found["light"] = here(lambda: gpu_tensor.error_of_light(few), most, **small)
+        found["before"] = here(
+            lambda: gpu_tensor.difference("linear", 1e3, few), gpu_tensor.TOLERANCE, **small
+        )
+    elif name == "gpu_cholesky":
+        for where, limit in (("in registers", None), ("in global memory", 7 * 1024)):
+            found[f"tiles of eight {where}"] = here(
+                lambda: error_of(name, 70, **SHAPE), most, shared_limit=limit
+            )
+    elif name in RULED:
+        found["rule"] = here(lambda: judge(name, f=few))
+        found["heavy rule"] = here(lambda: judge(name, f=few, cg_tolerance=None))
+        # To the one step, which float32 does not allow.
+        found["exact rule"] = here(lambda: judge(name, "float64", f=few))
+    if name != gpu_tensor.NAME:  # which adds only half-steps to the fit of the rung before
+        model = SOLVERS[name](factors=few, iterations=1)
+        found["fit"] = here(lambda: model.fit(awkward(), show_progress=False))
+    return found
+
+
+def rung(name, order="random", only="", **settings):
+    """Run the checks of a rung or of what surrounds one, or only one of them."""
+    for check, run in checks(name, order, **settings).items():
+        if only in ("", check):
+            print(f"{order}, {check}:", flush=True)
+            run()
     print(f"{name} is right")
 
 
@@ -139,9 +175,9 @@ def mutant(file):
     watched = "HALFSTEP_EMULATOR_SANITIZER" in os.environ
     for order in ["random"] if watched else ORDERS:
         try:
-            rung(case["rung"], order, mutations=case["mutations"])
+            rung(case["rung"], order, case["check"], mutations=case["mutations"])
         except (EmulatorError, Wrong, FloatingPointError, AssertionError) as error:
-            print(f"{order}: {error}")
+            print(error)
             sys.exit(3)
 
 

@@ -13,11 +13,14 @@ from pathlib import Path
 
 RUNTIME = Path(__file__).parent / "runtime"
 INCLUDE = RUNTIME / "include"
+# With the sanitizers optimisation takes ten times as long as it saves, and so it does with a mutation,
+# whose library runs once.
 SANITIZERS = {
     "": ("-O1",),
-    "address": ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize=vptr"),
-    "thread": ("-O1", "-g", "-fsanitize=thread", "-DCUEMU_TSAN"),
+    "address": ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize=vptr"),
+    "thread": ("-O0", "-g", "-fsanitize=thread", "-DCUEMU_TSAN"),
 }
+_ONCE = ("-O0",)
 # The scheduler is not what is watched for races: it only tells the sanitizer who waits for whom.
 _UNWATCHED = "-fno-sanitize=thread"
 # As on the device: no contraction that the source does not ask for; what is not initialised is a
@@ -209,7 +212,8 @@ def library(
         except OSError:  # another process was first
             shutil.rmtree(fresh)
     macros = "".join(f"#define {d.replace('=', ' ', 1)}\n" for d in defines)
-    flags = SANITIZERS[sanitizer]
+    once = _ONCE if any(name in translated for name, _ in texts) else ()
+    flags = (*SANITIZERS[sanitizer], *once)
     key = _digest(translated, macros, templates, flags, FLAGS, _emulator_text(), compiler())
     symbols = _kernels(folder / path.name, macros, key)
     symbols |= {name: f"t{_digest(name)}" for name in templates}

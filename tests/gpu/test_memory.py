@@ -21,8 +21,14 @@ CASES = {
     "hubs of 16 bits": (
         "gpu_cg_7_half", {"factors": 33}, ((cg_6_split, "LONGEST", 50), (cg_6_split, "_PART", 8)),
     ),
+    "hubs and tiles": (
+        "gpu_cg_8_tensor", {"factors": 33}, ((cg_6_split, "LONGEST", 50), (cg_6_split, "_PART", 8)),
+    ),
     "nothing": ("gpu_cg_5_binned", {"factors": 33}, ()),
 }  # fmt: skip
+
+
+LIMIT = 480_000  # bytes: of blocks of entries, not of all
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +50,8 @@ def dense():
     ("case", "share"),
     [
         ("systems", 1.0), ("hubs, exactly", 1.0), ("hubs, exactly", 0.9), ("hubs", 1.0),
-        ("hubs of 16 bits", 0.9), ("nothing", 1.0), ("nothing", 0.9),
+        ("hubs of 16 bits", 0.9), ("hubs and tiles", 1.0), ("hubs and tiles", 0.9),
+        ("nothing", 1.0), ("nothing", 0.9),
     ],
 )  # fmt: skip
 def test_a_fit_keeps_its_limit_on_memory(case, share, dense):
@@ -67,3 +74,21 @@ def test_a_fit_keeps_its_limit_on_memory(case, share, dense):
     assert plan.needed <= limit
     assert backend.device.peak - before <= limit
     assert bool(plan.parts["rows being solved"]) == (case != "nothing")
+
+
+@pytest.mark.parametrize("factors", [1, 8])
+@pytest.mark.parametrize("name", ["gpu_cg_5_binned", "gpu_cg_7_half", "gpu_cg_8_tensor"])
+def test_a_plan_counts_what_heavy_entries_and_padding_take(name, factors):
+    """Few factors, so that a number for each row is much, and so are rows padded to a tile."""
+    rng = np.random.default_rng(0)
+    there = rng.random((600, 600)) < 0.1
+    matrix = as_csr(sparse.csr_matrix(np.where(there, 10 ** rng.uniform(0, 3, there.shape), 0)))
+    longest = max(np.diff(matrix.indptr).max(), np.bincount(matrix.indices).max())
+    with on_device("forward") as backend:
+        model = SOLVERS[name](factors=factors, iterations=1, random_state=0, memory_limit=LIMIT)
+        plan = model._plan(backend, matrix.shape, matrix.nnz, int(longest))
+        before = backend.device.peak = backend.device.used
+        model.fit(matrix, show_progress=False)
+    assert plan.block_entries is not None
+    assert backend.launched("squared_norms")
+    assert backend.device.peak - before <= plan.needed

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 from cases import gpu_gramian
-from cases.gpu import DEVICES, backend_of, case
+from cases.gpu import DEVICES, backend_of, case, tolerance
 from cases.gpu import device as device_of
 from cases.gpu_stopping import plays
-from cases.gpu_tensor import BEFORE, HUB, NAME, SHARED, TOLERANCE, difference
+from cases.gpu_tensor import BEFORE, HUB, NAME, SHARED, TOLERANCE, difference, error_of_light
 from emulator import EmulatorBackend, build
 
 from halfstep import SOLVERS, SolverUnavailable
@@ -40,6 +40,15 @@ def test_no_digit_is_lost_to_sixteen_bits(convention, alpha, monkeypatch):
     launched = {launch.kernel for launch in device.launches}
     files = ("cg_8_tensor.cu", "cg_8_stream.cu")
     assert launched >= {"cg_5_short", *(k for file in files for k in CATALOGUE[file].kernels)}
+
+
+def test_heavy_entries_leave_light_ones_their_digits(monkeypatch):
+    """Sums that are scaled anew on the way, in every kernel."""
+    monkeypatch.setattr(cg_6_split, "LONGEST", HUB)
+    with ampere() as device:
+        assert error_of_light() < tolerance(NAME)
+    launched = {launch.kernel for launch in device.launches}
+    assert launched >= {"cg_8_warp", "cg_8_block", "cg_8_stream", "cg_8_product"}
 
 
 def test_what_tensor_cores_do_not_solve_goes_to_the_rung_before(device):

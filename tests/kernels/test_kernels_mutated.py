@@ -21,7 +21,11 @@ CAUGHT = 3  # the program's exit code for a wrong result or an error that the em
 
 @dataclass(frozen=True)
 class Mutation:
-    """One bug: what it is, where, and which proof finds it ("result" or a sanitizer)."""
+    """One bug: what it is, where, and which proof finds it.
+
+    The proof is "result" or a sanitizer, and one of the program's checks; with "" they all run, until
+    one finds the bug.
+    """
 
     bug: str
     rung: str
@@ -29,6 +33,7 @@ class Mutation:
     before: str
     after: str
     found_by: str = "result"
+    check: str = ""
 
 
 NAIVE = ("gpu_cg_1_naive", "cg_1_naive.cu")
@@ -48,7 +53,7 @@ VECTORS = ("gpu_cg_5_binned", "cg.cuh")
 STEPS = ("gpu_cg_6_split", "cg.cuh")
 HUBS = ("gpu_cg_6_split", "cg_6_split.cu")
 TALLY = ("gpu_cg_5_binned", "tally.cu")
-HEAVY_ROWS = ("gpu_cg_5_binned", "heavy.cu")
+HEAVY_ROWS = ("heavy", "heavy.cu")
 SUMS_OF_ROWS = ("tally", "tally.cu")
 SCORES = ("topk", "scores.cuh")
 TOP_K = ("topk", "topk.cu")
@@ -118,7 +123,8 @@ MUTATIONS = [
     Mutation("a batch counts as whole too early", *PACKED,
              "while (base + step <= inside) take", "while (base < inside) take"),
     Mutation("a batch counts as kept that is not", *PACKED,
-             "shortest < capacity ? shortest : capacity", "shortest"),
+             "shortest < capacity ? shortest : capacity", "shortest",
+             check="exact rule"),
     Mutation("a dot product goes to another entry", *PACKED,
              "return a * (GROUP / AHEAD);", "return a;"),
     Mutation("an exchange that gives and keeps the same", *WORDS,
@@ -128,11 +134,21 @@ MUTATIONS = [
              "v[2 * i] = pair.y;\n        v[2 * i + 1] = pair.x;"),
     Mutation("a unit whose reciprocal is another one's", *GROUPS, "254 - exponent", "255 - exponent"),
     Mutation("a row goes on from where it ended, not from its start", *STEPS,
-             "start[e] + omega", "x[e] + omega"),
-    Mutation("a hub is relaxed at every step", *HUBS, "if (!goes && omega != 1)", "if (omega != 1)"),
-    Mutation("a vector's low halves are left out", *TENSOR, "lane < 8 ? low : 0u", "lane < 8 ? 0u : 0u"),
+             "start[e] + omega", "x[e] + omega",
+             check="relaxed"),
+    Mutation("a hub is relaxed at every step", *HUBS, "if (!goes && omega != 1)", "if (omega != 1)",
+             check="relaxed"),
+    Mutation("a vector's low halves are left out", *TENSOR, "lane < 8 ? low : 0u", "lane < 8 ? 0u : 0u",
+             check="before"),
     Mutation("a tile is read before it is there", *TENSOR,
              "__pipeline_wait_prior(DEPTH - 1)", "__pipeline_wait_prior(DEPTH)"),
+    Mutation("a tile that other lanes copy is not waited for", *TENSOR,
+             "    __syncwarp();  // this tile is there, and the slot of the one before is free\n", "",
+             "thread"),
+    Mutation("a ring of one slot too few", *TENSOR, "#define RING (DEPTH + 1)", "#define RING DEPTH",
+             check="light"),
+    Mutation("what was summed keeps its old scale", *TENSOR, "*= before.v * unit.inverse", "*= 1",
+             check="light"),
     Mutation("an entry beyond the last has a weight", *TENSOR,
              "w1 = k + 8 < row.count ?", "w1 = k < row.count ?"),
     Mutation("tiles of one quarter in another", *TENSOR,
@@ -147,22 +163,32 @@ MUTATIONS = [
              "there = place < count;", "there = true;", "address"),
     Mutation("a hub's state is written while it is read", "gpu_cg_6_split", "cg_6_split.cu",
              f"    {BARRIER}  // all threads have read the state that changes now\n", "", "thread"),
-    Mutation("a row never has enough steps", *STEPS, "left <= theta * gained", "false"),
-    Mutation("a row has enough at once", *STEPS, "left <= theta * gained", "true"),
-    Mutation("only the last step's gain counts", *STEPS, "done.gained += alpha", "done.gained = alpha"),
+    Mutation("a row never has enough steps", *STEPS, "left <= theta * gained", "false",
+             check="rule"),
+    Mutation("a row has enough at once", *STEPS, "left <= theta * gained", "true",
+             check="rule"),
+    Mutation("only the last step's gain counts", *STEPS, "done.gained += alpha", "done.gained = alpha",
+             check="rule"),
     Mutation("the residual alone is the bound", *STEPS,
-             "next < unspent ? next : unspent", "next"),
+             "next < unspent ? next : unspent", "next",
+             check="rule"),
     Mutation("what is left is not measured after the step", *STEPS,
-             "fabs(1 - alpha) * rs", "rs"),
-    Mutation("one step suffices whatever the weights", *STEPS, "steps >= rule % HEAVY", "steps >= 1"),
-    Mutation("a hub forgets what it has gained", *HUBS, "= {mine[2], mine[3],", "= {0, mine[3],"),
+             "fabs(1 - alpha) * rs", "rs",
+             check="rule"),
+    Mutation("one step suffices whatever the weights", *STEPS, "steps >= rule % HEAVY", "steps >= 1",
+             check="rule"),
+    Mutation("a hub forgets what it has gained", *HUBS, "= {mine[2], mine[3],", "= {0, mine[3],",
+             check="rule"),
     Mutation("a hub goes on that has ended", *HUBS,
-             "going[hub] = goes", "going[hub] = 1"),
+             "going[hub] = goes", "going[hub] = 1",
+             check="rule"),
     Mutation("a hub has ended before it begins", *HUBS,
              "going[hub] = !rounding", "going[hub] = 0"),
-    Mutation("negative weights are not seen", *TALLY, "|| weight < 0", "|| false"),
+    Mutation("negative weights are not seen", *TALLY, "|| weight < 0", "|| false",
+             check="rule"),
     Mutation("negative weights of one lane alone are seen", *TALLY,
-             "negative = __any_sync(ALL, negative);", ""),
+             "negative = __any_sync(ALL, negative);", "",
+             check="rule"),
     Mutation("weights are added from half of the lanes", *SUMS_OF_ROWS,
              "sum += __shfl_xor_sync(ALL, sum, o);",
              "sum += o < 16 ? __shfl_xor_sync(ALL, sum, o) : 0;"),
@@ -174,7 +200,10 @@ MUTATIONS = [
              "o = 8; o > 0; o >>= 1) {\n        const double"),
     Mutation("heavy entries of half the lanes are seen", *HEAVY_ROWS,
              "heavy = __any_sync(ALL, heavy);", "heavy = __shfl_sync(ALL, heavy, 0);"),
-    Mutation("heavy rows stop as early as others", *STEPS, "left <= theta_heavy * gained", "true"),
+    Mutation("a squared norm of half the numbers", *HEAVY_ROWS,
+             "k < WIDE; k += 32", "k < WIDE / 2; k += 32"),
+    Mutation("heavy rows stop as early as others", *STEPS, "left <= theta_heavy * gained", "true",
+             check="heavy rule"),
     Mutation("every block of rows begins anew", *SUMS_OF_ROWS, "if (first) mine", "mine"),
     Mutation("the next slice is loaded while this one is read", *SCORES,
              f"        {BARRIER}  // other threads may still read the previous slice\n", "", "thread"),
@@ -224,10 +253,10 @@ MUTATIONS = [
              "__pipeline_wait_prior(DEPTH - 1);", "__pipeline_wait_prior(DEPTH);"),
     Mutation("a stage is not waited for by all", *GRAMIAN,
              f"{BARRIER}  // this stage is there, and the slot of the one before is free\n", "",
-             "thread"),
+             "thread", "48 factors"),
     Mutation("the last stage is overwritten while it is read", *GRAMIAN,
              f"{BARRIER}  // all have read the last stage: `shared` may be written again\n", "",
-             "thread"),
+             "thread", "48 factors"),
     Mutation("the last tile is left out", *GRAMIAN,
              "if (start + half >= row.count) break;", "if (start + half + 15 >= row.count) break;"),
     Mutation("tiles above the diagonal are not turned", *GRAMIAN,
@@ -241,7 +270,7 @@ MUTATIONS = [
              "sqrt(base[i] + slope[i] * lam);", "sqrt(base[i]);"),
     Mutation("what a row gained is added up before it is there", *SYSTEMS,
              f"pivots[threadIdx.x / 32] = gained;\n    {BARRIER}",
-             "pivots[threadIdx.x / 32] = gained;", "thread"),
+             "pivots[threadIdx.x / 32] = gained;", "thread", "48 factors"),
     Mutation("what a row gained is a warp's alone", *SYSTEMS,
              "i < WARPS; i++) gained +=", "i < 1; i++) gained +="),
     Mutation("the solution is read before it is there", *RESIDUAL,
@@ -274,7 +303,11 @@ def test_every_mutation_still_applies(mutation):
 @pytest.mark.kernels
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.bug}")
 def test_every_seeded_bug_is_found(mutation, tmp_path):
-    case = {"rung": mutation.rung, "mutations": {mutation.file: mutated(mutation)}}
+    case = {
+        "rung": mutation.rung,
+        "check": mutation.check,
+        "mutations": {mutation.file: mutated(mutation)},
+    }
     (tmp_path / "case.json").write_text(json.dumps(case))
     arguments = [PROGRAM, "mutant", str(tmp_path / "case.json")]
     if mutation.found_by == "result":
@@ -296,7 +329,7 @@ def test_every_seeded_bug_is_found(mutation, tmp_path):
 @pytest.mark.kernels
 @pytest.mark.parametrize("rung", sorted({m.rung for m in MUTATIONS}))
 def test_without_a_bug_nothing_is_found(rung, tmp_path):
-    (tmp_path / "case.json").write_text(json.dumps({"rung": rung, "mutations": {}}))
+    (tmp_path / "case.json").write_text(json.dumps({"rung": rung, "check": "", "mutations": {}}))
     command = [sys.executable, PROGRAM, "mutant", str(tmp_path / "case.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

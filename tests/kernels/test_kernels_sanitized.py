@@ -35,6 +35,8 @@ FOUND = {
     ("thread", "same_value"): ("data race", 63),
     ("thread", "blocks_race"): ("data race", 65),
     ("thread", "shuffle_is_no_fence"): ("data race", 71),
+    ("thread", "copy_of_another_lane"): ("data race", 84),
+    ("thread", "copy_to_where_others_read"): ("data race", 76),
 }
 
 

@@ -106,10 +106,11 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
     """Return the bytes of each part of a resident fit, or of a fit streamed in blocks of that size.
 
     A half-step holds the fixed side in whitened coordinates, its copy as float16 or bfloat16, the side
-    being solved in whitened coordinates, and the solution beside the factors that it replaces. With the
-    option `coordinates` both sides are held in whitened coordinates, and formed if they are read. With
-    the option `graph` there are three copies of the factors: where they are recorded, of this iteration,
-    and of the one before.
+    being solved in whitened coordinates, the solution beside the factors that it replaces, what each row
+    reports, and what tells heavy entries: a number for each row of either side. With the option
+    `coordinates` both sides are held in whitened coordinates, and formed if they are read. With the
+    option `graph` there are three copies of the factors: where they are recorded, of this iteration, and
+    of the one before.
     """
     f, b = size.factors, size.itemsize
     wide = -(-f // 8) * 8  # the kernels pad rows
@@ -122,6 +123,7 @@ def parts_of(size: DeviceSize, block_entries: int | None = None) -> dict[str, in
         "stored entries": held * size.bytes_per_entry + rows * (8 + b + 20),
         "factors": rows * (f + (wide if enabled("coordinates") else 0)) * b * copies,
         "half-step": largest * (wide * (2 * b + 2) + f * b + 3 * b)
+        + rows * b
         + -(-largest // GRAM_ROWS) * f * f * b
         + TALLY_BYTES,
         "rows being solved": size.scratch(replace(size, entries=together)),

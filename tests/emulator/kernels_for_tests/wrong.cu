@@ -70,3 +70,25 @@ extern "C" __global__ void shuffle_is_no_fence(float *out) {
   const float v = __shfl_xor_sync(~0u, 1.f, 1);
   out[threadIdx.x] = s[threadIdx.x ^ 1] + v;
 }
+// Asynchronous copies: each lane waits for its own, and no shuffle makes them other lanes' too.
+#include <cuda_pipeline.h>
+__device__ void begin_copy(float *s, const float *x) {
+  __pipeline_memcpy_async(s + threadIdx.x, x + threadIdx.x, 4);
+  __pipeline_commit();
+}
+extern "C" __global__ void copy_of_another_lane(const float *x, float *out) {
+  __shared__ float s[32];
+  begin_copy(s, x);
+  __pipeline_wait_prior(0);
+  const float v = __shfl_xor_sync(~0u, 1.f, 1);
+  out[threadIdx.x] = s[threadIdx.x ^ 1] + v;
+}
+extern "C" __global__ void copy_to_where_others_read(const float *x, float *out) {
+  __shared__ float s[32];
+  begin_copy(s, x);
+  __pipeline_wait_prior(0);
+  __syncwarp();
+  const float v = s[threadIdx.x ^ 1] + __shfl_xor_sync(~0u, 1.f, 1);
+  begin_copy(s, x);
+  out[threadIdx.x] = v;
+}
