@@ -28,6 +28,8 @@ OPTIONS: dict[str, str] = {
     "factor-on-card": "Factorises the Gramian on the device in float64, so that no matrix crosses to "
     "the host and it waits once in an iteration instead of three times; if that fails, it warns and "
     "goes on with the host.",
+    "coarse-top-k": "Passes over most items of a query's list by their scores from 16 bits on tensor "
+    "cores, which are bounded, and scores the others in float32: the same lists to the bit.",
 }
 
 _turned_on: list[frozenset[str]] = []

@@ -15,7 +15,7 @@ from cases.solvers import CONVENTIONS
 from halfstep import SOLVERS, InputError
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
-from halfstep.kernels.cuda.topk import device_top_k
+from halfstep.solvers.gpu.device.top_k import device_top_k
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.gpu.device import data as gpu_data
 from halfstep.solvers.gpu.device.audit import device_objective, device_residuals, first_not_finite
