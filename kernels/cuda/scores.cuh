@@ -170,9 +170,8 @@ __device__ __forceinline__ bool is_stored(const int *indices, long long low, con
         const long long middle = (low + high) / 2;
         if (indices[middle] < item) low = middle + 1;
         else high = middle;
-        if (low == high) return low < stop && indices[low] == item;
     }
-    return false;
+    return low < stop && indices[low] == item;
 }
 
 // Merge up to 32 scored items, one for each lane that `enters`, into a list of `kept` items, at most k, best

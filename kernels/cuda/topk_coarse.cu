@@ -8,12 +8,13 @@
 //         per 64 rows
 // block   top_k_coarse: QUERIES threads: a warp for 32 queries, whose lanes have a query's state each
 // shared  the copies of QUERIES queries and of two tiles of 64 items, a line of f + 4, rounded up to whole
-//         16s, and 8 numbers of 2 bytes each; 33 x 4 bytes a query for items that wait
+//         16s, and 8 numbers of 2 bytes each
 // hardware  A tile of 32 x 64 scores takes 6 loads and 16 products for each 16 factors, so that loads from
 //         shared memory and tensor cores are equally busy. The next tile of items is copied meanwhile.
-//         Each block reads all items' copies, and QUERIES divides these reads: 256 queries of f = 128 take
-//         153 KB, f = 256 has room for 128. A list is kept where it is returned, and 32 items are scored
-//         and merged at once, a lane each: the less wait, the sooner t rises.
+//         Each block reads all items' copies, and QUERIES divides these reads: with 256 they take less time
+//         than the products, with 64 more. These are eight warps of 128 registers, and at f = 256 210 KB.
+//         A list is kept where it is returned, and 32 items are scored and merged at once, a lane each: the
+//         fewer wait, the sooner t rises.
 // limits  fewer than 2^31 items; shared memory; needs compute capability 8.0
 // flops   2 f + 32 per pair of query and item, on tensor cores
 // bytes   2 f / QUERIES per pair, from the second-level cache
@@ -50,7 +51,7 @@
 
 #define TILE 64                        // items of a tile; rows of a block that makes copies
 #define HALVING 4                      // warps of such a block
-#define WAITING 33                     // numbers from a query's waiting items to the next query's
+#define WAITING 32                     // items of a query that wait to be scored, a lane each
 #define SMALLEST 2.3283064365386963e-10f  // 2^-32
 #define LARGEST 4294967296.f              // 2^32
 
@@ -176,21 +177,21 @@ __device__ __forceinline__ unsigned long long survivors(const float c[2][8][4]) 
     return mine;
 }
 
-// Arguments and results as of `top_k`. x_copies, x_units, y_copies, y_units: what `halve_queries` and
+// Arguments and results as of `top_k`. waiting: room for (blocks QUERIES, WAITING) items. x_copies, x_units, y_copies, y_units: what `halve_queries` and
 // `halve_items` have written, the former for whole blocks of QUERIES.
 extern "C" __global__ void __launch_bounds__(QUERIES)
     top_k_coarse(const REAL *X, const REAL *Y, const int *query_row, const REAL *scale, const unsigned char *allowed,
                  const long long *liked_indptr, const int *liked_indices, const __half *x_copies, const float *x_units,
                  const __half *y_copies, const float *y_units, int queries, int items, int f, int stride, int wide, int k,
-                 int *ids, REAL *scores) {
+                 int *waiting, int *ids, REAL *scores) {
     extern __shared__ uint4 shared[];
     const int line = wide + 8;  // an odd number of 16 bytes, so that eight lines lie in different banks
     __half *xs = reinterpret_cast<__half *>(shared), *ys = xs + QUERIES * line;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, first_query = blockIdx.x * QUERIES + 32 * warp;
-    int *waiting = reinterpret_cast<int *>(ys + 2 * TILE * line) + 32 * warp * WAITING;
     // A lane's own query is the one whose bits `survivors` returns it.
-    const int own = lane % 4 * 8 + lane / 4, query = first_query + own;
+    const int query = first_query + lane % 4 * 8 + lane / 4;
     const bool inside = query < queries;
+    int *mine = waiting + (long long)query * WAITING;
     const bool aligned = rows_aligned(X, stride) && rows_aligned(Y, stride);
     const long long liked = inside && liked_indptr ? liked_indptr[query] : 0;
     const long long stop = inside && liked_indptr ? liked_indptr[query + 1] : 0;
@@ -203,10 +204,9 @@ extern "C" __global__ void __launch_bounds__(QUERIES)
         for (; lanes; lanes &= lanes - 1) {
             const int of = __ffs(lanes) - 1, n = __shfl_sync(ALL, count, of), there = __shfl_sync(ALL, kept, of);
             const REAL least = __shfl_sync(ALL, threshold, of);
-            const int *wait = waiting + __shfl_sync(ALL, own, of) * WAITING;
             const long long q = __shfl_sync(ALL, query, of);
             __syncwarp();  // what waits has been written
-            const int item = lane < n ? wait[lane] : 0;
+            const int item = lane < n ? waiting[q * WAITING + lane] : 0;
             REAL value = -INFINITY;
             if (lane < n) {
                 const REAL *x = X + (query_row ? query_row[q] : q) * stride;
@@ -264,12 +264,12 @@ extern "C" __global__ void __launch_bounds__(QUERIES)
         if (!inside) left = 0;
         if (!__any_sync(ALL, left != 0)) continue;
         while (true) {
-            for (; left && count < 32; left &= left - 1) {
+            for (; left && count < WAITING; left &= left - 1) {
                 const int item = first_item + __ffsll(left) - 1;
                 if (item >= items || (allowed && !allowed[item]) || is_stored(liked_indices, liked, stop, item)) continue;
-                waiting[own * WAITING + count++] = item;
+                mine[count++] = item;
             }
-            const unsigned full = __ballot_sync(ALL, count == 32);
+            const unsigned full = __ballot_sync(ALL, count == WAITING);
             if (!full) break;
             settle(full);
             begin();

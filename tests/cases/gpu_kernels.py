@@ -10,6 +10,7 @@ from unittest import mock
 import numpy as np
 from scipy import sparse
 
+from cases import gpu_top_k
 from cases.gpu import rows_of
 from cases.solvers import CONVENTIONS
 from halfstep import SOLVERS, InputError
@@ -133,6 +134,13 @@ def top_items(backend):
     equal(backend.to_host(ids), top_k(X, Y, 5, excluded=liked)[0])
 
 
+def coarse_top_items(backend):
+    """The same lists with a coarse score before, where it errs most, and few exact scores."""
+    for name in ("queries lose", "items lose", "special", "overflowing", "all at once"):
+        gpu_top_k.compare(backend, *gpu_top_k.CASES[name]())
+    gpu_top_k.few_are_scored(backend)
+
+
 def ranking(backend):
     """What held-out items say, of a user with all items, with none seen and with none left."""
     shape = (37, 300)
@@ -195,6 +203,7 @@ def tally(backend):
 AROUND = {
     "tally": tally,
     "topk": top_items,
+    "topk_coarse": coarse_top_items,
     "ranking": ranking,
     "weigh": weigh,
     "overflow": overflow,

@@ -18,9 +18,9 @@ _THREADS = 256
 _SLICE, _ITEMS = 16, 128
 _LINE_PADDING = 4  # values at the end of a line of shared memory, against bank conflicts
 # Of the coarse kernel: queries of a block, items of a tile, columns of the bound and one that is empty,
-# and threads of a block that makes copies.
+# items of a query that wait to be scored, and threads of a block that makes copies.
 _GROUPS = (256, 128, 64, 32)
-_TILE, _BOUND, _HALVING = 64, 4, 128
+_TILE, _BOUND, _WAITING, _HALVING = 64, 4, 32, 128
 LONGEST_LIST = 896  # the candidates of eight queries then take 96 KB of shared memory in float64
 
 
@@ -81,12 +81,14 @@ def device_top_k(
     chosen = (scale, allowed, *(liked or Rows(None, None)))
     together = coarse_group(backend, queries, f) if _coarse(backend, X) else 0
     if together:
+        blocks = -(-queries // together)
         halves = _halves(backend, X, Y, rows, scale, queries, together)
+        waiting = backend.empty((blocks * together, _WAITING), np.int32)
         backend.launch(
-            COARSE, "top_k_coarse", coarse_defines(together), (-(-queries // together),),
-            (together,), (
+            COARSE, "top_k_coarse", coarse_defines(together), (blocks,), (together,),
+            (
                 X, Y, rows, *chosen, *halves, np.int32(queries), np.int32(items), np.int32(f),
-                np.int32(f), np.int32(coarse_line(f)), np.int32(k), ids, scores,
+                np.int32(f), np.int32(coarse_line(f)), np.int32(k), waiting, ids, scores,
             ),
             shared_mem=coarse_shared(together, f),
         )  # fmt: skip
@@ -161,7 +163,7 @@ def coarse_line(f: int) -> int:
 
 def coarse_shared(queries: int, f: int) -> int:
     """Return the bytes of shared memory of a block for so many queries, two tiles of items beside."""
-    return (queries + 2 * _TILE) * (coarse_line(f) + 8) * 2 + queries * 33 * 4
+    return (queries + 2 * _TILE) * (coarse_line(f) + 8) * 2
 
 
 def coarse_group(backend: Backend, queries: int, f: int) -> int:
