@@ -2,7 +2,8 @@
 
 A backend module that has any names them in `OPTIONS`, a dictionary from name to description, and turns
 them on by `with optional(*names)`. Each is tried alone, then all together: the same fit with it off and
-on, how far the objective and the factors are apart, and the seconds of both.
+on, how far the objective and the factors are apart, and the seconds of both. Those that no fit asks for
+are left to `queries`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from scipy import sparse
 from halfstep.bench.gpu.parity import within
 from halfstep.kernels.cuda import backend as _backend
 from halfstep.kernels.cuda.backend import current
+from halfstep.kernels.device.options import OF_QUERIES
 from halfstep.solvers import SOLVERS
 
 ITERATIONS = 6
@@ -42,13 +44,14 @@ def options(
     backend
         The module that may have `OPTIONS` and `optional`.
     """
-    known: dict[str, str] = getattr(backend, "OPTIONS", {})
+    every: dict[str, str] = getattr(backend, "OPTIONS", {})
+    known = {one: text for one, text in every.items() if one not in OF_QUERIES}
     if not known:
         record(none="no options")
         return True
     off, good = _fit(matrix, factors, name, convention, nullcontext()), True
-    every = [(one, (one,)) for one in known] + ([("all", tuple(known))] if len(known) > 1 else [])
-    for label, chosen in every:
+    tried = [(one, (one,)) for one in known] + ([("all", tuple(known))] if len(known) > 1 else [])
+    for label, chosen in tried:
         found: dict[str, Any] = {
             "option": label, "description": known.get(label, ", ".join(chosen)), "solver": name,
             "factors": factors,

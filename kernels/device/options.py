@@ -31,6 +31,7 @@ OPTIONS: dict[str, str] = {
     "coarse-top-k": "Passes over most items of a query's list by their scores from 16 bits on tensor "
     "cores, which are bounded, and scores the others in float32: the same lists to the bit.",
 }
+OF_QUERIES = frozenset({"coarse-top-k"})  # which no fit asks for
 
 _turned_on: list[frozenset[str]] = []
 _suspended: list[str] = []
