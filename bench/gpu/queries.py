@@ -1,4 +1,4 @@
-"""Top 10 for all users on the card beside `implicit`'s CUDA backend, evaluation on the card, and an option.
+"""Top 10 for all users on the card beside `implicit`'s CUDA backend, evaluation, and the queries' option.
 
 Both recommend from the same factors and leave out the items that a user already likes; both take host
 arrays and return host arrays, as callers use them. The peer is asked in batches, because it holds
@@ -107,9 +107,7 @@ def try_coarse(of: Fitted, seconds: float) -> dict[str, Any]:
     try:
         users, _ = _as_many_as_fit(work, np.arange(of.train.shape[0]), 0.6 * seconds)
         off, on = ([np.asarray(part) for part in ask(users)] for ask in work.values())
-        times = [
-            [_seconds(partial(ask, users)) for _ in range(_REPEATS)] for ask in work.values()
-        ]
+        times = [[_seconds(partial(ask, users)) for _ in range(_REPEATS)] for ask in work.values()]
     except Exception as error:  # what else was found must be recorded
         return {**found, "error": f"{type(error).__name__}: {error}"[:300], "equal": False}
     return {

@@ -16,13 +16,13 @@ from cases.solvers import CONVENTIONS
 from halfstep import SOLVERS, InputError
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
-from halfstep.solvers.gpu.device.top_k import device_top_k
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.gpu.device import data as gpu_data
 from halfstep.solvers.gpu.device.audit import device_objective, device_residuals, first_not_finite
 from halfstep.solvers.gpu.device.queries import rows_on_device
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Tallies, row_weights
+from halfstep.solvers.gpu.device.top_k import device_top_k
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.model.top_k import top_k
 from halfstep.solvers.objective import objective, relative_residuals

@@ -1,7 +1,7 @@
 """Factors on which a coarse score might lose an item, and the two selections side by side.
 
-A case is (X, Y, k, more): queries (·, f), items (items, f), the length of lists, and further arguments of
-`device_top_k`, `liked` as a canonical CSR matrix.
+A case is (X, Y, k, more): queries (·, f), items (items, f), the length of lists, and further arguments
+of `device_top_k`, `liked` as a canonical CSR matrix.
 """
 
 from unittest import mock
@@ -73,7 +73,7 @@ def _falling():
 
 
 def _lost(queries):
-    """Each number of one side loses half a digit of float16, all in one direction; the last items are best."""
+    """Numbers of one side lose half a digit of float16, all downwards; the last items are best."""
     ones = np.ones((70, 16), np.float32)
     for i in range(6):
         ones[64 + i, i] += np.float32(2.0 ** (-10 if queries else -19) * (i + 1))

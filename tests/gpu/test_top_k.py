@@ -14,9 +14,9 @@ from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
 from halfstep.kernels.cuda.backend import unavailable, using
-from halfstep.solvers.gpu.device.top_k import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.gpu.device import queries
 from halfstep.solvers.gpu.device.queries import rows_on_device
+from halfstep.solvers.gpu.device.top_k import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.model.top_k import top_k
 
 

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from cases import sanitizer_program
+from cases import gpu_top_k_bugs, sanitizer_program
 from emulator import build, sanitize
 
 from halfstep.kernels.cuda import backend
@@ -51,8 +51,6 @@ HEAVY_ROWS = ("gpu_cg_5_binned", "heavy.cu")
 SUMS_OF_ROWS = ("tally", "tally.cu")
 SCORES = ("topk", "scores.cuh")
 TOP_K = ("topk", "topk.cu")
-COARSE = ("topk_coarse", "topk_coarse.cu")
-LISTS = ("topk_coarse", "scores.cuh")
 RANKING = ("ranking", "ranking.cu")
 WEIGH = ("overflow", "weigh.cu")
 TRANSPOSE = ("transpose", "transpose.cu")
@@ -171,29 +169,6 @@ MUTATIONS = [
              "count[a] > CAPACITY - ITEMS", "count[a] > CAPACITY", "address"),
     Mutation("half a warp votes", *TOP_K,
              "__ballot_sync(FULL, wanted)", "__ballot_sync(0xffffu, wanted)"),
-    Mutation("what a query lost is not in the bound", *COARSE, "? error + size * (wide", "? size * (wide"),
-    Mutation("what an item lost is not in the bound", *COARSE, "error + size : error;", "error + size : 0;"),
-    Mutation("a query's power of two is another one's", *COARSE, "units[query] = unit;", "units[query] = 2 * unit;"),
-    Mutation("NaN is passed over", *COARSE,
-             "any |= !(c[s / 2][n][s % 2 * 2 + i] <= 0)", "any |= c[s / 2][n][s % 2 * 2 + i] > 0"),
-    Mutation("survivors of half the lanes", *COARSE,
-             "both |= __shfl_xor_sync(ALL, both, 2);", "both |= 0;"),
-    Mutation("a threshold is never heard of", *COARSE,
-             "            settle(full);\n            begin();", "            settle(full);"),
-    Mutation("a tile is multiplied before it is there", *COARSE,
-             "__pipeline_wait_prior(0);", "__pipeline_wait_prior(1);"),
-    Mutation("a tile is overwritten while it is read", *COARSE,
-             f"        {BARRIER}  // this tile is there for all, and all are done with the one before\n",
-             ""),
-    Mutation("items that wait are read before they are written", *COARSE,
-             "            __syncwarp();  // what waits has been written\n", "", "thread"),
-    Mutation("items beyond the last one", *COARSE, "item >= items || (allowed", "(allowed", "address"),
-    Mutation("a list is moved before it is read", *LISTS,
-             "        __syncwarp();  // all lanes have read what is overwritten now\n", "", "thread"),
-    Mutation("an item does not mind those before it", *LISTS,
-             "if (lane == j) place += __popc(after);", ""),
-    Mutation("an item that is no query's is looked for beyond the last", *LISTS,
-             "return low < stop && indices[low] == item;", "return indices[low] == item;", "address"),
     Mutation("held-out scores are ranked before they are there", *RANKING,
              f"= sum;\n    }}\n    {BARRIER}", "= sum;\n    }", "thread"),
     Mutation("a listed item too many", *RANKING,
@@ -261,6 +236,7 @@ MUTATIONS = [
              "o = 16; o > 0; o >>= 1) z +=", "o = 16; o > 1; o >>= 1) z +="),
     Mutation("a factor too many", *AUDIT, "j < F; j += 32) dot", "j <= F; j += 32) dot", "address"),
     Mutation("half a warp votes", *AUDIT, "__all_sync(ALL,", "__all_sync(0xffffu,"),
+    *(Mutation(bug, "topk_coarse", *where) for bug, *where in gpu_top_k_bugs.BUGS),
 ]  # fmt: skip
 
 

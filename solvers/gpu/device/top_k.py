@@ -187,7 +187,8 @@ def _halves(
 ) -> tuple[Any, Any, Any, Any]:
     """Return copies in float16 of queries and items with their powers of two, in that order.
 
-    There are rows enough for whole blocks of `together` queries and whole tiles of items. They take 2 `coarse_line(f)` bytes a query and item: 288 at f = 128, 46 MB for 160,000 items.
+    There are rows enough for whole blocks of `together` queries and whole tiles of items. They take
+    2 `coarse_line(f)` bytes a query and item: 288 at f = 128, 46 MB for 160,000 items.
     """
     items, f = Y.shape
     wide = coarse_line(f)

@@ -38,14 +38,18 @@ def test_an_item_that_cannot_enter_is_not_scored(name):
 
 
 @ANY
-@pytest.mark.parametrize("case", ["normal", "twelve decades", "tiny", "zero rows", "scale: signs", "close"])
+@pytest.mark.parametrize(
+    "case", ["normal", "twelve decades", "tiny", "zero rows", "scale: signs", "close"]
+)
 def test_the_bound_covers_every_score(name, case):
     """x.y <= x'.y' and the columns of the bound, in the copies that the kernels make, and nearly so."""
     backend = backend_of(name)
     X, Y, _, more = CASES[case]()
     scale = more.get("scale")
     there = None if scale is None else backend.to_device(scale)
-    made = top_k._halves(backend, backend.to_device(X), backend.to_device(Y), None, there, len(X), 64)
+    made = top_k._halves(
+        backend, backend.to_device(X), backend.to_device(Y), None, there, len(X), 64
+    )
     x, x_unit, y, y_unit = (backend.to_host(part).astype(np.float64) for part in made)
     x, y, x_unit = x[: len(X)], y[: len(Y)], x_unit[: len(X)]
     units = x_unit[:, None] * np.repeat(y_unit, 64)[None, : len(Y)]
@@ -60,7 +64,9 @@ def test_the_bound_covers_every_score(name, case):
     lengths = np.linalg.norm(X, axis=1)[:, None] * np.linalg.norm(Y, axis=1)[None]
     lengths *= 1 if scale is None else np.abs(scale)
     top = np.repeat(np.maximum.reduceat(lengths, range(0, len(Y), 64), axis=1), 64, axis=1)
-    assert (bound - exact * units <= (2e-3 * lengths + 2e-6 * top[:, : len(Y)]) * units + 1e-4).all()
+    assert (
+        bound - exact * units <= (2e-3 * lengths + 2e-6 * top[:, : len(Y)]) * units + 1e-4
+    ).all()
 
 
 def test_only_float32_on_a_card_that_has_the_instructions():
