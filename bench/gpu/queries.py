@@ -1,4 +1,4 @@
-"""Top 10 for all users on the card beside `implicit`'s CUDA backend, evaluation, and the queries' option.
+"""Top 10 for all users on the card beside `implicit`'s CUDA backend, evaluation, and an option of queries.
 
 Both recommend from the same factors and leave out the items that a user already likes; both take host
 arrays and return host arrays, as callers use them. The peer is asked in batches, because it holds
