@@ -1,4 +1,4 @@
-"""Top 10 for all users on the card beside `implicit`'s CUDA backend, evaluation, and an option of queries.
+"""Top 10 for all users on the card beside `implicit`'s CUDA backend, evaluation, and an option.
 
 Both recommend from the same factors and leave out the items that a user already likes; both take host
 arrays and return host arrays, as callers use them. The peer is asked in batches, because it holds
@@ -23,6 +23,7 @@ from halfstep.solvers import SOLVERS
 from halfstep.solvers.peers.implicit_gpu import cuda_backend
 
 BATCHES = (1024, 8192)
+_RUNG = "gpu_cg_7_half"
 _FIRST, _COMPARED = 4096, 1000
 _REPEATS = 2
 Ask = Callable[[Any], Any]
@@ -39,7 +40,7 @@ class Fitted(NamedTuple):
 def fitted(matrix: sparse.csr_matrix, factors: int) -> Fitted:
     """Hold out one entry in ten of a canonical matrix, and fit the others."""
     train, test = held_out(matrix)
-    solver: Any = SOLVERS["gpu_cg_7_half"]
+    solver: Any = SOLVERS[_RUNG]
     model = solver(
         factors=factors, iterations=2, random_state=0, confidence="log", regularization=20.0
     )
@@ -101,7 +102,7 @@ def try_coarse(of: Fitted, seconds: float) -> dict[str, Any]:
 
     work: dict[str, Ask] = {"off": plain, "on": coarse}
     found: dict[str, Any] = {
-        "option": name, "description": OPTIONS[name], "solver": type(of.model).__name__,
+        "option": name, "description": OPTIONS[name], "solver": _RUNG,
         "factors": of.model.factors, "objective_difference": None,
     }  # fmt: skip
     try:
