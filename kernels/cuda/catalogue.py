@@ -71,7 +71,7 @@ def topk_defines(dtype: npt.DTypeLike, queries: int, capacity: int) -> tuple[str
     return (*ranking_defines(dtype, queries), f"CAPACITY={capacity}")
 
 
-COARSE = "topk_coarse.cu"
+COARSE, COARSE_QUERIES = "topk_coarse.cu", (32, 64, 128, 224, 256)
 
 
 def coarse_defines(queries: int) -> tuple[str, ...]:
@@ -173,7 +173,7 @@ CATALOGUE: dict[str, Source] = {
     ),
     COARSE: Source(
         ("top_k_coarse", "halve_queries", "halve_items"),
-        tuple(coarse_defines(queries) for queries in (32, 64, 128, 256)),
+        tuple(coarse_defines(queries) for queries in COARSE_QUERIES),
         least_architecture=80,
     ),
     "ranking.cu": Source(

@@ -79,6 +79,13 @@ def test_a_list_beyond_shared_memory_is_refused(backend):
     assert (np.sort(backend.to_host(ids)[:, :2]) == [0, 1]).all()
 
 
+def test_a_card_of_less_shared_memory_takes_fewer_queries_a_block():
+    backend = backend_of("forward", shared_limit=64 << 10)
+    X, Y = (backend.to_device(factors(n, 5, np.float32, n)) for n in (40, 90))
+    device_top_k(backend, X, Y, 10)
+    assert [(one.grid, one.shared_mem) for one in backend.launches] == [((3,), 42496)]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_ranking_is_the_cpu_s(backend, dtype):
     X, Y = factors(40, 6, dtype, 0), factors(150, 6, dtype, 1)

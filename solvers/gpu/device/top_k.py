@@ -11,16 +11,21 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Backend
-from halfstep.kernels.cuda.catalogue import COARSE, coarse_defines, ranking_defines, topk_defines
+from halfstep.kernels.cuda.catalogue import (
+    COARSE,
+    COARSE_QUERIES,
+    coarse_defines,
+    ranking_defines,
+    topk_defines,
+)
 from halfstep.kernels.device.options import enabled
 
 _THREADS = 256
 _SLICE, _ITEMS = 16, 128
 _LINE_PADDING = 4  # values at the end of a line of shared memory, against bank conflicts
-# Of the coarse kernel: queries of a block, items of a tile, columns of the bound and one that is empty,
-# items of a query that wait to be scored, and threads of a block that makes copies.
-_GROUPS = (256, 128, 64, 32)
-_TILE, _BOUND, _WAITING, _HALVING = 64, 4, 32, 128
+# Of the coarse kernel: items of a tile, columns of the bound and one that is empty, items of a query that
+# wait to be scored, threads of a block that makes copies, and threads that registers leave room for.
+_TILE, _BOUND, _WAITING, _HALVING, _RESIDENT = 64, 4, 32, 128, 512
 LONGEST_LIST = 896  # the candidates of eight queries then take 96 KB of shared memory in float64
 
 
@@ -94,7 +99,7 @@ def device_top_k(
         )  # fmt: skip
         return ids, scores
     capacity = max(256, 1 << int(k + _ITEMS - 1).bit_length())
-    group, shared = _grouping(X.dtype, capacity)
+    group, shared = grouping(X.dtype, capacity, backend.shared_limit)
     # One block of eight warps per group of queries; each warp has an equal share of the group.
     backend.launch(
         "topk.cu",
@@ -137,7 +142,7 @@ def device_ranking(
     hits = backend.empty((queries, k), np.uint8)
     wins = backend.empty(queries, np.int64)
     plain, ascending = (backend.empty(entries, X.dtype) for _ in range(2))
-    group, shared = _grouping(X.dtype, 0)
+    group, shared = grouping(X.dtype, 0, backend.shared_limit)
     defines = ranking_defines(X.dtype, group)
     shape = (np.int32(f), np.int32(f))
     backend.launch(
@@ -169,12 +174,18 @@ def coarse_shared(queries: int, f: int) -> int:
 def coarse_group(backend: Backend, queries: int, f: int) -> int:
     """Return how many queries a block of the coarse kernel takes, 0 where none has room.
 
-    As many as shared memory holds, since each block reads the copies of all items; but not so many that
-    a multiprocessor is left without a block.
+    As many as a multiprocessor holds at once, in one block or, which do not wait for each other, in two:
+    each block reads the copies of all items. But not so many that a multiprocessor is left without one.
     """
-    fitting = [group for group in _GROUPS if coarse_shared(group, f) <= backend.shared_limit]
+    limit = backend.shared_limit
+
+    def resident(group: int) -> int:
+        blocks = (limit + 1024) // (coarse_shared(group, f) + 1024)  # the system takes 1 KB a block
+        return min(blocks, _RESIDENT // group) * group
+
+    fitting = [group for group in COARSE_QUERIES if coarse_shared(group, f) <= limit]
     busy = [group for group in fitting if -(-queries // group) >= backend.sm_count()]
-    return max(busy, default=min(fitting, default=0))
+    return max(busy, default=min(fitting, default=0), key=lambda group: (resident(group), group))
 
 
 def _coarse(backend: Backend, X: Any) -> bool:
@@ -211,13 +222,16 @@ def _halves(
     return x_copies, x_units, y_copies, y_units
 
 
-def _grouping(dtype: Any, capacity: int) -> tuple[int, int]:
-    """Return how many queries a block takes, at most 32, and its shared memory in bytes."""
+def grouping(dtype: Any, capacity: int, limit: int) -> tuple[int, int]:
+    """Return how many queries a block takes, at most 32, and its shared memory in bytes.
+
+    Two blocks share a multiprocessor where a block has at most 80 KB. `limit` is what one may have.
+    """
     size = np.dtype(dtype).itemsize
     for group in (32, 16, 8):
         shared = _SLICE * (group + _ITEMS + 2 * _LINE_PADDING) * size + group * capacity * (
             size + 4
         )
-        if shared <= 80 * 1024 or group == 8:
+        if shared <= min(80 * 1024, limit) or group == 8:
             return group, shared
     raise AssertionError

@@ -26,7 +26,7 @@ def test_lists_scores_and_ties_are_the_same_bits(name, case):
 
 
 @ANY
-@pytest.mark.parametrize("group", [64, 128, 256])
+@pytest.mark.parametrize("group", [64, 128, 224, 256])
 def test_blocks_of_every_size_give_the_same_lists(name, group, monkeypatch):
     monkeypatch.setattr(top_k, "coarse_group", lambda *of: group)
     compare(backend_of(name), *normal(queries=270), 7, {})
@@ -89,8 +89,8 @@ def test_only_float32_on_a_card_that_has_the_instructions():
 
 def test_a_block_has_as_many_queries_as_there_is_room_and_work_for():
     backend = mock.Mock(shared_limit=227 << 10, sm_count=lambda: 132)
-    assert [coarse_group(backend, n, 128) for n in (10, 5000, 10_000, 40_000)] == [32, 32, 64, 256]
-    assert coarse_group(backend, 1 << 16, 256) == 256
+    assert [coarse_group(backend, n, 128) for n in (10, 5000, 10_000, 40_000)] == [32, 32, 64, 224]
+    assert coarse_group(backend, 1 << 16, 64) == coarse_group(backend, 1 << 16, 256) == 256
     assert coarse_group(backend, 1 << 16, 512) == 64
     assert coarse_group(backend, 1 << 16, 1024) == 0
     for limit in (48 << 10, 99 << 10, 163 << 10, 227 << 10):
