@@ -11,27 +11,26 @@
 //         16s, and 8 numbers of 2 bytes each
 // hardware  A tile of 32 x 64 scores takes 6 loads and 16 products for each 16 factors, so that loads from
 //         shared memory and tensor cores are equally busy. The next tile of items is copied meanwhile.
-//         Each block reads all items' copies, and QUERIES divides these reads: 256 of f = 128 multiply
-//         2048 numbers for each 8 bytes of items that arrive, 64 a quarter. At f = 128 two blocks of 224 with
-//         128 registers share a multiprocessor, so that one multiplies while the other scores and merges;
-//         at f = 256 one block of 256 takes 210 KB. A list is kept where it is returned, and 32 items are
-//         scored and merged at once, a lane each: of 160,000 normal items about 235 are scored for a list of
-//         10, less than one in a hundred because of the bound; if 96 had to wait, 394, for t rises later.
+//         Each block reads all items' copies, and QUERIES divides these reads. At f = 128 two blocks of 224
+//         queries and 128 registers share a multiprocessor, so that one multiplies while the other scores and
+//         merges; at f = 256 one block of 256 takes 210 KB. A list is kept where it is returned, and 32 items
+//         are scored and merged at once, a lane each: of 160,000 normal items about 235 are scored for a list
+//         of 10, one in a hundred of them because of the bound; if 96 had to wait, 394, for t rises later.
 // limits  fewer than 2^31 items; shared memory; needs compute capability 8.0
 // flops   2 f + 32 per pair of query and item, on tensor cores
 // bytes   2 f / QUERIES per pair, from the second-level cache
 //
 // The bound. Let x be a query times a power of two of its own, and y an item times its factor and a power
-// of two of its tile, such that the largest number is below 2^9. Their copies are x' and y', u = 2^-11 at
-// most the relative error of a number, but of those below 2^-14. Rather than estimated, the errors are
-// measured when the copies are made, so that numbers of any size are bounded:
+// of two of its tile, such that the largest number is below 2^9. Their copies x' and y' have 11 bits a
+// number, and fewer below 2^-14. So their errors are not estimated but measured when they are made:
 //
 //   x.y <= x'.y' + |x - x'| |y| + |x'| |y - y'|         by Cauchy and Schwarz
 //
 // To this come, with F = f + 4 rounded up to whole 16s and in units of |x| |y|:
 //   2^-24 f and 3 x 2^-24  float sums of the exact score in any order, and the item's factor
-//   2^-20.4 F              sums in tensor cores: PTX promises float's precision, and no order. Each number
-//                          loses less than 2^-23 of the largest, at most 1.5 F times in all; sum and t are
+//   2^-20.4 F              sums in tensor cores: PTX promises float's precision, and no order. What is added
+//                          is cut off, and loses less than 2^-23 of the largest (Fasi, Higham, Mikaitis and
+//                          Pranesh, 2021, doi:10.7717/peerj-cs.330), at most 1.5 F times in all; sum and t are
 //                          below 5.2, for if |t| is above 3, then the sign of the difference is safe
 // For both we take g = 2^-19 F. These four terms are three columns more of the copies, rounded up:
 //

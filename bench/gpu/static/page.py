@@ -91,9 +91,9 @@ _SELECTION = f"""
 ## The best items of a query
 
 The loop over factors of the kernels that select a query's best items: instructions of a warp for
-{PAIRS:,} pairs of query and item and {SLICE} factors. `top_k` scores every pair in float32. `top_k_coarse`,
-the option `coarse-top-k`, multiplies 16-bit copies on tensor cores, which are four numbers longer for the
-bound of their error and rounded up to {SLICE}, and scores in float32 only what that leaves.
+{PAIRS:,} pairs of query and item and {SLICE} factors. `top_k` scores every pair in float32.
+`top_k_coarse`, the option `coarse-top-k`, multiplies 16-bit copies on tensor cores, with four numbers
+more a row for the bound of their error, in whole {SLICE}s, and scores in float32 only what that leaves.
 """
 _PARTS = """
 ## What the instructions do, f = {f}

@@ -23,8 +23,8 @@ from halfstep.kernels.device.options import enabled
 _THREADS = 256
 _SLICE, _ITEMS = 16, 128
 _LINE_PADDING = 4  # values at the end of a line of shared memory, against bank conflicts
-# Of the coarse kernel: items of a tile, columns of the bound and one that is empty, items of a query that
-# wait to be scored, threads of a block that makes copies, and threads that registers leave room for.
+# Of the coarse kernel: items of a tile, columns of the bound and one that is empty, items of a query
+# that wait to be scored, threads of a block that makes copies, and threads that have registers.
 _TILE, _BOUND, _WAITING, _HALVING, _RESIDENT = 64, 4, 32, 128, 512
 LONGEST_LIST = 896  # the candidates of eight queries then take 96 KB of shared memory in float64
 
