@@ -45,6 +45,8 @@ def variants(factors: Iterable[int], backend: Backend) -> list[Variant]:
         ("topk.cu", catalogue.topk_defines(single, 32, 256)),
         ("ranking.cu", catalogue.ranking_defines(single, 32)),
     }
+    if backend.capability >= catalogue.CATALOGUE[catalogue.COARSE].least_architecture:
+        found |= {(catalogue.COARSE, catalogue.coarse_defines(n)) for n in (224, 256)}
     for f in factors:
         found.add(("residual.cu", catalogue.factor_per_thread(f, single)))
         # Rows of every length up to one that is split: a rung then names all of its kernels.

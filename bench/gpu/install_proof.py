@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from halfstep.kernels.cuda.backend import source
 from halfstep.kernels.cuda.catalogue import CATALOGUE
+from halfstep.kernels.cuda.sources import source
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 _KERNEL = re.compile(r"Compiling entry function '(\w+)'")

@@ -4,7 +4,7 @@ A backend module that has any names them in `OPTIONS`, a dictionary from name to
 them on by `with optional(*names)`. Each is tried alone, or beside those that it cannot be without, which
 the module's `NEEDS` names; then all together: the same fit with it off and on, how far the objective and
 the factors are apart, the seconds of both, and what only the fit with it on warned of. A warning says
-that the option was not used, or not to the end.
+that the option was not used, or not to the end. Those that no fit asks for are left to `queries`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from halfstep.bench.gpu.parity import within
 from halfstep.errors import NumericalWarning
 from halfstep.kernels.cuda import backend as _backend
 from halfstep.kernels.cuda.backend import current
+from halfstep.kernels.device.options import OF_QUERIES
 from halfstep.solvers import SOLVERS
 
 ITERATIONS = 6
@@ -46,15 +47,16 @@ def options(
     backend
         The module that may have `OPTIONS` and `optional`.
     """
-    known: dict[str, str] = getattr(backend, "OPTIONS", {})
+    every: dict[str, str] = getattr(backend, "OPTIONS", {})
+    known = {one: text for one, text in every.items() if one not in OF_QUERIES}
     if not known:
         record(none="no options")
         return True
     needs: dict[str, tuple[str, ...]] = getattr(backend, "NEEDS", {})
     off, good = _fit(matrix, factors, name, convention, nullcontext()), True
-    every = [(one, (one, *needs.get(one, ()))) for one in known]
-    every += [("all", tuple(known))] if len(known) > 1 else []
-    for label, chosen in every:
+    tried = [(one, (one, *needs.get(one, ()))) for one in known]
+    tried += [("all", tuple(known))] if len(known) > 1 else []
+    for label, chosen in tried:
         found: dict[str, Any] = {
             "option": label, "description": known.get(label, ", ".join(chosen)), "solver": name,
             "factors": factors, "beside": list(needs.get(label, ())),

@@ -1,4 +1,4 @@
-"""Top 10 for all users on the card beside `implicit`'s CUDA backend, and evaluation on the card.
+"""Top 10 for all users on the card beside `implicit`'s CUDA backend, evaluation, and an option.
 
 Both recommend from the same factors and leave out the items that a user already likes; both take host
 arrays and return host arrays, as callers use them. The peer is asked in batches, because it holds
@@ -11,41 +11,54 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from halfstep.bench.gpu.contest import memory_pool
 from halfstep.evaluation.metrics.held_out import evaluate
+from halfstep.kernels.device.options import OPTIONS, optional
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.peers.implicit_gpu import cuda_backend
 
 BATCHES = (1024, 8192)
+_RUNG = "gpu_cg_7_half"
 _FIRST, _COMPARED = 4096, 1000
 _REPEATS = 2
 Ask = Callable[[Any], Any]
 
 
-def measure(
-    matrix: sparse.csr_matrix, factors: int, seconds: float, peers: dict[str, Ask] | None = None
-) -> dict[str, Any]:
+class Fitted(NamedTuple):
+    """A model of the GPU, the canonical matrix that it was fitted to, and what was held out."""
+
+    model: Any
+    train: sparse.csr_matrix
+    test: sparse.csr_matrix
+
+
+def fitted(matrix: sparse.csr_matrix, factors: int) -> Fitted:
+    """Hold out one entry in ten of a canonical matrix, and fit the others."""
+    train, test = held_out(matrix)
+    solver: Any = SOLVERS[_RUNG]
+    model = solver(
+        factors=factors, iterations=2, random_state=0, confidence="log", regularization=20.0
+    )
+    return Fitted(model.fit(train, show_progress=False), train, test)
+
+
+def measure(of: Fitted, seconds: float, peers: dict[str, Ask] | None = None) -> dict[str, Any]:
     """Return the seconds of recommendation and of evaluation, and the comparisons with peer and CPU.
 
     Parameters
     ----------
-    matrix
-        Canonical; one entry in ten is held out.
     seconds
         About how long this may take.
     peers
         By name, functions of an array of users that return (items, scores); None for `implicit`'s CUDA
         backend.
     """
-    train, test = held_out(matrix)
-    model: Any = SOLVERS["gpu_cg_7_half"](
-        factors=factors, iterations=2, random_state=0, confidence="log", regularization=20.0
-    ).fit(train, show_progress=False)
+    model, train, test = of
     reason = ""
     if peers is None:
         peers, reason = _implicit(model, train)
@@ -62,7 +75,7 @@ def measure(
     medians = {name: float(np.median(each)) for name, each in times.items()}
     best = min((name for name in peers), key=lambda name: medians[name], default=None)
     return {
-        "factors": factors,
+        "factors": model.factors,
         "items": train.shape[1],
         "users": len(everyone),
         "users_asked": len(users),
@@ -74,6 +87,35 @@ def measure(
         "no_reference": reason or None,
         "evaluation": _evaluation(model, train, test, 0.25 * seconds),
     }
+
+
+def try_coarse(of: Fitted, seconds: float) -> dict[str, Any]:
+    """Return what the option `coarse-top-k` changes: nothing but the seconds, if all is well."""
+    name = "coarse-top-k"
+
+    def plain(users: Any) -> Any:
+        return of.model.recommend(users, _rows(of.train, users), N=10)
+
+    def coarse(users: Any) -> Any:
+        with optional(name):
+            return plain(users)
+
+    work: dict[str, Ask] = {"off": plain, "on": coarse}
+    found: dict[str, Any] = {
+        "option": name, "description": OPTIONS[name], "solver": _RUNG,
+        "factors": of.model.factors, "objective_difference": None,
+    }  # fmt: skip
+    try:
+        users, _ = _as_many_as_fit(work, np.arange(of.train.shape[0]), 0.6 * seconds)
+        off, on = ([np.asarray(part) for part in ask(users)] for ask in work.values())
+        times = [[_seconds(partial(ask, users)) for _ in range(_REPEATS)] for ask in work.values()]
+    except Exception as error:  # what else was found must be recorded
+        return {**found, "error": f"{type(error).__name__}: {error}"[:300], "equal": False}
+    return {
+        **found, "users": len(users),
+        "equal": all(a.tobytes() == b.tobytes() for a, b in zip(off, on, strict=True)),
+        "seconds_off": float(np.median(times[0])), "seconds_on": float(np.median(times[1])),
+    }  # fmt: skip
 
 
 def held_out(matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:

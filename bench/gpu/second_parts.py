@@ -17,6 +17,7 @@ from halfstep.bench.gpu.plan import BEST
 from halfstep.bench.gpu.process import Place, environment
 from halfstep.bench.gpu.shapes import SHAPES, Shape, generate
 from halfstep.evaluation.metrics.held_out import evaluate
+from halfstep.kernels.device.options import optional
 from halfstep.solvers import SOLVERS
 
 _SHARE = 0.85  # of a part's limit that its work may take
@@ -74,7 +75,9 @@ def small(place: Place, name: str) -> int:
     around = name == "queries"
     model, matrix = small_fit(BEST if around else name)
     if around:
-        model.recommend(np.arange(matrix.shape[0]), matrix, N=10)
+        for names in ((), ("coarse-top-k",)):
+            with optional(*names):
+                model.recommend(np.arange(matrix.shape[0]), matrix, N=10)
         split = queries.held_out(matrix)
         evaluate(model.user_factors, model.item_factors, *split, ks=(10,), device="gpu")
     if not place.emulate:
@@ -118,10 +121,12 @@ def profile(place: Place, shape: str, factors: str, name: str) -> int:
 
 
 def queries_part(place: Place, shape: str, factors: str) -> int:
-    """Time recommendation and evaluation."""
-    found = queries.measure(matrix_of(place, shape), int(factors), _SHARE * place.limit)
-    place.record("queries", found={"shape": shape, **found})
-    return 0
+    """Time recommendation and evaluation, then the option of queries; exit code 1 where it differs."""
+    of, seconds = queries.fitted(matrix_of(place, shape), int(factors)), _SHARE * place.limit
+    place.record("queries", found={"shape": shape, **queries.measure(of, 0.75 * seconds)})
+    tried = queries.try_coarse(of, 0.25 * seconds)
+    place.record("options", shape=shape, **tried)
+    return int(not tried["equal"])
 
 
 def streaming_part(place: Place, shape: str, factors: str) -> int:

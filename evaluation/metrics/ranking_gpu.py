@@ -11,8 +11,8 @@ from halfstep.errors import InputError, SolverUnavailable
 from halfstep.evaluation.metrics.inputs import Array, Indices
 from halfstep.evaluation.metrics.ranking import Ranking, may_overflow
 from halfstep.kernels.cuda.backend import current, unavailable
-from halfstep.kernels.cuda.topk import device_ranking
 from halfstep.solvers.gpu.device.queries import rows_on_device
+from halfstep.solvers.gpu.device.top_k import device_ranking
 
 _BLOCK = 1 << 16
 

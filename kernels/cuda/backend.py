@@ -7,11 +7,9 @@ definitions. The compiled kernel is kept in memory here, and on disk by CuPy.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy.typing as npt
 
 from halfstep.errors import InputError
 from halfstep.kernels.algebra import Algebra
+from halfstep.kernels.cuda.sources import source
 from halfstep.kernels.device import dense, failures
 from halfstep.kernels.device.compiling import Variant
 from halfstep.kernels.device.graphs import CupyGraphs, recorded_algebra
@@ -27,8 +26,6 @@ from halfstep.kernels.device.options import OPTIONS as OPTIONS
 from halfstep.kernels.device.options import optional as optional
 from halfstep.machine import why_no_gpu
 
-FOLDER = Path(__file__).parent
-_INCLUDE = re.compile(r'^#include "([\w.]+)"$', re.MULTILINE)
 # A launch must request more dynamic shared memory than this, and no device grants all it has.
 _PLAIN_SHARED = 48 * 1024
 
@@ -229,24 +226,6 @@ class CupyBackend(CupyGraphs):
             # CuPy passes None as the address -1, and an integer unchanged.
             passed = tuple(np.int64(0) if value is None else value for value in args)
             function(grid, block, passed, shared_mem=shared_mem)
-
-
-def path_of(file: str, folder: Path = FOLDER) -> Path:
-    """Return where a kernel file is: in the folder, or in that of the exact rung's files."""
-    inside = folder / "exact" / file
-    return inside if inside.exists() else folder / file
-
-
-@cache
-def source(file: str) -> str:
-    """Return a kernel file's text, its own headers included: CuPy's cache looks at the text alone."""
-    text = path_of(file).read_text(encoding="utf-8")
-
-    def content(include: re.Match[str]) -> str:
-        after = text.count("\n", 0, include.end()) + 2
-        return f'#line 1 "{include[1]}"\n{source(include[1])}\n#line {after} "{file}"'
-
-    return _INCLUDE.sub(content, text)
 
 
 _used: list[tuple[Backend, ...]] = []

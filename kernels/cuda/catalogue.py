@@ -106,6 +106,14 @@ def topk_defines(dtype: npt.DTypeLike, queries: int, capacity: int) -> tuple[str
     return (*ranking_defines(dtype, queries), f"CAPACITY={capacity}")
 
 
+COARSE, COARSE_QUERIES = "topk_coarse.cu", (32, 64, 128, 224, 256)
+
+
+def coarse_defines(queries: int) -> tuple[str, ...]:
+    """Return the definitions for the selection by a coarse score, `queries` of them per block."""
+    return ranking_defines(np.float32, queries)
+
+
 def weigh_defines(dtype: npt.DTypeLike, confidence: str) -> tuple[str, ...]:
     """Return the definitions for the weights of one convention."""
     return (real(dtype), f"CONVENTION={_CONVENTIONS.index(confidence)}")
@@ -187,6 +195,11 @@ CATALOGUE: dict[str, Source] = {
             for dtype in _REALS
             for queries, capacity in ((32, 256), (16, 512), (8, 1024))
         ),
+    ),
+    COARSE: Source(
+        ("top_k_coarse", "halve_queries", "halve_items"),
+        tuple(coarse_defines(queries) for queries in COARSE_QUERIES),
+        least_architecture=80,
     ),
     "ranking.cu": Source(
         ("score_held_out", "count_pairs", "find_hits"),

@@ -26,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     for (int e = threadIdx.x; e < n; e += THREADS) {
         const REAL *y = Y + indices[first + e] * (long long)stride;
         REAL sum = 0;
-        for (int k = 0; k < f; k++) sum += x[k] * y[k];
+        for (int k = 0; k < f; k++) sum = added(x[k], y[k], sum);
         plain[first + e] = sum;
     }
     __syncthreads();
@@ -109,12 +109,5 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     const long long e = blockIdx.x * (long long)THREADS + threadIdx.x;
     if (e >= (long long)queries * k) return;
     const int query = int(e / k), item = ids[e];
-    long long low = indptr[query], high = indptr[query + 1];
-    const long long stop = high;
-    while (low < high) {
-        const long long middle = (low + high) / 2;
-        if (indices[middle] < item) low = middle + 1;
-        else high = middle;
-    }
-    hits[e] = low < stop && indices[low] == item;
+    hits[e] = is_stored(indices, indptr[query], indptr[query + 1], item);
 }

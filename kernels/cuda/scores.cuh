@@ -1,4 +1,5 @@
-// Scores of a block's queries with 128 items at a time, and which of these items a query has stored.
+// Scores of a block's queries with 128 items at a time, which of these items a query has stored, and the
+// order of a list of the best.
 //
 // Eight warps share the items' factors. Each warp takes QUERIES / 8 queries and all 128 items of the
 // tile, four neighbouring items per lane. So all further work on a query's scores happens inside one
@@ -26,6 +27,21 @@
 #ifndef INFINITY  // NVRTC has no math.h
 #define INFINITY __int_as_float(0x7f800000)
 #endif
+
+// a b + sum, rounded once, as the compiler would make of it. Written as such wherever two pieces of code
+// must give the same bits. The emulator rounds twice in all.
+__device__ __forceinline__ REAL added(REAL a, REAL b, REAL sum) {
+#ifdef CUEMU
+    return a * b + sum;
+#else
+    return sizeof(REAL) == 4 ? fmaf(a, b, sum) : fma(a, b, sum);
+#endif
+}
+
+// Whether an item stands before another one in a list: equal scores are ordered by ascending index.
+__device__ __forceinline__ bool comes_first(REAL a, int item_a, REAL b, int item_b) {
+    return a > b || (a == b && item_a < item_b);
+}
 
 // The scores of the warp's OWN queries with the lane's four items, `first_item` + 4 lane + b.
 __device__ __forceinline__ void score_tile(const REAL *X, const REAL *Y, const int *query_row, int queries, int first_query,
@@ -84,9 +100,28 @@ __device__ __forceinline__ void score_tile(const REAL *X, const REAL *Y, const i
 #pragma unroll
             for (int a = 0; a < OWN; a++)
 #pragma unroll
-                for (int b = 0; b < 4; b++) score[a][b] += x[a] * y.of[b];
+                for (int b = 0; b < 4; b++) score[a][b] = added(x[a], y.of[b], score[a][b]);
         }
     }
+}
+
+// The score of one item, added up as by `score_tile`: whole slices, factor by factor, zeros beyond the last.
+// `aligned`: rows of both begin at multiples of 16 bytes.
+__device__ __forceinline__ REAL score_of(const REAL *x, const REAL *y, bool aligned, int f) {
+    REAL sum = 0;
+    for (int left = 0; left < f; left += SLICE) {
+        if (aligned && left + SLICE <= f) {
+#pragma unroll
+            for (int k = left; k < left + SLICE; k += 4) {
+                const Four a = *reinterpret_cast<const Four *>(x + k), b = *reinterpret_cast<const Four *>(y + k);
+#pragma unroll
+                for (int j = 0; j < 4; j++) sum = added(a.of[j], b.of[j], sum);
+            }
+        } else {
+            for (int k = left; k < left + SLICE; k++) sum = added(k < f ? x[k] : REAL(0), k < f ? y[k] : REAL(0), sum);
+        }
+    }
+    return sum;
 }
 
 // The bits of the lane's four items, the lowest ones of what is returned.
@@ -112,4 +147,53 @@ __device__ __forceinline__ long long mark(const int *indices, long long next, lo
     }
     __syncwarp();
     return next;
+}
+
+// Whether an item is among those that a query has stored, by halving the ascending row.
+__device__ __forceinline__ bool is_stored(const int *indices, long long low, const long long stop, int item) {
+    for (long long high = stop; low < high;) {
+        const long long middle = (low + high) / 2;
+        if (indices[middle] < item) low = middle + 1;
+        else high = middle;
+    }
+    return low < stop && indices[low] == item;
+}
+
+// Merge up to 32 scored items, one for each lane that `enters`, into a list of `kept` items, at most k, best
+// first. Returns the new number of items. A number moves to its new place or beyond it, so the list is
+// moved from its end.
+__device__ __forceinline__ int merge(bool enters, REAL value, int item, int kept, int k, int *ids, REAL *scores) {
+    const int lane = threadIdx.x % 32;
+    const unsigned entering = __ballot_sync(FULL, enters);
+    int place = 0;
+    for (unsigned left = entering; left; left &= left - 1) {
+        const int j = __ffs(left) - 1;
+        place += comes_first(__shfl_sync(FULL, value, j), __shfl_sync(FULL, item, j), value, item);
+    }
+    for (int first = (kept - 1) / 32 * 32; kept && first >= 0; first -= 32) {
+        const int at = first + lane;
+        const bool old = at < kept;
+        const REAL old_value = old ? scores[at] : REAL(0);
+        const int old_item = old ? ids[at] : 0;
+        int shift = 0;
+        for (unsigned left = entering; left; left &= left - 1) {
+            const int j = __ffs(left) - 1;
+            const bool before = comes_first(__shfl_sync(FULL, value, j), __shfl_sync(FULL, item, j), old_value, old_item);
+            shift += before;
+            const unsigned after = __ballot_sync(FULL, old && !before);
+            if (lane == j) place += __popc(after);
+        }
+        __syncwarp();  // all lanes have read what is overwritten now
+        if (old && at + shift < k) {
+            scores[at + shift] = old_value;
+            ids[at + shift] = old_item;
+        }
+        __syncwarp();
+    }
+    if (enters && place < k) {
+        scores[place] = value;
+        ids[place] = item;
+    }
+    __syncwarp();
+    return min(kept + __popc(entering), k);
 }

@@ -17,10 +17,6 @@
 
 #include "scores.cuh"
 
-__device__ __forceinline__ bool comes_first(REAL a, int item_a, REAL b, int item_b) {
-    return a > b || (a == b && item_a < item_b);
-}
-
 // One warp sorts a query's candidates, best first, by a bitonic network over CAPACITY places.
 __device__ __forceinline__ void sort_candidates(REAL *scores, int *items, int count) {
     const int lane = threadIdx.x % 32;

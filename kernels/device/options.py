@@ -31,9 +31,12 @@ OPTIONS: dict[str, str] = {
     "graph": "Records an iteration as a CUDA graph and replays it, so that the host asks the device for "
     "one launch, a copy of each side's factors and one read in an iteration instead of about a hundred "
     "launches; it needs the option factor-on-card.",
+    "coarse-top-k": "Passes over most items of a query's list by their scores from 16 bits on tensor "
+    "cores, which are bounded, and scores the others in float32: the same lists to the bit.",
 }
 # What an option cannot be without.
 NEEDS: dict[str, tuple[str, ...]] = {"graph": ("factor-on-card",)}
+OF_QUERIES = frozenset({"coarse-top-k"})  # which no fit asks for
 
 _turned_on: list[frozenset[str]] = []
 _suspended: list[str] = []

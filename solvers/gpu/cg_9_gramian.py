@@ -3,8 +3,8 @@
 From `gpu_cg_8_tensor` only the rows change that shared memory does not keep. Conjugate gradients gather
 the entries of such a row once for its residual and once more for each step. Here they are gathered once:
 the tensor cores form the row's system D + sum w z z' from them, and a block solves it by Cholesky's
-method (`kernels/cuda/gramian.cuh`). So a row of large weights, which takes the most steps, costs as much
-as any other. A long row's parts are formed by blocks of their own and added in their order.
+method (`kernels/cuda/exact/gramian.cuh`). So a row of large weights, which takes the most steps, costs
+as much as any other. A long row's parts are formed by blocks of their own and added in their order.
 
 To solve a system takes f^3 / 3 multiply-adds, however short the row is. Rows of fewer than f^2 / 16
 entries therefore stay with the passes, which by the counts (`docs/gpu-kernels.md`) cost less there. What
@@ -147,5 +147,5 @@ class GpuCgGramian(GpuCgTensor):
         largest = -(-size.longest // PART)
         together = min(parts, max(largest, HUB_BYTES // systems_of))
         rows = 0 if layout.inside else min(max(size.users, size.items), HUB_BYTES // systems_of)
-        exact = (together + rows) * systems_of + parts * (4 + 2 * 8 + 8)
+        exact = (together + rows) * systems_of + parts * (2 * 8 + 8)
         return max(super()._scratch_bytes(backend, size), exact)

@@ -112,18 +112,10 @@ class GpuCholesky(GpuSolver):
         for hubs in plan.hubs:
             # One launch forms the parts' systems, another adds and solves them.
             parts = backend.empty((hubs.parts, numbers_of(primal_order(f))), dtype)
-            arguments = (hubs.first, hubs.stop, parts, depth)
-            size.launch(backend, "cholesky_hub_part", dtype, hubs.parts, common + arguments)
-            arguments = (
-                hubs.rows,
-                np.int32(hubs.count),
-                None,
-                hubs.first_part,
-                parts,
-                depth,
-                eps,
-                x,
-            )
+            of_parts = (hubs.first, hubs.stop, parts, depth)
+            size.launch(backend, "cholesky_hub_part", dtype, hubs.parts, common + of_parts)
+            count = np.int32(hubs.count)
+            arguments = (hubs.rows, count, None, hubs.first_part, parts, depth, eps, x)
             size.launch(backend, "cholesky_primal", dtype, hubs.count, common + arguments)
 
     def _finish(self, backend: Backend, fixed: tuple[Array, DeviceBasis], x: Array) -> Array:
@@ -138,7 +130,7 @@ class GpuCholesky(GpuSolver):
         parts = size.parts_of_hubs(HUB, PART)
         largest = -(-size.longest // PART)
         together = min(parts, max(largest, HUB_BYTES // system))
-        return (0 if inside else blocks * system) + together * system + parts * (4 + 2 * 8 + 8)
+        return (0 if inside else blocks * system) + together * system + parts * (2 * 8 + 8)
 
 
 def _primal_layout(backend: Backend, factors: int, dtype: npt.DTypeLike) -> Layout:

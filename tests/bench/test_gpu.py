@@ -162,14 +162,38 @@ def test_recommendations_are_timed_against_a_peer_s():
         return np.tile(np.arange(10), (len(users), 1)), None
 
     with using(EmulatorBackend()):
-        found = gpu_queries.measure(matrix, 4, 1e4, {"peer": peer})
+        of = gpu_queries.fitted(matrix, 4)
+        found = gpu_queries.measure(of, 1e4, {"peer": peer})
     assert asked == [60] * 5  # warm, taken, two repeats, compared
     assert (found["reference"], found["users_asked"]) == ("peer", 60)
     assert found["speed_up"] > 0
     assert 0 <= found["same_lists"] < 0.9
-    train, test = gpu_queries.held_out(matrix)
+    _, train, test = of
     assert (train + test != matrix).nnz == 0
     assert 0.05 * matrix.nnz < test.nnz < 0.15 * matrix.nnz
+
+
+@emulated
+def test_an_option_of_queries_must_not_change_a_bit(monkeypatch):
+    with using(EmulatorBackend()) as backend:
+        of = gpu_queries.fitted(generate(Shape("tiny", 60, 90, 900)), 4)
+        found = gpu_queries.try_coarse(of, 1e4)
+        assert (found["option"], found["equal"], found["users"]) == ("coarse-top-k", True, 60)
+        assert min(found["seconds_off"], found["seconds_on"]) > 0
+        assert backend.launched("top_k") == backend.launched("top_k_coarse") > 3
+        recommend, asked = type(of.model).recommend, []
+
+        def other(model, *args, **settings):
+            ids, scores = recommend(model, *args, **settings)
+            asked.append(backend.launches[-1].kernel == "top_k_coarse")
+            return ids, np.nextafter(scores, 9) if asked[-1] else scores
+
+        monkeypatch.setattr(type(of.model), "recommend", other)
+        assert not gpu_queries.try_coarse(of, 1e4)["equal"]
+        assert any(asked)
+        backend.lost = RuntimeError("gone")
+        found = gpu_queries.try_coarse(of, 1e4)
+    assert (found["error"], found["equal"]) == ("RuntimeError: gone", False)
 
 
 def test_counts_fall_along_the_ladder():

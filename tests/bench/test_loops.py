@@ -8,6 +8,7 @@ from halfstep.bench.gpu.static import issue
 from halfstep.bench.gpu.static.compiler import compile_listed, why_not
 from halfstep.bench.gpu.static.forecast import H100, Forecast, forecast, row_lengths
 from halfstep.bench.gpu.static.loops import KINDS, innermost_loops
+from halfstep.bench.gpu.static.selection import slices
 
 LISTING = """
 .text.other:
@@ -93,3 +94,15 @@ def test_a_forecast_is_the_larger_of_bytes_and_issue():
     assert two.slots == pytest.approx(entries * 40 / H100.slots, rel=0.01)
     assert three.slots == pytest.approx(1.5 * two.slots)
     assert two.bytes * H100.bandwidth > entries * 256
+
+
+@pytest.mark.kernels
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_the_coarse_selection_scores_in_few_instructions_without_spills():
+    exact, *coarse = slices()
+    assert (exact.kernel, exact.queries) == ("top_k", 32)
+    assert 256 / exact.turn > 0.6  # of its instructions, multiply-adds
+    for one in coarse:
+        assert 6 / 16 * 8 < one.slots < exact.slots / 30
+        assert one.spills == 0
+        assert one.registers * one.threads <= 65536

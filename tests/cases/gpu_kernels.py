@@ -11,13 +11,13 @@ from unittest import mock
 import numpy as np
 from scipy import sparse
 
+from cases import gpu_top_k
 from cases.gpu import rows_of
 from cases.solvers import CONVENTIONS
 from halfstep import SOLVERS, InputError
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
 from halfstep.kernels.cuda.catalogue import heavy_defines
-from halfstep.kernels.cuda.topk import device_top_k
 from halfstep.kernels.stopping import HEAVY, Stopping
 from halfstep.solvers.gpu.device import data as gpu_data
 from halfstep.solvers.gpu.device.audit import device_objective, device_residuals, first_not_finite
@@ -25,6 +25,7 @@ from halfstep.solvers.gpu.device.heavy import rules_of, squared_norms
 from halfstep.solvers.gpu.device.queries import rows_on_device
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Tallies, row_weights
+from halfstep.solvers.gpu.device.top_k import device_top_k
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.model.top_k import top_k
 from halfstep.solvers.objective import objective, relative_residuals
@@ -136,6 +137,13 @@ def top_items(backend):
     equal(backend.to_host(ids), top_k(X, Y, 5, excluded=liked)[0])
 
 
+def coarse_top_items(backend):
+    """The same lists with a coarse score before, where it errs most, and few exact scores."""
+    for name in ("queries lose", "items lose", "special", "overflowing", "all at once"):
+        gpu_top_k.compare(backend, *gpu_top_k.CASES[name]())
+    gpu_top_k.few_are_scored(backend)
+
+
 def ranking(backend):
     """What held-out items say, of a user with all items, with none seen and with none left."""
     shape = (37, 300)
@@ -230,6 +238,7 @@ AROUND = {
     "heavy": heavy,
     "tally": tally,
     "topk": top_items,
+    "topk_coarse": coarse_top_items,
     "ranking": ranking,
     "weigh": weigh,
     "overflow": overflow,

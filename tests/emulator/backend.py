@@ -17,7 +17,7 @@ from emulator.arrays import Device, DeviceArray
 from emulator.build import EmulatorError
 from emulator.dense import Product, on_card, product
 from emulator.module import SHARED_BYTES, Module
-from halfstep.kernels.cuda.backend import FOLDER, path_of
+from halfstep.kernels.cuda.sources import FOLDER, path_of
 from halfstep.kernels.device.dense import CardAlgebra
 
 _modules: dict[Any, Module] = {}

@@ -9,8 +9,8 @@ from cases.solvers import EXACT, GPU_RUNGS
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.kernels.cuda.backend import source
 from halfstep.kernels.cuda.catalogue import CATALOGUE
+from halfstep.kernels.cuda.sources import source
 from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.inputs import as_csr

@@ -14,9 +14,9 @@ from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
 from halfstep.kernels.cuda.backend import unavailable, using
-from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.gpu.device import queries
 from halfstep.solvers.gpu.device.queries import rows_on_device
+from halfstep.solvers.gpu.device.top_k import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.model.top_k import top_k
 
 
@@ -77,6 +77,13 @@ def test_a_list_beyond_shared_memory_is_refused(backend):
         device_top_k(backend, X, X, LONGEST_LIST + 1)
     ids, _ = device_top_k(backend, X, X, LONGEST_LIST)
     assert (np.sort(backend.to_host(ids)[:, :2]) == [0, 1]).all()
+
+
+def test_a_card_of_less_shared_memory_takes_fewer_queries_a_block():
+    backend = backend_of("forward", shared_limit=64 << 10)
+    X, Y = (backend.to_device(factors(n, 5, np.float32, n)) for n in (40, 90))
+    device_top_k(backend, X, Y, 10)
+    assert [(one.grid, one.shared_mem) for one in backend.launches] == [((3,), 42496)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

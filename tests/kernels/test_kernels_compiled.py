@@ -14,7 +14,7 @@ from halfstep.bench.gpu.static.compiler import (
     nvrtc_version,
     why_not,
 )
-from halfstep.kernels.cuda import backend
+from halfstep.kernels.cuda import sources
 from halfstep.kernels.cuda.catalogue import CATALOGUE
 
 needs_nvrtc = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -34,7 +34,7 @@ extern "C" __global__ void __launch_bounds__(1024, 2) crowded(const float *x, fl
 
 
 def test_every_kernel_file_is_in_the_catalogue():
-    assert set(CATALOGUE) == {file.name for file in backend.FOLDER.rglob("*.cu")}
+    assert set(CATALOGUE) == {file.name for file in sources.FOLDER.rglob("*.cu")}
     assert all(entry.variants and entry.kernels for entry in CATALOGUE.values())
 
 

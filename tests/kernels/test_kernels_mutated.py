@@ -10,10 +10,10 @@ import sys
 from dataclasses import dataclass
 
 import pytest
-from cases import sanitizer_program
+from cases import gpu_tensor_bugs, gpu_top_k_bugs, sanitizer_program
 from emulator import build, sanitize
 
-from halfstep.kernels.cuda import backend
+from halfstep.kernels.cuda import sources
 
 PROGRAM = sanitizer_program.__file__
 CAUGHT = 3  # the program's exit code for a wrong result or an error that the emulator reports
@@ -46,9 +46,6 @@ ENTRIES = ("gpu_cg_5_binned", "entries.cuh")
 PACKED = ("gpu_cg_7_half", "entries.cuh")
 WORDS = ("gpu_cg_7_half", "lanes.cuh")
 GROUPS = ("gpu_cg_5_binned", "groups.cuh")
-TENSOR = ("gpu_cg_8_tensor", "tiles.cuh")
-GRAMIAN = ("gpu_cg_9_gramian", "gramian.cuh")
-SYSTEMS = ("gpu_cg_9_gramian", "cg_9_gramian.cu")
 VECTORS = ("gpu_cg_5_binned", "cg.cuh")
 STEPS = ("gpu_cg_6_split", "cg.cuh")
 HUBS = ("gpu_cg_6_split", "cg_6_split.cu")
@@ -138,23 +135,6 @@ MUTATIONS = [
              check="relaxed"),
     Mutation("a hub is relaxed at every step", *HUBS, "if (!goes && omega != 1)", "if (omega != 1)",
              check="relaxed"),
-    Mutation("a vector's low halves are left out", *TENSOR, "lane < 8 ? low : 0u", "lane < 8 ? 0u : 0u",
-             check="before"),
-    Mutation("a tile is read before it is there", *TENSOR,
-             "__pipeline_wait_prior(DEPTH - 1)", "__pipeline_wait_prior(DEPTH)"),
-    Mutation("a tile that other lanes copy is not waited for", *TENSOR,
-             "    __syncwarp();  // this tile is there, and the slot of the one before is free\n", "",
-             "thread"),
-    Mutation("a ring of one slot too few", *TENSOR, "#define RING (DEPTH + 1)", "#define RING DEPTH",
-             check="light"),
-    Mutation("what was summed keeps its old scale", *TENSOR, "*= before.v * unit.inverse", "*= 1",
-             check="light"),
-    Mutation("an entry beyond the last has a weight", *TENSOR,
-             "w1 = k + 8 < row.count ?", "w1 = k < row.count ?"),
-    Mutation("tiles of one quarter in another", *TENSOR,
-             "lane / 8 == q ? b[0]", "lane / 8 == 3 - q ? b[0]"),
-    Mutation("a vector is read before it is there", *TENSOR,
-             "store(scratch, v);\n        __syncwarp();", "store(scratch, v);", "thread"),
     Mutation("parts are added before they are there", *VECTORS,
              f"* WIDE, v);\n    {BARRIER}", "* WIDE, v);", "thread"),
     Mutation("the total is read before it is there", *VECTORS,
@@ -244,35 +224,6 @@ MUTATIONS = [
              "__match_any_sync(ALL,", "__match_any_sync(0xffffu,"),
     Mutation("a column starts after its first entry", *TRANSPOSE,
              "column[middle] < c", "column[middle] <= c"),
-    Mutation("low halves of weights are left out", *GRAMIAN, "__hfma2(pair_of(m_low), v, rest)", "rest"),
-    Mutation("what a product was rounded by is left out", *GRAMIAN,
-             "__hfma2(pair_of(m_low), v, rest)", "__hmul2(pair_of(m_low), v)"),
-    Mutation("weights lose their power of two", *GRAMIAN,
-             "high = word_of(__hmul2(product, pair_of(s)));", "high = word_of(product);"),
-    Mutation("a stage is read before it is there", *GRAMIAN,
-             "__pipeline_wait_prior(DEPTH - 1);", "__pipeline_wait_prior(DEPTH);"),
-    Mutation("a stage is not waited for by all", *GRAMIAN,
-             f"{BARRIER}  // this stage is there, and the slot of the one before is free\n", "",
-             "thread", "48 factors"),
-    Mutation("the last stage is overwritten while it is read", *GRAMIAN,
-             f"{BARRIER}  // all have read the last stage: `shared` may be written again\n", "",
-             "thread", "48 factors"),
-    Mutation("the last tile is left out", *GRAMIAN,
-             "if (start + half >= row.count) break;", "if (start + half + 15 >= row.count) break;"),
-    Mutation("tiles above the diagonal are not turned", *GRAMIAN,
-             "A[at(c, r)] = sums.tile", "A[at(r, c)] = sums.tile"),
-    Mutation("the largest weight of another warp is not seen", *GRAMIAN,
-             "largest_w = scratch[i] > largest_w ? scratch[i] : largest_w;",
-             "largest_w = scratch[0];"),
-    Mutation("a part too few", *SYSTEMS,
-             "part = first; part < stop;", "part = first + 1; part < stop;"),
-    Mutation("a row's lambda is left out", *SYSTEMS,
-             "sqrt(base[i] + slope[i] * lam);", "sqrt(base[i]);"),
-    Mutation("what a row gained is added up before it is there", *SYSTEMS,
-             f"pivots[threadIdx.x / 32] = gained;\n    {BARRIER}",
-             "pivots[threadIdx.x / 32] = gained;", "thread", "48 factors"),
-    Mutation("what a row gained is a warp's alone", *SYSTEMS,
-             "i < WARPS; i++) gained +=", "i < 1; i++) gained +="),
     Mutation("the solution is read before it is there", *RESIDUAL,
              f"x[j] = X[u * F + j];\n        {BARRIER}", "x[j] = X[u * F + j];", "thread"),
     Mutation("no guard of the last factors", *RESIDUAL, "mine = j < F;", "mine = true;", "address"),
@@ -284,12 +235,14 @@ MUTATIONS = [
              "o = 16; o > 0; o >>= 1) z +=", "o = 16; o > 1; o >>= 1) z +="),
     Mutation("a factor too many", *AUDIT, "j < F; j += 32) dot", "j <= F; j += 32) dot", "address"),
     Mutation("half a warp votes", *AUDIT, "__all_sync(ALL,", "__all_sync(0xffffu,"),
+    *(Mutation(bug, "topk_coarse", *where) for bug, *where in gpu_top_k_bugs.BUGS),
+    *(Mutation(*bug) for bug in gpu_tensor_bugs.BUGS),
 ]  # fmt: skip
 
 
 def mutated(mutation):
     """Return the file's text with the bug in it."""
-    text = backend.path_of(mutation.file).read_text()
+    text = sources.path_of(mutation.file).read_text()
     times = text.count(mutation.before)
     assert times == 1, f"{mutation.file} has this {times} times, not once: {mutation.before!r}"
     return text.replace(mutation.before, mutation.after)
@@ -297,7 +250,7 @@ def mutated(mutation):
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda m: f"{m.file}: {m.bug}")
 def test_every_mutation_still_applies(mutation):
-    assert mutated(mutation) != backend.path_of(mutation.file).read_text()
+    assert mutated(mutation) != sources.path_of(mutation.file).read_text()
 
 
 @pytest.mark.kernels

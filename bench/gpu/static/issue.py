@@ -20,9 +20,9 @@ from typing import Any
 from halfstep.bench.gpu.static.compiler import compile_listed, nvrtc_version, why_not
 from halfstep.bench.gpu.static.loops import Loop, innermost_loops
 from halfstep.files import whole_file
-from halfstep.kernels.cuda.backend import source
 from halfstep.kernels.cuda.catalogue import LARGEST_SHARED
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, STAGE, lanes, systems, tiles
+from halfstep.kernels.cuda.sources import source
 
 FACTORS = (64, 128, 256)
 BEFORE = Path(__file__).with_name("before.json")

@@ -27,10 +27,12 @@ from halfstep.bench.gpu.static.forecast import (
 )
 from halfstep.bench.gpu.static.issue import FACTORS, Pass
 from halfstep.bench.gpu.static.loops import KINDS
+from halfstep.bench.gpu.static.selection import FACTORS as SLICE
+from halfstep.bench.gpu.static.selection import PAIRS, slices
 from halfstep.files import whole_file
-from halfstep.kernels.cuda.backend import source
 from halfstep.kernels.cuda.catalogue import LARGEST_SHARED, factor_per_thread
 from halfstep.kernels.cuda.lanes import LARGE_WARPS, lanes, systems, tiles
+from halfstep.kernels.cuda.sources import source
 
 F = 128
 SHAPE = SHAPES["lastfm-360k"]
@@ -84,6 +86,14 @@ entries are in shared memory after the first pass, the residual; *gathered* ones
 every pass. Before: the kernels of `bench/gpu/static/before.json`, in which a loop took kept and gathered
 entries alike. *System* is the pass of rung 9 over a long row, which forms the row's system; it is the
 only one, whatever the row's weights.
+"""
+_SELECTION = f"""
+## The best items of a query
+
+The loop over factors of the kernels that select a query's best items: instructions of a warp for
+{PAIRS:,} pairs of query and item and {SLICE} factors. `top_k` scores every pair in float32.
+`top_k_coarse`, the option `coarse-top-k`, multiplies 16-bit copies on tensor cores, with four numbers
+more a row for the bound of their error, in whole {SLICE}s, and scores in float32 only what that leaves.
 """
 _PARTS = """
 ## What the instructions do, f = {f}
@@ -182,6 +192,22 @@ def kinds_table(found: Sequence[Pass]) -> list[str]:
     return lines
 
 
+def selection_table() -> list[str]:
+    """Return the table of the loops that score items for queries, a line for each kernel."""
+    lines = [
+        "| kernel | queries a block | instructions a turn | slots | registers | spills | "
+        "shared memory a block | occupancy |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for one in slices(F):
+        warps = resident_warps(one.registers, one.shared, one.threads)
+        lines.append(
+            f"| `{one.kernel}` | {one.queries} | {one.turn} | {one.slots:.0f} | {one.registers} | "
+            f"{one.spills} | {one.shared:,} | {warps} of {WARPS} |"
+        )
+    return lines
+
+
 def forecast_table(found: Sequence[Pass]) -> list[str]:
     """Return the table of forecasts, milliseconds an iteration."""
     lengths = row_lengths(SHAPE)
@@ -221,7 +247,7 @@ entries that shared memory does not keep takes one, and the slots of its solutio
         [
             _HEAD, *kernels_table(), f"\nCompiled by NVRTC {nvrtc_version()}.", _ISSUE,
             *issue_table(found), _PARTS.format(f=F), *kinds_table(found), foot,
-            *forecast_table(found), "",
+            *forecast_table(found), _SELECTION, *selection_table(), "",
         ]
     )  # fmt: skip
 

@@ -26,8 +26,8 @@ from halfstep.bench.gpu.static.compiler import (
     why_not,
 )
 from halfstep.files import whole_file
-from halfstep.kernels.cuda.backend import source
 from halfstep.kernels.cuda.catalogue import CATALOGUE
+from halfstep.kernels.cuda.sources import source
 
 RECORD = Path(__file__).parent / "kernels.json"
 PER_FILE = 4

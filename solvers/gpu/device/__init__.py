@@ -7,5 +7,5 @@
 * `tally` adds up how rows ended, and `board` keeps this for the host until an iteration has ended;
 * `coordinates` are factors that are not formed yet;
 * `audit` computes objective, residuals and the check for finite factors;
-* `queries` answers a fitted model's queries.
+* `top_k` launches the selection of the best items; `queries` answers a fitted model's queries.
 """

@@ -15,8 +15,8 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend, current, unavailable
-from halfstep.kernels.cuda.topk import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.gpu.device.coordinates import Coordinates, formed
+from halfstep.solvers.gpu.device.top_k import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.inputs import on_host
 from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
