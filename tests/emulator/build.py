@@ -17,9 +17,12 @@ INCLUDE = RUNTIME / "include"
 # whose library runs once.
 SANITIZERS = {
     "": ("-O1",),
-    "address": ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize=vptr"),
+    "address": (
+        "-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize=vptr",
+        "-fno-sanitize-recover=null,alignment",  # the device stops there, too
+    ),
     "thread": ("-O0", "-g", "-fsanitize=thread", "-DCUEMU_TSAN"),
-}
+}  # fmt: skip
 _ONCE = ("-O0",)
 # The scheduler is not what is watched for races: it only tells the sanitizer who waits for whom.
 _UNWATCHED = "-fno-sanitize=thread"
