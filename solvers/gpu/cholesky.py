@@ -95,6 +95,7 @@ class GpuCholesky(GpuSolver):
             side.indptr, side.indices, side.w, side.t, Z, basis.base, basis.slope, side.lam,
             np.int32(f), np.int32(f),
         )  # fmt: skip
+        arguments: tuple[Any, ...]
         for rows in plan.dual:
             least = eps * dtype.type(side.a0 or 1.0)
             size = _dual_layout(backend, rows.order, f, dtype)

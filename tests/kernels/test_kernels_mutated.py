@@ -85,8 +85,6 @@ MUTATIONS = [
              "k(n) == order ? side.t : side.w", "side.w"),
     Mutation("a hub's last part is left out", *EXACT_PRIMAL, "part < stop; part++",
              "part < stop - 1; part++"),
-    Mutation("a block's next row begins while its last one is written", *EXACT_DUAL,
-             f"= sum;\n        }}\n        {BARRIER}", "= sum;\n        }", "thread"),
     Mutation("the factor is used before its rows are weighted", *EXACT_DUAL,
              f"x[e] *= root[e];\n        {BARRIER}", "x[e] *= root[e];", "thread"),
     Mutation("the corner is read before it is written", *EXACT,
