@@ -83,6 +83,18 @@ def backend_of(name, *, shared_limit=None, **emulated):
     return EmulatorBackend(order=name, **{"multiprocessors": 1, **settings, **emulated})
 
 
+def mostly_long(values, *kept):
+    """Return parameters; all but `kept` take long to compile, and run with `make kernels` alone."""
+    return [
+        value
+        if value in kept
+        else pytest.param(
+            *(value if isinstance(value, tuple) else (value,)), marks=pytest.mark.kernels
+        )
+        for value in values
+    ]
+
+
 def device(name, **settings):
     """Return a context in which the GPU solvers use such a device."""
     return using(backend_of(name, **settings))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases.gpu import mostly_long
 from cases.solvers import awkward
 from emulator import EmulatorBackend, build
 from scipy.linalg import cholesky, solve_triangular
@@ -36,15 +37,10 @@ def loss_of(model, matrix):
 
 @pytest.mark.parametrize("exponent", [0.0, 0.5])  # by Cholesky, and by eigenvectors
 @pytest.mark.parametrize("weights", WEIGHTS)
-@pytest.mark.parametrize(("dtype", "allowed"), [("float32", 1e-6), ("float64", 1e-12)])
 @pytest.mark.parametrize(
-    "option",
-    [
-        pytest.param("coordinates", marks=pytest.mark.kernels),
-        pytest.param("factor-on-card", marks=pytest.mark.kernels),
-        "both",
-    ],
+    ("dtype", "allowed"), mostly_long([("float32", 1e-6), ("float64", 1e-12)], ("float32", 1e-6))
 )
+@pytest.mark.parametrize("option", mostly_long(["coordinates", "factor-on-card", "both"], "both"))
 def test_the_objective_is_the_plain_path_s(option, dtype, allowed, weights, exponent, device):
     """With steps to the solution: a rule that ends a row one step earlier would hide the algebra."""
     options = ("coordinates", "factor-on-card") if option == "both" else (option,)

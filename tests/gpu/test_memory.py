@@ -6,6 +6,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from cases.gpu import device as on_device
+from cases.gpu import mostly_long
 from scipy import sparse
 
 from halfstep import SOLVERS
@@ -77,7 +78,9 @@ def test_a_fit_keeps_its_limit_on_memory(case, share, dense):
 
 
 @pytest.mark.parametrize("factors", [1, 8])
-@pytest.mark.parametrize("name", ["gpu_cg_5_binned", "gpu_cg_7_half", "gpu_cg_8_tensor"])
+@pytest.mark.parametrize(
+    "name", mostly_long(["gpu_cg_5_binned", "gpu_cg_7_half", "gpu_cg_8_tensor"], "gpu_cg_8_tensor")
+)
 def test_a_plan_counts_what_heavy_entries_and_padding_take(name, factors):
     """Few factors, so that a number for each row is much, and so are rows padded to a tile."""
     rng = np.random.default_rng(0)

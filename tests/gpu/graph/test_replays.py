@@ -11,7 +11,9 @@ import signal
 
 import numpy as np
 import pytest
+from cases import gpu_gramian
 from cases.gpu import device as on_device
+from cases.gpu import mostly_long
 from cases.solvers import awkward
 from emulator import EmulatorBackend, build
 
@@ -68,7 +70,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "convention", "more"), CASES)
+@pytest.mark.parametrize(("name", "convention", "more"), mostly_long(CASES, *CASES[:1], CASES[-1]))
 def test_replayed_iterations_have_the_bits_of_others(name, convention, more, card, hubs):
     more = tuple(option for option in more if option not in GRAPH)
     settings = {**CONVENTIONS[convention], "calculate_training_loss": True}
@@ -78,6 +80,15 @@ def test_replayed_iterations_have_the_bits_of_others(name, convention, more, car
     # Not the first iteration, nor, where it is relaxed from the third on, the second.
     assert card.replays == (5 if convention == "fixed" else 4)
     assert len(card.tapes) == 1
+
+
+@pytest.mark.kernels
+def test_rows_that_are_solved_exactly_are_replayed(card):
+    with gpu_gramian.exact_from(5, 20):
+        plain, replayed = (fitted(gpu_gramian.NAME, way, **LOG) for way in (EAGER, GRAPH))
+    assert any(launch.kernel == "cg_9_solve" for launch in card.launches)
+    same_bits(replayed, plain)
+    assert card.replays == 4
 
 
 @pytest.mark.parametrize(
