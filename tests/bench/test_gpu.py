@@ -206,6 +206,7 @@ def test_counts_fall_along_the_ladder():
     assert resident_warps(32, 113 * 1024 - 1024, 256) == 16
 
 
+@pytest.mark.kernels
 @emulated
 def test_an_error_costs_its_own_row(monkeypatch):
     class Odd(Exception):
@@ -258,6 +259,7 @@ def test_a_lost_card_ends_the_contest_and_names_who_lost_it(monkeypatch):
     assert case.rows[1].reason.startswith("it lost the card")
 
 
+@pytest.mark.kernels
 @emulated
 def test_a_contest_takes_variants_and_the_convention_of_its_data():
     matrix = generate(SHAPES["tiny-raw"])

@@ -18,6 +18,7 @@ from halfstep.solvers import SOLVERS
 emulated = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 
 
+@pytest.mark.kernels
 @emulated
 def test_parity_is_by_objective_and_by_ranking(tmp_path, monkeypatch):
     file = tmp_path / "cpu.npz"

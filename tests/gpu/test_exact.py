@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases.gpu import mostly_long
 from emulator import EmulatorBackend, build
 from scipy import sparse
 
@@ -45,7 +46,7 @@ def solved(matrix, f, dtype=np.float32, backend=None, **settings):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("f", [1, 7, 33, 64, 130])
+@pytest.mark.parametrize("f", mostly_long([1, 7, 33, 64, 130], 7, 64))
 def test_rows_of_every_length_have_no_residual(f, dtype):
     residual, X, device = solved(rows_of(), f, dtype, regularization_exponent=0.5)
     assert residual < 300 * np.finfo(dtype).eps
@@ -88,6 +89,7 @@ def held(device):
     return {(launch.kernel, "HELD=1" in launch.defines) for launch in exact}
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("dtype", "order", "block"),
     [(kind, order, block) for kind in EXACT_BLOCKS for order, block in largest(kind)],

@@ -57,6 +57,7 @@ def test_a_fit_reaches_the_objective_of_the_cpu(name, device, matrix):
     assert np.array_equal(model.item_factors, again.item_factors)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("exponent", [0.0, 0.5])
 @pytest.mark.parametrize(
     "name", ["gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor"]

@@ -6,10 +6,10 @@ from unittest import mock
 import numpy as np
 import pytest
 from cases.gpu import device as on_device
-from cases.gpu import mostly_long
 from scipy import sparse
 
 from halfstep import SOLVERS
+from halfstep.kernels.device.options import optional
 from halfstep.solvers.gpu import cg_6_split, cholesky
 from halfstep.solvers.gpu.device import memory as gpu_memory
 from halfstep.solvers.inputs import as_csr
@@ -77,10 +77,9 @@ def test_a_fit_keeps_its_limit_on_memory(case, share, dense):
     assert bool(plan.parts["rows being solved"]) == (case != "nothing")
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("factors", [1, 8])
-@pytest.mark.parametrize(
-    "name", mostly_long(["gpu_cg_5_binned", "gpu_cg_7_half", "gpu_cg_8_tensor"], "gpu_cg_8_tensor")
-)
+@pytest.mark.parametrize("name", ["gpu_cg_5_binned", "gpu_cg_7_half", "gpu_cg_8_tensor"])
 def test_a_plan_counts_what_heavy_entries_and_padding_take(name, factors):
     """Few factors, so that a number for each row is much, and so are rows padded to a tile."""
     rng = np.random.default_rng(0)
@@ -95,3 +94,11 @@ def test_a_plan_counts_what_heavy_entries_and_padding_take(name, factors):
     assert plan.block_entries is not None
     assert backend.launched("squared_norms")
     assert backend.device.peak - before <= plan.needed
+
+
+def test_a_graph_keeps_three_copies_of_the_factors():
+    size = gpu_memory.DeviceSize(1000, 500, 20_000, 100, 64, np.float32)
+    plain = gpu_memory.parts_of(size)
+    with optional("factor-on-card", "graph"):
+        assert gpu_memory.parts_of(size) == {**plain, "factors": 3 * plain["factors"]}
+        assert gpu_memory.plan_memory(size, 10**9).block_entries is None

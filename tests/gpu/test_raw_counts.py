@@ -63,6 +63,7 @@ def compared(name, users, items, regularization):
     return model
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(
     ("name", "on"),
     [

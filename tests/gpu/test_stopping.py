@@ -24,7 +24,7 @@ def backend(request):
 
 @pytest.mark.parametrize("exponent", mostly_long([0.0, 0.5], 0.0))
 @pytest.mark.parametrize("dtype", mostly_long(["float32", "float64"], "float32"))
-@pytest.mark.parametrize("name", RULED)
+@pytest.mark.parametrize("name", mostly_long(RULED, "gpu_cg_5_binned", "gpu_cg_8_tensor"))
 def test_every_row_goes_as_far_as_it_must_and_no_further(name, dtype, exponent, backend):
     found = judge(name, dtype=dtype, exponent=exponent)
     assert {1, 2} < set(found.steps)
@@ -34,8 +34,9 @@ def test_every_row_goes_as_far_as_it_must_and_no_further(name, dtype, exponent, 
     assert ("cg_6_advance" in kernels) == (name != RULED[0])
 
 
-@pytest.mark.parametrize("dtype", mostly_long(["float32", "float64"], "float32"))
-@pytest.mark.parametrize("name", mostly_long(RULED, "gpu_cg_5_binned"))
+@pytest.mark.kernels
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", RULED)
 def test_rows_with_heavy_entries_go_further(name, dtype, backend):
     found = judge(name, f=17, dtype=dtype, cg_tolerance=None)
     assert 0 < found.heavy.sum() < len(found.heavy)
@@ -67,7 +68,7 @@ def test_the_rule_holds_in_every_order_of_threads(name, order):
         judge(name)
 
 
-@pytest.mark.parametrize("name", RULED)
+@pytest.mark.parametrize("name", mostly_long(RULED, "gpu_cg_5_binned"))
 def test_a_smaller_tolerance_goes_further_and_a_limit_ends_it(name, backend):
     strict = outcome(name, dtype="float64", cg_tolerance=1e-3)
     usual = outcome(name, dtype="float64", cg_tolerance=THETA)
@@ -89,7 +90,8 @@ def test_a_number_of_steps_still_means_that_number(name, backend):
         assert backend.launched("cg_6_advance") == 4
 
 
-@pytest.mark.parametrize("name", mostly_long(RULED, "gpu_cg_5_binned", "gpu_cg_8_tensor"))
+@pytest.mark.kernels
+@pytest.mark.parametrize("name", RULED)
 def test_a_row_s_bits_do_not_depend_on_its_neighbours(name, backend):
     """Rows in another order share their warps with others, which may go on longer than they do."""
     matrix, _, Y, start = rows(33)
@@ -104,7 +106,8 @@ def test_a_row_s_bits_do_not_depend_on_its_neighbours(name, backend):
     np.testing.assert_array_equal(solutions[2], solutions[0][turned[: len(turned) // 2]])
 
 
-@pytest.mark.parametrize("name", mostly_long(RULED, "gpu_cg_5_binned", "gpu_cg_8_tensor"))
+@pytest.mark.kernels
+@pytest.mark.parametrize("name", RULED)
 def test_a_fit_of_raw_counts_is_as_good_as_exact_half_steps_relaxed_alike(name, backend):
     matrix = plays()
     start = starting_factors(None, matrix.shape, 32, np.float32, 0)
@@ -119,7 +122,7 @@ def test_a_fit_of_raw_counts_is_as_good_as_exact_half_steps_relaxed_alike(name, 
     assert two.loss_history_[-1] > 1.05 * exact.loss_history_[-1]
 
 
-@pytest.mark.parametrize("name", RULED)
+@pytest.mark.parametrize("name", mostly_long(RULED, "gpu_cg_5_binned"))
 def test_the_report_says_what_the_objective_says(name, backend):
     """The first iterations are not relaxed: what they gained is what the objective lost."""
     matrix = plays(60, 50)

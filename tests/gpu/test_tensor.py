@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cases import gpu_gramian
-from cases.gpu import DEVICES, backend_of, case, tolerance
+from cases.gpu import DEVICES, backend_of, case, mostly_long, tolerance
 from cases.gpu import device as device_of
 from cases.gpu_stopping import plays
 from cases.gpu_tensor import BEFORE, HUB, NAME, SHARED, TOLERANCE, difference, error_of_light
@@ -31,7 +31,9 @@ def ampere(capability=86):
     return using(backend)
 
 
-@pytest.mark.parametrize(("convention", "alpha"), [("log", 1), ("linear", 1e3)])
+@pytest.mark.parametrize(
+    ("convention", "alpha"), mostly_long([("log", 1), ("linear", 1e3)], ("linear", 1e3))
+)
 def test_no_digit_is_lost_to_sixteen_bits(convention, alpha, monkeypatch):
     """Vectors in two halves: as near to rung 7 as float32 sums in another order are."""
     monkeypatch.setattr(cg_6_split, "LONGEST", HUB)
@@ -86,7 +88,10 @@ def test_every_card_has_room_for_a_layout(f, kilobytes):
 
 
 @ANY
-@pytest.mark.parametrize(("wide", "limit", "part"), gpu_gramian.LAYOUTS + gpu_gramian.MORE)
+@pytest.mark.parametrize(
+    ("wide", "limit", "part"),
+    mostly_long(gpu_gramian.LAYOUTS + gpu_gramian.MORE, *gpu_gramian.LAYOUTS[:2]),
+)
 def test_long_rows_are_solved_as_in_float64(name, wide, limit, part):
     backend = backend_of(name)
     if limit:
@@ -108,6 +113,7 @@ def short():
         yield
 
 
+@pytest.mark.kernels
 @ANY
 def test_a_fit_with_long_rows_is_as_good_as_exact_half_steps_relaxed_alike(name, short):
     matrix = plays()
@@ -129,6 +135,7 @@ def test_a_fit_with_long_rows_is_as_good_as_exact_half_steps_relaxed_alike(name,
     assert sum(half.gained for half in halves) == pytest.approx(first - second, rel=1e-3)
 
 
+@pytest.mark.kernels
 @ANY
 def test_a_fixed_number_of_steps_is_that_of_the_rung_before(name, short):
     matrix = plays(60, 50)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from cases import gpu_gramian
 from cases.gpu import device as on_device
-from cases.gpu import mostly_long
 from cases.solvers import awkward
 from emulator import EmulatorBackend, build
 
@@ -22,10 +21,12 @@ from halfstep.errors import NotFinite, NumericalWarning
 from halfstep.kernels.cuda.backend import using
 from halfstep.kernels.device.options import NEEDS, OPTIONS, check_needs, enabled, optional
 from halfstep.solvers.gpu import base, cg_6_split
-from halfstep.solvers.gpu.device import memory
-from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, parts_of
+from halfstep.solvers.gpu.device.memory import MemoryPlan
 
-pytestmark = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
+pytestmark = [
+    pytest.mark.kernels,
+    pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not())),
+]
 RECORDED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor")
 EAGER, GRAPH = ("factor-on-card",), ("factor-on-card", "graph")
 LOG = {"confidence": "log", "regularization": 0.3}
@@ -70,7 +71,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "convention", "more"), mostly_long(CASES, *CASES[:1], CASES[-1]))
+@pytest.mark.parametrize(("name", "convention", "more"), CASES)
 def test_replayed_iterations_have_the_bits_of_others(name, convention, more, card, hubs):
     more = tuple(option for option in more if option not in GRAPH)
     settings = {**CONVENTIONS[convention], "calculate_training_loss": True}
@@ -82,13 +83,11 @@ def test_replayed_iterations_have_the_bits_of_others(name, convention, more, car
     assert len(card.tapes) == 1
 
 
-@pytest.mark.kernels
 def test_rows_that_are_solved_exactly_are_replayed(card):
     with gpu_gramian.exact_from(5, 20):
         plain, replayed = (fitted(gpu_gramian.NAME, way, **LOG) for way in (EAGER, GRAPH))
-    assert any(launch.kernel == "cg_9_solve" for launch in card.launches)
     same_bits(replayed, plain)
-    assert card.replays == 4
+    assert (card.replays, card.launched("cg_9_solve") > 0) == (4, True)
 
 
 @pytest.mark.parametrize(
@@ -299,11 +298,3 @@ def test_it_needs_its_other_option(card):
     with optional("graph", "factor-on-card"):
         check_needs()
         assert enabled("graph")
-
-
-def test_the_plan_counts_three_copies_of_the_factors():
-    size = DeviceSize(1000, 500, 20_000, 100, 64, np.float32)
-    plain = parts_of(size)
-    with optional(*GRAPH):
-        assert parts_of(size) == {**plain, "factors": 3 * plain["factors"]}
-    assert memory.plan_memory(size, 10**9).block_entries is None

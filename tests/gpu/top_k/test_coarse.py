@@ -4,7 +4,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from cases.gpu import DEVICES, backend_of, mostly_long
+from cases.gpu import DEVICES, backend_of
 from cases.gpu_top_k import CASES, compare, few_are_scored, normal
 from emulator import EmulatorBackend, build
 
@@ -25,8 +25,9 @@ def test_lists_scores_and_ties_are_the_same_bits(name, case):
     assert backend.launched("top_k_coarse") == backend.launched("top_k") == 1
 
 
+@pytest.mark.kernels
 @ANY
-@pytest.mark.parametrize("group", mostly_long([64, 128, 224, 256], 224))
+@pytest.mark.parametrize("group", [64, 128, 224, 256])
 def test_blocks_of_every_size_give_the_same_lists(name, group, monkeypatch):
     monkeypatch.setattr(top_k, "coarse_group", lambda *of: group)
     compare(backend_of(name), *normal(queries=270), 7, {})
