@@ -28,6 +28,7 @@ import numpy.typing as npt
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.lanes import Systems, systems, wide_tiles
 from halfstep.kernels.device.compiling import Variant
+from halfstep.solvers.gpu.cg_6_split import hub_bytes
 from halfstep.solvers.gpu.cg_8_tensor import GpuCgTensor
 from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
@@ -148,4 +149,5 @@ class GpuCgGramian(GpuCgTensor):
         together = min(parts, max(largest, HUB_BYTES // systems_of))
         rows = 0 if layout.inside else min(max(size.users, size.items), HUB_BYTES // systems_of)
         exact = (together + rows) * systems_of + parts * (2 * 8 + 8)
-        return max(super()._scratch_bytes(backend, size), exact)
+        hubs = hub_bytes(size)  # with a fixed number of steps, in place of systems
+        return super()._scratch_bytes(backend, size) + max(0, exact - hubs)

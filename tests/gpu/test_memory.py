@@ -10,7 +10,8 @@ from scipy import sparse
 
 from halfstep import SOLVERS
 from halfstep.kernels.device.options import optional
-from halfstep.solvers.gpu import cg_6_split, cholesky
+from halfstep.solvers.gpu import cg_6_split, cg_9_gramian, cholesky
+from halfstep.solvers.gpu.cg_9_gramian import GpuCgGramian
 from halfstep.solvers.gpu.device import memory as gpu_memory
 from halfstep.solvers.inputs import as_csr
 
@@ -24,6 +25,10 @@ CASES = {
     ),
     "hubs and tiles": (
         "gpu_cg_8_tensor", {"factors": 33}, ((cg_6_split, "LONGEST", 50), (cg_6_split, "_PART", 8)),
+    ),
+    "long rows, exactly": (
+        "gpu_cg_9_gramian", {"factors": 33},
+        ((GpuCgGramian, "_longest", lambda *_: 30), (cg_9_gramian, "PART", 12)),
     ),
     "nothing": ("gpu_cg_5_binned", {"factors": 33}, ()),
 }  # fmt: skip
@@ -52,6 +57,7 @@ def dense():
     [
         ("systems", 1.0), ("hubs, exactly", 1.0), ("hubs, exactly", 0.9), ("hubs", 1.0),
         ("hubs of 16 bits", 0.9), ("hubs and tiles", 1.0), ("hubs and tiles", 0.9),
+        ("long rows, exactly", 1.0), ("long rows, exactly", 0.9),
         ("nothing", 1.0), ("nothing", 0.9),
     ],
 )  # fmt: skip
