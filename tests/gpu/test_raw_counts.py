@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from cases import gpu_gramian
 from cases.gpu import device as on_device
 from cases.gpu_stopping import plays
 from scipy import sparse
@@ -15,7 +16,13 @@ from halfstep.evaluation.metrics.held_out import evaluate
 SETTINGS = {"factors": 16, "iterations": 10, "random_state": 0, "calculate_training_loss": True}
 # The last places where lists of few users may differ: by what one user weighs in a mean.
 MARGIN = 0.02
-RUNGS = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_8_tensor", "gpu_cg_7_half")
+RUNGS = (
+    "gpu_cg_5_binned",
+    "gpu_cg_6_split",
+    "gpu_cg_8_tensor",
+    "gpu_cg_9_gramian",
+    "gpu_cg_7_half",
+)
 DEFAULT = RUNGS[-1]
 
 
@@ -50,7 +57,7 @@ def compared(name, users, items, regularization):
     train, test = split(users, items)
     assert train.data.max() > 1000 * np.median(train.data)
     model = SOLVERS[name](regularization=regularization, **SETTINGS)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), gpu_gramian.exact_from(17, 64):
         # Where 16 bits would cost too much, the fit says so and stores float32.
         warnings.simplefilter("ignore", NumericalWarning)
         model.fit(train, show_progress=False)
