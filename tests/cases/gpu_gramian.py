@@ -16,8 +16,8 @@ LENGTHS = (1, 15, 16, 17, 32, 33, 64, 100, 250)
 COLUMNS, BASE, SLOPE, OMEGA = 400, 2.0e5, 1.0e5, 1.3
 # (factors, bytes of shared memory, entries of a part): odd and even numbers of tiles, rows whole and in
 # parts, systems in shared memory and in global memory.
-LAYOUTS = ((16, None, None), (48, None, 40), (96, 22 << 10, None))
-MORE = ((80, None, None), (144, 32 << 10, 100))
+LAYOUTS = ((16, None, None), (48, None, None), (96, 22 << 10, 40))
+MORE = ((80, None, 100), (144, 32 << 10, None))
 # Of a solution, in the norm of its system, relative; float32 and systems of condition 10,000.
 TOLERANCE = 3e-5
 

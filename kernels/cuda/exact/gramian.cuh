@@ -35,9 +35,12 @@ __device__ __forceinline__ void units_of(const Entries &row, REAL *scratch, Unit
         largest_w = a > largest_w || a != a ? a : largest_w;
         largest_t = b > largest_t || b != b ? b : largest_t;
     }
-    const int warp = threadIdx.x / 32;
-    scratch[warp] = largest_of(largest_w);
-    scratch[WARPS + warp] = largest_of(largest_t);
+    largest_w = largest_of(largest_w);
+    largest_t = largest_of(largest_t);
+    if (threadIdx.x % 32 == 0) {
+        scratch[threadIdx.x / 32] = largest_w;
+        scratch[WARPS + threadIdx.x / 32] = largest_t;
+    }
     __syncthreads();
 #pragma unroll
     for (int i = 0; i < WARPS; i++) {
