@@ -26,8 +26,9 @@ from halfstep.kernels.device.options import OPTIONS as OPTIONS
 from halfstep.kernels.device.options import optional as optional
 from halfstep.machine import why_no_gpu
 
-# A launch must request more dynamic shared memory than this, and no device grants all it has.
-_PLAIN_SHARED = 48 * 1024
+# A launch must request more shared memory than 48 KB, with what the kernel has of its own; no device
+# grants all it has.
+_PLAIN_SHARED = 44 * 1024
 
 T = TypeVar("T")
 Array: TypeAlias = Any  # CuPy's, or the emulator's

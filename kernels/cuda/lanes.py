@@ -218,7 +218,7 @@ def systems(factors: int, *, shared_limit: int) -> Systems:
     stages = RING * STAGE * (2 * 8 * (wide // 8 | 1) + 10)
     scratch = 4 * (_PANEL * (-(-(wide + 1) // _TILE) * _TILE | 4) + 2 * wide)
     numbers = wide * (wide + 3) // 2
-    inside = max(stages, scratch + 4 * numbers) <= shared_limit
+    inside = max(stages, scratch + 4 * numbers) + 4 * _PANEL * (_PANEL + 1) <= shared_limit
     # A lane holds eight sums for each of the warp's tiles; the rest needs 96 registers at most.
     registers = min(255, 8 * (count + 1) + 96)
     defines = (

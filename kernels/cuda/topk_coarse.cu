@@ -65,7 +65,7 @@ __device__ __forceinline__ float largest_of_row(const REAL *row, REAL factor, in
 
 // The power of two by which numbers up to `largest` come below 2^9.
 __device__ __forceinline__ float unit_below(float largest) {
-    return __uint_as_float(((127 + 8 + 127) << 23) - (__float_as_uint(largest > SMALLEST ? largest : SMALLEST) & 0x7f800000u));
+    return __uint_as_float((262u << 23) - (__float_as_uint(largest > SMALLEST ? largest : SMALLEST) & 0x7f800000u));
 }
 
 // A number in float16 that is not below v.

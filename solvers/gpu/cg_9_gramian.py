@@ -6,7 +6,7 @@ the tensor cores form the row's system D + sum w z z' from them, and a block sol
 method (`kernels/cuda/exact/gramian.cuh`). So a row of large weights, which takes the most steps, costs
 as much as any other. A long row's parts are formed by blocks of their own and added in their order.
 
-To solve a system takes f^3 / 3 multiply-adds, however short the row is. Rows of fewer than f^2 / 16
+To solve a system takes f^3 / 6 multiply-adds, however short the row is. Rows of fewer than f^2 / 16
 entries therefore stay with the passes, which by the counts (`docs/gpu-kernels.md`) cost less there. What
 it is worth, only a card can show.
 
@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.kernels.cuda.lanes import Systems, systems, wide_tiles
+from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, Systems, systems, wide_tiles
 from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.cg_6_split import hub_bytes
 from halfstep.solvers.gpu.cg_8_tensor import GpuCgTensor
@@ -132,6 +132,7 @@ class GpuCgGramian(GpuCgTensor):
                 "cg_9_row", len(order),
                 (x, Z, *of_basis, side.indptr, *entries, side.lam, order, ended, omega, eps, room),
             )  # fmt: skip
+            del room  # before the next one is made
         for group in rows.hubs:
             parts = backend.empty((group.parts, layout.numbers), x.dtype)
             launch("cg_9_part", group.parts, (Z, *entries, group.first, group.stop, parts))
@@ -139,9 +140,14 @@ class GpuCgGramian(GpuCgTensor):
                 "cg_9_solve", group.count,
                 (x, *of_basis, side.lam, group.rows, group.first_part, parts, ended, omega, eps),
             )  # fmt: skip
+            del parts
 
     def _scratch_bytes(self, backend: Backend, size: DeviceSize) -> int:
         """See `GpuSolver._scratch_bytes`; the systems of rows in global memory and of hubs' parts."""
+        passes = super()._scratch_bytes(backend, size)
+        half = self.storage == "float16" and np.dtype(size.dtype) == np.float32
+        if not half or self.cg_steps is not None or size.factors > MOST_FACTORS_TILES:
+            return passes  # as the rung before
         layout = self._systems(backend)
         parts = size.parts_of_hubs(PART, PART)
         systems_of = 4 * layout.numbers
@@ -150,4 +156,4 @@ class GpuCgGramian(GpuCgTensor):
         rows = 0 if layout.inside else min(max(size.users, size.items), HUB_BYTES // systems_of)
         exact = (together + rows) * systems_of + parts * (2 * 8 + 8)
         hubs = hub_bytes(size)  # with a fixed number of steps, in place of systems
-        return super()._scratch_bytes(backend, size) + max(0, exact - hubs)
+        return passes + max(0, exact - hubs)

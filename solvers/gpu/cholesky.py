@@ -118,6 +118,7 @@ class GpuCholesky(GpuSolver):
             count = np.int32(hubs.count)
             arguments = (hubs.rows, count, None, hubs.first_part, parts, depth, eps, x)
             size.launch(backend, "cholesky_primal", dtype, hubs.count, common + arguments)
+            del parts, of_parts, arguments  # before the next ones are made
 
     def _finish(self, backend: Backend, fixed: tuple[Array, DeviceBasis], x: Array) -> Array:
         return backend.product(x, fixed[1].outward)

@@ -9,7 +9,7 @@
 //           (cholesky.cuh), and with INSIDE the system. Without, it is in global memory.
 // hardware  Conjugate gradients pass over a long row's entries once for its residual and once for each
 //           step, and gather them each time. Here they are gathered once. The tensor cores do
-//           2 F (F + 16) multiply-adds for an entry, half of them for the low halves.
+//           F (F + 16) multiply-adds for an entry, half of them for the low halves.
 // rounding  as in rung 8; the solution is as exact as Cholesky's method in float
 // bytes     per stored entry 2 WIDE + 20
 // flops     per stored entry F^2 + 3 F that count, per row F^3 / 3

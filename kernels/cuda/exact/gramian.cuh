@@ -7,9 +7,11 @@
 // strip are formed. Warp number i takes strips i and i + WARPS, together TILES + 1 tiles, and holds the
 // sums in registers over all entries.
 //
-// Z is in float16, and w z is the sum of two such numbers (tensor.cuh). w = m s, with s a power of two and
-// 1 <= |m| < 2, relative to the largest w: m z is formed with 22 bits, and to multiply it by s changes
-// no digit until numbers are below 2^-24 of the range. So a small w keeps its digits beside a large one.
+// Z is in float16, and w z is the sum of two such numbers (tensor.cuh). w = m s, with s a power of two,
+// relative to the largest w, and |m| below 2: m z is formed with 22 bits, and then multiplied by s, with
+// an error of 2^-25 where the largest w z are near 2^15. So a w of 2^-17 of the largest keeps the digits
+// that float has for the sum, and smaller ones lose some of theirs. |t| below 2^98 and |w| below 2^111
+// stay finite.
 //
 // Included after tiles.cuh and cholesky.cuh. Defined by the host: WARPS, (TILES + 1) / 2.
 
