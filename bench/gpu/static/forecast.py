@@ -25,9 +25,7 @@ _CLASSES = 256
 _TENSOR = ("gpu_cg_8_tensor", "gpu_cg_9_gramian")
 _LANES = ("gpu_cg_3_warps", "gpu_cg_4_shared", "gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half")
 _MODES = ("residual", "product")
-_UPDATE = (
-    21  # of the loop with the most multiply-adds in `cg_9_solve`: 42 instructions for two columns
-)
+_UPDATE = 19.25  # the loop with the most multiply-adds in `cg_9_solve` takes 77 for four columns
 Floats = npt.NDArray[np.float64]
 
 
