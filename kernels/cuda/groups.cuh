@@ -4,15 +4,7 @@
 
 #define ALL 0xffffffffu
 
-// a b + c, rounded once. Written as such wherever two pieces of code must give the same bits: where the
-// compiler is free to contract, it may do so in one of them alone. The emulator rounds twice in all.
-__device__ __forceinline__ REAL fused(REAL a, REAL b, REAL c) {
-#ifdef CUEMU
-    return a * b + c;
-#else
-    return sizeof(REAL) == 4 ? fmaf(a, b, c) : fma(a, b, c);
-#endif
-}
+#include "fused.cuh"
 
 // The sum and the largest of a number over the lanes of a group, returned to each. All lanes of the warp
 // must call.

@@ -202,6 +202,17 @@ class Systems:
 
 
 STAGE, _PANEL, _TILE = 32, 16, 4  # as in `gramian.cuh` and `cholesky.cuh`
+CORNER = _PANEL * (_PANEL + 1)  # numbers of shared memory that are not among those of a launch
+
+
+def numbers_of(order: int) -> int:
+    """Return how many numbers a system takes: its lower triangle, and the right-hand side."""
+    return order * (order + 3) // 2
+
+
+def step_of(order: int, tile: int) -> int:
+    """Return the numbers from a vector in shared memory to the next, as in `cholesky.cuh`."""
+    return -(-(order + 1) // tile) * tile | 4
 
 
 def systems(factors: int, *, shared_limit: int) -> Systems:
@@ -216,9 +227,9 @@ def systems(factors: int, *, shared_limit: int) -> Systems:
     count = wide // 16
     warps = (count + 1) // 2
     stages = RING * STAGE * (2 * 8 * (wide // 8 | 1) + 10)
-    scratch = 4 * (_PANEL * (-(-(wide + 1) // _TILE) * _TILE | 4) + 2 * wide)
-    numbers = wide * (wide + 3) // 2
-    inside = max(stages, scratch + 4 * numbers) + 4 * _PANEL * (_PANEL + 1) <= shared_limit
+    scratch = 4 * (_PANEL * step_of(wide, _TILE) + 2 * wide)
+    numbers = numbers_of(wide)
+    inside = max(stages, scratch + 4 * numbers) + 4 * CORNER <= shared_limit
     # A lane holds eight sums for each of the warp's tiles; the rest needs 96 registers at most.
     registers = min(255, 8 * (count + 1) + 96)
     defines = (

@@ -26,7 +26,7 @@ extern "C" __global__ void __launch_bounds__(THREADS)
     for (int e = threadIdx.x; e < n; e += THREADS) {
         const REAL *y = Y + indices[first + e] * (long long)stride;
         REAL sum = 0;
-        for (int k = 0; k < f; k++) sum = added(x[k], y[k], sum);
+        for (int k = 0; k < f; k++) sum = fused(x[k], y[k], sum);
         plain[first + e] = sum;
     }
     __syncthreads();

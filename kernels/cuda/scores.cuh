@@ -13,6 +13,7 @@
 // Defined by the host: REAL, QUERIES.
 
 #include "fours.cuh"
+#include "fused.cuh"
 
 #define WARPS 8
 #define THREADS (32 * WARPS)
@@ -27,16 +28,6 @@
 #ifndef INFINITY  // NVRTC has no math.h
 #define INFINITY __int_as_float(0x7f800000)
 #endif
-
-// a b + sum, rounded once, as the compiler would make of it. Written as such wherever two pieces of code
-// must give the same bits. The emulator rounds twice in all.
-__device__ __forceinline__ REAL added(REAL a, REAL b, REAL sum) {
-#ifdef CUEMU
-    return a * b + sum;
-#else
-    return sizeof(REAL) == 4 ? fmaf(a, b, sum) : fma(a, b, sum);
-#endif
-}
 
 // Whether an item stands before another one in a list: equal scores are ordered by ascending index.
 __device__ __forceinline__ bool comes_first(REAL a, int item_a, REAL b, int item_b) {
@@ -100,7 +91,7 @@ __device__ __forceinline__ void score_tile(const REAL *X, const REAL *Y, const i
 #pragma unroll
             for (int a = 0; a < OWN; a++)
 #pragma unroll
-                for (int b = 0; b < 4; b++) score[a][b] = added(x[a], y.of[b], score[a][b]);
+                for (int b = 0; b < 4; b++) score[a][b] = fused(x[a], y.of[b], score[a][b]);
         }
     }
 }
@@ -115,10 +106,10 @@ __device__ __forceinline__ REAL score_of(const REAL *x, const REAL *y, bool alig
             for (int k = left; k < left + SLICE; k += 4) {
                 const Four a = *reinterpret_cast<const Four *>(x + k), b = *reinterpret_cast<const Four *>(y + k);
 #pragma unroll
-                for (int j = 0; j < 4; j++) sum = added(a.of[j], b.of[j], sum);
+                for (int j = 0; j < 4; j++) sum = fused(a.of[j], b.of[j], sum);
             }
         } else {
-            for (int k = left; k < left + SLICE; k++) sum = added(k < f ? x[k] : REAL(0), k < f ? y[k] : REAL(0), sum);
+            for (int k = left; k < left + SLICE; k++) sum = fused(k < f ? x[k] : REAL(0), k < f ? y[k] : REAL(0), sum);
         }
     }
     return sum;

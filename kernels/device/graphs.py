@@ -4,7 +4,7 @@ A launch costs the host microseconds, also one of CuPy's own small kernels, and 
 hundred. Replayed, they cost the host one launch together.
 
 While a stream is recorded nothing runs, so the region must not read a number of the device, nor depend
-on anything of the host that will be another thing later. Arrays that it makes get fixed addresses, from
+on anything of the host that changes later. Arrays that it makes get fixed addresses, from
 a memory pool of the recording's own: freed in the region, they are used again in the region, and by
 nobody else as long as the graph lives. That pool never gives memory back while it is needed: where the
 device has no room for it, the recording fails.
@@ -48,7 +48,7 @@ class CupyGraphs(CupyModules):
         with self.device:
             first = self._handles is None
             handles = self._handles = self._handles or Libraries()
-            # Unused, and as much as the recording will need.
+            # Give back unused blocks: the recording needs about as much.
             self.cupy.get_default_memory_pool().free_all_blocks()
             stream = self.cupy.cuda.Stream(non_blocking=True)
             pool = self.cupy.cuda.MemoryPool(self._allocated)

@@ -32,7 +32,7 @@ from halfstep.solvers.gpu.cg_6_split import hub_bytes
 from halfstep.solvers.gpu.cg_8_tensor import GpuCgTensor
 from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
-from halfstep.solvers.gpu.exact_plan import HUB_BYTES, Hubs, groups_of_hubs
+from halfstep.solvers.gpu.exact_plan import HUB_BYTES, Hubs, bytes_of_hubs, groups_of_hubs
 from halfstep.solvers.gpu.whitened import DeviceBasis, Ends
 
 FILE = "cg_9_gramian.cu"
@@ -124,8 +124,8 @@ class GpuCgGramian(GpuCgTensor):
             )  # fmt: skip
 
         count = len(rows.whole)
-        together = count if layout.inside else max(1, HUB_BYTES // size)
-        for first in range(0, count, max(1, together)):
+        together = max(1, count if layout.inside else HUB_BYTES // size)
+        for first in range(0, count, together):
             order = rows.whole[first : first + together]
             room = None if layout.inside else backend.empty((len(order), layout.numbers), x.dtype)
             launch(
@@ -149,11 +149,7 @@ class GpuCgGramian(GpuCgTensor):
         if not half or self.cg_steps is not None or size.factors > MOST_FACTORS_TILES:
             return passes  # as the rung before
         layout = self._systems(backend)
-        parts = size.parts_of_hubs(PART, PART)
-        systems_of = 4 * layout.numbers
-        largest = -(-size.longest // PART)
-        together = min(parts, max(largest, HUB_BYTES // systems_of))
-        rows = 0 if layout.inside else min(max(size.users, size.items), HUB_BYTES // systems_of)
-        exact = (together + rows) * systems_of + parts * (2 * 8 + 8)
-        hubs = hub_bytes(size)  # with a fixed number of steps, in place of systems
-        return passes + max(0, exact - hubs)
+        system = 4 * layout.numbers
+        rows = 0 if layout.inside else min(max(size.users, size.items), HUB_BYTES // system)
+        exact = rows * system + bytes_of_hubs(size, PART, PART, system)
+        return passes + max(0, exact - hub_bytes(size))  # the passes over hubs are not in use then

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import real
+from halfstep.kernels.cuda.lanes import numbers_of
 from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.memory import DeviceSize
@@ -34,14 +35,13 @@ from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.exact_plan import (
     DUAL,
-    HUB_BYTES,
     PRIMAL,
     Bin,
     Layout,
     Plan,
+    bytes_of_hubs,
     groups_of_hubs,
     layout,
-    numbers_of,
     primal_order,
 )
 from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
@@ -129,10 +129,7 @@ class GpuCholesky(GpuSolver):
         system, rows = numbers_of(primal_order(f)) * size.itemsize, max(size.users, size.items)
         blocks = min(rows, _BLOCKS_PER_MULTIPROCESSOR * backend.sm_count())
         inside = _primal_layout(backend, f, size.dtype).held
-        parts = size.parts_of_hubs(HUB, PART)
-        largest = -(-size.longest // PART)
-        together = min(parts, max(largest, HUB_BYTES // system))
-        return (0 if inside else blocks * system) + together * system + parts * (2 * 8 + 8)
+        return (0 if inside else blocks * system) + bytes_of_hubs(size, HUB, PART, system)
 
 
 def _primal_layout(backend: Backend, factors: int, dtype: npt.DTypeLike) -> Layout:

@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import EXACT_BLOCKS, ExactBlock
+from halfstep.kernels.cuda.lanes import CORNER, numbers_of, step_of
+from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 
 HUB_BYTES = 256 << 20  # of the parts' systems that are in memory together
-_CORNER = 16 * 17  # numbers of shared memory that are not among those of a launch
 PRIMAL, DUAL = "cholesky_1_primal.cu", "cholesky_1_dual.cu"
 
 
@@ -60,11 +61,6 @@ def primal_order(factors: int) -> int:
     return -(-factors // 4) * 4
 
 
-def numbers_of(order: int) -> int:
-    """Return how many numbers a system takes: its lower triangle, and the right-hand side."""
-    return order * (order + 3) // 2
-
-
 def layout(order: int, beside: int, dtype: npt.DTypeLike, shared_limit: int) -> Layout:
     """Return the block for systems of up to `order`, in as much shared memory as there is.
 
@@ -75,12 +71,12 @@ def layout(order: int, beside: int, dtype: npt.DTypeLike, shared_limit: int) -> 
     *blocks, large = EXACT_BLOCKS[kind.name]
     smallest = [block for block in blocks if order <= block.most][:1]
     for block in (*smallest, large):
-        step = -(-(order + 1) // block.tile) * block.tile | 4
+        step = step_of(order, block.tile)
         system = numbers_of(order) if block.most else 0
         for depth in (8, 4):
             shared = (max(4 * depth, 2 * block.tile, 16) * step + beside + system) * kind.itemsize
             whole = depth * (order // 4 + 1) <= block.fours * block.threads
-            if whole and shared + _CORNER * kind.itemsize <= shared_limit:
+            if whole and shared + CORNER * kind.itemsize <= shared_limit:
                 return Layout(block, depth, shared)
     return Layout(large, depth, shared)
 
@@ -129,6 +125,16 @@ class Plan:
     dual: tuple[Bin, ...]
     primal: Bin | None
     hubs: tuple[Hubs, ...]
+
+
+def bytes_of_hubs(size: DeviceSize, hub: int, part: int, system: int) -> int:
+    """Return the device memory of `groups_of_hubs`, and of the systems of a group, at most.
+
+    Hubs are rows of more than `hub` entries.
+    """
+    parts = size.parts_of_hubs(hub, part)
+    together = min(parts, max(-(-size.longest // part), HUB_BYTES // system))
+    return together * system + parts * (2 * 8 + 8)
 
 
 def groups_of_hubs(

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from cases.gpu import rounds
 from halfstep import SOLVERS
+from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.inputs import as_csr
 
 RULED = ("gpu_cg_5_binned", "gpu_cg_6_split", "gpu_cg_7_half", "gpu_cg_8_tensor")
@@ -55,6 +56,17 @@ def plays(users=150, items=110, seed=0):
     alike = rng.integers(6, size=users)[:, None] == rng.integers(6, size=items)
     there = rng.random((users, items)) < np.where(alike, 0.75, 0.05) * rng.beta(2, 2, (users, 1))
     return sparse.csr_matrix(np.where(there, np.ceil(rng.pareto(0.7, there.shape) + 1), 0))
+
+
+def fit_to_compare():
+    """Return (counts, settings, objective): of exact half-steps relaxed alike, in float64."""
+    matrix = plays()
+    start = starting_factors(None, matrix.shape, 32, np.float32, 0)
+    settings = {"factors": 32, "iterations": 8, "regularization": 1.0}
+    settings |= {"calculate_training_loss": True, "init_factors": start}
+    whole = {"init_factors": tuple(map(np.float64, start)), "dtype": "float64"}
+    exact = SOLVERS["eigenbasis"](exact=True, relaxation=1.4, **{**settings, **whole})
+    return matrix, settings, exact.fit(matrix, show_progress=False).loss_history_[-1]
 
 
 @functools.cache

@@ -3,14 +3,24 @@
 import numpy as np
 import pytest
 from cases.gpu import DEVICES, backend_of, device, kernels_of, mostly_long
-from cases.gpu_stopping import KINDS, LENGTHS, MOST, RULED, THETA, judge, outcome, plays, rows
+from cases.gpu_stopping import (
+    KINDS,
+    LENGTHS,
+    MOST,
+    RULED,
+    THETA,
+    fit_to_compare,
+    judge,
+    outcome,
+    plays,
+    rows,
+)
 from cases.sanitizer_program import short_hubs
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NumericalWarning
 from halfstep.kernels.cuda.backend import using
-from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.fit.stopping import THETA_EXPLICIT
 from halfstep.solvers.gpu.cg_5_binned import SHORT, _rank
 from halfstep.solvers.inputs import as_csr
@@ -109,17 +119,11 @@ def test_a_row_s_bits_do_not_depend_on_its_neighbours(name, backend):
 @pytest.mark.kernels
 @pytest.mark.parametrize("name", RULED)
 def test_a_fit_of_raw_counts_is_as_good_as_exact_half_steps_relaxed_alike(name, backend):
-    matrix = plays()
-    start = starting_factors(None, matrix.shape, 32, np.float32, 0)
-    settings = {"factors": 32, "iterations": 8, "regularization": 1.0}
-    settings |= {"calculate_training_loss": True, "init_factors": start}
-    whole = {"init_factors": tuple(map(np.float64, start)), "dtype": "float64"}
-    exact = SOLVERS["eigenbasis"](exact=True, relaxation=1.4, **{**settings, **whole})
-    exact.fit(matrix, show_progress=False)
+    matrix, settings, exact = fit_to_compare()
     ruled = SOLVERS[name](**settings).fit(matrix, show_progress=False)
-    assert ruled.loss_history_[-1] < 1.01 * exact.loss_history_[-1]
+    assert ruled.loss_history_[-1] < 1.01 * exact
     two = SOLVERS[name](cg_steps=2, **settings).fit(matrix, show_progress=False)
-    assert two.loss_history_[-1] > 1.05 * exact.loss_history_[-1]
+    assert two.loss_history_[-1] > 1.05 * exact
 
 
 @pytest.mark.parametrize("name", mostly_long(RULED, "gpu_cg_5_binned"))

@@ -5,7 +5,7 @@ import pytest
 from cases import gpu_gramian
 from cases.gpu import DEVICES, backend_of, case, mostly_long, tolerance
 from cases.gpu import device as device_of
-from cases.gpu_stopping import plays
+from cases.gpu_stopping import fit_to_compare, plays
 from cases.gpu_tensor import BEFORE, HUB, NAME, SHARED, TOLERANCE, difference, error_of_light
 from emulator import EmulatorBackend, build
 
@@ -13,7 +13,6 @@ from halfstep import SOLVERS, SolverUnavailable
 from halfstep.kernels.cuda.backend import using
 from halfstep.kernels.cuda.catalogue import CATALOGUE
 from halfstep.kernels.cuda.lanes import MOST_FACTORS_TILES, RING, systems, tiles
-from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.gpu import cg_6_split
 from halfstep.solvers.gpu.cg_8_tensor import GpuCgTensor
 from halfstep.solvers.gpu.cg_9_gramian import FILE, GpuCgGramian
@@ -116,18 +115,12 @@ def short():
 @pytest.mark.kernels
 @ANY
 def test_a_fit_with_long_rows_is_as_good_as_exact_half_steps_relaxed_alike(name, short):
-    matrix = plays()
-    start = starting_factors(None, matrix.shape, 32, np.float32, 0)
-    settings = {"factors": 32, "iterations": 8, "regularization": 1.0}
-    settings |= {"calculate_training_loss": True, "init_factors": start}
-    whole = {"init_factors": tuple(map(np.float64, start)), "dtype": "float64"}
-    exact = SOLVERS["eigenbasis"](exact=True, relaxation=1.4, **{**settings, **whole})
-    exact.fit(matrix, show_progress=False)
+    matrix, settings, exact = fit_to_compare()
     with device_of(name) as found:
         ours = SOLVERS[gpu_gramian.NAME](**settings).fit(matrix, show_progress=False)
     launched = {launch.kernel for launch in found.launches}
     assert launched >= {"cg_9_row", "cg_9_part", "cg_9_solve", "cg_8_warp", "cg_5_short"}
-    assert ours.loss_history_[-1] < 1.01 * exact.loss_history_[-1]
+    assert ours.loss_history_[-1] < 1.01 * exact
     halves = ours.report_[1]
     for half, lengths in zip(halves, (matrix.getnnz(1), matrix.getnnz(0)), strict=True):
         assert half.steps >= half.rows == np.count_nonzero(lengths)

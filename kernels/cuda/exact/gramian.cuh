@@ -22,7 +22,6 @@
 struct Factors {
     __half m_high[STAGE], m_low[STAGE], s[STAGE], t_high[STAGE], t_low[STAGE];
 };
-#define STAGE_BYTES (2 * STAGE * STRIDE + 10 * STAGE)
 
 // Two neighbouring numbers of 16 bits as a word.
 __device__ __forceinline__ unsigned word_at(const __half *v) { return *reinterpret_cast<const unsigned *>(v); }
@@ -82,7 +81,7 @@ __device__ __forceinline__ void form(const Entries &row, unsigned char *shared, 
     Factors *factors = reinterpret_cast<Factors *>(shared + RING * 2 * STAGE * STRIDE);
     units_of(row, reinterpret_cast<REAL *>(shared), sums.w, sums.t);
     // By a shuffle, so that the compiler knows it to be the same in the warp.
-    const int lane = threadIdx.x % 32, warp = __shfl_sync(ALL, threadIdx.x / 32, 0), first_strip = warp;
+    const int lane = threadIdx.x % 32, warp = __shfl_sync(ALL, threadIdx.x / 32, 0);
     const REAL w_unit = sums.w.inverse, t_unit = sums.t.inverse * 8192;
 #pragma unroll
     for (int i = 0; i <= TILES; i++)
@@ -157,7 +156,7 @@ __device__ __forceinline__ void form(const Entries &row, unsigned char *shared, 
             const unsigned t0 = lane < 8 ? word_at(t_halves + k) : 0u, t1 = lane < 8 ? word_at(t_halves + k + 8) : 0u;
 #pragma unroll
             for (int i = 0; i < 2; i++) {
-                const int strip = first_strip + WARPS * i;
+                const int strip = warp + WARPS * i;
                 if (WARPS * 2 > TILES && strip >= TILES) break;  // TILES is odd: the last warp has one strip
 #pragma unroll
                 for (int n = begin_of(i); n < begin_of(i + 1); n++) {

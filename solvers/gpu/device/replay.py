@@ -8,8 +8,8 @@ compiles what is left to compile. Nor is one that would not be replayed.
 
 What the host decides from numbers of the device would be decided once for all replays. There is one such
 thing, when to stop launching steps of hubs, so a recorded half-step launches all steps that a hub may
-take. A hub that has ended takes no part in them, so the bits are the same; each costs the device the
-about two microseconds of a launch whose blocks return at once.
+take. A hub that has ended takes no part in them, so the bits are the same; each costs the device
+about two microseconds, a launch whose blocks return at once.
 
 The model gets copies of the factors, because it keeps those of the last good iteration, and a callback
 those of any. So an iteration moves 2 (users + items) f numbers more than one that is not replayed: in
