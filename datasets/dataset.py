@@ -34,6 +34,9 @@ class Dataset:
         The held-out part that the data set is published with; same shape as `interactions`.
     negatives : ndarray or None
         int32, shape (users, k): the item indices to rank a user's test item among; -1 is padding.
+    times : ndarray or None
+        float64, shape (entries,): when each entry of `interactions.data` happened, in seconds since 1970
+        (UTC); the latest time where several rows became one entry, NaN where it is not known.
     provenance : dict
         Format, source files (base names), rows read, malformed rows per file and kind, licence, seed.
     """
@@ -45,6 +48,7 @@ class Dataset:
     item_names: NDArray[Any] | None = None
     test: csr_matrix | None = None
     negatives: NDArray[np.int32] | None = None
+    times: NDArray[np.float64] | None = None
     provenance: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,6 +58,8 @@ class Dataset:
             lengths.append(("item_names", self.item_names, items))
         if self.negatives is not None:
             lengths.append(("negatives", self.negatives, users))
+        if self.times is not None:
+            lengths.append(("times", self.times, self.interactions.nnz))
         for argument, array, expected in lengths:
             if len(array) != expected:
                 raise InputError(f"{argument} must have {expected} rows, got {len(array)}")
