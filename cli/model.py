@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, npz_path
 from halfstep.interruption import ended_cleanly
@@ -32,6 +34,7 @@ Item = Annotated[
 ]
 
 
+@takes_tables
 def fit(
     output: Annotated[
         Path,
@@ -56,13 +59,13 @@ def fit(
     checkpoint: o.Checkpoint = None,
     checkpoint_every: o.CheckpointEvery = 1,
     resume: o.Resume = False,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Fit a model to all of a data set and save it.
 
     The first Ctrl-C ends the fit after the current half-step and saves the
     model (exit code 130); the second one ends the command at once.
     """
-    from halfstep import datasets
     from halfstep.cli import model_file
     from halfstep.evaluation.trace import factors_of
     from halfstep.solvers import make
@@ -76,7 +79,7 @@ def fit(
     model = make(solver, **settings)
     output = npz_path(output)
     check_writable(output, "--output", data, checkpoint)
-    matrix = as_csr(datasets.load(data).interactions)
+    matrix = as_csr(read(console, data, table).interactions)
     with ended_cleanly():
         model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
     model_file.save(model, output, data)

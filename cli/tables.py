@@ -66,16 +66,15 @@ _NO_HEADER = "no_header"
 def takes_tables(command: Command) -> Command:
     """Give a command these options; it gets them as one argument, `table`.
 
-    Typer reads a command's options from its signature: here they stand in place of `table`. Of ratings
-    (`--confidence explicit`) the last row counts unless `--duplicates` says otherwise.
+    Typer reads a command's options from its signature: here they stand in place of `table`.
+    `--confidence explicit` says that the values are ratings.
     """
 
     @functools.wraps(command)
     def with_table(**arguments: Any) -> None:
         given = {name: arguments.pop(_argument(name)) for name in _OPTIONS}
-        if arguments.get("confidence") == "explicit" and given["duplicates"] is None:
-            given["duplicates"] = "last"
-        command(**arguments, table=table_options(**given))
+        ratings = arguments.get("confidence") == "explicit"
+        command(**arguments, table=table_options(ratings=ratings, **given))
 
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.name != "table"]
@@ -117,7 +116,7 @@ def words(table: TableOptions) -> str:
     said: list[str] = []
     for option in fields(table):
         value = getattr(table, option.name)
-        if value != option.default:
+        if option.name in _OPTIONS and value != option.default:
             said.append(option_of(option.name))
             if not isinstance(value, bool):
                 said.append(str(value).replace("\t", "\\t"))

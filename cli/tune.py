@@ -13,6 +13,8 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables, words
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
 
@@ -26,6 +28,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DEFAULT_BUDGET = "20m"
 
 
+@takes_tables
 def tune(
     context: typer.Context,
     data: o.Data = o.DEFAULT_DATA,
@@ -84,6 +87,7 @@ def tune(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Choose parameters by quality on a validation part, and measure the choice on the test part.
 
@@ -91,7 +95,6 @@ def tune(
     Trials are kept in OUT/trials.db: to continue an interrupted search, run
     the same command again.
     """
-    from halfstep import datasets
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
     from halfstep.evaluation.protocols.partitions import part_of
@@ -121,7 +124,7 @@ def tune(
     }  # fmt: skip
     _refuse_ignored(context, search)
     choose_solver(solver)
-    source = datasets.load(data)
+    source = read(console, data, table)
     split = train_and_test(source, test_fraction, seed)
     _make_folder(out)
     store = out / "trials.db"
@@ -180,7 +183,8 @@ def tune(
     o.write(json, record)
     if source.test is None:  # a test part that comes with the data stays out of every fit
         console.print(
-            f"To fit the choice to all of the data: {fit_command(data, solver, chosen, seed)}",
+            f"To fit the choice to all of the data: "
+            f"{fit_command(data, solver, chosen, seed)}{words(table)}",
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
 

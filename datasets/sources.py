@@ -12,6 +12,7 @@ from pathlib import Path
 
 from halfstep.datasets.audioscrobbler.files import is_archive
 from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 
 PRESETS = {
@@ -49,7 +50,7 @@ _MARKS = {
 _TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat")
 
 
-def load(source: str | Path) -> Dataset:
+def load(source: str | Path, options: TableOptions = AS_FOUND) -> Dataset:
     """Load a data set.
 
     Parameters

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +38,8 @@ class TableOptions:
         age being the days from its time to the last time of the table.
     allow_bad_lines : bool
         Read on, however many lines cannot be read.
+    ratings : bool
+        Whether the values are ratings whatever the column is called.
     item_names : Path, optional
         A second table with the items' ids and names.
     """
@@ -54,6 +56,7 @@ class TableOptions:
     duplicates: Duplicates | None = None
     half_life: float | None = None
     allow_bad_lines: bool = False
+    ratings: bool = False
     item_names: Path | None = None
 
     def __post_init__(self) -> None:
@@ -76,4 +79,7 @@ class TableOptions:
     @property
     def any(self) -> bool:
         """Whether anything was said that only a table can answer to."""
-        return self != TableOptions()
+        return replace(self, ratings=False) != AS_FOUND
+
+
+AS_FOUND = TableOptions()
