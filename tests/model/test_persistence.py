@@ -177,7 +177,7 @@ def test_what_load_would_not_take_is_refused_before_the_old_file_is_touched(fitt
         ({"item_factors": None}, "item_factors must be set"),
         ({"item_factors": np.ones((61, 4), np.float32)}, "as many columns, got 3 and 4"),
         ({"alpha": -1.0}, "cannot be saved: alpha must be at least 0"),
-        ({"alpha": float("nan")}, "cannot be saved: alpha must be a number"),
+        ({"alpha": float("nan")}, "cannot be saved: alpha must be at least 0"),
         ({"dtype": np.float16}, "dtype must be float32 or float64, got float16"),
         ({"confidence": "none"}, "cannot be saved: confidence must be"),
         ({"cg_steps": 0}, "cannot be saved: cg_steps must be"),
