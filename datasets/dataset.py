@@ -110,7 +110,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of ids and entries, in whatever order and dtype: is it the same data?"""
+        """SHA-256 (hex) of ids and entries, whatever their order and dtype."""
         from halfstep.datasets.fingerprint import fingerprint
 
         return fingerprint(self.interactions, self.user_ids, self.item_ids)

@@ -39,12 +39,13 @@ def texts(ids: NDArray[Any]) -> list[str]:
     return [str(one) for one in ids.tolist()]
 
 
-def repeated(ids: NDArray[Any]) -> object | None:
+def repeated(ids: NDArray[Any]) -> int | str | None:
     """Return an id that occurs twice, or None."""
-    if len(set(ids.tolist())) == len(ids):
+    listed: list[int | str] = ids.tolist()
+    if len(set(listed)) == len(listed):
         return None
-    seen: set[object] = set()
-    for one in ids.tolist():
+    seen: set[int | str] = set()
+    for one in listed:
         if one in seen:
             return one
         seen.add(one)
@@ -66,7 +67,7 @@ def as_numbers(ids: NDArray[Any]) -> NDArray[np.int64] | None:
 
 def _number(text: str) -> int | None:
     """Return the number that `text` writes in the one way in which a number is written."""
-    # Text of more than 20 characters is no 64-bit number, and Python refuses to read thousands of digits.
+    # No 64-bit number has more characters, and Python refuses to read thousands of digits.
     if len(text) > 20 or not (text.isascii() and text.removeprefix("-").isdigit()):
         return None
     number = int(text)
@@ -79,9 +80,7 @@ def _numbers(ids: NDArray[Any]) -> NDArray[np.int64] | None:
     return ids.astype(np.int64, copy=False)
 
 
-def _among_numbers(
-    known: NDArray[np.int64], wanted: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _among_numbers(known: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
     if len(known) == 0:
         return np.full(len(wanted), -1, np.int64)
     order = np.argsort(known, kind="stable")

@@ -1,8 +1,9 @@
 """halfstep: implicit-feedback matrix factorisation by alternating least squares.
 
 The repository keeps `solvers/`, `kernels/`, `datasets/`, `evaluation/`, `recommender/`, `bench/`, `cli/`
-and `lab/` at its top level; they are imported as `halfstep.solvers` and so on. An installed copy has them inside the
-package. A bare clone has them beside the package, so the clone's root joins the package's search path.
+and `lab/` at its top level; they are imported as `halfstep.solvers` and so on. An installed copy has
+them inside the package. A bare clone has them beside the package, so the clone's root joins the
+package's search path.
 """
 
 from pathlib import Path as _Path

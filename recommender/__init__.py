@@ -5,9 +5,10 @@
     recommender.save("model.npz")
     Recommender.load("model.npz").recommend("user 7", n=10)
 
-`recommender` has the class; `catalogue` finds users and items by id or name, `matching` takes from other
-data what the model knows, `archive` is the file, `lists` ranks for all users in blocks and `writing` writes
-them, `tables` reads small tables of items or of users.
+`recommender` has the class, `stored` what makes, saves and loads it. `catalogue` finds users and items
+by id or name, `matching` takes from other data what the model knows, `archive` is the file, `new_users`
+makes the row of somebody new. `lists` ranks for many users in blocks and `writing` writes their lists;
+`tables` reads small tables of items or of users, `answers` is what comes back.
 """
 
 from halfstep.lazy import offered

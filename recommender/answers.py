@@ -8,7 +8,7 @@ Id: TypeAlias = int | str
 
 
 class ScoredItem(NamedTuple):
-    """An item with a score, a cosine, or what it adds to another item's score; name "" if it has none."""
+    """An item ("" if it has no name) with a score, a cosine, or what it adds to another's score."""
 
     item: Id
     name: str

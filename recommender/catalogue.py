@@ -54,7 +54,9 @@ class Catalogue:
         for name in ("user_ids", "item_ids"):
             twice = repeated(getattr(self, name))
             if twice is not None:
-                raise InputError(f"{name} must be different from each other, {twice!r} occurs twice")
+                raise InputError(
+                    f"{name} must be different from each other, {twice!r} occurs twice"
+                )
 
     @classmethod
     def of(cls, dataset: Dataset) -> Catalogue:

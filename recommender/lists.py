@@ -16,7 +16,7 @@ from halfstep.solvers.inputs import check_integers
 if TYPE_CHECKING:
     from halfstep.recommender.stored import StoredModel
 
-# Users in a block: enough to spread over the cores, and to pack the items seldom; and entries of its lists.
+# Users in a block, enough to spread over the cores and to pack the items seldom; places in its lists.
 _USERS = 4096
 _ENTRIES = 1 << 20
 

@@ -111,7 +111,9 @@ class Recommender(StoredModel):
         ids, scores = self.model.recommend(0, row, n, recalculate_user=True)
         return self.catalogue.scored(ids, scores)
 
-    def recommend_all(self, n: int = 10, *, users: Iterable[Any] | None = None) -> Iterator[pa.Table]:
+    def recommend_all(
+        self, n: int = 10, *, users: Iterable[Any] | None = None
+    ) -> Iterator[pa.Table]:
         """Yield tables of user, rank, item, name and score, each for a block of users.
 
         `users` are ids, in the order of the lists; None for all. Users without factors, or whom the data

@@ -28,7 +28,7 @@ log = logging.getLogger("halfstep")
 
 
 class StoredModel:
-    """A model and its data's users and items, in memory and in one file; `Recommender` has its answers."""
+    """A model with its data's users and items, in memory and in a file; `Recommender` answers."""
 
     def __init__(self, model: Solver, dataset: Dataset, *, history: bool = True) -> None:
         about = {
@@ -71,6 +71,7 @@ class StoredModel:
                 f"dataset must be a halfstep.datasets.Dataset, got {type(dataset).__name__}: "
                 "halfstep.datasets.load reads one"
             )
+        Catalogue.of(dataset)  # what is wrong with the ids is better said before the fit
         model = make(solver, **parameters)
         return cls(model.fit(as_csr(dataset.interactions)), dataset, history=history)
 

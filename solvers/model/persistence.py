@@ -45,7 +45,7 @@ def save(model: FittedModel, fileobj_or_path: str | PathLike[str] | IO[bytes]) -
     A path without the ending `.npz` gets it, as `numpy.savez` does. The file is replaced in one step, so
     that a failure leaves the old one. A model without factors is saved without factors. `init_factors`
     is not written, nor is a `random_state` that is not an int. The arguments `factors` and `dtype` are
-    written as the factor matrices have them, if these were assigned or the arguments changed after the fit.
+    written as the factor matrices have them: these may have been assigned, or the arguments changed.
 
     Raises
     ------
@@ -113,7 +113,9 @@ def _factors_to_save(model: FittedModel) -> tuple[Any, ...]:
                 f"assign {name}.astype(numpy.float32)"
             )
         if factors.ndim != 2:
-            raise InputError(f"{name} must be a matrix, a row for each id, got shape {factors.shape}")
+            raise InputError(
+                f"{name} must be a matrix, a row for each id, got shape {factors.shape}"
+            )
         finite = np.isfinite(factors).all(axis=1)
         if not finite.all():
             raise InputError(f"{name} must be finite, row {int(np.argmin(finite))} is not")
