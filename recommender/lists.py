@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from halfstep.recommender.stored import StoredModel
 
 # Users in a block, enough to spread over the cores and to pack the items seldom; places in its lists.
-_USERS = 4096
+_USERS = 16384
 _ENTRIES = 1 << 20
 
 

@@ -108,9 +108,10 @@ def _json_lines(stream: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
     def write(table: pa.Table) -> None:
         parts: list[pa.Array | str] = []
         for at, (name, column) in enumerate(zip(table.column_names, table.columns, strict=True)):
-            parts += ["," * bool(at) + f'"{name}":', _written(column.combine_chunks())]
+            parts += [f'{"," if at else "{"}"{name}":', _written(column.combine_chunks())]
         lines = compute.binary_join_element_wise(*parts, "}\n", "")
-        stream.write(b"".join(b"{" + line.encode() for line in lines.to_pylist()))
+        # The lines stand one after the other in the array's last buffer.
+        stream.write(lines.buffers()[2])
 
     yield write
 
