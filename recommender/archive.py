@@ -109,14 +109,19 @@ def _parts(model: Any, archive: dict[str, Any]) -> Parts:
     catalogue = Catalogue(
         ids_of(archive, "user_ids"),
         ids_of(archive, "item_ids"),
-        ids_of(archive, "item_names") if "item_names.ends" in archive else None,
+        ids_of(archive, "item_names") if _has(archive, "item_names.") else None,
         _numbers(archive["audience"], "iu").astype(np.int64),
         _numbers(archive["usual"], "f").astype(np.float64),
     )
-    has_history = any(name.startswith("history.") for name in archive)
-    parts = Parts(model, catalogue, _history(archive) if has_history else None, about)
+    history = _history(archive) if _has(archive, "history.") else None
+    parts = Parts(model, catalogue, history, about)
     check(parts)
     return parts
+
+
+def _has(archive: dict[str, Any], prefix: str) -> bool:
+    """Return whether any array is there: if one is missing, the file is damaged."""
+    return any(name.startswith(prefix) for name in archive)
 
 
 def _history(archive: dict[str, Any]) -> csr_matrix:
@@ -124,6 +129,8 @@ def _history(archive: dict[str, Any]) -> csr_matrix:
     matrix = matrix_of({"format": np.array("csr"), **arrays})
     if matrix.dtype.kind not in "iuf" or not np.isfinite(matrix.data).all():
         raise ValueError("the values of the histories must be finite numbers")
+    if matrix.nnz != len(arrays["data"]) or matrix.nnz != len(arrays["indices"]):
+        raise ValueError("the histories have entries of nobody")
     return canonical_csr(matrix)
 
 
