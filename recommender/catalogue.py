@@ -108,7 +108,30 @@ class Catalogue:
         how = max(found, key=lambda kind: int((found[kind] >= 0).sum()))
         return found[how], how
 
-    def unknown_item(self, item: str) -> InputError:
+    def places_of(self, items: list[Any]) -> NDArray[np.int64]:
+        """Return the column of each item as `item` finds it, or -1."""
+        words = [item for item in items if isinstance(item, str)]
+        named = [word.strip() for word in words if not word.startswith("id:")]
+        columns = [] if self.item_names is None else self._by_name(named).tolist()
+        by_name = {
+            word: column for word, column in zip(named, columns, strict=False) if column >= 0
+        }
+        ids = [item.removeprefix("id:") if isinstance(item, str) else item for item in items]
+        by_id = places(self.item_ids, _as_ids(ids))
+        found = [
+            by_name.get(item.strip(), at) if isinstance(item, str) else at
+            for item, at in zip(items, by_id.tolist(), strict=True)
+        ]
+        return np.array(found, np.int64)
+
+    def users(self, users: list[Any]) -> NDArray[np.int64]:
+        """Return the rows of users; raise InputError for the first who is not known."""
+        found = places(self.user_ids, _as_ids(users))
+        if (found < 0).any():
+            raise unknown_user(self.user_ids, users[int(np.argmin(found))], _WHERE)
+        return found
+
+    def unknown_item(self, item: object) -> InputError:
         """Return the error that says which items are like one that is not known."""
         return unknown_item(self.item_ids, self.item_names, self.audience, item, _WHERE)
 
@@ -147,6 +170,15 @@ class Catalogue:
                 folded.setdefault(names[at].strip().casefold(), at)
         found = (exact.get(text, folded.get(text.casefold(), -1)) for text in column)
         return np.fromiter(found, np.int64, len(column))
+
+
+def _as_ids(wanted: list[Any]) -> NDArray[Any]:
+    """Return ids as an array of text, NUL for what is neither text nor a whole number: no id."""
+    kinds = (str, int, np.integer)
+    texts_ = [
+        str(one) if isinstance(one, kinds) and not isinstance(one, bool) else "\0" for one in wanted
+    ]
+    return np.array(texts_, object)
 
 
 def _external(one: Any) -> Id:

@@ -37,19 +37,14 @@ def row_of(catalogue: Catalogue, history: Mapping[Any, float] | Iterable[Any]) -
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         if not (is_number and math.isfinite(value)):
             raise InputError(f"the value of {item!r} must be a finite number, got {value!r}")
-    places, unknown = [], []
-    for item in items:
-        try:
-            places.append(catalogue.item(item))
-        except InputError as error:
-            places.append(-1)
-            unknown.append((item, error))
+    places = catalogue.places_of(items)
+    unknown = [item for item, place in zip(items, places, strict=True) if place < 0]
     if unknown and len(unknown) == len(items):
-        raise unknown[0][1]
+        raise catalogue.unknown_item(unknown[0])
     if unknown:
-        say_unknown([item for item, _ in unknown], len(items))
+        say_unknown(unknown, len(items))
     given = None if values is None else np.array([float(v) for v in values.values()])
-    return row_at(catalogue, np.array(places, np.int64), given)
+    return row_at(catalogue, places, given)
 
 
 def row_at(

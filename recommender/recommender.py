@@ -191,4 +191,4 @@ class Recommender(StoredModel):
     def _places(self, users: Iterable[Any] | None) -> NDArray[np.int64] | None:
         if users is None:
             return None
-        return np.array([self.catalogue.user(user) for user in users], np.int64)
+        return self.catalogue.users(list(users))
