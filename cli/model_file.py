@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halfstep.errors import InputError
+from halfstep.files import npz_path
 
 if TYPE_CHECKING:
     from halfstep.recommender.recommender import Recommender
@@ -29,9 +30,9 @@ def model_and_item(command: str, words: list[str]) -> tuple[Path, str]:
             f"{order}, got {len(words)} arguments: put quotes around a name that has blanks"
         )
     if len(words) == 2:
-        if not _is_file(words[0]):
+        if not _is_file(str(_with_ending(Path(words[0])))):
             raise InputError(f"there is no model '{words[0]}': {order}")
-        return Path(words[0]), words[1]
+        return _with_ending(Path(words[0])), words[1]
     if _is_file(words[0]) or words[0].endswith(".npz"):
         raise InputError(f"{command} needs an item beside the model '{words[0]}': {order}")
     if not DEFAULT_MODEL.is_file():
@@ -54,6 +55,7 @@ def load(path: Path, data: str | None) -> Recommender:
     from halfstep.recommender.archive import NoIds
     from halfstep.recommender.recommender import Recommender
 
+    path = _with_ending(path)
     if not _is_file(str(path)):
         raise InputError(f"there is no model '{path}': `halfstep fit` writes one")
     try:
@@ -89,6 +91,11 @@ def _with_ids_of(path: Path, data: str) -> Recommender:
         path, data,
     )  # fmt: skip
     return Recommender(model, dataset)
+
+
+def _with_ending(path: Path) -> Path:
+    """Return the path with the ending that `halfstep fit` adds, where only such a file is there."""
+    return npz_path(path) if not _is_file(str(path)) and _is_file(f"{path}.npz") else path
 
 
 def _is_file(word: str) -> bool:

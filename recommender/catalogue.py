@@ -71,6 +71,8 @@ class Catalogue:
     def user(self, user: object) -> int:
         """Return a user's row; raise InputError with the most similar ids if there is none."""
         found = place(self.user_ids, user)
+        if found is None and isinstance(user, str):
+            found = place(self.user_ids, user.strip())
         if found is None:
             raise unknown_user(self.user_ids, user, _WHERE)
         return found

@@ -135,5 +135,6 @@ def test_other_data_of_the_same_shape_gives_nobody_anothers_list(plays, command,
 
 def test_an_item_alone_is_asked_of_the_model_here(command):
     assert command("similar", "Air")[1] == command("similar", "model.npz", "Air")[1]
-    alone = command("explain", "Air", "--user", 2007)[1]
+    assert command("similar", "model", "Air")[1] == command("similar", "model.npz", "Air")[1]
+    alone = command("explain", "Air", "--user", " 2007 ")[1]
     assert alone == command("explain", "model.npz", "Air", "--user", 2007)[1]
