@@ -43,14 +43,14 @@ def write_archive(dataset: Any, path: str | PathLike[str]) -> None:
         "halfstep_dataset": np.int64(FORMAT_VERSION),
         "name": np.array(dataset.name),
         "provenance": np.array(json.dumps(dataset.provenance, sort_keys=True)),
-        **members_of_matrix("interactions", dataset.interactions),
+        **_matrix_members("interactions", dataset.interactions),
         **members_of_ids("user_ids", dataset.user_ids),
         **members_of_ids("item_ids", dataset.item_ids),
     }
     if dataset.item_names is not None:
         members |= members_of_ids("item_names", dataset.item_names)
     if dataset.test is not None:
-        members |= members_of_matrix("test", dataset.test)
+        members |= _matrix_members("test", dataset.test)
     if dataset.negatives is not None:
         members["negatives"] = dataset.negatives
     with whole_file(target) as file:
@@ -122,8 +122,7 @@ def _from_members(source: Path, archive: Any) -> dict[str, Any]:
     }
 
 
-def members_of_matrix(key: str, matrix: csr_matrix) -> dict[str, Any]:
-    """Return the arrays of a canonical matrix by their names in an archive."""
+def _matrix_members(key: str, matrix: csr_matrix) -> dict[str, Any]:
     shape = np.asarray(matrix.shape, dtype=np.int64)
     parts = {
         "shape": shape,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from halfstep.datasets.archive import ids_of, matrix_of, members_of_ids, members_of_matrix
+from halfstep.datasets.archive import ids_of, matrix_of, members_of_ids
 from halfstep.datasets.canonical import canonical_csr
 from halfstep.errors import InputError
 from halfstep.files import plain
@@ -67,7 +67,12 @@ def save(parts: Parts, path: str | PathLike[str]) -> None:
     if catalogue.item_names is not None:
         members |= members_of_ids("item_names", catalogue.item_names)
     if parts.history is not None:
-        members |= members_of_matrix("history", parts.history)
+        history = parts.history
+        members |= {
+            "history.shape": np.array(history.shape, np.int64),
+            "history.data": history.data,
+        }
+        members |= {"history.indptr": history.indptr, "history.indices": history.indices}
     # What was changed after the fit must fit together in the file as well.
     check(parts)
     write(members, path)
