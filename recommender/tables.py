@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from halfstep.datasets.tables.known_names import Role, plain, strength
 from halfstep.errors import InputError
 from halfstep.recommender.catalogue import Catalogue
 
+log = logging.getLogger("halfstep")
 _ENDINGS = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 _LIMIT = 1 << 28
 
@@ -194,6 +196,8 @@ def _rows(path: Path) -> tuple[int, list[list[str]]]:
 
 def _checked(path: Path, rows: Sequence[Sequence[str]]) -> tuple[int, list[list[str]]]:
     kept = [[field.strip() for field in row] for row in rows if any(field.strip() for field in row)]
+    if not kept:
+        raise InputError(f"{path}: the file is empty")
     first = 1 + next(at for at, row in enumerate(rows) if any(field.strip() for field in row))
     for at, row in enumerate(kept):
         if len(row) != len(kept[0]):
@@ -216,6 +220,8 @@ def _decoded(path: Path) -> str:
         except UnicodeDecodeError:
             continue
         if "\0" not in text:
+            if attempt == "cp1252":
+                log.warning("%s is not in UTF-8; it was read as cp1252", path)
             return text
     raise InputError(f"{path}: the file is no text in UTF-8, UTF-16 or cp1252")
 

@@ -32,6 +32,9 @@ TABLES = {
     "ragged.csv": "item,plays\n300,1\n310\n",
     "several.csv": "user,item,plays\n1,300,9\n2,310,4\n1,360,2\n",
     "empty.csv": "\n",
+    "blank.csv": '"", ,\n,,\n',
+    "quotes.csv": 'item,plays\n"300,1\n',
+    "binary.csv": "item\n\0\n",
     "strangers.txt": "7\n8\n",
 }
 

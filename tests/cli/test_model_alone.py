@@ -58,7 +58,7 @@ def test_all_lists_go_to_a_file(plays, command, folder, capsys):
     assert command("recommend", "--users", "some.csv", "-o", "some.jsonl")[1]["users"] == 1
 
 
-def test_a_history_from_a_table_folds_somebody_new_in(plays, command, folder, capsys):
+def test_a_history_from_a_table_folds_somebody_new_in(plays, command, folder, capsys, caplog):
     row = sparse.csr_matrix((np.float32([9, 2]), ([0, 0], [0, 6])), shape=(1, 10))
     ids, scores = Solver.load("model.npz").recommend(0, row, N=3, recalculate_user=True)
     taste = "item_id,plays\n300,9\n360,2\n"
@@ -87,6 +87,9 @@ def test_a_history_from_a_table_folds_somebody_new_in(plays, command, folder, ca
     assert "Likes" in said
     found = command("recommend", "--history", "several.csv", "--user", 1, "-n", 3)[1]
     assert [plays.item_index(one["item"]) for one in found["recommended"]] == ids.tolist()
+    (folder / "old.csv").write_bytes("name\nBj\xf6rk\n".encode("cp1252"))
+    assert command("recommend", "--history", "old.csv")[1]["history"][0]["name"] == "Björk"
+    assert "old.csv is not in UTF-8; it was read as cp1252" in caplog.text
     # Items without values count what they usually do, as with --like.
     alike = command("recommend", "--like", "Radiohead", "--like", "beck")[1]["recommended"]
     (folder / "likes.txt").write_text("radiohead\nbeck\n")

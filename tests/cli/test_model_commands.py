@@ -107,6 +107,9 @@ def test_similar_and_explain(plays, command):
         (("recommend", "--users", "strangers.txt", "-o", "out.csv"), "there is no user '7' among"),
         (("recommend", "--users", "empty.csv", "-o", "out.csv"), "empty.csv: the file is empty"),
         (("recommend", "--user", "2000", "-o", "out.csv"), "--output has no meaning without --all"),
+        (("recommend", "--history", "blank.csv"), "blank.csv: the file is empty"),
+        (("recommend", "--history", "quotes.csv"), "quotes.csv: not a table: unexpected end"),
+        (("recommend", "--history", "binary.csv"), "is no text in UTF-8, UTF-16 or cp1252"),
         (("recommend", "--history", "empty.csv"), "empty.csv: the file is empty"),
         (
             ("recommend", "--history", "heads.csv"),
