@@ -19,6 +19,7 @@ from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
 
 if TYPE_CHECKING:
+    from halfstep.datasets.dataset import Dataset
     from halfstep.evaluation.tuning.search import Search
     from halfstep.evaluation.tuning.space import Space
     from halfstep.evaluation.tuning.store import Trial
@@ -178,7 +179,7 @@ def tune(
         "test": test, "trials": [asdict(t) for t in result.trials],
         "environment": _environment(),
     }  # fmt: skip
-    for path in _write(out, result, data, source.name, model, record):
+    for path in _write(out, result, source, model, record):
         console.print(f"wrote {path}", highlight=False)
     o.write(json, record)
     if source.test is None:  # a test part that comes with the data stays out of every fit
@@ -247,19 +248,21 @@ def _make_folder(out: Path) -> None:
 
 
 def _write(
-    out: Path, result: Search, data: str, name: str, model: Any, record: dict[str, Any]
+    out: Path, result: Search, source: Dataset, model: Any, record: dict[str, Any]
 ) -> list[Path]:
-    from halfstep.cli import model_file
     from halfstep.evaluation.tuning import plot as tuning_plot
+    from halfstep.recommender.recommender import Recommender
 
     paths = [out / "results.json", out / "model.npz"]
     write_json(paths[0], record)
-    model_file.save(model, paths[1], data)
+    Recommender(model, source).save(paths[1])
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths
     paths.append(out / "search.png")
-    tuning_plot.plot_search(result, paths[-1], f"{name}: {result.metric} on the validation part")
+    tuning_plot.plot_search(
+        result, paths[-1], f"{source.name}: {result.metric} on the validation part"
+    )
     return paths
 
 
