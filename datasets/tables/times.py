@@ -18,8 +18,8 @@ from halfstep.datasets.tables.distinct import (
 )
 
 # A number's unit, by the median of those above 0: seconds below 10^11 (the year 5138), then
-# milliseconds, microseconds and nanoseconds, each a thousand times as large. Below 10^8, which as seconds is before
-# March 1973, numbers are a counter, or dates such as 20140407.
+# milliseconds, microseconds and nanoseconds, each a thousand times as large. Numbers below 10^8, which
+# as seconds is before March 1973, are a counter, or dates such as 20140407.
 _COUNTER, _UNITS = 10**8, ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
 _FIRST, _LAST = -4_000_000_000, 10**11  # 1843 and 5138: what is outside was no time
 _ISO = re.compile(r"\d{4}-?\d{2}-?\d{2}([T ].*)?", re.ASCII)
