@@ -85,8 +85,8 @@ def distinct(column: Any) -> tuple[NDArray[np.int64], Any]:
     return number[places], values.filter(pa.array(used))
 
 
-def strings(values: Any, what: str) -> Any:
-    """Return strings as `pyarrow.LargeStringArray` without the blanks around them.
+def strings(values: Any, what: str) -> tuple[Any, int]:
+    """Return (strings without the blanks around them, `pyarrow.LargeStringArray`; how many had some).
 
     Raises
     ------
@@ -101,7 +101,9 @@ def strings(values: Any, what: str) -> Any:
         text.validate(full=True)
     except pa.ArrowInvalid:
         raise InputError(f"{what}: holds bytes that are not UTF-8; make it text first") from None
-    return pc.utf8_trim_whitespace(text)
+    trimmed = pc.utf8_trim_whitespace(text)
+    cut = pc.sum(pc.not_equal(text, trimmed)).as_py() or 0
+    return trimmed, int(cut)
 
 
 def is_text(kind: Any) -> bool:

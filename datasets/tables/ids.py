@@ -141,14 +141,15 @@ def _texts(values: Any, what: str, role: str, keep: bool) -> Numbered:
             raise InputError(
                 f"{what}: holds {values.type}, which cannot be an id; make it text first"
             ) from None
-    text = strings(values, what)
+    text, cut = strings(values, what)
     there = ~is_missing(text)
     present = text.filter(pa.array(there))
     whole = None if keep else _whole(present)
     numbered = _sorted(present, role) if whole is None else _integers(whole, role)
     places = np.full(len(values), MISSING)
     places[there] = numbered.places
-    return Numbered(places, numbered.ids, numbered.notes)
+    notes = [f"blanks around {cut} {role} ids are cut"] if cut else []
+    return Numbered(places, numbered.ids, [*notes, *numbered.notes])
 
 
 def _whole(text: Any) -> NDArray[np.int64] | None:

@@ -30,7 +30,7 @@ def item_names(
         Names the column in an error.
     """
     places, values = distinct(plain(column, what))
-    text = strings(values, what)
+    text, _ = strings(values, what)
     texts = np.array([*text.to_pylist(), ""], dtype=object)  # a null's place, -1, is the last
     there = (texts != "")[places] & (items >= 0)
     names = np.full(count, "", dtype=object)

@@ -58,7 +58,7 @@ def read_times(column: Any, what: str) -> tuple[NDArray[np.float64], list[str]]:
     else:
         places, values = distinct(column)
         if is_text(values.type):
-            judged = _texts(strings(values, what), notes)
+            judged = _texts(strings(values, what)[0], notes)
         else:
             judged = _seconds(pa.chunked_array([values]), notes)
         seconds = np.append(judged, np.nan)[places]  # a null's place is -1

@@ -149,7 +149,7 @@ def _judge(values: Any, what: str, decimal_comma: bool) -> Values:
             f"{what}: must hold numbers, got {kind}; name another column "
             "(--value-column, in Python value=)"
         )
-    text = strings(values, what)
+    text, _ = strings(values, what)
     missing = is_missing(text)
     judged = _texts(text.filter(pa.array(~missing)).to_pylist(), what, decimal_comma)
     result = np.zeros(len(text), judged.numbers.dtype)
