@@ -13,16 +13,22 @@ if (_root / "pyproject.toml").is_file():
 
 # After the search path is complete.
 from halfstep.errors import InputError, NumericalWarning, SolverUnavailable  # noqa: E402
+from halfstep.lazy import offered  # noqa: E402
 from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver, from_implicit  # noqa: E402
 from halfstep.version import __version__  # noqa: E402
 
+# Imported on first use: data sets bring pandas and Arrow along.
+_OFFERED = {"Dataset": "datasets", "load_data": "datasets"}
+__getattr__ = offered(__name__, _OFFERED)
 __all__ = [
     "SOLVERS",
     "AlternatingLeastSquares",
+    "Dataset",
     "InputError",
     "NumericalWarning",
     "Solver",
     "SolverUnavailable",
     "__version__",
     "from_implicit",
+    "load_data",
 ]

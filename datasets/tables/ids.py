@@ -14,8 +14,8 @@ from halfstep.errors import InputError
 
 MISSING, NEGATIVE = -1, -2
 _LARGEST = np.iinfo(np.int64).max
-# -1, or -1 and -2, mark an unknown id in public data; more negative numbers are ids, such as hashes.
-_MOST_MARKERS = 2
+# Public data mark an unknown id by one or two of these; other numbers below 0 are ids, such as hashes.
+_MARKERS, _MOST_MARKERS = (-1, -2, -9, -99, -999, -9999), 2
 
 
 @dataclass
@@ -40,8 +40,9 @@ class Numbered:
 def number_ids(column: Any, what: str, role: str, *, text: bool = False) -> Numbered:
     """Give a number to each id of an Arrow column of any type.
 
-    A missing marker and the blanks around an id are no part of it. Numbers below 0 in a column of
-    integers stand for an unknown id if there are at most two of them, and are ids if there are more.
+    A missing marker and the blanks around an id are no part of it. In a column of integers, -1, and
+    -2, -9, -99, -999 and -9999 likewise, stand for an unknown id if at most two different ids are below
+    0 and both are such; otherwise numbers below 0 are ids.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def _integers(values: NDArray[Any], role: str) -> Numbered:
     below = int(np.searchsorted(ids, 0))
     if below == 0:
         return Numbered(places, ids)
-    if below > _MOST_MARKERS:
+    if below > _MOST_MARKERS or not np.isin(ids[:below], _MARKERS).all():
         return Numbered(places, ids, [f"{below} {role} ids are below 0, and are kept as ids"])
     return Numbered(np.where(places < below, NEGATIVE, places - below), ids[below:])
 

@@ -158,8 +158,10 @@ def _texts(texts: Any, notes: list[str]) -> NDArray[np.float64]:
         named = series[iso].str.replace(r" ?(UTC|GMT)$", "Z", regex=True)
         parsed = pd.to_datetime(named, format="ISO8601", utc=True, errors="coerce")
         seconds[iso] = _since_1970(parsed)
+    # pandas reads "now" and "today" too.
+    digits = np.array([any(c.isdigit() for c in text) for text in series], bool) & there
     for form in (*_FORMS, *_ZONED):
-        rest = there & ~numeric & ~iso & np.isnan(seconds)
+        rest = digits & ~numeric & ~iso & np.isnan(seconds)
         if not rest.any():
             break
         parsed = pd.to_datetime(series[rest], format=form, utc=True, errors="coerce")
