@@ -51,6 +51,8 @@ def write_archive(dataset: Any, path: str | PathLike[str]) -> None:
         members |= members_of_ids("item_names", dataset.item_names)
     if dataset.test is not None:
         members |= _matrix_members("test", dataset.test)
+    if dataset.times is not None:
+        members["times"] = dataset.times
     if dataset.negatives is not None:
         members["negatives"] = dataset.negatives
     with whole_file(target) as file:
@@ -117,6 +119,7 @@ def _from_members(source: Path, archive: Any) -> dict[str, Any]:
         "item_ids": ids_of(archive, "item_ids"),
         "item_names": ids_of(archive, "item_names") if "item_names.ends" in archive else None,
         "test": _matrix(archive, "test") if "test.data" in archive else None,
+        "times": _times(archive) if "times" in archive else None,
         "negatives": _negatives(archive) if "negatives" in archive else None,
         "provenance": provenance,
     }
@@ -136,6 +139,18 @@ def _matrix_members(key: str, matrix: csr_matrix) -> dict[str, Any]:
 def _matrix(archive: Any, key: str) -> csr_matrix:
     parts = {part: archive[f"{key}.{part}"] for part in ("data", "indices", "indptr", "shape")}
     return _checked(matrix_of({"format": np.array("csr"), **parts}))
+
+
+def _times(archive: Any) -> NDArray[np.float64]:
+    """Return the times, one for each stored entry; an older file has none."""
+    stored, entries = archive["times"], len(archive["interactions.data"])
+    if stored.dtype != np.float64 or stored.shape != (entries,):
+        raise ValueError(
+            f"times must be {entries} numbers in float64, got {stored.dtype} {stored.shape}"
+        )
+    if np.isinf(stored).any():
+        raise ValueError("times must be finite or unknown (NaN)")
+    return np.asarray(stored)
 
 
 def _negatives(archive: Any) -> NDArray[np.int32]:

@@ -18,12 +18,13 @@ from halfstep.lazy import offered  # noqa: E402
 from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver, from_implicit  # noqa: E402
 from halfstep.version import __version__  # noqa: E402
 
-# Imported on first use: it brings the data sets along.
-_OFFERED = {"Recommender": "recommender"}
+# Imported on first use: data sets bring pandas and Arrow along.
+_OFFERED = {"Dataset": "datasets", "Recommender": "recommender", "load_data": "datasets"}
 __getattr__ = offered(__name__, _OFFERED)
 __all__ = [
     "SOLVERS",
     "AlternatingLeastSquares",
+    "Dataset",
     "InputError",
     "NumericalWarning",
     "Recommender",
@@ -31,4 +32,5 @@ __all__ = [
     "SolverUnavailable",
     "__version__",
     "from_implicit",
+    "load_data",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.formats.headers import Roles, by_name, by_position
+from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.text.bad_lines import MalformedLines
 from halfstep.datasets.text.blocks import first_lines
 from halfstep.datasets.text.columns import read_blocks, read_columns
@@ -20,17 +21,14 @@ from halfstep.errors import InputError
 SEPARATORS = ("\t", "::", ",", ";", "|", " ")
 
 
-def read_table(path: Path) -> Dataset:
+def read_table(path: Path, options: TableOptions | None = None) -> Dataset:
     """Read one table; the columns are found by the header's names, otherwise by position.
 
     A column of ids becomes integers if all of them are, otherwise strings. Without a value column each
-    row counts 1. Further columns are ignored, but every line must have as many fields as the first. The
-    columns of a `.parquet` file are found in the same way.
+    row counts 1. Further columns are ignored, but every line must have as many fields as the first.
     """
-    if path.suffix == ".parquet":
-        from halfstep.datasets.formats.parquet import read_parquet
-
-        return read_parquet(path)
+    if options is not None and options != TableOptions(item_names=options.item_names):
+        raise InputError(f"{path}: options for text tables are not heeded")
     head = first_lines(path, 1000)
     separator = next((mark for mark in SEPARATORS if mark in head[0].strip()), None)
     if separator is None:

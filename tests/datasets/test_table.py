@@ -1,12 +1,8 @@
-import builtins
 import gzip
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from halfstep.datasets import load
-from halfstep.errors import InputError
 
 EXPECTED = [(1, 10, 5.0), (1, 20, 2.0), (2, 10, 1.0)]
 
@@ -103,37 +99,3 @@ def test_no_malformed_line_gets_through_among_text_ids(tmp_path, line):
     dataset = load(path)
     assert entries(dataset) == [("u", "i", 1.0), ("v", "i", 2.0)]
     assert sum(dataset.provenance["malformed"]["a.csv"].values()) == 1 + line.count("\n")
-
-
-def test_parquet(tmp_path):
-    pytest.importorskip("pyarrow", reason="needs pyarrow")
-    path = tmp_path / "a.parquet"
-    frame = pd.DataFrame(
-        {"rating": [5.0, 2, 1, np.nan], "item": [10, 20, 10, 10], "user": [1, 1, 2, 3]}
-    )
-    frame.to_parquet(path)
-    dataset = load(path)
-    assert entries(dataset) == EXPECTED
-    assert dataset.provenance["malformed"] == {"a.parquet": {"value not a number": 1}}
-    pd.DataFrame({"user": ["b", "a", None], "item": ["x", "y", "z"]}).to_parquet(path)
-    assert entries(load(path)) == [("a", "y", 1.0), ("b", "x", 1.0)]
-    pd.DataFrame({"user": [1, None], "item": [5, 6], "n": [3, 4]}).to_parquet(path)
-    assert entries(load(path)) == [(1, 5, 1.0)]
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"a.parquet: not a Parquet file"):
-        load(path)
-
-
-def test_parquet_without_pyarrow(tmp_path, monkeypatch):
-    path = tmp_path / "a.parquet"
-    path.write_bytes(b"PAR1")
-    real = builtins.__import__
-
-    def no_pyarrow(name, *arguments, **keywords):
-        if name.startswith("pyarrow"):
-            raise ImportError(name)
-        return real(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", no_pyarrow)
-    with pytest.raises(InputError, match=r'pip install "halfstep\[parquet\]"'):
-        load(path)

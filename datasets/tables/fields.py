@@ -1,0 +1,165 @@
+"""From the columns of a table to the fields of a data set, by one set of rules for all formats."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfstep.datasets.tables.entries import Rows, entries
+from halfstep.datasets.tables.ids import MISSING, NEGATIVE, number_ids
+from halfstep.datasets.tables.names import item_names
+from halfstep.datasets.tables.options import TableOptions
+from halfstep.datasets.tables.reading import Reading
+from halfstep.datasets.tables.times import read_times
+from halfstep.datasets.tables.values import REASONS, read_values
+from halfstep.errors import InputError
+
+logger = logging.getLogger("halfstep.datasets")
+_RULES = {"add": "added", "last": "last kept", "mean": "mean taken"}
+
+
+def fields(
+    name: str,
+    columns: Mapping[str, Any],
+    reading: Reading,
+    options: TableOptions,
+    *,
+    rating: bool,
+    text_ids: frozenset[str] = frozenset(),
+    decimal_comma: bool = False,
+    rows: NDArray[Any] | None = None,
+) -> dict[str, Any]:
+    """Return the arguments of `Dataset` for the columns of a table, and complete `reading`.
+
+    The parameters and errors are those of `halfstep.datasets.tables.assemble.assemble`.
+    """
+    count = len(columns["user"])
+    reading.rows = reading.rows or count
+    account = _Account(reading, count, rows)
+    numbered = {}
+    for role in ("user", "item"):
+        what = account.label(role)
+        numbered[role] = number_ids(columns[role], what, role, text=role in text_ids)
+        reading.notes += numbered[role].notes
+        account.leave_out(numbered[role].places == MISSING, f"missing {role}")
+        account.leave_out(numbered[role].places == NEGATIVE, f"negative {role}")
+    values = None
+    if "value" in columns:
+        read = read_values(columns["value"], account.label("value"), decimal_comma=decimal_comma)
+        reading.notes += read.notes
+        for reason in np.unique(read.wrong[read.wrong > 0]).tolist():
+            account.leave_out(read.wrong == reason, REASONS[reason])
+        values = read.numbers
+        _judge_negative(values, account, options)
+    kept = account.kept
+    if not kept.any():
+        raise InputError(f"{account.file}: no row is left{account.summary()}")
+    times = None
+    if "time" in columns:
+        times, notes = read_times(columns["time"], account.label("time"))
+        reading.notes += notes
+        unknown = int(np.isnan(times[kept]).sum())
+        if unknown:
+            reading.notes.append(f"{unknown} of {int(kept.sum())} times are not known")
+        times = None if unknown == int(kept.sum()) else times
+    everything = bool(kept.all())
+    chosen: Any = slice(None) if everything else kept
+    users, user_ids = _compact(numbered["user"].places[chosen], numbered["user"].ids)
+    items, item_ids = _compact(numbered["item"].places[chosen], numbered["item"].ids)
+    rule = options.duplicates or ("last" if rating else "add")
+    used = Rows(
+        users,
+        items,
+        None if values is None else values[chosen],
+        None if times is None else times[chosen],
+    )
+    matrix, entry_times = entries(used, (len(user_ids), len(item_ids)), rule)
+    reading.duplicates = len(users) - int(matrix.nnz)
+    reading.duplicates_rule = _RULES[rule]
+    names = None
+    if "name" in columns:
+        places = np.full(count, -1)
+        places[chosen] = items
+        names, notes = item_names(places, columns["name"], len(item_ids), account.label("name"))
+        reading.notes += notes
+    if reading.left_out:
+        total = sum(reading.left_out.values())
+        logger.warning("%s: %d rows left out%s", account.file, total, account.summary())
+    return {
+        "name": name,
+        "interactions": matrix,
+        "user_ids": user_ids,
+        "item_ids": item_ids,
+        "item_names": names,
+        "times": entry_times,
+        "provenance": reading.provenance(),
+    }
+
+
+class _Account:
+    """Which rows of a table still count; each row that does not is counted once, by its first reason."""
+
+    def __init__(self, reading: Reading, count: int, rows: NDArray[Any] | None) -> None:
+        self.reading, self.rows = reading, rows
+        self.kept = np.ones(count, dtype=bool)
+        self.file = reading.files[0] if reading.files else reading.format
+
+    def label(self, role: str) -> str:
+        """Name a column in an error."""
+        column = self.reading.columns.get(role)
+        return f"{self.file}: {role} column" + ("" if column is None else f" {column!r}")
+
+    def leave_out(self, wrong: NDArray[np.bool_], reason: str) -> None:
+        wrong = wrong & self.kept
+        found = np.flatnonzero(wrong)
+        if len(found):
+            self.reading.leave_out(reason, len(found), self.lines(found[:5]))
+            self.kept &= ~wrong
+
+    def lines(self, rows: NDArray[np.int64]) -> list[int]:
+        """Return the line numbers of rows, or where there are none the numbers of the rows from 1."""
+        return [int(n) for n in (rows + 1 if self.rows is None else self.rows[rows])]
+
+    def summary(self) -> str:
+        """Return the reasons with their numbers, after a colon, in one line."""
+        what = "row" if self.rows is None else "line"
+        parts = []
+        for reason, count in sorted(self.reading.left_out.items()):
+            first = self.reading.first.get(reason, [])
+            more = ", ..." if count > len(first) else ""
+            where = f" ({what} {', '.join(map(str, first))}{more})" if first else ""
+            parts.append(f"{reason}: {count}{where}")
+        return ": " + "; ".join(parts) if parts else ""
+
+
+def _judge_negative(values: NDArray[Any], account: _Account, options: TableOptions) -> None:
+    if options.negative == "keep":
+        return
+    negative = (values < 0) & account.kept
+    if not negative.any():
+        return
+    if options.negative == "drop":
+        account.leave_out(negative, "negative value")
+        return
+    count, first = int(negative.sum()), int(np.argmax(negative))
+    where = "row" if account.rows is None else "line"
+    raise InputError(
+        f"{account.label('value')}: {count} of {len(values)} values are below 0, the first is "
+        f"{values[first]} in {where} {account.lines(np.array([first]))[0]}; leave these rows out with "
+        "--negative drop, or take them as they are with --negative keep (in Python negative=)"
+    )
+
+
+def _compact(
+    places: NDArray[np.int64], ids: NDArray[Any]
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return places and ids without the ids that do not occur."""
+    used = np.zeros(len(ids), dtype=bool)
+    used[places] = True
+    if used.all():
+        return places, ids
+    return (np.cumsum(used) - 1)[places], ids[used]
