@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from halfstep.datasets.formats.peek import packing_of
 from halfstep.errors import InputError
 
 # Large enough that pandas' cost per call vanishes, small enough that one bad line sends only 8 MiB
@@ -46,7 +47,7 @@ def cut(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         bounds = Bounds(path)
         chunk = file.read(BLOCK_BYTES)
-        _check_is_text(path, chunk)
+        check_is_text(path, chunk)
         chunk = chunk.removeprefix(BOM)
         while chunk:
             whole, newline, tail = chunk.rpartition(b"\n")
@@ -99,7 +100,8 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _check_is_text(path: Path, head: bytes) -> None:
+def check_is_text(path: Path, head: bytes) -> None:
+    """Raise InputError if a file's first bytes are empty or plainly no text table."""
     if not head:
         raise InputError(f"{path}: the file is empty")
     start = head[:8192]
@@ -117,7 +119,7 @@ class Bounds:
         self.path = path
         # A member of an archive has the path archive/member, and is packed if the archive is.
         stored = path if path.is_file() else path.parent
-        packed = any(p.suffix in (".gz", ".tgz") for p in (path, stored)) and stored.is_file()
+        packed = stored.is_file() and bool(packing_of(stored))
         self._left = max(LARGE, PACKING * stored.stat().st_size) if packed else None
 
     def take(self, chunk: bytes, rest: bytes, line: int) -> None:
