@@ -33,7 +33,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	rm -rf build/types && mkdir -p build/types/halfstep
-	cp -R halfstep/. solvers kernels evaluation datasets bench cli lab build/types/halfstep/
+	cp -R halfstep/. solvers kernels evaluation datasets recommender bench cli lab build/types/halfstep/
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p halfstep
 
 table: $(VENV)/.bench

@@ -54,7 +54,9 @@ def load_data(
         There is no such data, or none of its entries can be held out.
     """
     if entries is None:
-        return split_data(datasets.load(data or settings.data or DEFAULT_DATA), settings)
+        return split_data(
+            datasets.load(data or settings.data or DEFAULT_DATA, settings.table), settings
+        )
     from halfstep.datasets.generated.presets import generate_music
 
     return split_data(generate_music(entries, seed=settings.seed), settings)

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 
@@ -21,6 +23,7 @@ console = Console()
 _FREE = ("num_threads",)
 
 
+@takes_tables
 def compare(
     solver: Annotated[
         str,
@@ -60,6 +63,7 @@ def compare(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Decide whether a solver is as good as exact ALS; exit code 1 if not equivalent.
 
@@ -74,7 +78,6 @@ def compare(
     Undecided: there are too few users to tell. The metrics that decide the
     verdict are printed after it.
     """
-    from halfstep import datasets
     from halfstep.cli import show_comparison
     from halfstep.evaluation import exact
     from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins
@@ -100,7 +103,7 @@ def compare(
             f"{solver} is a baseline, which minimises nothing: compare it with a solver, "
             f"`halfstep compare eigenbasis:exact {solver}`"
         )
-    source = datasets.load(data)
+    source = read(console, data, table)
     split = train_and_test(source, test_fraction, seed)
     start = starting_factors(None, split.train.shape, factors, np.float32, seed)
 

@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 console = Console()
 
 
+@takes_tables
 def evaluate(
     context: typer.Context,
     data: o.Data = o.DEFAULT_DATA,
@@ -64,13 +67,13 @@ def evaluate(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Fit on a part of the data and measure on the rest, beside popularity and random scores.
 
     With --protocol ratio-curve and --json, also write a plot of the curve,
     a .png with the same name.
     """
-    from halfstep import datasets
     from halfstep.cli import show_validation
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.solvers import make
@@ -81,7 +84,7 @@ def evaluate(
         raise InputError(f"--json must not end in .png, the plot's name, got '{json}'")
     check_writable(picture, "--json", data)
     if preset is not None:
-        _reproduce(context, preset, datasets.load(data), solver, seed, threads)
+        _reproduce(context, preset, read(console, data, table), solver, seed, threads)
         return
     settings = o.model_settings(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
@@ -93,7 +96,7 @@ def evaluate(
         raise InputError(f"--groups must be at least 1, got {groups}")
     solvers = [name for name in (against, solver) if name not in (None, "popularity")]
     named = {make(name, **settings).solver_: name for name in solvers}
-    source = datasets.load(data)
+    source = read(console, data, table)
     models = {label: lambda name=name: make(name, **settings) for label, name in named.items()}
     validation = validate(
         models,

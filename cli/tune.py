@@ -13,10 +13,13 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables, words
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
 
 if TYPE_CHECKING:
+    from halfstep.datasets.dataset import Dataset
     from halfstep.evaluation.tuning.search import Search
     from halfstep.evaluation.tuning.space import Space
     from halfstep.evaluation.tuning.store import Trial
@@ -26,6 +29,7 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DEFAULT_BUDGET = "20m"
 
 
+@takes_tables
 def tune(
     context: typer.Context,
     data: o.Data = o.DEFAULT_DATA,
@@ -84,6 +88,7 @@ def tune(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Choose parameters by quality on a validation part, and measure the choice on the test part.
 
@@ -91,7 +96,6 @@ def tune(
     Trials are kept in OUT/trials.db: to continue an interrupted search, run
     the same command again.
     """
-    from halfstep import datasets
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
     from halfstep.evaluation.protocols.partitions import part_of
@@ -121,7 +125,7 @@ def tune(
     }  # fmt: skip
     _refuse_ignored(context, search)
     choose_solver(solver)
-    source = datasets.load(data)
+    source = read(console, data, table)
     split = train_and_test(source, test_fraction, seed)
     _make_folder(out)
     store = out / "trials.db"
@@ -175,12 +179,13 @@ def tune(
         "test": test, "trials": [asdict(t) for t in result.trials],
         "environment": _environment(),
     }  # fmt: skip
-    for path in _write(out, result, data, source.name, model, record):
+    for path in _write(out, result, source, model, record):
         console.print(f"wrote {path}", highlight=False)
     o.write(json, record)
     if source.test is None:  # a test part that comes with the data stays out of every fit
         console.print(
-            f"To fit the choice to all of the data: {fit_command(data, solver, chosen, seed)}",
+            f"To fit the choice to all of the data: "
+            f"{fit_command(data, solver, chosen, seed)}{words(table)}",
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
 
@@ -243,19 +248,21 @@ def _make_folder(out: Path) -> None:
 
 
 def _write(
-    out: Path, result: Search, data: str, name: str, model: Any, record: dict[str, Any]
+    out: Path, result: Search, source: Dataset, model: Any, record: dict[str, Any]
 ) -> list[Path]:
-    from halfstep.cli import model_file
     from halfstep.evaluation.tuning import plot as tuning_plot
+    from halfstep.recommender.recommender import Recommender
 
     paths = [out / "results.json", out / "model.npz"]
     write_json(paths[0], record)
-    model_file.save(model, paths[1], data)
+    Recommender(model, source).save(paths[1])
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths
     paths.append(out / "search.png")
-    tuning_plot.plot_search(result, paths[-1], f"{name}: {result.metric} on the validation part")
+    tuning_plot.plot_search(
+        result, paths[-1], f"{source.name}: {result.metric} on the validation part"
+    )
     return paths
 
 

@@ -230,6 +230,13 @@ class Dataset:
                 digest.update(array[start : start + step].astype(dtype).tobytes())
         return digest.hexdigest()
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of ids and entries, whatever their order and dtype."""
+        from halfstep.datasets.fingerprint import fingerprint
+
+        return fingerprint(self.interactions, self.user_ids, self.item_ids)
+
     def __repr__(self) -> str:
         held_out = "" if self.test is None else f", {self.test.nnz:,} held out"
         return (

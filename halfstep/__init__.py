@@ -1,8 +1,9 @@
 """halfstep: implicit-feedback matrix factorisation by alternating least squares.
 
-The repository keeps `solvers/`, `kernels/`, `datasets/`, `evaluation/`, `bench/`, `cli/` and `lab/` at
-its top level; they are imported as `halfstep.solvers` and so on. An installed copy has them inside the
-package. A bare clone has them beside the package, so the clone's root joins the package's search path.
+The repository keeps `solvers/`, `kernels/`, `datasets/`, `evaluation/`, `recommender/`, `bench/`, `cli/`
+and `lab/` at its top level; they are imported as `halfstep.solvers` and so on. An installed copy has
+them inside the package. A bare clone has them beside the package, so the clone's root joins the
+package's search path.
 """
 
 from pathlib import Path as _Path
@@ -18,7 +19,7 @@ from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver, from_impl
 from halfstep.version import __version__  # noqa: E402
 
 # Imported on first use: data sets bring pandas and Arrow along.
-_OFFERED = {"Dataset": "datasets", "load_data": "datasets"}
+_OFFERED = {"Dataset": "datasets", "Recommender": "recommender", "load_data": "datasets"}
 __getattr__ = offered(__name__, _OFFERED)
 __all__ = [
     "SOLVERS",
@@ -26,6 +27,7 @@ __all__ = [
     "Dataset",
     "InputError",
     "NumericalWarning",
+    "Recommender",
     "Solver",
     "SolverUnavailable",
     "__version__",

@@ -79,7 +79,7 @@ def test_the_choice_can_be_asked_and_fitted_to_all(tmp_path, monkeypatch, capsys
     tuned, fitted = Solver.load("out/model.npz"), Solver.load("model.npz")
     same = ("factors", "regularization", "alpha", "confidence")
     assert [getattr(fitted, name) for name in same] == [getattr(tuned, name) for name in same]
-    assert run(["similar", "3", "out/model.npz"]) == 0  # it knows its data
+    assert run(["similar", "out/model.npz", "3"]) == 0  # it carries its ids
 
 
 def test_times_and_numbers():
