@@ -174,7 +174,7 @@ def _distinct_integers(column: Any) -> tuple[NDArray[np.int64], Any]:
         used = np.zeros(highest - lowest + 1, dtype=bool)
         used[offset] = True
         values = np.flatnonzero(used).astype(present.dtype) + present.dtype.type(lowest)
-        found = (np.cumsum(used) - 1)[offset]
+        found = (np.cumsum(used, dtype=np.int64) - 1)[offset]
     else:
         found, values = pd.factorize(present)
     if missing is None:

@@ -154,12 +154,10 @@ def _judge_negative(values: NDArray[Any], account: _Account, options: TableOptio
     )
 
 
-def _compact(
-    places: NDArray[np.int64], ids: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _compact(places: NDArray[Any], ids: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return places and ids without the ids that do not occur."""
     used = np.zeros(len(ids), dtype=bool)
     used[places] = True
     if used.all():
         return places, ids
-    return (np.cumsum(used) - 1)[places], ids[used]
+    return (np.cumsum(used, dtype=places.dtype) - 1)[places], ids[used]
