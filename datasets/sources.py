@@ -73,6 +73,7 @@ def load_data(
     duplicates: Duplicates | None = None,
     allow_bad_lines: bool = False,
     item_names: str | Path | None = None,
+    half_life: float | None = None,
 ) -> Dataset:
     """Load a data set from a preset, a folder or a file.
 
@@ -99,6 +100,8 @@ def load_data(
         Read on, however many lines cannot be read.
     item_names : str or Path, optional
         A second table with the items' ids and names.
+    half_life : float, optional
+        Days after which a value counts half, as in `halfstep.datasets.tables.options.TableOptions`.
 
     Raises
     ------
@@ -118,6 +121,7 @@ def load_data(
         duplicates=duplicates,
         allow_bad_lines=allow_bad_lines,
         item_names=None if item_names is None else Path(item_names),
+        half_life=half_life,
     )
     return load(source, options)
 

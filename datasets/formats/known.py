@@ -26,7 +26,7 @@ Tell = Callable[[Path, bytes], bool]
 # What may be said about data in any format.
 _ANY = frozenset({"item_names"})
 _ROWS = _ANY | {"negative", "duplicates"}
-_COLUMNS = _ROWS | {"user", "item", "value", "time", "name"}
+_COLUMNS = _ROWS | {"user", "item", "value", "time", "name", "half_life"}
 _TEXT = _COLUMNS | {"separator", "encoding", "header", "allow_bad_lines"}
 _OPTIONS = {
     "user": "--user-column (in Python user=)",
@@ -41,6 +41,7 @@ _OPTIONS = {
     "duplicates": "--duplicates (duplicates=)",
     "allow_bad_lines": "--allow-bad-lines (allow_bad_lines=)",
     "item_names": "--item-names (item_names=)",
+    "half_life": "--half-life (half_life=)",
 }
 
 
@@ -81,7 +82,7 @@ class Format:
         InputError
             `options` says something that has no meaning here, or the data cannot be read.
         """
-        check_options(f"{name} data", self.heeds, options)
+        check_options(f"{name} data", self.heeds | {"half_life"}, options)
         if path.is_dir() and not self.folders:
             raise InputError(f"{path}: format {name} must be a file, got a folder")
         if not self.packed and path.is_file() and packing_of(path):
@@ -91,7 +92,11 @@ class Format:
         module, _, function = self.reader.partition(":")
         reader: Any = attrgetter(function)(import_module(f"halfstep.datasets.{module}"))
         dataset: Dataset = reader(path, options) if self.heeds > _ANY else reader(path)
-        return dataset
+        if options.half_life is None or "half_life" in self.heeds:
+            return dataset
+        from halfstep.datasets.tables.recency import recent
+
+        return recent(dataset, options.half_life)
 
 
 def check_options(what: str, heeds: frozenset[str], options: TableOptions) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
+from halfstep.datasets.text.blocks import read_all
 from halfstep.errors import InputError
 
 _HEAD = 1 << 16
@@ -52,6 +53,35 @@ def head(path: Path) -> bytes:
         with _opened(path, packing) as file:
             return file.read(_HEAD)
     return b""
+
+
+def read_text(path: Path) -> str:
+    """Return all text of a small file, unpacked: UTF-8, or else Windows-1252.
+
+    Raises
+    ------
+    InputError
+        The file cannot be unpacked, or is no text.
+    """
+    packing = packing_of(path)
+    try:
+        if packing == "zip":
+            with zipfile.ZipFile(path) as archive:
+                raw = archive.read(next(m for m in archive.infolist() if not m.is_dir()))
+        else:
+            with _opened(path, packing) as file:
+                raw = read_all(file, path)
+    except (OSError, EOFError, ValueError, StopIteration, zlib.error, lzma.LZMAError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: cannot be read: {reason}") from error
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    for encoding in ("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            text = raw.decode(encoding)
+            if "\0" not in text:
+                return text
+    raise InputError(f"{path}: not a text file")
 
 
 def lines(start: bytes) -> list[str]:

@@ -14,6 +14,7 @@ from halfstep.datasets.tables.ids import MISSING, NEGATIVE, number_ids
 from halfstep.datasets.tables.names import item_names
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
+from halfstep.datasets.tables.recency import recency_weights
 from halfstep.datasets.tables.times import read_times
 from halfstep.datasets.tables.values import REASONS, read_values
 from halfstep.errors import InputError
@@ -66,11 +67,16 @@ def fields(
         if unknown:
             reading.notes.append(f"{unknown} of {int(kept.sum())} times are not known")
         times = None if unknown == int(kept.sum()) else times
+    weights = None
+    if options.half_life is not None:
+        weights = _weights(times, kept, options.half_life, account, rating or options.ratings)
     everything = bool(kept.all())
     chosen: Any = slice(None) if everything else kept
     users, user_ids = _compact(numbered["user"].places[chosen], numbered["user"].ids)
     items, item_ids = _compact(numbered["item"].places[chosen], numbered["item"].ids)
-    rule = options.duplicates or ("last" if rating else "add")
+    rule = options.duplicates or ("last" if rating or options.ratings else "add")
+    if weights is not None:
+        values = (1.0 if values is None else values) * weights
     used = Rows(
         users,
         items,
@@ -89,6 +95,9 @@ def fields(
     if reading.left_out:
         total = sum(reading.left_out.values())
         logger.warning("%s: %d rows left out%s", account.file, total, account.summary())
+    provenance = reading.provenance()
+    if options.half_life is not None:
+        provenance["half_life_days"] = options.half_life
     return {
         "name": name,
         "interactions": matrix,
@@ -96,7 +105,7 @@ def fields(
         "item_ids": item_ids,
         "item_names": names,
         "times": entry_times,
-        "provenance": reading.provenance(),
+        "provenance": provenance,
     }
 
 
@@ -152,6 +161,29 @@ def _judge_negative(values: NDArray[Any], account: _Account, options: TableOptio
         f"{values[first]} in {where} {account.lines(np.array([first]))[0]}; leave these rows out with "
         "--negative drop, or take them as they are with --negative keep (in Python negative=)"
     )
+
+
+def _weights(
+    times: NDArray[np.float64] | None,
+    kept: NDArray[np.bool_],
+    half_life: float,
+    account: _Account,
+    rating: bool,
+) -> NDArray[np.float64]:
+    """Return the recency weight of each row, 1 for those that are left out."""
+    if rating:
+        raise InputError(
+            f"{account.file}: --half-life (in Python half_life=) lets plays count less, and these "
+            "values are ratings, which would become lower ratings"
+        )
+    if times is None:
+        raise InputError(
+            f"{account.file}: --half-life needs the time of each row; name the column with "
+            "--time-column (in Python time=)"
+        )
+    weights = np.ones(len(kept))
+    weights[kept] = recency_weights(times[kept], half_life)
+    return weights
 
 
 def _compact(places: NDArray[Any], ids: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
