@@ -117,7 +117,8 @@ class Bounds:
         self.path = path
         # A member of an archive has the path archive/member, and is packed if the archive is.
         stored = path if path.is_file() else path.parent
-        packed = any(p.suffix in (".gz", ".tgz") for p in (path, stored)) and stored.is_file()
+        ends = (".gz", ".tgz", ".bz2", ".xz", ".zst", ".zip")
+        packed = any(p.suffix in ends for p in (path, stored)) and stored.is_file()
         self._left = max(LARGE, PACKING * stored.stat().st_size) if packed else None
 
     def take(self, chunk: bytes, rest: bytes, line: int) -> None:
