@@ -88,7 +88,7 @@ def fields(
     reading.duplicates_rule = _RULES[rule]
     names = None
     if "name" in columns:
-        places = np.full(count, -1)
+        places = np.full(count, -1, np.int64)
         places[chosen] = items
         names, notes = item_names(places, columns["name"], len(item_ids), account.label("name"))
         reading.notes += notes

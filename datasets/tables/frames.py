@@ -250,4 +250,5 @@ def _matrix_ids(ids: Any, count: int, role: str, reading: Reading) -> NDArray[An
     if len(numbered.ids) != count:
         first = np.flatnonzero(np.bincount(numbered.places) > 1)[0]
         raise InputError(f"{argument} must differ, got {numbered.ids[first]!r} twice")
-    return numbered.ids[numbered.places]
+    ordered: NDArray[Any] = numbered.ids[numbered.places]
+    return ordered

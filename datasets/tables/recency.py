@@ -38,7 +38,7 @@ def recency_weights(times: NDArray[np.float64], half_life: float) -> NDArray[np.
 
 
 def recent(data: Any, half_life: float) -> Any:
-    """Return `data`, a `Dataset`, with every value multiplied by its recency weight; the held-out part stays.
+    """Return a `Dataset` with every value multiplied by its recency weight, and the held-out part.
 
     Raises
     ------
