@@ -79,6 +79,21 @@ def read_feather(path: Path, options: TableOptions | None = None) -> Dataset:
         return _dataset(path, names, table, roles, "feather", [path.name], options)
 
 
+def read_columns(path: Path) -> Any:
+    """Return all columns of one file, in any of these formats, as a `pyarrow.Table`."""
+    import pyarrow as pa
+    from pyarrow import feather, ipc, parquet
+
+    with _as_input_errors(path, "Parquet, Feather or Arrow"), path.open("rb") as file:
+        start = file.read(4)
+        file.seek(0)
+        if start == b"PAR1":
+            return parquet.read_table(file)
+        if start == b"\xff\xff\xff\xff":
+            return ipc.open_stream(pa.PythonFile(file)).read_all()
+        return feather.read_table(file)
+
+
 def parquet_parts(folder: Path) -> list[Path]:
     """Return the Parquet files of a folder and the folders in it, told by their first bytes."""
     found = []

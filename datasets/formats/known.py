@@ -96,7 +96,8 @@ class Format:
             return dataset
         from halfstep.datasets.tables.recency import recent
 
-        return recent(dataset, options.half_life)
+        weighed: Dataset = recent(dataset, options.half_life)
+        return weighed
 
 
 def check_options(what: str, heeds: frozenset[str], options: TableOptions) -> None:

@@ -7,10 +7,12 @@ import gzip
 import lzma
 import zipfile
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
+from halfstep.datasets.text.blocks import read_all
 from halfstep.errors import InputError
 
 _HEAD = 1 << 16
@@ -45,13 +47,27 @@ def head(path: Path) -> bytes:
 
     Whoever reads the file next says what is damaged.
     """
-    packing = packing_of(path)
-    with suppress(OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
-        if packing == "zip":
-            return _zip_head(path)
-        with _opened(path, packing) as file:
-            return file.read(_HEAD)
+    with suppress(InputError), opened(path) as file:
+        return file.read(_HEAD)
     return b""
+
+
+def read_text(path: Path) -> str:
+    """Return all text of a small file, unpacked: UTF-8, or else Windows-1252.
+
+    Raises
+    ------
+    InputError
+        The file cannot be unpacked, or is no text.
+    """
+    with opened(path) as file:
+        raw = read_all(file, path)
+    for encoding in ("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            text = raw.decode(encoding)
+            if "\0" not in text:
+                return text
+    raise InputError(f"{path}: not a text file")
 
 
 def lines(start: bytes) -> list[str]:
@@ -61,7 +77,33 @@ def lines(start: bytes) -> list[str]:
     return found[:-1] if len(start) >= _HEAD else found
 
 
-def _opened(path: Path, packing: str) -> IO[bytes]:
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unpacked; of a zip archive, the first file in it.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened or unpacked.
+    """
+    packing = packing_of(path)
+    try:
+        if packing == "zip":
+            with zipfile.ZipFile(path) as archive:
+                members = [member for member in archive.infolist() if not member.is_dir()]
+                if not members:
+                    raise InputError(f"{path}: the archive holds no file")
+                with archive.open(members[0]) as file:
+                    yield file
+        else:
+            with _unpacked(path, packing) as file:
+                yield file
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: cannot be read: {reason}") from error
+
+
+def _unpacked(path: Path, packing: str) -> IO[bytes]:
     if packing == "gzip":
         return cast("IO[bytes]", gzip.open(path, "rb"))
     if packing == "bzip2":
@@ -73,12 +115,3 @@ def _opened(path: Path, packing: str) -> IO[bytes]:
 
         return cast("IO[bytes]", pa.CompressedInputStream(str(path), "zstd"))
     return path.open("rb")
-
-
-def _zip_head(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if not member.is_dir():
-                with archive.open(member) as file:
-                    return file.read(_HEAD)
-    return b""

@@ -207,7 +207,12 @@ def _opened(frame: Any) -> tuple[str, list[str], Any]:
                 f"got {type(frame).__name__}{lazy}"
             )
         kind = f"{type(frame).__module__.partition('.')[0]} frame"
-        frame = pa.table(frame)
+        try:
+            frame = pa.table(frame)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            reason = (str(error) or "it is not read as one").splitlines()[0]
+            got = type(frame).__name__
+            raise InputError(f"frame must be a table, got {got}: {reason}") from error
     return kind, list(frame.column_names), frame.column
 
 
@@ -245,4 +250,5 @@ def _matrix_ids(ids: Any, count: int, role: str, reading: Reading) -> NDArray[An
     if len(numbered.ids) != count:
         first = np.flatnonzero(np.bincount(numbered.places) > 1)[0]
         raise InputError(f"{argument} must differ, got {numbered.ids[first]!r} twice")
-    return numbered.ids[numbered.places]
+    ordered: NDArray[Any] = numbered.ids[numbered.places]
+    return ordered
