@@ -10,9 +10,10 @@ from halfstep.datasets.tables.dialect import Dialect, dialect_of
 from halfstep.datasets.tables.encoding import Encoding, encoding_of
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.datasets.tables.reading import Reading
-from halfstep.datasets.tables.stream import Utf8, unpacked
+from halfstep.datasets.tables.stream import Utf8
 from halfstep.datasets.tables.text import Columns, NotUtf8, read_columns
 from halfstep.datasets.text.blocks import check_is_text
+from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
 _HEAD = 1 << 20

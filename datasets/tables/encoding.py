@@ -6,7 +6,7 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
-from halfstep.datasets.tables.stream import unpacked
+from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
 _BLOCK = 8 << 20

@@ -95,7 +95,11 @@ def _rows(lines: Sequence[str], separator: str, quoted: bool) -> list[list[str]]
 
 
 def _are_quoted(lines: Sequence[str], separator: str) -> bool:
-    """Return whether quotes enclose fields: fields that begin with one mostly end with one."""
+    """Return whether quotes enclose fields: those that begin with one mostly end with one.
+
+    Between commas and semicolons a quote at the beginning of a field always encloses it; elsewhere it
+    may be the first character of a name.
+    """
     if separator not in (*SEPARATORS, " ") and len(separator) != 1:
         return False
     mark = re.escape(separator)
@@ -105,7 +109,7 @@ def _are_quoted(lines: Sequence[str], separator: str) -> bool:
     begun = sum(len(begin.findall(line)) for line in lines[:SAMPLE])
     # Over the whole text, since a quoted field may hold line ends.
     closed = len(re.findall(whole.pattern, text, re.MULTILINE))
-    return begun > 0 and 2 * closed > begun
+    return begun > 0 and (separator in ",;" or 2 * closed > begun)
 
 
 def blank_before_quote(lines: Sequence[str], separator: str) -> bool:

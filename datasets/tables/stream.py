@@ -2,82 +2,17 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
 import io
-import lzma
 import re
-import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
-from halfstep.datasets.formats.peek import packing_of
+from halfstep.datasets.tables.survey import Survey
 from halfstep.datasets.text.blocks import Bounds
 from halfstep.errors import InputError
 
 _BLOCK = 8 << 20
-_BLANK = re.compile(rb"(?<=\n)\r?\n")
-_UNREADABLE = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-
-
-@contextmanager
-def unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file; .gz, .bz2, .xz, .zst and .zip are told by their first bytes and unpacked.
-
-    Raises
-    ------
-    InputError
-        The file is absent or damaged, or a .zip holds anything but one file.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    packing = packing_of(path)
-    try:
-        if packing == "zip":
-            with zipfile.ZipFile(path) as archive, archive.open(_member(path, archive)) as inside:
-                yield inside
-            return
-        with _opened(path, packing) as file:
-            yield file
-    except _UNREADABLE as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: cannot be read: {reason}") from error
-
-
-def _opened(path: Path, packing: str) -> IO[bytes]:
-    if packing == "gzip":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    if packing == "bzip2":
-        return cast("IO[bytes]", bz2.open(path, "rb"))
-    if packing == "xz":
-        return cast("IO[bytes]", lzma.open(path, "rb"))
-    if packing == "zstd":
-        import pyarrow as pa
-
-        return cast("IO[bytes]", pa.CompressedInputStream(str(path), "zstd"))
-    return path.open("rb")
-
-
-def _member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    files = [
-        member
-        for member in archive.infolist()
-        if not member.is_dir()
-        and not member.filename.startswith("__MACOSX/")
-        and not Path(member.filename).name.startswith(".")
-    ]
-    if len(files) != 1:
-        names = ", ".join(member.filename for member in files[:10]) or "none"
-        raise InputError(
-            f"{path}: a .zip must hold one file, it holds {names}; unpack it and name the table"
-        )
-    if files[0].flag_bits & 1:
-        raise InputError(f"{path}: the file in it is encrypted; unpack it first")
-    return files[0]
 
 
 class Utf8(io.RawIOBase):
@@ -95,11 +30,23 @@ class Utf8(io.RawIOBase):
     separator : str
         "::" becomes the unit separator, byte 0x1f; " " makes one blank of several, and cuts those
         before and after a line.
+    skipped : int
+        Lines at the beginning that hold no rows.
 
+    Attributes
+    ----------
+    survey : Survey
+        Of what was given so far.
     """
 
     def __init__(
-        self, file: IO[bytes], path: Path, encoding: str, newline: str, separator: str
+        self,
+        file: IO[bytes],
+        path: Path,
+        encoding: str,
+        newline: str,
+        separator: str,
+        skipped: int = 0,
     ) -> None:
         self._file, self._path, self._encoding = file, path, encoding
         self._newline, self._separator = newline, separator
@@ -110,13 +57,8 @@ class Utf8(io.RawIOBase):
         self._ready = b""
         self._rest = b""
         self._first, self._over = True, False
-        self._newlines, self._last = 0, b"\n"
-        self.blank = 0
-
-    @property
-    def lines(self) -> int:
-        """Number of lines given so far; the last one may lack its end."""
-        return self._newlines + (not self._last.endswith(b"\n"))
+        single = {"::": "\x1f"}.get(separator, separator or ",")
+        self.survey = Survey(single if len(single.encode()) == 1 else ",", skipped)
 
     def readable(self) -> bool:
         """Return True."""
@@ -130,18 +72,8 @@ class Utf8(io.RawIOBase):
             length += len(parts[-1])
         joined = b"".join(parts)
         give, self._ready = (joined, b"") if size < 0 else (joined[:size], joined[size:])
-        self._count(give)
+        self.survey.take(give)
         return give
-
-    def _count(self, text: bytes) -> None:
-        if not text:
-            return
-        self._newlines += text.count(b"\n")
-        if b"\n\n" in text or b"\n\r\n" in text:
-            self.blank += len(_BLANK.findall(text))
-        edge = self._last + text[:2]
-        self.blank += len(_BLANK.findall(edge)) - len(_BLANK.findall(text[:2]))
-        self._last = text[-2:] if len(text) > 1 else edge[-2:]
 
     def _next(self) -> bytes:
         raw = self._file.read(_BLOCK)
@@ -153,7 +85,7 @@ class Utf8(io.RawIOBase):
                 chunk = self._decoder.decode(raw, final=self._over).encode("utf-8", "surrogatepass")
             except UnicodeError as error:
                 raise InputError(
-                    f"{self._path}: {_wrong(error)} after line {self._newlines}: it is not "
+                    f"{self._path}: {_wrong(error)} after line {self.survey.lines}: it is not "
                     f"{self._encoding}; name its encoding with --encoding (in Python encoding=)"
                 ) from None
         if self._first and chunk:

@@ -7,18 +7,17 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from halfstep.datasets.tables.columns import Columns
 from halfstep.datasets.tables.dialect import Dialect
 from halfstep.datasets.tables.encoding import Encoding
-from halfstep.datasets.tables.stream import Utf8, unpacked
+from halfstep.datasets.tables.stream import Utf8
 from halfstep.datasets.text.blocks import LONGEST_LINE, cut
+from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
-
-if TYPE_CHECKING:
-    from halfstep.datasets.tables.text import Columns
 
 _TOGETHER = 1 << 16  # rows that become Arrow arrays at once
 
@@ -31,8 +30,6 @@ def read_strictly(path: Path, dialect: Dialect, encoding: Encoding) -> Columns:
     InputError
         A quote is never closed, or the file is damaged.
     """
-    from halfstep.datasets.tables.text import Columns
-
     rows = _Rows(dialect)
     with unpacked(path) as file, _long_fields():
         stream = Utf8(file, path, encoding.codec, dialect.newline, "")

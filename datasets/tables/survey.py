@@ -1,38 +1,19 @@
-"""Survey a plain text file in one quick pass: its lines, and whether its integers are plain."""
+"""Survey the bytes of a text table as they pass: its lines, its quotes, and how its integers look."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 _PIECE = 1 << 20
 _SIGNS = (b"+", b"-", b" ", b'"')
+_NEWLINE, _RETURN, _QUOTE, _ZERO = 10, 13, 34, 48
 
 
-@dataclass(frozen=True)
 class Survey:
-    """What a file's bytes show.
-
-    Attributes
-    ----------
-    lines : int
-        Lines; the last one may lack its end.
-    blank : int
-        Lines without a character.
-    plain : bool
-        Nothing in the file is padded, signed or quoted: no field begins with 0 and another digit, and
-        there is no sign, no blank and no quote. An integer in it is written as Python would write it.
-    """
-
-    lines: int
-    blank: int
-    plain: bool
-
-
-def survey(path: Path, separator: str, skipped: int) -> Survey:
-    """Read a file once.
+    """What the bytes show that have passed so far.
 
     Parameters
     ----------
@@ -40,29 +21,63 @@ def survey(path: Path, separator: str, skipped: int) -> Survey:
         One byte.
     skipped : int
         Lines at the beginning that need not be plain.
+
+    Attributes
+    ----------
+    blank : int
+        Lines without a character.
+    plain : bool
+        No field begins with 0 and another digit, and there is no sign, no blank and no quote. An integer
+        is then written as Python would write it.
+    stray : bool
+        A quote stands neither at an end of a field nor beside another quote.
     """
-    mark = ord(separator)
-    lines = blank = 0
-    plain = True
-    last = b"\n"
+
+    def __init__(self, separator: str, skipped: int) -> None:
+        self._mark, self._skipped = ord(separator), skipped
+        self._newlines = 0
+        self._last = b"\n"
+        self.blank = 0
+        self.plain = True
+        self.stray = False
+
+    @property
+    def lines(self) -> int:
+        """Number of lines; the last one may lack its end."""
+        return self._newlines + (not self._last.endswith(b"\n"))
+
+    def take(self, piece: bytes) -> None:
+        """Look at the next bytes."""
+        if not piece:
+            return
+        self._newlines += piece.count(b"\n")
+        # Two bytes from before belong to what begins there and ends in this piece.
+        text = self._last + piece
+        for empty in (b"\n\n", b"\n\r\n"):
+            if empty in text:
+                self.blank += _ends(text, empty, len(self._last))
+        if self.plain:
+            rows = text
+            if self._skipped and self._newlines >= self._skipped:
+                rows = b"\n" + text.split(b"\n", self._skipped + 1)[-1]
+                self._skipped = 0
+            signed = any(sign in rows for sign in _SIGNS)
+            self.plain = not signed and not _padded(np.frombuffer(rows, np.uint8), self._mark)
+        if not self.stray and b'"' in text:
+            self.stray = _stray(np.frombuffer(text, np.uint8), self._mark)
+        self._last = text[-2:]
+
+
+def survey(path: Path, separator: str, skipped: int) -> Survey:
+    """Return the survey of a whole file."""
+    found = Survey(separator, skipped)
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
-            lines += piece.count(b"\n")
-            # Two bytes of the piece before belong to what begins in it and ends in this one.
-            text = last + piece
-            for empty in (b"\n\n", b"\n\r\n"):
-                if empty in text:
-                    blank += _starts(text, empty, len(last))
-            if plain:
-                rows = text
-                if skipped and lines >= skipped:
-                    rows, skipped = b"\n" + text.split(b"\n", skipped + 1)[-1], 0
-                plain = not any(sign in rows for sign in _SIGNS) and not _padded(rows, mark)
-            last = text[-2:]
-    return Survey(lines + (not last.endswith(b"\n")), blank, plain)
+            found.take(piece)
+    return found
 
 
-def _starts(text: bytes, pattern: bytes, seen: int) -> int:
+def _ends(text: bytes, pattern: bytes, seen: int) -> int:
     """Return how often a pattern ends after the first `seen` bytes, overlapping or not."""
     count = 0
     at = text.find(pattern)
@@ -72,11 +87,19 @@ def _starts(text: bytes, pattern: bytes, seen: int) -> int:
     return count
 
 
-def _padded(text: bytes, mark: int) -> bool:
+def _padded(text: NDArray[np.uint8], mark: int) -> bool:
     """Return whether a field begins with 0 and another digit."""
-    bytes_ = np.frombuffer(text, np.uint8)
-    if len(bytes_) < 3:
+    if len(text) < 3:
         return False
-    before, digit, after = bytes_[:-2], bytes_[1:-1], bytes_[2:]
-    begins = (digit == 48) & ((before == mark) | (before == 10))
-    return bool((begins & (after >= 48) & (after <= 57)).any())
+    before, digit, after = text[:-2], text[1:-1], text[2:]
+    begins = (digit == _ZERO) & ((before == mark) | (before == _NEWLINE))
+    return bool((begins & (after >= _ZERO) & (after <= _ZERO + 9)).any())
+
+
+def _stray(text: NDArray[np.uint8], mark: int) -> bool:
+    """Return whether a quote between two other bytes has a field's end or a quote on neither side."""
+    at = np.flatnonzero(text[1:-1] == _QUOTE) + 1
+    before, after = text[at - 1], text[at + 1]
+    begins = (before == mark) | (before == _NEWLINE) | (before == _RETURN) | (before == _QUOTE)
+    ends = (after == mark) | (after == _NEWLINE) | (after == _RETURN) | (after == _QUOTE)
+    return bool((~begins & ~ends).any())

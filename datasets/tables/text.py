@@ -11,20 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from halfstep.datasets.formats.peek import packing_of
+from halfstep.datasets.tables.columns import Columns
 from halfstep.datasets.tables.dialect import Dialect
 from halfstep.datasets.tables.encoding import Encoding
 from halfstep.datasets.tables.places import place_of
-from halfstep.datasets.tables.stream import Utf8, unpacked
+from halfstep.datasets.tables.stream import Utf8
 from halfstep.datasets.tables.strict import read_strictly
 from halfstep.datasets.tables.survey import Survey, survey
+from halfstep.datasets.text.packed import packing_of, unpacked
 
 _BLOCK = 16 << 20
 _ID = re.compile("0|[1-9][0-9]{0,17}")
@@ -32,29 +32,6 @@ _ID = re.compile("0|[1-9][0-9]{0,17}")
 
 class NotUtf8(Exception):
     """The file's first lines were UTF-8, but not all of it is."""
-
-
-@dataclass
-class Columns:
-    """The columns of a table that have a role.
-
-    Attributes
-    ----------
-    arrays : dict
-        For each role, a `pyarrow.ChunkedArray`: ids and names as dictionaries of strings, values and
-        times as numbers or strings.
-    rows : int
-        Rows, with the bad ones.
-    bad : dict
-        Line numbers of bad lines, by reason.
-    lines : ndarray or None
-        The line number of each good row; None if they cannot be told.
-    """
-
-    arrays: dict[str, Any]
-    rows: int
-    bad: dict[str, list[int]] = field(default_factory=dict)
-    lines: NDArray[np.int64] | None = None
 
 
 def read_columns(path: Path, dialect: Dialect, encoding: Encoding) -> Columns:
@@ -114,7 +91,7 @@ def _quickly(path: Path, dialect: Dialect, encoding: Encoding) -> Columns | None
                 raise NotUtf8 from None
             return None
     count = found.table.num_rows + len(found.bad)
-    if count + dialect.skipped + found.blank != found.lines:
+    if count + dialect.skipped + found.blank != found.lines or (dialect.quoted and found.stray):
         return None
     lines: Any = None
     bad: dict[str, list[int]] = {}
@@ -131,12 +108,13 @@ def _quickly(path: Path, dialect: Dialect, encoding: Encoding) -> Columns | None
 
 @dataclass
 class _Found:
-    """What Arrow read: the table, (line, reason) of each bad row, and the numbers of lines."""
+    """What Arrow read: the table, (line, reason) of each bad row, and what its bytes show."""
 
     table: Any
     bad: list[tuple[int, str]]
     blank: int
     lines: int
+    stray: bool
 
 
 class _Numbers:
@@ -224,14 +202,14 @@ def _with_arrow(
         )
     if bad and threads:
         return _with_arrow(path, dialect, encoding, kinds, known, threads=False)
-    return _Found(table, bad, lines.blank + len(blank), lines.lines)
+    return _Found(table, bad, lines.blank + len(blank), lines.lines, lines.stray)
 
 
 @contextmanager
 def _source(
     path: Path, dialect: Dialect, encoding: Encoding, known: Survey | None
-) -> Iterator[tuple[Any, Survey | Utf8]]:
-    """Yield (what Arrow reads, what knows its number of lines afterwards).
+) -> Iterator[tuple[Any, Survey]]:
+    """Yield (what Arrow reads, its survey, which is whole when Arrow has read).
 
     Arrow reads a file that was surveyed by itself, twice as fast.
     """
@@ -241,5 +219,7 @@ def _source(
         yield str(path), known
         return
     with unpacked(path) as file:
-        stream = Utf8(file, path, encoding.codec, dialect.newline, dialect.separator)
-        yield pa.PythonFile(stream, mode="r"), stream
+        stream = Utf8(
+            file, path, encoding.codec, dialect.newline, dialect.separator, dialect.skipped
+        )
+        yield pa.PythonFile(stream, mode="r"), stream.survey

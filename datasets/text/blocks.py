@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
-from halfstep.datasets.formats.peek import packing_of
+from halfstep.datasets.text.packed import packing_of, unpacked
 from halfstep.errors import InputError
 
 # Large enough that pandas' cost per call vanishes, small enough that one bad line sends only 8 MiB
@@ -23,16 +22,16 @@ PACKING, LARGE = 200, 64 << 20
 
 
 def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield (number of the first line, bytes of whole lines) for each block; `.gz` is unpacked.
+    """Yield (number of the first line, bytes of whole lines) for each block; what is packed is unpacked.
 
     Raises
     ------
     InputError
-        The file is absent, empty, unreadable, cut short (`.gz`) or plainly not a text table, or it
+        The file is absent, empty, unreadable, damaged or plainly not a text table, or it
         exceeds `LONGEST_LINE` or `PACKING`.
     """
     try:
-        with _open(path) as file:
+        with unpacked(path) as file:
             yield from cut(file, path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -92,12 +91,6 @@ def find_one(folder: Path, pattern: str) -> Path | None:
         names = ", ".join(path.name for path in found)
         raise InputError(f"{folder}: only one file may match {pattern}, found {names}")
     return found[0] if found else None
-
-
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
 
 
 def check_is_text(path: Path, head: bytes) -> None:
