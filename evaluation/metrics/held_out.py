@@ -1,7 +1,7 @@
 """How well factors rank held-out items: every metric for every user, in one pass over the scores.
 
-The whole catalogue is ranked, without the items that the user has in `train`. Equal scores are
-ordered by ascending item index, so the result does not depend on chance or on the block size.
+The whole catalogue is ranked, without the items that the user has in `train`. Equal scores count in
+expectation over their order (`ties`), so no metric depends on how users or items are numbered.
 """
 
 from collections.abc import Iterable
@@ -22,6 +22,7 @@ from halfstep.evaluation.metrics.inputs import (
     whole_number,
 )
 from halfstep.evaluation.metrics.ranking import rank
+from halfstep.evaluation.metrics.ties import Hits, expected_hits
 from halfstep.solvers.inputs import as_csr
 
 PerUser = dict[str, npt.NDArray[np.float64]]
@@ -38,7 +39,9 @@ class Evaluation:
     per_user : dict of str to float64 array, shape (evaluated,)
         The metrics in the table of `evaluate`, the ones with `@k` for each k; never NaN.
     coverage : dict of int to float
-        For each k, the share of all items that are in some evaluated user's top k.
+        For each k, the share of all items that are in some evaluated user's top k. The lists are those
+        that `recommend` gives, where of equal scores the lower item number comes first: this number
+        alone depends on how the items are numbered.
     """
 
     users: Indices
@@ -76,6 +79,9 @@ def evaluate(
     | `map@k` | sum of h_r (h_1 + ... + h_r) / r, over min(k, n) |
     | `hit_rate@k` | 1 if any of h_1 ... h_k is 1, else 0 |
     | `auc` | share of the pairs of a held-out and a negative item that are in the right order |
+
+    Of items with exactly equal scores every order is equally likely, and a metric is its expected value
+    over these orders: scores that say nothing get what random scores get on average.
 
     A user's negatives are all items of the catalogue that are neither in train nor in test for that
     user. Every pair counts, and a pair of equal scores counts half. A user without negatives gets 0.5,
@@ -142,36 +148,35 @@ def evaluate(
     per_user: PerUser = {}
     counts = np.diff(held_out.indptr)[rows]
     for k in lengths:
-        per_user |= top_k_metrics(ranking.hits[:, :k], counts)
+        per_user |= top_k_metrics(expected_hits(ranking.hits[:, :k], ranking.ties), counts)
     if auc:
         per_user["auc"] = ranking.areas
     coverage = {k: _coverage(ranking.top[:, :k], Y.shape[0]) for k in lengths}
     return Evaluation(users=rows, per_user=per_user, coverage=coverage)
 
 
-def top_k_metrics(hits: npt.NDArray[np.bool_], held_out: Array) -> PerUser:
-    """Compute the metrics of lists of length k from the positions of the hits.
+def top_k_metrics(hits: Hits, held_out: Array) -> PerUser:
+    """Compute the metrics of lists of length k from what is expected of their hits.
 
     Parameters
     ----------
-    hits : bool array, shape (users, k)
-        Whether the item at each rank is held out, best rank first.
+    hits
+        Of each list; `halfstep.evaluation.metrics.ties` defines them.
     held_out : int array, shape (users,)
         Number of held-out items of each user, at least 1.
     """
-    k = hits.shape[1]
+    k = hits.chance.shape[1]
     ranks = np.arange(1, k + 1)
     discounts = 1 / np.log2(ranks + 1)
     reachable = np.minimum(k, held_out)
-    count = hits.sum(axis=1)
-    precisions = np.cumsum(hits, axis=1) / ranks
+    count = hits.chance.sum(axis=1)
     return {
         f"precision@{k}": count / k,
         f"recall@{k}": count / held_out,
         f"recall_capped@{k}": count / reachable,
-        f"ndcg@{k}": hits @ discounts / np.cumsum(discounts)[reachable - 1],
-        f"map@{k}": (precisions * hits).sum(axis=1) / reachable,
-        f"hit_rate@{k}": (count > 0).astype(np.float64),
+        f"ndcg@{k}": (hits.chance * discounts).sum(axis=1) / np.cumsum(discounts)[reachable - 1],
+        f"map@{k}": (hits.running / ranks).sum(axis=1) / reachable,
+        f"hit_rate@{k}": 1 - hits.none,
     }
 
 

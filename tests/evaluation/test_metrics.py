@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from fractions import Fraction
+from math import comb, fsum
 
 import numpy as np
 import pytest
@@ -17,24 +19,36 @@ from halfstep.kernels.cpu import threads as cpu_workers
 
 
 def dense_oracle(scores, train, test, ks):
-    """Each metric by its definition, in float64, one user at a time, every pair of the AUC by itself."""
+    """Each metric by its definition, in float64, one user at a time, every pair of the AUC by itself.
+
+    Equal scores in expectation: a place of a block of m items, h of them held out, is a hit with chance
+    h / m, and two places are with chance h (h - 1) / (m (m - 1)).
+    """
     found = {}
     for u in np.flatnonzero(test.any(axis=1)):
         free = np.flatnonzero(~train[u])
-        order = free[np.lexsort((free, -scores[u, free]))]
-        h, n = test[u, order], int(test[u].sum())
+        n = int(test[u].sum())
         for k in ks:
-            ranks = np.flatnonzero(h[:k]) + 1
+            chance, running, none, before = [], [], Fraction(1), 0.0
+            for value in np.unique(scores[u, free])[::-1]:
+                block = test[u, free][scores[u, free] == value]
+                m, h = len(block), int(block.sum())
+                t = min(m, max(0, k - len(chance)))
+                none *= Fraction(comb(m - h, t), comb(m, t))
+                for place in range(t):
+                    chance.append(h / m)
+                    both = h * (h - 1) / (m * (m - 1)) if m > 1 else 0.0
+                    running.append(h / m * (1 + before) + place * both)
+                before += h
             best = min(k, n)
-            ideal = sum(1 / np.log2(r + 1) for r in range(1, best + 1))
-            precisions = [(ranks <= r).sum() / r for r in ranks]
+            ideal = fsum(1 / np.log2(r + 1) for r in range(1, best + 1))
             for name, value in {
-                "precision": len(ranks) / k,
-                "recall": len(ranks) / n,
-                "recall_capped": len(ranks) / best,
-                "ndcg": sum(1 / np.log2(r + 1) for r in ranks) / ideal,
-                "map": sum(precisions) / best,
-                "hit_rate": float(len(ranks) > 0),
+                "precision": fsum(chance) / k,
+                "recall": fsum(chance) / n,
+                "recall_capped": fsum(chance) / best,
+                "ndcg": fsum(p / np.log2(r + 2) for r, p in enumerate(chance)) / ideal,
+                "map": fsum(p / (r + 1) for r, p in enumerate(running)) / best,
+                "hit_rate": float(1 - none),
             }.items():
                 found.setdefault(f"{name}@{k}", []).append(value)
         positive = scores[u, test[u]][:, None]
