@@ -3,6 +3,8 @@
 `random_rows` is the lab's split, and `per_user` is the split of most full-ranking benchmarks.
 `leave_one_out` resembles the split of He et al. (WWW 2017), but holds out a random entry of each user
 where they hold out the last one.
+
+What is held out follows from the seed and the ids (`draws`), not from the order of users and items.
 """
 
 from dataclasses import dataclass
@@ -15,7 +17,13 @@ from scipy.sparse import csr_matrix
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
-from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.evaluation.protocols.draws import (
+    Numbers,
+    drawn_seed,
+    entry_numbers,
+    hashed,
+)
+from halfstep.solvers.fit.start import RandomState
 from halfstep.solvers.inputs import as_csr
 
 
@@ -34,7 +42,14 @@ class Split:
     test: csr_matrix
 
 
-def random_rows(user_items: Any, test_fraction: float = 0.1, *, random_state: RandomState) -> Split:
+def random_rows(
+    user_items: Any,
+    test_fraction: float = 0.1,
+    *,
+    user_ids: Any = None,
+    item_ids: Any = None,
+    random_state: RandomState,
+) -> Split:
     """Hold out a random share of all stored entries, that is, of the rows (user, item, plays).
 
     A user may lose every entry, and then cannot be fitted: `per_user` prevents that.
@@ -44,6 +59,8 @@ def random_rows(user_items: Any, test_fraction: float = 0.1, *, random_state: Ra
     user_items : sparse matrix or array, shape (users, items)
     test_fraction : float in (0, 1)
         Exactly round(test_fraction * stored entries) entries are held out.
+    user_ids, item_ids : array, optional
+        The ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
@@ -56,7 +73,8 @@ def random_rows(user_items: Any, test_fraction: float = 0.1, *, random_state: Ra
     matrix = as_csr(user_items)
     held_out = round(fraction_of(test_fraction) * matrix.nnz)
     in_test = np.zeros(matrix.nnz, dtype=bool)
-    in_test[generator(random_state).permutation(matrix.nnz)[:held_out]] = True
+    numbers = _numbers(matrix, user_ids, item_ids, random_state)
+    in_test[np.argpartition(numbers, min(held_out, max(0, matrix.nnz - 1)))[:held_out]] = True
     return _parts(matrix, in_test)
 
 
@@ -66,6 +84,8 @@ def per_user(
     *,
     min_train: int = 1,
     min_test: int = 0,
+    user_ids: Any = None,
+    item_ids: Any = None,
     random_state: RandomState,
 ) -> Split:
     """Hold out a random share of each user's entries.
@@ -81,6 +101,8 @@ def per_user(
         Number of entries that each user keeps in `train`; a user with no more entries loses none.
     min_test : int
         Smallest number of held-out entries of a user, if `min_train` allows it.
+    user_ids, item_ids : array, optional
+        The ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
@@ -97,16 +119,21 @@ def per_user(
     counts = np.diff(matrix.indptr)
     wanted = np.maximum(np.floor(fraction * counts + 0.5).astype(np.int64), least)
     held_out = np.minimum(wanted, np.maximum(counts - kept, 0))
-    in_test = shuffled_places(matrix, generator(random_state)) < np.repeat(held_out, counts)
+    numbers = _numbers(matrix, user_ids, item_ids, random_state)
+    in_test = shuffled_places(matrix, numbers) < np.repeat(held_out, counts)
     return _parts(matrix, in_test)
 
 
-def leave_one_out(user_items: Any, *, random_state: RandomState) -> Split:
+def leave_one_out(
+    user_items: Any, *, user_ids: Any = None, item_ids: Any = None, random_state: RandomState
+) -> Split:
     """Hold out one random entry of every user that has at least two.
 
     Parameters
     ----------
     user_items : sparse matrix or array, shape (users, items)
+    user_ids, item_ids : array, optional
+        The ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
@@ -117,18 +144,23 @@ def leave_one_out(user_items: Any, *, random_state: RandomState) -> Split:
     """
     matrix = as_csr(user_items)
     counts = np.diff(matrix.indptr)
-    users = np.flatnonzero(counts >= 2)
-    in_test = np.zeros(matrix.nnz, dtype=bool)
-    in_test[matrix.indptr[users] + generator(random_state).integers(0, counts[users])] = True
+    numbers = _numbers(matrix, user_ids, item_ids, random_state)
+    in_test = (shuffled_places(matrix, numbers) == 0) & np.repeat(counts >= 2, counts)
     return _parts(matrix, in_test)
 
 
-def shuffled_places(matrix: csr_matrix, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    """Return each entry's place, from 0, in a random order of its row's entries; (entries,)."""
+def _numbers(
+    matrix: csr_matrix, user_ids: Any, item_ids: Any, random_state: RandomState
+) -> Numbers:
+    seed = drawn_seed(random_state)
+    return entry_numbers(matrix, hashed(matrix.shape, user_ids, item_ids), seed)
+
+
+def shuffled_places(matrix: csr_matrix, numbers: Numbers) -> npt.NDArray[np.int64]:
+    """Return each entry's place, from 0, in its row by ascending `numbers` (entries,); (entries,)."""
     counts = np.diff(matrix.indptr)
     rows = np.repeat(np.arange(matrix.shape[0]), counts)
-    # Sorting by row and then by a random key shuffles the entries within each row.
-    shuffled = np.lexsort((rng.random(matrix.nnz), rows))
+    shuffled = np.lexsort((numbers, rows))
     places = np.empty(matrix.nnz, np.int64)
     places[shuffled] = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], counts)
     return places
@@ -169,7 +201,10 @@ def train_and_test(data: Dataset, test_fraction: float, seed: int) -> Split:
     """
     if data.test is not None:
         return Split(data.interactions, data.test)
-    split = per_user(data.interactions, test_fraction, random_state=seed)
+    split = per_user(
+        data.interactions, test_fraction, user_ids=data.user_ids, item_ids=data.item_ids,
+        random_state=seed,
+    )  # fmt: skip
     if split.test.nnz == 0:
         raise InputError(
             f"{data.name}: no user has enough entries to hold {test_fraction:.0%} of them out"

@@ -174,7 +174,9 @@ def validate(
     for part in parts:
         for name in results:
             if name in BASELINES:
-                factors = BASELINES[name](part.train, len(part.users), random_state)
+                factors = BASELINES[name](
+                    part.train, len(part.users), random_state, part.hashes
+                )
             else:
                 model = models[name]().fit(part.train, show_progress=False)
                 factors = part.judged_factors(model)
@@ -201,7 +203,9 @@ def _evaluated(
     per_user = dict(measured.per_user)
     if explain_auc:
         for name, statistic in ((SAMPLED, sampled_auc), (LOWEST, lowest_negative_share)):
-            values = statistic(X, Y, part.history, part.test, random_state=seed)[measured.users]
+            values = statistic(
+                X, Y, part.history, part.test, user_ids=part.hashes, random_state=seed
+            )[measured.users]
             # The exact AUC is also 0.5 for a user without negatives.
             per_user[name] = np.where(np.isnan(values), 0.5, values)
     return PartResult(

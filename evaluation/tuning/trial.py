@@ -13,6 +13,7 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import Indices, whole_number
 from halfstep.evaluation.metrics.intervals import standard_error
+from halfstep.evaluation.protocols.draws import chosen_users
 from halfstep.evaluation.protocols.early_stopping import EarlyStopping, list_length
 from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.protocols.validation import mean_by_user
@@ -38,7 +39,7 @@ class Tuner:
     iterations
         Largest number of iterations.
     users
-        Largest number of users to evaluate in each part; they are drawn once.
+        Largest number of users to evaluate in each part; they are drawn once, by their ids.
     seed
         Seed of the start, of the drawn users and of the search.
     """
@@ -69,9 +70,7 @@ class Tuner:
     def judged_users(self, part: Part) -> Indices:
         """Return the rows of a part on which trials are evaluated."""
         able: Indices = np.flatnonzero(np.diff(part.test.indptr)).astype(np.int64)
-        if len(able) <= self.users:
-            return able
-        return np.sort(np.random.default_rng(self.seed).choice(able, self.users, replace=False))
+        return chosen_users(able, self.users, part.hashes.users, self.seed)
 
     def run(self, params: dict[str, Any], prune: Callable[[int, float], bool]) -> dict[str, Any]:
         """Fit and evaluate one configuration; return the facts of a `Trial`.
