@@ -79,7 +79,9 @@ def split_data(
         how = f"{share:g} % of each user's entries held out at random, seed {settings.seed}"
     split = train_and_test(dataset, settings.test_fraction, settings.seed)
     train, test = split.train, split.test
-    rows = np.flatnonzero(np.diff(test.indptr)).astype(np.int64)
+    # Users without a history are judged apart, so they are not among those that decide a comparison.
+    known = (np.diff(train.indptr) > 0) & (np.diff(test.indptr) > 0)
+    rows = np.flatnonzero(known).astype(np.int64)
     if not len(rows) or train.nnz == 0:
         raise InputError(
             f"data must leave entries to fit and to hold out, got {train.nnz} and {test.nnz}"

@@ -31,6 +31,7 @@ from scipy.sparse import csr_matrix
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.inputs import Array, Indices, factor_pair
+from halfstep.evaluation.metrics.judged import union
 from halfstep.evaluation.protocols.draws import (
     integers_below,
     drawn_seed,
@@ -55,7 +56,8 @@ def exact_auc(user_factors: Any, item_factors: Any, train: Any, test: Any) -> Pe
     """
     measured = evaluate(user_factors, item_factors, train, test, ks=(1,))
     areas = np.full(np.shape(user_factors)[0], np.nan)
-    areas[measured.users] = measured.per_user["auc"]
+    for found in filter(None, (measured, measured.without_history)):
+        areas[found.users] = found.per_user["auc"]
     return areas
 
 
@@ -92,7 +94,7 @@ def sampled_auc(
     ids, seed = hashed(seen.shape, user_ids, item_ids), drawn_seed(random_state)
     # In the order of the items' hashes, so that a place means the same item however items are numbered.
     order = np.argsort(ids.items)
-    taken = _union(seen, held_out)[:, order]
+    taken = union(seen, held_out)[:, order]
     taken.sort_indices()
     available = Y.shape[0] - np.diff(taken.indptr).astype(np.int64)
     users = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr))
@@ -170,17 +172,6 @@ def _checked(
                 f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
             )
     return X, Y, seen, held_out
-
-
-def _union(train: csr_matrix, test: csr_matrix) -> csr_matrix:
-    # Ones, because stored values might cancel.
-    ones = [
-        csr_matrix((np.ones(M.nnz, np.int8), M.indices, M.indptr), shape=M.shape)
-        for M in (train, test)
-    ]
-    union = csr_matrix(ones[0] + ones[1])
-    union.sort_indices()
-    return union
 
 
 def _free_items(places: Indices, users: Indices, taken: csr_matrix) -> Indices:

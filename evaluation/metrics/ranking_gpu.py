@@ -90,7 +90,9 @@ def _ranked(
         held_out.nnz,
     )
     top, scores, hits, wins, held_out_scores = map(backend.to_host, found)
-    if length == k:  # there is no room for one more, so all full lists are taken to be cut in a block
+    if (
+        length == k
+    ):  # there is no room for one more, so all full lists are taken to be cut in a block
         top = np.column_stack((top, top[:, -1:]))
         scores = np.column_stack((scores, scores[:, -1:]))
     hits = hits[:, :k].astype(bool)

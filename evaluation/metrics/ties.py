@@ -112,7 +112,9 @@ def expected_hits(hits: npt.NDArray[np.bool_], blocks: TieBlocks) -> Hits:
     # With one item in a block, h - 1 is 0 or j is 0, whatever the denominator.
     pairs = share * (h - 1) / np.maximum(m - 1, 1)
     running[rows] = share * (earlier + 1) + (np.arange(k) - start) * pairs
-    found.none[rows] = np.where(earlier[:, -1] > 0, 0.0, _none(m[:, -1], h[:, -1], k - start[:, -1]))
+    found.none[rows] = np.where(
+        earlier[:, -1] > 0, 0.0, _none(m[:, -1], h[:, -1], k - start[:, -1])
+    )
     return Hits(chance, running, found.none)
 
 

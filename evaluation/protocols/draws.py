@@ -88,7 +88,9 @@ def entry_numbers(matrix: csr_matrix, ids: IdHashes, seed: Numbers) -> Numbers:
 
 def numbers_in_turn(hashes: Numbers, seed: Numbers, turn: Any) -> Numbers:
     """Return the random number of each hash in a turn: an integer, or an array of integers."""
-    turns = np.atleast_1d(turn).astype(np.uint64) + np.uint64(1)  # arrays overflow without a warning
+    turns = np.atleast_1d(turn).astype(np.uint64) + np.uint64(
+        1
+    )  # arrays overflow without a warning
     return mixed(mixed(hashes ^ seed) + turns * _STEP)
 
 

@@ -27,6 +27,7 @@ from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
+from halfstep.evaluation.metrics.judged import entries_of
 from halfstep.evaluation.protocols.draws import (
     IdHashes,
     integers_below,
@@ -38,7 +39,6 @@ from halfstep.evaluation.protocols.draws import (
 )
 from halfstep.evaluation.protocols.split import (
     Split,
-    entries_of,
     fraction_of,
     leave_one_out,
     per_user,

@@ -73,6 +73,7 @@ def climb(
     solver: str = "auto",
     user_ids: Any = None,
     item_ids: Any = None,
+    min_value: float | None = None,
     max_factors: int = MAX_FACTORS,
     iterations: int = 20,
     store: Path | None = None,
@@ -90,6 +91,8 @@ def climb(
         Seconds, at least 1; includes the seconds of trials that `store` already holds.
     user_ids, item_ids
         The ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
+    min_value
+        The least value of a relevant held-out entry; above 0 if None.
     max_factors
         Number of factors of the last stage, limited by the numbers of users and items.
     after
@@ -109,7 +112,7 @@ def climb(
         raise InputError("no user has enough entries to hold any of them out for the choice")
     common = Tuner(
         [part_of(split, user_ids=ids)], metric, solver, None, iterations, 2, seed=seed,
-        num_threads=num_threads,
+        num_threads=num_threads, min_value=min_value,
     )  # fmt: skip
     evaluated = len(common.judged_users(common.parts[0])) / max(1, common.parts[0].test.shape[0])
     name = common.name(max_factors=max_factors)

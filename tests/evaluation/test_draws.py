@@ -29,8 +29,13 @@ class Renumbered:
 
     def __init__(self, seed=0, users=60, items=45):
         rng = np.random.default_rng(seed)
-        counts = sparse.csr_matrix(rng.integers(1, 9, (users, items)) * (rng.random((users, items)) < 0.3))
-        people, things = np.arange(users) * 7 + 3, np.array([f"item {i}" for i in range(items)], object)
+        counts = sparse.csr_matrix(
+            rng.integers(1, 9, (users, items)) * (rng.random((users, items)) < 0.3)
+        )
+        people, things = (
+            np.arange(users) * 7 + 3,
+            np.array([f"item {i}" for i in range(items)], object),
+        )
         rows, columns = rng.permutation(users), rng.permutation(items)
         self.forms = [
             (counts.astype(np.float32), people, things),
@@ -67,9 +72,7 @@ def test_no_metric_depends_on_the_numbering(protocol):
     """Popularity, whose scores tie, random scores, and both statistics once called AUC."""
     means = []
     for matrix, people, things in Renumbered(1).forms:
-        parts = list(
-            parts_of(protocol, matrix, user_ids=people, item_ids=things, random_state=0)
-        )
+        parts = list(parts_of(protocol, matrix, user_ids=people, item_ids=things, random_state=0))
         results = validate({}, parts, ks=(1, 5), explain_auc=True, random_state=3)
         means.append(
             {n: {m: v.mean() for m, v in results.user_means(n)[1].items()} for n in results.judged}
@@ -132,9 +135,15 @@ def test_every_entry_has_the_same_chance(kind):
     """Chi-square over users and over items, for ids of consecutive numbers and of long equal beginnings."""
     users, items = 2000, 40
     matrix = sparse.csr_matrix(np.ones((users, items), np.float32))
-    make = {"numbers": str, "names": "user{}".format, "alike": ("https://" + "a" * 60 + "/{}").format}[kind]
+    make = {
+        "numbers": str,
+        "names": "user{}".format,
+        "alike": ("https://" + "a" * 60 + "/{}").format,
+    }[kind]
     people, things = (np.array([make(i) for i in range(n)], object) for n in (users, items))
-    held_out = per_user(matrix, 0.2, user_ids=people, item_ids=things, random_state=0).test.toarray() > 0
+    held_out = (
+        per_user(matrix, 0.2, user_ids=people, item_ids=things, random_state=0).test.toarray() > 0
+    )
     assert (held_out.sum(axis=1) == 8).all()
     by_item = held_out.sum(axis=0)
     # A user's draws are without replacement, which shrinks the variance by the factor 1 - 8/40.
@@ -153,7 +162,9 @@ def test_numbers_are_uniform_whatever_the_seed():
         numbers = entry_numbers(matrix, hashed(matrix.shape), drawn_seed(seed))
         assert len(np.unique(numbers)) == matrix.nnz
         for shift in (0, 31, 56):
-            counts = np.bincount((numbers >> np.uint64(shift)).astype(np.int64) & 255, minlength=256)
+            counts = np.bincount(
+                (numbers >> np.uint64(shift)).astype(np.int64) & 255, minlength=256
+            )
             assert stats.chisquare(counts).pvalue > 1e-4
     values = normal_numbers(hashed((20000, 1)).users, drawn_seed(0), 16)
     assert np.isfinite(values).all()

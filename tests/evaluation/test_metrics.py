@@ -89,11 +89,14 @@ def test_agrees_with_the_dense_oracle_where_scores_are_exact(dtype, users, items
     X, Y, train, test = random_case(users, items, f, dtype, users, held_out=held_out)
     result = evaluate(X, Y, *as_sparse(train, test), ks=(1, 3, 20, 5100))
     expected = dense_oracle(X.astype(np.float64) @ Y.T, train, test, (1, 3, 20, 5100))
-    np.testing.assert_array_equal(result.users, np.flatnonzero(test.any(axis=1)))
+    np.testing.assert_array_equal(result.without_history.users, [4])
+    users = np.append(result.users, 4)
+    np.testing.assert_array_equal(np.sort(users), np.flatnonzero(test.any(axis=1)))
     assert result.per_user.keys() == expected.keys()
     for name, values in expected.items():
+        got = np.append(result.per_user[name], result.without_history.per_user[name])
         np.testing.assert_allclose(
-            result.per_user[name], values, rtol=64 * np.finfo(float).eps, err_msg=name
+            got[np.argsort(users)], values, rtol=64 * np.finfo(float).eps, err_msg=name
         )
         assert result.per_user[name].dtype == np.float64
 
@@ -113,7 +116,8 @@ def test_coverage_is_the_share_of_items_in_some_list():
 @pytest.mark.parametrize("ties", [False, True])
 def test_agrees_with_scikit_learn(ties):
     X, Y, train, test = random_case(37, 211, 7, np.float64, 8, ties=ties)
-    keep = [u for u in range(37) if test[u].any() and (~train[u] & ~test[u]).any()]
+    able = test.any(axis=1) & train.any(axis=1) & (~train & ~test).any(axis=1)
+    keep = np.flatnonzero(able).tolist()
     result = evaluate(X, Y, *as_sparse(train, test), ks=(10, 211), users=keep)
     for row, u in enumerate(keep):
         free = ~train[u]
