@@ -1,4 +1,4 @@
-"""Partition a matrix into parts to fit a model on and to evaluate it on: six protocols, all seeded.
+"""Partition a matrix into parts to fit a model on and to evaluate it on: eight protocols.
 
 | protocol | held out | what a fit sees | what it measures |
 | --- | --- | --- | --- |
@@ -8,8 +8,11 @@
 | `strong` | a share of the entries of whole users | the other users only | new users, folded in |
 | `k-fold` | each entry exactly once, in k parts | the other k - 1 parts | all entries, none twice |
 | `ratio-curve` | growing shares of each user's entries | the rest | how quality grows with data |
+| `time` | all entries after a moment | all before it | the future, with new users and items |
+| `last` | each user's last entries by time | the rest | known users, the next items |
 
-The first four can be repeated with other draws (Monte-Carlo cross-validation); the draws of one seed
+A fit sees the future in all but the last two: entries from after those that it is judged by. With `last`
+it sees what others did later. The first four can be repeated with other draws (Monte-Carlo cross-validation); the draws of one seed
 are independent of each other, and follow the ids (`draws`), so they do not depend on how users and
 items are numbered. The model gets nothing but a part's matrices: weights, regularisation
 and popularity are computed from `train`, and a user's seen items from `history`.
@@ -28,6 +31,7 @@ from scipy.sparse import csr_matrix
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
 from halfstep.evaluation.metrics.judged import entries_of
+from halfstep.evaluation.protocols.chronological import at_a_moment, last_of_each
 from halfstep.evaluation.protocols.draws import (
     IdHashes,
     integers_below,
@@ -49,7 +53,9 @@ from halfstep.solvers.fit.start import RandomState, generator
 from halfstep.solvers.inputs import as_csr
 from halfstep.types import Floats
 
-PROTOCOLS = ("random-rows", "per-user", "leave-one-out", "strong", "k-fold", "ratio-curve")
+PROTOCOLS = ("random-rows", "per-user", "leave-one-out", "strong", "k-fold", "ratio-curve", "time",
+             "last")  # fmt: skip
+TIMED = ("time", "last")
 RATIOS = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 
 
@@ -108,6 +114,9 @@ def parts_of(
     folds: int = 5,
     user_ids: Any = None,
     item_ids: Any = None,
+    times: Any = None,
+    time_from: float | None = None,
+    last: int | None = None,
     random_state: RandomState = 0,
 ) -> Iterator[Part]:
     """Yield the parts of a protocol, one at a time.
@@ -119,7 +128,8 @@ def parts_of(
     user_items : sparse matrix or array, shape (users, items)
     test_fraction : float in (0, 1), optional
         Share held out of the entries, or with `"strong"` both of the users and of their entries: by
-        default 0.1 with `"random-rows"` (the lab's share) and 0.2 with `"per-user"` and `"strong"`.
+        default 0.1 with `"random-rows"` (the lab's share) and 0.2 with `"per-user"`, `"strong"` and
+        `"time"`, where it is the last share of the entries.
         The other protocols take none.
     repeats : int
         Number of independent draws, at least 1; `"k-fold"` is repeated with other folds.
@@ -127,6 +137,12 @@ def parts_of(
         Number of folds of `"k-fold"`, at least 2.
     user_ids, item_ids : array, optional
         The ids, (users,) and (items,), that all draws follow; the numbers of rows and columns by default.
+    times : float64 array, shape (entries,), optional
+        For `"time"` and `"last"`: when each stored entry happened, in seconds since 1970, NaN if unknown.
+    time_from : float, optional
+        For `"time"`: the first moment that is held out, instead of a share; in seconds since 1970.
+    last : int, optional
+        For `"last"`: the number of held-out entries of each user, 1 by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Raises
@@ -136,8 +152,16 @@ def parts_of(
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
-    if test_fraction is not None and protocol in ("leave-one-out", "k-fold", "ratio-curve"):
-        raise InputError(f"test_fraction has no meaning with protocol {protocol!r}")
+    for name, is_set, of in (
+        ("test_fraction", test_fraction is not None, ("random-rows", "per-user", "strong", "time")),
+        ("time_from", time_from is not None, ("time",)),
+        ("last", last is not None, ("last",)),
+        ("repeats", repeats != 1, tuple(p for p in PROTOCOLS if p not in TIMED)),
+    ):
+        if is_set and protocol not in of:
+            raise InputError(f"{name} has no meaning with protocol {protocol!r}")
+    if test_fraction is not None and time_from is not None:
+        raise InputError("test_fraction has no meaning beside time_from")
     share = fraction_of(0.1 if protocol == "random-rows" else 0.2)
     if test_fraction is not None:
         share = fraction_of(test_fraction)
@@ -152,6 +176,13 @@ def parts_of(
         "strong": lambda **of: iter([strong_generalisation(matrix, share, share, **of)]),
         "k-fold": lambda **of: k_fold(matrix, folds, **of),
         "ratio-curve": lambda **of: ratio_curve(matrix, **of),
+        "time": lambda **_: _whole(
+            at_a_moment(user_items, times, test_fraction=share, time_from=time_from, user_ids=ids),
+            ids,
+        ),
+        "last": lambda **_: _whole(
+            last_of_each(user_items, times, 1 if last is None else last, user_ids=ids), ids
+        ),
     }
     for draw, rng in zip(draws, generator(random_state).spawn(len(draws)), strict=True):
         for part in makers[protocol](user_ids=ids, random_state=rng):
