@@ -17,9 +17,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
-from halfstep.evaluation.metrics.judged import entries_of
+from halfstep.evaluation.metrics.judged import entries_of, shared_entries
 from halfstep.evaluation.protocols.draws import IdHashes, Numbers, entry_numbers, hashed
 from halfstep.evaluation.protocols.split import Split, fraction_of, shuffled_places
 from halfstep.solvers.inputs import as_csr
@@ -53,6 +54,11 @@ def at_a_moment(
     user_ids, item_ids : array, optional
         The ids, (users,) and (items,), by which equal times are ordered; numbers by default.
 
+    Returns
+    -------
+    Split
+        Its label says the first moment that is held out.
+
     Raises
     ------
     InputError
@@ -68,13 +74,18 @@ def at_a_moment(
                 f"time_from must leave entries before and after it, got {text_of(time_from)} for "
                 f"entries from {text_of(first)} to {text_of(last)}"
             )
-        return Split(entries_of(matrix, ~after), entries_of(matrix, after))
+        return _after(matrix, after, time_from)
     numbers = entry_numbers(matrix, hashed(matrix.shape, user_ids, item_ids), _ORDER)
     wanted = round(fraction_of(test_fraction) * matrix.nnz)
     after = np.zeros(matrix.nnz, bool)
     after[np.lexsort((numbers, when))[matrix.nnz - wanted :]] = True
     after &= np.isfinite(when)
-    return Split(entries_of(matrix, ~after), entries_of(matrix, after))
+    return _after(matrix, after, np.min(when[after], initial=np.inf))
+
+
+def _after(matrix: csr_matrix, after: npt.NDArray[np.bool_], first: float) -> Split:
+    label = f"from {text_of(first)}"
+    return Split(entries_of(matrix, ~after), entries_of(matrix, after), label)
 
 
 def last_of_each(
@@ -95,6 +106,11 @@ def last_of_each(
     after = from_the_end < np.repeat(np.minimum(most, counts - 1), counts)
     after &= np.isfinite(when)
     return Split(entries_of(matrix, ~after), entries_of(matrix, after))
+
+
+def times_of(data: Dataset, part: csr_matrix) -> Times | None:
+    """Return the times of those entries of a data set that are in `part`; None if it has no times."""
+    return None if data.times is None else data.times[shared_entries(part, data.interactions)]
 
 
 def moment(text: str, option: str = "--time-from") -> float:

@@ -291,4 +291,4 @@ def ratio_curve(
 
 
 def _whole(split: Split, ids: IdHashes) -> Iterator[Part]:
-    yield part_of(split, user_ids=ids)
+    yield part_of(split, split.label, user_ids=ids)

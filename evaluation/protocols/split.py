@@ -39,10 +39,13 @@ class Split:
     train, test : csr_matrix, shape (users, items)
         Values and dtype are the input's, except that bool becomes float32. Columns are sorted within
         a row, and duplicate entries of the input are summed. The arrays are copies.
+    label : str
+        What distinguishes the split, such as its moment.
     """
 
     train: csr_matrix
     test: csr_matrix
+    label: str = ""
 
 
 def random_rows(
