@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -174,7 +174,7 @@ def parts(
     from halfstep.evaluation.protocols.partitions import part_of, parts_of
     from halfstep.evaluation.protocols.split import own_split
 
-    ids = {"user_ids": source.user_ids, "item_ids": source.item_ids}
+    ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
 
     if protocol is None and source.test is not None:
         for option, is_set in (("--test-fraction", test_fraction is not None),

@@ -62,8 +62,8 @@ def newcomers(console: Console, found: Newcomers | None) -> dict[str, Any] | Non
         listed.add_row(metric, *(f"{of[metric]:.4f}" for of in found.means.values()))
     console.print(listed)
     console.print(
-        "A factor model knows nothing of them: all their scores are equal, and the metrics are those of a "
-        "random order.",
+        "A factor model knows nothing of them: all their scores are equal, and the metrics are those of "
+        "a random order.",
         highlight=False,
     )
     return {"users": found.users, "models": found.means}

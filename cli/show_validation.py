@@ -29,8 +29,8 @@ def validation(
 ) -> dict[str, Any]:
     """Print all tables of a validation, and return their contents.
 
-    `pool` False shows each part alone, because the parts of a ratio-curve cannot be averaged. `min_value`
-    is the least value of a relevant entry, if one was given.
+    `pool` False shows each part alone, because the parts of a ratio-curve cannot be averaged.
+    `min_value` is the least value of a relevant entry, if given.
     """
     record: dict[str, Any] = {"title": title, "parts": results.parts}
     if not pool:
@@ -42,6 +42,11 @@ def validation(
     judging.left_out(console, results.not_relevant, min_value)
     record["not_relevant"] = results.not_relevant
     record["without_history"] = judging.newcomers(console, results.without_history)
+    known = results.activity(next(iter(results.judged)))
+    if not known.any():
+        console.print(
+            f"None of the {len(known):,} users has an entry to learn from.", highlight=False
+        )
     return record
 
 

@@ -127,7 +127,7 @@ def tune(
     choose_solver(solver)
     source = datasets.load(data)
     split = train_and_test(source, test_fraction, seed, overlap=kept)
-    ids = {"user_ids": source.user_ids, "item_ids": source.item_ids}
+    ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
     _make_folder(out)
     store = out / "trials.db"
     with show_tuning.progress(f"{metric} on {source.name}", allowed) as advance:

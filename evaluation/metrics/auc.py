@@ -33,10 +33,10 @@ from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.inputs import Array, Indices, factor_pair
 from halfstep.evaluation.metrics.judged import union
 from halfstep.evaluation.protocols.draws import (
-    integers_below,
     drawn_seed,
     entry_numbers,
     hashed,
+    integers_below,
     numbers_in_turn,
 )
 from halfstep.evaluation.protocols.split import shuffled_places
@@ -82,7 +82,7 @@ def sampled_auc(
     train, test : sparse matrices or arrays, shape (users, items)
         Only which entries are stored counts.
     user_ids, item_ids : array, optional
-        The ids, (users,) and (items,), that the draws follow; the numbers of rows and columns by default.
+        Ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Returns

@@ -24,8 +24,8 @@ class Judged(NamedTuple):
     """What an evaluation compares; all matrices are (users, items).
 
     `left_out` are the items that are not ranked, `held_out` the relevant ones among the others, and
-    `not_relevant` the stored entries of the test part that count as neither. `has_history` (users,) tells
-    who has an entry in the training part.
+    `not_relevant` the stored entries of the test part that count as neither. `has_history`, (users,),
+    tells who has an entry in the training part.
     """
 
     left_out: csr_matrix

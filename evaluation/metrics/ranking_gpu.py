@@ -60,8 +60,10 @@ def rank_on_device(
     ]
     top, hits, areas, ties = zip(*blocks, strict=True)
     return Ranking(
-        *map(np.concatenate, (top, hits, areas)),
-        TieBlocks(*map(np.concatenate, zip(*ties, strict=True))),
+        top=np.concatenate(top),
+        hits=np.concatenate(hits),
+        areas=np.concatenate(areas),
+        ties=TieBlocks(*map(np.concatenate, zip(*ties, strict=True))),
     )
 
 

@@ -22,9 +22,9 @@ from halfstep.evaluation.metrics.inputs import (
 )
 from halfstep.evaluation.protocols.draws import (
     Numbers,
-    integers_below,
     drawn_seed,
     hashed,
+    integers_below,
     numbers_in_turn,
 )
 from halfstep.solvers.fit.start import RandomState
@@ -164,7 +164,7 @@ def sample_negatives(
     n : int
         Number of negatives for each user; 99 is usual.
     user_ids, item_ids : array, optional
-        The ids, (users,) and (items,), that the draws follow; the numbers of rows and columns by default.
+        Ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same negatives.
 

@@ -101,7 +101,8 @@ def expected_hits(hits: npt.NDArray[np.bool_], blocks: TieBlocks) -> Hits:
     `blocks` may belong to longer lists.
     """
     k = hits.shape[1]
-    found = Hits(hits, np.cumsum(hits, axis=1) * hits, (~hits.any(axis=1)).astype(np.float64))
+    none = 1.0 - np.asarray(hits.any(axis=1), np.float64)
+    found = Hits(hits, np.cumsum(hits, axis=1) * hits, none)
     if blocks.rows.size == 0:
         return found
     start, m, h, earlier = (np.asarray(part[:, :k], np.float64) for part in blocks[1:])
@@ -112,10 +113,8 @@ def expected_hits(hits: npt.NDArray[np.bool_], blocks: TieBlocks) -> Hits:
     # With one item in a block, h - 1 is 0 or j is 0, whatever the denominator.
     pairs = share * (h - 1) / np.maximum(m - 1, 1)
     running[rows] = share * (earlier + 1) + (np.arange(k) - start) * pairs
-    found.none[rows] = np.where(
-        earlier[:, -1] > 0, 0.0, _none(m[:, -1], h[:, -1], k - start[:, -1])
-    )
-    return Hits(chance, running, found.none)
+    none[rows] = np.where(earlier[:, -1] > 0, 0.0, _none(m[:, -1], h[:, -1], k - start[:, -1]))
+    return Hits(chance, running, none)
 
 
 def _none(m: Array, h: Array, t: Array) -> npt.NDArray[np.float64]:

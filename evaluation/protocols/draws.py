@@ -75,9 +75,10 @@ def drawn_seed(random_state: RandomState) -> Numbers:
 
 def mixed(numbers: Numbers) -> Numbers:
     """Return numbers of which each bit depends on all bits of those given, one to one."""
-    x = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x: Numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    x ^= x >> np.uint64(31)
+    return x
 
 
 def entry_numbers(matrix: csr_matrix, ids: IdHashes, seed: Numbers) -> Numbers:
@@ -96,12 +97,14 @@ def numbers_in_turn(hashes: Numbers, seed: Numbers, turn: Any) -> Numbers:
 
 def as_uniform(numbers: Numbers) -> npt.NDArray[np.float64]:
     """Return random numbers as floats in [0, 1)."""
-    return (numbers >> np.uint64(11)) * 2.0**-53
+    uniform: npt.NDArray[np.float64] = (numbers >> np.uint64(11)) * 2.0**-53
+    return uniform
 
 
 def integers_below(numbers: Numbers, limits: Any) -> npt.NDArray[np.int64]:
     """Return random integers in [0, limit), for limits of at least 1."""
-    return (as_uniform(numbers) * limits).astype(np.int64)
+    integers: npt.NDArray[np.int64] = (as_uniform(numbers) * limits).astype(np.int64)
+    return integers
 
 
 def chosen_users(
@@ -118,7 +121,7 @@ def chosen_users(
 
 
 def normal_numbers(hashes: Numbers, seed: Numbers, columns: int) -> npt.NDArray[np.float32]:
-    """Return standard normal numbers (hashes, columns), `columns` even, by the method of Box and Muller."""
+    """Return normal numbers (hashes, columns), `columns` even, by the method of Box and Muller."""
     found = np.empty((len(hashes), columns), np.float32)
     for column in range(0, columns, 2):
         first, second = (

@@ -12,10 +12,10 @@
 | `last` | each user's last entries by time | the rest | known users, the next items |
 
 A fit sees the future in all but the last two: entries from after those that it is judged by. With `last`
-it sees what others did later. The first four can be repeated with other draws (Monte-Carlo cross-validation); the draws of one seed
-are independent of each other, and follow the ids (`draws`), so they do not depend on how users and
-items are numbered. The model gets nothing but a part's matrices: weights, regularisation
-and popularity are computed from `train`, and a user's seen items from `history`.
+it sees what others did later. The first four can be repeated with other draws (Monte-Carlo
+cross-validation); the draws of one seed are independent of each other, and follow the ids (`draws`), so
+they do not depend on how users and items are numbered. The model gets nothing but a part's matrices:
+weights, regularisation and popularity are computed from `train`, and a user's seen items from `history`.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from halfstep.evaluation.metrics.judged import entries_of
 from halfstep.evaluation.protocols.chronological import at_a_moment, last_of_each
 from halfstep.evaluation.protocols.draws import (
     IdHashes,
-    integers_below,
     chosen_users,
     drawn_seed,
     entry_numbers,
     hashed,
+    integers_below,
     numbers_in_turn,
 )
 from halfstep.evaluation.protocols.split import (
@@ -136,9 +136,9 @@ def parts_of(
     folds : int
         Number of folds of `"k-fold"`, at least 2.
     user_ids, item_ids : array, optional
-        The ids, (users,) and (items,), that all draws follow; the numbers of rows and columns by default.
+        Ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
     times : float64 array, shape (entries,), optional
-        For `"time"` and `"last"`: when each stored entry happened, in seconds since 1970, NaN if unknown.
+        For `"time"` and `"last"`: when each entry happened, in seconds since 1970, NaN if unknown.
     time_from : float, optional
         For `"time"`: the first moment that is held out, instead of a share; in seconds since 1970.
     last : int, optional

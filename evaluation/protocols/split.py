@@ -66,7 +66,7 @@ def random_rows(
     test_fraction : float in (0, 1)
         Exactly round(test_fraction * stored entries) entries are held out.
     user_ids, item_ids : array, optional
-        The ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
+        Ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
@@ -108,7 +108,7 @@ def per_user(
     min_test : int
         Smallest number of held-out entries of a user, if `min_train` allows it.
     user_ids, item_ids : array, optional
-        The ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
+        Ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
@@ -139,7 +139,7 @@ def leave_one_out(
     ----------
     user_items : sparse matrix or array, shape (users, items)
     user_ids, item_ids : array, optional
-        The ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
+        Ids, (users,) and (items,), that the draw follows; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
@@ -224,8 +224,10 @@ def own_split(data: Dataset, overlap: Overlap = "error") -> Split:
     Raises
     ------
     InputError
-        The parts share entries.
+        The parts share entries, or there is no test part.
     """
+    if data.test is None:
+        raise InputError(f"{data.name}: the data has no test part")
     train, test = data.interactions, data.test
     both = shared_entries(train, test)
     if not both.any() or overlap == "keep":

@@ -58,8 +58,8 @@ def test_each_user_s_last_entries_are_held_out_but_one_is_left(plays, last):
         np.diff(split.test.indptr), np.minimum(last, np.maximum(counts - 1, 0))
     )
     for user in np.flatnonzero(counts > 1):
-        old, new = (times_in(part[user], matrix[user], times[matrix.indptr[user]:matrix.indptr[user + 1]])
-                    for part in (split.train, split.test))  # fmt: skip
+        own = times[matrix.indptr[user] : matrix.indptr[user + 1]]
+        old, new = (times_in(part[user], matrix[user], own) for part in (split.train, split.test))
         assert old.max() < new.min()
     (part,) = parts_of("last", matrix, times=times, last=last)
     assert (part.test != split.test).nnz == 0
@@ -100,7 +100,7 @@ def test_data_without_times_say_which_option_gives_them(plays):
     matrix, times = plays
     for protocol in ("time", "last"):
         for none in (None, np.full(matrix.nnz, np.nan)):
-            with pytest.raises(InputError, match="the data has none: .* --time-column"):
+            with pytest.raises(InputError, match=r"the data has none: .* --time-column"):
                 list(parts_of(protocol, matrix, times=none))
     with pytest.raises(InputError, match=rf"a time for each of {matrix.nnz} entries, got \(3,\)"):
         at_a_moment(matrix, times[:3])
@@ -116,6 +116,6 @@ def test_dates_are_utc_unless_they_say_otherwise():
     assert text_of(moment("2024-01-31")) == "2024-01-31 00:00:00"
     assert text_of(1e300) == "1e+300 s"
     with pytest.raises(
-        InputError, match="--time-from must be a date like 2024-01-31, .*, got 'May'"
+        InputError, match=r"--time-from must be a date like 2024-01-31, .*, got 'May'"
     ):
         moment("May")

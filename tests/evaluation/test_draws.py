@@ -141,7 +141,7 @@ def test_draws_do_not_depend_on_the_process():
 
 @pytest.mark.parametrize("kind", ["numbers", "names", "alike"])
 def test_every_entry_has_the_same_chance(kind):
-    """Chi-square over users and over items, for ids of consecutive numbers and of long equal beginnings."""
+    """Chi-square over items, and pairs of users, for ids that are numbers or begin alike."""
     users, items = 2000, 40
     matrix = sparse.csr_matrix(np.ones((users, items), np.float32))
     make = {
@@ -193,13 +193,12 @@ def test_sampled_statistics_take_ids():
     for matrix, people, things in Renumbered(3).forms:
         split = per_user(matrix, 0.4, user_ids=people, item_ids=things, random_state=0)
         X, Y = random_factors(split.train, 60, 0, hashed(matrix.shape, people, things))
+        ids = {"user_ids": people, "item_ids": things, "random_state": 1}
         results.append(
             [
-                statistic(X, Y, split.train, split.test, user_ids=people, item_ids=things, random_state=1)[
-                    np.argsort(people)
-                ]
+                statistic(X, Y, split.train, split.test, **ids)[np.argsort(people)]
                 for statistic in (sampled_auc, lowest_negative_share)
             ]
-        )  # fmt: skip
+        )
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)

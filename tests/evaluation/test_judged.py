@@ -89,7 +89,7 @@ def test_entries_below_the_least_value_are_neither_hits_nor_negatives():
 
 
 def likes_and_dislikes():
-    """People of two tastes like half of the items, and have told their dislikes, of other popular items."""
+    """People of two tastes like half of the items, and have told more dislikes than likes."""
     rng = np.random.default_rng(0)
     users, items = 300, 80
     taste = rng.integers(2, size=users)

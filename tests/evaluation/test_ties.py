@@ -1,4 +1,4 @@
-"""Equal scores count in expectation over their order: against every order, and whatever the numbering."""
+"""Equal scores count in expectation: against every order of them, and whatever the numbering."""
 
 from itertools import permutations
 

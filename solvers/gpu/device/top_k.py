@@ -119,8 +119,8 @@ def device_top_k(
 class Ranked(NamedTuple):
     """How held-out items rank for each query; device arrays, k as in `device_ranking`.
 
-    `ids` (queries, k) int32 are the best unseen items, `scores` (queries, k) theirs, and `hits` (queries,
-    k) uint8 whether they are held out. `wins` (queries,) int64 is as in `device_pairs`, and
+    `ids` (queries, k) int32 are the best unseen items, `scores` (queries, k) theirs, and `hits`
+    (queries, k) uint8 whether they are held out. `wins` (queries,) int64 is as in `device_pairs`, and
     `held_out_scores` (entries of `held_out`,) has the score of each held-out item.
     """
 
