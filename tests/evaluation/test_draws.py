@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from cases.solvers import require
 from scipy import sparse, stats
 
 from halfstep import InputError
@@ -88,6 +89,19 @@ def test_no_metric_depends_on_the_numbering(protocol):
         )
     for name, values in means[0].items():
         assert means[1][name] == pytest.approx(values, rel=1e-6), name
+
+
+def test_fits_of_renumbered_data_agree_within_their_interval():
+    """A fit starts from random factors by row number, which another numbering exchanges."""
+    summaries = []
+    for matrix, people, things in Renumbered(5, users=300).forms:
+        parts = parts_of("per-user", matrix, user_ids=people, item_ids=things, random_state=0)
+        als = require("cholesky")(factors=3, iterations=4, random_state=0)
+        summaries.append(validate({"als": lambda als=als: als}, parts).summaries("als"))
+    for metric, one in summaries[0].items():
+        other = summaries[1][metric]
+        assert one.low <= other.mean <= one.high, metric
+        assert other.low <= one.mean <= other.high, metric
 
 
 def test_negatives_and_drawn_users_follow_the_ids():
