@@ -172,7 +172,7 @@ def parts(
     """
     from halfstep.evaluation.protocols.chronological import moment
     from halfstep.evaluation.protocols.partitions import part_of, parts_of
-    from halfstep.evaluation.protocols.split import own_split
+    from halfstep.evaluation.protocols.split import own_split, refuse_overlap
 
     ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
 
@@ -184,6 +184,7 @@ def parts(
                     f"{option} has no meaning with the data's own split; name a --protocol"
                 )
         return iter([part_of(own_split(source, j.overlap_of(overlap)), **ids)])
+    refuse_overlap(source, j.overlap_of(overlap))
     return parts_of(
         "per-user" if protocol is None else protocol,
         source.interactions,

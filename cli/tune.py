@@ -75,7 +75,11 @@ def tune(
         int, typer.Option(help="Number of iterations without a new best that ends a trial.")
     ] = 2,
     protocol: Annotated[
-        str, typer.Option(help="How grid, random and tpe hold out the validation part.")
+        str,
+        typer.Option(
+            help="How grid, random and tpe hold out the validation part, as in evaluate; the test part "
+            "is a random share, if the data comes without one."
+        ),
     ] = "per-user",
     repeats: Annotated[int, typer.Option(help="Number of draws of the validation part.")] = 1,
     test_fraction: o.TestFraction = 0.2,

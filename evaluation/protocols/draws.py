@@ -64,7 +64,11 @@ def _of(ids: Any, count: int, name: str) -> Numbers:
         text = array.astype(object)
         if not all(type(one) is str for one in text):
             text = np.array([str(one) for one in text], object)
-    hashes: Numbers = hash_array(text, hash_key=_KEY, categorize=False)
+    try:
+        hashes: Numbers = hash_array(text, hash_key=_KEY, categorize=False)
+    except UnicodeEncodeError:  # half of a surrogate pair, of text that was no UTF-8
+        text = np.array([repr(one) for one in text], object)
+        hashes = hash_array(text, hash_key=_KEY, categorize=False)
     return hashes
 
 

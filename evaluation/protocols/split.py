@@ -165,8 +165,8 @@ def _numbers(
 def shuffled_places(matrix: csr_matrix, numbers: Numbers) -> npt.NDArray[np.int64]:
     """Return each entry's place, from 0, in its row by ascending `numbers` (entries,); (entries,)."""
     counts = np.diff(matrix.indptr)
-    # A sort by one number, the row above the leading bits: with a sort by both, `per_user` would take 2.9
-    # instead of 0.8 s for 5 million entries.
+    # A sort by one number, the row above the leading bits: with a sort by both, `per_user` would take
+    # 2.9 instead of 0.8 s for 5 million entries.
     bits = np.uint64(matrix.shape[0].bit_length())
     rows = np.repeat(np.arange(matrix.shape[0], dtype=np.uint64), counts)
     together = (rows << (np.uint64(64) - bits)) | (numbers >> bits)
@@ -203,11 +203,12 @@ def train_and_test(
     Raises
     ------
     InputError
-        `test_fraction` is outside (0, 1), no user has enough entries to hold one out, or the data's own
-        parts share entries.
+        `test_fraction` is outside (0, 1), no user has enough entries to hold one out, the data's own
+        parts share entries, or `overlap` is given for data without parts of their own.
     """
     if data.test is not None:
         return own_split(data, overlap)
+    refuse_overlap(data, overlap)
     split = per_user(
         data.interactions, test_fraction, user_ids=data.user_ids, item_ids=data.item_ids,
         random_state=seed,
@@ -252,5 +253,14 @@ def own_split(data: Dataset, overlap: Overlap = "error") -> Split:
     raise InputError(
         f"{where}: {both.sum()} of {test.nnz} test entries are in the training part too "
         f"({', '.join(pairs)}{more}); `--overlap drop` takes them out of the test part, "
-        "`--overlap keep` judges by them although the model was fitted on them"
+        "`--overlap keep` judges by them although the model was fitted on them (evaluate, tune, compare)"
     )
+
+
+def refuse_overlap(data: Dataset, overlap: Overlap) -> None:
+    """Raise InputError if `overlap` is anything but "error": parts that are drawn share no entry."""
+    if overlap != "error":
+        raise InputError(
+            f"--overlap is about a split that comes with the data, got {overlap!r} for {data.name}, "
+            "of which entries are held out"
+        )

@@ -1,8 +1,5 @@
 """Draws follow the ids: other numbers for the same users and items, and the same pairs are drawn."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from cases.solvers import require
@@ -134,23 +131,16 @@ def test_ids_are_text_and_default_to_numbers():
     ):
         np.testing.assert_array_equal(hashed(matrix.shape, people).users, numbers.users)
     assert len(np.unique(np.concatenate(numbers))) == 60
+    assert len(set(hashed((2, 1), np.array(["\udc80", "\udc81"], object)).users)) == 2
     with pytest.raises(InputError, match=r"user_ids must have 60 rows, got \(3,\)"):
         per_user(matrix, user_ids=[1, 2, 3], random_state=0)
 
 
-def test_draws_do_not_depend_on_the_process():
-    program = (
-        "import numpy as np\n"
-        "from halfstep.evaluation.protocols.draws import hashed\n"
-        "print(hashed((2, 1), np.array(['a', 'é'], object)).users.tolist())"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True,
-        env={"PYTHONPATH": ":".join(p for p in sys.path if p), "PYTHONHASHSEED": "1"},
-    )  # fmt: skip
-    assert ran.stdout == f"{hashed((2, 1), np.array(['a', 'é'], object)).users.tolist()}\n"
-    # Another release of a library must not change what a seed holds out.
+def test_a_seed_holds_out_the_same_in_every_process_and_release():
+    """Python's own hashes change from one process to the next."""
     assert hashed((1, 1), ["halfstep"]).users.tolist() == [1845480687965378187]
+    split = per_user(Renumbered().forms[0][0], user_ids=np.arange(60), random_state=0)
+    assert split.test.indices[:8].tolist() == [13, 30, 10, 36, 1, 19, 30, 2]
 
 
 @pytest.mark.parametrize("kind", ["numbers", "names", "alike"])
