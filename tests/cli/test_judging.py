@@ -17,6 +17,9 @@ FEW = ("--factors", "3", "--iterations", "2", "--solver", "cholesky")
 def evaluated(tmp_path, capsys, monkeypatch):
     """Return a function that evaluates a data set, and gives the exit code, the record and the words."""
     from halfstep import datasets
+    from halfstep.evaluation.tuning import plot
+
+    monkeypatch.setattr(plot, "missing", lambda: "a plot takes long")
 
     def command(data, *arguments, name="evaluate", few=FEW):
         monkeypatch.setattr(datasets, "load", lambda *_, **__: data)
