@@ -70,6 +70,10 @@ def takes_tables(command: Command) -> Command:
     def with_table(**arguments: Any) -> None:
         given = {name: arguments.pop(_argument(name)) for name in _OPTIONS}
         ratings = arguments.get("confidence") == "explicit"
+        if given["half_life"] is not None and arguments.get("min_value") is not None:
+            raise InputError(
+                "--min-value judges the values of the data, which --half-life changes: give one of them"
+            )
         command(**arguments, table=table_options(ratings=ratings, **given))
 
     signature = inspect.signature(command, eval_str=True)
