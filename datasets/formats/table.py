@@ -6,12 +6,13 @@ from pathlib import Path
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.tables.assemble import assemble
+from halfstep.datasets.tables.columns import Columns
 from halfstep.datasets.tables.dialect import Dialect, dialect_of
 from halfstep.datasets.tables.encoding import Encoding, encoding_of
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.stream import Utf8
-from halfstep.datasets.tables.text import Columns, NotUtf8, read_columns
+from halfstep.datasets.tables.text import NotUtf8, read_columns
 from halfstep.datasets.text.blocks import check_is_text
 from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError

@@ -87,7 +87,8 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
         The file has no rows, fewer than two columns, or columns whose roles cannot be told.
     """
     newline = "\r" if "\r" in text and "\n" not in text else "\n"
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[: SAMPLE + 100]
+    ends = text.replace("\r\n", "\n") if newline == "\n" else text.replace("\r", "\n")
+    lines = ends.split("\n")[: SAMPLE + 100]
     begin = 0
     comments: list[str] = []
     while begin < len(lines) and (not lines[begin].strip() or lines[begin].startswith("#")):
@@ -105,6 +106,12 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
     samples = [row for row in (rows[1:] if has_line else rows) if len(row) == width]
     if not samples:
         raise InputError(f"{path}: there are no rows after the header {_shown(rows[0])}")
+    if header is not None and len(header) != width:
+        raise InputError(
+            f"{path}: the header {_shown(header)} names {len(header)} columns, and most lines "
+            f"have {width} fields; if the separator is another one, say --separator (in Python "
+            "separator=)"
+        )
     if header is None:
         roles = roles_by_place(samples, options, path)
     else:

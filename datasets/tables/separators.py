@@ -103,13 +103,12 @@ def _are_quoted(lines: Sequence[str], separator: str) -> bool:
     if separator not in (*SEPARATORS, " ") and len(separator) != 1:
         return False
     mark = re.escape(separator)
-    begin = re.compile(rf'(?:^|{mark})[ ]*"')
-    whole = re.compile(rf'(?:^|{mark})[ ]*"(?:[^"]|"")*"[ ]*(?={mark}|$)')
     text = "\n".join(lines[:SAMPLE])
-    begun = sum(len(begin.findall(line)) for line in lines[:SAMPLE])
     # Over the whole text, since a quoted field may hold line ends.
-    closed = len(re.findall(whole.pattern, text, re.MULTILINE))
-    return begun > 0 and (separator in ",;" or 2 * closed > begun)
+    whole = rf'(?m)(^|{mark})[ ]*"(?:[^"]|"")*"[ ]*(?={mark}|$)'
+    rest, closed = re.subn(whole, r"\1", text)
+    begun = len(re.findall(rf'(?m)(?:^|{mark})[ ]*"', rest))
+    return closed > begun or (separator in ",;" and begun > 0)
 
 
 def blank_before_quote(lines: Sequence[str], separator: str) -> bool:
