@@ -50,12 +50,15 @@ class Survey:
         """Look at the next bytes."""
         if not piece:
             return
-        self._newlines += piece.count(b"\n")
         # Two bytes from before belong to what begins there and ends in this piece.
+        before = len(self._last)
         text = self._last + piece
-        for empty in (b"\n\n", b"\n\r\n"):
-            if empty in text:
-                self.blank += _ends(text, empty, len(self._last))
+        # `bytes.count` stops at each hit, and takes five times as long.
+        ends = np.frombuffer(text, np.uint8) == _NEWLINE
+        self._newlines += int(np.count_nonzero(ends[before:]))
+        self.blank += int(np.count_nonzero(ends[before:] & ends[before - 1 : -1]))
+        if b"\n\r\n" in text:
+            self.blank += _ends(text, b"\n\r\n", before)
         if self.plain:
             rows = text
             if self._skipped and self._newlines >= self._skipped:
