@@ -11,7 +11,7 @@ from halfstep.cli.tables import table_options, words
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 
-TAKES_DATA = ["fit", "evaluate", "tune", "compare", "bench", "doctor"]
+TAKES_DATA = ["fit", "evaluate", "tune", "compare", "bench", "doctor", "recommend", "explain"]
 TABLE = "when;who;what;often\n" + "".join(
     f"2024-01-{1 + (3 * u + i) % 28:02d};u{u};i{(u + i) % 9};{1 + i}\n"
     for u in range(30)
@@ -73,6 +73,21 @@ def test_ratings_are_not_added(tmp_path):
     kept = run("doctor", "--data", path, "--confidence", "explicit").output
     assert "5 more rows of the same user and item: added" in added
     assert "5 more rows of the same user and item: last kept" in kept
+
+
+def test_queries_read_data_with_the_options(table, tmp_path):
+    model = tmp_path / "m.npz"
+    run("fit", "-o", model, "--data", table, *SAID, "--factors", "3", "--iterations", "1")
+    output = run("recommend", model, "--user", "u3", "--data", table, *SAID).output
+    assert "user: who, item: what, value: often" in output
+    assert "For user u3" in output
+    with pytest.raises(InputError, match="--user-column has no meaning without --data"):
+        run("recommend", model, "--user", "u3", *SAID)
+
+
+def test_what_halves_and_what_judges_are_not_both_said(table):
+    with pytest.raises(InputError, match="--half-life"):
+        run("evaluate", "--data", table, *SAID, "--half-life", "9", "--min-value", "2")
 
 
 def test_options_have_no_meaning_for_a_preset():
