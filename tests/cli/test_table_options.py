@@ -45,7 +45,7 @@ def test_the_options_reach_the_reader_and_are_printed(table, tmp_path):
     report = tmp_path / "info.json"
     result = run("data", "info", table, *SAID, "--time-column", "when", "--json", report)
     assert result.exit_code == 0
-    assert "read log.csv: text, utf-8, separated by ;" in result.output.lower()
+    assert "read log.csv: text, utf-8, separated by semicolons" in result.output.lower()
     assert "user: who, item: what, value: often, time: when" in result.output
     account = json.loads(report.read_text())["reading"]
     assert account["columns"] == {"user": "who", "item": "what", "value": "often", "time": "when"}
