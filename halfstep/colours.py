@@ -14,8 +14,8 @@ TEXTS = {
     "ink": ("#222222", "#e6e6e6"),
     "quiet": ("#555555", "#b4b4b4"),
 }
-# Lines and marks. The seven with a hue are those of Okabe and Ito, which the colour-blind can tell apart,
-# with a dark purple for their yellow; on dark the darkest of them are lighter.
+# Lines and marks. Those with a hue are Okabe and Ito's, which the colour-blind can tell apart, with a
+# dark purple for their yellow; on dark the darkest of them are lighter.
 MARKS = {
     "axis": ("#888888", "#8c8c8c"),
     "level": ("#666666", "#a0a0a0"),
@@ -35,7 +35,8 @@ BACKGROUNDS = {
 }
 COLOURS = {**TEXTS, **MARKS, **BACKGROUNDS}
 # Solvers and models in charts get them in this order.
-LINES = tuple(MARKS[n][0] for n in ("blue", "orange", "green", "pink", "sky", "amber", "black", "purple"))  # fmt: skip
+_ORDER = ("blue", "orange", "green", "pink", "sky", "amber", "black", "purple")
+LINES = tuple(MARKS[name][0] for name in _ORDER)
 INK, QUIET, PAPER, RULE = (COLOURS[name][0] for name in ("ink", "quiet", "paper", "rule"))
 AXIS, LEVEL, PALE = (COLOURS[name][0] for name in ("axis", "level", "pale"))
 
@@ -44,7 +45,7 @@ _USE = re.compile(r"\b(fill|stroke|stop-color): (#[0-9a-fA-F]{6})\b")
 
 
 def variables(selector: str) -> str:
-    """Return CSS that gives an element and all in it the colours of the reader's mode; print is light."""
+    """Return CSS that gives an element and what is in it the colours of the reader's mode."""
     light, dark = (
         " ".join(f"--{name}: {pair[k]};" for name, pair in COLOURS.items()) for k in (0, 1)
     )

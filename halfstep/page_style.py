@@ -1,7 +1,7 @@
 """The style sheet and the frame of all HTML pages: plain, one column, for a desktop, a phone and paper.
 
-Colours follow the reader's light or dark mode. Wide tables scroll in a box of their own, so that a page is
-never wider than a phone.
+Colours follow the reader's light or dark mode. Wide tables scroll in a box of their own, so that a page
+is never wider than a phone.
 """
 
 from html import escape

@@ -58,7 +58,9 @@ def _times(times: dict[str, Any] | None) -> str:
     if times["first"] is None:
         return "<p>No entry has a time.</p>"
     share = times["without"]
-    without = "every entry has a time" if not share else f"{100 * share:.3g} % of the entries have none"
+    without = (
+        "every entry has a time" if not share else f"{100 * share:.3g} % of the entries have none"
+    )
     return (
         f"<p>The first time is {escape(times['first'])}, the last {escape(times['last'])} (UTC); "
         f"{without}.</p>"

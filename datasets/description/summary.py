@@ -1,4 +1,4 @@
-"""What a data set looks like: sizes, percentiles, the long tail, who is at the top, and its time span."""
+"""What a data set looks like: sizes, percentiles, the long tail, who is at the top, the time span."""
 
 from __future__ import annotations
 

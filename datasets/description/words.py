@@ -1,4 +1,4 @@
-"""The words of a description: of users and items, or of listeners and artists where the data is music."""
+"""The words of a description: of users and items, or of artists and plays where the data is music."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _GENERAL = {
     "axis of items per user": "different items of one user",
     "axis of plays per item": "sum of one item's values",
     "axis of audience per item": "users of one item",
-    "how plays per user": "Go up from a sum of values to the curve: this share of the users have at most so "
-    "much. The curve is steep where many users are.",
+    "how plays per user": "Go up from a sum of values to the curve: this share of the users have at "
+    "most so much. The curve is steep where many users are.",
     "how items per user": "How many different items a user has.",
-    "how plays per item": "Most items have few entries, and a few are everybody's; only a logarithmic axis "
-    "shows both.",
+    "how plays per item": "Most items have few entries, and a few are everybody's; only a logarithmic "
+    "axis shows both.",
     "how audience per item": "An item of a single user says nothing about anybody else's taste.",
     "half": "half of the sum of all values is in\n{half:,} of {total:,} items",
     "axis of tail": "the items with the largest sums, how many",
     "share of tail": "their share of the sum of all values",
     "title of tail": "the largest items' share of the sum of all values",
-    "how tail": "Items ordered from the largest to the smallest sum of values: the share of the first ones "
-    "together.",
+    "how tail": "Items ordered from the largest to the smallest sum of values: the share of the first "
+    "ones together.",
     "items by plays": "Items with the largest sums of values",
     "items by audience": "Items with the most users",
     "users by plays": "Users with the largest sums of values",
@@ -65,19 +65,19 @@ _MUSIC = {
     "axis of items per user": "different {items} of one user",
     "axis of plays per item": "plays of one {item}",
     "axis of audience per item": "users of one {item}",
-    "how plays per user": "Go up from a number of plays to the curve: this share of the users have at most so "
-    "many plays. The curve is steep where many users are.",
+    "how plays per user": "Go up from a number of plays to the curve: this share of the users have at "
+    "most so many plays. The curve is steep where many users are.",
     "how items per user": "Curiosity: how many different {items} a user has played at least once.",
     "how plays per item": "Most {items} are hardly played, and a few are played by everybody; only a "
     "logarithmic axis shows both.",
-    "how audience per item": "{An_item} with one listener says nothing about anybody else's taste; a minimum "
-    "audience leaves such {items} out.",
+    "how audience per item": "{An_item} with one listener says nothing about anybody else's taste; a "
+    "minimum audience leaves such {items} out.",
     "half": "half of all plays go to\n{half:,} of {total:,} {items}",
     "axis of tail": "the most played {items}, how many",
     "share of tail": "their share of all plays",
     "title of tail": "the most played {items}' share of all plays",
-    "how tail": "{Items} ordered from the most to the least played: the share of plays of the first ones "
-    "together.",
+    "how tail": "{Items} ordered from the most to the least played: the share of plays of the first "
+    "ones together.",
     "items by plays": "{Items} that are played most",
     "items by audience": "{Items} with the largest audience",
     "users by plays": "Users who play most",
