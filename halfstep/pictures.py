@@ -88,11 +88,15 @@ def svg_element(file: bytes) -> str:
     return _with_own_ids(f"{head}>{rest}")
 
 
-def label_log_axis(axis: Any) -> None:
-    """Set the ticks of a logarithmic axis for its present limits: at least two, all with labels."""
+def label_log_axis(axis: Any, least: float = 1.25) -> None:
+    """Set the ticks of a logarithmic axis: at least two, all with labels; and fix its present limits.
+
+    The limits become a factor of `least` apart, if they are closer.
+    """
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    low, high = sorted(axis.get_view_interval())
+    low, high = widened(*axis.get_view_interval(), least)
+    getattr(axis.axes, f"set_{axis.axis_name}lim")(low, high)
     axis.set_ticks(log_ticks(low, high))
     axis.set_major_formatter(lambda value, _: number(value))
     axis.set_minor_locator(NullLocator())
@@ -109,12 +113,12 @@ def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
     if last - first >= 2:
         step = -(-(last - first + 1) // most)
         # Multiples of the step, so that 1 is among them where it is in sight.
-        powers = [p for p in range(first, last + 1) if p % step == 0]
-        if len(powers) >= 2:
-            return [10.0**p for p in powers]
-    found = [
-        m * 10.0**p for p in range(first - 1, last + 1) for m in (1, 2, 5) if low <= m * 10.0**p <= high
-    ]  # fmt: skip
+        powers = [float(f"1e{p}") for p in range(first, last + 1) if p % step == 0]
+        inside = [power for power in powers if low <= power <= high]
+        if len(inside) >= 2:
+            return inside
+    steps = [float(f"{m}e{p}") for p in range(first - 1, last + 1) for m in (1, 2, 5)]
+    found = [step for step in steps if low <= step <= high]
     if 3 <= len(found) <= most or high <= low:
         return found or [low]
     if len(found) > most:
@@ -158,7 +162,7 @@ def _drawn(figure: Any) -> str:
     from matplotlib.transforms import Bbox
 
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    figure.draw_without_rendering()
     reach: Any = figure.get_tightbbox(canvas.get_renderer())
     width, height = figure.get_size_inches()
     corners: Sequence[float] = (

@@ -80,7 +80,6 @@ def line_chart(
                 bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
             )
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_view_interval(*pictures.widened(*axis.get_view_interval()), ignore=True)
             pictures.label_log_axis(axis)
         if len(x_ticks) > 1:
             axes.set_xticks(_apart(axes, x_ticks))

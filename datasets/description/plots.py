@@ -107,8 +107,7 @@ def _long_tail(axes: Any, described: dict[str, Any]) -> None:
 def _finish(axes: Any, described: dict[str, Any]) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    axes.set_xlim(*pictures.widened(*axes.get_xlim(), least=2))
-    pictures.label_log_axis(axes.xaxis)
+    pictures.label_log_axis(axes.xaxis, least=2)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(axis="both")
     if described["raw"] is not None:
