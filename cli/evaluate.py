@@ -105,7 +105,7 @@ def evaluate(
     Users with nothing to learn from are judged in a table of their own.
 
     With --protocol ratio-curve and --json, also write a plot of the curve,
-    a .png with the same name.
+    an .svg with the same name.
     """
     from halfstep.cli import show_validation
     from halfstep.evaluation.protocols.validation import validate
@@ -113,9 +113,9 @@ def evaluate(
 
     check_writable(json, "--json", data)
     judging = {"min_value": min_value, "overlap": j.overlap_of(overlap)}
-    picture = json and json.with_name(f"{json.stem}.png") if protocol == "ratio-curve" else None
+    picture = json and json.with_name(f"{json.stem}.svg") if protocol == "ratio-curve" else None
     if picture is not None and picture == json:
-        raise InputError(f"--json must not end in .png, the plot's name, got '{json}'")
+        raise InputError(f"--json must not end in .svg, the plot's name, got '{json}'")
     check_writable(picture, "--json", data)
     if preset is not None:
         _reproduce(context, preset, read(console, data, table), solver, seed, threads)

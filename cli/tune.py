@@ -280,7 +280,7 @@ def _write(
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths
-    paths.append(out / "search.png")
+    paths.append(out / "search.svg")
     tuning_plot.plot_search(
         result, paths[-1], f"{source.name}: {result.metric} on the validation part"
     )
