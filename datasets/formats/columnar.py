@@ -98,7 +98,7 @@ def read_columns(path: Path) -> Any:
 
 
 def parquet_parts(folder: Path) -> list[Path]:
-    """Return the Parquet files, told by their first bytes, of a folder and its `column=value` folders."""
+    """Return the Parquet files of a folder and its `column=value` folders, told by their bytes."""
     found = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith((".", "_")):
