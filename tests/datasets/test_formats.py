@@ -138,6 +138,9 @@ def test_parts_of_parquet(tmp_path):
     text = TABLE.set_column(2, "user_id", pa.array(["a", "b", "c"]))
     parquet.write_table(text, folder / "part-2")
     refused(folder, "'user_id'", "int64, string")
+    (folder / "old").mkdir()
+    (folder / "part-2").rename(folder / "old" / "part-2")
+    assert entries(load(folder)) == EXPECTED
 
 
 def test_folders_named_by_a_column(tmp_path):

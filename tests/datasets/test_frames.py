@@ -187,6 +187,10 @@ def test_columns_that_cannot_be_told_or_are_not_there():
     with pytest.raises(InputError, match="'whom'"):
         halfstep.Dataset.from_frame(frame, user="whom")
     assert halfstep.Dataset.from_frame(frame, user=3).user_ids.tolist() == [5, 7]
+    numbered = FRAME.set_axis(range(6), axis=1)
+    with pytest.raises(InputError, match=r"user=2 may be column number 2.*user='2'"):
+        halfstep.Dataset.from_frame(numbered, user=2, item="1")
+    assert halfstep.Dataset.from_frame(numbered, user="2", item="1").user_ids.tolist() == [5, 7]
     twice = pd.concat([FRAME, FRAME[["customer"]]], axis=1)
     with pytest.raises(InputError, match="customer"):
         halfstep.Dataset.from_frame(twice)
