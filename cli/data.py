@@ -203,29 +203,30 @@ def generate(
 @takes_tables
 def describe(
     source: Annotated[
-        str, typer.Argument(help="Play counts: a prepared .npz, or any preset, file or folder.")
+        str, typer.Argument(help="Whole numbers: a prepared .npz, or any preset, file or folder.")
     ],
     output: Folder,
     top: Annotated[int, typer.Option(help="Number of rows of each table.")] = 10,
     table: TableOptions = AS_FOUND,
 ) -> None:
-    """Describe play counts in an HTML page with plots, PNG files and a JSON file."""
+    """Describe counts, such as plays or purchases, in an HTML page, SVG plots and a JSON file."""
     from halfstep.datasets.description.page import page
-    from halfstep.datasets.description.plots import check_matplotlib, draw_plots
+    from halfstep.datasets.description.plots import draw_plots
     from halfstep.datasets.description.summary import describe as examine
     from halfstep.files import whole_file
+    from halfstep.pictures import require_matplotlib
 
-    check_matplotlib()
+    require_matplotlib()
     make_folder(output, "--output")
     described = examine(read(console, source, table), top)
-    pngs = draw_plots(described)
-    contents = {**pngs, "description.html": page(described, pngs).encode()}
+    plots = draw_plots(described)
+    contents = {**plots, "description.html": page(described, plots).encode()}
     for name, content in contents.items():
         with whole_file(output / name) as file:
             file.write(content)
     o.write(output / "description.json", described)
     console.print(
-        f"wrote {output / 'description.html'}, description.json and {len(pngs)} plots",
+        f"wrote {output / 'description.html'}, description.json and {len(plots)} plots",
         highlight=False,
         soft_wrap=True,
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from halfstep.cli import judging
 from halfstep.cli.show import table
 from halfstep.evaluation.metrics.activity import PERCENTILES, ActivityGroup, by_activity
 from halfstep.evaluation.verdict import Verdict
@@ -17,11 +18,19 @@ _MARGIN = 0.02
 
 
 def validation(
-    console: Console, title: str, results: Validation, groups: int, seed: int, *, pool: bool = True
+    console: Console,
+    title: str,
+    results: Validation,
+    groups: int,
+    seed: int,
+    *,
+    pool: bool = True,
+    min_value: float | None = None,
 ) -> dict[str, Any]:
     """Print all tables of a validation, and return their contents.
 
     `pool` False shows each part alone, because the parts of a ratio-curve cannot be averaged.
+    `min_value` is the least value of a relevant entry, if given.
     """
     record: dict[str, Any] = {"title": title, "parts": results.parts}
     if not pool:
@@ -30,6 +39,14 @@ def validation(
         record["by_part"] = _parts(console, results, seed)
     if pool:
         record |= _pooled(console, title, results, groups, seed)
+    judging.left_out(console, results.not_relevant, min_value)
+    record["not_relevant"] = results.not_relevant
+    record["without_history"] = judging.newcomers(console, results.without_history)
+    known = results.activity(next(iter(results.judged)))
+    if not known.any():
+        console.print(
+            f"None of the {len(known):,} users has an entry to learn from.", highlight=False
+        )
     return record
 
 

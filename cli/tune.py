@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from halfstep.cli import judging as j
 from halfstep.cli import options as o
 from halfstep.cli.tables import read, takes_tables, words
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
@@ -78,10 +79,16 @@ def tune(
         int, typer.Option(help="Number of iterations without a new best that ends a trial.")
     ] = 2,
     protocol: Annotated[
-        str, typer.Option(help="How grid, random and tpe hold out the validation part.")
+        str,
+        typer.Option(
+            help="How grid, random and tpe hold out the validation part, as in evaluate; the test part "
+            "is a random share, if the data comes without one."
+        ),
     ] = "per-user",
     repeats: Annotated[int, typer.Option(help="Number of draws of the validation part.")] = 1,
     test_fraction: o.TestFraction = 0.2,
+    min_value: j.MinValue = None,
+    overlap: j.Overlap = "error",
     out: Annotated[
         Path, typer.Option(help="Folder for the trials, results, plot and model.")
     ] = Path("tune-report"),
@@ -115,6 +122,7 @@ def tune(
     if reason := missing():
         raise InputError(reason)
     k = list_length(metric) or 10
+    kept = j.overlap_of(overlap)
     allowed = seconds_of(budget or _DEFAULT_BUDGET) if search == "climb" or budget else None
     lists = {
         name: numbers(name, text)
@@ -126,7 +134,8 @@ def tune(
     _refuse_ignored(context, search)
     choose_solver(solver)
     source = read(console, data, table)
-    split = train_and_test(source, test_fraction, seed)
+    split = train_and_test(source, test_fraction, seed, overlap=kept)
+    ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
     _make_folder(out)
     store = out / "trials.db"
     with show_tuning.progress(f"{metric} on {source.name}", allowed) as advance:
@@ -138,17 +147,25 @@ def tune(
                 split.train, budget=allowed - (time.perf_counter() - begin), metric=metric,
                 solver=solver, max_factors=max_factors, iterations=iterations, store=store,
                 seed=seed, num_threads=threads, after=lambda _, trial: advance(trial, None),
+                min_value=min_value, **ids,
             ).together  # fmt: skip
         else:
+            from halfstep.evaluation.protocols.chronological import times_of
             from halfstep.evaluation.protocols.partitions import parts_of
             from halfstep.evaluation.tuning.search import tune as run_search
             from halfstep.evaluation.tuning.trial import Tuner
 
             space, fixed = _space(search, lists, confidence, split.train)
-            parts = list(parts_of(protocol, split.train, repeats=repeats, random_state=seed))
+            parts = list(
+                parts_of(
+                    protocol, split.train, repeats=repeats, times=times_of(source, split.train),
+                    random_state=seed, **ids,
+                )
+            )  # fmt: skip
             tuner = Tuner(
-                parts, metric, solver, fixed, iterations, patience, seed=seed, num_threads=threads
-            )
+                parts, metric, solver, fixed, iterations, patience, seed=seed,
+                num_threads=threads, min_value=min_value,
+            )  # fmt: skip
             result = run_search(
                 tuner, space, search=search, trials=trials, seconds=allowed, store=store,
                 after=advance,
@@ -161,13 +178,17 @@ def tune(
         num_threads=threads,
     )  # fmt: skip
     # The test part is used only here, by a model that is fitted on all training data.
-    validation = validate({"tuned": lambda: model}, [part_of(split)], ks=(k,), num_threads=threads)
-    test = show_tuning.quality(console, f"{source!r}, test part", validation, seed)
+    validation = validate(
+        {"tuned": lambda: model}, [part_of(split, **ids)], ks=(k,), min_value=min_value, overlap=kept,
+        num_threads=threads,
+    )  # fmt: skip
+    test = show_tuning.quality(console, f"{source!r}, test part", validation, seed, min_value)
     record = {
         "kind": "tuning",
         "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
                  "items": source.items, "entries": source.entries, "test entries": split.test.nnz},
         "search": search, "metric": metric, "budget": allowed, "seed": seed,
+        "min_value": min_value, "overlap": kept,
         "solver": model.solver_, "seconds": {
             # The sum includes trials of earlier, interrupted runs.
             "trials": sum(t.seconds for t in result.trials),
@@ -259,7 +280,7 @@ def _write(
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths
-    paths.append(out / "search.png")
+    paths.append(out / "search.svg")
     tuning_plot.plot_search(
         result, paths[-1], f"{source.name}: {result.metric} on the validation part"
     )

@@ -152,3 +152,23 @@ def soak_record():
 
     yield
     soak.write_record()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """All figures that are drawn, with their SVG files, after a check that each is whole."""
+    from cases.pictures import assert_whole
+
+    from halfstep import pictures
+
+    found = []
+    draw = pictures.svg_file
+
+    def checked(figure):
+        file = draw(figure)
+        assert_whole(figure, file.decode())
+        found.append((figure, file.decode()))
+        return file
+
+    monkeypatch.setattr(pictures, "svg_file", checked)
+    return found

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.formats.peek import opened
 from halfstep.datasets.tables.fields import fields
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
 from halfstep.datasets.text.blocks import cut
+from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
 _SAMPLE = 1000
@@ -163,7 +163,7 @@ class _Rows:
 
 
 def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    with opened(path) as file:
+    with unpacked(path) as file:
         yield from cut(file, path)
 
 

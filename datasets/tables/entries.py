@@ -44,7 +44,7 @@ def entries(
     values = summable(np.ones(len(rows.users), np.int64) if rows.values is None else rows.values)
     if rule == "add" and rows.times is None:
         added = coo_matrix((values, (_small(rows.users), _small(rows.items))), shape=shape)
-        return canonical_csr(added), None
+        return canonical_csr(_by_row_and_column(added)), None
     order, starts = _grouped(rows, shape)
     values = values[order]
     times = latest = None
@@ -63,6 +63,18 @@ def entries(
     np.cumsum(np.bincount(rows.users[first], minlength=shape[0]), out=indptr[1:])
     matrix = csr_matrix((joined, rows.items[first], indptr), shape=shape)
     return canonical_csr(matrix), latest
+
+
+def _by_row_and_column(matrix: coo_matrix) -> csr_matrix:
+    """Return the entries in order, equal ones beside each other.
+
+    SciPy sorts each row; two counting sorts take half the time.
+    """
+    matrix.has_canonical_format = True  # or else `tocsc` sorts each column
+    rows = csr_matrix(matrix.tocsc())
+    rows.has_sorted_indices = True
+    rows.has_canonical_format = False
+    return rows
 
 
 def _last(

@@ -28,7 +28,7 @@ def names(plays, catalogue):
         ("movies.dat", b"7::A::Drama|War\n8::B, b::Drama\n10::C::War\n"),
         ("u.item", b"7|A|01-Jan-1995||x\n8|B, b|01-Jan-1995||x\n"),
         ("names.tsv", b"A\t7\nB, b\t8\n"),
-        ("names.csv.gz", gzip.compress(b'id;name\n8;"B, b"\n7;A\n')),
+        ("names.csv.gz", gzip.compress(b'id;name\n8;"B, b"\n7;A\n', mtime=0)),
         ("a.csv", "article_id\ttitle\n8\tB, b\n7\tA\n".encode("utf-16")),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_curve_takes_the_draws_of_one_share_together(two_tastes, folds, tmp_pa
     assert curve["popularity"][40] == both.summaries("popularity")["auc"]
     assert curve["popularity"][40].mean != curve["popularity"][60].mean
     with pytest.raises(InputError, match="must be those of a ratio-curve, got 'fold 1'"):
-        plot_curve(validate({}, folds), tmp_path / "x.png", "folds")
+        plot_curve(validate({}, folds), tmp_path / "x.svg", "folds")
     assert not list(tmp_path.iterdir())
 
 
@@ -154,7 +154,7 @@ def test_command(protocol, parts, table, tmp_path, capsys):
     assert len(record["parts"]) == len(record["by_part"]) == parts
     if protocol == "ratio-curve":
         assert "models" not in record
-        assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / "e.svg").read_text().endswith("</svg>\n")
         return
     assert list(record["models"]) == ["random", "popularity", "cholesky"]
     assert record["paired"]["against"] == "popularity"
