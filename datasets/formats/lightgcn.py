@@ -57,10 +57,15 @@ def read_lightgcn(path: Path) -> Dataset:
 def kind_of(lines: Sequence[str]) -> Literal["lists", "table", "unclear"]:
     """Tell lists of items from a table by a file's first lines.
 
-    A list has a user of its own, and lists are of different lengths. In a table every line has the same
-    number of fields, and users recur. Lines of two fields mean the same in both.
+    A list has a user of its own and blanks between its numbers, and lists are of different lengths. In a
+    table every line has the same number of fields, and users recur. Lines of two fields mean the same
+    in both.
     """
-    rows = [fields for line in lines if (fields := line.split()) and "".join(fields).isdecimal()]
+    rows = [
+        fields
+        for line in lines
+        if "\t" not in line and (fields := line.split()) and "".join(fields).isdecimal()
+    ]
     written = sum(1 for line in lines if line.strip())
     if 2 * len(rows) < written or not rows:
         return "table"
@@ -72,8 +77,25 @@ def kind_of(lines: Sequence[str]) -> Literal["lists", "table", "unclear"]:
         return "table"
     if distinct < len(rows):
         return "table" if alike or distinct < 0.5 * len(rows) else "lists"
-    # No table of five columns has as many users as lines, since nobody could be told anything by it.
-    return "lists" if not alike or width > 4 else "unclear"
+    if not alike:
+        return "lists"
+    # Each line is a user's, which a table that could tell anything is not, unless it begins with a
+    # number of its rows.
+    return "lists" if width > 4 and _may_be_lists(rows) else "unclear"
+
+
+def _may_be_lists(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether no line has an item twice, and no column numbers that are far from all others."""
+    if any(len(set(row[1:])) < len(row) - 1 for row in rows):
+        return False
+    width = min(map(len, rows))
+    columns = [[int(row[place]) for row in rows] for place in range(1, width)]
+    ranges = [(min(column), max(column)) for column in columns]
+    for place, (lowest, highest) in enumerate(ranges):
+        others = ranges[:place] + ranges[place + 1 :]
+        if lowest > max(high for _, high in others) or highest < min(low for low, _ in others):
+            return False
+    return True
 
 
 def _read_lists(
