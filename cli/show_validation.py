@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from halfstep.cli import judging, show_beyond
-from halfstep.cli.show import table
+from halfstep.cli.show import printable, table
 from halfstep.evaluation.metrics.activity import PERCENTILES, ActivityGroup, by_activity
 from halfstep.evaluation.protocols.beyond import beyond_of
-from halfstep.evaluation.verdict import Verdict
+from halfstep.evaluation.verdict import Verdict, describe
 
 if TYPE_CHECKING:
     from halfstep.evaluation.protocols.validation import Summary, Validation
@@ -83,7 +83,8 @@ def _pooled(
         other = models[-2]
         verdicts = {metric: results.paired(best, other, metric, margin=_MARGIN) for metric in means}
         _verdicts(console, best, other, verdicts)
-        record["paired"] = {"of": best, "against": other, "metrics": verdicts}
+        said = _said(console, results, other, verdicts)
+        record["paired"] = {"of": best, "against": other, "metrics": verdicts, "said": said}
     return record
 
 
@@ -154,3 +155,16 @@ def _verdicts(console: Console, best: str, other: str, verdicts: dict[str, Verdi
         "excludes zero; undecided otherwise.",
         highlight=False,
     )
+
+
+def _said(console: Console, results: Validation, other: str, verdicts: dict[str, Verdict]) -> str:
+    """Print and return the metrics that are better, worse and open, as shares of the other's means."""
+    means = {name: float(v.mean()) for name, v in results.user_means(other)[1].items()}
+    said = describe(
+        {
+            metric: (v.verdict, v.difference / means[metric] if means[metric] else None)
+            for metric, v in verdicts.items()
+        }
+    )
+    console.print(f"In all {printable(console, said)}.", highlight=False)
+    return said
