@@ -148,8 +148,8 @@ def describe(parts: Mapping[str, tuple[Word, float | None]]) -> str:
         raise InputError("parts must hold at least one metric, got none")
     named: dict[Word, list[str]] = {}
     for name, (word, difference) in parts.items():
-        unknown = difference is None or not np.isfinite(difference)
-        named.setdefault(word, []).append(name if unknown else f"{name} {percent(difference)}")
+        size = "" if difference is None or not np.isfinite(difference) else percent(difference)
+        named.setdefault(word, []).append(f"{name} {size}".rstrip())
     said = [f"{word}: {', '.join(named[word])}" for word in _ORDER[:-1] if word in named]
     return "; ".join(said) or "equivalent"
 

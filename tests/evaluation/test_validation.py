@@ -16,6 +16,7 @@ from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.curve_plot import curve_of, plot_curve
 from halfstep.evaluation.protocols.partitions import parts_of
 from halfstep.evaluation.protocols.validation import LOWEST, SAMPLED, validate
+from halfstep.evaluation.verdict import percent
 
 
 def model(**settings):
