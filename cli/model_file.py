@@ -6,17 +6,22 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
+from halfstep.cli.tables import read, words
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import npz_path
 
 if TYPE_CHECKING:
     from halfstep.recommender.recommender import Recommender
 
+console = Console()
 log = logging.getLogger("halfstep")
 DEFAULT_MODEL = Path("model.npz")
 
 
-def model_and_item(command: str, words: list[str]) -> tuple[Path, str]:
+def model_and_item(command: str, given: list[str]) -> tuple[Path, str]:
     """Return the model and the item of `COMMAND [MODEL] ITEM`.
 
     Raises
@@ -25,24 +30,24 @@ def model_and_item(command: str, words: list[str]) -> tuple[Path, str]:
         There is one word and it is a file; there are more than two; or the first of two is no file.
     """
     order = f"the order is `halfstep {command} MODEL ITEM`"
-    if len(words) > 2:
+    if len(given) > 2:
         raise InputError(
-            f"{order}, got {len(words)} arguments: put quotes around a name that has blanks"
+            f"{order}, got {len(given)} arguments: put quotes around a name that has blanks"
         )
-    if len(words) == 2:
-        if not _is_file(str(_with_ending(Path(words[0])))):
-            raise InputError(f"there is no model '{words[0]}': {order}")
-        return _with_ending(Path(words[0])), words[1]
-    if _is_file(words[0]) or words[0].endswith(".npz"):
-        raise InputError(f"{command} needs an item beside the model '{words[0]}': {order}")
+    if len(given) == 2:
+        if not _is_file(str(_with_ending(Path(given[0])))):
+            raise InputError(f"there is no model '{given[0]}': {order}")
+        return _with_ending(Path(given[0])), given[1]
+    if _is_file(given[0]) or given[0].endswith(".npz"):
+        raise InputError(f"{command} needs an item beside the model '{given[0]}': {order}")
     if not DEFAULT_MODEL.is_file():
         raise InputError(
             f"there is no model '{DEFAULT_MODEL}' here, which is taken where none is given: {order}"
         )
-    return DEFAULT_MODEL, words[0]
+    return DEFAULT_MODEL, given[0]
 
 
-def load(path: Path, data: str | None) -> Recommender:
+def load(path: Path, data: str | None, table: TableOptions = AS_FOUND) -> Recommender:
     """Read a model; what users have comes from `data` if it is given, matched by id.
 
     Raises
@@ -51,10 +56,11 @@ def load(path: Path, data: str | None) -> Recommender:
         The model or the data cannot be read, they have no user or no item in common, or the model
         carries no ids and no data of its shape is given.
     """
-    from halfstep import datasets
     from halfstep.recommender.archive import NoIds
     from halfstep.recommender.recommender import Recommender
 
+    if data is None and table.any:
+        raise InputError(f"{words(table).split()[0]} has no meaning without --data")
     path = _with_ending(path)
     if not _is_file(str(path)):
         raise InputError(f"there is no model '{path}': `halfstep fit` writes one")
@@ -67,17 +73,16 @@ def load(path: Path, data: str | None) -> Recommender:
                 f"{path} carries no ids: give the data that it was fitted to with --data{named}, "
                 "or fit again"
             ) from None
-        return _with_ids_of(path, data)
-    return loaded if data is None else loaded.with_history(datasets.load(data))
+        return _with_ids_of(path, data, table)
+    return loaded if data is None else loaded.with_history(read(console, data, table))
 
 
-def _with_ids_of(path: Path, data: str) -> Recommender:
+def _with_ids_of(path: Path, data: str, table: TableOptions) -> Recommender:
     """Return a model that carries no ids with those of data, row by row."""
-    from halfstep import datasets
     from halfstep.recommender.recommender import Recommender
     from halfstep.solvers import AlternatingLeastSquares
 
-    model, dataset = AlternatingLeastSquares.load(path), datasets.load(data)
+    model, dataset = AlternatingLeastSquares.load(path), read(console, data, table)
     X, Y = model.user_factors, model.item_factors
     if X is None or Y is None:
         raise InputError(f"{path} has no factors: it was saved before a fit")

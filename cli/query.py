@@ -11,6 +11,8 @@ from rich.console import Console
 
 from halfstep.cli import options as o
 from halfstep.cli.model_file import DEFAULT_MODEL
+from halfstep.cli.tables import takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 
@@ -41,6 +43,7 @@ ModelAndItem = Annotated[
 ]
 
 
+@takes_tables
 def recommend(
     model: Model = DEFAULT_MODEL,
     user: Annotated[str | None, typer.Option(help="The user's id in the data.")] = None,
@@ -74,6 +77,7 @@ def recommend(
     data: ModelData = None,
     n: Count = 10,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Recommend items that a user does not have yet, beside the user's own items.
 
@@ -88,11 +92,11 @@ def recommend(
     way = _way(user, like, history, all_users, users)
     _check_count(n)
     if way in ("--all", "--users"):
-        _write_lists(model, output, users, data, n, json)
+        _write_lists(model, output, users, data, n, json, table)
         return
     if output is not None:
         raise InputError("--output has no meaning without --all or --users; --json writes one list")
-    recommender = model_file.load(model, data)
+    recommender = model_file.load(model, data, table)
     query: dict[str, Any]
     if history is not None:
         row = _row_of(history, user, recommender)
@@ -115,11 +119,13 @@ def recommend(
     o.write(json, {**query, "recommended": recommended, "history": had})
 
 
+@takes_tables
 def similar(
     words: ModelAndItem,
     data: ModelData = None,
     n: Count = 10,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """List the items that are most similar to an item, by the cosine of their factors."""
     from halfstep.cli import model_file, show_model
@@ -127,18 +133,20 @@ def similar(
     _check_count(n)
     model, item = model_file.model_and_item("similar", words)
     check_writable(json, "--json", model, data)
-    recommender = model_file.load(model, data)
+    recommender = model_file.load(model, data, table)
     ranked = show_model.ranked(recommender.similar_items(item, n))
     show_model.likenesses(console, _name(recommender, item), ranked)
     o.write(json, ranked)
 
 
+@takes_tables
 def explain(
     words: ModelAndItem,
     user: Annotated[str, typer.Option(help="The user's id in the data.")],
     data: ModelData = None,
     n: Count = 10,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Show how much each of a user's items adds to the user's score for an item."""
     from halfstep.cli import model_file, show_model
@@ -146,7 +154,7 @@ def explain(
     _check_count(n)
     model, item = model_file.model_and_item("explain", words)
     check_writable(json, "--json", model, data)
-    recommender = model_file.load(model, data)
+    recommender = model_file.load(model, data, table)
     found = recommender.explain(user, item, n)
     ranked = show_model.ranked(found.contributions)
     name = found.name or str(found.item)
@@ -205,6 +213,7 @@ def _write_lists(
     data: str | None,
     n: int,
     json: Path | None,
+    table: TableOptions,
 ) -> None:
     """Write the lists of all users, or of those in a table, and say who got none."""
     from halfstep.cli import model_file
@@ -217,7 +226,7 @@ def _write_lists(
         raise InputError(f"{option} needs --output: a file that ends in .parquet, .csv or .jsonl")
     writer_of(output)
     check_writable(output, "--output", model, data, users)
-    recommender = model_file.load(model, data)
+    recommender = model_file.load(model, data, table)
     catalogue, chosen, unknown = recommender.catalogue, None, []
     if users is not None:
         asked = read_users(users, catalogue)

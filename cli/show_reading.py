@@ -9,7 +9,14 @@ if TYPE_CHECKING:
 
     from halfstep.datasets.dataset import Dataset
 
-_NAMES = {"\t": "tabs", " ": "blanks"}
+_NAMES = {
+    "\t": "tabs",
+    " ": "blanks",
+    ",": "commas",
+    ";": "semicolons",
+    "|": "bars",
+    "::": "double colons",
+}
 
 
 def reading(console: Console, data: Dataset) -> None:
@@ -29,7 +36,7 @@ def lines(account: Any, entries: int) -> list[str]:
         how.append(account["encoding"])
     if account["separator"]:
         mark = account["separator"]
-        how.append(f"separated by {_NAMES.get(mark, repr(mark)[1:-1])}")
+        how.append(f"separated by {_NAMES.get(mark, repr(mark))}")
     if account["header"] is not None:
         how.append("the first line has the names" if account["header"] else "no header")
     listed = [f"read {named}: {', '.join(how)}"]

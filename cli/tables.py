@@ -27,37 +27,33 @@ Command = TypeVar("Command", bound=Callable[..., None])
 _PANEL = "Columns and rows of a table"
 
 
-def _option(names: str, help_text: str) -> Any:
-    return typer.Option(*names.split(), help=help_text, rich_help_panel=_PANEL)
-
-
-# For each field of TableOptions: the type and the option.
-_OPTIONS: dict[str, tuple[Any, Any]] = {
-    "user": (str | None, _option("--user-column", "The users' column: its name, or its number.")),
-    "item": (str | None, _option("--item-column", "The items' column.")),
-    "value": (str | None, _option("--value-column", "The values' column: plays, ratings.")),
-    "time": (str | None, _option("--time-column", "The column of times.")),
-    "name": (str | None, _option("--name-column", "The column of the items' names.")),
-    "item_names": (Path | None, _option("--item-names", "A second table: items' ids and names.")),
-    "separator": (str | None, _option("--separator", r"Between two fields: ',', ';', '\t', '::'.")),
-    "encoding": (str | None, _option("--encoding", "Such as utf-8 or cp1252.")),
-    "header": (bool, _option("--no-header", "The first line holds values, not names.")),
-    "negative": (str, _option("--negative", "Rows with values below 0: error, drop or keep.")),
+# For each field of TableOptions: the type, the option and its help.
+_OPTIONS: dict[str, tuple[Any, str, str]] = {
+    "user": (str | None, "--user-column", "The users' column: its name, or its number."),
+    "item": (str | None, "--item-column", "The items' column."),
+    "value": (str | None, "--value-column", "The values' column: plays, ratings."),
+    "time": (str | None, "--time-column", "The column of times."),
+    "name": (str | None, "--name-column", "The column of the items' names."),
+    "item_names": (Path | None, "--item-names", "A second table: items' ids and names."),
+    "separator": (str | None, "--separator", r"Between two fields: ',', ';', '\t', '::'."),
+    "encoding": (str | None, "--encoding", "Such as utf-8 or cp1252."),
+    "header": (bool, "--no-header", "The first line holds values, not names."),
+    "negative": (str, "--negative", "Rows with values below 0: error, drop or keep."),
     "duplicates": (
         str | None,
-        _option(
-            "--duplicates",
-            "Several rows of one user and item: add, last or mean; if not given, plays are added, "
-            "and of ratings the last one counts.",
-        ),
+        "--duplicates",
+        "Several rows of one user and item: add, last or mean; if not given, plays are added, "
+        "and of ratings the last one counts.",
     ),
     "half_life": (
         float | None,
-        _option("--half-life", "Halve a value for each so many days before the last time."),
+        "--half-life",
+        "Halve a value for each so many days before the last time.",
     ),
     "allow_bad_lines": (
         bool,
-        _option("--allow-bad-lines", "Read on, however many lines cannot be read."),
+        "--allow-bad-lines",
+        "Read on, however many lines cannot be read.",
     ),
 }
 _NO_HEADER = "no_header"
@@ -74,6 +70,10 @@ def takes_tables(command: Command) -> Command:
     def with_table(**arguments: Any) -> None:
         given = {name: arguments.pop(_argument(name)) for name in _OPTIONS}
         ratings = arguments.get("confidence") == "explicit"
+        if given["half_life"] is not None and arguments.get("min_value") is not None:
+            raise InputError(
+                "--min-value judges the values of the data, which --half-life changes: give one of them"
+            )
         command(**arguments, table=table_options(ratings=ratings, **given))
 
     signature = inspect.signature(command, eval_str=True)
@@ -83,9 +83,9 @@ def takes_tables(command: Command) -> Command:
             _argument(name),
             inspect.Parameter.KEYWORD_ONLY,
             default=False if kind is bool else "error" if name == "negative" else None,
-            annotation=Annotated[kind, option],
+            annotation=Annotated[kind, typer.Option(option, help=about, rich_help_panel=_PANEL)],
         )
-        for name, (kind, option) in _OPTIONS.items()
+        for name, (kind, option, about) in _OPTIONS.items()
     ]
     own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     with_table.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
@@ -108,7 +108,7 @@ def table_options(**given: Any) -> TableOptions:
 
 def option_of(name: str) -> str:
     """Return the command line's option for a field of `TableOptions`."""
-    return str(max(_OPTIONS[name][1].param_decls, key=len))
+    return _OPTIONS[name][1]
 
 
 def words(table: TableOptions) -> str:

@@ -22,18 +22,21 @@ def read_parquet(path: Path, options: TableOptions | None = None) -> Dataset:
     In a folder, files and folders whose names begin with a dot or an underscore are left out, and
     folders called `column=value` give each of their rows that value.
     """
+    from pyarrow import parquet
+
     options = options or TableOptions()
     parts = parquet_parts(path) if path.is_dir() else [path]
     if not parts:
         raise InputError(f"{path}: the folder holds no Parquet file")
     names, roles = None, None
     tables = []
-    files = [_opened_parquet(part) for part in parts]
-    _check_room(path, sum(file.metadata.num_rows for file in files))
-    for part, file in zip(parts, files, strict=True):
-        keys = _keys(path, part)
+    _check_room(path, sum(_rows_of(part) for part in parts))
+    for part in parts:
         with _as_input_errors(part, "Parquet"):
-            here = [*file.schema_arrow.names, *keys]
+            file = parquet.ParquetFile(part)
+            inside = file.schema_arrow.names
+        keys = {key: value for key, value in _keys(path, part).items() if key not in inside}
+        here = [*inside, *keys]
         if names is None or roles is None:
             names, roles = here, roles_by_name(here, options, path)
         wanted = [names[place] for place in roles.columns.values()]
@@ -79,12 +82,30 @@ def read_feather(path: Path, options: TableOptions | None = None) -> Dataset:
         return _dataset(path, names, table, roles, "feather", [path.name], options)
 
 
+def read_columns(path: Path) -> Any:
+    """Return all columns of one file, in any of these formats, as a `pyarrow.Table`."""
+    import pyarrow as pa
+    from pyarrow import feather, ipc, parquet
+
+    with _as_input_errors(path, "Parquet, Feather or Arrow"), path.open("rb") as file:
+        start = file.read(4)
+        file.seek(0)
+        if start == b"PAR1":
+            return parquet.read_table(file)
+        if start == b"\xff\xff\xff\xff":
+            return ipc.open_stream(pa.PythonFile(file)).read_all()
+        return feather.read_table(file)
+
+
 def parquet_parts(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder and the folders in it, told by their first bytes."""
+    """Return the Parquet files, told by their first bytes, of a folder and its `column=value` folders."""
     found = []
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith((".", "_")) for part in inside):
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "_")):
+            continue
+        if path.is_dir() and "=" in path.name:
+            found += parquet_parts(path)
+        elif path.is_file():
             with path.open("rb") as file:
                 if file.read(4) == b"PAR1":
                     found.append(path)
@@ -106,13 +127,13 @@ def _dataset(
     return Dataset(**typed_fields(title, names, columns, roles, reading, options))
 
 
-def _opened_parquet(path: Path) -> Any:
+def _rows_of(path: Path) -> int:
     from pyarrow import parquet
 
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     with _as_input_errors(path, "Parquet"):
-        return parquet.ParquetFile(path)
+        return int(parquet.read_metadata(path).num_rows)
 
 
 @contextmanager

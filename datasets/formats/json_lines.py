@@ -14,7 +14,8 @@ from halfstep.datasets.tables.fields import fields
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
-from halfstep.datasets.text.blocks import blocks
+from halfstep.datasets.text.blocks import cut
+from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
 _SAMPLE = 1000
@@ -146,7 +147,7 @@ class _Rows:
                 self._leave_out("not JSON" if one is _DAMAGED else "no JSON object", line)
 
     def _parsed(self) -> Iterator[tuple[int, Any]]:
-        for first_line, block in blocks(self.path):
+        for first_line, block in _blocks(self.path):
             for line, raw in enumerate(block.split(b"\n"), start=first_line):
                 if line == 1 and raw.lstrip().startswith(b"["):
                     yield from enumerate(_list(self.path), start=1)
@@ -161,10 +162,15 @@ class _Rows:
         self.bad.setdefault(reason, []).append(line)
 
 
+def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    with unpacked(path) as file:
+        yield from cut(file, path)
+
+
 def _list(path: Path) -> list[Any]:
     """Return the members of a file that holds one JSON list."""
     try:
-        members = json.loads(b"".join(block for _, block in blocks(path)).decode("utf-8"))
+        members = json.loads(b"".join(block for _, block in _blocks(path)).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: begins with a bracket and is no JSON list ({str(error).splitlines()[0]}); "

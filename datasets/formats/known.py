@@ -17,8 +17,9 @@ from typing import Any
 from halfstep.datasets.audioscrobbler.files import is_archive
 from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.formats.lightgcn import kind_of
-from halfstep.datasets.formats.peek import lines, packing_of
+from halfstep.datasets.formats.peek import lines
 from halfstep.datasets.tables.options import TableOptions
+from halfstep.datasets.text.packed import packing_of
 from halfstep.errors import InputError
 
 _JSON = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\]{])")
@@ -96,7 +97,8 @@ class Format:
             return dataset
         from halfstep.datasets.tables.recency import recent
 
-        return recent(dataset, options.half_life)
+        weighed: Dataset = recent(dataset, options.half_life)
+        return weighed
 
 
 def check_options(what: str, heeds: frozenset[str], options: TableOptions) -> None:

@@ -2,42 +2,14 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import lzma
-import zipfile
-import zlib
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, cast
 
+from halfstep.datasets.text.blocks import read_all
+from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
 _HEAD = 1 << 16
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_PACKINGS = {
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\0": "xz",
-    _ZSTD: "zstd",
-    b"PK\x03\x04": "zip",
-}
-
-
-def packing_of(path: Path) -> str:
-    """Return "gzip", "bzip2", "xz", "zstd" or "zip" by a file's first bytes, "" for a plain one.
-
-    Raises
-    ------
-    InputError
-        The file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return next((name for magic, name in _PACKINGS.items() if start.startswith(magic)), "")
 
 
 def head(path: Path) -> bytes:
@@ -45,13 +17,27 @@ def head(path: Path) -> bytes:
 
     Whoever reads the file next says what is damaged.
     """
-    packing = packing_of(path)
-    with suppress(OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
-        if packing == "zip":
-            return _zip_head(path)
-        with _opened(path, packing) as file:
-            return file.read(_HEAD)
+    with suppress(InputError), unpacked(path, any_member=True) as file:
+        return file.read(_HEAD)
     return b""
+
+
+def read_text(path: Path) -> str:
+    """Return all text of a small file, unpacked: UTF-8, or else Windows-1252.
+
+    Raises
+    ------
+    InputError
+        The file cannot be unpacked, or is no text.
+    """
+    with unpacked(path) as file:
+        raw = read_all(file, path)
+    for encoding in ("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "cp1252"):
+        with suppress(UnicodeDecodeError):
+            text = raw.decode(encoding)
+            if "\0" not in text:
+                return text
+    raise InputError(f"{path}: not a text file")
 
 
 def lines(start: bytes) -> list[str]:
@@ -59,26 +45,3 @@ def lines(start: bytes) -> list[str]:
     text = start.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     found = text.splitlines()
     return found[:-1] if len(start) >= _HEAD else found
-
-
-def _opened(path: Path, packing: str) -> IO[bytes]:
-    if packing == "gzip":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    if packing == "bzip2":
-        return cast("IO[bytes]", bz2.open(path, "rb"))
-    if packing == "xz":
-        return cast("IO[bytes]", lzma.open(path, "rb"))
-    if packing == "zstd":
-        import pyarrow as pa
-
-        return cast("IO[bytes]", pa.CompressedInputStream(str(path), "zstd"))
-    return path.open("rb")
-
-
-def _zip_head(path: Path) -> bytes:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if not member.is_dir():
-                with archive.open(member) as file:
-                    return file.read(_HEAD)
-    return b""

@@ -69,9 +69,11 @@ def distinct(column: Any) -> tuple[NDArray[np.int64], Any]:
 
     if pa.types.is_integer(column.type):
         return _distinct_integers(column)
+    if pa.types.is_null(column.type):
+        return np.full(len(column), -1), pa.array([], column.type)
     if not pa.types.is_dictionary(column.type):
         column = _encoded(column)
-    column = column.unify_dictionaries()
+    column = _unified(column)
     if column.num_chunks == 0:
         return np.empty(0, np.int64), pa.array([], column.type.value_type)
     values = column.chunk(0).dictionary
@@ -172,7 +174,7 @@ def _distinct_integers(column: Any) -> tuple[NDArray[np.int64], Any]:
         used = np.zeros(highest - lowest + 1, dtype=bool)
         used[offset] = True
         values = np.flatnonzero(used).astype(present.dtype) + present.dtype.type(lowest)
-        found = (np.cumsum(used) - 1)[offset]
+        found = (np.cumsum(used, dtype=np.int64) - 1)[offset]
     else:
         found, values = pd.factorize(present)
     if missing is None:
@@ -190,6 +192,18 @@ def _encoded(column: Any) -> Any:
     except pa.ArrowNotImplementedError:
         # Decimals of 32 and 64 bits.
         return column.cast(pa.decimal128(38, column.type.scale)).dictionary_encode()
+
+
+def _unified(column: Any) -> Any:
+    """Return a column of dictionaries in which all chunks have the same one."""
+    import pyarrow as pa
+
+    if column.num_chunks < 2:
+        return column
+    try:
+        return column.unify_dictionaries()
+    except pa.ArrowNotImplementedError:  # of truth values, or of nothing but nulls
+        return column.cast(column.type.value_type).combine_chunks().dictionary_encode()
 
 
 def _is_plain(kind: Any) -> bool:

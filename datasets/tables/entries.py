@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +20,15 @@ class Rows:
     Attributes
     ----------
     users, items : ndarray
-        int64 positions.
+        Positions, int32 or int64.
     values : ndarray or None
         int64 or finite float64; None counts each row as 1.
     times : ndarray or None
         float64 seconds, NaN where unknown.
     """
 
-    users: NDArray[np.int64]
-    items: NDArray[np.int64]
+    users: NDArray[Any]
+    items: NDArray[Any]
     values: NDArray[np.int64] | NDArray[np.float64] | None
     times: NDArray[np.float64] | None
 
@@ -43,7 +44,7 @@ def entries(
     values = summable(np.ones(len(rows.users), np.int64) if rows.values is None else rows.values)
     if rule == "add" and rows.times is None:
         added = coo_matrix((values, (_small(rows.users), _small(rows.items))), shape=shape)
-        return canonical_csr(added), None
+        return canonical_csr(_by_row_and_column(added)), None
     order, starts = _grouped(rows, shape)
     values = values[order]
     times = latest = None
@@ -64,35 +65,46 @@ def entries(
     return canonical_csr(matrix), latest
 
 
+def _by_row_and_column(matrix: coo_matrix) -> csr_matrix:
+    """Return the entries in order, equal ones beside each other.
+
+    SciPy sorts each row; two counting sorts take half the time.
+    """
+    matrix.has_canonical_format = True  # or else `tocsc` sorts each column
+    rows = csr_matrix(matrix.tocsc())
+    rows.has_sorted_indices = True
+    rows.has_canonical_format = False
+    return rows
+
+
 def _last(
     times: NDArray[np.float64] | None,
     latest: NDArray[np.float64] | None,
     starts: NDArray[np.int64],
     count: int,
-) -> NDArray[np.int64]:
+) -> NDArray[Any]:
     """Return where in the order each entry's last row is."""
     sizes = np.diff(np.append(starts, count))
     if times is None or latest is None or len(starts) == count:
         return starts + sizes - 1
     highest = np.repeat(latest, sizes)
     candidate = (times == highest) | np.isnan(highest)
-    last: NDArray[np.int64] = np.maximum.reduceat(np.where(candidate, np.arange(count), -1), starts)
+    rows = np.where(candidate, _small(np.arange(count)), np.int32(-1))
+    last: NDArray[Any] = np.maximum.reduceat(rows, starts)
     return last
 
 
-def _grouped(rows: Rows, shape: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _grouped(rows: Rows, shape: tuple[int, int]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return (the order by user, item and row; where in it each pair of user and item starts)."""
     # Two counting sorts: 1.9 seconds for 20 million rows, where a stable argsort takes 5.2.
-    by_item = _counting_sort(rows.items, np.arange(len(rows.items)), shape[1])
+    by_item = _counting_sort(rows.items, _small(np.arange(len(rows.items))), shape[1])
     order = _counting_sort(rows.users[by_item], by_item, shape[0])
     users, items = rows.users[order], rows.items[order]
     differ = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
     return order, np.flatnonzero(np.append(True, differ))
 
 
-def _counting_sort(
-    keys: NDArray[np.int64], order: NDArray[np.int64], count: int
-) -> NDArray[np.int64]:
+def _counting_sort(keys: NDArray[Any], order: NDArray[Any], count: int) -> NDArray[Any]:
     """Return `order` by ascending keys, which are below `count`; equal keys keep their order.
 
     SciPy turns rows into columns by a counting sort.
@@ -100,11 +112,11 @@ def _counting_sort(
     one_a_row = csr_matrix(
         (order, _small(keys), _small(np.arange(len(keys) + 1))), shape=(len(keys), count)
     )
-    sorted_rows: NDArray[np.int64] = one_a_row.tocsc().data
+    sorted_rows: NDArray[Any] = one_a_row.tocsc().data
     return sorted_rows
 
 
-def _small(numbers: NDArray[np.int64]) -> NDArray[np.int32] | NDArray[np.int64]:
+def _small(numbers: NDArray[Any]) -> NDArray[Any]:
     """Return positions as int32 where they fit, which halves what the sorting moves."""
     fits = len(numbers) == 0 or int(numbers.max()) <= np.iinfo(np.int32).max
-    return numbers.astype(np.int32) if fits else numbers
+    return numbers.astype(np.int32, copy=False) if fits else numbers

@@ -88,7 +88,7 @@ def fields(
     reading.duplicates_rule = _RULES[rule]
     names = None
     if "name" in columns:
-        places = np.full(count, -1)
+        places = np.full(count, -1, np.int64)
         places[chosen] = items
         names, notes = item_names(places, columns["name"], len(item_ids), account.label("name"))
         reading.notes += notes
@@ -186,12 +186,10 @@ def _weights(
     return weights
 
 
-def _compact(
-    places: NDArray[np.int64], ids: NDArray[Any]
-) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _compact(places: NDArray[Any], ids: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return places and ids without the ids that do not occur."""
     used = np.zeros(len(ids), dtype=bool)
     used[places] = True
     if used.all():
         return places, ids
-    return (np.cumsum(used) - 1)[places], ids[used]
+    return (np.cumsum(used, dtype=places.dtype) - 1)[places], ids[used]

@@ -14,7 +14,7 @@ from halfstep.datasets.canonical import canonical_csr, summable
 from halfstep.datasets.tables.distinct import is_text, plain
 from halfstep.datasets.tables.fields import fields
 from halfstep.datasets.tables.ids import number_ids
-from halfstep.datasets.tables.options import TableOptions
+from halfstep.datasets.tables.options import ROLES, TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
 from halfstep.errors import InputError
@@ -28,7 +28,7 @@ def frame_fields(frame: Any, name: str, options: TableOptions) -> dict[str, Any]
     InputError
         `frame` is no table, its columns cannot be told, or one of them cannot be what it is taken for.
     """
-    kind, names, column = _opened(frame)
+    kind, names, column = _opened(frame, options)
     roles = roles_by_name(names, options, "frame")
     columns = {role: column(place) for role, place in roles.columns.items()}
     return typed_fields(name, names, columns, roles, Reading(kind, []), options)
@@ -180,7 +180,7 @@ def arrow_column(array: Any, argument: str) -> Any:
         ) from error
 
 
-def _opened(frame: Any) -> tuple[str, list[str], Any]:
+def _opened(frame: Any, options: TableOptions) -> tuple[str, list[str], Any]:
     """Return (what it is, the columns' names, a function from a position to an Arrow column)."""
     import pyarrow as pa
 
@@ -189,6 +189,7 @@ def _opened(frame: Any) -> tuple[str, list[str], Any]:
         if any(level is not None for level in frame.index.names):
             frame = _with_index(frame)
         names = [str(column) for column in frame.columns]
+        _check_numbers(list(frame.columns), options)
         return (
             "pandas frame",
             names,
@@ -207,8 +208,25 @@ def _opened(frame: Any) -> tuple[str, list[str], Any]:
                 f"got {type(frame).__name__}{lazy}"
             )
         kind = f"{type(frame).__module__.partition('.')[0]} frame"
-        frame = pa.table(frame)
+        try:
+            frame = pa.table(frame)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            reason = (str(error) or "it is not read as one").splitlines()[0]
+            got = type(frame).__name__
+            raise InputError(f"frame must be a table, got {got}: {reason}") from error
     return kind, list(frame.column_names), frame.column
+
+
+def _check_numbers(labels: list[Any], options: TableOptions) -> None:
+    """Raise InputError if a column's number is another column's name."""
+    for role in ROLES:
+        told = getattr(options, role)
+        if isinstance(told, int) and told in labels and labels.index(told) != told - 1:
+            raise InputError(
+                f"frame: {role}={told} may be column number {told}, which is called "
+                f"{labels[told - 1] if told <= len(labels) else 'nothing'!r}, or the one called {told}; "
+                f"say {role}={str(told)!r} for the latter, or rename the columns"
+            )
 
 
 def _with_index(frame: Any) -> Any:
@@ -245,4 +263,5 @@ def _matrix_ids(ids: Any, count: int, role: str, reading: Reading) -> NDArray[An
     if len(numbered.ids) != count:
         first = np.flatnonzero(np.bincount(numbered.places) > 1)[0]
         raise InputError(f"{argument} must differ, got {numbered.ids[first]!r} twice")
-    return numbered.ids[numbered.places]
+    ordered: NDArray[Any] = numbered.ids[numbered.places]
+    return ordered

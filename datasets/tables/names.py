@@ -11,7 +11,7 @@ from halfstep.datasets.tables.distinct import distinct, plain, strings
 
 
 def item_names(
-    items: NDArray[np.int64], column: Any, count: int, what: str
+    items: NDArray[Any], column: Any, count: int, what: str
 ) -> tuple[NDArray[Any], list[str]]:
     """Return (object array of str, shape (count,), "" for an item without a name; notes).
 
@@ -21,7 +21,7 @@ def item_names(
     Parameters
     ----------
     items : ndarray
-        int64, shape (rows,): the item's position, or below 0 for a row that does not count.
+        Integers, shape (rows,): the item's position, or below 0 for a row that does not count.
     column : pyarrow.Array or pyarrow.ChunkedArray
         Shape (rows,), of any type that is not nested.
     count : int
@@ -31,27 +31,28 @@ def item_names(
     """
     places, values = distinct(plain(column, what))
     text, _ = strings(values, what)
-    texts = np.array([*text.to_pylist(), ""], dtype=object)  # a null's place, -1, is the last
-    there = (texts != "")[places] & (items >= 0)
-    names = np.full(count, "", dtype=object)
-    chosen = np.full(count, -1)
-    chosen[items[there]] = places[there]
-    several = np.zeros(count, dtype=bool)
-    several[items[there][chosen[items[there]] != places[there]]] = True
     # The same name with other blanks around it is no other name.
-    for item in np.flatnonzero(chosen >= 0):
-        names[item] = texts[chosen[item]]
-    differ = 0
-    rows = np.flatnonzero(there & several[items])
-    rows = rows[np.argsort(items[rows], kind="stable")]
-    bounds = (
-        np.flatnonzero(np.append(True, items[rows][1:] != items[rows][:-1])) if len(rows) else []
-    )
-    for group in np.split(rows, bounds[1:]) if len(rows) else []:
-        given = texts[places[group]].tolist()
-        if len(set(given)) > 1:
-            differ += 1
-            last = {name: row for row, name in enumerate(given)}
-            names[items[group[0]]] = max(last, key=lambda name: (given.count(name), last[name]))
+    encoded = text.dictionary_encode()
+    texts = encoded.dictionary.to_numpy(zero_copy_only=False)
+    codes = np.append(encoded.indices.to_numpy(), -1)[places]  # a null's place is -1
+    empty = np.append(texts == "", True)
+    rows = np.flatnonzero(~empty[codes] & (items >= 0))
+    named, codes = items[rows], codes[rows]
+    chosen = np.full(count, -1)
+    chosen[named] = codes
+    several = np.zeros(count, dtype=bool)
+    several[named[chosen[named] != codes]] = True
+    doubtful = several[named]
+    if doubtful.any():
+        named, codes = named[doubtful], codes[doubtful]
+        keys, backward, counts = np.unique(
+            (named * len(texts) + codes)[::-1], return_index=True, return_counts=True
+        )
+        # The last of an item's names in this order is the most frequent and then the latest.
+        best = np.lexsort((-backward, counts, keys // len(texts)))
+        chosen[keys[best] // len(texts)] = keys[best] % len(texts)
+    names = np.full(count, "", dtype=object)
+    names[chosen >= 0] = texts[chosen[chosen >= 0]]
+    differ = int(several.sum())
     notes = [f"{differ} items have several names; the most frequent is kept"] if differ else []
     return names, notes

@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MISSING = frozenset(
-    ("", "NA", "N/A", "n/a", "NaN", "nan", "None", "null", "NULL", "Null", r"\N", "<NA>", "#N/A")
-)
+from halfstep.datasets.tables.distinct import MISSING
+
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?\d{1,3}([.,]\d{3})+")
 _ISO = re.compile(
     r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]\d{1,2}:\d{2}.*)?"

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfstep.datasets.canonical import canonical_csr
-from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 
 DAY = 86_400.0
@@ -38,8 +37,8 @@ def recency_weights(times: NDArray[np.float64], half_life: float) -> NDArray[np.
     return weights
 
 
-def recent(data: Dataset, half_life: float) -> Dataset:
-    """Return `data` with every value multiplied by its recency weight; the held-out part stays.
+def recent(data: Any, half_life: float) -> Any:
+    """Return a `Dataset` with every value multiplied by its recency weight, and the held-out part.
 
     Raises
     ------

@@ -21,6 +21,7 @@ from halfstep.datasets.tables.distinct import (
 # milliseconds, microseconds and nanoseconds, each a thousand times as large. Numbers below 10^8, which
 # as seconds is before March 1973, are a counter, or dates such as 20140407.
 _COUNTER, _UNITS = 10**8, ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
+_ENOUGH = 1_000_000  # numbers show the median well enough
 _FIRST, _LAST = -4_000_000_000, 10**11  # 1843 and 5138: what is outside was no time
 _ISO = re.compile(r"\d{4}-?\d{2}-?\d{2}([T ].*)?", re.ASCII)
 _TIME = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
@@ -93,8 +94,11 @@ def _seconds(column: Any, notes: list[str]) -> NDArray[np.float64]:
 
 def _by_size(read: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]:
     """Return numbers as seconds, by the unit that their size shows."""
-    read = np.where(np.isfinite(read), read, np.nan)
-    present = read[read > 0]
+    finite = np.isfinite(read)
+    if not finite.all():
+        read = np.where(finite, read, np.nan)
+    some = read[:: 1 + len(read) // _ENOUGH]
+    present = some[some > 0] if (some > 0).any() else read[read > 0]
     if len(present) == 0:
         return read
     middle = float(np.median(present))
@@ -109,9 +113,10 @@ def _by_size(read: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]
     if unit is None:
         notes.append(f"times such as {middle:.3g} are no seconds or parts of them")
         return np.full(len(read), np.nan)
-    seconds = read / unit
+    seconds = read / unit if unit > 1 else read
     with np.errstate(invalid="ignore"):
-        return np.where((seconds > _FIRST) & (seconds < _LAST), seconds, np.nan)
+        good = (seconds > _FIRST) & (seconds < _LAST)
+    return seconds if good.all() else np.where(good, seconds, np.nan)
 
 
 def _dates(read: NDArray[np.float64]) -> NDArray[np.float64] | None:

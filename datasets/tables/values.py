@@ -101,7 +101,9 @@ def _nulls(column: Any) -> NDArray[np.uint8]:
     if not column.null_count:
         return np.zeros(len(column), np.uint8)
     missing: NDArray[np.bool_] = column.is_null().to_numpy()
-    return missing.astype(np.uint8) * np.uint8(_MISSING)
+    wrong = np.zeros(len(column), np.uint8)
+    wrong[missing] = _MISSING
+    return wrong
 
 
 def _floats(numbers: NDArray[Any]) -> Values:

@@ -113,9 +113,9 @@ def test_unreadable_table(tmp_path):
     path.write_text("hello\nworld\n")
     refused(path, "at least 2 columns", "'hello'")
     path.write_text("user,item,rating\n")
-    refused(path, "no lines after the header")
+    refused(path, "no rows after the header")
     path.write_text("user,item,rating\n1,2,x\n3,4,y\n")
-    refused(path, "all 2 lines are malformed", "line 2, 3")
+    refused(path, "no row is left: value not a number: 2 (line 2, 3)")
 
 
 def test_force_a_format(tmp_path):
