@@ -38,6 +38,7 @@ check: $(VENV)/.dev
 
 table: $(VENV)/.bench
 	$(BIN)/python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results
+	$(BIN)/python -m halfstep.bench.report.metrics_page docs/metrics.md
 
 microbench: $(VENV)/.test
 	$(BIN)/python -m pytest -o addopts=--import-mode=importlib bench/micro_benchmarks.py --benchmark-only $(ARGS)

@@ -79,7 +79,7 @@ def compare(
     higher than that, or NDCG or AUC is lower. Better: NDCG or AUC is higher
     and nothing is worse; a lower objective alone does not count as better.
     Undecided: there are too few users to tell. The metrics that decide the
-    verdict are printed after it.
+    verdict are printed after it, and then those that say otherwise.
     """
     from halfstep.cli import show_comparison
     from halfstep.evaluation import exact

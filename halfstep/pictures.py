@@ -95,7 +95,8 @@ def label_log_axis(axis: Any, least: float = 1.25) -> None:
     """
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    low, high = widened(*axis.get_view_interval(), least)
+    low, high = axis.get_view_interval()
+    low, high = widened(low, high, least)
     getattr(axis.axes, f"set_{axis.axis_name}lim")(low, high)
     axis.set_ticks(log_ticks(low, high))
     axis.set_major_formatter(lambda value, _: number(value))
@@ -161,7 +162,7 @@ def _drawn(figure: Any) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.transforms import Bbox
 
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     figure.draw_without_rendering()
     reach: Any = figure.get_tightbbox(canvas.get_renderer())
     width, height = figure.get_size_inches()

@@ -11,8 +11,7 @@ from halfstep import pictures
 from halfstep.bench.report import numbers
 from halfstep.bench.report.curves import Curve
 from halfstep.bench.schema import Row
-from halfstep.colours import LEVEL, PAPER, QUIET
-from halfstep.colours import LINES as COLOURS
+from halfstep.colours import LEVEL, LINES, PAPER, QUIET
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", ":")
@@ -34,9 +33,9 @@ def style_of(name: str, names: Sequence[str]) -> dict[str, str]:
     """Return a solver's colour, marker and dashes, the same in all charts of a report."""
     place = list(names).index(name)
     return {
-        "color": COLOURS[place % len(COLOURS)],
+        "color": LINES[place % len(LINES)],
         "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": DASHES[place // len(COLOURS) % len(DASHES)],
+        "linestyle": DASHES[place // len(LINES) % len(DASHES)],
     }
 
 

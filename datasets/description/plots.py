@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from halfstep import pictures
@@ -25,12 +26,10 @@ def draw_plots(described: dict[str, Any]) -> dict[str, bytes]:
     """
     pictures.require_matplotlib()
     plots = {
-        f"{name.replace(' ', '-')}.svg": _draw(
-            lambda axes, name=name: _distribution(axes, described, name)
-        )
+        f"{name.replace(' ', '-')}.svg": _draw(partial(_distribution, described, name))
         for name in DISTRIBUTIONS
     }
-    plots["long-tail.svg"] = _draw(lambda axes: _long_tail(axes, described))
+    plots["long-tail.svg"] = _draw(partial(_long_tail, described))
     return plots
 
 
@@ -43,7 +42,7 @@ def _draw(draw: Callable[[Any], None]) -> bytes:
         return pictures.svg_file(figure)
 
 
-def _distribution(axes: Any, described: dict[str, Any], name: str) -> None:
+def _distribution(described: dict[str, Any], name: str, axes: Any) -> None:
     words = Words(described["item"])
     whose = "users" if name.endswith("user") else words("artists")
     now = described["prepared"]["distributions"][name]
@@ -78,7 +77,7 @@ def _distribution(axes: Any, described: dict[str, Any], name: str) -> None:
     _finish(axes, described)
 
 
-def _long_tail(axes: Any, described: dict[str, Any]) -> None:
+def _long_tail(described: dict[str, Any], axes: Any) -> None:
     words = Words(described["item"])
     for kind, colour, dashes, label in (
         ("prepared", AFTER, "-", "prepared"),

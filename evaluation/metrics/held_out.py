@@ -7,7 +7,7 @@ expectation over their order (`ties`), so no metric depends on how users or item
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
+from halfstep.evaluation.metrics.beyond_accuracy import beyond_accuracy, exposure_gini
 from halfstep.evaluation.metrics.inputs import (
     Array,
     Indices,
@@ -50,6 +51,12 @@ class Evaluation:
         are zero and all their scores are equal. None if there are no such users, or no others.
     not_relevant : int
         Test entries that were left out of the ranking because of their value; see `evaluate`.
+    beyond : dict of str to float64 array, shape (evaluated,)
+        If asked for: `novelty@k`, `diversity@k` and `popularity_lift@k` of each user's list for each k,
+        as `halfstep.evaluation.metrics.beyond_accuracy` defines them; NaN where one is not defined. The
+        lists are those of `coverage`.
+    gini : dict of int to float
+        If asked for: for each k, the Gini index of how often items are in these lists.
     """
 
     users: Indices
@@ -57,6 +64,8 @@ class Evaluation:
     coverage: dict[int, float]
     without_history: Evaluation | None = None
     not_relevant: int = 0
+    beyond: PerUser = field(default_factory=dict)
+    gini: dict[int, float] = field(default_factory=dict)
 
     def means(self) -> dict[str, float]:
         """Return each metric's mean over the evaluated users, with equal weights."""
@@ -77,6 +86,7 @@ def evaluate(
     block_bytes: int = 256 * 2**20,
     num_threads: int = 0,
     device: str = "cpu",
+    beyond: Any = False,
 ) -> Evaluation:
     """Rank all items that a user does not have in `train`, and compare with the items in `test`.
 
@@ -126,6 +136,9 @@ def evaluate(
     device : "cpu" or "gpu"
         Where to rank. On a GPU `block_bytes` and `num_threads` have no effect, and `ks` must be at most
         896.
+    beyond : bool, or sparse matrix or array, shape (any users, items)
+        True measures the lists beside their accuracy as well, with the items' popularity counted in
+        `train`; a matrix, in this matrix: what the model was fitted on, where that is not `train`.
 
     Raises
     ------
@@ -149,6 +162,8 @@ def evaluate(
             )
     lengths = cut_offs(ks)
     asked = _rows(users, held_out.shape[0])
+    history = seen
+    counted = None if beyond is False else seen if beyond is True else as_csr(beyond, "beyond")
     seen, held_out, ignored, has_history = judged(seen, held_out, min_value, overlap)
     rows = asked[np.diff(held_out.indptr)[asked] > 0]
     if rows.size == 0:
@@ -173,11 +188,19 @@ def evaluate(
     if auc:
         per_user["auc"] = ranking.areas
 
+    further: PerUser = {}
+    for k in lengths if counted is not None else ():
+        measured = beyond_accuracy(ranking.top[:, :k], Y, history, rows, counted)
+        further |= {f"{name}@{k}": values for name, values in measured.items()}
+
     def of(chosen: Any, **more: Any) -> Evaluation:
+        tops = {k: ranking.top[chosen, :k] for k in lengths}
         return Evaluation(
             users=rows[chosen],
             per_user={name: values[chosen] for name, values in per_user.items()},
-            coverage={k: _coverage(ranking.top[chosen, :k], Y.shape[0]) for k in lengths},
+            coverage={k: _coverage(top, Y.shape[0]) for k, top in tops.items()},
+            beyond={name: values[chosen] for name, values in further.items()},
+            gini={k: exposure_gini(top, Y.shape[0]) for k, top in tops.items() if further},
             **more,
         )
 

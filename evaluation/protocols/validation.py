@@ -11,7 +11,7 @@ user, and a model's value is the mean over users. Two kinds of chance are report
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -64,6 +64,8 @@ class PartResult:
         there are none.
     not_relevant
         Held-out entries that were left out of the ranking because of their value.
+    beyond, gini
+        The lists beside their accuracy; see `halfstep.evaluation.metrics.held_out.Evaluation`.
     """
 
     part: str
@@ -73,6 +75,8 @@ class PartResult:
     coverage: dict[int, float]
     without_history: tuple[npt.NDArray[np.int64], PerUser] | None = None
     not_relevant: int = 0
+    beyond: PerUser = field(default_factory=dict)
+    gini: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -241,7 +245,9 @@ def _evaluated(
     **how: Any,
 ) -> PartResult:
     X, Y = factors
-    measured = evaluate(X, Y, part.history, part.test, ks=ks, num_threads=num_threads, **how)
+    measured = evaluate(
+        X, Y, part.history, part.test, ks=ks, num_threads=num_threads, beyond=part.train, **how
+    )
     others = measured.without_history
     explained: PerUser = {}
     if explain_auc:
@@ -267,6 +273,8 @@ def _evaluated(
         coverage=measured.coverage,
         without_history=None if others is None else (part.users[others.users], of(others)),
         not_relevant=measured.not_relevant,
+        beyond=measured.beyond,
+        gini=measured.gini,
     )
 
 

@@ -16,6 +16,7 @@ from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.curve_plot import curve_of, plot_curve
 from halfstep.evaluation.protocols.partitions import parts_of
 from halfstep.evaluation.protocols.validation import LOWEST, SAMPLED, validate
+from halfstep.evaluation.verdict import percent
 
 
 def model(**settings):
@@ -161,6 +162,14 @@ def test_command(protocol, parts, table, tmp_path, capsys):
     assert record["auc_by_activity"][-1]["users"] == record["users"]
     printed = capsys.readouterr().out
     assert "cholesky minus popularity" in printed
+    words = {v["verdict"] for v in record["paired"]["metrics"].values()} - {"equivalent"}
+    said = record["paired"]["said"]
+    assert {part.split(":")[0] for part in said.split("; ")} == words
+    for name, verdict in record["paired"]["metrics"].items():
+        share = verdict["difference"] / record["models"]["popularity"][name]
+        assert (f"{name} {percent(share)}" in said) == (verdict["verdict"] != "equivalent")
+    shown = " ".join(printed.split()).replace("−", "-")
+    assert said.replace("−", "-") in shown
 
 
 def test_command_compares_two_solvers(table, tmp_path, capsys):
@@ -171,5 +180,6 @@ def test_command_compares_two_solvers(table, tmp_path, capsys):
     paired = json.loads(out.read_text())["paired"]
     assert (paired["of"], paired["against"]) == ("cholesky", "naive")
     assert {v["verdict"] for v in paired["metrics"].values()} == {"equivalent"}
+    assert paired["said"] == "equivalent"
     assert run(["evaluate", "--data", table, "--protocol", "rows"]) == 2
     assert "protocol must be one of" in capsys.readouterr().err

@@ -13,8 +13,8 @@ from typing import Any
 from halfstep import pictures
 from halfstep.bench.gpu.plan import rounds
 from halfstep.bench.gpu.record import GpuResults
-from halfstep.bench.report.charts import COLOURS, DASHES, MARKERS
-from halfstep.colours import AXIS, INK, LEVEL, PALE
+from halfstep.bench.report.charts import DASHES, MARKERS
+from halfstep.colours import AXIS, INK, LEVEL, LINES, PALE
 from halfstep.files import whole_file
 
 _SIZE = (8.0, 5.2)  # inches
@@ -53,14 +53,14 @@ def _figure(results: GpuResults, mild: str, dots: dict[str, list[tuple[float, fl
             gathers.setdefault(one["table_megabytes"], []).append(point)
     for place, (megabytes, points) in enumerate(sorted(gathers.items())):
         x, y = zip(*sorted(points), strict=True)
-        look = {"color": _GREYS[place % 3], "linestyle": DASHES[place // 3 % 3]}
+        look: Any = {"color": _GREYS[place % 3], "linestyle": DASHES[place // 3 % 3]}
         axes.plot(x, y, **look, label=f"gathered from a table of {megabytes:g} MB")
     if results.peaks:
         peak = results.peaks.bytes_per_second
         axes.axhline(peak, color=INK, linestyle="--", label="copied (read and written)")
     for place, (name, points) in enumerate(sorted(dots.items())):
         x, y = zip(*sorted(points), strict=True)
-        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        colour, marker = LINES[place % len(LINES)], MARKERS[place % len(MARKERS)]
         axes.plot(x, y, f"{marker}:", color=colour, label=name)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
