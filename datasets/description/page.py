@@ -137,7 +137,7 @@ def _long_tail(described: dict[str, Any], words: Words) -> str:
         rows.append(
             [words(what), *(f"{v:,}" if isinstance(v, int) else f"{100 * v:.2f} %" for v in values)]
         )
-    return _table(["", *("as read" if kind == "raw" else kind for kind in kinds)], rows)
+    return _table(["", "as read", "prepared"] if len(kinds) > 1 else ["", ""], rows)
 
 
 def _figure(plots: dict[str, bytes], file: str, title: str, how: str) -> str:
