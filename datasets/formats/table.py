@@ -6,14 +6,14 @@ from pathlib import Path
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.tables.assemble import assemble
-from halfstep.datasets.tables.columns import Columns
+from halfstep.datasets.tables.columns import Columns, NotUtf8, without_headers
 from halfstep.datasets.tables.dialect import Dialect, dialect_of
 from halfstep.datasets.tables.encoding import Encoding, encoding_of
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.stream import Utf8
-from halfstep.datasets.tables.text import NotUtf8, read_columns
-from halfstep.datasets.text.blocks import check_is_text
+from halfstep.datasets.tables.text import read_columns
+from halfstep.datasets.text.blocks import LONGEST_LINE, check_is_text
 from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
@@ -65,23 +65,31 @@ def read_table(path: Path, options: TableOptions = AS_FOUND) -> Dataset:
         options,
         rating=dialect.roles.rating,
         text_ids=dialect.text_ids,
-        decimal_comma=dialect.decimal_comma,
+        # Between commas, one inside quotes can only stand between thousands.
+        decimal_comma=False if dialect.separator == "," else None,
         rows=columns.lines,
     )
 
 
 def _read(path: Path, encoding: Encoding, options: TableOptions) -> tuple[Dialect, Columns]:
     dialect = dialect_of(_head(path, encoding), options, path)
-    return dialect, read_columns(path, dialect, encoding)
+    return dialect, without_headers(read_columns(path, dialect, encoding), dialect)
 
 
 def _head(path: Path, encoding: Encoding) -> str:
     """Return the file's first lines, whole ones unless the file has but one."""
     with unpacked(path) as file:
-        start = Utf8(file, path, encoding.codec, "\n", "").read(_HEAD)
-    check_is_text(path, start)
+        stream = Utf8(file, path, encoding.codec, "\n", "")
+        start, piece = stream.read(_HEAD), b""
+        check_is_text(path, start)
+        # A first row may be longer than that.
+        while (
+            start.count(b"\n") < 3 and len(start) < LONGEST_LINE and (piece := stream.read(_HEAD))
+        ):
+            start += piece
+        over = not stream.read(1)
     text = start.decode("utf-8", "replace")
-    if len(start) < _HEAD:
+    if over:
         return text
     end = max(text.rfind("\n"), text.rfind("\r"))
     return text[: end + 1] if end >= 0 else text

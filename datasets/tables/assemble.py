@@ -21,7 +21,7 @@ def assemble(
     *,
     rating: bool,
     text_ids: frozenset[str] = frozenset(),
-    decimal_comma: bool = False,
+    decimal_comma: bool | None = False,
     rows: NDArray[Any] | None = None,
 ) -> Dataset:
     """Build a data set from the columns of a table.
@@ -42,8 +42,9 @@ def assemble(
         Whether values are ratings, which are not added up where a user has several of one item.
     text_ids : frozenset of str
         "user" or "item" if their ids stay text, even those that look like integers.
-    decimal_comma : bool
-        Whether a comma in values of text is known to stand before decimals.
+    decimal_comma : bool or None
+        Whether a comma in values of text is known to stand before decimals. If False, 1,234 is a
+        thousand and more; if None, that is an error unless other values of the column tell.
     rows : ndarray, optional
         Shape (rows,): the line number of each row, for messages. If None, rows are numbered from 1.
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from halfstep.datasets.tables.header import header_of
+from halfstep.datasets.tables.header import header_of, names_columns
 from halfstep.datasets.tables.known_names import is_event
 from halfstep.datasets.tables.options import TableOptions
+from halfstep.datasets.tables.places import place_of
 from halfstep.datasets.tables.roles import Roles, roles_by_name, roles_by_place
-from halfstep.datasets.tables.separators import SAMPLE, blank_before_quote, split
+from halfstep.datasets.tables.separators import SAMPLE, SEPARATORS, blank_before_quote, split
 from halfstep.errors import InputError
-
-_DECIMAL = re.compile(r"[+-]?\d+,\d+")
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,6 @@ class Dialect:
         Which column is what.
     text_ids : frozenset of str
         "user" or "item" if their ids are in quotes, and so are text.
-    decimal_comma : bool
-        Whether a comma stands before the decimals of a value.
     samples : tuple
         The first rows.
     notes : tuple of str
@@ -62,7 +59,6 @@ class Dialect:
     blank_before_quote: bool
     roles: Roles
     text_ids: frozenset[str]
-    decimal_comma: bool
     samples: tuple[Sequence[str], ...]
     notes: tuple[str, ...] = ()
 
@@ -89,15 +85,16 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
     newline = "\r" if "\r" in text and "\n" not in text else "\n"
     ends = text.replace("\r\n", "\n") if newline == "\n" else text.replace("\r", "\n")
     lines = ends.split("\n")[: SAMPLE + 100]
-    begin = 0
-    comments: list[str] = []
-    while begin < len(lines) and (not lines[begin].strip() or lines[begin].startswith("#")):
-        comments += [lines[begin]] if lines[begin].strip() else []
-        begin += 1
+    begin, said, comments = _above(lines, options.separator)
     body = lines[begin:]
     if not any(line.strip() for line in body):
         raise InputError(f"{path}: there are no rows in the file")
-    separator, quoted, rows = split(body, options.separator, path)
+    if body[0].lstrip().startswith(("{'", "{u'", "[{'")):
+        raise InputError(
+            f"{path}: its lines are Python dictionaries, {body[0][:40]!r}; write them as JSON, one "
+            "object a line"
+        )
+    separator, quoted, rows = split(body, said, path)
     width = Counter(len(row) for row in rows[1:] or rows).most_common(1)[0][0]
     header = header_of(rows, width, comments, options, separator)
     names = tuple(name.strip() for name in header) if header else ("",) * width
@@ -116,8 +113,7 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
         roles = roles_by_place(samples, options, path)
     else:
         roles = roles_by_name(names, options, path)
-    value = [row[roles.value].strip() for row in samples] if roles.value is not None else []
-    comma = any(_DECIMAL.fullmatch(field) for field in value)
+    roles, notes = _without_times(roles, names, samples, options)
     return Dialect(
         separator=separator,
         quoted=quoted,
@@ -131,10 +127,61 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
         text_ids=_quoted_ids(body[1:] if has_line else body, separator, width, roles)
         if quoted
         else frozenset(),
-        decimal_comma=comma and separator != "," and not any("." in field for field in value),
         samples=tuple(samples),
-        notes=_notes(names, samples, roles),
+        notes=(*notes, *_notes(names, samples, roles), *_skipped(comments)),
     )
+
+
+def _above(lines: Sequence[str], separator: str | None) -> tuple[int, str | None, list[str]]:
+    """Return (where the table begins, its separator if a line says it, the comments above it).
+
+    Excel takes "sep=;" in the first line. A line that begins with # is a comment, unless it has as many
+    fields as the lines below it and names no columns.
+    """
+    begin = 0
+    marked = re.fullmatch(r'"?sep=(.)"?', lines[0].strip(" ")) if lines else None
+    if marked:
+        begin, separator = 1, separator or marked[1]
+    comments: list[tuple[int, str]] = []
+    while begin < len(lines) and (not lines[begin].strip() or lines[begin].startswith("#")):
+        comments += [(begin, lines[begin])] if lines[begin].strip() else []
+        begin += 1
+    below = next((line for line in lines[begin:] if line.strip()), None)
+    for at, comment in comments:
+        if below is None or _alike(comment, below, separator):
+            return at, separator, [line for place, line in comments if place < at]
+    return begin, separator, [line for _, line in comments]
+
+
+def _alike(comment: str, line: str, separator: str | None) -> bool:
+    """Return whether a comment has the fields of a row, and they are not the names of columns."""
+    for mark in SEPARATORS if separator is None else (separator,):
+        fields = comment.lstrip("# ").split(mark)
+        if mark in line and comment.count(mark) == line.count(mark):
+            return not names_columns(fields)
+    return False
+
+
+def _skipped(comments: Sequence[str]) -> tuple[str, ...]:
+    if not comments:
+        return ()
+    shown = repr(comments[0][:40])
+    more = f" and {len(comments) - 1} more" if len(comments) > 1 else ""
+    return (f"comments above the table are left out: {shown}{more}",)
+
+
+def _without_times(
+    roles: Roles, names: Sequence[str], samples: Sequence[Sequence[str]], options: TableOptions
+) -> tuple[Roles, tuple[str, ...]]:
+    """Let a column of times with the name of a value be the time, if the caller does not object."""
+    place = roles.value
+    if place is None or options.value is not None:
+        return roles, ()
+    if not place_of([row[place] for row in samples]).time:
+        return roles, ()
+    note = f"{names[place]} holds times, and is no value"
+    time = place if roles.time is None else roles.time
+    return replace(roles, value=None, time=time, rating=False), (note,)
 
 
 def _quoted_ids(lines: Sequence[str], separator: str, width: int, roles: Roles) -> frozenset[str]:

@@ -60,7 +60,10 @@ def encoding_of(path: Path, start: bytes, said: str | None, whole: bool = False)
     if said is not None:
         try:
             name = codecs.lookup(said).name
-        except LookupError:
+            b"a".decode(name)  # LookupError for codecs that make bytes of bytes
+            if name in ("idna", "punycode", "undefined") or "escape" in name:
+                raise LookupError(name)
+        except (LookupError, UnicodeError):
             raise InputError(
                 "--encoding must be an encoding that Python knows, such as utf-8 or cp1252, "
                 f"got {said!r}"

@@ -31,7 +31,7 @@ def fields(
     *,
     rating: bool,
     text_ids: frozenset[str] = frozenset(),
-    decimal_comma: bool = False,
+    decimal_comma: bool | None = False,
     rows: NDArray[Any] | None = None,
 ) -> dict[str, Any]:
     """Return the arguments of `Dataset` for the columns of a table, and complete `reading`.

@@ -20,21 +20,33 @@ def header_of(
     first = rows[0]
     if options.header is False:
         return None
-    # A header that is one field shorter belongs to row names, as R writes them.
     if len(first) == width - 1 and len(rows) > 1:
-        first = ["", *first]
+        first = _one_short(first, [row for row in rows[1:] if len(row) == width])
     if options.header:
         return first
     if comments and len(rows[0]) == width:
         named = comments[-1].lstrip("# ")
         for fields in (named.split(), [field.strip() for field in named.split(separator)]):
-            if len(fields) == width and _known(fields):
+            if len(fields) == width and names_columns(fields):
                 return fields
-    if _named_by_options(first, options) or _known(first):
+    if _named_by_options(first, options) or names_columns(first):
         return first
     if _counted(first) or _unnamed_numbers(rows, first, width):
         return first
     return None
+
+
+def _one_short(first: Sequence[str], later: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Return a header that is one field shorter than the rows with a name more, if it is plain where.
+
+    R writes the numbers of rows without a name; other programs write a separator at the end of each row.
+    """
+    if all(row[-1].strip() == "" for row in later):
+        return [*first, ""]
+    numbers = [row[0].strip() for row in later]
+    if any(numbers == [str(at + start) for at in range(len(later))] for start in (0, 1)):
+        return ["", *first]
+    return first
 
 
 def _named_by_options(first: Sequence[str], options: TableOptions) -> bool:
@@ -46,7 +58,7 @@ def _named_by_options(first: Sequence[str], options: TableOptions) -> bool:
     )
 
 
-def _known(fields: Sequence[str]) -> bool:
+def names_columns(fields: Sequence[str]) -> bool:
     """Return whether fields hold the names of a user's and of an item's column."""
     roles = {
         role for field in fields for role in ("user", "item") if strength(role, field) is not None

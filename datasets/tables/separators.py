@@ -89,7 +89,7 @@ def _rows(lines: Sequence[str], separator: str, quoted: bool) -> list[list[str]]
                 break
     except csv.Error:
         pass
-    if len(rows) > 1 and reader.line_num >= len(lines):
+    if len(rows) > 1 and len(lines) > SAMPLE and reader.line_num >= len(lines):
         rows.pop()  # the sample may end inside a quoted field
     return rows or [[""]]
 

@@ -32,6 +32,8 @@ class Utf8(io.RawIOBase):
         before and after a line.
     skipped : int
         Lines at the beginning that hold no rows.
+    whole : bool
+        Change separators; False leaves them to the reader of the lines.
 
     Attributes
     ----------
@@ -47,18 +49,26 @@ class Utf8(io.RawIOBase):
         newline: str,
         separator: str,
         skipped: int = 0,
+        *,
+        whole: bool = True,
     ) -> None:
         self._file, self._path, self._encoding = file, path, encoding
-        self._newline, self._separator = newline, separator
+        self._newline, self._separator = newline, separator if whole else ""
         self._decoder = (
             None if encoding == "utf-8" else codecs.getincrementaldecoder(encoding)("strict")
         )
         self._bounds = Bounds(path)
         self._ready = b""
-        self._rest = b""
+        self._rest = self._held = b""
+        self._lines = 1
         self._first, self._over = True, False
         single = {"::": "\x1f"}.get(separator, separator or ",")
         self.survey = Survey(single if len(single.encode()) == 1 else ",", skipped)
+
+    def _line(self, error: UnicodeError) -> int:
+        """Return the number of the line in which a byte cannot be decoded."""
+        before = error.object[: error.start] if isinstance(error, UnicodeDecodeError) else b""
+        return self._lines + before.count(b"\n")
 
     def readable(self) -> bool:
         """Return True."""
@@ -85,13 +95,18 @@ class Utf8(io.RawIOBase):
                 chunk = self._decoder.decode(raw, final=self._over).encode("utf-8", "surrogatepass")
             except UnicodeError as error:
                 raise InputError(
-                    f"{self._path}: {_wrong(error)} after line {self.survey.lines}: it is not "
-                    f"{self._encoding}; name its encoding with --encoding (in Python encoding=)"
+                    f"{self._path}: {_wrong(error)} of {self._encoding}, in line {self._line(error)}; "
+                    "name the file's encoding with --encoding (in Python encoding=)"
                 ) from None
+            self._lines += chunk.count(b"\n")
         if self._first and chunk:
             chunk, self._first = chunk.removeprefix(codecs.BOM_UTF8), False
         if self._newline == "\r":
-            chunk = chunk.replace(b"\r", b"\n")
+            chunk = self._held + chunk
+            # A return at the chunk's end may belong to a line feed that comes next.
+            self._held = b"\r" if chunk.endswith(b"\r") and not self._over else b""
+            chunk = chunk[: len(chunk) - len(self._held)]
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if self._separator not in ("::", " "):
             return chunk
         whole, newline, tail = (self._rest + chunk).rpartition(b"\n")
@@ -110,5 +125,5 @@ def _wrong(error: UnicodeError) -> str:
 
 
 def _one_blank(block: bytes) -> bytes:
-    block = re.sub(rb"[ ]{2,}", b" ", block)
+    block = re.sub(rb"[ \t]+", b" ", block)
     return re.sub(rb"(?m)^ | (?=\r?$)", b"", block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.datasets.tables.columns import Columns
+from halfstep.datasets.tables.columns import Columns, NotUtf8, check_dialect
 from halfstep.datasets.tables.dialect import Dialect
 from halfstep.datasets.tables.encoding import Encoding
 from halfstep.datasets.tables.stream import Utf8
@@ -32,14 +33,15 @@ def read_strictly(path: Path, dialect: Dialect, encoding: Encoding) -> Columns:
     """
     rows = _Rows(dialect)
     with unpacked(path) as file, _long_fields():
-        stream = Utf8(file, path, encoding.codec, dialect.newline, "")
+        stream = Utf8(file, path, encoding.codec, dialect.newline, dialect.separator, whole=False)
         if dialect.quoted:
             _quoted(path, dialect, _lines(path, stream, encoding, rows), rows)
         else:
             for number, line in _lines(path, stream, encoding, rows):
                 rows.take(number, _split(line, dialect.separator), line)
+        check_dialect(dialect, stream.survey)
     arrays = rows.arrays()
-    lines = np.array(rows.lines, np.int64)
+    lines = np.frombuffer(rows.lines, np.int64) if rows.lines else np.empty(0, np.int64)
     return Columns(arrays, rows.count, rows.bad, lines)
 
 
@@ -52,6 +54,8 @@ def _lines(path: Path, stream: Utf8, encoding: Encoding, rows: _Rows) -> Iterato
             try:
                 line = raw.decode("utf-8")
             except UnicodeDecodeError:
+                if not encoding.mixed:
+                    raise NotUtf8 from None
                 rows.leave_out("not UTF-8", number)
                 continue
             yield number, line.removesuffix("\r")
@@ -90,7 +94,9 @@ def _quoted(path: Path, dialect: Dialect, lines: Iterator[tuple[int, str]], rows
                     f"{path}: the quote that opens in line {given[0]} is never closed; if quotes are "
                     "part of the text, the file cannot be told from one with quoted fields"
                 ) from None
-            rows.leave_out("a quote in the wrong place", given[0], len(given))
+            alone = "new-line character" in str(error)
+            reason = "a carriage return in a field" if alone else "a quote in the wrong place"
+            rows.leave_out(reason, given[0], len(given))
             continue
         # A blank at the end of a line separates nothing.
         if dialect.separator == " " and row and row[-1] == "":
@@ -104,7 +110,7 @@ class _Rows:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.roles = dialect.roles.columns
-        self.lines: list[int] = []
+        self.lines = array("q")
         self.bad: dict[str, list[int]] = {}
         self.count = 0
         self._fields: dict[str, list[str]] = {role: [] for role in self.roles}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _PIECE = 1 << 20
-_SIGNS = (b"+", b"-", b" ", b'"')
+_SIGNS = (b"+", b"-", b" ", b'"', b"x", b"X")
 _NEWLINE, _RETURN, _QUOTE, _ZERO = 10, 13, 34, 48
 
 
@@ -27,19 +27,25 @@ class Survey:
     blank : int
         Lines without a character.
     plain : bool
-        No field begins with 0 and another digit, and there is no sign, no blank and no quote. An integer
-        is then written as Python would write it.
+        No field begins with 0 and another digit, and there is no sign, no blank, no quote and no x,
+        since Arrow reads 0x1F as an integer. Integers are then written as Python would write them.
+    opened, closed : int
+        Quotes at the beginning and at the end of a field.
+    returns : bool
+        A carriage return stands without a line feed.
     stray : bool
         A quote stands neither at an end of a field nor beside another quote.
     """
 
     def __init__(self, separator: str, skipped: int) -> None:
         self._mark, self._skipped = ord(separator), skipped
+        self._signs = _SIGNS if separator == "\t" else (*_SIGNS, b"\t")
         self._newlines = 0
         self._last = b"\n"
         self.blank = 0
         self.plain = True
-        self.stray = False
+        self.stray = self.returns = False
+        self.opened = self.closed = 0
 
     @property
     def lines(self) -> int:
@@ -64,10 +70,16 @@ class Survey:
             if self._skipped and self._newlines >= self._skipped:
                 rows = b"\n" + text.split(b"\n", self._skipped + 1)[-1]
                 self._skipped = 0
-            signed = any(sign in rows for sign in _SIGNS)
+            signed = any(sign in rows for sign in self._signs)
             self.plain = not signed and not _padded(np.frombuffer(rows, np.uint8), self._mark)
-        if not self.stray and b'"' in text:
-            self.stray = _stray(np.frombuffer(text, np.uint8), self._mark)
+        if b'"' in text:
+            opened, closed, stray = _quotes(np.frombuffer(text, np.uint8), self._mark)
+            self.opened += opened
+            self.closed += closed
+            self.stray = self.stray or stray
+        if not self.returns and b"\r" in text:
+            rest = text.replace(b"\r\n", b"")
+            self.returns = b"\r" in rest[:-1] or (b"\r" in rest and not text.endswith(b"\r"))
         self._last = text[-2:]
 
 
@@ -99,10 +111,14 @@ def _padded(text: NDArray[np.uint8], mark: int) -> bool:
     return bool((begins & (after >= _ZERO) & (after <= _ZERO + 9)).any())
 
 
-def _stray(text: NDArray[np.uint8], mark: int) -> bool:
-    """Return whether a quote between two other bytes has a field's end or a quote on neither side."""
+def _quotes(text: NDArray[np.uint8], mark: int) -> tuple[int, int, bool]:
+    """Return how many quotes begin a field, how many end one, and whether one does neither.
+
+    Only quotes between two other bytes are looked at; one beside another quote does neither harm.
+    """
     at = np.flatnonzero(text[1:-1] == _QUOTE) + 1
     before, after = text[at - 1], text[at + 1]
-    begins = (before == mark) | (before == _NEWLINE) | (before == _RETURN) | (before == _QUOTE)
-    ends = (after == mark) | (after == _NEWLINE) | (after == _RETURN) | (after == _QUOTE)
-    return bool((~begins & ~ends).any())
+    begins = (before == mark) | (before == _NEWLINE) | (before == _RETURN)
+    ends = (after == mark) | (after == _NEWLINE) | (after == _RETURN)
+    beside = (before == _QUOTE) | (after == _QUOTE)
+    return int(begins.sum()), int(ends.sum()), bool((~begins & ~ends & ~beside).any())

@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from halfstep.datasets.tables.columns import Columns
+from halfstep.datasets.tables.columns import Columns, NotUtf8, OtherDialect, check_dialect
 from halfstep.datasets.tables.dialect import Dialect
 from halfstep.datasets.tables.encoding import Encoding
 from halfstep.datasets.tables.places import place_of
@@ -30,10 +30,6 @@ _BLOCK = 16 << 20
 _ID = re.compile("0|[1-9][0-9]{0,17}")
 
 
-class NotUtf8(Exception):
-    """The file's first lines were UTF-8, but not all of it is."""
-
-
 def read_columns(path: Path, dialect: Dialect, encoding: Encoding) -> Columns:
     """Read the columns that have a role.
 
@@ -44,11 +40,14 @@ def read_columns(path: Path, dialect: Dialect, encoding: Encoding) -> Columns:
     NotUtf8
         It is not UTF-8 although `encoding` says so.
     """
-    if not encoding.mixed and not dialect.blank_before_quote and _is_arrows(dialect):
-        columns = _quickly(path, dialect, encoding)
-        if columns is not None:
-            return columns
-    return read_strictly(path, dialect, encoding)
+    try:
+        if not encoding.mixed and not dialect.blank_before_quote and _is_arrows(dialect):
+            columns = _quickly(path, dialect, encoding)
+            if columns is not None:
+                return columns
+        return read_strictly(path, dialect, encoding)
+    except OtherDialect as other:
+        return read_columns(path, replace(dialect, **other.changes), encoding)
 
 
 def _is_arrows(dialect: Dialect) -> bool:
@@ -75,6 +74,7 @@ def _quickly(path: Path, dialect: Dialect, encoding: Encoding) -> Columns | None
     known = None
     if not packing_of(path) and passes_on(dialect, encoding):
         known = survey(path, dialect.separator, dialect.skipped)
+        check_dialect(dialect, known)
     kinds = _kinds(dialect, integers=known is not None and known.plain)
     try:
         found = _with_arrow(path, dialect, encoding, kinds, known)
@@ -90,15 +90,19 @@ def _quickly(path: Path, dialect: Dialect, encoding: Encoding) -> Columns | None
             if "UTF8" in str(again) and encoding.codec == "utf-8":
                 raise NotUtf8 from None
             return None
+    check_dialect(dialect, found.survey)
     count = found.table.num_rows + len(found.bad)
-    if count + dialect.skipped + found.blank != found.lines or (dialect.quoted and found.stray):
+    if count + dialect.skipped + found.blank != found.survey.lines:
+        return None
+    # Arrow does not count blank lines: only where there are none are its numbers those of lines.
+    if (dialect.quoted and found.survey.stray) or (found.bad and found.blank):
         return None
     lines: Any = None
     bad: dict[str, list[int]] = {}
     if found.blank == 0:
         lines = _Numbers(dialect.skipped + 1)
         if found.bad:
-            numbers = np.arange(dialect.skipped + 1, found.lines + 1)
+            numbers = np.arange(dialect.skipped + 1, found.survey.lines + 1)
             lines = np.setdiff1d(numbers, [number for number, _ in found.bad])
     for number, reason in found.bad:
         bad.setdefault(reason, []).append(number)
@@ -113,8 +117,7 @@ class _Found:
     table: Any
     bad: list[tuple[int, str]]
     blank: int
-    lines: int
-    stray: bool
+    survey: Survey
 
 
 class _Numbers:
@@ -143,7 +146,8 @@ def _kinds(dialect: Dialect, *, integers: bool, numbers: bool = True) -> dict[st
             kinds[role] = pa.string()
             if numbers and found.number and "" not in fields and not any("," in f for f in fields):
                 whole = found.whole and all(field.lstrip("-").isdecimal() for field in fields)
-                kinds[role] = pa.int64() if whole else pa.float64()
+                # Arrow reads 0x10 as an integer, which is no number here.
+                kinds[role] = pa.int64() if whole and integers else pa.float64()
         elif integers and role != "name" and all(_ID.fullmatch(field) for field in fields):
             kinds[role] = pa.int64()
         else:
@@ -178,7 +182,7 @@ def _with_arrow(
     roles = {place: role for role, place in dialect.roles.columns.items()}
     names = [roles.get(place, f" {place}") for place in range(dialect.width)]
     mark = "\x1f" if dialect.separator == "::" else dialect.separator
-    with _source(path, dialect, encoding, known) as (source, lines):
+    with _source(path, dialect, encoding, known) as (source, seen):
         table = csv.read_csv(
             source,
             read_options=csv.ReadOptions(
@@ -202,7 +206,7 @@ def _with_arrow(
         )
     if bad and threads:
         return _with_arrow(path, dialect, encoding, kinds, known, threads=False)
-    return _Found(table, bad, lines.blank + len(blank), lines.lines, lines.stray)
+    return _Found(table, bad, seen.blank + len(blank), seen)
 
 
 @contextmanager

@@ -50,7 +50,7 @@ class Values:
     notes: list[str] = field(default_factory=list)
 
 
-def read_values(column: Any, what: str, *, decimal_comma: bool = False) -> Values:
+def read_values(column: Any, what: str, *, decimal_comma: bool | None = False) -> Values:
     """Read the numbers of an Arrow column of any type.
 
     True counts 1, and False is no entry. In text, blanks around a number are cut; "1,234.5" is read
@@ -62,8 +62,8 @@ def read_values(column: Any, what: str, *, decimal_comma: bool = False) -> Value
         Shape (rows,). Integers that fit int64 stay integers.
     what : str
         Names the column in an error.
-    decimal_comma : bool
-        Whether it is known that a comma stands before decimals.
+    decimal_comma : bool or None
+        Whether it is known that a comma stands before decimals; None refuses what may be either.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def _in_64_bits(numbers: NDArray[Any]) -> NDArray[Any]:
     return numbers.astype(np.int64 if fits else np.float64)
 
 
-def _judge(values: Any, what: str, decimal_comma: bool) -> Values:
+def _judge(values: Any, what: str, decimal_comma: bool | None) -> Values:
     """Read distinct values."""
     import pyarrow as pa
     import pyarrow.types as types
@@ -167,7 +167,7 @@ def _booleans(true: NDArray[np.bool_]) -> Values:
     return Values(true.astype(np.int64), wrong, [note] if len(true) else [])
 
 
-def _texts(texts: list[str], what: str, decimal_comma: bool) -> Values:
+def _texts(texts: list[str], what: str, decimal_comma: bool | None) -> Values:
     """Read distinct strings, none of which is missing."""
     folded = [text.casefold() for text in texts]
     if texts and set(folded) <= {"true", "false"}:
@@ -186,12 +186,21 @@ def _texts(texts: list[str], what: str, decimal_comma: bool) -> Values:
     return Values(result, wrong, notes)
 
 
-def _plain_numbers(texts: list[str], what: str, decimal_comma: bool) -> tuple[list[str], list[str]]:
+def _plain_numbers(
+    texts: list[str], what: str, decimal_comma: bool | None
+) -> tuple[list[str], list[str]]:
     """Return the strings with a point before decimals and no thousands, and a note if any changed."""
     commas = [text for text in texts if _WITH_COMMA.fullmatch(text)]
     if not commas:
         return texts, []
-    if decimal_comma or not all(_THOUSANDS.fullmatch(text) for text in commas):
+    grouped = all(_THOUSANDS.fullmatch(text) for text in commas)
+    told = any(text.count(",") > 1 for text in commas) or any("." in text for text in texts)
+    if grouped and not told and decimal_comma is None:
+        raise InputError(
+            f"{what}: the comma in {commas[0]!r} may stand before decimals or between thousands; "
+            "write the values with a point before decimals and without thousands"
+        )
+    if decimal_comma or not grouped:
         other = next((text for text in commas if not _DECIMAL_COMMA.fullmatch(text)), None)
         if other is not None:
             one = next(text for text in commas if text != other) if len(commas) > 1 else other
