@@ -31,24 +31,24 @@ def split(lines: Sequence[str], said: str | None, path: Path) -> tuple[str, bool
             raise InputError("--separator must not be empty")
         quoted = _are_quoted(lines, said)
         return said, quoted, _rows(lines, said, quoted)
-    best: tuple[float, int, str, bool, list[list[str]]] | None = None
+    best: tuple[float, int, bool, str, bool, list[list[str]]] | None = None
     for separator in SEPARATORS:
         if not any(separator in line for line in lines):
             continue
         quoted = _are_quoted(lines, separator)
         rows = _rows(lines, separator, quoted)
         found = (*_consistent(rows), separator, quoted, rows)
-        if found[1] >= 2 and (best is None or found[:2] > best[:2]):
+        if found[1] >= 2 and (best is None or found[:3] > best[:3]):
             best = found
     if best is not None and best[0] >= 0.8:
-        return best[2:]
+        return best[3:]
     quoted = _are_quoted(lines, " ")
     rows = _rows(lines, " ", quoted)
-    share, width = _consistent(rows)
+    share, width, _ = _consistent(rows)
     if width >= 2 and (best is None or share > best[0]):
         return " ", quoted, rows
     if best is not None:
-        return best[2:]
+        return best[3:]
     line = next(line for line in lines if line.strip())[:60]
     raise InputError(
         f"{path}: a table must have at least 2 columns (user, item), its first line is {line!r}; if its "
@@ -56,15 +56,15 @@ def split(lines: Sequence[str], said: str | None, path: Path) -> tuple[str, bool
     )
 
 
-def _consistent(rows: Sequence[Sequence[str]]) -> tuple[float, int]:
-    """Return (the share of rows with the most frequent number of fields, that number).
+def _consistent(rows: Sequence[Sequence[str]]) -> tuple[float, int, bool]:
+    """Return (the share of rows with the most frequent number of fields, that number, the first's too).
 
     The first row is left out where there are others, since a header may be shorter.
     """
     counts = Counter(len(row) for row in rows[1:] or rows)
     width, count = counts.most_common(1)[0]
     # Rounded, so that one broken line more or less does not decide against more fields.
-    return round(count / sum(counts.values()), 1), width
+    return round(count / sum(counts.values()), 1), width, len(rows[0]) == width
 
 
 def _rows(lines: Sequence[str], separator: str, quoted: bool) -> list[list[str]]:
