@@ -10,19 +10,16 @@ from typing import Any
 import numpy as np
 
 from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.formats.json_text import Damage, is_text, one_a_line, parsed
 from halfstep.datasets.tables.fields import fields
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
-from halfstep.datasets.tables.survey import survey
-from halfstep.datasets.text.blocks import cut
-from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
 _SAMPLE = 1000
 _SHARE, _ALWAYS = 0.05, 20  # bad lines beyond both are an error
 _IDS = ("user", "item")
-_DAMAGED = object()
 _BLOCK = 32 << 20  # longer than a line may be
 
 
@@ -42,16 +39,20 @@ def read_json_lines(path: Path, options: TableOptions | None = None) -> Dataset:
     rows = _Rows(path, options)
     reading = Reading("json lines", [path.name])
     reading.rows = rows.count
+    reading.notes += rows.notes()
     bad = sum(len(lines) for lines in rows.bad.values())
     for reason, lines in rows.bad.items():
         reading.leave_out(reason, len(lines), lines[:5])
-    if bad > max(_ALWAYS, _SHARE * rows.count) and not options.allow_bad_lines:
-        reasons = "; ".join(
-            f"{reason}: {len(lines)} (line {', '.join(map(str, lines[:5]))})"
-            for reason, lines in rows.bad.items()
-        )
+    damaged = sum(len(rows.bad.get(damage.value, [])) for damage in Damage)
+    if 2 * damaged > rows.count and not options.allow_bad_lines:
         raise InputError(
-            f"{path}: {bad} of {rows.count} lines are bad: {reasons}; to read the others, say "
+            f"{path}: one object a line is needed, without commas between them, and {damaged} of "
+            f"{rows.count} lines are no JSON object: {rows.reasons()}; to read the others, say "
+            "--allow-bad-lines (in Python allow_bad_lines=True)"
+        )
+    if bad > max(_ALWAYS, _SHARE * rows.count) and not options.allow_bad_lines:
+        raise InputError(
+            f"{path}: {bad} of {rows.count} lines are bad: {rows.reasons()}; to read the others, say "
             "--allow-bad-lines (in Python allow_bad_lines=True)"
         )
     columns, text = rows.columns()
@@ -82,6 +83,7 @@ class _Rows:
         self.lines: list[int] = []
         self.bad: dict[str, list[int]] = {}
         self.values: dict[str, list[Any]] = {}
+        self.floats = dict.fromkeys(_IDS, 0)
         first: list[tuple[int, dict[str, Any]]] = []
         objects = self._objects()
         for line, one in objects:
@@ -89,7 +91,7 @@ class _Rows:
             if len(first) == _SAMPLE:
                 break
         if not first:
-            raise InputError(f"{path}: no line holds a JSON object; write one whole object a line")
+            raise InputError(f"{path}: no line holds a JSON object; one object a line is needed")
         self.names = list(dict.fromkeys(key for _, one in first for key in one))
         self.roles = roles_by_name(self.names, options, path)
         keys = {role: self.names[place] for role, place in self.roles.columns.items()}
@@ -135,55 +137,45 @@ class _Rows:
             if type(identifier) is float and identifier.is_integer() and abs(identifier) < 2**53:
                 # pandas writes the integers of a column with gaps so.
                 one[keys[role]] = identifier = int(identifier)
-            if isinstance(identifier, str) and not _is_text(identifier):
-                self._leave_out(f"{role} with half a character", line)
-                return
+                self.floats[role] += 1
             if identifier is not None and type(identifier) not in (int, str):
                 self._leave_out(f"{role} neither text nor an integer", line)
+                return
+        for role, key in keys.items():
+            if isinstance(one.get(key), str) and not is_text(one[key]):
+                self._leave_out(f"{role} with half a character", line)
                 return
         self.lines.append(line)
         for role, key in keys.items():
             self.values[role].append(one.get(key))
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        for line, one in self._parsed():
+        for line, one in parsed(self.path):
             self.count += 1
             if isinstance(one, dict):
                 yield line, one
             else:
-                self._leave_out("not JSON" if one is _DAMAGED else "no JSON object", line)
+                self._leave_out(one.value if isinstance(one, Damage) else "no JSON object", line)
 
-    def _parsed(self) -> Iterator[tuple[int, Any]]:
-        for first_line, block in _blocks(self.path):
-            for line, raw in enumerate(block.split(b"\n"), start=first_line):
-                if line == 1 and raw.lstrip().startswith(b"["):
-                    yield from enumerate(_list(self.path), start=1)
-                    return
-                if raw.strip():
-                    try:
-                        yield line, json.loads(raw.decode("utf-8"))
-                    except (ValueError, RecursionError):
-                        yield line, _DAMAGED
+    def reasons(self) -> str:
+        """Return why lines are bad, with their numbers."""
+        return "; ".join(
+            f"{reason}: {len(lines)} (line {', '.join(map(str, lines[:5]))})"
+            for reason, lines in self.bad.items()
+        )
+
+    def notes(self) -> list[str]:
+        """Say which ids stand in the file as floats."""
+        return [
+            f"{count} {role} ids were floating-point numbers, all whole, and are read as integers"
+            if count > 1
+            else f"1 {role} id was a whole floating-point number, and is read as an integer"
+            for role, count in self.floats.items()
+            if count
+        ]
 
     def _leave_out(self, reason: str, line: int) -> None:
         self.bad.setdefault(reason, []).append(line)
-
-
-def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    with unpacked(path) as file:
-        yield from cut(file, path)
-
-
-def _list(path: Path) -> list[Any]:
-    """Return the members of a file that holds one JSON list."""
-    try:
-        members = json.loads(b"".join(block for _, block in _blocks(path)).decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{path}: begins with a bracket and is no JSON list ({str(error).splitlines()[0]}); "
-            "write one object a line"
-        ) from None
-    return list(members)
 
 
 def _quickly(path: Path, keys: dict[str, str], sample: dict[str, list[Any]]) -> Any:
@@ -220,19 +212,9 @@ def _quickly(path: Path, keys: dict[str, str], sample: dict[str, list[Any]]) -> 
     except (pa.ArrowException, OSError):
         return None
     # Arrow reads objects, whatever lines they stand in.
-    seen = survey(path, ",", 0)
-    if table.num_rows != seen.lines - seen.blank:
+    if not one_a_line(path, table.num_rows):
         return None
     return table.select([key for key, _ in schema])
-
-
-def _is_text(text: str) -> bool:
-    """Return whether a string can be written as UTF-8: JSON may escape half of a pair of surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _written(value: Any) -> str:

@@ -129,6 +129,8 @@ def _is_dump(path: Path, start: bytes) -> bool:
 
 
 def _is_json(path: Path, start: bytes) -> bool:
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        start = start.decode("utf-16", "replace").encode()
     # An id in braces is no JSON object.
     return _JSON.match(start.removeprefix(b"\xef\xbb\xbf")) is not None
 
