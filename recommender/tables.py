@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from halfstep.datasets.matching import place
 from halfstep.datasets.tables.known_names import Role, plain, strength
+from halfstep.datasets.tables.places import place_of
 from halfstep.errors import InputError
 from halfstep.recommender.catalogue import Catalogue
 
@@ -69,7 +70,7 @@ def read_history(path: Path, catalogue: Catalogue) -> History:
     """Read a table of items, with or without values and users.
 
     By the header: an item's id or name, perhaps a value and a user. Without a header: one column of
-    items; items and numbers; or users, items and numbers.
+    items; items and numbers; or users, items and numbers. A column of times is no value.
 
     Raises
     ------
@@ -100,13 +101,16 @@ def read_history(path: Path, catalogue: Catalogue) -> History:
         )
     if not rows:
         raise InputError(f"{path}: a history must have at least one item, got the header only")
+    no_value = ""
+    if value is not None and place_of([row[value] for row in rows]).time:
+        no_value, value = f"; {names[value]} holds times, and is no value", None
     numbers = None
     if value is not None:
         numbers = np.array([_value(path, first + at, row[value]) for at, row in enumerate(rows)])
     users = None if user is None else [row[user] for row in rows]
     taken = {"user": user, "item": item, "value": value}
     columns = ", ".join(f"{role} {names[at]}" for role, at in taken.items() if at is not None)
-    return History([row[item] for row in rows], numbers, users, by, columns)
+    return History([row[item] for row in rows], numbers, users, by, columns + no_value)
 
 
 def read_users(path: Path, catalogue: Catalogue) -> list[str]:

@@ -15,6 +15,7 @@ from halfstep.datasets.tables.fields import fields
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
+from halfstep.datasets.tables.times import without_times
 from halfstep.errors import InputError
 
 _SAMPLE = 1000
@@ -56,7 +57,10 @@ def read_json_lines(path: Path, options: TableOptions | None = None) -> Dataset:
             "--allow-bad-lines (in Python allow_bad_lines=True)"
         )
     columns, text = rows.columns()
-    reading.columns = {role: rows.names[place] for role, place in rows.roles.columns.items()}
+    roles, notes = without_times(rows.roles, rows.names, columns.get("value"), options)
+    reading.notes += notes
+    columns = {role: columns[rows.role_of(place)] for role, place in roles.columns.items()}
+    reading.columns = {role: rows.names[place] for role, place in roles.columns.items()}
     taken = set(reading.columns.values())
     reading.unused = [name for name in rows.names if name not in taken]
     found = fields(
@@ -64,7 +68,7 @@ def read_json_lines(path: Path, options: TableOptions | None = None) -> Dataset:
         columns,
         reading,
         options,
-        rating=rows.roles.rating,
+        rating=roles.rating,
         text_ids=text,
         rows=None if rows.quick is not None else np.array(rows.lines),
     )
@@ -104,6 +108,10 @@ class _Rows:
             return
         for line, one in objects:
             self._take(line, one, keys)
+
+    def role_of(self, place: int) -> str:
+        """Return the role for which the column at a place was read."""
+        return next(role for role, there in self.roles.columns.items() if there == place)
 
     def columns(self) -> tuple[dict[str, Any], frozenset[str]]:
         """Return (Arrow columns by role, the roles whose ids are text)."""

@@ -49,6 +49,15 @@ def plain(column: Any, what: str) -> Any:
     return pa.chunked_array(chunks)
 
 
+def check_flat(column: Any, what: str, way_out: str) -> None:
+    """Raise InputError, which ends in `way_out`, if a column holds lists, structures or the like."""
+    import pyarrow.types as types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if types.is_nested(kind):
+        raise InputError(f"{what}: holds {kind}, which is neither a number nor text; {way_out}")
+
+
 def distinct(column: Any) -> tuple[NDArray[np.int64], Any]:
     """Return (for each row the place of its value, -1 for a null; the values that occur).
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, issparse
 
 from halfstep.datasets.canonical import canonical_csr, summable
-from halfstep.datasets.tables.distinct import is_text, plain
+from halfstep.datasets.tables.distinct import check_flat, is_text, plain
 from halfstep.datasets.tables.fields import fields
 from halfstep.datasets.tables.ids import number_ids
 from halfstep.datasets.tables.options import ROLES, TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
+from halfstep.datasets.tables.times import without_times
 from halfstep.errors import InputError
 
 
@@ -51,7 +52,14 @@ def typed_fields(
     columns : dict
         For each role of `roles`, its column: `pyarrow.Array` or `pyarrow.ChunkedArray`.
     """
+    by_place = {place: columns[role] for role, place in roles.columns.items()}
+    roles, reading.notes = without_times(roles, names, columns.get("value"), options)
+    columns = {role: by_place[place] for role, place in roles.columns.items()}
     reading.columns = {role: names[place] for role, place in roles.columns.items()}
+    file = reading.files[0] if reading.files else reading.format
+    for role, column in columns.items():
+        way_out = f"name another column (--{role}-column, in Python {role}=)"
+        check_flat(column, f"{file}: {role} column {reading.columns[role]!r}", way_out)
     taken = set(roles.columns.values())
     reading.unused = [column for place, column in enumerate(names) if place not in taken]
     return fields(
@@ -85,6 +93,7 @@ def array_fields(
     }
     rows = len(columns["user"])
     for role, column in columns.items():
+        check_flat(column, f"{role}s", "give one number or text for each entry")
         if len(column) != rows:
             raise InputError(f"{role}s must be as long as users ({rows}), got length {len(column)}")
     if rows == 0:
@@ -164,6 +173,8 @@ def arrow_column(array: Any, argument: str) -> Any:
 
     if isinstance(array, pa.Array | pa.ChunkedArray):
         return array
+    if hasattr(array, "sparse") or hasattr(array, "sp_values"):
+        array = np.asarray(array)  # Arrow takes no sparse column of pandas
     try:
         if hasattr(array, "__arrow_c_stream__"):  # polars
             return pa.chunked_array(array)
@@ -176,7 +187,8 @@ def arrow_column(array: Any, argument: str) -> Any:
     except (pa.ArrowException, ArithmeticError, TypeError, ValueError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{argument} must be a column of one type (numbers, text, times): {reason}"
+            f"{argument} must be a column of one type (numbers, text, times): {reason}; make it text "
+            "with .astype(str), or give numbers only"
         ) from error
 
 
@@ -199,7 +211,7 @@ def _opened(frame: Any, options: TableOptions) -> tuple[str, list[str], Any]:
         frame = pa.Table.from_batches([frame])
     elif isinstance(frame, pa.RecordBatchReader):
         frame = frame.read_all()
-    kind = "arrow table"
+    kind, objects = "arrow table", list[str]()
     if not isinstance(frame, pa.Table):
         if not hasattr(frame, "__arrow_c_stream__"):
             lazy = "; collect() it first" if hasattr(frame, "collect") else ""
@@ -208,13 +220,32 @@ def _opened(frame: Any, options: TableOptions) -> tuple[str, list[str], Any]:
                 f"got {type(frame).__name__}{lazy}"
             )
         kind = f"{type(frame).__module__.partition('.')[0]} frame"
+        objects = _objects(frame)
         try:
             frame = pa.table(frame)
         except (pa.ArrowException, TypeError, ValueError) as error:
             reason = (str(error) or "it is not read as one").splitlines()[0]
             got = type(frame).__name__
             raise InputError(f"frame must be a table, got {got}: {reason}") from error
-    return kind, list(frame.column_names), frame.column
+    names = list(frame.column_names)
+
+    def column(place: int) -> Any:
+        if names[place] in objects:
+            raise InputError(
+                f"{kind}: column {names[place]!r} holds Python objects; make it text first with "
+                ".map_elements(str, return_dtype=polars.String)"
+            )
+        return frame.column(place)
+
+    return kind, names, column
+
+
+def _objects(frame: Any) -> list[str]:
+    """Return the columns of a polars frame that hold Python objects."""
+    polars = sys.modules.get("polars")
+    if polars is None or not isinstance(frame, polars.DataFrame):
+        return []
+    return [name for name, kind in frame.schema.items() if kind == polars.Object]
 
 
 def _check_numbers(labels: list[Any], options: TableOptions) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,11 @@ from halfstep.datasets.tables.distinct import (
     plain,
     strings,
 )
+from halfstep.datasets.tables.options import TableOptions
+from halfstep.datasets.tables.places import place_of
+from halfstep.datasets.tables.roles import Roles
 
+_SAMPLE = 1000
 # A number's unit, by the median of those above 0: seconds below 10^11 (the year 5138), then
 # milliseconds, microseconds and nanoseconds, each a thousand times as large. Numbers below 10^8, which
 # as seconds is before March 1973, are a counter, or dates such as 20140407.
@@ -65,6 +71,39 @@ def read_times(column: Any, what: str) -> tuple[NDArray[np.float64], list[str]]:
             judged = _seconds(pa.chunked_array([values]), notes)
         seconds = np.append(judged, np.nan)[places]  # a null's place is -1
     return seconds, notes
+
+
+def without_times(
+    roles: Roles, names: Sequence[str], column: Any, options: TableOptions
+) -> tuple[Roles, list[str]]:
+    """Let a column of times with the name of a value be the time, if the caller does not object.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of all columns, at the places that `roles` has.
+    column : pyarrow.Array or pyarrow.ChunkedArray or None
+        The column of `roles.value`, if there is one.
+
+    Returns
+    -------
+    tuple
+        The roles that are left, and notes on what changed.
+    """
+    import pyarrow.types as types
+
+    if roles.value is None or options.value is not None:
+        return roles, []
+    if not (types.is_timestamp(column.type) or types.is_date(column.type)):
+        if types.is_nested(column.type):
+            return roles, []
+        some = [one for one in column.slice(0, _SAMPLE).to_pylist() if one is not None]
+        whole = [int(one) if isinstance(one, float) and one.is_integer() else one for one in some]
+        if not place_of([str(one) for one in whole]).time:
+            return roles, []
+    note = f"{names[roles.value]} holds times, and is no value"
+    time = roles.value if roles.time is None else roles.time
+    return replace(roles, value=None, time=time, rating=False), [note]
 
 
 def _seconds(column: Any, notes: list[str]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""JSON lines that are written otherwise than one object a line in UTF-8, and strings that are no text."""
+"""JSON lines that are not one object a line in UTF-8, and strings that are no text."""
 
 import json
 
