@@ -115,8 +115,8 @@ def _from_members(source: Path, archive: Any) -> dict[str, Any]:
     return {
         "name": str(archive["name"]),
         "interactions": _matrix(archive, "interactions"),
-        "user_ids": ids_of(archive, "user_ids"),
-        "item_ids": ids_of(archive, "item_ids"),
+        "user_ids": _distinct(ids_of(archive, "user_ids"), "user_ids"),
+        "item_ids": _distinct(ids_of(archive, "item_ids"), "item_ids"),
         "item_names": ids_of(archive, "item_names") if "item_names.ends" in archive else None,
         "test": _matrix(archive, "test") if "test.data" in archive else None,
         "times": _times(archive) if "times" in archive else None,
@@ -139,6 +139,15 @@ def _matrix_members(key: str, matrix: csr_matrix) -> dict[str, Any]:
 def _matrix(archive: Any, key: str) -> csr_matrix:
     parts = {part: archive[f"{key}.{part}"] for part in ("data", "indices", "indptr", "shape")}
     return _checked(matrix_of({"format": np.array("csr"), **parts}))
+
+
+def _distinct(ids: NDArray[Any], key: str) -> NDArray[Any]:
+    import pandas as pd
+
+    twice = pd.Index(ids).duplicated()
+    if twice.any():
+        raise ValueError(f"{key} must differ, got {ids[int(np.argmax(twice))]!s} twice")
+    return ids
 
 
 def _times(archive: Any) -> NDArray[np.float64]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from io import StringIO
@@ -17,10 +18,12 @@ from halfstep.datasets.formats.columnar import read_columns
 from halfstep.datasets.formats.peek import head, read_text
 from halfstep.datasets.tables.distinct import plain, strings
 from halfstep.datasets.tables.known_names import names_of, strength
+from halfstep.datasets.text.foreign import check_known
 from halfstep.errors import InputError
 
 _SEPARATORS = ("\t", "::", ",", ";", "|")
 _SAMPLE = 1 << 16
+_NUMBER = re.compile(r"[^\w\s]{0,2}\d+([.,]\d+)*([eE][+-]?\d+)?")
 _BINARY = (b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")
 
 
@@ -37,10 +40,11 @@ def with_item_names(dataset: Dataset, path: Path) -> Dataset:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; it was to hold the items' names")
+    check_known(path)
     names, columns = _read(path)
     wanted = {str(one): place for place, one in enumerate(dataset.item_ids.tolist())}
     ids, id_place = _id_column(dataset, names, columns, wanted)
-    texts = columns[_name_column(path, names, columns, id_place)]
+    texts = columns[_name_column(path, names, columns, id_place, wanted)]
     found = np.full(dataset.items, "", dtype=object)
     if dataset.item_names is not None:
         found[:] = dataset.item_names
@@ -88,21 +92,35 @@ def _id_column(
     return columns[place], place
 
 
-def _name_column(path: Path, names: Sequence[str], columns: list[list[str]], id_place: int) -> int:
+def _name_column(
+    path: Path,
+    names: Sequence[str],
+    columns: list[list[str]],
+    id_place: int,
+    wanted: Mapping[str, int],
+) -> int:
     folded = ["".join(c for c in name.casefold() if c.isalnum()) for name in names]
     for word in (*names_of(names[id_place]), "name", "title", "description"):
         places = [place for place, name in enumerate(folded) if name == word and place != id_place]
         if places:
             return places[0]
-    if len(columns) == 2:
-        return 1 - id_place
     # Without names of columns, MovieLens and its relatives have the title after the id.
-    if strength("item", names[id_place]) is None and id_place + 1 < len(columns):
-        return id_place + 1
+    other, why = None, ""
+    if len(columns) == 2:
+        other = 1 - id_place
+    elif strength("item", names[id_place]) is None and id_place + 1 < len(columns):
+        other = id_place + 1
+    if other is not None:
+        # A price or a year is no name. A first line without an id of the data may name the columns.
+        first = 0 if names[id_place] in wanted else 1
+        said = [text for text in columns[other][first:] if text]
+        if not said or not all(_NUMBER.fullmatch(text) for text in said):
+            return other
+        why = f", and column {other + 1} holds numbers only"
     listed = ", ".join(map(repr, names[:40]))
     raise InputError(
-        f"{path}: cannot tell which column holds the items' names; the columns are {listed}. "
-        "Give the right one the name 'title'"
+        f"{path}: cannot tell which column holds the items' names{why}; the columns are {listed}. "
+        "Give the right one the name 'title' in the first line"
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from halfstep.datasets.matching import place
 from halfstep.datasets.tables.known_names import Role, plain, strength
 from halfstep.datasets.tables.places import place_of
+from halfstep.datasets.text.foreign import check_known
 from halfstep.errors import InputError
 from halfstep.recommender.catalogue import Catalogue
 
@@ -177,6 +178,7 @@ def _value(path: Path, line: int, text: str) -> float:
 
 def _rows(path: Path) -> tuple[int, list[list[str]]]:
     """Return the number of the first line, and all lines' fields; blanks around fields are cut."""
+    check_known(path)
     if path.suffix.lower() not in _ENDINGS:
         raise InputError(f"{path}: a table must end in one of {', '.join(_ENDINGS)}")
     if not path.is_file():

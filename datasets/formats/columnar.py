@@ -12,6 +12,7 @@ from halfstep.datasets.tables.frames import typed_fields
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
+from halfstep.datasets.text.foreign import check_pointer
 from halfstep.errors import InputError
 from halfstep.memory import available, gigabytes
 
@@ -28,6 +29,7 @@ def read_parquet(path: Path, options: TableOptions | None = None) -> Dataset:
     parts = parquet_parts(path) if path.is_dir() else [path]
     if not parts:
         raise InputError(f"{path}: the folder holds no Parquet file")
+    beside = _beside(path, parts) if path.is_dir() else []
     names, roles = None, None
     tables = []
     _check_room(path, sum(_rows_of(part) for part in parts))
@@ -48,7 +50,8 @@ def read_parquet(path: Path, options: TableOptions | None = None) -> Dataset:
     assert names is not None
     assert roles is not None
     table = _joined(path, tables)
-    return _dataset(path, names, table, roles, "parquet", [part.name for part in parts], options)
+    reading = Reading("parquet", [part.name for part in parts], notes=beside)
+    return _dataset(path, names, table, roles, reading, options)
 
 
 def read_feather(path: Path, options: TableOptions | None = None) -> Dataset:
@@ -79,7 +82,7 @@ def read_feather(path: Path, options: TableOptions | None = None) -> Dataset:
             table = feather.read_table(path, columns=wanted)
         else:
             table = ipc.open_stream(file).read_all().select(wanted)
-        return _dataset(path, names, table, roles, "feather", [path.name], options)
+        return _dataset(path, names, table, roles, Reading("feather", [path.name]), options)
 
 
 def read_columns(path: Path) -> Any:
@@ -107,9 +110,37 @@ def parquet_parts(folder: Path) -> list[Path]:
             found += parquet_parts(path)
         elif path.is_file():
             with path.open("rb") as file:
-                if file.read(4) == b"PAR1":
+                start = file.read(64)
+                check_pointer(path, start)  # it may be one of the parts
+                if start.startswith(b"PAR1"):
                     found.append(path)
     return found
+
+
+def _beside(folder: Path, parts: list[Path]) -> list[str]:
+    """Return a note on the files and folders beside the parts, if there are any that may be data."""
+    used = {*parts, *(above for part in parts for above in part.parents)}
+    others = [
+        f"{path.name}/" if path.is_dir() else path.name
+        for above in sorted({folder, *(part.parent for part in parts)})
+        for path in sorted(above.iterdir())
+        if path not in used and is_data(path)
+    ]
+    if not others:
+        return []
+    more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+    return [f"beside the Parquet files are left out: {', '.join(others[:5])}{more}"]
+
+
+def is_data(path: Path) -> bool:
+    """Return whether a file or folder may hold data: it is neither hidden nor a page to read."""
+    if path.name.startswith((".", "_")):
+        return False
+    return path.suffix.casefold() not in (
+        ".md",
+        ".pdf",
+        ".html",
+    ) and not path.name.casefold().startswith(("readme", "license", "licence"))
 
 
 def _dataset(
@@ -117,13 +148,11 @@ def _dataset(
     names: list[str],
     table: Any,
     roles: Roles,
-    form: str,
-    files: list[str],
+    reading: Reading,
     options: TableOptions,
 ) -> Dataset:
     columns = {role: table.column(names[place]) for role, place in roles.columns.items()}
     title = path.resolve().name if path.is_dir() else path.stem
-    reading = Reading(form, files)
     return Dataset(**typed_fields(title, names, columns, roles, reading, options))
 
 

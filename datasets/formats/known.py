@@ -19,6 +19,7 @@ from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.formats.lightgcn import kind_of
 from halfstep.datasets.formats.peek import lines
 from halfstep.datasets.tables.options import TableOptions
+from halfstep.datasets.text.foreign import check_known
 from halfstep.datasets.text.packed import packing_of
 from halfstep.errors import InputError
 
@@ -86,6 +87,8 @@ class Format:
             `options` says something that has no meaning here, or the data cannot be read.
         """
         check_options(f"{name} data", self.heeds | {"half_life"}, options)
+        if path.is_file():
+            check_known(path)
         if path.is_dir() and not self.folders:
             raise InputError(f"{path}: format {name} must be a file, got a folder")
         if not self.packed and path.is_file() and packing_of(path):

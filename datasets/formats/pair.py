@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.formats.columnar import read_parquet
+from halfstep.datasets.formats.columnar import is_data, read_parquet
 from halfstep.datasets.formats.held_out import with_test
 from halfstep.datasets.formats.peek import head
 from halfstep.datasets.formats.table import read_table
@@ -37,14 +37,7 @@ def only_file(folder: Path) -> Path:
     InputError
         There is none, or there are several.
     """
-    files = [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_file()
-        and not path.name.startswith((".", "_"))
-        and path.suffix.casefold() not in (".md", ".pdf", ".html")
-        and not path.name.casefold().startswith(("readme", "license", "licence"))
-    ]
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and is_data(path)]
     if len(files) == 1:
         return files[0]
     names = ", ".join(path.name for path in files[:10]) + (", ..." if len(files) > 10 else "")

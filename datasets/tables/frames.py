@@ -53,7 +53,8 @@ def typed_fields(
         For each role of `roles`, its column: `pyarrow.Array` or `pyarrow.ChunkedArray`.
     """
     by_place = {place: columns[role] for role, place in roles.columns.items()}
-    roles, reading.notes = without_times(roles, names, columns.get("value"), options)
+    roles, notes = without_times(roles, names, columns.get("value"), options)
+    reading.notes += notes
     columns = {role: by_place[place] for role, place in roles.columns.items()}
     reading.columns = {role: names[place] for role, place in roles.columns.items()}
     file = reading.files[0] if reading.files else reading.format

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from halfstep.datasets.text.foreign import check_start
 from halfstep.datasets.text.packed import packing_of, unpacked
 from halfstep.errors import InputError
 
@@ -98,16 +99,25 @@ def check_is_text(path: Path, head: bytes) -> None:
     if not head:
         raise InputError(f"{path}: the file is empty")
     start = head[:8192]
-    if start.startswith(b"version https://git-lfs.github.com/spec/"):
-        raise InputError(f"{path}: a pointer of Git LFS, not the file itself: run `git lfs pull`")
-    if b"\0" in start and start[:1].isascii() and start[:1].isalnum():
-        line = start[: start.index(b"\0")].count(b"\n") + 1
-        raise InputError(f"{path}: not a text file, there is a byte 0 in line {line}")
+    check_start(path, start)
+    before, zero, _ = start.partition(b"\0")
+    if zero and _is_text(before):
+        line = before.count(b"\n") + 1
+        raise InputError(f"{path}: the file holds a NUL byte in line {line}: it is no text table")
     if b"\0" in start or start.startswith((b"\x1f\x8b", b"\x89PNG", b"%PDF")):
         raise InputError(f"{path}: not a text file, it starts with the bytes {start[:8]!r}")
     opening = start.removeprefix(BOM).lstrip()[:14].lower()
     if opening.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise InputError(f"{path}: a web page or XML document, not a table")
+
+
+def _is_text(start: bytes) -> bool:
+    """Return whether bytes are UTF-8 and, beside blanks and line ends, hold characters to print only."""
+    try:
+        text = start.removeprefix(BOM).decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return bool(text.strip()) and all(c.isprintable() or c.isspace() for c in text)
 
 
 class Bounds:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
+from halfstep.datasets.text.foreign import check_members
 from halfstep.errors import InputError
 
 _PACKINGS = {
@@ -92,8 +93,10 @@ def _member(path: Path, archive: zipfile.ZipFile, any_member: bool) -> zipfile.Z
         and not member.filename.startswith("__MACOSX/")
         and not Path(member.filename).name.startswith(".")
     ]
-    if any(member.filename == "[Content_Types].xml" for member in files) and not any_member:
-        raise InputError(f"{path}: a spreadsheet or document of Office; save its table as CSV")
+    if not any_member:
+        check_members(path, [member.filename for member in files])
+        if files and all(member.filename.endswith(".npy") for member in files):
+            raise InputError(f"{path}: a NumPy .npz of arrays, not a text table")
     if len(files) != 1 and not (files and any_member):
         names = ", ".join(member.filename for member in files[:10]) or "none"
         raise InputError(

@@ -208,7 +208,7 @@ def test_times_of_another_unit_are_unknown(tmp_path, first, other, last):
             b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
             "git lfs pull",
         ),
-        (b"user,item\n1,2\n3,\x004\n", "byte 0 in line 3"),
+        (b"user,item\n1,2\n3,\x004\n", "NUL byte in line 3"),
     ],
 )
 def test_what_is_no_table(tmp_path, content, message):

@@ -82,7 +82,7 @@ def test_nested_columns_name_the_way_out(tmp_path, column, role):
 
 
 def test_nested_arrays_name_the_argument():
-    with pytest.raises(InputError, match="items: holds list.* one number or text for each"):
+    with pytest.raises(InputError, match=r"items: holds list.* one number or text for each"):
         halfstep.Dataset.from_arrays([1, 2, 3], NESTED)
 
 
