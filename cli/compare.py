@@ -15,6 +15,7 @@ from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
+from halfstep.plural import counted
 
 if TYPE_CHECKING:
     from halfstep.solvers import Solver
@@ -143,7 +144,8 @@ def compare(
     apart = 0 if judged.without_history is None else len(judged.without_history.users)
     if apart:
         console.print(
-            f"{apart:,} users have no entry to learn from, and do not count.", highlight=False
+            f"{counted(apart, 'users have')} no entry to learn from, and no part in the numbers.",
+            highlight=False,
         )
     show_comparison.verdict(console, comparison)
     notes = {"not_relevant": judged.not_relevant, "without_history": apart, "min_value": min_value}

@@ -173,7 +173,7 @@ def parts(
 
     A named protocol splits the training part and does not use the data set's test part.
     """
-    from halfstep.evaluation.protocols.chronological import moment
+    from halfstep.evaluation.protocols.chronological import all_times, moment
     from halfstep.evaluation.protocols.partitions import part_of, parts_of
     from halfstep.evaluation.protocols.split import own_split, refuse_overlap
 
@@ -194,7 +194,7 @@ def parts(
         test_fraction=test_fraction,
         repeats=repeats,
         folds=folds,
-        times=source.times,
+        times=all_times(source),
         time_from=None if time_from is None else moment(time_from),
         last=last,
         random_state=seed,

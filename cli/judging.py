@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from halfstep.cli.show import table
+from halfstep.plural import counted
 
 if TYPE_CHECKING:
     from halfstep.evaluation.protocols.validation import Newcomers
@@ -39,10 +40,10 @@ def overlap_of(text: str) -> Any:
 def left_out(console: Console, count: int, min_value: float | None) -> None:
     """Print how many held-out entries are no hits because of their value, if there are any."""
     if count:
-        why = "are not above 0" if min_value is None else f"are below {min_value:g}"
+        why = "not above 0" if min_value is None else f"below {min_value:g}"
         console.print(
-            f"{count:,} held-out entries {why}: they are no hits, and their items are not ranked for "
-            "these users.",
+            f"{counted(count, 'entries are')} held out with a value {why}: no hits, and their items are "
+            "not ranked for these users.",
             highlight=False,
         )
 
@@ -51,7 +52,7 @@ def newcomers(console: Console, found: Newcomers | None) -> dict[str, Any] | Non
     """Print and return how users without history fare; None if there are none."""
     if found is None:
         return None
-    who = "1 user has" if found.users == 1 else f"{found.users:,} users have"
+    who = counted(found.users, "users have")
     listed = table(
         f"{who} no entry to learn from, and none of the numbers above counts them",
         "metric",

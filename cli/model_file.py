@@ -22,15 +22,25 @@ log = logging.getLogger("halfstep")
 DEFAULT_MODEL = Path("model.npz")
 
 
-def model_and_item(command: str, given: list[str]) -> tuple[Path, str]:
-    """Return the model and the item of `COMMAND [MODEL] ITEM`.
+def only_model(given: list[str]) -> Path:
+    """Return the model of `recommend [MODEL]`, or raise InputError if there are more words."""
+    if len(given) > 1:
+        raise InputError(
+            f"the order is `halfstep recommend MODEL --user ID`, got {len(given)} arguments: "
+            f"{' '.join(given)}"
+        )
+    return Path(given[0]) if given else DEFAULT_MODEL
+
+
+def model_and_item(command: str, given: list[str], more: str = "") -> tuple[Path, str]:
+    """Return the model and the item of `COMMAND [MODEL] ITEM`; `more` follows in messages.
 
     Raises
     ------
     InputError
         There is one word and it is a file; there are more than two; or the first of two is no file.
     """
-    order = f"the order is `halfstep {command} MODEL ITEM`"
+    order = f"the order is `halfstep {command} MODEL ITEM{more}`"
     if len(given) > 2:
         raise InputError(
             f"{order}, got {len(given)} arguments: put quotes around a name that has blanks"

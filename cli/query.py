@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
-from halfstep.cli.model_file import DEFAULT_MODEL
 from halfstep.cli.tables import takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
+from halfstep.interruption import terminated_at_once
+from halfstep.plural import counted
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 console = Console()
 
-Model = Annotated[Path, typer.Argument(help="A model that `halfstep fit` wrote.")]
+Model = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODEL]", help="A model that `halfstep fit` wrote (model.npz if not given)."
+    ),
+]
 ModelData = Annotated[
     str | None,
     typer.Option(
@@ -45,7 +51,7 @@ ModelAndItem = Annotated[
 
 @takes_tables
 def recommend(
-    model: Model = DEFAULT_MODEL,
+    words: Model = None,
     user: Annotated[str | None, typer.Option(help="The user's id in the data.")] = None,
     like: Annotated[
         list[str] | None,
@@ -88,6 +94,7 @@ def recommend(
     """
     from halfstep.cli import model_file, show_model
 
+    model = model_file.only_model(words or [])
     check_writable(json, "--json", model, data, history, users, output)
     way = _way(user, like, history, all_users, users)
     _check_count(n)
@@ -142,7 +149,7 @@ def similar(
 @takes_tables
 def explain(
     words: ModelAndItem,
-    user: Annotated[str, typer.Option(help="The user's id in the data.")],
+    user: Annotated[str | None, typer.Option(help="The user's id in the data; needed.")] = None,
     data: ModelData = None,
     n: Count = 10,
     json: o.Json = None,
@@ -152,7 +159,11 @@ def explain(
     from halfstep.cli import model_file, show_model
 
     _check_count(n)
-    model, item = model_file.model_and_item("explain", words)
+    model, item = model_file.model_and_item("explain", words, more=" --user ID")
+    if user is None:
+        raise InputError(
+            "explain needs --user ID: the order is `halfstep explain MODEL ITEM --user ID`"
+        )
     check_writable(json, "--json", model, data)
     recommender = model_file.load(model, data, table)
     found = recommender.explain(user, item, n)
@@ -194,12 +205,14 @@ def _row_of(path: Path, user: str | None, recommender: Recommender) -> csr_matri
     unknown = [item for item, place in zip(table.items, places, strict=True) if place < 0]
     if len(unknown) == len(table.items):
         raise InputError(
-            f"{path}: none of its {len(unknown):,} items is known to the model: "
+            f"{path}: none of its {counted(len(unknown), 'items')} is known to the model: "
             f"{catalogue.unknown_item(unknown[0])}"
         )
     if unknown:
         say_unknown(unknown, len(table.items))
-    read = f"{path}: {len(places) - len(unknown):,} items by {how}; columns: {table.columns}"
+    read = (
+        f"{path}: {counted(len(places) - len(unknown), 'items')} by {how}; columns: {table.columns}"
+    )
     console.print(read, highlight=False, markup=False, soft_wrap=True)
     # Ratings of one item are not added: the last one counts.
     ratings = recommender.model.confidence == "explicit"
@@ -235,14 +248,19 @@ def _write_lists(
         if len(unknown) == len(asked):
             catalogue.user(unknown[0])  # raises, with the nearest
         chosen = found[found >= 0]
-    written = write_all(recommender, output, n, chosen)
+    with terminated_at_once():
+        written = write_all(recommender, output, n, chosen)
     without = dict(written.without)
     if unknown:
         without["are not known to the model"] = len(unknown)
-    lines = [f"wrote {output}: {written.users:,} users, {written.rows:,} rows"]
-    lines += [f"{count:,} users {reason} and get no list" for reason, count in without.items()]
+    lines = [f"wrote {output}: {counted(written.users, 'users')}, {counted(written.rows, 'rows')}"]
+    lines += [
+        counted(count, f"users {reason} and get no list") for reason, count in without.items()
+    ]
     if written.short:
-        lines.append(f"{written.short:,} lists are shorter than {n}: no more items are left")
+        lines.append(
+            f"{counted(written.short, 'lists are')} shorter than {n}: no more items are left"
+        )
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     record: dict[str, Any] = {"file": str(output), "users": written.users, "rows": written.rows}

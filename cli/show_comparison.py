@@ -11,6 +11,7 @@ from rich.markup import escape
 from halfstep.cli.show import printable, table
 from halfstep.evaluation.exact import name_of
 from halfstep.evaluation.verdict import MIN_USERS, percent
+from halfstep.plural import counted
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
@@ -90,7 +91,8 @@ def verdict(console: Console, c: Comparison) -> None:
     users = min(v.users for v in c.held_out.values())
     if users < MIN_USERS:
         console.print(
-            f"only {users} users have held-out entries; a verdict needs at least {MIN_USERS}",
+            f"only {counted(users, 'users have')} held-out entries; a verdict needs "
+            f"at least {MIN_USERS}",
             highlight=False,
         )
     word, colon, metrics = printable(console, c.summary).partition(":")

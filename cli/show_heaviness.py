@@ -11,6 +11,7 @@ from scipy import sparse
 
 from halfstep.evaluation.heaviness import Heaviness, Quantiles, SideHeaviness, heaviness
 from halfstep.evaluation.step_forecast import ITERATIONS, StepForecast, forecast
+from halfstep.plural import counted
 from halfstep.solvers.fit.weights import transposed
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def lines(examination: Examination) -> Iterator[str]:
     """Yield the lines that `show` prints."""
     data, weights = examination.data, examination.weights
     yield (
-        f"{data['name']}: {data['users']:,} users x {data['items']:,} items, "
-        f"{data['entries']:,} entries"
+        f"{data['name']}: {counted(data['users'], 'users')} x {counted(data['items'], 'items')}, "
+        f"{counted(data['entries'], 'entries')}"
     )
     yield ", ".join(f"{k} {v:g}" if isinstance(v, float) else f"{k} {v}"
                     for k, v in examination.convention.items() if v is not None)  # fmt: skip

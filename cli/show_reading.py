@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from halfstep.plural import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -47,10 +49,11 @@ def lines(account: Any, entries: int) -> list[str]:
         taken.append("value: none, each row counts 1")
     unused = f"; not used: {', '.join(account['unused'])}" if account["unused"] else ""
     listed.append(f"  {', '.join(taken)}{unused}")
-    rows = f"  {account['rows']:,} rows, {entries:,} entries"
+    rows = f"  {counted(account['rows'], 'rows')}, {counted(entries, 'entries')}"
     if account["duplicates"]:
         rows += (
-            f"; {account['duplicates']:,} more rows of the same user and item: "
+            f"; {account['duplicates']:,} more {'row' if account['duplicates'] == 1 else 'rows'} of the "
+            "same user and item: "
             f"{account['duplicates_rule']}"
         )
     listed.append(rows)

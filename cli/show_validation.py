@@ -11,6 +11,7 @@ from halfstep.cli.show import printable, table
 from halfstep.evaluation.metrics.activity import PERCENTILES, ActivityGroup, by_activity
 from halfstep.evaluation.protocols.beyond import beyond_of
 from halfstep.evaluation.verdict import Verdict, describe
+from halfstep.plural import counted
 
 if TYPE_CHECKING:
     from halfstep.evaluation.protocols.validation import Summary, Validation
@@ -46,7 +47,8 @@ def validation(
     known = results.activity(next(iter(results.judged)))
     if not known.any():
         console.print(
-            f"None of the {len(known):,} users has an entry to learn from.", highlight=False
+            f"None of the {counted(len(known), 'users')} has an entry to learn from.",
+            highlight=False,
         )
     return record
 

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from halfstep.datasets.tables.options import Column, Duplicates, Negative, TableOptions
 from halfstep.errors import InputError
+from halfstep.plural import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -244,8 +245,8 @@ class Dataset:
     def __repr__(self) -> str:
         held_out = "" if self.test is None else f", {self.test.nnz:,} held out"
         return (
-            f"<Dataset {self.name!r}: {self.users:,} users x {self.items:,} items, "
-            f"{self.entries:,} entries{held_out}>"
+            f"<Dataset {self.name!r}: {counted(self.users, 'users')} x {counted(self.items, 'items')}, "
+            f"{counted(self.entries, 'entries')}{held_out}>"
         )
 
     def save(self, path: str | PathLike[str]) -> None:

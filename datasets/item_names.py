@@ -20,6 +20,7 @@ from halfstep.datasets.tables.distinct import plain, strings
 from halfstep.datasets.tables.known_names import names_of, strength
 from halfstep.datasets.text.foreign import check_known
 from halfstep.errors import InputError
+from halfstep.plural import counted
 
 _SEPARATORS = ("\t", "::", ",", ";", "|")
 _SAMPLE = 1 << 16
@@ -57,10 +58,10 @@ def with_item_names(dataset: Dataset, path: Path) -> Dataset:
     if not named:
         some = ", ".join(map(repr, list(wanted)[:3]))
         raise InputError(
-            f"{path}: names none of the {dataset.items} items; the data has ids such as {some}, and "
-            f"the table {', '.join(map(repr, ids[:3]))}"
+            f"{path}: names none of the {counted(dataset.items, 'items')}; the data has ids such as "
+            f"{some}, and the table {', '.join(map(repr, ids[:3]))}"
         )
-    note = f"{path.name} names {len(named)} of {dataset.items} items"
+    note = f"{path.name} names {len(named)} of {counted(dataset.items, 'items')}"
     return replace(dataset, item_names=found, provenance=_noted(dataset, note))
 
 

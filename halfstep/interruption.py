@@ -58,17 +58,28 @@ def ended_cleanly() -> Iterator[None]:
 
 
 @contextmanager
-def _handler(handler: Callable[[int, FrameType | None], Any], instead_of: Any) -> Iterator[None]:
-    """Install `handler` within the block, if the handler in force is `instead_of`."""
+def terminated_at_once() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt inside the block, so that what is half-written is removed."""
+    with _handler(_at_once, signal.SIG_DFL, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def _handler(
+    handler: Callable[[int, FrameType | None], Any],
+    instead_of: Any,
+    number: signal.Signals = signal.SIGINT,
+) -> Iterator[None]:
+    """Install `handler` for a signal within the block, if the handler in force is `instead_of`."""
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not instead_of:
+    if not main or signal.getsignal(number) is not instead_of:
         yield
         return
-    signal.signal(signal.SIGINT, handler)
+    signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, instead_of)
+        signal.signal(number, instead_of)
 
 
 def _at_once(number: int, frame: FrameType | None) -> NoReturn:

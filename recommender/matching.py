@@ -12,6 +12,7 @@ from halfstep.datasets.canonical import canonical_csr
 from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.matching import places
 from halfstep.errors import InputError
+from halfstep.plural import counted
 from halfstep.recommender.catalogue import Catalogue
 
 
@@ -45,18 +46,21 @@ class Matched:
     def said(self, name: str) -> str | None:
         """Return the sentence for who gave the data, or None where all of it is known."""
         unknown = [
-            f"{count:,} {what}"
+            counted(count, what)
             for count, what in ((self.users, "users"), (self.items, "items"))
             if count
         ]
         parts = []
         if unknown:
+            verb = "is" if self.users + self.items == 1 else "are"
+            whose = "its" if self.users + self.items == 1 else "their"
             parts.append(
-                f"{' and '.join(unknown)} are not known to the model, "
-                f"and their {self.entries:,} entries are left out"
+                f"{' and '.join(unknown)} {verb} not known to the model, "
+                f"and {whose} {counted(self.entries, 'entries are')} left out"
             )
         if self.absent:
-            parts.append(f"{self.absent:,} of the model's users are not in it")
+            verb = "is" if self.absent == 1 else "are"
+            parts.append(f"{self.absent:,} of the model's users {verb} not in it")
         return f"{name}: {'; '.join(parts)}" if parts else None
 
 

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
+from halfstep.plural import counted
 from halfstep.recommender import archive
 from halfstep.recommender.catalogue import Catalogue
 from halfstep.recommender.matching import match
@@ -118,7 +119,8 @@ class StoredModel:
     def __repr__(self) -> str:
         users, items = len(self.catalogue.user_ids), len(self.catalogue.item_ids)
         return (
-            f"<{type(self).__name__} of {self.name!r}: {self.model!r}, {users:,} users x {items:,} items"
+            f"<{type(self).__name__} of {self.name!r}: {self.model!r}, "
+            f"{counted(users, 'users')} x {counted(items, 'items')}"
             f"{'' if self.history is not None else ', without histories'}>"
         )
 

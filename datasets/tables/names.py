@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfstep.datasets.tables.distinct import distinct, plain, strings
+from halfstep.plural import counted
 
 
 def item_names(
@@ -54,5 +55,7 @@ def item_names(
     names = np.full(count, "", dtype=object)
     names[chosen >= 0] = texts[chosen[chosen >= 0]]
     differ = int(several.sum())
-    notes = [f"{differ} items have several names; the most frequent is kept"] if differ else []
+    notes = []
+    if differ:
+        notes = [f"{counted(differ, 'items have')} several names; the most frequent is kept"]
     return names, notes

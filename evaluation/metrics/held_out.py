@@ -27,6 +27,7 @@ from halfstep.evaluation.metrics.inputs import (
 from halfstep.evaluation.metrics.judged import Overlap, judged
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ties import Hits, expected_hits
+from halfstep.plural import counted
 from halfstep.solvers.inputs import as_csr
 
 PerUser = dict[str, npt.NDArray[np.float64]]
@@ -167,7 +168,7 @@ def evaluate(
     seen, held_out, ignored, has_history = judged(seen, held_out, min_value, overlap)
     rows = asked[np.diff(held_out.indptr)[asked] > 0]
     if rows.size == 0:
-        raise InputError(_nobody(ignored, asked))
+        raise InputError(_nobody(ignored, asked, min_value))
     if device not in ("cpu", "gpu"):
         raise InputError(f"device must be cpu or gpu, got {device!r}")
     block_bytes = whole_number("block_bytes", block_bytes, least=1)
@@ -252,11 +253,19 @@ def _rows(users: Any, count: int) -> Indices:
     return rows
 
 
-def _nobody(ignored: csr_matrix, asked: Indices) -> str:
-    wrong = np.diff(ignored.indptr)[asked].sum()
-    if wrong == 0:
+def _nobody(ignored: csr_matrix, asked: Indices, min_value: float | None) -> str:
+    # Where nobody is asked, it was because nobody has a relevant entry.
+    of_asked = ignored[asked].data if asked.size else ignored.data
+    if of_asked.size == 0:
         return "test must hold out an item of a user to evaluate, got none"
+    held_out = counted(len(of_asked), "entries")
+    if min_value is None:
+        return (
+            f"test must hold out a relevant item, got {held_out}, none with a value above 0; the "
+            f"highest is {of_asked.max():g}: say from which on they are relevant with --min-value "
+            "(min_value= in Python)"
+        )
     return (
-        f"test must hold out a relevant item, got {wrong} entries, all of them below --min-value "
-        "(min_value= in Python) or, where it is not given, not above 0"
+        f"--min-value (min_value= in Python) is {min_value:g}, and the highest of the values held out, "
+        f"{held_out}, is {of_asked.max():g}: choose one that is not above it"
     )

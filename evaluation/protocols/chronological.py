@@ -110,7 +110,16 @@ def last_of_each(
 
 def times_of(data: Dataset, part: csr_matrix) -> Times | None:
     """Return the times of those entries of a data set that are in `part`; None if it has no times."""
-    return None if data.times is None else data.times[shared_entries(part, data.interactions)]
+    times = all_times(data)
+    return None if times is None else times[shared_entries(part, data.interactions)]
+
+
+def all_times(data: Dataset) -> Times | None:
+    """Return the times of a data set; all unknown if it was read from a column without any, else None."""
+    reading = data.provenance.get("reading")
+    if data.times is None and isinstance(reading, dict) and "time" in reading.get("columns", {}):
+        return np.full(data.entries, np.nan)
+    return data.times
 
 
 def moment(text: str, option: str = "--time-from") -> float:
@@ -142,10 +151,16 @@ def text_of(seconds: float) -> str:
 
 def _timed(user_items: Any, times: Any) -> tuple[csr_matrix, Times]:
     matrix = as_csr(user_items)
-    if times is None or not np.isfinite(np.asarray(times, np.float64)).any():
+    if times is None:
         raise InputError(
-            "a split by time needs times, and no entry of the data has one that is known: name the "
-            "column that holds them with --time-column (times= in Python)"
+            "a split by time needs times, and the data has none: name the column that holds them "
+            "with --time-column (times= in Python)"
+        )
+    if not np.isfinite(np.asarray(times, np.float64)).any():
+        raise InputError(
+            "a split by time needs times, and none of those in the data is known: write them as dates "
+            "such as 2024-01-31 or as seconds since 1970, or name another column with --time-column "
+            "(times= in Python)"
         )
     when = np.asarray(times, np.float64)
     # Other forms are sorted and added up here, and then entries are not those that the times belong to.

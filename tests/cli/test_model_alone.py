@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -52,7 +54,7 @@ def test_all_lists_go_to_a_file(plays, command, folder, capsys):
     code, found = command("recommend", "model.npz", "--users", "some.txt", "-o", "some.parquet")
     assert code == 0
     assert (found["users"], found["without"]) == (2, {"are not known to the model": 1})
-    assert "1 users are not known to the model and get no list" in capsys.readouterr().out
+    assert "1 user is not known to the model and gets no list" in capsys.readouterr().out
     assert pd.read_parquet(folder / "some.parquet").user.unique().tolist() == [2007, 2003]
     (folder / "some.csv").write_text("country,customer_id\nde,2003\n")
     assert command("recommend", "--users", "some.csv", "-o", "some.jsonl")[1]["users"] == 1
@@ -99,6 +101,18 @@ def test_a_history_from_a_table_folds_somebody_new_in(plays, command, folder, ca
     (folder / "mixed.csv").write_text("artist\n311\nAir\nU2\n")
     found = command("recommend", "--history", "mixed.csv")[1]
     assert {one["name"] for one in found["history"]} == {"311", "Air", "U2"}
+    # Times are no values, whether a header calls them so or not.
+    for name, text in (
+        ("timed.txt", "300\t1577836800\n360\t1577836900\n"),
+        ("timed.csv", "item_id,times\n300,1577836800\n360,1577836900\n"),
+        ("dated.csv", "item_id,plays\n300,20200101\n360,20200102\n"),
+    ):
+        (folder / name).write_text(text)
+        assert command("recommend", "--history", name)[1]["recommended"] == alike
+    assert (
+        "timed.csv: 2 items by id; columns: item item_id; times holds times, and is no value"
+        in (capsys.readouterr().out)
+    )
 
 
 def test_a_model_without_histories_needs_data_for_some_commands(plays, folder, tmp_path, capsys):
@@ -128,7 +142,7 @@ def test_other_data_of_the_same_shape_gives_nobody_anothers_list(plays, command,
     matrix = sparse.csr_matrix(plays.interactions[moved])
     Dataset("today", matrix, ids, plays.item_ids).save(folder / "today.npz")
     assert command("recommend", "--user", 2007, "--data", "today.npz")[1] == whole
-    assert "today: 1 users are not known to the model" in caplog.text
+    assert "today: 1 user is not known to the model" in caplog.text
     assert command("recommend", "--user", 5, "--data", "today.npz")[0] == 2
     assert command("recommend", "--user", 2000, "--data", "today.npz")[0] == 2
     found = command("recommend", "--all", "-o", "today.csv", "--data", "today.npz")[1]
@@ -141,3 +155,23 @@ def test_an_item_alone_is_asked_of_the_model_here(command):
     assert command("similar", "model", "Air")[1] == command("similar", "model.npz", "Air")[1]
     alone = command("explain", "Air", "--user", " 2007 ")[1]
     assert alone == command("explain", "model.npz", "Air", "--user", 2007)[1]
+
+
+def test_a_command_that_is_terminated_leaves_nothing_half_written(folder, tmp_path):
+    program = (
+        "import os, signal, sys, time\n"
+        "from halfstep.recommender import lists\n"
+        "def blocks(self):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(60)\n"
+        "    yield\n"
+        "lists.Lists.blocks = blocks\n"
+        "from halfstep.cli.main import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["recommend", str(folder / "model.npz"), "--all", "-o", str(tmp_path / "lists.csv")]
+    command = [sys.executable, "-c", program, *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert ended.returncode == 130, ended.stderr
+    assert ended.stderr.endswith("halfstep: interrupted\n")
+    assert list(tmp_path.iterdir()) == []

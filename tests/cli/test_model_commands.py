@@ -141,7 +141,18 @@ def test_similar_and_explain(plays, command):
         (("similar", "plays.npz", "Air"), "plays.npz is not a halfstep model"),
         (("similar", "Air", "-n", "0"), "-n must be at least 1"),
         (("similar", "Air", "--data", "strangers.npz"), "the model knows none of its 40 users"),
-        (("explain", "Air"), "Missing option '--user'"),
+        (
+            ("explain", "Air"),
+            "explain needs --user ID: the order is `halfstep explain MODEL ITEM --us",
+        ),
+        (
+            ("explain", "model.npz", "2000", "300"),
+            "the order is `halfstep explain MODEL ITEM --user ID`, got 3 arguments",
+        ),
+        (
+            ("recommend", "2000", "model.npz"),
+            "the order is `halfstep recommend MODEL --user ID`, got 2 arguments: 2000 model.npz",
+        ),
     ],
 )
 def test_refusals_are_one_line(command, capsys, arguments, says):

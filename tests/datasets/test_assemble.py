@@ -186,7 +186,7 @@ def test_item_names():
         "b": "C",
         "z": "",
     }
-    assert reading.notes == ["1 items have several names; the most frequent is kept"]
+    assert reading.notes == ["1 item has several names; the most frequent is kept"]
     dataset, _ = build([1, 1, None], ["i", "i", "i"], name=["old", "new", "not counted"])
     assert dataset.item_names.tolist() == ["new"]
 

@@ -79,10 +79,16 @@ def test_entries_below_the_least_value_are_neither_hits_nor_negatives():
     assert stricter.means()["recall@2"] == 1
     assert stricter.means()["auc"] == 1 / 2
     assert evaluate(X, Y, train, test, min_value=-1).not_relevant == 0
+    highest = (
+        r"^--min-value .* is 6, and the highest of the values held out, 3 entries, is 5: choose"
+    )
+    for asked in (None, []):  # of nobody, since nobody has a relevant entry
+        with pytest.raises(InputError, match=highest):
+            evaluate(X, Y, train, test, users=asked, min_value=6)
     with pytest.raises(
-        InputError, match="hold out a relevant item, got 3 entries, all of them below --min-value"
+        InputError, match=r"got 1 entry, none with a value above 0; the highest is -1"
     ):
-        evaluate(X, Y, train, test, min_value=6)
+        evaluate(X, Y, train, tables([0, -1, 0, 0, 0, 0]))
     for value, said in (("4", "must be a number, got '4'"), (np.nan, "must be finite, got nan")):
         with pytest.raises(InputError, match=said):
             evaluate(X, Y, train, test, min_value=value)
