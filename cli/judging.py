@@ -40,10 +40,17 @@ def overlap_of(text: str) -> Any:
 def left_out(console: Console, count: int, min_value: float | None) -> None:
     """Print how many held-out entries are no hits because of their value, if there are any."""
     if count:
+        what, so, whose, whom = "entry is", "it is no hit", "its item is", "this user"
+        if count > 1:
+            what, so, whose, whom = (
+                "entries are",
+                "they are no hits",
+                "their items are",
+                "these users",
+            )
         why = "not above 0" if min_value is None else f"below {min_value:g}"
         console.print(
-            f"{counted(count, 'entries are')} held out with a value {why}: no hits, and their items are "
-            "not ranked for these users.",
+            f"{count:,} held-out {what} {why}: {so}, and {whose} not ranked for {whom}.",
             highlight=False,
         )
 

@@ -27,7 +27,7 @@ console = Console()
 Model = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[MODEL]", help="A model that `halfstep fit` wrote (model.npz if not given)."
+        metavar="MODEL", help="A model that `halfstep fit` wrote (model.npz if not given)."
     ),
 ]
 ModelData = Annotated[

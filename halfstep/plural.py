@@ -8,8 +8,8 @@ _SINGULAR = {"entries": "entry", "are": "is", "have": "has", "get": "gets"}
 def counted(count: int, words: str) -> str:
     """Return "2 users have" or "1 user has" for "users have"; the number has commas.
 
-    `words` are a noun in the plural, and then verbs and the like, which are "are", "have" and "get" where
-    they change with the number.
+    `words` are a noun in the plural, and then others, of which "are", "have" and "get" change with the
+    number.
     """
     if count == 1:
         noun, *others = words.split(" ")

@@ -115,7 +115,7 @@ def times_of(data: Dataset, part: csr_matrix) -> Times | None:
 
 
 def all_times(data: Dataset) -> Times | None:
-    """Return the times of a data set; all unknown if it was read from a column without any, else None."""
+    """Return the times of a data set: all unknown if its column had none, None without a column."""
     reading = data.provenance.get("reading")
     if data.times is None and isinstance(reading, dict) and "time" in reading.get("columns", {}):
         return np.full(data.entries, np.nan)

@@ -69,7 +69,7 @@ def test_with_one_customer_gone_and_one_new_nobody_gets_anothers_list(kind, tmp_
     assert changed.interactions.shape == data.interactions.shape
     now = recommender.with_history(changed)
     assert "today: 1 user is not known to the model, and its 23 entries are left" in caplog.text
-    assert "1 of the model's users are not in it" in caplog.text
+    assert "1 of the model's users is not in it" in caplog.text
     for user in data.user_ids[keep[:-1]].tolist():
         assert now.recommend(user, 8) == recommender.recommend(user, 8)
         assert now.owned(user) == recommender.owned(user)
