@@ -110,6 +110,12 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
             "separator=)"
         )
     if header is None:
+        if len(rows[0]) != width and options.header is None:
+            raise InputError(
+                f"{path}: the first line, {_shown(rows[0])}, has {len(rows[0])} fields, and most others "
+                f"have {width}; if the separator is another one, say --separator, or if this line is "
+                "only broken, --no-header (in Python separator= and header=False)"
+            )
         if may_be_header(rows, width, options, separator):
             raise InputError(
                 f"{path}: it cannot be told whether the first line, {_shown(rows[0])}, names the "

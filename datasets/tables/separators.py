@@ -39,9 +39,9 @@ def split(lines: Sequence[str], said: str | None, path: Path) -> tuple[str, bool
             found = _candidate(lines, separator)
             candidates += [found] if found.width >= 2 else []
     best = max(candidates, key=lambda one: one.rank, default=None)
-    if best is None or best.share < 0.8:
+    if best is None or best.share < 0.8 or not best.whole:
         blank = _candidate(lines, " ")
-        if blank.width >= 2 and (best is None or blank.share > best.share):
+        if blank.width >= 2 and (best is None or blank.rank[:2] > best.rank[:2]):
             return blank.separator, blank.quoted, blank.rows
     if best is not None:
         _check_unique(best, candidates, path)

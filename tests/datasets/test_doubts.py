@@ -98,3 +98,16 @@ def test_no_line_is_longer_than_a_line_may_be(tmp_path, monkeypatch, separator):
     rows = "user,item\n1,2\n" + "3," + "x" * (13 << 20) + "\n"
     with pytest.raises(InputError, match=r"must be at most 3 MiB, one after line 2 is longer"):
         load_data(write(tmp_path, rows.replace(",", separator)))
+
+
+def test_blanks_separate_numbers_with_decimal_commas(tmp_path):
+    path = write(tmp_path, "user_id item_id count\n7 a 1,5\n7 b 2,25\n8 a 3,0\n")
+    assert entries(load_data(path)) == [(7, "a", 1.5), (7, "b", 2.25), (8, "a", 3.0)]
+
+
+def test_a_first_line_that_does_not_fit_is_asked_about(tmp_path):
+    path = write(tmp_path, "played in May\n7,a,1\n7,b,2\n8,a,3\n")
+    with pytest.raises(InputError, match=r"first line, 'played in May', has 1 fields.*--no-header"):
+        load_data(path)
+    left_out = load_data(path, header=False).provenance["reading"]["left_out"]
+    assert left_out == {"missing fields": 1}

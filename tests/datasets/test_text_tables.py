@@ -54,6 +54,11 @@ def tables(draw):
         "header": draw(st.booleans()),
         "decimal": "," if separator != "," and draw(st.booleans()) else ".",
     }
+    if written["quoting"] == csv.QUOTE_MINIMAL and written["lineterminator"] == "\n":
+        # pandas leaves a return without quotes, which then ends a line for all who read it.
+        frame[["user_id", "item_id"]] = frame[["user_id", "item_id"]].map(
+            lambda text: text.replace("\r", "\n")
+        )
     said = {}
     if not written["header"]:
         first = 2 if written["index"] else 1
@@ -115,9 +120,5 @@ def test_what_pandas_writes_comes_back_or_is_refused(tmp_path, table):
     for key, value in found.items():
         assert value == pytest.approx(expected[key], rel=1e-6)
     gone = len(frame) - sum(left_out.values()) - dataset.provenance["reading"]["duplicates"]
-    # A return that pandas leaves without quotes breaks one row into several bad lines.
-    broken = left_out and frame[["user_id", "item_id"]].map(lambda text: "\r" in text).any(
-        axis=None
-    )
-    assert dataset.entries == gone or broken
+    assert dataset.entries == gone
     assert np.isfinite(dataset.interactions.data).all()
