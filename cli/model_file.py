@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,10 @@ def load(path: Path, data: str | None, table: TableOptions = AS_FOUND) -> Recomm
                 "or fit again"
             ) from None
         return _with_ids_of(path, data, table)
-    return loaded if data is None else loaded.with_history(read(console, data, table))
+    if data is None:
+        return loaded
+    ratings = loaded.model.confidence == "explicit"
+    return loaded.with_history(read(console, data, replace(table, ratings=ratings)))
 
 
 def _with_ids_of(path: Path, data: str, table: TableOptions) -> Recommender:

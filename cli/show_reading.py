@@ -21,7 +21,9 @@ _NAMES = {
 
 def reading(console: Console, data: Dataset) -> None:
     """Print the account of a data set that was read from a table; nothing for other data."""
-    for line in lines(data.provenance.get("reading"), data.entries):
+    held_out = 0 if data.test is None else data.test.nnz
+    shown = lines(data.provenance.get("reading"), data.entries)
+    for line in [*shown, *lines(data.provenance.get("test_reading"), held_out)]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -55,5 +57,8 @@ def lines(account: Any, entries: int) -> list[str]:
     for reason, count in account["left_out"].items():
         first = account["first"].get(reason, [])
         where = ", ".join(map(str, first)) + (", ..." if count > len(first) else "")
-        listed.append(f"  left out, {reason}: {count:,}" + (f" (row {where})" if first else ""))
+        listed.append(
+            f"  left out, {reason}: {count:,}"
+            + (f" ({account.get('numbered', 'row')} {where})" if first else "")
+        )
     return listed + [f"  {note}" for note in account["notes"]]

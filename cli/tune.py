@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,10 +20,10 @@ from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
 
 if TYPE_CHECKING:
-    from halfstep.datasets.dataset import Dataset
     from halfstep.evaluation.tuning.search import Search
     from halfstep.evaluation.tuning.space import Space
     from halfstep.evaluation.tuning.store import Trial
+    from halfstep.recommender.recommender import Recommender
 
 console = Console()
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -110,6 +110,7 @@ def tune(
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.evaluation.tuning.search import SEARCHES
     from halfstep.evaluation.tuning.store import missing
+    from halfstep.recommender.recommender import Recommender
     from halfstep.solvers import make
     from halfstep.solvers.registry import choose as choose_solver
 
@@ -200,7 +201,10 @@ def tune(
         "test": test, "trials": [asdict(t) for t in result.trials],
         "environment": _environment(),
     }  # fmt: skip
-    for path in _write(out, result, source, model, record):
+    # The model saw the training part alone; what users have is all of the data.
+    fitted = replace(source, interactions=split.train, test=None, negatives=None, times=None)
+    recommender = Recommender(model, fitted).with_history(source)
+    for path in _write(out, result, source.name, recommender, record):
         console.print(f"wrote {path}", highlight=False)
     o.write(json, record)
     if source.test is None:  # a test part that comes with the data stays out of every fit
@@ -269,21 +273,18 @@ def _make_folder(out: Path) -> None:
 
 
 def _write(
-    out: Path, result: Search, source: Dataset, model: Any, record: dict[str, Any]
+    out: Path, result: Search, name: str, recommender: Recommender, record: dict[str, Any]
 ) -> list[Path]:
     from halfstep.evaluation.tuning import plot as tuning_plot
-    from halfstep.recommender.recommender import Recommender
 
     paths = [out / "results.json", out / "model.npz"]
     write_json(paths[0], record)
-    Recommender(model, source).save(paths[1])
+    recommender.save(paths[1])
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths
     paths.append(out / "search.svg")
-    tuning_plot.plot_search(
-        result, paths[-1], f"{source.name}: {result.metric} on the validation part"
-    )
+    tuning_plot.plot_search(result, paths[-1], f"{name}: {result.metric} on the validation part")
     return paths
 
 

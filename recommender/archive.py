@@ -111,6 +111,8 @@ def _parts(model: Any, archive: dict[str, Any]) -> Parts:
         raise InputError(f"its ids must be in the form {FORMAT!r}")
     if not isinstance(about["provenance"], dict) or not isinstance(about["versions"], dict):
         raise TypeError("provenance and versions must be objects")
+    if not all(isinstance(about.get(key), str) for key in ("name", "fingerprint")):
+        raise TypeError("name and fingerprint must be text")
     catalogue = Catalogue(
         ids_of(archive, "user_ids"),
         ids_of(archive, "item_ids"),

@@ -34,6 +34,8 @@ def with_test(train: Dataset, test: Dataset) -> Dataset:
         "test_rows": held_out_rows,
         "malformed": malformed,
     }
+    if "reading" in test.provenance:
+        provenance["test_reading"] = test.provenance["reading"]
     # Ascending ids keep the order of the entries, and so that of their times.
     return replace(
         train,

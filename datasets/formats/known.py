@@ -27,8 +27,10 @@ Tell = Callable[[Path, bytes], bool]
 # What may be said about data in any format.
 _ANY = frozenset({"item_names"})
 _ROWS = _ANY | {"negative", "duplicates"}
-_COLUMNS = _ROWS | {"user", "item", "value", "time", "name", "half_life"}
-_TEXT = _COLUMNS | {"separator", "encoding", "header", "allow_bad_lines"}
+_COLUMNS = _ROWS | {
+    *("user", "item", "value", "time", "name", "half_life", "allow_bad_lines"),
+}
+_TEXT = _COLUMNS | {"separator", "encoding", "header"}
 _OPTIONS = {
     "user": "--user-column (in Python user=)",
     "item": "--item-column (item=)",
@@ -199,7 +201,7 @@ KNOWN = {
     "json": Format(
         "file of JSON lines, one object a line, with keys as the columns in Parquet",
         "formats.json_lines:read_json_lines",
-        _COLUMNS | {"allow_bad_lines"},
+        _COLUMNS,
         tells=_is_json,
         folders=False,
     ),

@@ -93,6 +93,10 @@ def _head(path: Path, encoding: Encoding) -> str:
         ):
             start += piece
         over = not stream.read(1)
+    if len(start) >= LONGEST_LINE and b"\n" not in start:
+        raise InputError(
+            f"{path}: a line must be at most {LONGEST_LINE >> 20} MiB, line 1 is longer"
+        )
     text = start.decode("utf-8", "replace")
     if over:
         return text

@@ -28,8 +28,11 @@ def check_dialect(dialect: Dialect, seen: Survey) -> None:
     """Raise OtherDialect if there are quoted fields or lone returns, of which the sample had none."""
     if dialect.quoted:
         return
-    enclosing = dialect.separator in ",;" or 2 * seen.closed > seen.opened
-    if seen.opened and enclosing and len(dialect.separator) == 1 and dialect.separator != " ":
+    if dialect.separator in ",;":
+        enclosing = seen.stray or seen.opened + seen.closed > 0
+    else:
+        enclosing = 0 < seen.opened < 2 * seen.closed
+    if enclosing and len(dialect.separator) == 1 and dialect.separator != " ":
         raise OtherDialect(quoted=True)
     if seen.returns and dialect.newline == "\n":
         raise OtherDialect(newline="\r")

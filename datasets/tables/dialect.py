@@ -97,7 +97,7 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
     separator, quoted, rows = split(body, said, path)
     width = Counter(len(row) for row in rows[1:] or rows).most_common(1)[0][0]
     header = header_of(rows, width, comments, options, separator)
-    names = tuple(name.strip() for name in header) if header else ("",) * width
+    names = tuple(name.strip("\ufeff ") for name in header) if header else ("",) * width
     in_comment = header is not None and header is not rows[0] and len(rows[0]) == width
     has_line = header is not None and not in_comment
     samples = [row for row in (rows[1:] if has_line else rows) if len(row) == width]

@@ -103,7 +103,8 @@ def strings(values: Any, what: str) -> tuple[Any, int]:
         text.validate(full=True)
     except pa.ArrowInvalid:
         raise InputError(f"{what}: holds bytes that are not UTF-8; make it text first") from None
-    trimmed = pc.utf8_trim_whitespace(text)
+    # A mark of the byte order is left where files with one were put together.
+    trimmed = pc.utf8_trim_whitespace(pc.utf8_ltrim(text, "\ufeff"))
     cut = pc.sum(pc.not_equal(text, trimmed)).as_py() or 0
     return trimmed, int(cut)
 

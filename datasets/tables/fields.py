@@ -15,11 +15,12 @@ from halfstep.datasets.tables.names import item_names
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.recency import recency_weights
-from halfstep.datasets.tables.times import read_times
-from halfstep.datasets.tables.values import REASONS, read_values
+from halfstep.datasets.tables.times import COUNTER, read_times
+from halfstep.datasets.tables.values import NO_NUMBER, REASONS, read_values
 from halfstep.errors import InputError
 
 logger = logging.getLogger("halfstep.datasets")
+_SHARE, _ALWAYS = 0.05, 20  # values that are no numbers beyond both are an error
 _RULES = {"add": "added", "last": "last kept", "mean": "mean taken"}
 
 
@@ -54,11 +55,22 @@ def fields(
         reading.notes += read.notes
         for reason in np.unique(read.wrong[read.wrong > 0]).tolist():
             account.leave_out(read.wrong == reason, REASONS[reason])
+        if (read.wrong == NO_NUMBER).any():
+            account.no_number = int(np.argmax(read.wrong == NO_NUMBER))
         values = read.numbers
         _judge_negative(values, account, options)
     kept = account.kept
     if not kept.any():
-        raise InputError(f"{account.file}: no row is left{account.summary()}")
+        raise InputError(
+            f"{account.file}: no row is left{account.summary()}{account.example(columns)}"
+        )
+    strange = reading.left_out.get(REASONS[NO_NUMBER], 0)
+    if strange > max(_ALWAYS, _SHARE * count) and not options.allow_bad_lines:
+        raise InputError(
+            f"{account.label('value')}: {strange} of {count} values are no numbers"
+            f"{account.example(columns)}; name another column with --value-column (in Python value=), "
+            "or leave these rows out with --allow-bad-lines (allow_bad_lines=True)"
+        )
     times = None
     if "time" in columns:
         times, notes = read_times(columns["time"], account.label("time"))
@@ -70,6 +82,10 @@ def fields(
     weights = None
     if options.half_life is not None:
         weights = _weights(times, kept, options.half_life, account, rating or options.ratings)
+        if COUNTER in reading.notes:
+            raise InputError(
+                f"{account.label('time')}: --half-life needs times, and the column holds a counter"
+            )
     everything = bool(kept.all())
     chosen: Any = slice(None) if everything else kept
     users, user_ids = _compact(numbered["user"].places[chosen], numbered["user"].ids)
@@ -114,7 +130,9 @@ class _Account:
 
     def __init__(self, reading: Reading, count: int, rows: NDArray[Any] | None) -> None:
         self.reading, self.rows = reading, rows
+        self.no_number: int | None = None
         self.kept = np.ones(count, dtype=bool)
+        reading.numbered = "row" if rows is None else "line"
         self.file = reading.files[0] if reading.files else reading.format
 
     def label(self, role: str) -> str:
@@ -128,6 +146,12 @@ class _Account:
         if len(found):
             self.reading.leave_out(reason, len(found), self.lines(found[:5]))
             self.kept &= ~wrong
+
+    def example(self, columns: Mapping[str, Any]) -> str:
+        """Return the first value that is no number, if there is one, to be added to an error."""
+        if self.no_number is None:
+            return ""
+        return f"; the first that is no number is {columns['value'][self.no_number].as_py()!r}"
 
     def lines(self, rows: NDArray[np.int64]) -> list[int]:
         """Return the line numbers of rows, or where there are none the numbers of the rows from 1."""

@@ -153,7 +153,22 @@ def _texts(values: Any, what: str, role: str, keep: bool) -> Numbered:
     places = np.full(len(values), MISSING)
     places[there] = numbered.places
     notes = [f"blanks around {cut} {role} ids are cut"] if cut else []
+    if whole is None and not keep:
+        notes += _nearly_integers(present, role)
     return Numbered(places, numbered.ids, [*notes, *numbered.notes])
+
+
+def _nearly_integers(text: Any, role: str) -> list[str]:
+    """Say which id makes text of a column whose other ids are integers."""
+    import pyarrow.compute as pc
+
+    integers = pc.match_substring_regex(text, r"^(0|-?[1-9][0-9]{0,17})$")
+    others = len(text) - (pc.sum(integers).as_py() or 0)
+    if not 0 < 20 * others <= len(text):
+        return []
+    first = text.filter(pc.invert(integers))[0].as_py()
+    one = "id is" if others == 1 else "ids are"
+    return [f"{role} ids are text, since {others} {one} no integer: {first!r}"]
 
 
 def _whole(text: Any) -> NDArray[np.int64] | None:

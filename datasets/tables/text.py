@@ -25,6 +25,7 @@ from halfstep.datasets.tables.stream import Utf8
 from halfstep.datasets.tables.strict import read_strictly
 from halfstep.datasets.tables.survey import Survey, survey
 from halfstep.datasets.text.packed import packing_of, unpacked
+from halfstep.errors import InputError
 
 _BLOCK = 16 << 20
 _ID = re.compile("0|[1-9][0-9]{0,17}")
@@ -47,7 +48,13 @@ def read_columns(path: Path, dialect: Dialect, encoding: Encoding) -> Columns:
                 return columns
         return read_strictly(path, dialect, encoding)
     except OtherDialect as other:
-        return read_columns(path, replace(dialect, **other.changes), encoding)
+        columns = read_columns(path, replace(dialect, **other.changes), encoding)
+        if columns.bad and "newline" in other.changes:
+            raise InputError(
+                f"{path}: some carriage returns stand alone, and it cannot be told whether they end "
+                "lines or belong to fields; write every line's end as \\n"
+            ) from None
+        return columns
 
 
 def _is_arrows(dialect: Dialect) -> bool:

@@ -21,6 +21,7 @@ from halfstep.datasets.tables.distinct import (
 # milliseconds, microseconds and nanoseconds, each a thousand times as large. Numbers below 10^8, which
 # as seconds is before March 1973, are a counter, or dates such as 20140407.
 _COUNTER, _UNITS = 10**8, ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
+COUNTER = "times are too small for a date and are taken as a counter, in order only"
 _ENOUGH = 1_000_000  # numbers show the median well enough
 _FIRST, _LAST = -4_000_000_000, 10**11  # 1843 and 5138: what is outside was no time
 _ISO = re.compile(r"\d{4}-?\d{2}-?\d{2}([T ].*)?", re.ASCII)
@@ -107,7 +108,7 @@ def _by_size(read: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]
         if dates is not None:
             notes.append("times such as 20140407 are read as dates")
             return dates
-        notes.append("times are too small for a date and are taken as a counter, in order only")
+        notes.append(COUNTER)
         return read
     unit = next((unit for bound, unit in _UNITS if middle < bound), None)
     if unit is None:

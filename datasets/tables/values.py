@@ -21,7 +21,7 @@ from halfstep.errors import InputError
 
 # What is wrong with a row, by the number that `Values.wrong` has for it.
 REASONS = ("", "missing value", "value not a number", "infinite value", "value is false")
-_MISSING, _NO_NUMBER, _INFINITE, _FALSE = 1, 2, 3, 4
+_MISSING, NO_NUMBER, _INFINITE, _FALSE = 1, 2, 3, 4
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", re.ASCII)
@@ -173,7 +173,7 @@ def _texts(texts: list[str], what: str, decimal_comma: bool | None) -> Values:
     if texts and set(folded) <= {"true", "false"}:
         return _booleans(np.array([text == "true" for text in folded]))
     texts, notes = _plain_numbers(texts, what, decimal_comma)
-    wrong = np.array([0 if _NUMBER.fullmatch(text) else _NO_NUMBER for text in texts], np.uint8)
+    wrong = np.array([0 if _NUMBER.fullmatch(text) else NO_NUMBER for text in texts], np.uint8)
     good = [text for text, reason in zip(texts, wrong.tolist(), strict=True) if not reason]
     # An integer of more than 18 digits may exceed 64 bits.
     whole = all(_WHOLE.fullmatch(text) and len(text) <= 18 for text in good)

@@ -67,7 +67,8 @@ def test_baselines_are_the_same_whatever_the_numbering(evaluated, protocol):
         found.append(record["models"])
     for name in ("random", "popularity"):
         for metric, value in found[0][name].items():
-            if not metric.startswith("coverage"):
+            # Coverage and exposure are those of the lists that people get, where a tie has an order.
+            if not metric.startswith(("coverage", "gini")) and value is not None:
                 assert found[1][name][metric] == pytest.approx(value, rel=1e-6), (name, metric)
 
 

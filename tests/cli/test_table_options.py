@@ -118,7 +118,7 @@ def test_the_account_names_rows_left_out():
         "format": "csv", "files": ["a.csv"], "columns": {"user": "u", "item": "i"}, "unused": ["x"],
         "header": True, "separator": "\t", "encoding": "cp1252", "rows": 12, "duplicates": 0,
         "left_out": {"missing user": 7}, "first": {"missing user": [2, 3, 4, 5, 6]},
-        "duplicates_rule": "", "notes": ["times are days"],
+        "duplicates_rule": "", "notes": ["times are days"], "numbered": "row",
     }  # fmt: skip
     shown = lines(account, 5)
     assert shown[0] == "read a.csv: csv, cp1252, separated by tabs, the first line has the names"

@@ -111,14 +111,10 @@ def test_what_pandas_writes_comes_back_or_is_refused(tmp_path, table):
         tuple(part.replace("\r\n", "\n") for part in key): value
         for key, value in entries_of(dataset).items()
     }
-    if left_out:  # what is missing is said, and the rest is right
-        assert found.items() <= expected.items() or set(left_out) <= {
-            "missing user",
-            "missing item",
-        }
     assert found.keys() <= expected.keys()
     for key, value in found.items():
         assert value == pytest.approx(expected[key], rel=1e-6)
-    gone = len(frame) - sum(left_out.values()) - dataset.provenance["reading"]["duplicates"]
-    assert dataset.entries == gone
+    if set(left_out) <= {"missing user", "missing item"}:  # one row may be several bad lines
+        gone = len(frame) - sum(left_out.values()) - dataset.provenance["reading"]["duplicates"]
+        assert dataset.entries == gone
     assert np.isfinite(dataset.interactions.data).all()

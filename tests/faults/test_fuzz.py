@@ -190,7 +190,10 @@ def test_zip_bombs_stay_folded(name, size, message, tmp_path):
     tally("Hostile files", "zip bomb", "refused below 400 MiB")
 
 
-GZIP_BOMBS = [(b"1,2,3\n", "at most 200 times its size"), (b"1", "a line must be at most")]
+GZIP_BOMBS = [
+    (b"1,2,3\n", "at most 200 times its size"),
+    (b"1", "a line must be at most|at most 200 times"),
+]
 
 
 @pytest.mark.parametrize(("unit", "message"), GZIP_BOMBS)
