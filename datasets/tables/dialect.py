@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from halfstep.datasets.tables.header import header_of, may_be_header, names_columns
+from halfstep.datasets.tables.header import counts_up, header_of, may_be_header, names_columns
 from halfstep.datasets.tables.known_names import is_event
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.places import place_of
@@ -116,7 +116,7 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
                 f"have {width}; if the separator is another one, say --separator, or if this line is "
                 "only broken, --no-header (in Python separator= and header=False)"
             )
-        if may_be_header(rows, width, options, separator):
+        if may_be_header(rows, width, options):
             raise InputError(
                 f"{path}: it cannot be told whether the first line, {_shown(rows[0])}, names the "
                 "columns; if it does, say --user-column and --item-column with its names, or else "
@@ -127,6 +127,8 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
         roles = roles_by_name(names, options, path)
     _check_quotes(samples, roles, path)
     roles, notes = _without_times(roles, names, samples, options)
+    if header is None and counts_up(rows[0], options):
+        notes = (*notes, f"the first line, {_shown(rows[0])}, is taken for a row, not for a header")
     return Dialect(
         separator=separator,
         quoted=quoted,
