@@ -5,7 +5,7 @@ ordered by ascending item index, so the result does not depend on chance or on t
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
+from halfstep.evaluation.metrics.beyond_accuracy import beyond_accuracy, exposure_gini
 from halfstep.evaluation.metrics.inputs import (
     Array,
     Indices,
@@ -39,11 +40,18 @@ class Evaluation:
         The metrics in the table of `evaluate`, the ones with `@k` for each k; never NaN.
     coverage : dict of int to float
         For each k, the share of all items that are in some evaluated user's top k.
+    beyond : dict of str to float64 array, shape (evaluated,)
+        If asked for: `novelty@k`, `diversity@k` and `popularity_lift@k` of each user's list for each k,
+        as `halfstep.evaluation.metrics.beyond_accuracy` defines them; NaN where one is not defined.
+    gini : dict of int to float
+        If asked for: for each k, the Gini index of how often items are in the evaluated users' lists.
     """
 
     users: Indices
     per_user: PerUser
     coverage: dict[int, float]
+    beyond: PerUser = field(default_factory=dict)
+    gini: dict[int, float] = field(default_factory=dict)
 
     def means(self) -> dict[str, float]:
         """Return each metric's mean over the evaluated users, with equal weights."""
@@ -62,6 +70,7 @@ def evaluate(
     block_bytes: int = 256 * 2**20,
     num_threads: int = 0,
     device: str = "cpu",
+    beyond: Any = False,
 ) -> Evaluation:
     """Rank all items that a user does not have in `train`, and compare with the items in `test`.
 
@@ -102,6 +111,9 @@ def evaluate(
     device : "cpu" or "gpu"
         Where to rank. On a GPU `block_bytes` and `num_threads` have no effect, and `ks` must be at most
         896.
+    beyond : bool, or sparse matrix or array, shape (any users, items)
+        True measures the lists beside their accuracy as well, with the items' popularity counted in
+        `train`; a matrix, in the matrix: what the model was fitted on, where that is not `train`.
 
     Raises
     ------
@@ -124,6 +136,7 @@ def evaluate(
                 f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
             )
     _require_disjoint(seen, held_out)
+    population = None if beyond is False else seen if beyond is True else as_csr(beyond, "beyond")
     lengths = cut_offs(ks)
     rows = _rows_to_evaluate(users, held_out)
     if device not in ("cpu", "gpu"):
@@ -146,7 +159,14 @@ def evaluate(
     if auc:
         per_user["auc"] = ranking.areas
     coverage = {k: _coverage(ranking.top[:, :k], Y.shape[0]) for k in lengths}
-    return Evaluation(users=rows, per_user=per_user, coverage=coverage)
+    further: PerUser = {}
+    gini = {}
+    for k in lengths if population is not None else ():
+        top = ranking.top[:, :k]
+        for name, values in beyond_accuracy(top, Y, seen, rows, population).items():
+            further[f"{name}@{k}"] = values
+        gini[k] = exposure_gini(top, Y.shape[0])
+    return Evaluation(rows, per_user, coverage, further, gini)
 
 
 def top_k_metrics(hits: npt.NDArray[np.bool_], held_out: Array) -> PerUser:

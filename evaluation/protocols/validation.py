@@ -11,7 +11,7 @@ user, and a model's value is the mean over users. Two kinds of chance are report
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -58,6 +58,8 @@ class PartResult:
         For each metric, its values (users,).
     coverage
         For each list length, the share of the catalogue that is recommended to at least one user.
+    beyond, gini
+        The lists beside their accuracy; see `halfstep.evaluation.metrics.held_out.Evaluation`.
     """
 
     part: str
@@ -65,6 +67,8 @@ class PartResult:
     activity: npt.NDArray[np.int64]
     per_user: PerUser
     coverage: dict[int, float]
+    beyond: PerUser = field(default_factory=dict)
+    gini: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,9 @@ def _evaluated(
     num_threads: int,
 ) -> PartResult:
     X, Y = factors
-    measured = evaluate(X, Y, part.history, part.test, ks=ks, num_threads=num_threads)
+    measured = evaluate(
+        X, Y, part.history, part.test, ks=ks, num_threads=num_threads, beyond=part.train
+    )
     per_user = dict(measured.per_user)
     if explain_auc:
         for name, statistic in ((SAMPLED, sampled_auc), (LOWEST, lowest_negative_share)):
@@ -210,6 +216,8 @@ def _evaluated(
         activity=np.diff(part.history.indptr)[measured.users].astype(np.int64),
         per_user=per_user,
         coverage=measured.coverage,
+        beyond=measured.beyond,
+        gini=measured.gini,
     )
 
 
