@@ -33,11 +33,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
 	rm -rf build/types && mkdir -p build/types/halfstep
-	cp -R halfstep/. solvers kernels evaluation datasets bench cli lab build/types/halfstep/
+	cp -R halfstep/. solvers kernels evaluation datasets recommender bench cli lab build/types/halfstep/
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p halfstep
 
 table: $(VENV)/.bench
 	$(BIN)/python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results
+	$(BIN)/python -m halfstep.bench.report.metrics_page docs/metrics.md
 
 microbench: $(VENV)/.test
 	$(BIN)/python -m pytest -o addopts=--import-mode=importlib bench/micro_benchmarks.py --benchmark-only $(ARGS)

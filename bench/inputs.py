@@ -13,6 +13,7 @@ from halfstep.bench.schema import DataRecord
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.datasets import Dataset
 from halfstep.errors import InputError
+from halfstep.evaluation.protocols.draws import chosen_users, hashed
 from halfstep.evaluation.protocols.split import train_and_test
 from halfstep.files import plain
 
@@ -54,7 +55,9 @@ def load_data(
         There is no such data, or none of its entries can be held out.
     """
     if entries is None:
-        return split_data(datasets.load(data or settings.data or DEFAULT_DATA), settings)
+        return split_data(
+            datasets.load(data or settings.data or DEFAULT_DATA, settings.table), settings
+        )
     from halfstep.datasets.generated.presets import generate_music
 
     return split_data(generate_music(entries, seed=settings.seed), settings)
@@ -78,14 +81,15 @@ def split_data(
         how = f"{share:g} % of each user's entries held out at random, seed {settings.seed}"
     split = train_and_test(dataset, settings.test_fraction, settings.seed)
     train, test = split.train, split.test
-    rows = np.flatnonzero(np.diff(test.indptr)).astype(np.int64)
+    # Users without a history are judged apart, so they are not among those that decide a comparison.
+    known = (np.diff(train.indptr) > 0) & (np.diff(test.indptr) > 0)
+    rows = np.flatnonzero(known).astype(np.int64)
     if not len(rows) or train.nnz == 0:
         raise InputError(
             f"data must leave entries to fit and to hold out, got {train.nnz} and {test.nnz}"
         )
-    if len(rows) > most_users:
-        rng = np.random.default_rng(settings.seed)
-        rows = np.sort(rng.choice(rows, most_users, replace=False))
+    ids = hashed(train.shape, dataset.user_ids, dataset.item_ids)
+    rows = chosen_users(rows, most_users, ids.users, settings.seed)
     return SplitDataset(
         train=train,
         test=test,

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from halfstep.datasets import FORMATS
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 
 SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality")
@@ -70,6 +71,8 @@ class BenchSettings:
         Suite `quality`: folder of the real data; None for the one that HALFSTEP_DATA names.
     resume
         Suite `quality`: keep the cells of an existing results file and run the others.
+    table
+        How to read `data`, if it is a table.
     """
 
     data: str | None = None
@@ -94,6 +97,7 @@ class BenchSettings:
     cells: str | None = None
     data_folder: Path | None = None
     resume: bool = False
+    table: TableOptions = AS_FOUND
 
     def __post_init__(self) -> None:
         if self.suite not in SUITES:
@@ -137,7 +141,7 @@ class BenchSettings:
     def record(self) -> dict[str, Any]:
         """Return the settings as the results file keeps them: without the folders of this machine."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        for name in ("out", "data_folder", "resume"):
+        for name in ("out", "data_folder", "resume", "table"):
             del values[name]
         if self.data is not None:
             prefix, colon, rest = self.data.partition(":")

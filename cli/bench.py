@@ -9,11 +9,14 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.tables import takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable
 
 console = Console()
 
 
+@takes_tables
 def bench(
     data: Annotated[
         str | None,
@@ -76,6 +79,7 @@ def bench(
         bool, typer.Option("--resume", help="Suite quality: keep the cells that --out already has.")
     ] = False,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Compare many solvers on the same data: time, objective, held-out quality, verdict."""
     from halfstep.bench import run as benchmark
@@ -89,7 +93,7 @@ def bench(
         num_threads=threads, confidence=confidence, alpha=alpha, epsilon=epsilon,
         background=background, regularization=regularization, regularization_exponent=exponent,
         test_fraction=test_fraction, memory=memory, out=out, reference=reference, budget=budget,
-        cells=cells, data_folder=data_folder, resume=resume,
+        cells=cells, data_folder=data_folder, resume=resume, table=table,
     )  # fmt: skip
     check_writable(json, "--json")
     results = benchmark.run_bench(settings, Console(stderr=True))

@@ -9,7 +9,10 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 
@@ -21,6 +24,7 @@ console = Console()
 _FREE = ("num_threads",)
 
 
+@takes_tables
 def compare(
     solver: Annotated[
         str,
@@ -49,6 +53,8 @@ def compare(
         ),
     ] = None,
     test_fraction: o.TestFraction = 0.2,
+    min_value: j.MinValue = None,
+    overlap: j.Overlap = "error",
     factors: o.Factors = 32,
     iterations: o.Iterations = 10,
     regularization: o.Regularization = 0.01,
@@ -60,6 +66,7 @@ def compare(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Decide whether a solver is as good as exact ALS; exit code 1 if not equivalent.
 
@@ -72,9 +79,8 @@ def compare(
     higher than that, or NDCG or AUC is lower. Better: NDCG or AUC is higher
     and nothing is worse; a lower objective alone does not count as better.
     Undecided: there are too few users to tell. The metrics that decide the
-    verdict are printed after it.
+    verdict are printed after it, and then those that say otherwise.
     """
-    from halfstep import datasets
     from halfstep.cli import show_comparison
     from halfstep.evaluation import exact
     from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins
@@ -91,6 +97,7 @@ def compare(
     to_exact = exact.EXACT_TOLERANCE if tolerance is None else tolerance
     to_other = OBJECTIVE_TOLERANCE if tolerance is None else tolerance
     check_margins(k, margin, to_exact)
+    kept = j.overlap_of(overlap)
     names = [solver] if other is None else [solver, other]
     models = [_model(name, settings) for name in names]
     if iterations == 0:
@@ -100,14 +107,16 @@ def compare(
             f"{solver} is a baseline, which minimises nothing: compare it with a solver, "
             f"`halfstep compare eigenbasis:exact {solver}`"
         )
-    source = datasets.load(data)
-    split = train_and_test(source, test_fraction, seed)
+    source = read(console, data, table)
+    split = train_and_test(source, test_fraction, seed, overlap=kept)
     start = starting_factors(None, split.train.shape, factors, np.float32, seed)
 
     def fit(model: Solver, name: str) -> exact.EvaluatedFit:
         X, Y = (side.astype(model.dtype) for side in start)
         trace = trace_fit(model.set_params(init_factors=(X, Y)), split.train, name)
-        return exact.evaluated(model, trace, split.train, split.test, k)
+        return exact.evaluated(
+            model, trace, split.train, split.test, k, min_value=min_value, overlap=kept
+        )
 
     yardsticks = exact.exact_models([exact.relaxation_of(m) for m in models], **settings)
     fits = [fit(m, _label(name, m)) for name, m in zip(names, models, strict=True)]
@@ -129,8 +138,16 @@ def compare(
         )  # fmt: skip
     show_comparison.comparison(console, comparison, source)
     show_comparison.beside_exact(console, beside, iterations)
+    judged = fits[-1].evaluation
+    j.left_out(console, judged.not_relevant, min_value)
+    apart = 0 if judged.without_history is None else len(judged.without_history.users)
+    if apart:
+        console.print(
+            f"{apart:,} users have no entry to learn from, and do not count.", highlight=False
+        )
     show_comparison.verdict(console, comparison)
-    o.write(json, show_comparison.record(comparison, beside))
+    notes = {"not_relevant": judged.not_relevant, "without_history": apart, "min_value": min_value}
+    o.write(json, show_comparison.record(comparison, beside) | notes | {"overlap": kept})
     if comparison.verdict != "equivalent":
         raise typer.Exit(1)
 

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, make_folder
 
@@ -35,24 +37,23 @@ def list_presets() -> None:
 
 
 @app.command()
-def info(source: Source, json: o.Json = None) -> None:
+@takes_tables
+def info(source: Source, json: o.Json = None, table: TableOptions = AS_FOUND) -> None:
     """Read a data set and show its contents and its malformed lines."""
-    from halfstep import datasets
     from halfstep.cli import show
 
     check_writable(json, "--json", source)
-    data = datasets.load(source)
+    data = read(console, source, table)
     show.dataset(console, data)
     o.write(json, show.summary(data))
 
 
 @app.command()
-def convert(source: Source, output: Output) -> None:
+@takes_tables
+def convert(source: Source, output: Output, table: TableOptions = AS_FOUND) -> None:
     """Read a data set, or generate a preset, and write it to one .npz file."""
-    from halfstep import datasets
-
     check_writable(output, "--output")
-    loaded = datasets.load(source)
+    loaded = read(console, source, table)
     loaded.save(output)
     console.print(f"wrote {output}: {loaded!r}", highlight=False)
 
@@ -199,31 +200,33 @@ def generate(
 
 
 @app.command()
+@takes_tables
 def describe(
     source: Annotated[
-        str, typer.Argument(help="Play counts: a prepared .npz, or any preset, file or folder.")
+        str, typer.Argument(help="Whole numbers: a prepared .npz, or any preset, file or folder.")
     ],
     output: Folder,
     top: Annotated[int, typer.Option(help="Number of rows of each table.")] = 10,
+    table: TableOptions = AS_FOUND,
 ) -> None:
-    """Describe play counts in an HTML page with plots, PNG files and a JSON file."""
-    from halfstep import datasets
+    """Describe counts, such as plays or purchases, in an HTML page, SVG plots and a JSON file."""
     from halfstep.datasets.description.page import page
-    from halfstep.datasets.description.plots import check_matplotlib, draw_plots
+    from halfstep.datasets.description.plots import draw_plots
     from halfstep.datasets.description.summary import describe as examine
     from halfstep.files import whole_file
+    from halfstep.pictures import require_matplotlib
 
-    check_matplotlib()
+    require_matplotlib()
     make_folder(output, "--output")
-    described = examine(datasets.load(source), top)
-    pngs = draw_plots(described)
-    contents = {**pngs, "description.html": page(described, pngs).encode()}
+    described = examine(read(console, source, table), top)
+    plots = draw_plots(described)
+    contents = {**plots, "description.html": page(described, plots).encode()}
     for name, content in contents.items():
         with whole_file(output / name) as file:
             file.write(content)
     o.write(output / "description.json", described)
     console.print(
-        f"wrote {output / 'description.html'}, description.json and {len(pngs)} plots",
+        f"wrote {output / 'description.html'}, description.json and {len(plots)} plots",
         highlight=False,
         soft_wrap=True,
     )

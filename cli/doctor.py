@@ -11,6 +11,8 @@ import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
 from halfstep.machine import gpu, gpu_facts, processor, versions
@@ -26,6 +28,7 @@ Data = Annotated[
 ]
 
 
+@takes_tables
 def doctor(
     context: typer.Context,
     data: Data = None,
@@ -39,6 +42,7 @@ def doctor(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Show which solvers this machine can run, and how to make the others run.
 
@@ -49,7 +53,6 @@ def doctor(
     if data is None:
         _machine(context, json)
         return
-    from halfstep import datasets
     from halfstep.cli import show_heaviness
     from halfstep.solvers import SOLVERS
     from halfstep.solvers.inputs import as_csr, not_empty
@@ -60,7 +63,7 @@ def doctor(
     )  # fmt: skip
     model: Any = SOLVERS["eigenbasis"](**settings)
     check_writable(json, "--json", data)
-    loaded = datasets.load(data)
+    loaded = read(console, data, table)
     examination = show_heaviness.examine(
         loaded, model, not_empty(as_csr(loaded.interactions)), seed
     )

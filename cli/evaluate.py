@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 console = Console()
 
 
+@takes_tables
 def evaluate(
     context: typer.Context,
     data: o.Data = o.DEFAULT_DATA,
@@ -36,8 +40,25 @@ def evaluate(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="How to hold entries out: random-rows, per-user, leave-one-out, strong, k-fold or "
-            "ratio-curve; if not given, the split that comes with the data, or else per-user."
+            "--protocol",
+            "--split",
+            help="How to hold entries out: random-rows, per-user, leave-one-out, strong, k-fold, "
+            "ratio-curve, time or last; if not given, the split that comes with the data, or else "
+            "per-user.",
+        ),
+    ] = None,
+    time_from: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold out all entries from this date or time (UTC) on, as 2024-01-31; implies "
+            "--split time."
+        ),
+    ] = None,
+    last: Annotated[
+        int | None,
+        typer.Option(
+            help="Hold out this many of each user's entries, the last ones by time; implies "
+            "--split last, where it is 1 if not given."
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(help="Number of independent draws of the protocol.")] = 1,
@@ -51,8 +72,13 @@ def evaluate(
     ] = False,
     test_fraction: Annotated[
         float | None,
-        typer.Option(help="Share held out; if not given, 0.1 with random-rows and 0.2 otherwise."),
+        typer.Option(
+            help="Share held out; if not given, 0.1 with random-rows and 0.2 otherwise. With "
+            "--split time, the last share of the entries by time."
+        ),
     ] = None,
+    min_value: j.MinValue = None,
+    overlap: j.Overlap = "error",
     factors: o.Factors = 32,
     iterations: o.Iterations = 10,
     regularization: o.Regularization = 0.01,
@@ -64,24 +90,35 @@ def evaluate(
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Fit on a part of the data and measure on the rest, beside popularity and random scores.
 
+    A random split lets the model see the future: entries from after those
+    that it is judged by. If the data has times, --split time is closer to
+    use; with --split last a model sees what other users did later. Both need
+    a column with times (--time-column); entries without a time are fitted,
+    and entries of the same time are ordered by a hash of their ids.
+
+    What is held out follows from --seed and the ids of users and items, not
+    from their order. Equal scores count as the mean over all their orders.
+    Users with nothing to learn from are judged in a table of their own.
+
     With --protocol ratio-curve and --json, also write a plot of the curve,
-    a .png with the same name.
+    an .svg with the same name.
     """
-    from halfstep import datasets
     from halfstep.cli import show_validation
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.solvers import make
 
     check_writable(json, "--json", data)
-    picture = json and json.with_name(f"{json.stem}.png") if protocol == "ratio-curve" else None
+    judging = {"min_value": min_value, "overlap": j.overlap_of(overlap)}
+    picture = json and json.with_name(f"{json.stem}.svg") if protocol == "ratio-curve" else None
     if picture is not None and picture == json:
-        raise InputError(f"--json must not end in .png, the plot's name, got '{json}'")
+        raise InputError(f"--json must not end in .svg, the plot's name, got '{json}'")
     check_writable(picture, "--json", data)
     if preset is not None:
-        _reproduce(context, preset, datasets.load(data), solver, seed, threads)
+        _reproduce(context, preset, read(console, data, table), solver, seed, threads)
         return
     settings = o.model_settings(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
@@ -93,19 +130,30 @@ def evaluate(
         raise InputError(f"--groups must be at least 1, got {groups}")
     solvers = [name for name in (against, solver) if name not in (None, "popularity")]
     named = {make(name, **settings).solver_: name for name in solvers}
-    source = datasets.load(data)
+    source = read(console, data, table)
     models = {label: lambda name=name: make(name, **settings) for label, name in named.items()}
+    protocol = protocol or ("time" if time_from else None if last is None else "last")
     validation = validate(
         models,
-        parts(source, protocol, test_fraction, repeats, folds, seed),
+        parts(source, protocol, test_fraction, repeats, folds, seed, time_from, last, overlap),
         ks=(k,),
         explain_auc=explain_auc,
         random_state=seed,
         num_threads=threads,
+        **judging,
     )
-    title = f"{source!r}, {_default(source) if protocol is None else protocol}"
-    pool = protocol != "ratio-curve"
-    o.write(json, show_validation.validation(console, title, validation, groups, seed, pool=pool))
+    named_parts = validation.parts if protocol == "time" else []
+    title = ", ".join([repr(source), protocol or _default(source), *named_parts])
+    record = show_validation.validation(
+        console,
+        title,
+        validation,
+        groups,
+        seed,
+        pool=protocol != "ratio-curve",
+        min_value=min_value,
+    )
+    o.write(json, {"protocol": protocol or _default(source), **record, **judging})
     if picture is not None:
         _plot(validation, picture, f"{source.name}: quality by the share to fit on", seed)
 
@@ -117,13 +165,19 @@ def parts(
     repeats: int,
     folds: int,
     seed: int,
+    time_from: str | None = None,
+    last: int | None = None,
+    overlap: str = "error",
 ) -> Iterator[Part]:
     """Return the parts of a protocol; for None, those of the data set's own split, or else per-user.
 
     A named protocol splits the training part and does not use the data set's test part.
     """
+    from halfstep.evaluation.protocols.chronological import moment
     from halfstep.evaluation.protocols.partitions import part_of, parts_of
-    from halfstep.evaluation.protocols.split import Split
+    from halfstep.evaluation.protocols.split import own_split, refuse_overlap
+
+    ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
 
     if protocol is None and source.test is not None:
         for option, is_set in (("--test-fraction", test_fraction is not None),
@@ -132,14 +186,19 @@ def parts(
                 raise InputError(
                     f"{option} has no meaning with the data's own split; name a --protocol"
                 )
-        return iter([part_of(Split(source.interactions, source.test))])
+        return iter([part_of(own_split(source, j.overlap_of(overlap)), **ids)])
+    refuse_overlap(source, j.overlap_of(overlap))
     return parts_of(
         "per-user" if protocol is None else protocol,
         source.interactions,
         test_fraction=test_fraction,
         repeats=repeats,
         folds=folds,
+        times=source.times,
+        time_from=None if time_from is None else moment(time_from),
+        last=last,
         random_state=seed,
+        **ids,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import typer
 from numpy.linalg import LinAlgError
 
-from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, tune
+from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, query, tune
 from halfstep.errors import DeviceLost, InputError, SolverUnavailable
 from halfstep.interruption import interrupted_at_once
 
@@ -22,9 +22,9 @@ from halfstep.interruption import interrupted_at_once
 COMMANDS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     model.fit,
-    model.recommend,
-    model.similar,
-    model.explain,
+    query.recommend,
+    query.similar,
+    query.explain,
     evaluate.evaluate,
     tune.tune,
     compare.compare,

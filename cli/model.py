@@ -1,37 +1,25 @@
-"""`halfstep fit`, and the commands that query a fitted model: recommend, similar, explain."""
+"""`halfstep fit`: fit a model to a data set, and save it with all that the other commands need."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 
 from halfstep.cli import options as o
-from halfstep.errors import InputError
+from halfstep.cli.model_file import DEFAULT_MODEL
+from halfstep.cli.tables import read, takes_tables
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable, npz_path
 from halfstep.interruption import ended_cleanly
 
 console = Console()
 INTERRUPTED = 130
-DEFAULT_MODEL = Path("model.npz")
-
-Model = Annotated[Path, typer.Argument(help="A model that `halfstep fit` wrote.")]
-ModelData = Annotated[
-    str | None,
-    typer.Option(
-        "--data", "-d", help="Data set; the one that the model was fitted to if not given."
-    ),
-]
-Count = Annotated[int, typer.Option("-n", help="Number of items.")]
-Item = Annotated[
-    str,
-    typer.Argument(help="The item's name or id; write id:ID for an id that is also a name."),
-]
 
 
+@takes_tables
 def fit(
     output: Annotated[
         Path,
@@ -56,15 +44,24 @@ def fit(
     checkpoint: o.Checkpoint = None,
     checkpoint_every: o.CheckpointEvery = 1,
     resume: o.Resume = False,
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history/--no-history",
+            help="Save what each user has, too; without it, recommend --user, recommend --all and "
+            "explain need --data.",
+        ),
+    ] = True,
+    table: TableOptions = AS_FOUND,
 ) -> None:
-    """Fit a model to all of a data set and save it.
+    """Fit a model to all of a data set and save it with the ids of users and items.
 
     The first Ctrl-C ends the fit after the current half-step and saves the
     model (exit code 130); the second one ends the command at once.
     """
-    from halfstep import datasets
-    from halfstep.cli import model_file
     from halfstep.evaluation.trace import factors_of
+    from halfstep.recommender.catalogue import Catalogue
+    from halfstep.recommender.recommender import Recommender
     from halfstep.solvers import make
     from halfstep.solvers.inputs import as_csr
     from halfstep.solvers.objective import objective
@@ -76,10 +73,12 @@ def fit(
     model = make(solver, **settings)
     output = npz_path(output)
     check_writable(output, "--output", data, checkpoint)
-    matrix = as_csr(datasets.load(data).interactions)
+    dataset = read(console, data, table)
+    Catalogue.of(dataset)  # what is wrong with the ids is better said before the fit
+    matrix = as_csr(dataset.interactions)
     with ended_cleanly():
         model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
-    model_file.save(model, output, data)
+    Recommender(model, dataset).save(output, history=history)
     if model.interrupted_ is not None:
         console.print(
             f"{model.solver_}: interrupted after {model.interrupted_} of {model.iterations} "
@@ -95,101 +94,3 @@ def fit(
         f"{sum(model.seconds_):.2f} s; wrote {output}",
         highlight=False,
     )
-
-
-def recommend(
-    model: Model = DEFAULT_MODEL,
-    user: Annotated[str | None, typer.Option(help="The user's id in the data.")] = None,
-    like: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Name or id of an item that a new user likes; repeat the option for more items."
-        ),
-    ] = None,
-    data: ModelData = None,
-    n: Count = 10,
-    json: o.Json = None,
-) -> None:
-    """Recommend items that a user does not have yet, beside the user's own items.
-
-    With --like, recommend to a new user: one half-step computes the user's
-    factors, and the model does not change.
-    """
-    from halfstep.cli import model_file, show_model
-    from halfstep.datasets.lookup import find_item, find_user, listener
-
-    check_writable(json, "--json", model, data)
-    if (user is None) == (not like):
-        raise InputError("give either --user ID, or --like NAME once or several times")
-    _check_count(n)
-    fitted, source = model_file.load(model, data)
-    if like:
-        row = listener(source, [find_item(source, name) for name in like])
-        ids, scores = fitted.recommend(0, row, N=n, recalculate_user=True)
-        title = "For somebody who likes " + ", ".join(like)
-    else:
-        place = find_user(source, str(user))
-        row = source.interactions[[place]]
-        ids, scores = fitted.recommend(place, row, N=n)
-        title = f"For user {user}"
-    history = show_model.history(source, row)
-    ranked = show_model.ranked(source, ids, scores)
-    show_model.side_by_side(console, title, ranked, history[:n], new=bool(like))
-    query = {"like": like} if like else {"user": user}
-    o.write(json, {**query, "recommended": ranked, "history": history})
-
-
-def similar(
-    item: Item,
-    model: Model = DEFAULT_MODEL,
-    data: ModelData = None,
-    n: Count = 10,
-    json: o.Json = None,
-) -> None:
-    """List the items that are most similar to an item, by the cosine of their factors."""
-    from halfstep.cli import model_file, show_model
-    from halfstep.datasets.lookup import find_item
-
-    check_writable(json, "--json", model, data)
-    _check_count(n)
-    fitted, source = model_file.load(model, data)
-    place = find_item(source, item)
-    ids, cosines = fitted.similar_items(place, N=n + 1)
-    others = ids != place
-    ranked = show_model.ranked(source, ids[others][:n], cosines[others][:n])
-    show_model.likenesses(console, show_model.named(source, place), ranked)
-    o.write(json, ranked)
-
-
-def explain(
-    item: Item,
-    user: Annotated[str, typer.Option(help="The user's id in the data.")],
-    model: Model = DEFAULT_MODEL,
-    data: ModelData = None,
-    n: Count = 10,
-    json: o.Json = None,
-) -> None:
-    """Show how much each of a user's items adds to the user's score for an item."""
-    from halfstep.cli import model_file, show_model
-    from halfstep.datasets.lookup import find_item, find_user
-
-    check_writable(json, "--json", model, data)
-    _check_count(n)
-    fitted, source = model_file.load(model, data)
-    row = source.interactions[[find_user(source, user)]]
-    place = find_item(source, item)
-    score, parts, _ = fitted.explain(0, row, place, N=n)
-    ids = np.array([int(i) for i, _ in parts], dtype=np.int64)
-    shares: Any = np.array([float(share) for _, share in parts])
-    ranked = show_model.ranked(source, ids, shares)
-    show_model.reasons(
-        console, show_model.named(source, place), user, float(score), ranked, row.nnz
-    )
-    o.write(
-        json, {"item": show_model.named(source, place), "score": score, "contributions": ranked}
-    )
-
-
-def _check_count(n: int) -> None:
-    if n < 1:
-        raise InputError(f"-n must be at least 1, got {n}")

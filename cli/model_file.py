@@ -1,84 +1,114 @@
-"""Save a model with the name of its data, so that later commands find the data again."""
+"""Find the model of a command and read it, with the data that is given beside it."""
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import zipfile
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from rich.console import Console
 
+from halfstep.cli.tables import read, words
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
-from halfstep.npz import DamagedArchive, read_arrays
+from halfstep.files import npz_path
 
 if TYPE_CHECKING:
-    from halfstep.datasets.dataset import Dataset
-    from halfstep.solvers.base import Solver
+    from halfstep.recommender.recommender import Recommender
 
-_MEMBER = "fitted_to"  # member of the .npz; its name is part of the file format
+console = Console()
+log = logging.getLogger("halfstep")
+DEFAULT_MODEL = Path("model.npz")
 
 
-def save(model: Solver, path: Path, source: str) -> None:
-    """Save `model` and the name of its data; the file appears whole or not at all.
-
-    `AlternatingLeastSquares.load` reads the file too, and ignores the name.
+def model_and_item(command: str, given: list[str]) -> tuple[Path, str]:
+    """Return the model and the item of `COMMAND [MODEL] ITEM`.
 
     Raises
     ------
     InputError
-        The file cannot be written.
+        There is one word and it is a file; there are more than two; or the first of two is no file.
     """
-    if Path(source).exists():
-        source = str(Path(source).resolve())
-    note = io.BytesIO()
-    np.save(note, np.array(json.dumps({"data": source})), allow_pickle=False)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.npz")
+    order = f"the order is `halfstep {command} MODEL ITEM`"
+    if len(given) > 2:
+        raise InputError(
+            f"{order}, got {len(given)} arguments: put quotes around a name that has blanks"
+        )
+    if len(given) == 2:
+        if not _is_file(str(_with_ending(Path(given[0])))):
+            raise InputError(f"there is no model '{given[0]}': {order}")
+        return _with_ending(Path(given[0])), given[1]
+    if _is_file(given[0]) or given[0].endswith(".npz"):
+        raise InputError(f"{command} needs an item beside the model '{given[0]}': {order}")
+    if not DEFAULT_MODEL.is_file():
+        raise InputError(
+            f"there is no model '{DEFAULT_MODEL}' here, which is taken where none is given: {order}"
+        )
+    return DEFAULT_MODEL, given[0]
+
+
+def load(path: Path, data: str | None, table: TableOptions = AS_FOUND) -> Recommender:
+    """Read a model; what users have comes from `data` if it is given, matched by id.
+
+    Raises
+    ------
+    InputError
+        The model or the data cannot be read, they have no user or no item in common, or the model
+        carries no ids and no data of its shape is given.
+    """
+    from halfstep.recommender.archive import NoIds
+    from halfstep.recommender.recommender import Recommender
+
+    if data is None and table.any:
+        raise InputError(f"{words(table).split()[0]} has no meaning without --data")
+    path = _with_ending(path)
+    if not _is_file(str(path)):
+        raise InputError(f"there is no model '{path}': `halfstep fit` writes one")
     try:
-        model.save(partial)
-        with zipfile.ZipFile(partial, "a") as archive:
-            archive.writestr(f"{_MEMBER}.npy", note.getvalue())
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"'{path}' cannot be written: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+        loaded = Recommender.load(path)
+    except NoIds as error:
+        if data is None:
+            named = "" if error.fitted_to is None else f" ({error.fitted_to}, if it is unchanged)"
+            raise InputError(
+                f"{path} carries no ids: give the data that it was fitted to with --data{named}, "
+                "or fit again"
+            ) from None
+        return _with_ids_of(path, data, table)
+    if data is None:
+        return loaded
+    ratings = loaded.model.confidence == "explicit"
+    return loaded.with_history(read(console, data, replace(table, ratings=ratings)))
 
 
-def load(path: Path, data: str | None) -> tuple[Solver, Dataset]:
-    """Read a model, and the data that `data` names or, if it is None, that the model was fitted to.
-
-    Raises
-    ------
-    InputError
-        The model or the data cannot be read, the file does not name the data, or their shapes differ.
-    """
-    from halfstep import datasets
-    from halfstep.evaluation.trace import factors_of
+def _with_ids_of(path: Path, data: str, table: TableOptions) -> Recommender:
+    """Return a model that carries no ids with those of data, row by row."""
+    from halfstep.recommender.recommender import Recommender
     from halfstep.solvers import AlternatingLeastSquares
 
-    if not path.exists():
-        raise InputError(f"there is no model '{path}': `halfstep fit` writes one")
-    model = AlternatingLeastSquares.load(path)
-    source = _source(path) if data is None else data
-    if source is None:
-        raise InputError(f"{path} does not name the data that it was fitted to: give --data")
-    loaded = datasets.load(source)
-    X, Y = factors_of(model)
-    if (len(X), len(Y)) != loaded.interactions.shape:
+    model, dataset = AlternatingLeastSquares.load(path), read(console, data, table)
+    X, Y = model.user_factors, model.item_factors
+    if X is None or Y is None:
+        raise InputError(f"{path} has no factors: it was saved before a fit")
+    if (len(X), len(Y)) != dataset.interactions.shape:
         raise InputError(
-            f"{path} was fitted to {len(X):,} users x {len(Y):,} items, {source} has "
-            f"{loaded.users:,} x {loaded.items:,}"
+            f"{path} was fitted to {len(X):,} users x {len(Y):,} items, {data} has "
+            f"{dataset.users:,} x {dataset.items:,}"
         )
-    return model, loaded
+    log.warning(
+        "%s carries no ids: its rows are taken to be those of %s, in order; fit again to be sure",
+        path, data,
+    )  # fmt: skip
+    return Recommender(model, dataset)
 
 
-def _source(path: Path) -> str | None:
+def _with_ending(path: Path) -> Path:
+    """Return the path with the ending that `halfstep fit` adds, where only such a file is there."""
+    return npz_path(path) if not _is_file(str(path)) and _is_file(f"{path}.npz") else path
+
+
+def _is_file(word: str) -> bool:
     try:
-        with path.open("rb") as stream:
-            note = read_arrays(stream).get(_MEMBER)
-        return None if note is None else str(json.loads(str(note))["data"])
-    except (OSError, DamagedArchive, ValueError, KeyError, TypeError):
-        return None
+        return Path(word).is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False

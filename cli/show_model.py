@@ -2,49 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
-from scipy.sparse import csr_matrix
 
 from halfstep.cli.show import table
-from halfstep.datasets.description.summary import name_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from halfstep.datasets.dataset import Dataset
+    from halfstep.recommender.answers import OwnedItem, ScoredItem
 
 Records = list[dict[str, Any]]
 
 
-def named(data: Dataset, item: int) -> str:
-    """Return the item's name, or its id if it has no name."""
-    return name_of(data, item)
+def ranked(items: Sequence[ScoredItem]) -> Records:
+    """Return records of items and their scores, in their order."""
+    return [{"item": str(one.item), "name": one.name, "score": one.score} for one in items]
 
 
-def ranked(data: Dataset, ids: Any, scores: Any) -> Records:
-    """Return records of items and their scores, in the order of `ids`."""
-    return [
-        {"item": str(data.item_ids[i]), "name": _name(data, int(i)), "score": float(score)}
-        for i, score in zip(ids, scores, strict=True)
-    ]
-
-
-def history(data: Dataset, row: csr_matrix) -> Records:
-    """Return records of the items of a user's row (1, items), the largest values first."""
-    order = np.argsort(-row.data, kind="stable")
-    return [
-        {
-            "item": str(data.item_ids[item]),
-            "name": _name(data, int(item)),
-            "value": float(value),
-        }
-        for item, value in zip(row.indices[order], row.data[order], strict=True)
-    ]
+def history(items: Sequence[OwnedItem]) -> Records:
+    """Return records of what a user has."""
+    return [{"item": str(one.item), "name": one.name, "value": one.value} for one in items]
 
 
 def side_by_side(
@@ -70,10 +52,6 @@ def reasons(
     if entries > len(records):
         listed.add_row("", "", f"{entries - len(records):,} others together", f"{rest:+.4f}")
     console.print(listed)
-
-
-def _name(data: Dataset, item: int) -> str:
-    return "" if data.item_names is None else str(data.item_names[item])
 
 
 def _table(title: str, records: Records, value: str, how: str, head: str | None = None) -> Table:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 
+from halfstep.cli import judging
 from halfstep.cli.show import table
 
 if TYPE_CHECKING:
@@ -86,7 +87,13 @@ def trials(console: Console, search: Search, chosen: Trial) -> None:
     )
 
 
-def quality(console: Console, title: str, validation: Validation, seed: int) -> dict[str, Any]:
+def quality(
+    console: Console,
+    title: str,
+    validation: Validation,
+    seed: int,
+    min_value: float | None = None,
+) -> dict[str, Any]:
     """Print and return the chosen model's quality on the test part, beside the baselines."""
     models = list(validation.judged)
     summaries = {name: validation.summaries(name, random_state=seed) for name in models}
@@ -96,7 +103,13 @@ def quality(console: Console, title: str, validation: Validation, seed: int) -> 
         listed.add_row(metric, *(f"{s.mean:.4f}\n\\[{s.low:.4f}, {s.high:.4f}]" for s in cells))
     console.print(listed)
     console.print("Mean over users [95 % bootstrap interval over users]", markup=False)
-    return {"users": len(validation.user_means(models[0])[0]), "models": summaries}
+    judging.left_out(console, validation.not_relevant, min_value)
+    return {
+        "users": len(validation.user_means(models[0])[0]),
+        "models": summaries,
+        "not_relevant": validation.not_relevant,
+        "without_history": judging.newcomers(console, validation.without_history),
+    }
 
 
 def _text(value: Any) -> str:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from halfstep.cli.show import table
+from halfstep.cli import judging, show_beyond
+from halfstep.cli.show import printable, table
 from halfstep.evaluation.metrics.activity import PERCENTILES, ActivityGroup, by_activity
-from halfstep.evaluation.verdict import Verdict
+from halfstep.evaluation.protocols.beyond import beyond_of
+from halfstep.evaluation.verdict import Verdict, describe
 
 if TYPE_CHECKING:
     from halfstep.evaluation.protocols.validation import Summary, Validation
@@ -17,11 +19,19 @@ _MARGIN = 0.02
 
 
 def validation(
-    console: Console, title: str, results: Validation, groups: int, seed: int, *, pool: bool = True
+    console: Console,
+    title: str,
+    results: Validation,
+    groups: int,
+    seed: int,
+    *,
+    pool: bool = True,
+    min_value: float | None = None,
 ) -> dict[str, Any]:
     """Print all tables of a validation, and return their contents.
 
     `pool` False shows each part alone, because the parts of a ratio-curve cannot be averaged.
+    `min_value` is the least value of a relevant entry, if given.
     """
     record: dict[str, Any] = {"title": title, "parts": results.parts}
     if not pool:
@@ -30,6 +40,14 @@ def validation(
         record["by_part"] = _parts(console, results, seed)
     if pool:
         record |= _pooled(console, title, results, groups, seed)
+    judging.left_out(console, results.not_relevant, min_value)
+    record["not_relevant"] = results.not_relevant
+    record["without_history"] = judging.newcomers(console, results.without_history)
+    known = results.activity(next(iter(results.judged)))
+    if not known.any():
+        console.print(
+            f"None of the {len(known):,} users has an entry to learn from.", highlight=False
+        )
     return record
 
 
@@ -50,7 +68,12 @@ def _pooled(
         "intervals": summaries,
     }
     several = len(results.parts) > 1
+    further = beyond_of(results, seed)
+    for name, more in further.items():
+        record["models"][name] |= more.means()
+    record["beyond_accuracy"] = {name: more.summaries for name, more in further.items()}
     _means(console, title, summaries, {name: results.coverage(name) for name in models}, several)
+    show_beyond.lists(console, further, several)
     best = models[-1]
     if len(models) > 2 or best != "popularity":
         _, means = results.user_means(best)
@@ -60,7 +83,8 @@ def _pooled(
         other = models[-2]
         verdicts = {metric: results.paired(best, other, metric, margin=_MARGIN) for metric in means}
         _verdicts(console, best, other, verdicts)
-        record["paired"] = {"of": best, "against": other, "metrics": verdicts}
+        said = _said(console, results, other, verdicts)
+        record["paired"] = {"of": best, "against": other, "metrics": verdicts, "said": said}
     return record
 
 
@@ -73,18 +97,13 @@ def _means(
 ) -> None:
     listed = table(title, "metric", *summaries, right=summaries)
     for metric in next(iter(summaries.values())):
-        cells = (_cell(by_metric[metric], several) for by_metric in summaries.values())
+        cells = (show_beyond.cell(by_metric[metric], several) for by_metric in summaries.values())
         listed.add_row(metric, *cells)
     for k in next(iter(coverage.values())):
         listed.add_row(f"coverage@{k}", *(f"{by_k[k]:.4f}" for by_k in coverage.values()))
     console.print(listed)
     caption = "Mean over users [95 % bootstrap interval over users]"
     console.print(f"{caption} ± standard deviation of the parts' means" if several else caption)
-
-
-def _cell(s: Summary, several: bool) -> str:
-    spread = f" ± {s.spread:.4f}" if several else ""
-    return f"{s.mean:.4f}{spread}\n\\[{s.low:.4f}, {s.high:.4f}]"
 
 
 def _parts(console: Console, results: Validation, seed: int) -> dict[str, Any]:
@@ -98,7 +117,9 @@ def _parts(console: Console, results: Validation, seed: int) -> dict[str, Any]:
             part = results.part(label)
             by_model = {name: part.summaries(name, random_state=seed)[metric] for name in models}
             users = len(part.user_means(models[0])[0])
-            listed.add_row(label, f"{users:,}", *(_cell(s, False) for s in by_model.values()))
+            listed.add_row(
+                label, f"{users:,}", *(show_beyond.cell(s, False) for s in by_model.values())
+            )
             record[label] |= {"users": users, metric: by_model}
         console.print(listed)
     return record
@@ -134,3 +155,16 @@ def _verdicts(console: Console, best: str, other: str, verdicts: dict[str, Verdi
         "excludes zero; undecided otherwise.",
         highlight=False,
     )
+
+
+def _said(console: Console, results: Validation, other: str, verdicts: dict[str, Verdict]) -> str:
+    """Print and return the metrics that are better, worse and open, as shares of the other's means."""
+    means = {name: float(v.mean()) for name, v in results.user_means(other)[1].items()}
+    said = describe(
+        {
+            metric: (v.verdict, v.difference / means[metric] if means[metric] else None)
+            for metric, v in verdicts.items()
+        }
+    )
+    console.print(f"In all {printable(console, said)}.", highlight=False)
+    return said

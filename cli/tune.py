@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
+from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.tables import read, takes_tables, words
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
 
@@ -20,12 +23,14 @@ if TYPE_CHECKING:
     from halfstep.evaluation.tuning.search import Search
     from halfstep.evaluation.tuning.space import Space
     from halfstep.evaluation.tuning.store import Trial
+    from halfstep.recommender.recommender import Recommender
 
 console = Console()
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DEFAULT_BUDGET = "20m"
 
 
+@takes_tables
 def tune(
     context: typer.Context,
     data: o.Data = o.DEFAULT_DATA,
@@ -74,16 +79,23 @@ def tune(
         int, typer.Option(help="Number of iterations without a new best that ends a trial.")
     ] = 2,
     protocol: Annotated[
-        str, typer.Option(help="How grid, random and tpe hold out the validation part.")
+        str,
+        typer.Option(
+            help="How grid, random and tpe hold out the validation part, as in evaluate; the test part "
+            "is a random share, if the data comes without one."
+        ),
     ] = "per-user",
     repeats: Annotated[int, typer.Option(help="Number of draws of the validation part.")] = 1,
     test_fraction: o.TestFraction = 0.2,
+    min_value: j.MinValue = None,
+    overlap: j.Overlap = "error",
     out: Annotated[
         Path, typer.Option(help="Folder for the trials, results, plot and model.")
     ] = Path("tune-report"),
     seed: o.Seed = 0,
     threads: o.Threads = 0,
     json: o.Json = None,
+    table: TableOptions = AS_FOUND,
 ) -> None:
     """Choose parameters by quality on a validation part, and measure the choice on the test part.
 
@@ -91,7 +103,6 @@ def tune(
     Trials are kept in OUT/trials.db: to continue an interrupted search, run
     the same command again.
     """
-    from halfstep import datasets
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
     from halfstep.evaluation.protocols.partitions import part_of
@@ -99,6 +110,7 @@ def tune(
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.evaluation.tuning.search import SEARCHES
     from halfstep.evaluation.tuning.store import missing
+    from halfstep.recommender.recommender import Recommender
     from halfstep.solvers import make
     from halfstep.solvers.registry import choose as choose_solver
 
@@ -111,6 +123,7 @@ def tune(
     if reason := missing():
         raise InputError(reason)
     k = list_length(metric) or 10
+    kept = j.overlap_of(overlap)
     allowed = seconds_of(budget or _DEFAULT_BUDGET) if search == "climb" or budget else None
     lists = {
         name: numbers(name, text)
@@ -121,8 +134,9 @@ def tune(
     }  # fmt: skip
     _refuse_ignored(context, search)
     choose_solver(solver)
-    source = datasets.load(data)
-    split = train_and_test(source, test_fraction, seed)
+    source = read(console, data, table)
+    split = train_and_test(source, test_fraction, seed, overlap=kept)
+    ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
     _make_folder(out)
     store = out / "trials.db"
     with show_tuning.progress(f"{metric} on {source.name}", allowed) as advance:
@@ -134,17 +148,25 @@ def tune(
                 split.train, budget=allowed - (time.perf_counter() - begin), metric=metric,
                 solver=solver, max_factors=max_factors, iterations=iterations, store=store,
                 seed=seed, num_threads=threads, after=lambda _, trial: advance(trial, None),
+                min_value=min_value, **ids,
             ).together  # fmt: skip
         else:
+            from halfstep.evaluation.protocols.chronological import times_of
             from halfstep.evaluation.protocols.partitions import parts_of
             from halfstep.evaluation.tuning.search import tune as run_search
             from halfstep.evaluation.tuning.trial import Tuner
 
             space, fixed = _space(search, lists, confidence, split.train)
-            parts = list(parts_of(protocol, split.train, repeats=repeats, random_state=seed))
+            parts = list(
+                parts_of(
+                    protocol, split.train, repeats=repeats, times=times_of(source, split.train),
+                    random_state=seed, **ids,
+                )
+            )  # fmt: skip
             tuner = Tuner(
-                parts, metric, solver, fixed, iterations, patience, seed=seed, num_threads=threads
-            )
+                parts, metric, solver, fixed, iterations, patience, seed=seed,
+                num_threads=threads, min_value=min_value,
+            )  # fmt: skip
             result = run_search(
                 tuner, space, search=search, trials=trials, seconds=allowed, store=store,
                 after=advance,
@@ -157,13 +179,17 @@ def tune(
         num_threads=threads,
     )  # fmt: skip
     # The test part is used only here, by a model that is fitted on all training data.
-    validation = validate({"tuned": lambda: model}, [part_of(split)], ks=(k,), num_threads=threads)
-    test = show_tuning.quality(console, f"{source!r}, test part", validation, seed)
+    validation = validate(
+        {"tuned": lambda: model}, [part_of(split, **ids)], ks=(k,), min_value=min_value, overlap=kept,
+        num_threads=threads,
+    )  # fmt: skip
+    test = show_tuning.quality(console, f"{source!r}, test part", validation, seed, min_value)
     record = {
         "kind": "tuning",
         "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
                  "items": source.items, "entries": source.entries, "test entries": split.test.nnz},
         "search": search, "metric": metric, "budget": allowed, "seed": seed,
+        "min_value": min_value, "overlap": kept,
         "solver": model.solver_, "seconds": {
             # The sum includes trials of earlier, interrupted runs.
             "trials": sum(t.seconds for t in result.trials),
@@ -175,12 +201,16 @@ def tune(
         "test": test, "trials": [asdict(t) for t in result.trials],
         "environment": _environment(),
     }  # fmt: skip
-    for path in _write(out, result, data, source.name, model, record):
+    # The model saw the training part alone; what users have is all of the data.
+    fitted = replace(source, interactions=split.train, test=None, negatives=None, times=None)
+    recommender = Recommender(model, fitted).with_history(source)
+    for path in _write(out, result, source.name, recommender, record):
         console.print(f"wrote {path}", highlight=False)
     o.write(json, record)
     if source.test is None:  # a test part that comes with the data stays out of every fit
         console.print(
-            f"To fit the choice to all of the data: {fit_command(data, solver, chosen, seed)}",
+            f"To fit the choice to all of the data: "
+            f"{fit_command(data, solver, chosen, seed)}{words(table)}",
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
 
@@ -243,18 +273,17 @@ def _make_folder(out: Path) -> None:
 
 
 def _write(
-    out: Path, result: Search, data: str, name: str, model: Any, record: dict[str, Any]
+    out: Path, result: Search, name: str, recommender: Recommender, record: dict[str, Any]
 ) -> list[Path]:
-    from halfstep.cli import model_file
     from halfstep.evaluation.tuning import plot as tuning_plot
 
     paths = [out / "results.json", out / "model.npz"]
     write_json(paths[0], record)
-    model_file.save(model, paths[1], data)
+    recommender.save(paths[1])
     if reason := tuning_plot.missing():
         console.print(f"no plot: {reason}", highlight=False, markup=False)
         return paths
-    paths.append(out / "search.png")
+    paths.append(out / "search.svg")
     tuning_plot.plot_search(result, paths[-1], f"{name}: {result.metric} on the validation part")
     return paths
 

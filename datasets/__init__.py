@@ -4,6 +4,7 @@
     load("music-small")                      # a preset: generated, no files needed
     load("lastfm/")                          # a folder, whose files show its format
     load("ratings.csv.gz")                   # a table, or an .npz
+    load_data("log.csv", user="customer", item="article")
     load("audioscrobbler:dumps/user_artist_data_small.txt")
 
 `load` returns a `Dataset`. `sources` chooses the reader, `text` reads lines and columns, `formats` reads
@@ -12,7 +13,7 @@ makes data from a seed, and `description` describes play counts in numbers and p
 """
 
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.sources import FORMATS, PRESETS, load
+from halfstep.datasets.sources import FORMATS, PRESETS, load, load_data
 from halfstep.lazy import offered
 
 _OFFERED = {
@@ -26,5 +27,5 @@ _OFFERED = {
     "listener": "lookup",
     "read_audioscrobbler": "audioscrobbler",
 }
-__all__ = ["FORMATS", "PRESETS", "Dataset", "load", *sorted(_OFFERED)]
+__all__ = ["FORMATS", "PRESETS", "Dataset", "load", "load_data", *sorted(_OFFERED)]
 __getattr__ = offered(__name__, _OFFERED)

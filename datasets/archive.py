@@ -44,13 +44,15 @@ def write_archive(dataset: Any, path: str | PathLike[str]) -> None:
         "name": np.array(dataset.name),
         "provenance": np.array(json.dumps(dataset.provenance, sort_keys=True)),
         **_matrix_members("interactions", dataset.interactions),
-        **_id_members("user_ids", dataset.user_ids),
-        **_id_members("item_ids", dataset.item_ids),
+        **members_of_ids("user_ids", dataset.user_ids),
+        **members_of_ids("item_ids", dataset.item_ids),
     }
     if dataset.item_names is not None:
-        members |= _id_members("item_names", dataset.item_names)
+        members |= members_of_ids("item_names", dataset.item_names)
     if dataset.test is not None:
         members |= _matrix_members("test", dataset.test)
+    if dataset.times is not None:
+        members["times"] = dataset.times
     if dataset.negatives is not None:
         members["negatives"] = dataset.negatives
     with whole_file(target) as file:
@@ -113,10 +115,11 @@ def _from_members(source: Path, archive: Any) -> dict[str, Any]:
     return {
         "name": str(archive["name"]),
         "interactions": _matrix(archive, "interactions"),
-        "user_ids": _ids(archive, "user_ids"),
-        "item_ids": _ids(archive, "item_ids"),
-        "item_names": _ids(archive, "item_names") if "item_names.ends" in archive else None,
+        "user_ids": ids_of(archive, "user_ids"),
+        "item_ids": ids_of(archive, "item_ids"),
+        "item_names": ids_of(archive, "item_names") if "item_names.ends" in archive else None,
         "test": _matrix(archive, "test") if "test.data" in archive else None,
+        "times": _times(archive) if "times" in archive else None,
         "negatives": _negatives(archive) if "negatives" in archive else None,
         "provenance": provenance,
     }
@@ -136,6 +139,18 @@ def _matrix_members(key: str, matrix: csr_matrix) -> dict[str, Any]:
 def _matrix(archive: Any, key: str) -> csr_matrix:
     parts = {part: archive[f"{key}.{part}"] for part in ("data", "indices", "indptr", "shape")}
     return _checked(matrix_of({"format": np.array("csr"), **parts}))
+
+
+def _times(archive: Any) -> NDArray[np.float64]:
+    """Return the times, one for each stored entry; an older file has none."""
+    stored, entries = archive["times"], len(archive["interactions.data"])
+    if stored.dtype != np.float64 or stored.shape != (entries,):
+        raise ValueError(
+            f"times must be {entries} numbers in float64, got {stored.dtype} {stored.shape}"
+        )
+    if np.isinf(stored).any():
+        raise ValueError("times must be finite or unknown (NaN)")
+    return np.asarray(stored)
 
 
 def _negatives(archive: Any) -> NDArray[np.int32]:
@@ -159,7 +174,8 @@ def _checked(matrix: Any) -> csr_matrix:
     return canonical_csr(rows.astype(np.int64) if rows.dtype.kind in "biu" else rows)
 
 
-def _id_members(key: str, ids: NDArray[Any]) -> dict[str, Any]:
+def members_of_ids(key: str, ids: NDArray[Any]) -> dict[str, Any]:
+    """Return the arrays of ids or names by their names in an archive."""
     if ids.dtype.kind in "iu":
         return {key: ids}
     # A fixed-width string array takes 4 bytes times the longest name for every item (gigabytes for the
@@ -169,7 +185,8 @@ def _id_members(key: str, ids: NDArray[Any]) -> dict[str, Any]:
     return {f"{key}.ends": ends, f"{key}.utf8": np.frombuffer(b"".join(encoded), dtype=np.uint8)}
 
 
-def _ids(archive: Any, key: str) -> NDArray[Any]:
+def ids_of(archive: Any, key: str) -> NDArray[Any]:
+    """Return ids or names of an archive; KeyError, TypeError, ValueError if there are none such."""
     if key in archive:
         stored: NDArray[Any] = archive[key]
         if stored.ndim != 1 or stored.dtype.kind not in "iu":

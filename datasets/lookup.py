@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.matching import place, texts
 from halfstep.errors import InputError
 
+IN_DATA = "in the data"
 SUGGESTIONS = 4
 _SEARCHED = 200_000  # only so many names, the most popular ones, are compared for suggestions
 _RANKED = 60
@@ -21,8 +25,7 @@ def find_user(data: Dataset, user: str) -> int:
     try:
         return data.user_index(user)
     except InputError:
-        close = nearest(user, (str(identifier) for identifier in data.user_ids.tolist()))
-        raise InputError(_unknown("user", user, data.users, close)) from None
+        raise unknown_user(data.user_ids, user) from None
 
 
 def find_item(data: Dataset, text: str) -> int:
@@ -36,23 +39,54 @@ def find_item(data: Dataset, text: str) -> int:
     InputError
         No item has this name or id; the message lists the most similar names.
     """
-    if text.startswith("id:"):
-        return data.item_index(text.removeprefix("id:"))
     audience = np.bincount(data.interactions.indices, minlength=data.items)
-    if data.item_names is not None and text.strip():
-        names = data.item_names.tolist()
+    return item_place(data.item_ids, data.item_names, audience, text)
+
+
+def item_place(
+    ids: NDArray[Any],
+    names: NDArray[Any] | None,
+    audience: NDArray[np.integer[Any]],
+    text: str,
+    where: str = IN_DATA,
+) -> int:
+    """Return an item's column as `find_item` does, from arrays (items,); `where` ends the error."""
+    if text.startswith("id:"):
+        wanted = text.removeprefix("id:")
+        found = place(ids, wanted)
+        if found is None:
+            raise _unknown("item with the id", wanted, ids, nearest(wanted, texts(ids)), where)
+        return found
+    if names is not None and text.strip():
         folded = text.strip().casefold()
-        same = [place for place, name in enumerate(names) if name.casefold() == folded]
-        exact = [place for place in same if names[place] == text.strip()]
+        listed = names.tolist()
+        same = [at for at, name in enumerate(listed) if name.casefold() == folded]
+        exact = [at for at in same if listed[at] == text.strip()]
         if same:
-            return max(exact or same, key=lambda place: int(audience[place]))
-    try:
-        return data.item_index(text)
-    except InputError:
-        popular = np.argsort(-audience, kind="stable")[:_SEARCHED]
-        known = data.item_ids if data.item_names is None else data.item_names
-        close = nearest(text, (str(known[place]) for place in popular.tolist()))
-        raise InputError(_unknown("artist or item", text, data.items, close)) from None
+            return max(exact or same, key=lambda at: int(audience[at]))
+    found = place(ids, text)
+    if found is None:
+        raise unknown_item(ids, names, audience, text, where)
+    return found
+
+
+def unknown_user(ids: NDArray[Any], user: object, where: str = IN_DATA) -> InputError:
+    """Return the error that names the ids most similar to one that there is not."""
+    return _unknown("user", user, ids, nearest(str(user), texts(ids)), where)
+
+
+def unknown_item(
+    ids: NDArray[Any],
+    names: NDArray[Any] | None,
+    audience: NDArray[np.integer[Any]],
+    item: object,
+    where: str = IN_DATA,
+) -> InputError:
+    """Return the error that lists the names (or ids) most similar to one that there is not."""
+    popular = np.argsort(-audience, kind="stable")[:_SEARCHED]
+    known = ids if names is None else names
+    close = nearest(str(item), texts(known[popular]))
+    return _unknown("item", item, ids, close, where)
 
 
 def listener(data: Dataset, items: list[int]) -> csr_matrix:
@@ -92,6 +126,8 @@ def _triples(text: str) -> set[str]:
     return {padded[at : at + 3] for at in range(len(padded) - 2)}
 
 
-def _unknown(what: str, typed: str, count: int, close: list[str]) -> str:
+def _unknown(
+    what: str, typed: object, ids: NDArray[Any], close: list[str], where: str
+) -> InputError:
     nearby = f"; the nearest are {', '.join(repr(one) for one in close)}" if close else ""
-    return f"there is no {what} {typed!r} among the {count:,} in the data{nearby}"
+    return InputError(f"there is no {what} {typed!r} among the {len(ids):,} {where}{nearby}")

@@ -1,17 +1,17 @@
-"""`load`: choose the reader for a preset's name, a folder or a file.
+"""`load` and `load_data`: choose the reader for a preset's name, a folder or a file.
 
-To add a format, write its reader in `formats/` and enter it three times here: its description in
-`FORMATS`, a line in `_read` that calls the reader, and how `load` recognises it. A folder is recognised
-by a file pattern in `_MARKS` (its description must then read "folder with FILES"), a file by its name in
-`_file_format`.
+The formats are in `formats.known`, one entry each.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from halfstep.datasets.audioscrobbler.files import is_archive
 from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.formats.known import KNOWN, check_options
+from halfstep.datasets.formats.lightgcn import kind_of
+from halfstep.datasets.formats.peek import head, lines
+from halfstep.datasets.tables.options import Column, Duplicates, Negative, TableOptions
 from halfstep.errors import InputError
 
 PRESETS = {
@@ -29,119 +29,182 @@ PRESETS = {
     ),
 }
 
-FORMATS = {
-    "audioscrobbler": (
-        "folder or .tar.gz with *user_artist_data*.txt (*artist_data*.txt, *artist_alias*.txt)"
-    ),
-    "hetrec": "folder with user_artists.dat (artists.dat)",
-    "ncf": "folder with NAME.train.rating and NAME.test.rating (NAME.test.negative)",
-    "lightgcn": "folder with train.txt (test.txt)",
-    "table": "file .csv .tsv .txt .data .dat, also .gz, or .parquet: user, item, perhaps a value",
-    "npz": "file .npz written by Dataset.save or scipy.sparse.save_npz",
-}
-
-_MARKS = {
-    "audioscrobbler": "*user_artist_data*.txt*",
-    "hetrec": "user_artists.dat*",
-    "ncf": "*.train.rating*",
-    "lightgcn": "train.txt*",
-}
-_TABLE_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat")
+FORMATS = {name: known.description for name, known in KNOWN.items()}
 
 
-def load(source: str | Path) -> Dataset:
+def load(source: str | Path, options: TableOptions | None = None) -> Dataset:
     """Load a data set.
 
     Parameters
     ----------
     source : str or Path
-        A name from `PRESETS`; a folder, whose format is recognised by its files; a file; or
+        A name from `PRESETS`; a folder or a file, whose format is told by its content; or
         `"format:path"` with a name from `FORMATS`.
+    options : TableOptions, optional
+        What is known about the columns and rows of a table.
 
     Raises
     ------
     InputError
-        The source is absent, not recognised or unreadable; the message is one line that names it.
+        The source is absent, not recognised or unreadable, or an option has no meaning for it; the
+        message is one line that names it.
     """
+    options = options or TableOptions()
+    dataset = _load(source, options)
+    if options.item_names is None:
+        return dataset
+    from halfstep.datasets.item_names import with_item_names
+
+    return with_item_names(dataset, options.item_names)
+
+
+def load_data(
+    source: str | Path,
+    *,
+    user: Column | None = None,
+    item: Column | None = None,
+    value: Column | None = None,
+    time: Column | None = None,
+    name: Column | None = None,
+    separator: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    negative: Negative = "error",
+    duplicates: Duplicates | None = None,
+    allow_bad_lines: bool = False,
+    item_names: str | Path | None = None,
+    half_life: float | None = None,
+) -> Dataset:
+    """Load a data set from a preset, a folder or a file.
+
+    What was taken from a table is in the result's `provenance["reading"]`.
+
+    Parameters
+    ----------
+    source : str or Path
+        As in `load`.
+    user, item, value, time, name : str or int, optional
+        A column's name, or its number from 1; one that is not given is found by known names.
+    separator : str, optional
+        The text between two fields of a line.
+    encoding : str, optional
+        Such as "cp1252"; by default it is found out.
+    header : bool, optional
+        Whether the first line names the columns; by default it is found out.
+    negative : {"error", "drop", "keep"}
+        What to do with rows whose value is below 0.
+    duplicates : {"add", "last", "mean"}, optional
+        What to make of several rows of one user and item; by default ratings are not added, the last
+        one counts, and everything else is.
+    allow_bad_lines : bool
+        Read on, however many lines cannot be read.
+    item_names : str or Path, optional
+        A second table with the items' ids and names.
+    half_life : float, optional
+        Days after which a value counts half, as in `halfstep.datasets.tables.options.TableOptions`.
+
+    Raises
+    ------
+    InputError
+        As in `load`.
+    """
+    options = TableOptions(
+        user=user,
+        item=item,
+        value=value,
+        time=time,
+        name=name,
+        separator=separator,
+        encoding=encoding,
+        header=header,
+        negative=negative,
+        duplicates=duplicates,
+        allow_bad_lines=allow_bad_lines,
+        item_names=None if item_names is None else Path(item_names),
+        half_life=half_life,
+    )
+    return load(source, options)
+
+
+def _load(source: str | Path, options: TableOptions) -> Dataset:
     if isinstance(source, str):
         if source in PRESETS:
             from halfstep.datasets.generated.presets import generate_preset
 
+            check_options(f"the preset {source}", frozenset({"item_names"}), options)
             return generate_preset(source)
         prefix, colon, rest = source.partition(":")
-        if colon and prefix in FORMATS:
-            return _read(prefix, Path(rest))
+        if colon and prefix in KNOWN:
+            path = Path(rest)
+            if not path.exists():
+                raise InputError(f"{path}: no such file or folder")
+            return KNOWN[prefix].read(prefix, path, options)
     if not isinstance(source, str | Path) or not str(source):
         raise InputError(f"source must be a preset, a folder or a file, got {source!r}")
     path = Path(source)
-    if path.is_dir():
-        return _read(_folder_format(path), path)
     if not path.exists():
         raise InputError(
             f"source must be one of {', '.join(PRESETS)}, or an existing folder or file, got '{source}'"
         )
-    return _read(_file_format(path), path)
+    if path.is_dir():
+        name, path = _of_folder(path)
+    else:
+        name = _of_file(path)
+    return KNOWN[name].read(name, path, options)
 
 
-def _read(name: str, path: Path) -> Dataset:
-    if not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    if name in ("npz", "table") and path.is_dir():
-        raise InputError(f"{path}: format {name} must be a file, got a folder")
-    if name == "npz":
-        return Dataset.load_npz(path)
-    if name == "audioscrobbler":
-        from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
-
-        return read_audioscrobbler(path)
-    if name == "hetrec":
-        from halfstep.datasets.formats.hetrec import read_hetrec
-
-        return read_hetrec(path)
-    if name == "ncf":
-        from halfstep.datasets.formats.ncf import read_ncf
-
-        return read_ncf(path)
-    if name == "lightgcn":
-        from halfstep.datasets.formats.lightgcn import read_lightgcn
-
-        return read_lightgcn(path)
-    from halfstep.datasets.formats.table import read_table
-
-    return read_table(path)
+def _of_file(path: Path) -> str:
+    start = head(path)
+    return next(name for name, known in KNOWN.items() if known.tells(path, start))
 
 
-def _folder_format(folder: Path) -> str:
-    found = [
-        name
-        for name, mark in _MARKS.items()
-        if any(not path.name.startswith(".") for path in folder.glob(mark))
-    ]
-    if len(found) == 1:
-        return found[0]
-    if found:
+def _of_folder(folder: Path) -> tuple[str, Path]:
+    """Return (the format of a folder, what of it to read: itself, or the only file in it)."""
+    from halfstep.datasets.formats.columnar import parquet_parts
+    from halfstep.datasets.formats.pair import only_file
+
+    found = {
+        name: files
+        for name, known in KNOWN.items()
+        if known.mark and (files := _visible(folder, known.mark))
+    }
+    if len(found) > 1:
+        first, *_ = found
         raise InputError(
-            f"{folder}: holds {' and '.join(found)} files; name the format: '{found[0]}:{folder}'"
+            f"{folder}: holds {' and '.join(found)} files; name the format: '{first}:{folder}'"
         )
-    if [path.name for path in folder.glob("[!.]*") if is_archive(path)]:
-        return "audioscrobbler"
-    known = "; ".join(f"{name}: {FORMATS[name].partition(' with ')[2]}" for name in _MARKS)
-    raise InputError(f"{folder}: its files show no known format; the formats are {known}")
+    if "lightgcn" in found:
+        return _lists_or_tables(found["lightgcn"][0]), folder
+    if found:
+        return next(iter(found)), folder
+    if [path for path in _visible(folder, "*") if KNOWN["audioscrobbler"].tells(path, b"")]:
+        return "audioscrobbler", folder
+    if parquet_parts(folder):
+        return "parquet", folder
+    try:
+        only = only_file(folder)
+    except InputError as error:
+        known = "; ".join(
+            f"{name}: {one.description.partition(' with ')[2]}"
+            for name, one in KNOWN.items()
+            if one.mark
+        )
+        raise InputError(
+            f"{error}. A folder's format is told by its files: {known}; parquet: parts"
+        ) from None
+    return _of_file(only), only
 
 
-def _file_format(path: Path) -> str:
-    name = path.name.casefold()
-    if name.endswith(".npz"):
-        return "npz"
-    if "user_artist_data" in name or is_archive(path):
-        return "audioscrobbler"
-    if name.removesuffix(".gz") == "user_artists.dat":
-        return "hetrec"
-    if name.removesuffix(".gz").endswith(".train.rating"):
-        return "ncf"
-    if name.endswith(".parquet") or name.removesuffix(".gz").endswith(_TABLE_ENDINGS):
-        return "table"
-    raise InputError(
-        f"{path}: a file must end in .npz, .parquet or {' '.join(_TABLE_ENDINGS)} (also .gz); "
-        f"to force a format: 'table:{path}'"
-    )
+def _lists_or_tables(train: Path) -> str:
+    kind = kind_of(lines(head(train)))
+    if kind == "unclear":
+        folder = train.parent
+        raise InputError(
+            f"{train}: its lines may be a user and items, or a user, an item and a value; name the "
+            f"format: 'lightgcn:{folder}' or 'table:{folder}'"
+        )
+    return "lightgcn" if kind == "lists" else "table"
+
+
+def _visible(folder: Path, pattern: str) -> list[Path]:
+    return [path for path in sorted(folder.glob(pattern)) if not path.name.startswith(".")]

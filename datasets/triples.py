@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
-from halfstep.datasets.canonical import canonical_csr
+from halfstep.datasets.canonical import canonical_csr, summable
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 
@@ -54,7 +54,7 @@ def from_triples(
             )
     if len(user_column) == 0:
         raise InputError("users must not be empty, got 0 triples")
-    value_column = _summable(value_column)
+    value_column = summable(value_column)
     row_numbers, row_ids = _number(user_column, user_ids, "users")
     column_numbers, column_ids = _number(item_column, item_ids, "items")
     shape = (len(row_ids), len(column_ids))
@@ -62,22 +62,6 @@ def from_triples(
     return Dataset(
         name, matrix, row_ids, column_ids, item_names=item_names, provenance=dict(provenance or {})
     )
-
-
-def _summable(values: NDArray[Any]) -> NDArray[Any]:
-    if values.dtype.kind == "b":
-        return values.astype(np.int64)
-    if values.dtype.kind in "iu":
-        bound = max(abs(int(values.min())), abs(int(values.max()))) * len(values)
-        # Beyond 2^63, sums in int64 could overflow silently.
-        return values.astype(np.int64 if bound < 2**63 else np.float64)
-    if values.dtype.kind != "f":
-        raise InputError(f"values must be numbers, got dtype {values.dtype}")
-    finite = np.isfinite(values)
-    if not finite.all():
-        where = int(np.argmin(finite))
-        raise InputError(f"values must be finite, got {values[where]} at position {where}")
-    return values.astype(np.float64, copy=False)
 
 
 def _number(

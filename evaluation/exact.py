@@ -27,6 +27,7 @@ from scipy import sparse
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN, Comparison, compare
 from halfstep.evaluation.metrics.held_out import Evaluation, evaluate
+from halfstep.evaluation.metrics.judged import Overlap
 from halfstep.evaluation.trace import Trace
 from halfstep.solvers import Solver
 from halfstep.solvers.eigenbasis import Eigenbasis
@@ -65,10 +66,19 @@ class EvaluatedFit:
 
 
 def evaluated(
-    model: Solver, trace: Trace, train: sparse.csr_matrix, test: sparse.csr_matrix, k: int
+    model: Solver,
+    trace: Trace,
+    train: sparse.csr_matrix,
+    test: sparse.csr_matrix,
+    k: int,
+    *,
+    min_value: float | None = None,
+    overlap: Overlap = "error",
 ) -> EvaluatedFit:
-    """Evaluate a traced fit of `model` on the held-out entries."""
-    evaluation = evaluate(trace.X, trace.Y, train, test, ks=(k,))
+    """Evaluate a traced fit of `model` on the held-out entries, as `evaluate` does."""
+    evaluation = evaluate(
+        trace.X, trace.Y, train, test, ks=(k,), min_value=min_value, overlap=overlap
+    )
     return EvaluatedFit(trace, evaluation, relaxation_of(model))
 
 

@@ -26,6 +26,7 @@ from halfstep.solvers.fit.start import RandomState
 
 Word = Literal["equivalent", "better", "worse", "undecided"]
 MIN_USERS = 20
+_ORDER: tuple[Word, ...] = ("worse", "undecided", "better", "equivalent")
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,7 @@ def bootstrap_interval(
 
 def overall(words: list[Word]) -> Word:
     """Return the first of worse, undecided, better, equivalent that is among the verdicts `words`."""
-    order: tuple[Word, ...] = ("worse", "undecided", "better", "equivalent")
-    return next(word for word in order if word in words)
+    return next(word for word in _ORDER if word in words)
 
 
 def objective_word(gap: float | None, tolerance: float) -> Word:
@@ -123,7 +123,9 @@ def objective_word(gap: float | None, tolerance: float) -> Word:
 
 
 def describe(parts: Mapping[str, tuple[Word, float | None]]) -> str:
-    """Return the overall verdict and, unless it is *equivalent*, the metrics that decide it.
+    """Return the overall verdict with the metrics that decide it, and then those that say otherwise.
+
+    Metrics that are *equivalent* are not named.
 
     Parameters
     ----------
@@ -140,21 +142,16 @@ def describe(parts: Mapping[str, tuple[Word, float | None]]) -> str:
     Examples
     --------
     >>> describe({"objective": ("worse", 0.13), "NDCG@10": ("worse", -0.32), "AUC": ("better", 0.02)})
-    'worse: objective +13 %, NDCG@10 −32 %'
+    'worse: objective +13 %, NDCG@10 −32 %; better: AUC +2.0 %'
     """
     if not parts:
         raise InputError("parts must hold at least one metric, got none")
-    verdict = overall([word for word, _ in parts.values()])
-    if verdict == "equivalent":
-        return verdict
-    deciding = (
-        name
-        if difference is None or not np.isfinite(difference)
-        else f"{name} {percent(difference)}"
-        for name, (word, difference) in parts.items()
-        if word == verdict
-    )
-    return f"{verdict}: {', '.join(deciding)}"
+    named: dict[Word, list[str]] = {}
+    for name, (word, difference) in parts.items():
+        size = "" if difference is None or not np.isfinite(difference) else percent(difference)
+        named.setdefault(word, []).append(f"{name} {size}".rstrip())
+    said = [f"{word}: {', '.join(named[word])}" for word in _ORDER[:-1] if word in named]
+    return "; ".join(said) or "equivalent"
 
 
 def percent(difference: float) -> str:

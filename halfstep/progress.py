@@ -22,6 +22,16 @@ def bytes_bar(
         yield lambda count: bar.update(task, advance=count)
 
 
+@contextmanager
+def count_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield a function to call with each number of things done, of `total`."""
+    from rich.progress import MofNCompleteColumn, TimeRemainingColumn
+
+    with _bar(MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count: bar.update(task, advance=count)
+
+
 class Advance:
     """The progress of a fit, to call after each iteration with the loss, or None.
 

@@ -52,9 +52,31 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
     except (CellTimeoutError, DeadKernelError) as error:
         raise InputError(f"{path}: {str(error).splitlines()[0]}") from error
     exporter: Any = HTMLExporter
-    page, _ = exporter().from_notebook_node(notebook)
+    writer = exporter()
+    page, _ = writer.from_notebook_node(notebook)
     with whole_file(output) as file:
-        file.write(page.encode())
+        file.write(
+            _in_both_modes(page, [Path(folder) for folder in writer.template_paths]).encode()
+        )
+
+
+def _in_both_modes(page: str, templates: list[Path]) -> str:
+    """Return nbconvert's light page with its dark theme for readers in dark mode, where it has one.
+
+    Figures become as narrow as a phone, and wide outputs scroll by themselves.
+    """
+    css = (
+        ":root { color-scheme: light dark; }\n"
+        ".jp-OutputArea-output, .jp-RenderedMarkdown { overflow-x: auto; }\n"
+        ".jp-OutputArea-output img { max-width: 100%; height: auto; }\n"
+        "@media (max-width: 32rem) { .jp-InputPrompt, .jp-OutputPrompt { display: none; } }\n"
+    )
+    found = [folder / "static" / "theme-dark.css" for folder in templates]
+    for file in filter(Path.exists, found):
+        dark = file.read_text(encoding="utf-8")
+        css += f"@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
+        break
+    return page.replace("</head>", f"<style>{css}</style>\n</head>", 1)
 
 
 def exercises_of(notebook: dict[str, Any]) -> dict[str, Any]:

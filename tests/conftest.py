@@ -12,7 +12,7 @@ faults/      processes killed, disks full, files spoilt; soak.py counts, reliabi
 cases/       what several files share: solvers.py (solvers, conventions, the awkward matrix), rows.py
              (rows of every length), bench.py, tuning.py, fuzz.py, limits.py, gpu*.py,
              sanitizer_program.py, process_to_kill.py, processes.py, real_data.py, plain_steps.py,
-             libraries_on_host.cpp
+             libraries_on_host.cpp, recommender.py
 
 oracle.py is the mathematics written out in dense float64, strategies.py what Hypothesis draws.
 """
@@ -152,3 +152,23 @@ def soak_record():
 
     yield
     soak.write_record()
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """All figures that are drawn, with their SVG files, after a check that each is whole."""
+    from cases.pictures import assert_whole
+
+    from halfstep import pictures
+
+    found = []
+    draw = pictures.svg_file
+
+    def checked(figure):
+        file = draw(figure)
+        assert_whole(figure, file.decode())
+        found.append((figure, file.decode()))
+        return file
+
+    monkeypatch.setattr(pictures, "svg_file", checked)
+    return found

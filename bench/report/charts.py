@@ -1,56 +1,30 @@
-"""The report's three charts as SVG: objective over time, time over size, and quality.
-
-They are 5.2 inches wide, so that a phone shows the letters at about the size that they are set in.
-"""
+"""The report's three charts as SVG: objective over time, time over size, and quality."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import io
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from halfstep import pictures
 from halfstep.bench.report import numbers
 from halfstep.bench.report.curves import Curve
 from halfstep.bench.schema import Row
+from halfstep.colours import LEVEL, LINES, PAPER, QUIET
 
-WIDTH = 5.2
-# The colours of Okabe and Ito, which the colour-blind can tell apart; a dark purple replaces their
-# yellow, which is too pale on white.
-COLOURS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#5E3C99",
-)  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", ":")
-_INK, _RULE = "#222222", "#dddddd"
 _LABEL_HEIGHT = 12.5  # points
+# Height of a chart of lines, in inches, and the axes' share of it; many labels make it higher.
+_LINE_CHART, _AXES_SHARE = 3.3, 0.78
 # Inches a letter, and the number of letters that the margins have room for.
 _LETTER, _USUAL_LETTERS = 0.075, 14
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "grid.color": _RULE,
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4,
-}
 
 
 def unavailable() -> str | None:
     """Return the reason why no chart can be drawn here and what to install, or None."""
-    if importlib.util.find_spec("matplotlib") is None:
+    if pictures.missing():
         return 'matplotlib is not installed: pip install "halfstep[bench]"'
     return None
 
@@ -59,9 +33,9 @@ def style_of(name: str, names: Sequence[str]) -> dict[str, str]:
     """Return a solver's colour, marker and dashes, the same in all charts of a report."""
     place = list(names).index(name)
     return {
-        "color": COLOURS[place % len(COLOURS)],
+        "color": LINES[place % len(LINES)],
         "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": DASHES[place // len(COLOURS) % len(DASHES)],
+        "linestyle": DASHES[place // len(LINES) % len(DASHES)],
     }
 
 
@@ -82,8 +56,9 @@ def line_chart(
     level
         Ordinate and name of a horizontal line.
     """
-    with _style():
-        figure, axes = _figure(3.3, max((len(curve.name) for curve in curves), default=0))
+    with pictures.look():
+        height = max(_LINE_CHART, len(curves) * _LABEL_HEIGHT / (72 * _AXES_SHARE))
+        figure, axes = _figure(height, max((len(curve.name) for curve in curves), default=0))
         for curve in curves:
             axes.plot(curve.x, curve.y, **style_of(curve.name, names))
         axes.set_xscale("log")
@@ -91,11 +66,8 @@ def line_chart(
         axes.grid(True, which="major")
         axes.set_xlabel(x_label)
         axes.set_title(y_label, loc="left", fontsize=9.5)
-        if x_ticks:
-            axes.set_xticks(list(x_ticks), [numbers.count(x) for x in x_ticks])
-            axes.minorticks_off()
         if level is not None:
-            axes.axhline(level[0], color="#666666", linewidth=1, linestyle=(0, (2, 2)))
+            axes.axhline(level[0], color=LEVEL, linewidth=1, linestyle=(0, (2, 2)))
             axes.annotate(
                 level[1],
                 (0, level[0]),
@@ -103,16 +75,21 @@ def line_chart(
                 xytext=(3, 3),
                 textcoords="offset points",
                 fontsize=8.5,
-                color="#555555",
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+                color=QUIET,
+                bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.5},
             )
+        for axis in (axes.xaxis, axes.yaxis):
+            pictures.label_log_axis(axis)
+        if len(x_ticks) > 1:
+            axes.set_xticks(_apart(axes, x_ticks))
+            axes.xaxis.set_major_formatter(lambda x, _: numbers.count(x))
         _label_ends(axes, curves, [style_of(curve.name, names) for curve in curves])
-        return _svg(figure)
+        return pictures.svg_element(pictures.svg_file(figure))
 
 
 def quality_chart(rows: Sequence[Row], names: Sequence[str], metrics: Sequence[str]) -> str:
     """Return a chart with a panel for each metric: a dot and its interval for each row."""
-    with _style():
+    with pictures.look():
         longest = max((len(row.solver) for row in rows), default=0)
         figure, panels = _figure(0.9 + 0.27 * len(rows), longest, columns=len(metrics))
         for panel, metric in zip(panels, metrics, strict=True):
@@ -131,7 +108,7 @@ def quality_chart(rows: Sequence[Row], names: Sequence[str], metrics: Sequence[s
             panel.set_yticks(range(len(rows)), [row.solver for row in rows])
         for panel in panels[1:]:
             panel.set_yticklabels([])
-        return _svg(figure)
+        return pictures.svg_element(pictures.svg_file(figure))
 
 
 def spread_apart(positions: Sequence[float], least: float) -> list[float]:
@@ -157,6 +134,23 @@ def spread_apart(positions: Sequence[float], least: float) -> list[float]:
     return result
 
 
+def _apart(axes: Any, ticks: Sequence[float]) -> list[float]:
+    """Return those of the ticks, ascending, whose labels do not touch; the first and the last stay."""
+    width = axes.get_window_extent().width / axes.figure.dpi
+    low, high = np.log10(axes.get_xlim())
+    inches = [width * (np.log10(tick) - low) / (high - low) for tick in ticks]
+    halves = [_LETTER * (len(numbers.count(tick)) + 1) / 2 for tick in ticks]
+    kept = [0]
+    last = len(ticks) - 1
+    for place in range(1, last):
+        if all(
+            abs(inches[place] - inches[other]) >= halves[place] + halves[other]
+            for other in (kept[-1], last)
+        ):
+            kept.append(place)
+    return [ticks[place] for place in [*kept, last]]
+
+
 def _label_ends(axes: Any, curves: Sequence[Curve], looks: Sequence[dict[str, str]]) -> None:
     """Write each curve's mark and name right of the axes, as near to the height of its end as possible.
 
@@ -167,7 +161,8 @@ def _label_ends(axes: Any, curves: Sequence[Curve], looks: Sequence[dict[str, st
     box = axes.get_window_extent()
     pixels = axes.transData.transform([(curve.x[-1], curve.y[-1]) for curve in curves])
     unit = axes.figure.dpi / 72
-    heights = spread_apart([float(y) for _, y in pixels], _LABEL_HEIGHT * unit)
+    apart = _LABEL_HEIGHT * unit
+    heights = _between(spread_apart([float(y) for _, y in pixels], apart), box.y0, box.y1, apart)
     for curve, look, height in zip(curves, looks, heights, strict=True):
         place = (height - box.y0) / box.height
         axes.plot(
@@ -190,6 +185,14 @@ def _label_ends(axes: Any, curves: Sequence[Curve], looks: Sequence[dict[str, st
         )
 
 
+def _between(positions: Sequence[float], low: float, high: float, least: float) -> list[float]:
+    """Return positions moved into low to high, still `least` apart and in order, if there is room."""
+    order = np.argsort(positions, kind="stable")
+    moved = np.maximum(np.asarray(positions)[order], low + least * np.arange(len(order)))
+    moved = np.minimum(moved, high - least * np.arange(len(order))[::-1])
+    return [float(x) for x in moved[np.argsort(order)]]
+
+
 def _metric_name(metric: str) -> str:
     return metric.upper() if metric != "auc" else "AUC"
 
@@ -202,7 +205,7 @@ def _figure(height: float, longest: int, columns: int = 0) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     extra = max(0.0, _LETTER * (longest - _USUAL_LETTERS))
-    width = WIDTH + extra
+    width = pictures.WIDTH + extra
     figure = Figure(figsize=(width, height))
     if columns:
         left, bottom = (1.35 + extra) / width, 0.35 / height
@@ -213,33 +216,9 @@ def _figure(height: float, longest: int, columns: int = 0) -> tuple[Any, Any]:
         return figure, panels
     axes = figure.subplots()
     figure.subplots_adjust(
-        left=0.57 / width, right=1 - (1.6 + extra) / width, bottom=0.14, top=0.92
+        left=0.57 / width,
+        right=1 - (1.6 + extra) / width,
+        bottom=0.46 / height,
+        top=1 - 0.26 / height,
     )
     return figure, axes
-
-
-def _style() -> Any:
-    import matplotlib as mpl
-
-    style: Any = _STYLE
-    return mpl.rc_context(style)
-
-
-def _svg(figure: Any) -> str:
-    """Return the figure as an SVG element to put into a page: without prolog and namespaces."""
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None}, transparent=True)
-    text = stream.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    # HTML implies the namespaces.
-    text = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", text)
-    head, rest = text.split(">", 1)
-    head = re.sub(r'\s(width|height)="[^"]*"', "", head)
-    return _with_own_ids(f"{head}>{rest}")
-
-
-def _with_own_ids(svg: str) -> str:
-    """Prefix all ids: Matplotlib gives the same ids to the next chart of the page."""
-    prefix = f"c{hashlib.sha256(svg.encode()).hexdigest()[:8]}-"
-    return re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{prefix}", svg)

@@ -36,7 +36,7 @@ from halfstep.bench.report.tables import (
 from halfstep.bench.schema import CaseRecord, Results
 from halfstep.errors import InputError
 from halfstep.files import whole_file
-from halfstep.page_style import CSS
+from halfstep.page_style import whole_page
 
 
 def write_html(results: Results, path: Path) -> None:
@@ -72,12 +72,7 @@ def html(results: Results) -> str:
     if results.cases:
         parts += ["<h2>Raw timings</h2>", *_table(raw_table(results))]
     body = "\n".join(parts)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n"
-        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return whole_page(title, body)
 
 
 def _opening(results: Results) -> list[str]:

@@ -2,78 +2,77 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 from halfstep.datasets.description.distributions import DISTRIBUTIONS, PERCENTILES
-from halfstep.page_style import CSS
+from halfstep.datasets.description.words import Words
+from halfstep.page_style import whole_page
+from halfstep.pictures import svg_element
 
-_HOW_TO_READ = {
-    "plays per user": "Go up from a number of plays to the curve: this share of the users have at most "
-    "so many plays. The curve is steep where many users are.",
-    "artists per user": "Curiosity: how many different artists a user has played at least once.",
-    "plays per artist": "Most artists are hardly played, and a few are played by everybody; only a "
-    "logarithmic axis shows both.",
-    "audience per artist": "An artist with one listener says nothing about anybody else's taste; "
-    "a minimum audience leaves such artists out.",
-}
+_TABLES = ("artists by plays", "artists by audience", "users by plays", "users by curiosity")
 
 
-def page(described: dict[str, Any], pngs: dict[str, bytes]) -> str:
-    """Return the page for a description by `halfstep.datasets.description.summary.describe`."""
+def page(described: dict[str, Any], plots: dict[str, bytes]) -> str:
+    """Return the page for a description by `halfstep.datasets.description.summary.describe`.
+
+    `plots` are those of `halfstep.datasets.description.plots.draw_plots`; a plot that lacks is left out.
+    """
+    words = Words(described["item"])
     now = described["prepared"]
+    title = f"{described['name']}: {words('what')}"
+    lead = words("lead", users=now["users"], count=now["artists"], plays=now["plays"])
     parts = [
-        f"<h1>{escape(described['name'])}: what was played</h1>",
-        f'<p class="lead">{now["users"]:,} users played {now["artists"]:,} artists '
-        f"{now['plays']:,} times: {now['rows']:,} pairs of a user and an artist, "
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="lead">{lead}: {now["rows"]:,} pairs of a user and {words("pair")}, '
         f"{100 * now['density']:.3g} % of all pairs there could be.</p>",
+        _times(described["times"]),
         "<h2>Before and after cleaning</h2>" if described["raw"] else "<h2>Sizes</h2>",
-        _sizes(described),
-        _cleaning(described),
+        _sizes(described, words),
+        _cleaning(described, words),
         "<h2>Percentiles</h2>",
-        "<p>Each column has the number that this percentage of users or artists do not exceed; the "
-        "column 50 % has the median.</p>",
-        _percentiles(described),
+        f"<p>Each column has the number that this percentage of users or {words('artists')} do not "
+        "exceed; the column 50 % has the median.</p>",
+        _percentiles(described, words),
     ]
     for name in DISTRIBUTIONS:
-        parts.append(_figure(pngs, f"{name.replace(' ', '-')}.png", name, _HOW_TO_READ[name]))
+        file = f"{name.replace(' ', '-')}.svg"
+        parts.append(_figure(plots, file, words(name), words(f"how {name}")))
     parts += [
         "<h2>The long tail</h2>",
-        _long_tail(described),
-        _figure(
-            pngs, "long-tail.png", "the most played artists' share of all plays",
-            "Artists ordered from the most to the least played: the share of plays of the first ones "
-            "together.",
-        ),
+        _long_tail(described, words),
+        _figure(plots, "long-tail.svg", words("title of tail"), words("how tail")),
         "<h2>At the top</h2>",
-    ]  # fmt: skip
-    titles = {
-        "artists by plays": "Artists that are played most",
-        "artists by audience": "Artists with the largest audience",
-        "users by plays": "Users who play most",
-        "users by curiosity": "The most curious users: those with the most different artists",
-    }
-    for key, title in titles.items():
-        parts += [f"<h3>{title}</h3>", _records(described[key])]
+    ]
+    for key in _TABLES:
+        parts += [f"<h3>{words(key)}</h3>", _records(described[key], words)]
     if described["licence"]:
         parts.append(f'<p class="quiet">Licence of the data: {escape(described["licence"])}</p>')
+    return whole_page(title, "".join(parts))
+
+
+def _times(times: dict[str, Any] | None) -> str:
+    if times is None:
+        return ""
+    if times["first"] is None:
+        return "<p>No entry has a time.</p>"
+    share = times["without"]
+    without = (
+        "every entry has a time" if not share else f"{100 * share:.3g} % of the entries have none"
+    )
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(described['name'])}: what was played</title>"
-        f"<style>{CSS} figure img {{ width: 100%; height: auto; }} figure {{ max-width: 46rem; }}"
-        f"</style></head><body><main>{''.join(parts)}</main></body></html>\n"
+        f"<p>The first time is {escape(times['first'])}, the last {escape(times['last'])} (UTC); "
+        f"{without}.</p>"
     )
 
 
-def _sizes(described: dict[str, Any]) -> str:
+def _sizes(described: dict[str, Any], words: Words) -> str:
     raw, now = described["raw"], described["prepared"]
     rows = []
     for what in ("users", "artists", "rows", "plays"):
         change = f"{now[what] - raw[what]:+,}" if raw else ""
-        rows.append([what, f"{raw[what]:,}" if raw else "", f"{now[what]:,}", change])
+        rows.append([words(what), f"{raw[what]:,}" if raw else "", f"{now[what]:,}", change])
     density = f"{100 * raw['density']:.4g} %" if raw else ""
     rows.append(["density", density, f"{100 * now['density']:.4g} %", ""])
     if raw:
@@ -81,11 +80,14 @@ def _sizes(described: dict[str, Any]) -> str:
     return _table(["", "number"], [[row[0], row[2]] for row in rows])
 
 
-def _cleaning(described: dict[str, Any]) -> str:
+def _cleaning(described: dict[str, Any], words: Words) -> str:
     steps, bad = described["preparation"], described["malformed"] or {}
-    notes = [
+    account = described["reading"]
+    notes = [] if account is None else _reading(account)
+    # The account of a table names the same rows.
+    notes += [
         f"bad rows of {escape(file)} left out: {escape(kind)}, {count:,}"
-        for file, kinds in bad.items()
+        for file, kinds in ({} if account else bad).items()
         for kind, count in sorted(kinds.items())
     ]
     if steps:
@@ -102,41 +104,55 @@ def _cleaning(described: dict[str, Any]) -> str:
     return f"<ul>{''.join(f'<li>{note}</li>' for note in notes)}</ul>" if notes else ""
 
 
-def _percentiles(described: dict[str, Any]) -> str:
+def _reading(account: dict[str, Any]) -> list[str]:
+    """Return what became of the rows of a table, a line each."""
+    lines = [f"{account['rows']:,} rows were read"]
+    if account["duplicates"]:
+        lines.append(
+            f"{account['duplicates']:,} more rows of the same user and item: "
+            f"{escape(account['duplicates_rule'])}"
+        )
+    return lines + [
+        f"left out, {escape(reason)}: {count:,}" for reason, count in account["left_out"].items()
+    ]
+
+
+def _percentiles(described: dict[str, Any], words: Words) -> str:
     rows = []
     for name in DISTRIBUTIONS:
         for kind, label in (("raw", "as read"), ("prepared", "prepared")):
             if described[kind]:
                 values = described[kind]["distributions"][name]
                 cells = [f"{values['percentiles'][f'{p:g}']:,}" for p in PERCENTILES]
-                shown = name if kind == "prepared" and not described["raw"] else f"{name}, {label}"
+                shown = words(name) + (f", {label}" if described["raw"] else "")
                 rows.append([shown, f"{values['mean']:,.1f}", *cells, f"{values['largest']:,}"])
     return _table(["", "mean", *(f"{p:g} %" for p in PERCENTILES), "largest"], rows)
 
 
-def _long_tail(described: dict[str, Any]) -> str:
+def _long_tail(described: dict[str, Any], words: Words) -> str:
     kinds = [kind for kind in ("raw", "prepared") if described[kind]]
     rows = []
     for what in described["prepared"]["long tail"]:
         values = [described[kind]["long tail"][what] for kind in kinds]
         rows.append(
-            [what, *(f"{v:,}" if isinstance(v, int) else f"{100 * v:.2f} %" for v in values)]
+            [words(what), *(f"{v:,}" if isinstance(v, int) else f"{100 * v:.2f} %" for v in values)]
         )
-    return _table(["", *("as read" if kind == "raw" else kind for kind in kinds)], rows)
+    return _table(["", "as read", "prepared"] if len(kinds) > 1 else ["", ""], rows)
 
 
-def _figure(pngs: dict[str, bytes], file: str, title: str, how: str) -> str:
-    if file not in pngs:
+def _figure(plots: dict[str, bytes], file: str, title: str, how: str) -> str:
+    if file not in plots:
         return ""
-    source = base64.b64encode(pngs[file]).decode()
+    drawn = svg_element(plots[file])
+    label = escape(f"{title}. {how}")
+    drawn = drawn.replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
     return (
         f"<figure><figcaption>{escape(title[0].upper() + title[1:])}"
-        f'<span class="quiet">{escape(how)}</span></figcaption>'
-        f'<img alt="{escape(title)}" src="data:image/png;base64,{source}"></figure>'
+        f'<span class="quiet">{escape(how)}</span></figcaption>{drawn}</figure>'
     )
 
 
-def _records(records: list[dict[str, Any]]) -> str:
+def _records(records: list[dict[str, Any]], words: Words) -> str:
     if not records:
         return "<p>none</p>"
     numbers = [f"{place}" for place in range(1, len(records) + 1)]
@@ -144,8 +160,8 @@ def _records(records: list[dict[str, Any]]) -> str:
         [number, *(f"{v:,}" if isinstance(v, int | float) else str(v) for v in record.values())]
         for number, record in zip(numbers, records, strict=True)
     ]
-    texts = {"", *(name for name, value in records[0].items() if isinstance(value, str))}
-    return _table(["", *records[0]], rows, texts)
+    texts = {"", *(words(name) for name, value in records[0].items() if isinstance(value, str))}
+    return _table(["", *map(words, records[0])], rows, texts)
 
 
 def _table(heads: list[str], rows: Iterable[list[str]], texts: Iterable[str] = ("",)) -> str:

@@ -2,68 +2,49 @@
 
 from __future__ import annotations
 
-import importlib.util
-import io
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from halfstep.errors import InputError
+from halfstep import pictures
+from halfstep.colours import INK, LINES
+from halfstep.datasets.description.distributions import DISTRIBUTIONS
+from halfstep.datasets.description.words import Words
 
-BEFORE, AFTER, INK = "#D55E00", "#0072B2", "#222222"
+AFTER, BEFORE = LINES[:2]
 MARKED = ("5", "25", "50", "75", "95", "99", "99.9")
-_STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#888888",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-}
-_TITLES = {
-    "plays per user": ("How much users listen", "plays of one user", "users"),
-    "artists per user": ("How curious users are", "different artists of one user", "users"),
-    "plays per artist": ("How much artists are played", "plays of one artist", "artists"),
-    "audience per artist": ("How many people an artist reaches", "users of one artist", "artists"),
-}
-
-
-def check_matplotlib() -> None:
-    """Raise InputError that says what to install if matplotlib is missing."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise InputError('plots need matplotlib: pip install "halfstep[bench]"')
+_HEIGHT = 3.5  # inches
 
 
 def draw_plots(described: dict[str, Any]) -> dict[str, bytes]:
-    """Return the plots of a description: file names and PNG bytes."""
-    pngs = {
-        f"{name.replace(' ', '-')}.png": _draw(
-            lambda axes, name=name: _distribution(axes, described, name)
-        )
-        for name in _TITLES
+    """Return the plots of a description: names and contents of SVG files.
+
+    Raises
+    ------
+    InputError
+        Matplotlib is not installed.
+    """
+    pictures.require_matplotlib()
+    plots = {
+        f"{name.replace(' ', '-')}.svg": _draw(partial(_distribution, described, name))
+        for name in DISTRIBUTIONS
     }
-    pngs["long-tail.png"] = _draw(lambda axes: _long_tail(axes, described))
-    return pngs
+    plots["long-tail.svg"] = _draw(partial(_long_tail, described))
+    return plots
 
 
-def _draw(draw: Any) -> bytes:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+def _draw(draw: Callable[[Any], None]) -> bytes:
+    with pictures.look():
+        from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 4.3), dpi=150, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = Figure(figsize=(pictures.WIDTH, _HEIGHT), layout="constrained")
         draw(figure.subplots())
-        file = io.BytesIO()
-        figure.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
+        return pictures.svg_file(figure)
 
 
-def _distribution(axes: Any, described: dict[str, Any], name: str) -> None:
-    title, value, whose = _TITLES[name]
+def _distribution(described: dict[str, Any], name: str, axes: Any) -> None:
+    words = Words(described["item"])
+    whose = "users" if name.endswith("user") else words("artists")
     now = described["prepared"]["distributions"][name]
     if described["raw"] is not None:
         before = described["raw"]["distributions"][name]["curve"]
@@ -86,17 +67,18 @@ def _distribution(axes: Any, described: dict[str, Any], name: str) -> None:
         # Several percentiles may share a value; only the highest of them gets a label.
         if high or following is None or percentiles[following] != number:
             axes.annotate(
-                text, (max(number, 1), share), (-8 if high else 8, shift), fontsize=8.5,
+                text, (max(number, 1), share), (-8 if high else 8, shift), fontsize=8,
                 textcoords="offset points", ha="right" if high else "left", va="center", color=INK,
             )  # fmt: skip
     axes.set(
-        xscale="log", ylim=(0, 1.09), xlabel=f"{value} (logarithmic)",
-        ylabel=f"share of {whose} with at most so many", title=title,
+        xscale="log", ylim=(0, 1.09), xlabel=f"{words(f'axis of {name}')} (logarithmic)",
+        ylabel=f"share of {whose} with at most so many", title=words(f"title of {name}"),
     )  # fmt: skip
     _finish(axes, described)
 
 
-def _long_tail(axes: Any, described: dict[str, Any]) -> None:
+def _long_tail(described: dict[str, Any], axes: Any) -> None:
+    words = Words(described["item"])
     for kind, colour, dashes, label in (
         ("prepared", AFTER, "-", "prepared"),
         ("raw", BEFORE, (0, (2, 2)), "as read"),
@@ -111,26 +93,21 @@ def _long_tail(axes: Any, described: dict[str, Any]) -> None:
     total = described["prepared"]["artists"]
     axes.plot([half], [0.5], "o", color=AFTER, markersize=5)
     axes.annotate(
-        f"half of all plays go to\n{half:,} of {total:,} artists", (half, 0.5), (10, -4),
-        textcoords="offset points", fontsize=9, va="top", color=INK,
+        words("half", half=half, total=total), (half, 0.5), (10, -4),
+        textcoords="offset points", fontsize=8.5, va="top", color=INK,
     )  # fmt: skip
     axes.set(
-        xscale="log", ylim=(0, 1.09), xlabel="the most played artists, how many (logarithmic)",
-        ylabel="their share of all plays", title="The long tail",
+        xscale="log", ylim=(0, 1.09), xlabel=f"{words('axis of tail')} (logarithmic)",
+        ylabel=words("share of tail"), title="The long tail",
     )  # fmt: skip
     _finish(axes, described)
 
 
 def _finish(axes: Any, described: dict[str, Any]) -> None:
-    from matplotlib.ticker import FuncFormatter, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    least, most = axes.get_xlim()
-    few = most < 100 * least  # labels at one or two powers of ten would not be enough
-    between = FuncFormatter(lambda v, _: f"{v:,.0f}" if few and f"{v:e}"[0] in "25" else "")
-    axes.xaxis.set_minor_formatter(between)
+    pictures.label_log_axis(axes.xaxis, least=2)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(axis="both")
-    axes.set_axisbelow(True)
     if described["raw"] is not None:
-        axes.legend(loc="lower right", frameon=False)
+        axes.legend(loc="lower right")

@@ -1,7 +1,8 @@
-"""What play counts look like: sizes, percentiles, the long tail, and who is at the top."""
+"""What a data set looks like: sizes, percentiles, the long tail, who is at the top, the time span."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,17 @@ from numpy.typing import NDArray
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.description.distributions import Distributions
+from halfstep.datasets.description.words import item_word
 from halfstep.errors import InputError
 
 
 def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
-    """Describe a data set of play counts; the result can be written as JSON.
+    """Describe a data set; the result can be written as JSON, whose keys speak of artists and plays.
 
     Parameters
     ----------
     data
-        Its values are plays: whole numbers from 0.
+        Its values are counts: whole numbers from 0.
     top
         Number of rows of each table, at least 1.
 
@@ -28,7 +30,8 @@ def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
         "prepared" and, if the data has it, "raw" (before aliases and filters): the summaries of
         `halfstep.datasets.description.distributions`; the tables "artists by plays", "artists by
         audience", "users by plays" and "users by curiosity" (number of different artists); "preparation"
-        and "malformed", or None.
+        and "malformed", or None; "item" ("artist", "track", "song" or "item"), by which texts speak of
+        the data; "times" of `time_span`; and "reading", the account of the table that was read, or None.
 
     Raises
     ------
@@ -39,9 +42,11 @@ def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
         raise InputError(f"top must be at least 1, got {top}")
     matrix = data.interactions
     if matrix.data.min() < 0 or not (matrix.data == np.rint(matrix.data)).all():
-        raise InputError(f"{data.name}: plays must be whole numbers from 0, the data has others")
+        raise InputError(
+            f"{data.name}: values must be whole numbers from 0 to be described, the data has others"
+        )
     sums = Distributions.of_matrix(matrix)
-    raw = data.provenance.get("raw")
+    raw, reading = data.provenance.get("raw"), data.provenance.get("reading")
     return {
         "name": data.name,
         "licence": data.provenance.get("licence"),
@@ -49,11 +54,37 @@ def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
         "prepared": sums.summary(),
         "preparation": data.provenance.get("preparation"),
         "malformed": data.provenance.get("malformed"),
+        "item": item_word(data.provenance),
+        "times": time_span(data),
+        "reading": reading if isinstance(reading, dict) else None,
         "artists by plays": _artists(data, sums, sums.plays_per_artist, top),
         "artists by audience": _artists(data, sums, sums.audience_per_artist, top),
         "users by plays": _users(data, sums, sums.plays_per_user, top),
         "users by curiosity": _users(data, sums, sums.artists_per_user, top),
     }
+
+
+def time_span(data: Dataset) -> dict[str, Any] | None:
+    """Return the "first" and "last" time of an entry (ISO 8601, UTC), and the share "without" a time.
+
+    None for data without times; "first" and "last" are None where no entry has one.
+    """
+    if data.times is None:
+        return None
+    known = data.times[np.isfinite(data.times)]
+    ends = (float(known.min()), float(known.max())) if len(known) else (None, None)
+    first, last = (None if end is None else _moment(end) for end in ends)
+    without = 1 - len(known) / max(len(data.times), 1)
+    return {"first": first, "last": last, "without": without}
+
+
+def _moment(seconds: float) -> str:
+    """Return seconds since 1970 as a date and time, or as they are if no calendar has them."""
+    try:
+        moment = datetime(1970, 1, 1) + timedelta(seconds=round(seconds))
+    except OverflowError:
+        return f"{seconds:g} s"
+    return moment.isoformat(sep=" ")
 
 
 def name_of(data: Dataset, item: int) -> str:

@@ -73,7 +73,7 @@ def read_ncf(path: Path) -> Dataset:
 def _read_ratings(path: Path) -> tuple[list[NDArray[Any]], MalformedLines]:
     kinds: list[Kind] = ["id", "id", "number"]
     if any(line.count("\t") == 3 for line in first_lines(path, 1)):
-        kinds.append("number")  # the time; as "unused", the fast parser would check the line less
+        kinds.append("number")  # the time
     columns, lines = read_columns(path, Layout(kinds, "\t"))
     return columns[:3], lines
 

@@ -1,116 +1,118 @@
-"""Text tables of user, item and perhaps value, one row a line: CSV, TSV, or `::` or blanks between."""
+"""Text tables of user, item and perhaps value, time and name, one row a line."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.formats.headers import Roles, by_name, by_position
-from halfstep.datasets.text.bad_lines import MalformedLines
-from halfstep.datasets.text.blocks import first_lines
-from halfstep.datasets.text.columns import read_blocks, read_columns
-from halfstep.datasets.text.ids import TextIds
-from halfstep.datasets.text.line import MISSING, Kind, Layout, finite, integer, split
-from halfstep.datasets.triples import from_triples
+from halfstep.datasets.tables.assemble import assemble
+from halfstep.datasets.tables.columns import Columns, NotUtf8, without_headers
+from halfstep.datasets.tables.dialect import Dialect, dialect_of
+from halfstep.datasets.tables.encoding import Encoding, encoding_of
+from halfstep.datasets.tables.options import AS_FOUND, TableOptions
+from halfstep.datasets.tables.reading import Reading
+from halfstep.datasets.tables.stream import Utf8
+from halfstep.datasets.tables.text import read_columns
+from halfstep.datasets.text.blocks import LONGEST_LINE, check_is_text
+from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
-SEPARATORS = ("\t", "::", ",", ";", "|", " ")
+_HEAD = 1 << 20
+_SHARE, _ALWAYS = 0.05, 20  # bad lines beyond both are an error
+_SHOWN = 5
 
 
-def read_table(path: Path) -> Dataset:
-    """Read one table; the columns are found by the header's names, otherwise by position.
+def read_table(path: Path, options: TableOptions = AS_FOUND) -> Dataset:
+    """Read one table, plain or packed (.gz, .bz2, .xz, .zst, .zip).
 
-    A column of ids becomes integers if all of them are, otherwise strings. Without a value column each
-    row counts 1. Further columns are ignored, but every line must have as many fields as the first. The
-    columns of a `.parquet` file are found in the same way.
+    Columns are found by what `options` say, then by the header's names, then by place where a table
+    without header can be nothing else. Ids become integers where all of a column's are written as
+    integers are, otherwise they stay text. Without a value column each row counts 1.
+
+    Raises
+    ------
+    InputError
+        The file is no text table, the columns cannot be told, more than 5 % and more than 20 lines are
+        bad and `options.allow_bad_lines` is not set, or `assemble` raises it.
     """
-    if path.suffix == ".parquet":
-        from halfstep.datasets.formats.parquet import read_parquet
-
-        return read_parquet(path)
-    head = first_lines(path, 1000)
-    separator = next((mark for mark in SEPARATORS if mark in head[0].strip()), None)
-    if separator is None:
-        line = head[0][:60]
+    with unpacked(path) as file:
+        start = file.read(_HEAD)
+    encoding = encoding_of(path, start, options.encoding)
+    try:
+        dialect, columns = _read(path, encoding, options)
+    except NotUtf8:
+        encoding = encoding_of(path, start, None, whole=True)
+        dialect, columns = _read(path, encoding, options)
+    reading = _account(path, dialect, encoding, columns)
+    bad = sum(map(len, columns.bad.values()))
+    reasons = "; ".join(
+        f"{reason}: {len(lines)} (line {', '.join(map(str, lines[:_SHOWN]))}"
+        f"{', ...' if len(lines) > _SHOWN else ''})"
+        for reason, lines in columns.bad.items()
+    )
+    if columns.rows == bad:
+        raise InputError(f"{path}: all {bad} lines are bad: {reasons}")
+    if bad > max(_ALWAYS, _SHARE * columns.rows) and not options.allow_bad_lines:
         raise InputError(
-            f"{path}: a table must have at least 2 columns, its first line is {line!r}"
+            f"{path}: {bad} of {columns.rows} lines are bad: {reasons}; each line must have "
+            f"{dialect.width} fields; to read the others, say --allow-bad-lines (in Python "
+            "allow_bad_lines=True)"
         )
-    plain = Layout((), separator, quoted=separator in ",;|")
-    rows = [split(line, plain) or [] for line in head]
-    named = by_name(rows[0])
-    roles = named or by_position(len(rows[0]), path)
-    header = named is not None or _is_header(rows)
-    numeric = _ids_look_numeric(rows[1:] if header else rows, roles)
-    layout = _layout(roles, len(rows[0]), separator, header, "id" if numeric else "text id")
-    name = path.name.removesuffix(".gz").rpartition(".")[0]
-    if numeric:
-        columns, lines = read_columns(path, layout)
-        if "id not an integer" not in lines.counts:
-            values = columns.pop(_value_place(roles)) if roles.value is not None else None
-            users, items = columns if roles.user < roles.item else columns[::-1]
-            dataset_provenance = _provenance(path, lines)
-            return from_triples(users, items, values, name=name, provenance=dataset_provenance)
-        layout = _layout(roles, len(rows[0]), separator, header, "text id")
-    return _read_text_ids(path, roles, layout, name)
-
-
-def _read_text_ids(path: Path, roles: Roles, layout: Layout, name: str) -> Dataset:
-    lines = MalformedLines(path)
-    user_texts, item_texts = TextIds(), TextIds()
-    value_parts = []
-    for columns in read_blocks(path, layout, lines):
-        lines.good += len(columns[0])
-        if roles.value is not None:
-            value_parts.append(columns.pop(_value_place(roles)))
-        users, items = columns if roles.user < roles.item else columns[::-1]
-        user_texts.append(users)
-        item_texts.append(items)
-    provenance = _provenance(path, lines)
-    rows, user_ids = user_texts.numbered()
-    cols, item_ids = item_texts.numbered()
-    return from_triples(
-        rows,
-        cols,
-        np.concatenate(value_parts) if value_parts else None,
-        name=name,
-        user_ids=user_ids,
-        item_ids=item_ids,
-        provenance=provenance,
+    return assemble(
+        path.name.partition(".")[0],
+        columns.arrays,
+        reading,
+        options,
+        rating=dialect.roles.rating,
+        text_ids=dialect.text_ids,
+        # Between commas, one inside quotes can only stand between thousands.
+        decimal_comma=False if dialect.separator == "," else None,
+        rows=columns.lines,
     )
 
 
-def _provenance(path: Path, lines: MalformedLines) -> dict[str, object]:
-    malformed = lines.report()
-    return {"format": "table", "files": [path.name], "rows": lines.rows, "malformed": malformed}
+def _read(path: Path, encoding: Encoding, options: TableOptions) -> tuple[Dialect, Columns]:
+    dialect = dialect_of(_head(path, encoding), options, path)
+    return dialect, without_headers(read_columns(path, dialect, encoding), dialect)
 
 
-def _layout(roles: Roles, width: int, separator: str, header: bool, ids: Kind) -> Layout:
-    kinds: list[Kind] = ["unused"] * width
-    kinds[roles.user] = kinds[roles.item] = ids
-    if roles.value is not None:
-        kinds[roles.value] = "number"
-    return Layout(kinds, separator, quoted=separator in ",;|", header=header)
+def _head(path: Path, encoding: Encoding) -> str:
+    """Return the file's first lines, whole ones unless the file has but one."""
+    with unpacked(path) as file:
+        stream = Utf8(file, path, encoding.codec, "\n", "")
+        start, piece = stream.read(_HEAD), b""
+        check_is_text(path, start)
+        # A first row may be longer than that.
+        while (
+            start.count(b"\n") < 3 and len(start) < LONGEST_LINE and (piece := stream.read(_HEAD))
+        ):
+            start += piece
+        over = not stream.read(1)
+    if len(start) >= LONGEST_LINE and b"\n" not in start:
+        raise InputError(
+            f"{path}: a line must be at most {LONGEST_LINE >> 20} MiB, line 1 is longer"
+        )
+    text = start.decode("utf-8", "replace")
+    if over:
+        return text
+    end = max(text.rfind("\n"), text.rfind("\r"))
+    return text[: end + 1] if end >= 0 else text
 
 
-def _value_place(roles: Roles) -> int:
-    """Return the position of the value among the columns that are used."""
-    assert roles.value is not None
-    return (roles.user < roles.value) + (roles.item < roles.value)
-
-
-def _is_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Recognise a header without known names: the first line has no number, and the second has one."""
-    if len(rows) < 2 or any(finite(field) is not None for field in rows[0]):
-        return False
-    return any(finite(field) is not None for field in rows[1])
-
-
-def _ids_look_numeric(rows: Sequence[Sequence[str]], roles: Roles) -> bool:
-    """Guess from the first lines; `read_table` starts again with text ids if the file disagrees."""
-    fields = (row[place] for row in rows for place in (roles.user, roles.item) if place < len(row))
-    return all(
-        integer(field) is not None or field.strip().casefold() in MISSING for field in fields
+def _account(path: Path, dialect: Dialect, encoding: Encoding, columns: Columns) -> Reading:
+    used = dialect.roles.columns
+    taken = set(used.values())
+    reading = Reading(
+        "text",
+        [path.name],
+        columns={role: dialect.named(place) for role, place in used.items()},
+        unused=[dialect.named(at) for at in range(dialect.width) if at not in taken],
+        header=dialect.header,
+        separator=dialect.separator,
+        encoding=encoding.shown,
+        rows=columns.rows,
+        notes=[*dialect.notes, *([encoding.note] if encoding.note else [])],
     )
+    for reason, lines in columns.bad.items():
+        reading.leave_out(reason, len(lines), lines[:_SHOWN])
+    return reading

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +21,7 @@ class TableOptions:
     Parameters
     ----------
     user, item, value, time, name : str or int, optional
-        A column's name, or its number from 1. `name` holds the items' names.
+        A column's name, or its number from 1, also as text. `name` holds the items' names.
     separator : str, optional
         The text between two fields of a line; a tab, or one blank for any number of blanks.
     encoding : str, optional
@@ -33,8 +33,13 @@ class TableOptions:
     duplicates : {"add", "last", "mean"}, optional
         What to make of several rows of one user and item. If None, ratings are not added (the last one
         counts), and everything else is.
+    half_life : float, optional
+        Days after which a value counts half: each row's value is multiplied by 2^(-age / half_life), its
+        age being the days from its time to the last time of the table.
     allow_bad_lines : bool
         Read on, however many lines cannot be read.
+    ratings : bool
+        Whether the values are ratings whatever the column is called.
     item_names : Path, optional
         A second table with the items' ids and names.
     """
@@ -49,7 +54,9 @@ class TableOptions:
     header: bool | None = None
     negative: Negative = "error"
     duplicates: Duplicates | None = None
+    half_life: float | None = None
     allow_bad_lines: bool = False
+    ratings: bool = False
     item_names: Path | None = None
 
     def __post_init__(self) -> None:
@@ -60,6 +67,8 @@ class TableOptions:
             if value not in allowed:
                 words = ", ".join(str(word) for word in allowed if word is not None)
                 raise InputError(f"{argument} must be one of {words}, got {value!r}")
+        if self.half_life is not None and not 0 < self.half_life < float("inf"):
+            raise InputError(f"half_life must be a positive number of days, got {self.half_life}")
         for role in ROLES:
             column = getattr(self, role)
             if isinstance(column, bool) or not isinstance(column, str | int | None):
@@ -70,4 +79,7 @@ class TableOptions:
     @property
     def any(self) -> bool:
         """Whether anything was said that only a table can answer to."""
-        return self != TableOptions()
+        return replace(self, ratings=False) != AS_FOUND
+
+
+AS_FOUND = TableOptions()

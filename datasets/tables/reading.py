@@ -29,6 +29,8 @@ class Reading:
         Number of rows that were left out, by reason.
     first : dict
         For each reason, up to five line numbers (or row numbers, from 1) of such rows.
+    numbered : str
+        What the numbers in `first` count: "line" or "row".
     duplicates : int
         Rows that fell together with another row of the same user and item.
     duplicates_rule : str
@@ -47,6 +49,7 @@ class Reading:
     rows: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
     first: dict[str, list[int]] = field(default_factory=dict)
+    numbered: str = "row"
     duplicates: int = 0
     duplicates_rule: str = ""
     notes: list[str] = field(default_factory=list)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
+from halfstep.datasets.text.packed import packing_of, unpacked
 from halfstep.errors import InputError
 
 # Large enough that pandas' cost per call vanishes, small enough that one bad line sends only 8 MiB
@@ -22,16 +22,16 @@ PACKING, LARGE = 200, 64 << 20
 
 
 def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield (number of the first line, bytes of whole lines) for each block; `.gz` is unpacked.
+    """Yield (number of the first line, bytes of whole lines) for each block; what is packed is unpacked.
 
     Raises
     ------
     InputError
-        The file is absent, empty, unreadable, cut short (`.gz`) or plainly not a text table, or it
+        The file is absent, empty, unreadable, damaged or plainly not a text table, or it
         exceeds `LONGEST_LINE` or `PACKING`.
     """
     try:
-        with _open(path) as file:
+        with unpacked(path) as file:
             yield from cut(file, path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
@@ -46,7 +46,7 @@ def cut(file: IO[bytes], path: Path) -> Iterator[tuple[int, bytes]]:
     try:
         bounds = Bounds(path)
         chunk = file.read(BLOCK_BYTES)
-        _check_is_text(path, chunk)
+        check_is_text(path, chunk)
         chunk = chunk.removeprefix(BOM)
         while chunk:
             whole, newline, tail = chunk.rpartition(b"\n")
@@ -93,13 +93,8 @@ def find_one(folder: Path, pattern: str) -> Path | None:
     return found[0] if found else None
 
 
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
-
-
-def _check_is_text(path: Path, head: bytes) -> None:
+def check_is_text(path: Path, head: bytes) -> None:
+    """Raise InputError if a file's first bytes are empty or plainly no text table."""
     if not head:
         raise InputError(f"{path}: the file is empty")
     start = head[:8192]
@@ -117,7 +112,7 @@ class Bounds:
         self.path = path
         # A member of an archive has the path archive/member, and is packed if the archive is.
         stored = path if path.is_file() else path.parent
-        packed = any(p.suffix in (".gz", ".tgz") for p in (path, stored)) and stored.is_file()
+        packed = stored.is_file() and bool(packing_of(stored))
         self._left = max(LARGE, PACKING * stored.stat().st_size) if packed else None
 
     def take(self, chunk: bytes, rest: bytes, line: int) -> None:

@@ -1,4 +1,4 @@
-"""Read typed columns from a text table: clean blocks with pandas' C parser, the others line by line.
+"""Read columns of numbers from text: clean blocks with pandas' C parser, the others line by line.
 
 The fast parser must never accept what the slow one refuses. pandas alone would: it reads "True" as 1
 and "inf" as a number, takes several lines for one quoted field, and drops blank lines. So the fast
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,16 +19,13 @@ from numpy.typing import NDArray
 
 from halfstep.datasets.text.bad_lines import MalformedLines
 from halfstep.datasets.text.blocks import blocks
-from halfstep.datasets.text.line import MISSING, Kind, Layout, parse, split
+from halfstep.datasets.text.line import Kind, Layout, parse, split
 
 _DTYPES: dict[str, Any] = {
     "id": "int64",
-    "text id": object,
     "count": "int64",
     "number": "float64",
-    "unused": object,
 }
-_NUMPY = {"id": np.int64, "text id": object, "count": np.int64, "number": np.float64}
 
 
 def read_columns(path: Path, layout: Layout) -> tuple[list[NDArray[Any]], MalformedLines]:
@@ -38,17 +34,16 @@ def read_columns(path: Path, layout: Layout) -> tuple[list[NDArray[Any]], Malfor
     Returns
     -------
     columns : list of ndarray
-        One array per field that is not "unused"; integers as int32 where they fit, text as objects.
+        One array per field; integers as int32 where they fit.
     malformed : MalformedLines
         The lines that were left out; the caller calls its `report`.
     """
     malformed = MalformedLines(path)
     parts = list(read_blocks(path, layout, malformed))
-    used = [kind for kind in layout.kinds if kind != "unused"]
     columns = []
-    for column, kind in enumerate(used):
+    for column, kind in enumerate(layout.kinds):
         arrays = [part[column] for part in parts]
-        columns.append(np.concatenate(arrays) if arrays else np.empty(0, _NUMPY[kind]))
+        columns.append(np.concatenate(arrays) if arrays else np.empty(0, _DTYPES[kind]))
         for part in parts:
             part[column] = np.empty(0, np.int32)  # frees each block as soon as it is joined
     malformed.good = len(columns[0])
@@ -58,33 +53,25 @@ def read_columns(path: Path, layout: Layout) -> tuple[list[NDArray[Any]], Malfor
 def read_blocks(
     path: Path, layout: Layout, malformed: MalformedLines
 ) -> Iterator[list[NDArray[Any]]]:
-    """Yield the used columns block by block."""
-    separator = "\t" if layout.separator == "::" else layout.separator
-    plain = Layout(layout.kinds, separator, layout.quoted)
+    """Yield the columns block by block."""
     for first_line, lines in blocks(path):
         line, block = first_line, lines
         if line == 1 and layout.header:
             block = block.partition(b"\n")[2]
             line += 1
-        if layout.separator == "::":  # the C parser separates by one character only
-            block = block.replace(b"::", b"\t")
         if block:
-            columns = _fast(block, plain)
+            columns = _fast(block, layout)
             if columns is None:
-                columns = _slow(block, line, plain, malformed)
+                columns = _slow(block, line, layout, malformed)
             yield [_narrow(column) for column in columns]
 
 
 def _fast(block: bytes, layout: Layout) -> list[NDArray[Any]] | None:
     import pandas as pd
 
-    if "text id" in layout.kinds or "unused" in layout.kinds:
-        if re.search(rb"(?i)true|false", block):
-            return None
-    else:
-        signs = b"+-.eE" if "number" in layout.kinds else b""
-        if block.translate(None, b"0123456789\r\n" + signs + layout.separator.encode()):
-            return None
+    signs = b"+-.eE" if "number" in layout.kinds else b""
+    if block.translate(None, b"0123456789\r\n" + signs + layout.separator.encode()):
+        return None
     names = range(len(layout.kinds))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -96,7 +83,7 @@ def _fast(block: bytes, layout: Layout) -> list[NDArray[Any]] | None:
                 names=names,
                 index_col=False,
                 dtype={name: _DTYPES[layout.kinds[name]] for name in names},
-                quoting=csv.QUOTE_MINIMAL if layout.quoted else csv.QUOTE_NONE,
+                quoting=csv.QUOTE_NONE,
                 na_filter=False,
                 skip_blank_lines=False,
                 low_memory=False,
@@ -113,19 +100,14 @@ def _fast(block: bytes, layout: Layout) -> list[NDArray[Any]] | None:
         return None
     columns = []
     for name, kind in enumerate(layout.kinds):
-        if kind != "unused":
-            column = frame[name].to_numpy()
-            if not _acceptable(column, kind):
-                return None
-            columns.append(column)
+        column = frame[name].to_numpy()
+        if not _acceptable(column, kind):
+            return None
+        columns.append(column)
     return columns
 
 
 def _acceptable(column: NDArray[Any], kind: Kind) -> bool:
-    import pandas as pd
-
-    if kind == "text id":
-        return not any(text.strip().casefold() in MISSING for text in pd.unique(column))
     if kind == "number":
         return bool(np.isfinite(column).all())
     return bool(column.min() >= (1 if kind == "count" else 0))
@@ -134,7 +116,7 @@ def _acceptable(column: NDArray[Any], kind: Kind) -> bool:
 def _slow(
     block: bytes, first_line: int, layout: Layout, malformed: MalformedLines
 ) -> list[NDArray[Any]]:
-    rows: list[list[Any]] = [[] for kind in layout.kinds if kind != "unused"]
+    rows: list[list[Any]] = [[] for _ in layout.kinds]
     for line, raw in enumerate(block.splitlines(), start=first_line):
         fields = split(raw.decode("utf-8", "replace"), layout)
         problem, values = parse(fields, layout.kinds)
@@ -143,8 +125,9 @@ def _slow(
             continue
         for row, value in zip(rows, values, strict=True):
             row.append(value)
-    used = [kind for kind in layout.kinds if kind != "unused"]
-    return [np.array(row, dtype=_NUMPY[kind]) for row, kind in zip(rows, used, strict=True)]
+    return [
+        np.array(row, dtype=_DTYPES[kind]) for row, kind in zip(rows, layout.kinds, strict=True)
+    ]
 
 
 def _narrow(column: NDArray[Any]) -> NDArray[Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["id", "text id", "count", "number", "unused"]
+Kind = Literal["id", "count", "number"]
 MISSING = frozenset({"", "nan", "null"})
 
 
@@ -19,52 +18,34 @@ class Layout:
     Parameters
     ----------
     kinds : sequence of str
-        One per field: "id" (integer from 0), "text id" (any string that is not empty), "count" (integer
-        from 1), "number" (finite), "unused" (left out of the result).
+        One per field: "id" (integer from 0), "count" (integer from 1), "number" (finite).
     separator : str
-        One character, or "::".
-    quoted : bool
-        Whether fields may be in double quotes.
+        One character.
     header : bool
         Whether to skip the first line.
     """
 
     kinds: Sequence[Kind]
     separator: str
-    quoted: bool = False
     header: bool = False
 
 
-def split(text: str, layout: Layout) -> list[str] | None:
-    """Return the fields of a line, [] for a blank one, None for one that cannot be split."""
+def split(text: str, layout: Layout) -> list[str]:
+    """Return the fields of a line, [] for a blank one."""
     if not text.strip():
         return []
     if layout.separator == " ":
         return text.split()
-    if not layout.quoted:
-        return text.split(layout.separator)
-    try:
-        return next(csv.reader([text], delimiter=layout.separator))
-    except (csv.Error, StopIteration):
-        return None
+    return text.split(layout.separator)
 
 
-def parse(fields: list[str] | None, kinds: Sequence[Kind]) -> tuple[str, list[Any]]:
-    """Return (what is wrong, or ""; the values of the fields that are not "unused")."""
-    if fields is None:
-        return "unreadable line", []
+def parse(fields: list[str], kinds: Sequence[Kind]) -> tuple[str, list[Any]]:
+    """Return (what is wrong, or ""; the values of the fields)."""
     if len(fields) != len(kinds):
         problem = "missing fields" if fields else "blank line"
         return ("extra fields" if len(fields) > len(kinds) else problem), []
     values: list[Any] = []
     for text, kind in zip(fields, kinds, strict=True):
-        if kind == "unused":
-            continue
-        if kind == "text id":
-            if text.strip().casefold() in MISSING:
-                return "missing id", []
-            values.append(text)
-            continue
         number = integer(text) if kind in ("id", "count") else finite(text)
         if kind == "id":
             if text.strip().casefold() in MISSING:

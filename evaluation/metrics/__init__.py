@@ -1,6 +1,7 @@
 """Held-out quality. Begin with `held_out`, which computes all metrics of the full ranking.
 
-`ranking` ranks the catalogue for it on the CPU, and `ranking_gpu` on a GPU. `sampled` ranks one item
+`judged` says whom and what it judges. `ranking` ranks the catalogue for it on the CPU, `ranking_gpu` on
+a GPU, and `ties` computes what to expect of equal scores. `sampled` ranks one item
 among a few negatives, as some papers do. `auc` has exact and sampled AUC, `activity` splits a mean by
 the users' activity, and `intervals` has bootstrap intervals.
 

@@ -31,8 +31,16 @@ from scipy.sparse import csr_matrix
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.inputs import Array, Indices, factor_pair
+from halfstep.evaluation.metrics.judged import union
+from halfstep.evaluation.protocols.draws import (
+    drawn_seed,
+    entry_numbers,
+    hashed,
+    integers_below,
+    numbers_in_turn,
+)
 from halfstep.evaluation.protocols.split import shuffled_places
-from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.solvers.fit.start import RandomState
 from halfstep.solvers.inputs import as_csr
 
 PerUser = npt.NDArray[np.float64]
@@ -48,12 +56,20 @@ def exact_auc(user_factors: Any, item_factors: Any, train: Any, test: Any) -> Pe
     """
     measured = evaluate(user_factors, item_factors, train, test, ks=(1,))
     areas = np.full(np.shape(user_factors)[0], np.nan)
-    areas[measured.users] = measured.per_user["auc"]
+    for found in filter(None, (measured, measured.without_history)):
+        areas[found.users] = found.per_user["auc"]
     return areas
 
 
 def sampled_auc(
-    user_factors: Any, item_factors: Any, train: Any, test: Any, *, random_state: RandomState
+    user_factors: Any,
+    item_factors: Any,
+    train: Any,
+    test: Any,
+    *,
+    user_ids: Any = None,
+    item_ids: Any = None,
+    random_state: RandomState,
 ) -> PerUser:
     """Return each user's AUC against as many random negatives as held-out items; (users,).
 
@@ -65,6 +81,8 @@ def sampled_auc(
     user_factors, item_factors : float32 or float64 arrays, shapes (users, f), (items, f)
     train, test : sparse matrices or arrays, shape (users, items)
         Only which entries are stored counts.
+    user_ids, item_ids : array, optional
+        Ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Returns
@@ -73,13 +91,18 @@ def sampled_auc(
         NaN for a user without a held-out item or without a negative.
     """
     X, Y, seen, held_out = _checked(user_factors, item_factors, train, test)
-    rng = generator(random_state)
-    taken = _union(seen, held_out)
+    ids, seed = hashed(seen.shape, user_ids, item_ids), drawn_seed(random_state)
+    # In the order of the items' hashes, so that a place means the same item however items are numbered.
+    order = np.argsort(ids.items)
+    taken = union(seen, held_out)[:, order]
+    taken.sort_indices()
     available = Y.shape[0] - np.diff(taken.indptr).astype(np.int64)
     users = np.repeat(np.arange(X.shape[0]), np.diff(held_out.indptr))
     keep = available[users] > 0
+    turn = np.arange(held_out.nnz) - np.repeat(held_out.indptr[:-1], np.diff(held_out.indptr))
     users, positives = users[keep], held_out.indices[keep].astype(np.int64)
-    negatives = _free_items(rng.integers(available[users]), users, taken)
+    numbers = numbers_in_turn(ids.users[users], seed, turn[keep])
+    negatives = order[_free_items(integers_below(numbers, available[users]), users, taken)]
     scores = np.concatenate([scores_of(X, Y, users, items) for items in (positives, negatives)])
     # Within each user sorted by score; a held-out item sorts before a negative that ties with it, and
     # so does not beat it.
@@ -98,7 +121,14 @@ def sampled_auc(
 
 
 def lowest_negative_share(
-    user_factors: Any, item_factors: Any, train: Any, test: Any, *, random_state: RandomState
+    user_factors: Any,
+    item_factors: Any,
+    train: Any,
+    test: Any,
+    *,
+    user_ids: Any = None,
+    item_ids: Any = None,
+    random_state: RandomState,
 ) -> PerUser:
     """Return the share of each user's held-out items above the lowest of some *training* items.
 
@@ -109,7 +139,9 @@ def lowest_negative_share(
     X, Y, seen, held_out = _checked(user_factors, item_factors, train, test)
     owners, users = (np.repeat(np.arange(X.shape[0]), np.diff(M.indptr)) for M in (seen, held_out))
     wanted = np.diff(held_out.indptr)
-    drawn = shuffled_places(seen, generator(random_state)) < wanted[owners]
+    ids = hashed(seen.shape, user_ids, item_ids)
+    numbers = entry_numbers(seen, ids, drawn_seed(random_state))
+    drawn = shuffled_places(seen, numbers) < wanted[owners]
     lowest = np.full(X.shape[0], np.inf, X.dtype)
     np.minimum.at(lowest, owners[drawn], scores_of(X, Y, owners[drawn], seen.indices[drawn]))
     above = scores_of(X, Y, users, held_out.indices) > lowest[users]
@@ -140,17 +172,6 @@ def _checked(
                 f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
             )
     return X, Y, seen, held_out
-
-
-def _union(train: csr_matrix, test: csr_matrix) -> csr_matrix:
-    # Ones, because stored values might cancel.
-    ones = [
-        csr_matrix((np.ones(M.nnz, np.int8), M.indices, M.indptr), shape=M.shape)
-        for M in (train, test)
-    ]
-    union = csr_matrix(ones[0] + ones[1])
-    union.sort_indices()
-    return union
 
 
 def _free_items(places: Indices, users: Indices, taken: csr_matrix) -> Indices:

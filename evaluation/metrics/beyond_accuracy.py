@@ -4,8 +4,8 @@
 | --- | --- | --- |
 | `novelty` | mean of -log2(share of users who have the item), in bits | Zhou et al. 2010 |
 | `diversity` | mean of 1 - cos(y_i, y_j) over the pairs of the list, 0 to 2 | Ziegler et al. 2005 |
-| `popularity_lift` | mean share of the list over that of the user's history, less 1 | Abdollahpouri et al. 2019 |
-| Gini index | how unevenly items share the places of all lists, 0 (equally) to 1 | Fleder and Hosanagar 2009 |
+| `popularity_lift` | share of the list over that of the history, less 1 | Abdollahpouri et al. 2019 |
+| Gini index | how unevenly items share the places of all lists | Fleder and Hosanagar 2009 |
 
 None of them knows what is right: random lists are novel, varied and evenly spread. They are read beside
 the accuracy. The diversity is by the model's own item factors, so it compares fits of one model (other
@@ -61,9 +61,9 @@ def beyond_accuracy(
     dict of str to float64 array, shape (lists,)
         `novelty`: an item that nobody has counts as one that a single user has. NaN for an empty list.
         `diversity`: NaN for a list with fewer than two items that have factors.
-        `popularity_lift`: 0 means as popular as what the user has, 1 twice as popular. The source divides
-        means of a group of users; here each user is a group. NaN for an empty list, and for a user
-        whose history is empty or has nothing that anybody in `population` has.
+        `popularity_lift`: 0 means as popular as what the user has, 1 twice as popular. The source
+        divides means of a group of users; here each user is a group. NaN for an empty list, and for a
+        user whose history is empty or has nothing that anybody in `population` has.
 
     Raises
     ------

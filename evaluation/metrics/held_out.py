@@ -1,8 +1,10 @@
 """How well factors rank held-out items: every metric for every user, in one pass over the scores.
 
-The whole catalogue is ranked, without the items that the user has in `train`. Equal scores are
-ordered by ascending item index, so the result does not depend on chance or on the block size.
+The whole catalogue is ranked, without the items that the user has in `train`. Equal scores count in
+expectation over their order (`ties`), so no metric depends on how users or items are numbered.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,7 +24,9 @@ from halfstep.evaluation.metrics.inputs import (
     index_array,
     whole_number,
 )
+from halfstep.evaluation.metrics.judged import Overlap, judged
 from halfstep.evaluation.metrics.ranking import rank
+from halfstep.evaluation.metrics.ties import Hits, expected_hits
 from halfstep.solvers.inputs import as_csr
 
 PerUser = dict[str, npt.NDArray[np.float64]]
@@ -35,21 +39,31 @@ class Evaluation:
     Attributes
     ----------
     users : int64 array, shape (evaluated,)
-        Evaluated rows of the matrices: those with a held-out item.
+        Evaluated rows of the matrices: those with a relevant held-out item and with an entry in train.
     per_user : dict of str to float64 array, shape (evaluated,)
         The metrics in the table of `evaluate`, the ones with `@k` for each k; never NaN.
     coverage : dict of int to float
-        For each k, the share of all items that are in some evaluated user's top k.
+        For each k, the share of all items that are in some evaluated user's top k. The lists are those
+        that `recommend` gives, where of equal scores the lower item number comes first: this number
+        alone depends on how the items are numbered.
+    without_history : Evaluation or None
+        The same of the users without any entry in train, of whom a model knows nothing: their factors
+        are zero and all their scores are equal. None if there are no such users, or no others.
+    not_relevant : int
+        Test entries that were left out of the ranking because of their value; see `evaluate`.
     beyond : dict of str to float64 array, shape (evaluated,)
         If asked for: `novelty@k`, `diversity@k` and `popularity_lift@k` of each user's list for each k,
-        as `halfstep.evaluation.metrics.beyond_accuracy` defines them; NaN where one is not defined.
+        as `halfstep.evaluation.metrics.beyond_accuracy` defines them; NaN where one is not defined. The
+        lists are those of `coverage`.
     gini : dict of int to float
-        If asked for: for each k, the Gini index of how often items are in the evaluated users' lists.
+        If asked for: for each k, the Gini index of how often items are in these lists.
     """
 
     users: Indices
     per_user: PerUser
     coverage: dict[int, float]
+    without_history: Evaluation | None = None
+    not_relevant: int = 0
     beyond: PerUser = field(default_factory=dict)
     gini: dict[int, float] = field(default_factory=dict)
 
@@ -67,6 +81,8 @@ def evaluate(
     ks: Iterable[int] = (10,),
     auc: bool = True,
     users: Any = None,
+    min_value: float | None = None,
+    overlap: Overlap = "error",
     block_bytes: int = 256 * 2**20,
     num_threads: int = 0,
     device: str = "cpu",
@@ -86,6 +102,9 @@ def evaluate(
     | `hit_rate@k` | 1 if any of h_1 ... h_k is 1, else 0 |
     | `auc` | share of the pairs of a held-out and a negative item that are in the right order |
 
+    Of items with exactly equal scores every order is equally likely, and a metric is its expected value
+    over these orders: scores that say nothing get what random scores get on average.
+
     A user's negatives are all items of the catalogue that are neither in train nor in test for that
     user. Every pair counts, and a pair of equal scores counts half. A user without negatives gets 0.5,
     the `auc` of random scores.
@@ -96,13 +115,19 @@ def evaluate(
         Scores are their products, in float32 if both are float32, else in float64. They may lie on a
         device or belong to another library that `halfstep.solvers.inputs` reads.
     train, test : sparse matrices or arrays, shape (users, items)
-        Only which entries are stored counts, not their values. No entry may be in both.
+        What a user has, and what was held out. Of train only which entries are stored counts.
     ks : iterable of int
         Lengths of the recommended lists; a list may be longer than the catalogue.
     auc : bool
         False leaves `auc` out.
     users : integer array, optional
         Rows to evaluate, in this order; rows without a held-out item are left out. All by default.
+    min_value : float, optional
+        The least value of a relevant entry of `test`; if not given, all values above 0 are relevant. The
+        items of other entries are no hits and no negatives: they are not ranked.
+    overlap : "error", "drop" or "keep"
+        What to do with entries in both matrices: raise, ignore them in `test`, or rank these items and
+        count them as held out although they are in train.
     block_bytes : int
         Upper limit, in bytes, of the copy of `item_factors` in the order that the product reads; the
         catalogue is ranked in pieces of that size. Scores take half a megabyte per thread.
@@ -113,7 +138,7 @@ def evaluate(
         896.
     beyond : bool, or sparse matrix or array, shape (any users, items)
         True measures the lists beside their accuracy as well, with the items' popularity counted in
-        `train`; a matrix, in the matrix: what the model was fitted on, where that is not `train`.
+        `train`; a matrix, in this matrix: what the model was fitted on, where that is not `train`.
 
     Raises
     ------
@@ -121,7 +146,7 @@ def evaluate(
         `device` is "gpu", and no GPU can be used.
     InputError
         Shapes disagree, a factor or score is NaN or infinite, train and test share an entry, none of
-        `users` has a held-out item, or another argument is outside its range.
+        `users` has a relevant held-out item, or another argument is outside its range.
 
     Notes
     -----
@@ -135,10 +160,14 @@ def evaluate(
             raise InputError(
                 f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
             )
-    _require_disjoint(seen, held_out)
-    population = None if beyond is False else seen if beyond is True else as_csr(beyond, "beyond")
     lengths = cut_offs(ks)
-    rows = _rows_to_evaluate(users, held_out)
+    asked = _rows(users, held_out.shape[0])
+    history = seen
+    counted = None if beyond is False else seen if beyond is True else as_csr(beyond, "beyond")
+    seen, held_out, ignored, has_history = judged(seen, held_out, min_value, overlap)
+    rows = asked[np.diff(held_out.indptr)[asked] > 0]
+    if rows.size == 0:
+        raise InputError(_nobody(ignored, asked))
     if device not in ("cpu", "gpu"):
         raise InputError(f"device must be cpu or gpu, got {device!r}")
     block_bytes = whole_number("block_bytes", block_bytes, least=1)
@@ -155,43 +184,55 @@ def evaluate(
     per_user: PerUser = {}
     counts = np.diff(held_out.indptr)[rows]
     for k in lengths:
-        per_user |= top_k_metrics(ranking.hits[:, :k], counts)
+        per_user |= top_k_metrics(expected_hits(ranking.hits[:, :k], ranking.ties), counts)
     if auc:
         per_user["auc"] = ranking.areas
-    coverage = {k: _coverage(ranking.top[:, :k], Y.shape[0]) for k in lengths}
+
     further: PerUser = {}
-    gini = {}
-    for k in lengths if population is not None else ():
-        top = ranking.top[:, :k]
-        for name, values in beyond_accuracy(top, Y, seen, rows, population).items():
-            further[f"{name}@{k}"] = values
-        gini[k] = exposure_gini(top, Y.shape[0])
-    return Evaluation(rows, per_user, coverage, further, gini)
+    for k in lengths if counted is not None else ():
+        measured = beyond_accuracy(ranking.top[:, :k], Y, history, rows, counted)
+        further |= {f"{name}@{k}": values for name, values in measured.items()}
+
+    def of(chosen: Any, **more: Any) -> Evaluation:
+        tops = {k: ranking.top[chosen, :k] for k in lengths}
+        return Evaluation(
+            users=rows[chosen],
+            per_user={name: values[chosen] for name, values in per_user.items()},
+            coverage={k: _coverage(top, Y.shape[0]) for k, top in tops.items()},
+            beyond={name: values[chosen] for name, values in further.items()},
+            gini={k: exposure_gini(top, Y.shape[0]) for k, top in tops.items() if further},
+            **more,
+        )
+
+    known = has_history[rows]
+    left_out = int(np.diff(ignored.indptr)[asked].sum())
+    if known.all() or not known.any():
+        return of(slice(None), not_relevant=left_out)
+    return of(known, without_history=of(~known), not_relevant=left_out)
 
 
-def top_k_metrics(hits: npt.NDArray[np.bool_], held_out: Array) -> PerUser:
-    """Compute the metrics of lists of length k from the positions of the hits.
+def top_k_metrics(hits: Hits, held_out: Array) -> PerUser:
+    """Compute the metrics of lists of length k from what is expected of their hits.
 
     Parameters
     ----------
-    hits : bool array, shape (users, k)
-        Whether the item at each rank is held out, best rank first.
+    hits
+        Of each list; `halfstep.evaluation.metrics.ties` defines them.
     held_out : int array, shape (users,)
         Number of held-out items of each user, at least 1.
     """
-    k = hits.shape[1]
+    k = hits.chance.shape[1]
     ranks = np.arange(1, k + 1)
     discounts = 1 / np.log2(ranks + 1)
     reachable = np.minimum(k, held_out)
-    count = hits.sum(axis=1)
-    precisions = np.cumsum(hits, axis=1) / ranks
+    count = hits.chance.sum(axis=1)
     return {
         f"precision@{k}": count / k,
         f"recall@{k}": count / held_out,
         f"recall_capped@{k}": count / reachable,
-        f"ndcg@{k}": hits @ discounts / np.cumsum(discounts)[reachable - 1],
-        f"map@{k}": (precisions * hits).sum(axis=1) / reachable,
-        f"hit_rate@{k}": (count > 0).astype(np.float64),
+        f"ndcg@{k}": (hits.chance * discounts).sum(axis=1) / np.cumsum(discounts)[reachable - 1],
+        f"map@{k}": (hits.running / ranks).sum(axis=1) / reachable,
+        f"hit_rate@{k}": 1 - hits.none,
     }
 
 
@@ -201,25 +242,18 @@ def _coverage(top: npt.NDArray[np.int32], items: int) -> float:
     return float(recommended[:items].mean())
 
 
-def _rows_to_evaluate(users: Any, test: csr_matrix) -> Indices:
-    rows = np.arange(test.shape[0], dtype=np.int64)
-    if users is not None:
-        rows = index_array("users", users, dimensions=1, below=test.shape[0])
-        if np.unique(rows).size < rows.size:
-            repeated = np.flatnonzero(np.bincount(rows) > 1)[0]
-            raise InputError(f"users must not repeat a row, got {repeated} more than once")
-    evaluated: Indices = rows[np.diff(test.indptr)[rows] > 0]
-    if evaluated.size == 0:
-        raise InputError("test must hold out an item of a user to evaluate, got none")
-    return evaluated
+def _rows(users: Any, count: int) -> Indices:
+    if users is None:
+        return np.arange(count, dtype=np.int64)
+    rows = index_array("users", users, dimensions=1, below=count)
+    if np.unique(rows).size < rows.size:
+        repeated = np.flatnonzero(np.bincount(rows) > 1)[0]
+        raise InputError(f"users must not repeat a row, got {repeated} more than once")
+    return rows
 
 
-def _require_disjoint(train: csr_matrix, test: csr_matrix) -> None:
-    train, test = (
-        csr_matrix((np.ones(M.nnz, np.int8), M.indices, M.indptr), shape=M.shape)
-        for M in (train, test)
-    )
-    shared = train.multiply(test).tocoo()
-    if shared.nnz:
-        first = f"row {shared.row[0]}, column {shared.col[0]}"
-        raise InputError(f"test must share no entry with train, got {shared.nnz}, first at {first}")
+def _nobody(ignored: csr_matrix, asked: Indices) -> str:
+    wrong = np.diff(ignored.indptr)[asked].sum()
+    if wrong == 0:
+        return "test must hold out an item of a user to evaluate, got none"
+    return f"test must hold out a relevant item, got {wrong} entries with values too low: see min_value"

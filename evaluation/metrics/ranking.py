@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import Array, Indices
+from halfstep.evaluation.metrics.ties import TieBlocks, tie_blocks
 
 _CHECKED_ROWS = 64
 
@@ -33,11 +34,14 @@ class Ranking:
         Which of the items in `top` are held out.
     areas : float64 array, shape (users,)
         Area under the ROC curve; meaningless if it was not requested.
+    ties : TieBlocks
+        The blocks of equal scores of the users who have any.
     """
 
     top: npt.NDArray[np.int32]
     hits: npt.NDArray[np.bool_]
     areas: npt.NDArray[np.float64]
+    ties: TieBlocks
 
 
 def rank(
@@ -60,17 +64,18 @@ def rank(
         A score overflows to NaN or infinity.
     """
     # Imported here so that importing halfstep does not import Numba.
-    from halfstep.kernels.cpu.ranking import Lists
+    from halfstep.kernels.cpu.ranking import Lists, held_out_scores
     from halfstep.kernels.cpu.ranking import rank as rank_all
 
     if may_overflow(X, Y):
         _require_finite_scores(X, Y, users)
     seen, held_out = (Lists(M.indptr.astype(np.int64), M.indices) for M in (train, test))
-    top, _, pairs = rank_all(
+    # One more than the list, to see whether its last item has equals beyond it.
+    top, scores, pairs = rank_all(
         X,
         Y,
         users,
-        k,
+        k + 1,
         excluded=seen,
         lists=users,
         held_out=held_out if auc else None,
@@ -86,7 +91,46 @@ def rank(
         defined = negatives > 0
         out_of_order = (pairs - P * P)[defined] / (2.0 * P * negatives)[defined]
         areas[defined] = 1.0 - out_of_order
-    return Ranking(top=top, hits=_hits(top, test, users), areas=areas)
+
+    def count(places: Indices, wanted: Array) -> tuple[Indices, Indices]:
+        scored = held_out_scores(X, Y, users[places], held_out, num_threads)
+        found = equals_among(scored, wanted, held_out.indptr, users[places])
+        # How many items are equal matters only where held-out ones are among them.
+        items, some = np.maximum(found, 1), np.flatnonzero(found)
+        if some.size:
+            # The last item of the list as the only held-out one: 2 pairs for each better item, all of
+            # which are in the list, and 1 for each equal one.
+            chosen = users[places[some]]
+            alone = Lists(np.zeros(len(X) + 1, np.int64), top[places[some], k - 1])
+            alone.indptr[1:][chosen] = 1
+            order = np.argsort(chosen)
+            np.cumsum(alone.indptr, out=alone.indptr)
+            _, _, counted = rank_all(
+                X, Y, chosen, 0, excluded=seen, lists=chosen,
+                held_out=Lists(alone.indptr, alone.indices[order]), slab_bytes=block_bytes,
+                num_threads=num_threads,
+            )  # fmt: skip
+            better = (scores[places[some], :k] > wanted[some, None]).sum(axis=1)
+            items[some] = counted - 2 * better
+        return items, found
+
+    hits = _hits(top[:, :k], test, users)
+    return Ranking(top[:, :k], hits, areas, tie_blocks(scores, top >= 0, hits, count))
+
+
+def equals_among(
+    scores: Array, wanted: Array, indptr: npt.NDArray[np.int64], rows: Indices
+) -> Indices:
+    """Count, for each of the CSR rows `rows`, the entries of `scores` that equal its wanted one.
+
+    `scores` (entries,) is in the order of the CSR structure, `wanted` (rows,) in that of `rows`.
+    """
+    counts = np.diff(indptr)[rows]
+    owners = np.repeat(np.arange(len(rows)), counts)
+    begin = np.cumsum(counts) - counts
+    entries = np.arange(len(owners)) + np.repeat(indptr[rows] - begin, counts)
+    equal = scores[entries] == wanted[owners]
+    return np.bincount(owners[equal], minlength=len(rows)).astype(np.int64)
 
 
 def _hits(top: npt.NDArray[np.int32], test: csr_matrix, users: Indices) -> npt.NDArray[np.bool_]:

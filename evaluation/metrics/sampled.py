@@ -20,12 +20,19 @@ from halfstep.evaluation.metrics.inputs import (
     index_array,
     whole_number,
 )
-from halfstep.solvers.fit.start import RandomState, generator
+from halfstep.evaluation.protocols.draws import (
+    Numbers,
+    drawn_seed,
+    hashed,
+    integers_below,
+    numbers_in_turn,
+)
+from halfstep.solvers.fit.start import RandomState
 from halfstep.solvers.inputs import as_csr
 
 # Gathered factors of one block of users, in bytes.
 BLOCK_BYTES = 32 * 2**20
-# Number of users that draw their negatives together; another number changes the draws of every seed.
+# Number of users that draw their negatives together.
 DRAWN_TOGETHER = 4096
 
 
@@ -140,7 +147,15 @@ def _better_and_ties(
     return better.sum(axis=1), ties.sum(axis=1)
 
 
-def sample_negatives(train: Any, test: Any, n: int, *, random_state: RandomState) -> Indices:
+def sample_negatives(
+    train: Any,
+    test: Any,
+    n: int,
+    *,
+    user_ids: Any = None,
+    item_ids: Any = None,
+    random_state: RandomState,
+) -> Indices:
     """Draw n items for each user, uniformly without replacement, from the items in neither matrix.
 
     Parameters
@@ -148,6 +163,8 @@ def sample_negatives(train: Any, test: Any, n: int, *, random_state: RandomState
     train, test : sparse matrices or arrays, shape (users, items)
     n : int
         Number of negatives for each user; 99 is usual.
+    user_ids, item_ids : array, optional
+        Ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same negatives.
 
@@ -165,16 +182,21 @@ def sample_negatives(train: Any, test: Any, n: int, *, random_state: RandomState
     if seen.shape != held_out.shape:
         raise InputError(f"test must have the shape of train {seen.shape}, got {held_out.shape}")
     size = whole_number("n", n, least=1)
-    rng = generator(random_state)
+    seed = drawn_seed(random_state)
+    ids = hashed(seen.shape, user_ids, item_ids)
+    # In the order of the items' hashes, so that a place means the same item however items are numbered.
+    order = np.argsort(ids.items)
     users, items = seen.shape
     drawn = np.empty((users, size), dtype=np.int64)
     for start in range(0, users, DRAWN_TOGETHER):
         part = slice(start, start + DRAWN_TOGETHER)
         # Ones, because stored values might cancel; the sum has the entries of both.
-        taken = (_ones(seen[part]) + _ones(held_out[part])).tocsr()
+        taken = (_ones(seen[part]) + _ones(held_out[part])).tocsr()[:, order]
         taken.sort_indices()
-        places = _distinct_places(items - np.diff(taken.indptr).astype(np.int64), size, rng)
-        drawn[part] = _place_to_item(places, taken)
+        available = items - np.diff(taken.indptr).astype(np.int64)
+        places = _distinct_places(available, size, ids.users[part], seed)
+        found = _place_to_item(places, taken)
+        drawn[part] = np.where(found < 0, -1, order[found])
     return drawn
 
 
@@ -184,7 +206,7 @@ def _ones(matrix: Any) -> Any:
     return ones
 
 
-def _distinct_places(available: Indices, n: int, rng: np.random.Generator) -> Indices:
+def _distinct_places(available: Indices, n: int, users: Numbers, seed: Numbers) -> Indices:
     """Draw min(n, available) distinct integers below `available` for each user, then -1.
 
     Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), for all users at once:
@@ -196,7 +218,7 @@ def _distinct_places(available: Indices, n: int, rng: np.random.Generator) -> In
     for j in range(n):
         last = available - m + j
         active = j < m
-        draw = rng.integers(0, np.where(active, last, 0) + 1)
+        draw = integers_below(numbers_in_turn(users, seed, j), np.where(active, last, 0) + 1)
         taken = (chosen[:j] == draw).any(axis=0)
         chosen[j] = np.where(active, np.where(taken, last, draw), -1)
     return np.ascontiguousarray(chosen.T)

@@ -1,6 +1,6 @@
 """Hold entries out, and compare models on them.
 
-`split` divides a matrix into train and test, `partitions` has six protocols by name, and `validation`
+`split` divides a matrix into train and test, `partitions` has eight protocols by name, and `validation`
 fits and evaluates models by a protocol. `baselines` has the scores that every model must beat,
 `early_stopping` ends a fit by held-out quality, and `curve_plot` draws a split-ratio curve.
 """

@@ -7,25 +7,34 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from halfstep.evaluation.protocols.draws import IdHashes, drawn_seed, hashed, normal_numbers
 from halfstep.types import Floats
 
 _COLUMNS = 16
 
 
-def popularity_factors(train: csr_matrix, users: int, seed: int = 0) -> tuple[Floats, Floats]:
+def popularity_factors(
+    train: csr_matrix, users: int, seed: int = 0, ids: IdHashes | None = None
+) -> tuple[Floats, Floats]:
     """Return factors (users, 1) and (items, 1) that rank items by their number of training users."""
     counts = np.bincount(train.indices, minlength=train.shape[1])
     return np.ones((users, 1), np.float32), counts.astype(np.float32)[:, None]
 
 
-def random_factors(train: csr_matrix, users: int, seed: int = 0) -> tuple[Floats, Floats]:
-    """Return normal factors (users, 16) and (items, 16): every user gets a different random order."""
+def random_factors(
+    train: csr_matrix, users: int, seed: int = 0, ids: IdHashes | None = None
+) -> tuple[Floats, Floats]:
+    """Return normal factors (users, 16) and (items, 16): every user gets a different random order.
+
+    They follow `ids`, the hashes of users and items, or the numbers of rows and columns.
+    """
     rng = np.random.default_rng(seed)
-    X, Y = (rng.standard_normal((rows, _COLUMNS), np.float32) for rows in (users, train.shape[1]))
+    of_users, of_items = ids or hashed((users, train.shape[1]))
+    X, Y = (normal_numbers(h, drawn_seed(rng), _COLUMNS) for h in (of_users, of_items))
     return X, Y
 
 
-BASELINES: dict[str, Callable[[csr_matrix, int, int], tuple[Floats, Floats]]] = {
+BASELINES: dict[str, Callable[..., tuple[Floats, Floats]]] = {
     "random": random_factors,
     "popularity": popularity_factors,
 }

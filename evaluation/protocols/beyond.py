@@ -3,33 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals
 from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.validation import PartResult, Summary, Validation, mean_by_user
 
 
-def beyond_summaries(
-    results: Validation, model: str, *, random_state: int = 0
-) -> dict[str, Summary | None]:
-    """Return each metric of `halfstep.evaluation.metrics.beyond_accuracy`, averaged as the others are.
+@dataclass(frozen=True)
+class Beyond:
+    """How novel, varied and popular one model's lists are, and how evenly they use the catalogue.
 
-    None where no user has a value, and for a baseline's diversity: its factors are no model of the items.
-    A user without a value is left out of the metric's mean.
+    Attributes
+    ----------
+    summaries
+        For each of `novelty@k`, `diversity@k` and `popularity_lift@k`, the mean over the users who have
+        a value, its interval and spread; None where no user has one, and for a baseline's diversity: its
+        factors are no model of the items.
+    gini
+        For each list length, the Gini index of exposure, the mean over parts.
     """
-    parts = results.judged[model]
-    found: dict[str, Summary | None] = {}
-    for metric in parts[0].beyond:
-        invented = model in BASELINES and metric.startswith("diversity")
-        found[metric] = None if invented else _summary(parts, metric, random_state)
+
+    summaries: dict[str, Summary | None]
+    gini: dict[int, float]
+
+    def means(self) -> dict[str, float | None]:
+        """Return all numbers without their intervals."""
+        means = {name: None if s is None else s.mean for name, s in self.summaries.items()}
+        return {**means, **{f"gini@{k}": value for k, value in self.gini.items()}}
+
+
+def beyond_of(results: Validation, random_state: int = 0) -> dict[str, Beyond]:
+    """Return the metrics of `halfstep.evaluation.metrics.beyond_accuracy` for each model."""
+    found = {}
+    for name, parts in results.judged.items():
+        summaries = {
+            metric: None
+            if name in BASELINES and metric.startswith("diversity")
+            else _summary(parts, metric, random_state)
+            for metric in parts[0].beyond
+        }
+        gini = {k: float(np.mean([part.gini[k] for part in parts])) for k in parts[0].gini}
+        found[name] = Beyond(summaries, gini)
     return found
-
-
-def gini(results: Validation, model: str) -> dict[int, float]:
-    """Return the Gini index of exposure for each list length, the mean over parts."""
-    parts = results.judged[model]
-    return {k: float(np.mean([part.gini[k] for part in parts])) for k in parts[0].gini}
 
 
 def _summary(parts: Sequence[PartResult], metric: str, random_state: int) -> Summary | None:
@@ -47,5 +65,3 @@ def _summary(parts: Sequence[PartResult], metric: str, random_state: int) -> Sum
         high=float(high),
         spread=float(np.std(by_part, ddof=1)) if len(by_part) > 1 else 0.0,
     )
-
-

@@ -6,16 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+from halfstep import pictures
+from halfstep.colours import LEVEL, LINES, PALE
 from halfstep.errors import InputError
 from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.validation import Summary, Validation
-from halfstep.evaluation.tuning.plot import missing
 from halfstep.files import whole_file
 
-# Grey for the baselines, Okabe and Ito's colours for the models.
-_GREYS, _COLOURS = ("#bbbbbb", "#666666"), ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+# Grey for the baselines.
+_GREYS, _COLOURS = (PALE, LEVEL), LINES[:4]
 _DASHES = ("dotted", "dashed")
-_STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 
 
 def curve_of(
@@ -39,7 +39,7 @@ def curve_of(
 
 
 def plot_curve(results: Validation, path: Path, title: str, *, random_state: int = 0) -> None:
-    """Write a PNG with a panel for the first NDCG and one for the AUC.
+    """Write an SVG file with a panel for the first NDCG and one for the AUC.
 
     The bands are the 95 % bootstrap intervals over users, as in the table.
 
@@ -48,35 +48,33 @@ def plot_curve(results: Validation, path: Path, title: str, *, random_state: int
     InputError
         The parts are those of another protocol, matplotlib is missing, or the file cannot be written.
     """
-    if reason := missing():
-        raise InputError(reason)
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
+    pictures.require_matplotlib()
     per_user = next(iter(results.judged.values()))[0].per_user
     metrics = [next(m for m in per_user if m.startswith("ndcg")), "auc"]
-    with mpl.rc_context(_STYLE):
+    with pictures.look():
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import PercentFormatter
+
         figure = Figure(figsize=(9.2, 4.4), layout="constrained")
         panels = figure.subplots(1, len(metrics))
         for panel, metric in zip(panels, metrics, strict=True):
             curve = curve_of(results, metric, random_state=random_state)
             for name, points in curve.items():
                 _line(panel, name, points, list(curve))
-            panel.set_title(metric, loc="left", fontweight="bold")
+            panel.set_title(metric, loc="left")
             panel.set_xlabel("share of each user's entries to fit on; the rest is held out")
             panel.set_xticks(list(next(iter(curve.values()))))
             panel.xaxis.set_major_formatter(PercentFormatter(decimals=0))
-            panel.grid(axis="y", color="#e5e5e5", linewidth=0.6)
-            panel.set_axisbelow(True)
+            panel.grid(axis="y")
         panels[0].set_ylim(bottom=0)
         panels[0].set_ylabel("mean over users, 95 % interval")
         note = "Further right, less is held out and hits are rarer: compare with the baselines."
         figure.suptitle(f"{title}\n{note}", x=0.01, ha="left", fontsize=10.5)
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False)
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
+        drawn = pictures.svg_file(figure)
         with whole_file(path) as file:
-            figure.savefig(file, format="png", dpi=130)
+            file.write(drawn)
 
 
 def _line(panel: Any, name: str, points: dict[int, Summary], names: list[str]) -> None:
@@ -91,6 +89,8 @@ def _line(panel: Any, name: str, points: dict[int, Summary], names: list[str]) -
         face: dict[str, Any] = {"markerfacecolor": "none", "markersize": 8} if place else {}
         look = {"color": _COLOURS[place % len(_COLOURS)], "linestyle": "solid", **face}
     means = [s.mean for s in summaries]
-    panel.plot(shares, means, **({"marker": "o", "markersize": 4, "label": name} | look))
+    # A mark at 0 lies half below the axis.
+    mark: dict[str, Any] = {"marker": "o", "markersize": 4, "label": name, "clip_on": False}
+    panel.plot(shares, means, **(mark | look))
     band = {"color": look["color"], "alpha": 0.18, "linewidth": 0}
     panel.fill_between(shares, [s.low for s in summaries], [s.high for s in summaries], **band)

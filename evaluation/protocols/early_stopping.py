@@ -42,6 +42,8 @@ class EarlyStopping:
         Iterations without a new best after which the fit ends, at least 1.
     users
         Rows to measure on; all rows with a held-out entry if None.
+    min_value
+        The least value of a relevant held-out entry; above 0 if None.
     judged_factors
         Returns the factors (users, f) and (items, f) to measure; the factors of `model` if None.
     after
@@ -77,6 +79,7 @@ class EarlyStopping:
         metric: str = "ndcg@20",
         patience: int = 2,
         users: Indices | None = None,
+        min_value: float | None = None,
         judged_factors: Callable[[Solver], tuple[Floats, Floats]] | None = None,
         after: Callable[[int, float], bool] | None = None,
         num_threads: int = 0,
@@ -92,6 +95,7 @@ class EarlyStopping:
         self._k = list_length(metric)
         self._patience = whole_number("patience", patience, least=1)
         self._users, self._after, self._num_threads = users, after, num_threads
+        self._min_value = min_value
         self._judged_factors = judged_factors or (lambda model: model._fitted())
         self._kept: tuple[Floats, Floats] | None = None
 
@@ -106,6 +110,7 @@ class EarlyStopping:
             ks=(self._k or 1,),
             auc=self._k is None,
             users=self._users,
+            min_value=self._min_value,
             num_threads=self._num_threads,
         )
         values = measured.per_user[self.metric]

@@ -1,4 +1,4 @@
-"""Partition a matrix into parts to fit a model on and to evaluate it on: six protocols, all seeded.
+"""Partition a matrix into parts to fit a model on and to evaluate it on: eight protocols.
 
 | protocol | held out | what a fit sees | what it measures |
 | --- | --- | --- | --- |
@@ -8,16 +8,20 @@
 | `strong` | a share of the entries of whole users | the other users only | new users, folded in |
 | `k-fold` | each entry exactly once, in k parts | the other k - 1 parts | all entries, none twice |
 | `ratio-curve` | growing shares of each user's entries | the rest | how quality grows with data |
+| `time` | all entries after a moment | all before it | the future, with new users and items |
+| `last` | each user's last entries by time | the rest | known users, the next items |
 
-The first four can be repeated with other draws (Monte-Carlo cross-validation); the draws of one seed
-are independent of each other. The model gets nothing but a part's matrices: weights, regularisation
-and popularity are computed from `train`, and a user's seen items from `history`.
+A fit sees the future in all but the last two: entries from after those that it is judged by. With `last`
+it sees what others did later. The first four can be repeated with other draws (Monte-Carlo
+cross-validation); the draws of one seed are independent of each other, and follow the ids (`draws`), so
+they do not depend on how users and items are numbered. The model gets nothing but a part's matrices:
+weights, regularisation and popularity are computed from `train`, and a user's seen items from `history`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,9 +30,19 @@ from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
+from halfstep.evaluation.metrics.judged import entries_of
+from halfstep.evaluation.protocols.chronological import at_a_moment, last_of_each
+from halfstep.evaluation.protocols.draws import (
+    IdHashes,
+    chosen_users,
+    drawn_seed,
+    entry_numbers,
+    hashed,
+    integers_below,
+    numbers_in_turn,
+)
 from halfstep.evaluation.protocols.split import (
     Split,
-    entries_of,
     fraction_of,
     leave_one_out,
     per_user,
@@ -39,7 +53,9 @@ from halfstep.solvers.fit.start import RandomState, generator
 from halfstep.solvers.inputs import as_csr
 from halfstep.types import Floats
 
-PROTOCOLS = ("random-rows", "per-user", "leave-one-out", "strong", "k-fold", "ratio-curve")
+PROTOCOLS = ("random-rows", "per-user", "leave-one-out", "strong", "k-fold", "ratio-curve", "time",
+             "last")  # fmt: skip
+TIMED = ("time", "last")
 RATIOS = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
 
 
@@ -61,6 +77,8 @@ class Part:
         Row of the original matrix for each row of `history` and `test`.
     folded : bool
         Whether the evaluated users are not among the fitted users, but folded in from `history`.
+    ids : IdHashes, optional
+        Of the evaluated users and of all items, for draws that follow ids; of their numbers if None.
     """
 
     label: str
@@ -69,6 +87,12 @@ class Part:
     test: csr_matrix
     users: npt.NDArray[np.int64]
     folded: bool = False
+    ids: IdHashes | None = None
+
+    @property
+    def hashes(self) -> IdHashes:
+        """The `ids`, or else the hashes of `users` and of the numbers of columns."""
+        return self.ids or hashed(self.history.shape, self.users)
 
     def judged_factors(self, model: Any) -> tuple[Floats, Floats]:
         """Return factors (judged users, f) and (items, f) of a model that was fitted on `train`.
@@ -88,6 +112,11 @@ def parts_of(
     test_fraction: float | None = None,
     repeats: int = 1,
     folds: int = 5,
+    user_ids: Any = None,
+    item_ids: Any = None,
+    times: Any = None,
+    time_from: float | None = None,
+    last: int | None = None,
     random_state: RandomState = 0,
 ) -> Iterator[Part]:
     """Yield the parts of a protocol, one at a time.
@@ -99,12 +128,21 @@ def parts_of(
     user_items : sparse matrix or array, shape (users, items)
     test_fraction : float in (0, 1), optional
         Share held out of the entries, or with `"strong"` both of the users and of their entries: by
-        default 0.1 with `"random-rows"` (the lab's share) and 0.2 with `"per-user"` and `"strong"`.
+        default 0.1 with `"random-rows"` (the lab's share) and 0.2 with `"per-user"`, `"strong"` and
+        `"time"`, where it is the last share of the entries.
         The other protocols take none.
     repeats : int
         Number of independent draws, at least 1; `"k-fold"` is repeated with other folds.
     folds : int
         Number of folds of `"k-fold"`, at least 2.
+    user_ids, item_ids : array, optional
+        Ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
+    times : float64 array, shape (entries,), optional
+        For `"time"` and `"last"`: when each entry happened, in seconds since 1970, NaN if unknown.
+    time_from : float, optional
+        For `"time"`: the first moment that is held out, instead of a share; in seconds since 1970.
+    last : int, optional
+        For `"last"`: the number of held-out entries of each user, 1 by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
     Raises
@@ -114,33 +152,54 @@ def parts_of(
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
-    if test_fraction is not None and protocol in ("leave-one-out", "k-fold", "ratio-curve"):
-        raise InputError(f"test_fraction has no meaning with protocol {protocol!r}")
+    for name, is_set, of in (
+        ("test_fraction", test_fraction is not None, ("random-rows", "per-user", "strong", "time")),
+        ("time_from", time_from is not None, ("time",)),
+        ("last", last is not None, ("last",)),
+        ("repeats", repeats != 1, tuple(p for p in PROTOCOLS if p not in TIMED)),
+    ):
+        if is_set and protocol not in of:
+            raise InputError(f"{name} has no meaning with protocol {protocol!r}")
+    if test_fraction is not None and time_from is not None:
+        raise InputError("test_fraction has no meaning beside time_from")
     share = fraction_of(0.1 if protocol == "random-rows" else 0.2)
     if test_fraction is not None:
         share = fraction_of(test_fraction)
     matrix = as_csr(user_items)
     whole_number("folds", folds, least=2)
     draws = range(whole_number("repeats", repeats, least=1))
-    makers: dict[str, Callable[[np.random.Generator], Iterator[Part]]] = {
-        "random-rows": lambda rng: _whole(random_rows(matrix, share, random_state=rng)),
-        "per-user": lambda rng: _whole(per_user(matrix, share, random_state=rng)),
-        "leave-one-out": lambda rng: _whole(leave_one_out(matrix, random_state=rng)),
-        "strong": lambda rng: iter([strong_generalisation(matrix, share, share, random_state=rng)]),
-        "k-fold": lambda rng: k_fold(matrix, folds, random_state=rng),
-        "ratio-curve": lambda rng: ratio_curve(matrix, random_state=rng),
+    ids = hashed(matrix.shape, user_ids, item_ids)
+    makers: dict[str, Callable[..., Iterator[Part]]] = {
+        "random-rows": lambda **of: _whole(random_rows(matrix, share, **of), ids),
+        "per-user": lambda **of: _whole(per_user(matrix, share, **of), ids),
+        "leave-one-out": lambda **of: _whole(leave_one_out(matrix, **of), ids),
+        "strong": lambda **of: iter([strong_generalisation(matrix, share, share, **of)]),
+        "k-fold": lambda **of: k_fold(matrix, folds, **of),
+        "ratio-curve": lambda **of: ratio_curve(matrix, **of),
+        "time": lambda **_: _whole(
+            at_a_moment(user_items, times, test_fraction=share, time_from=time_from, user_ids=ids),
+            ids,
+        ),
+        "last": lambda **_: _whole(
+            last_of_each(user_items, times, 1 if last is None else last, user_ids=ids), ids
+        ),
     }
     for draw, rng in zip(draws, generator(random_state).spawn(len(draws)), strict=True):
-        for part in makers[protocol](rng):
+        for part in makers[protocol](user_ids=ids, random_state=rng):
             if part.test.nnz == 0:
                 raise InputError(f"{protocol}: no user has enough entries to hold any of them out")
             label = " ".join(filter(None, [f"draw {draw + 1}" if repeats > 1 else "", part.label]))
-            yield Part(label, part.train, part.history, part.test, part.users, part.folded)
+            yield replace(part, label=label)
 
 
-def part_of(split: Split, label: str = "") -> Part:
-    """Return a split of every user's entries as a part, in which the fitted users are evaluated."""
-    return Part(label, split.train, split.train, split.test, np.arange(split.train.shape[0]))
+def part_of(split: Split, label: str = "", *, user_ids: Any = None, item_ids: Any = None) -> Part:
+    """Return a split of every user's entries as a part, in which the fitted users are evaluated.
+
+    The ids (users,) and (items,) are those of later draws, such as of the random scores.
+    """
+    ids = hashed(split.train.shape, user_ids, item_ids)
+    users = np.arange(split.train.shape[0])
+    return Part(label, split.train, split.train, split.test, users, ids=ids)
 
 
 def strong_generalisation(
@@ -148,6 +207,8 @@ def strong_generalisation(
     user_fraction: float = 0.2,
     test_fraction: float = 0.2,
     *,
+    user_ids: Any = None,
+    item_ids: Any = None,
     random_state: RandomState,
 ) -> Part:
     """Hold out whole users: the fit does not see them, and a half-step on their history folds them in.
@@ -171,14 +232,25 @@ def strong_generalisation(
     if len(able) < 2:
         raise InputError(f"user_items must have 2 users with 2 entries or more, got {len(able)}")
     number = min(max(1, round(share * len(able))), len(able) - 1)
-    held_out = np.sort(rng.permutation(able)[:number])
+    ids = hashed(matrix.shape, user_ids, item_ids)
+    held_out = chosen_users(able, number, ids.users, rng)
     fitted = np.ones(matrix.shape[0], bool)
     fitted[held_out] = False
-    split = per_user(matrix[held_out], test_fraction, min_train=1, min_test=1, random_state=rng)
-    return Part("", matrix[fitted], split.train, split.test, held_out, folded=True)
+    judged = ids.of(held_out)
+    split = per_user(
+        matrix[held_out], test_fraction, min_train=1, min_test=1, user_ids=judged, random_state=rng
+    )
+    return Part("", matrix[fitted], split.train, split.test, held_out, folded=True, ids=judged)
 
 
-def k_fold(user_items: Any, folds: int = 5, *, random_state: RandomState) -> Iterator[Part]:
+def k_fold(
+    user_items: Any,
+    folds: int = 5,
+    *,
+    user_ids: Any = None,
+    item_ids: Any = None,
+    random_state: RandomState,
+) -> Iterator[Part]:
     """Yield `folds` parts in which every stored entry is held out exactly once.
 
     A user's entries go in random order to the folds in turn, beginning at a random fold. So each fold
@@ -187,15 +259,22 @@ def k_fold(user_items: Any, folds: int = 5, *, random_state: RandomState) -> Ite
     matrix = as_csr(user_items)
     count = whole_number("folds", folds, least=2)
     rng = generator(random_state)
-    first = rng.integers(count, size=matrix.shape[0])
-    fold = (shuffled_places(matrix, rng) + np.repeat(first, np.diff(matrix.indptr))) % count
+    ids = hashed(matrix.shape, user_ids, item_ids)
+    first = integers_below(numbers_in_turn(ids.users, drawn_seed(rng), 0), count)
+    places = shuffled_places(matrix, entry_numbers(matrix, ids, drawn_seed(rng)))
+    fold = (places + np.repeat(first, np.diff(matrix.indptr))) % count
     for k in range(count):
         split = Split(entries_of(matrix, fold != k), entries_of(matrix, fold == k))
-        yield part_of(split, f"fold {k + 1}")
+        yield part_of(split, f"fold {k + 1}", user_ids=ids)
 
 
 def ratio_curve(
-    user_items: Any, ratios: Sequence[float] = RATIOS, *, random_state: RandomState
+    user_items: Any,
+    ratios: Sequence[float] = RATIOS,
+    *,
+    user_ids: Any = None,
+    item_ids: Any = None,
+    random_state: RandomState,
 ) -> Iterator[Part]:
     """Yield a part for each held-out share of every user's entries, in the order of `ratios`.
 
@@ -204,11 +283,12 @@ def ratio_curve(
     training part shrinks, and with it all metrics that count hits: compare with the baselines.
     """
     matrix = as_csr(user_items)
+    ids = hashed(matrix.shape, user_ids, item_ids)
     seed = int(generator(random_state).integers(2**63))
     for ratio in ratios:
-        split = per_user(matrix, ratio, random_state=seed)
-        yield part_of(split, f"{1 - fraction_of(ratio):.0%} to train")
+        split = per_user(matrix, ratio, user_ids=ids, random_state=seed)
+        yield part_of(split, f"{1 - fraction_of(ratio):.0%} to train", user_ids=ids)
 
 
-def _whole(split: Split) -> Iterator[Part]:
-    yield part_of(split)
+def _whole(split: Split, ids: IdHashes) -> Iterator[Part]:
+    yield part_of(split, split.label, user_ids=ids)

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.auc import lowest_negative_share, sampled_auc
-from halfstep.evaluation.metrics.held_out import PerUser, evaluate
+from halfstep.evaluation.metrics.held_out import Evaluation, PerUser, evaluate
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals
+from halfstep.evaluation.metrics.judged import Overlap, judged
 from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.verdict import Verdict, paired_verdict
@@ -58,6 +59,11 @@ class PartResult:
         For each metric, its values (users,).
     coverage
         For each list length, the share of the catalogue that is recommended to at least one user.
+    without_history
+        The rows and metrics of users without an entry in the history, who are not among `users`; None if
+        there are none.
+    not_relevant
+        Held-out entries that were left out of the ranking because of their value.
     beyond, gini
         The lists beside their accuracy; see `halfstep.evaluation.metrics.held_out.Evaluation`.
     """
@@ -67,8 +73,18 @@ class PartResult:
     activity: npt.NDArray[np.int64]
     per_user: PerUser
     coverage: dict[int, float]
+    without_history: tuple[npt.NDArray[np.int64], PerUser] | None = None
+    not_relevant: int = 0
     beyond: PerUser = field(default_factory=dict)
     gini: dict[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Newcomers:
+    """The users without history in some part: their number, and each model's means over them."""
+
+    users: int
+    means: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -118,6 +134,27 @@ class Validation:
             for (metric, values), (low, high) in zip(means.items(), bounds, strict=True)
         }
 
+    @property
+    def without_history(self) -> Newcomers | None:
+        """Those whom a part judges without any entry in their history, apart from all other numbers."""
+        users, means = 0, {}
+        for name, results in self.judged.items():
+            found = [r.without_history for r in results if r.without_history is not None]
+            if not found:
+                return None
+            rows = [of for of, _ in found]
+            means[name] = {
+                metric: float(mean_by_user(rows, [of[metric] for _, of in found])[1].mean())
+                for metric in found[0][1]
+            }
+            users = len(np.unique(np.concatenate(rows)))
+        return Newcomers(users, means)
+
+    @property
+    def not_relevant(self) -> int:
+        """Held-out entries of all parts that were left out of the ranking because of their value."""
+        return sum(result.not_relevant for result in next(iter(self.judged.values())))
+
     def coverage(self, model: str) -> dict[int, float]:
         """Return the coverage of the catalogue for each list length, the mean over parts."""
         return {
@@ -143,6 +180,8 @@ def validate(
     *,
     ks: Iterable[int] = (10,),
     explain_auc: bool = False,
+    min_value: float | None = None,
+    overlap: Overlap = "error",
     random_state: int = 0,
     num_threads: int = 0,
     after: Callable[[str, str], Any] | None = None,
@@ -160,6 +199,9 @@ def validate(
     explain_auc
         Add the two other statistics of `halfstep.evaluation.metrics.auc`, under the names `SAMPLED` and
         `LOWEST`; a user without negatives counts as 0.5.
+    min_value, overlap
+        Which held-out entries are relevant, and what to do with those in the history too, as in
+        `halfstep.evaluation.metrics.held_out.evaluate`.
     random_state
         Seed of the random baseline and of sampled negatives; models have their own seeds.
     after
@@ -178,12 +220,13 @@ def validate(
     for part in parts:
         for name in results:
             if name in BASELINES:
-                factors = BASELINES[name](part.train, len(part.users), random_state)
+                factors = BASELINES[name](part.train, len(part.users), random_state, part.hashes)
             else:
                 model = models[name]().fit(part.train, show_progress=False)
                 factors = part.judged_factors(model)
+            how = {"min_value": min_value, "overlap": overlap}
             results[name].append(
-                _evaluated(part, factors, lengths, explain_auc, random_state, num_threads)
+                _evaluated(part, factors, lengths, explain_auc, random_state, num_threads, **how)
             )
             if after is not None:
                 after(part.label, name)
@@ -199,23 +242,37 @@ def _evaluated(
     explain_auc: bool,
     seed: int,
     num_threads: int,
+    **how: Any,
 ) -> PartResult:
     X, Y = factors
     measured = evaluate(
-        X, Y, part.history, part.test, ks=ks, num_threads=num_threads, beyond=part.train
+        X, Y, part.history, part.test, ks=ks, num_threads=num_threads, beyond=part.train, **how
     )
-    per_user = dict(measured.per_user)
+    others = measured.without_history
+    explained: PerUser = {}
     if explain_auc:
-        for name, statistic in ((SAMPLED, sampled_auc), (LOWEST, lowest_negative_share)):
-            values = statistic(X, Y, part.history, part.test, random_state=seed)[measured.users]
+        relevant = judged(part.history, part.test, **how)
+        for name, statistic, seen in (
+            (SAMPLED, sampled_auc, relevant.left_out),
+            (LOWEST, lowest_negative_share, part.history),
+        ):
+            values = statistic(
+                X, Y, seen, relevant.held_out, user_ids=part.hashes, random_state=seed
+            )
             # The exact AUC is also 0.5 for a user without negatives.
-            per_user[name] = np.where(np.isnan(values), 0.5, values)
+            explained[name] = np.where(np.isnan(values), 0.5, values)
+
+    def of(found: Evaluation) -> PerUser:
+        return found.per_user | {name: values[found.users] for name, values in explained.items()}
+
     return PartResult(
         part=part.label,
         users=part.users[measured.users],
         activity=np.diff(part.history.indptr)[measured.users].astype(np.int64),
-        per_user=per_user,
+        per_user=of(measured),
         coverage=measured.coverage,
+        without_history=None if others is None else (part.users[others.users], of(others)),
+        not_relevant=measured.not_relevant,
         beyond=measured.beyond,
         gini=measured.gini,
     )

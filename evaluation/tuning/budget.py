@@ -30,6 +30,7 @@ from typing import Any
 from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
+from halfstep.evaluation.protocols.draws import hashed
 from halfstep.evaluation.protocols.partitions import part_of
 from halfstep.evaluation.protocols.split import per_user
 from halfstep.evaluation.tuning.search import Search, tune
@@ -70,6 +71,9 @@ def climb(
     budget: float,
     metric: str = "ndcg@20",
     solver: str = "auto",
+    user_ids: Any = None,
+    item_ids: Any = None,
+    min_value: float | None = None,
     max_factors: int = MAX_FACTORS,
     iterations: int = 20,
     store: Path | None = None,
@@ -85,6 +89,10 @@ def climb(
         The training part. This function holds out a tenth of each user's entries from it.
     budget
         Seconds, at least 1; includes the seconds of trials that `store` already holds.
+    user_ids, item_ids
+        The ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
+    min_value
+        The least value of a relevant held-out entry; above 0 if None.
     max_factors
         Number of factors of the last stage, limited by the numbers of users and items.
     after
@@ -98,12 +106,14 @@ def climb(
     if not budget >= 1:
         raise InputError(f"budget must be at least 1 second, got {budget}")
     begin = time.perf_counter()
-    split = per_user(train, VALIDATION, random_state=seed)
+    ids = hashed(train.shape, user_ids, item_ids)
+    split = per_user(train, VALIDATION, user_ids=ids, random_state=seed)
     if split.test.nnz == 0:
         raise InputError("no user has enough entries to hold any of them out for the choice")
     common = Tuner(
-        [part_of(split)], metric, solver, None, iterations, 2, seed=seed, num_threads=num_threads
-    )
+        [part_of(split, user_ids=ids)], metric, solver, None, iterations, 2, seed=seed,
+        num_threads=num_threads, min_value=min_value,
+    )  # fmt: skip
     evaluated = len(common.judged_users(common.parts[0])) / max(1, common.parts[0].test.shape[0])
     name = common.name(max_factors=max_factors)
     whole, sizes = als_space(split.train), _sizes(min(max_factors, *train.shape))

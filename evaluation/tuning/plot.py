@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from halfstep import pictures
+from halfstep.colours import INK, LINES, PALE, QUIET
 from halfstep.errors import InputError
 from halfstep.evaluation.tuning.search import Search
 from halfstep.evaluation.tuning.space import Choice
 from halfstep.evaluation.tuning.store import Trial
 from halfstep.files import whole_file
 
-# Okabe and Ito's colours, from few factors to many.
-_COLOURS = ("#56B4E9", "#0072B2", "#009E73", "#E69F00", "#CC79A7")
-_BEST, _PRUNED = "#D55E00", "#bbbbbb"
+# From few factors to many.
+_COLOURS = tuple(LINES[place] for place in (4, 0, 2, 5, 3))
+_BEST = LINES[1]
 _NORMAL = 1.96
 _PANEL = (3.4, 3.0)
-
-
-def missing() -> str | None:
-    """Return what to install if matplotlib is missing, or None."""
-    if importlib.util.find_spec("matplotlib") is None:
-        return 'plots need matplotlib: pip install "halfstep[bench]"'
-    return None
+missing = pictures.missing
 
 
 def plot_search(search: Search, path: Path, title: str) -> None:
-    """Write a PNG with a panel for each parameter that varied.
+    """Write an SVG file with a panel for each parameter that varied.
 
     Every dot is a trial at its value of the parameter. The other parameters vary as well, so the upper
     edge of a cloud shows how good a value can be. The bar is the 95 % interval over users, 1.96
@@ -42,19 +37,15 @@ def plot_search(search: Search, path: Path, title: str) -> None:
     InputError
         There is no complete trial, matplotlib is missing, or the file cannot be written.
     """
-    reason = missing()
-    if reason:
-        raise InputError(reason)
+    pictures.require_matplotlib()
     if not search.complete:
         raise InputError("the search must have a complete trial, got none")
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     names = _varied(search.trials)
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
-    style: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    with mpl.rc_context(style):
+    with pictures.look():
+        from matplotlib.figure import Figure
+
         figure = Figure(figsize=(_PANEL[0] * columns, _PANEL[1] * rows + 0.9), layout="constrained")
         panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
         for panel, name in zip(panels, names, strict=False):
@@ -65,11 +56,10 @@ def plot_search(search: Search, path: Path, title: str) -> None:
             panels[row * columns].set_ylabel(search.metric)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10.5)
         handles, labels = _legend(search)
-        figure.legend(
-            handles, labels, loc="outside lower left", ncols=4, frameon=False, fontsize=8.5
-        )
+        figure.legend(handles, labels, loc="outside lower left", ncols=4, fontsize=8.5)
+        drawn = pictures.svg_file(figure)
         with whole_file(path) as file:
-            figure.savefig(file, format="png", dpi=130)
+            file.write(drawn)
 
 
 def _varied(trials: list[Trial]) -> list[str]:
@@ -103,29 +93,35 @@ def _panel(panel: Any, search: Search, name: str) -> None:
         if trial.value < floor:
             continue
         if trial.pruned:
-            panel.plot(x_of(trial), trial.value, "o", color=_PRUNED, markersize=3, zorder=1)
+            panel.plot(x_of(trial), trial.value, "o", color=PALE, markersize=3, zorder=1)
             continue
         place = x_of(trial)
         colour = _COLOURS[sizes.index(trial.settings.get("factors", 0)) % len(_COLOURS)]
         bar = {"color": colour, "markersize": 4, "elinewidth": 0.7, "zorder": 2}
         panel.errorbar(place, trial.value, _NORMAL * trial.error, fmt="o", **bar)
         if trial is search.simplest:
-            panel.plot(place, trial.value, "s", color="black", fillstyle="none", markersize=9)
+            panel.plot(place, trial.value, "s", color=INK, fillstyle="none", markersize=9)
         if trial is search.best:
             panel.plot(place, trial.value, "*", color=_BEST, markersize=13, zorder=3)
     if below:
         text = f"{below} trial{'s' * (below > 1)} lower"
-        look = {"fontsize": 7.5, "color": "#555555", "ha": "right"}
+        look = {"fontsize": 7.5, "color": QUIET, "ha": "right"}
         panel.annotate(text, (0.99, 0.02), xycoords="axes fraction", **look)
     if few:
         panel.set_xticks(list(places.values()), [_text(v) for v in values])
         panel.set_xlim(-0.6, len(values) - 0.4)
     elif logarithmic:
         panel.set_xscale("log")
-    panel.set_ylim(bottom=floor - 0.04 * (search.best.value - floor))
-    panel.grid(axis="y", color="#e5e5e5", linewidth=0.6)
-    panel.set_axisbelow(True)
+        pictures.label_log_axis(panel.xaxis)
+    lowest = min([floor, *(_low_end(t) for t in search.complete if t.value >= floor)])
+    panel.set_ylim(bottom=lowest - 0.04 * (search.best.value - lowest))
+    panel.grid(axis="y")
     panel.set_xlabel(name)
+
+
+def _low_end(trial: Trial) -> float:
+    """Return where the bar of a trial ends below."""
+    return trial.value - _NORMAL * trial.error
 
 
 def _floor(search: Search) -> tuple[float, int]:
@@ -155,9 +151,9 @@ def _legend(search: Search) -> tuple[list[Any], list[str]]:
         if any(t.settings.get("factors", 0) == size for t in search.complete)
     ]
     if any(t.pruned for t in search.trials):
-        entries.append((dot(_PRUNED, markersize=3), "pruned"))
+        entries.append((dot(PALE, markersize=3), "pruned"))
     entries.append((dot(_BEST, "*", markersize=11), "best"))
-    square = dot("black", "s", fillstyle="none", markersize=8)
+    square = dot(INK, "s", fillstyle="none", markersize=8)
     entries.append((square, "simplest within one standard error"))
     handles, labels = zip(*entries, strict=True)
     return list(handles), list(labels)

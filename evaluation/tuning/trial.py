@@ -13,6 +13,8 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import Indices, whole_number
 from halfstep.evaluation.metrics.intervals import standard_error
+from halfstep.evaluation.metrics.judged import checked_value, judged
+from halfstep.evaluation.protocols.draws import chosen_users
 from halfstep.evaluation.protocols.early_stopping import EarlyStopping, list_length
 from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.protocols.validation import mean_by_user
@@ -38,9 +40,11 @@ class Tuner:
     iterations
         Largest number of iterations.
     users
-        Largest number of users to evaluate in each part; they are drawn once.
+        Largest number of users to evaluate in each part; they are drawn once, by their ids.
     seed
         Seed of the start, of the drawn users and of the search.
+    min_value
+        The least value of a relevant held-out entry; above 0 if None.
     """
 
     parts: Sequence[Part]
@@ -52,12 +56,14 @@ class Tuner:
     users: int = JUDGED_USERS
     seed: int = 0
     num_threads: int = 0
+    min_value: float | None = None
 
     def __post_init__(self) -> None:
         list_length(self.metric)
         whole_number("iterations", self.iterations, least=1)
         whole_number("patience", self.patience, least=1)
         whole_number("users", self.users, least=1)
+        checked_value(self.min_value)
         if not self.parts:
             raise InputError("parts must hold at least one part, got none")
 
@@ -67,11 +73,12 @@ class Tuner:
         return fingerprint(self.parts, **settings, **more)
 
     def judged_users(self, part: Part) -> Indices:
-        """Return the rows of a part on which trials are evaluated."""
-        able: Indices = np.flatnonzero(np.diff(part.test.indptr)).astype(np.int64)
-        if len(able) <= self.users:
-            return able
-        return np.sort(np.random.default_rng(self.seed).choice(able, self.users, replace=False))
+        """Return the rows of a part on which trials are evaluated: users with a history, if any has."""
+        relevant = judged(part.history, part.test, self.min_value)
+        held_out = np.diff(relevant.held_out.indptr) > 0
+        known = held_out & relevant.has_history
+        able: Indices = np.flatnonzero(known if known.any() else held_out).astype(np.int64)
+        return chosen_users(able, self.users, part.hashes.users, self.seed)
 
     def run(self, params: dict[str, Any], prune: Callable[[int, float], bool]) -> dict[str, Any]:
         """Fit and evaluate one configuration; return the facts of a `Trial`.
@@ -104,6 +111,7 @@ class Tuner:
                 metric=self.metric,
                 patience=self.patience,
                 users=self.judged_users(part),
+                min_value=self.min_value,
                 judged_factors=part.judged_factors,
                 after=after,
                 num_threads=self.num_threads,

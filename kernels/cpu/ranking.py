@@ -124,6 +124,22 @@ def rank(
     return items, best, pairs
 
 
+def held_out_scores(
+    X: Floats,
+    Y: Floats,
+    queries: npt.NDArray[np.int64],
+    held_out: Lists,
+    num_threads: int = 0,
+) -> Floats:
+    """Return the scores of the queries' held-out items, each row's ascending; (entries of `held_out`,).
+
+    They are exactly those that `rank` compares. Of rows that are no query's the scores mean nothing.
+    """
+    threads = cores(num_threads)
+    blocks = [queries[part] for part in _blocks(len(queries), threads, 2 * lanes(X.itemsize))]
+    return _score_held_out(X, Y, blocks, held_out, threads)
+
+
 def _score_held_out(
     X: Floats, Y: Floats, blocks: list[npt.NDArray[np.int64]], held_out: Lists, threads: int
 ) -> Floats:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.files import check_writable, npz_path, plain, whole_file
 from halfstep.npz import DamagedArchive, read_arrays
+from halfstep.solvers.inputs import check_dtype
 from halfstep.solvers.model.conversion import like_implicit, to_device
 from halfstep.solvers.model.factors import factors_of
 from halfstep.solvers.registry import SOLVERS
@@ -42,39 +44,120 @@ def save(model: FittedModel, fileobj_or_path: str | PathLike[str] | IO[bytes]) -
 
     A path without the ending `.npz` gets it, as `numpy.savez` does. The file is replaced in one step, so
     that a failure leaves the old one. A model without factors is saved without factors. `init_factors`
-    is not written, nor is a `random_state` that is not an int.
+    is not written, nor is a `random_state` that is not an int. The arguments `factors` and `dtype` are
+    written as the factor matrices have them: these may have been assigned, or the arguments changed.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written, or `load` would not take it: see `members_of`.
+    """
+    write(members_of(model), fileobj_or_path)
+
+
+def write(members: dict[str, Any], fileobj_or_path: str | PathLike[str] | IO[bytes]) -> None:
+    """Write arrays by name to one `.npz`, whole or not at all where it is a path."""
+    if not isinstance(fileobj_or_path, str | PathLike):
+        np.savez(fileobj_or_path, allow_pickle=False, **members)
+        return
+    path = npz_path(fileobj_or_path)
+    check_writable(path, "file")
+    with whole_file(path) as stream:
+        np.savez(stream, allow_pickle=False, **members)
+
+
+def members_of(model: FittedModel) -> dict[str, Any]:
+    """Return the arrays of a model's file by name, which `model_of` takes.
+
+    Raises
+    ------
+    InputError
+        Only one side has factors; they are not matrices of float32 or float64 of one width, or not
+        finite; or an argument that was set by hand breaks its rule.
     """
     settings = model.get_params()
     # A random generator and starting factors matter to a fit only, not to its result.
     del settings["init_factors"]
     if not isinstance(settings["random_state"], Integral):
         del settings["random_state"]
+    check_dtype(settings["dtype"])
+    factors = _factors_to_save(model)
+    if factors:
+        settings["factors"], settings["dtype"] = factors[0].shape[1], factors[0].dtype
     settings["dtype"] = np.dtype(settings["dtype"]).name
     header = json.dumps(plain({"format": _FORMAT, "solver": model.solver_, "settings": settings}))
-    arrays: dict[str, Any] = {"halfstep": np.array(header)}
-    if model.user_factors is not None:
-        arrays["user_factors"], arrays["item_factors"] = factors_of(model)
-    if not isinstance(fileobj_or_path, str | PathLike):
-        np.savez(fileobj_or_path, allow_pickle=False, **arrays)
-        return
-    path = npz_path(fileobj_or_path)
-    check_writable(path, "file")
-    with whole_file(path) as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+    try:
+        type(model)(**settings)
+        _from_halfstep(type(model), "the file", {"halfstep": header})
+    except InputError as error:
+        raise InputError(f"this model cannot be saved: {error}") from error
+    sides = dict(zip(("user_factors", "item_factors"), factors, strict=False))
+    return {"halfstep": np.array(header), **sides}
+
+
+def _factors_to_save(model: FittedModel) -> tuple[Any, ...]:
+    """Return both factor matrices in one native dtype, or nothing before a fit."""
+    given = {"user_factors": model.user_factors, "item_factors": model.item_factors}
+    missing = [name for name, factors in given.items() if factors is None]
+    if len(missing) == 2:
+        return ()
+    if missing:
+        raise InputError(f"{missing[0]} must be set as the other side's factors are, got None")
+    sides = dict(zip(given, factors_of(model), strict=True))
+    for name, factors in sides.items():
+        if not isinstance(factors, np.ndarray) or isinstance(factors, np.ma.MaskedArray):
+            raise InputError(f"{name} must be a NumPy array, got {type(factors).__name__}")
+        if factors.dtype.newbyteorder("=") not in (np.float32, np.float64):
+            raise InputError(
+                f"{name} must be float32 or float64, got {factors.dtype}: "
+                f"assign {name}.astype(numpy.float32)"
+            )
+        if factors.ndim != 2:
+            raise InputError(
+                f"{name} must be a matrix, a row for each id, got shape {factors.shape}"
+            )
+        finite = np.isfinite(factors).all(axis=1)
+        if not finite.all():
+            raise InputError(f"{name} must be finite, row {int(np.argmin(finite))} is not")
+    X, Y = sides.values()
+    if X.shape[1] != Y.shape[1]:
+        raise InputError(
+            "user_factors and item_factors must have as many columns, "
+            f"got {X.shape[1]} and {Y.shape[1]}"
+        )
+    dtype = np.result_type(X.dtype.newbyteorder("="), Y.dtype.newbyteorder("="))
+    return np.asarray(X, dtype), np.asarray(Y, dtype)
 
 
 def load_model(cls: type[Model], fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Model:
     """Read a model as one of class `cls`, or of the class that saved it; see `FittedModel.load`."""
+    label, archive = read(fileobj_or_path)
+    return model_of(cls, label, archive)
+
+
+def read(fileobj_or_path: str | PathLike[str] | IO[bytes]) -> tuple[str, dict[str, Any]]:
+    """Return what errors call the file of a model, and its arrays by name.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is no whole `.npz` of plain arrays.
+    """
     file: Any = fileobj_or_path
     label = str(file) if isinstance(file, str | PathLike) else getattr(file, "name", "file")
     source: Any = file
     if isinstance(file, str | PathLike):
         source = Path(file) if Path(file).exists() else npz_path(file)
-    try:
+    with _refusing(label):
         opening = source.open("rb") if isinstance(source, Path) else nullcontext(source)
         with opening as stream:
-            archive = read_arrays(stream)
-        names = set(archive)
+            return label, read_arrays(stream)
+
+
+def model_of(cls: type[Model], label: str, archive: dict[str, Any]) -> Model:
+    """Return the model of a file's arrays; `label` is what errors call the file."""
+    names = set(archive)
+    with _refusing(label):
         if "halfstep" in names:
             model = _from_halfstep(cls, label, archive)
         elif names >= _IMPLICIT and not names & _NOT_ALS:
@@ -83,6 +166,14 @@ def load_model(cls: type[Model], fileobj_or_path: str | PathLike[str] | IO[bytes
             raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
         if names & {"user_factors", "item_factors"}:
             _set_factors(model, label, archive["user_factors"], archive["item_factors"])
+    return model  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _refusing(label: str) -> Iterator[None]:
+    """Say in one line what is wrong with the file that is read in the block."""
+    try:
+        yield
     except FileNotFoundError:
         raise InputError(f"file must exist, got {label}") from None
     except IsADirectoryError:
@@ -93,7 +184,6 @@ def load_model(cls: type[Model], fileobj_or_path: str | PathLike[str] | IO[bytes
         raise InputError(f"{label} is not a halfstep model, or is damaged: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError, OSError, ArithmeticError):
         raise InputError(f"{label} is not a halfstep model, or is damaged") from None
-    return model  # type: ignore[no-any-return]
 
 
 def _from_halfstep(cls: Any, label: str, archive: Any) -> Any:
@@ -105,6 +195,11 @@ def _from_halfstep(cls: Any, label: str, archive: Any) -> Any:
     settings["dtype"] = np.dtype(settings["dtype"]).type
     if _is_rung(cls):
         return cls(**_suiting(cls, settings))
+    if header["solver"] not in SOLVERS:
+        raise InputError(
+            f"{label} was saved by the solver {header['solver']!r}, which is not known here: "
+            "load it by that solver's class"
+        )
     saved_by = SOLVERS[header["solver"]]
     model = saved_by(**_suiting(saved_by, settings))
     reason = saved_by.unavailable()

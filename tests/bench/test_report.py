@@ -68,6 +68,12 @@ def test_every_reference_inside_a_chart_has_its_target(page):
     assert used <= ids
 
 
+def test_the_charts_of_a_report_are_whole(bench_results, drawn):
+    pytest.importorskip("matplotlib")
+    html(bench_results)
+    assert len(drawn) == 5
+
+
 def test_write_report_writes_both_files(bench_results, tmp_path):
     pytest.importorskip("matplotlib")
     paths = write_report(bench_results, tmp_path / "out")

@@ -154,7 +154,9 @@ def test_exact_relaxed_exact_and_both_methods_of_implicit_take_part(suite):
 
 
 def test_two_conventions_in_a_run_are_each_said(monkeypatch, two_tastes):
-    monkeypatch.setattr("halfstep.datasets.load", lambda name: replace(two_tastes, name=name))
+    monkeypatch.setattr(
+        "halfstep.datasets.load", lambda name, options=None: replace(two_tastes, name=name)
+    )
     monkeypatch.setattr("halfstep.bench.suites.QUICK_TABLE", 5)
     monkeypatch.setattr("halfstep.bench.suites.QUICK_SWEEP", (3,))
     monkeypatch.setattr(

@@ -12,7 +12,7 @@ import typer
 from cases.processes import halfstep
 from faults.soak import few_or_many, tally
 
-from halfstep import SOLVERS
+from halfstep import SOLVERS, Recommender
 from halfstep.cli.main import app, run
 from halfstep.datasets import load
 from halfstep.datasets.generated.dump import generate_dump
@@ -81,8 +81,8 @@ BASES = {
     "data describe": ("plays.csv", "-o", "described"),
     "fit": ("-o", "out.npz", *FAST),
     "recommend": ("model.npz", "--user", "1", "--data", "plays.csv"),
-    "similar": ("1", "model.npz", "--data", "plays.csv"),
-    "explain": ("1", "model.npz", "--user", "1", "--data", "plays.csv"),
+    "similar": ("model.npz", "1", "--data", "plays.csv"),
+    "explain": ("model.npz", "1", "--user", "1", "--data", "plays.csv"),
     "evaluate": (*FAST, "--solver", "cholesky"),
     "tune": (*TUNE, *GRID, "--solver", "cholesky"),
     "compare": ("cholesky", "eigenbasis", *FAST),
@@ -103,6 +103,10 @@ BASES |= {
     "tune: climb": (*TUNE, "--budget", "1", "--max-factors", "2"),
     "doctor: data": ("--data", "plays.csv", "--factors", "2"),
     "recommend: like": ("model.npz", "--like", "1", "--data", "plays.csv"),
+    "recommend: alone": ("whole.npz", "--user", "1"),
+    "recommend: all": ("whole.npz", "--all", "-o", "lists.csv"),
+    "recommend: users": ("whole.npz", "--users", "users.txt", "-o", "lists.csv"),
+    "recommend: history": ("whole.npz", "--history", "items.csv"),
 }
 SLOW = {name for name in BASES if name.startswith(("tune", "evaluate:", "data describe", "bench"))}
 KEPT = ("trials.db",)  # what an interrupted search has done is not lost
@@ -132,6 +136,9 @@ def original(tmp_path_factory):
     data = load(path / "plays.csv")
     model = SOLVERS["cholesky"](factors=2, iterations=1)
     model.fit(data.interactions, show_progress=False).save(path / "model.npz")
+    Recommender(SOLVERS["cholesky"].load(path / "model.npz"), data).save(path / "whole.npz")
+    (path / "users.txt").write_text("1\n2\n3\n")
+    (path / "items.csv").write_text("item,plays\n1,3\n2,1\n")
     data.save(path / "short.npz")
     for name, source in (("short.npz", "short.npz"), ("half.npz", "model.npz")):
         (path / name).write_bytes((path / source).read_bytes()[:-200])
@@ -217,8 +224,8 @@ ARGUMENTS = {
     "data download": ((),),
     "data generate": ((),),
     "recommend": (("model.npz",),),
-    "similar": (("0",), ("model.npz",)),
-    "explain": (("0",), ("model.npz",)),
+    "similar": (("model.npz",), ("0",)),
+    "explain": (("model.npz",), ("0",)),
     "compare": ((), ()),
     "lab check": ((),),
     "lab run": ((),),

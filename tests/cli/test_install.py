@@ -15,7 +15,7 @@ PROGRAM = """
 import importlib.util, pathlib, sys, halfstep
 import numpy as np
 from scipy import sparse
-for name in ("solvers", "kernels", "evaluation", "datasets", "bench"):
+for name in ("solvers", "kernels", "evaluation", "datasets", "recommender", "bench"):
     assert importlib.util.find_spec(name) is None, f"bare {name} is importable"
     assert importlib.util.find_spec("halfstep." + name) is not None, name
 assert "numba" not in sys.modules and "pandas" not in sys.modules
@@ -127,7 +127,7 @@ def test_packages_hold_what_they_need_and_nothing_else(built):
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"halfstep"}
-    for folder_name in ("solvers", "kernels", "evaluation", "datasets", "bench"):
+    for folder_name in ("solvers", "kernels", "evaluation", "datasets", "recommender", "bench"):
         sources = {
             p.name for p in (ROOT / folder_name).iterdir() if p.suffix in (".py", ".cu", ".cuh")
         }

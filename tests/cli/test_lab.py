@@ -82,7 +82,7 @@ def test_the_lesson_about_steps_shows_what_it_says(tmp_path, monkeypatch):
     names = {"SOLVERS": SOLVERS}
     for cell in [cells[0], *lesson]:
         exec("".join(cell["source"]), names)
-    assert sum("data:image/png" in str(one) for one in shown) == 2
+    assert sum("data:image/svg+xml" in str(one) for one in shown) == 2
     taken = {name: steps.to_numpy() for name, steps in names["steps"].items()}
     assert taken["raw"][:20].mean() < 2 < 5 < taken["raw"][-20:].mean()
     assert taken["log"].max() <= 2

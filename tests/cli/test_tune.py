@@ -63,7 +63,7 @@ def test_missing_packages_say_what_to_install(tmp_path, monkeypatch, capsys):
     ):
         pass
     with pytest.raises(InputError, match="plots need matplotlib: pip install"):
-        plot.plot_search(Search("auc", {}, [trial(0.5)]), tmp_path / "a.png", "")
+        plot.plot_search(Search("auc", {}, [trial(0.5)]), tmp_path / "a.svg", "")
 
 
 def test_the_choice_can_be_asked_and_fitted_to_all(tmp_path, monkeypatch, capsys):
@@ -79,7 +79,7 @@ def test_the_choice_can_be_asked_and_fitted_to_all(tmp_path, monkeypatch, capsys
     tuned, fitted = Solver.load("out/model.npz"), Solver.load("model.npz")
     same = ("factors", "regularization", "alpha", "confidence")
     assert [getattr(fitted, name) for name in same] == [getattr(tuned, name) for name in same]
-    assert run(["similar", "3", "out/model.npz"]) == 0  # it knows its data
+    assert run(["similar", "out/model.npz", "3"]) == 0  # it carries its ids
 
 
 def test_times_and_numbers():
@@ -89,17 +89,17 @@ def test_times_and_numbers():
     assert numbers("alpha", "1,0.5") == (1.0, 0.5)
 
 
-def test_plot_is_one_png_and_counts_what_it_leaves_out(tmp_path):
+def test_plot_is_one_file_and_counts_what_it_leaves_out(tmp_path):
     pytest.importorskip("matplotlib")
     trials = [trial(0.5 + k / 100, regularization=0.1 * 2**k) for k in range(6)]
     trials += [trial(0.01, pruned=True), trial(0.02, regularization=40.0)]
     search = Search("ndcg@20", {"regularization": LogUniform(0.01, 100)}, trials)
     assert plot._floor(search)[1] == 2
-    plot.plot_search(search, tmp_path / "search.png", "songs <b>")
-    assert (tmp_path / "search.png").read_bytes().startswith(b"\x89PNG")
-    assert os.listdir(tmp_path) == ["search.png"]
+    plot.plot_search(search, tmp_path / "search.svg", "songs <b>")
+    assert (tmp_path / "search.svg").read_text().endswith("</svg>\n")
+    assert os.listdir(tmp_path) == ["search.svg"]
     with pytest.raises(InputError, match="must have a complete trial"):
-        plot.plot_search(Search("auc", {}, []), tmp_path / "a.png", "")
+        plot.plot_search(Search("auc", {}, []), tmp_path / "a.svg", "")
 
 
 def test_one_bar_with_the_best_so_far(monkeypatch):

@@ -1,15 +1,21 @@
 """The description of play counts: numbers against pandas, and what the page and the plots say."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from halfstep import Dataset
 from halfstep.cli.main import run
 from halfstep.datasets.audioscrobbler.filters import Filters
 from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
-from halfstep.datasets.description.summary import describe
+from halfstep.datasets.description.page import page
+from halfstep.datasets.description.plots import draw_plots
+from halfstep.datasets.description.summary import describe, time_span
+from halfstep.datasets.description.words import Words, item_word
 from halfstep.datasets.generated.dump import generate_dump
 from halfstep.datasets.triples import from_triples
 from halfstep.errors import InputError
@@ -85,18 +91,102 @@ def test_describe_writes_a_page_plots_and_json(dump, tmp_path, capsys):
     data.save(tmp_path / "plays.npz")
     assert run(["data", "describe", str(tmp_path / "plays.npz"), "-o", str(out), "--top", "3"]) == 0
     found = json.loads((out / "description.json").read_text())
-    page = (out / "description.html").read_text()
+    written = (out / "description.html").read_text()
     for number in (found["raw"]["users"], found["raw"]["plays"], found["prepared"]["artists"]):
-        assert f"{number:,}" in page
+        assert f"{number:,}" in written
     for name in ("plays-per-user", "audience-per-artist", "long-tail"):
-        assert (out / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert page.count("data:image/png") == 5
-    assert "left out by request: fewer than 3 listeners" in page
+        assert (out / f"{name}.svg").read_text().endswith("</svg>\n")
+    assert written.count("<svg") == 5
+    assert "<img" not in written
+    assert written.count('<div class="scroll"><table>') == written.count("<table>") > 5
+    ids = re.findall(r'\sid="([^"]+)"', written)
+    assert len(ids) == len(set(ids))
+    assert "left out by request: fewer than 3 listeners" in written
     for artist in found["artists by plays"]:
-        assert artist["name"].replace("&", "&amp;").replace('"', "&quot;") in page
+        assert artist["name"].replace("&", "&amp;").replace('"', "&quot;") in written
     assert run(["data", "describe", str(tmp_path / "no.npz"), "-o", str(out)]) == 2
     assert run(["data", "describe", "music-small", "-o", str(tmp_path / "plays.npz")]) == 2
     assert "must be a folder" in capsys.readouterr().err
+
+
+def text_of(page):
+    """Return what a page says, without its style and what is drawn, in lower case."""
+    return re.sub(r"<style>.*?</style>|<[^>]*>", " ", page, flags=re.DOTALL).lower()
+
+
+@pytest.fixture
+def purchases():
+    return pd.DataFrame(
+        {
+            "customer": ["a", "b", "a", "c", "a", None],
+            "article": ["x", "x", "y", "x", "y", "z"],
+            "quantity": [2, 1, 1, 4, 3, 1],
+            "date": pd.to_datetime(["2020-01-02", None, "2021-03-04", None, "2020-05-06", None]),
+        }
+    )
+
+
+def test_a_shop_has_users_and_items_and_music_what_was_played(purchases, drawn):
+    pytest.importorskip("matplotlib")
+    roles = {"user": "customer", "value": "quantity"}
+    shop = describe(Dataset.from_frame(purchases, item="article", **roles))
+    said = text_of(page(shop, draw_plots(shop)))
+    assert re.findall(r"artist|play|listen|track|music", said) == []
+    for phrase in ("3 users have 2 items", "how many users an item reaches", "values, summed 11"):
+        assert phrase in re.sub(r"\s+", " ", said)
+    assert len(drawn) == 5
+    songs = purchases.rename(columns={"article": "track_id"})
+    played = describe(Dataset.from_frame(songs, item="track_id", **roles))
+    said = re.sub(r"\s+", " ", text_of(page(played, draw_plots(played))))
+    for phrase in ("3 users played 2 tracks 11 times", "different tracks of one user"):
+        assert phrase in said
+    assert re.findall(r"artist|\bitems?\b", said.replace("the same user and item:", "")) == []
+    assert describe(from_triples([0], [0], [1]))["item"] == "item"
+
+
+def test_what_an_item_is_follows_from_the_source():
+    assert item_word({"format": "audioscrobbler"}) == "artist"
+    assert item_word({"format": "hetrec"}) == "artist"
+    assert item_word({"format": "csv"}) == "item"
+    for column, word in (
+        ("artist_id", "artist"), ("artistID:token", "artist"), ("song", "song"), ("Tracks", "track"),
+        ("trackname", "item"), ("column 2", "item"), ("backtrack", "item"),
+    ):  # fmt: skip
+        assert item_word({"reading": {"columns": {"item": column}}}) == word
+    assert Words("track")("audience per artist") == "audience per track"
+    assert Words("item")("audience per artist") == "users per item"
+
+
+def test_times_duplicates_and_left_out_rows_are_told(purchases):
+    roles = {"user": "customer", "item": "article", "value": "quantity", "time": "date"}
+    described = describe(Dataset.from_frame(purchases, **roles))
+    assert described["times"] == {
+        "first": "2020-01-02 00:00:00", "last": "2021-03-04 00:00:00", "without": 0.5,
+    }  # fmt: skip
+    said = re.sub(r"\s+", " ", text_of(page(described, {})))
+    assert "the first time is 2020-01-02 00:00:00, the last 2021-03-04 00:00:00 (utc)" in said
+    assert "50 % of the entries have none" in said
+    assert "1 more rows of the same user and item: added" in said
+    assert "6 rows were read" in said
+    assert re.search(r"left out, missing user: 1\b", said)
+    json.dumps(described)
+
+
+def test_times_outside_the_calendar_and_no_times():
+    data = from_triples([0, 1], [0, 0], [1, 1])
+    assert time_span(data) is None
+    far = replace(data, times=np.array([-1e15, 1e15]))
+    assert time_span(far) == {"first": "-1e+15 s", "last": "1e+15 s", "without": 0}
+    none = replace(data, times=np.array([np.nan, np.nan]))
+    assert time_span(none) == {"first": None, "last": None, "without": 1}
+    assert "No entry has a time" in page(describe(none), {})
+
+
+@pytest.mark.parametrize("values", [[7, 7], [0, 1_000]])
+def test_plots_of_almost_nothing_are_whole(values, drawn):
+    pytest.importorskip("matplotlib")
+    draw_plots(describe(from_triples([0, 1], [0, 1], values)))
+    assert len(drawn) == 5
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch, tmp_path, capsys):

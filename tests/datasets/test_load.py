@@ -59,8 +59,13 @@ def test_absent(tmp_path):
 
 
 def test_folders(tmp_path):
-    refused(tmp_path, str(tmp_path), *(name for name in FORMATS if name not in ("npz", "table")))
-    refused(f"table:{tmp_path}", "must be a file")
+    refused(
+        tmp_path,
+        str(tmp_path),
+        *(name for name, what in FORMATS.items() if what.startswith("folder")),
+    )
+    refused(f"npz:{tmp_path}", "must be a file")
+    refused(f"table:{tmp_path}", "no file")
     refused(f"hetrec:{tmp_path}", "user_artists.dat")
     (tmp_path / "train.txt").write_text("0 1\n")
     (tmp_path / "user_artists.dat").write_text("u\ta\tw\n5\t6\t7\n")
@@ -108,16 +113,18 @@ def test_unreadable_table(tmp_path):
     path.write_text("hello\nworld\n")
     refused(path, "at least 2 columns", "'hello'")
     path.write_text("user,item,rating\n")
-    refused(path, "no lines after the header")
+    refused(path, "no rows after the header")
     path.write_text("user,item,rating\n1,2,x\n3,4,y\n")
-    refused(path, "all 2 lines are malformed", "line 2, 3")
+    refused(path, "no row is left: value not a number: 2 (line 2, 3)")
 
 
 def test_force_a_format(tmp_path):
-    path = tmp_path / "ratings.log"
-    path.write_text("1,2,3\n")
-    refused(path, "table:")
-    assert load(f"table:{path}").entries == 1
+    path = tmp_path / "train.txt"
+    path.write_text("1 2 3\n4 5 2\n")
+    refused(path, f"'table:{path}'", f"'lightgcn:{path}'")
+    refused(tmp_path, f"'table:{tmp_path}'", f"'lightgcn:{tmp_path}'")
+    assert load(f"table:{path}").entries == 2
+    assert load(f"lightgcn:{path}").entries == 4
 
 
 def test_import_is_light():

@@ -227,11 +227,11 @@ def test_lightgcn(tmp_path):
 
 
 def test_lightgcn_without_test_and_with_ids(tmp_path):
-    write(tmp_path, train__txt="0 1 2\n")
+    write(tmp_path, train__txt="0 1 2\n1\n")
     assert load(tmp_path).test is None
-    write(tmp_path, train__txt="0 1 2000000000\n")
+    write(tmp_path, train__txt="0 1 2000000000\n1\n")
     with pytest.raises(InputError, match="numbered from 0, got number 2000000000"):
         load(tmp_path)
     write(tmp_path, train__txt="0\n1\n")
     with pytest.raises(InputError, match="no user has an item"):
-        load(tmp_path)
+        load(f"lightgcn:{tmp_path}")

@@ -1,12 +1,8 @@
-import builtins
 import gzip
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from halfstep.datasets import load
-from halfstep.errors import InputError
 
 EXPECTED = [(1, 10, 5.0), (1, 20, 2.0), (2, 10, 1.0)]
 
@@ -17,18 +13,20 @@ def entries(dataset):
     return sorted(zip(users.tolist(), items.tolist(), matrix.data.tolist(), strict=True))
 
 
+_LATER = "1400000000"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
         ("a.csv", "user,item,rating\n1,10,5\n1,20,2\n2,10,1\n"),
         ("a.csv", "Movie ID,Play-Count,userID\n10,5,1\n20,2,1\n10,1,2\n"),
         ("a.tsv", "1\t10\t5\n1\t20\t2\n2\t10\t1"),
-        ("u.data", "1\t10\t5\t88\n1\t20\t2\t88\n2\t10\t1\t88\n"),
-        ("ratings.dat", "1::10::5::88\n1::20::2::88\n2::10::1::88\n"),
+        ("u.data", f"1\t10\t5\t{_LATER}\n1\t20\t2\t{_LATER}\n2\t10\t1\t{_LATER}\n"),
+        ("ratings.dat", f"1::10::5::{_LATER}\n1::20::2::{_LATER}\n2::10::1::{_LATER}\n"),
         ("a.txt", "1 10 5\r\n1 20 2\r\n2 10 1\r\n"),
-        ("a.csv", '"u","i","v"\n"1","10","5"\n"1","20","2"\n"2","10","1"\n'),
-        ("a.csv", "x;y;z\n1;10;5\n1;20;2\n2;10;1\n"),
-        ("a.csv", "1.0,10,4\n1,20,2\n2,10,1e0\n1,10,1\n"),
+        ("a.txt", "  1   10 5\n1 20    2 \n\n2 10 1\n\n"),
+        ("a.csv", "1,10,4\n1,20,2\n2,10,1e0\n1,10,1\n"),
         ("a.csv", "user,note,item,plays\n1,true,10,5\n1,,20,2\n2,NaN,10,1\n"),
     ],
 )
@@ -50,10 +48,10 @@ def test_without_values_rows_count(tmp_path):
 
 def test_text_ids(tmp_path):
     path = tmp_path / "a.csv"
-    path.write_text('user,item,value\n007,"x, y",1\n7,x,2.5\n7,"x, y",-1\nnull,x,1\n7,,1\n')
+    path.write_text('user,item,value\n007,"x, y",1\n7,x,2.5\n7,"x, y",4\nnull,x,1\n7,,1\n')
     dataset = load(path)
-    assert entries(dataset) == [("007", "x, y", 1.0), ("7", "x", 2.5), ("7", "x, y", -1.0)]
-    assert dataset.provenance["malformed"] == {"a.csv": {"missing id": 2}}
+    assert entries(dataset) == [("007", "x, y", 1.0), ("7", "x", 2.5), ("7", "x, y", 4.0)]
+    assert dataset.provenance["malformed"] == {"a.csv": {"missing user": 1, "missing item": 1}}
     assert dataset.user_index("7") == 1
 
 
@@ -71,69 +69,33 @@ def test_one_late_text_id_makes_all_text(tmp_path):
     [
         ("1,10", "missing fields"),
         ("1,10,5,6", "extra fields"),
-        ("", "blank line"),
-        ("1,10,nan", "value not a number"),
+        ("1,10,nan", "missing value"),
         ("1,10,inf", "value not a number"),
-        ("1,10,1e999", "value not a number"),
-        ("1,10,True", "value not a number"),
-        ("1,10,", "value not a number"),
-        ("1,,3", "missing id"),
-        ("NaN,10,3", "missing id"),
-        ("-1,10,3", "negative id"),
-        ('1,"10,3', "missing fields"),
+        ("1,10,1e999", "infinite value"),
+        ("1,10,5x", "value not a number"),
+        ("1,10,", "missing value"),
+        ("1,,3", "missing item"),
+        ("NaN,10,3", "missing user"),
+        ("-1,10,3", "negative user"),
+        ('1,"10"x,3', "a quote in the wrong place"),
     ],
 )
-@pytest.mark.parametrize("header", ["", "user,item,rating\n"])
 @pytest.mark.parametrize("place", [1, 2])
-def test_no_malformed_line_gets_through(tmp_path, line, kind, header, place):
+def test_no_malformed_line_gets_through(tmp_path, line, kind, place):
     lines = ["1,10,5", "1,20,2", "2,10,1"]
     lines.insert(place, line)
     path = tmp_path / "a.csv"
-    path.write_text(header + "\n".join(lines) + "\n")
+    path.write_text("user,item,rating\n" + "\n".join(lines) + "\n")
     dataset = load(path)
     assert entries(dataset) == EXPECTED
     assert dataset.provenance["malformed"] == {"a.csv": {kind: 1}}
     assert dataset.provenance["rows"] == 4
 
 
-@pytest.mark.parametrize("line", ["a,b,True", "a,b", "a,b,inf", 'a,"b\n",3', "a,b,2,3"])
+@pytest.mark.parametrize("line", ["a,b,x", "a,b", "a,b,inf", 'a,"b"\n', "a,b,2,3"])
 def test_no_malformed_line_gets_through_among_text_ids(tmp_path, line):
     path = tmp_path / "a.csv"
     path.write_text(f"user,item,value\nu,i,1\n{line}\nv,i,2\n")
     dataset = load(path)
     assert entries(dataset) == [("u", "i", 1.0), ("v", "i", 2.0)]
-    assert sum(dataset.provenance["malformed"]["a.csv"].values()) == 1 + line.count("\n")
-
-
-def test_parquet(tmp_path):
-    pytest.importorskip("pyarrow", reason="needs pyarrow")
-    path = tmp_path / "a.parquet"
-    frame = pd.DataFrame(
-        {"rating": [5.0, 2, 1, np.nan], "item": [10, 20, 10, 10], "user": [1, 1, 2, 3]}
-    )
-    frame.to_parquet(path)
-    dataset = load(path)
-    assert entries(dataset) == EXPECTED
-    assert dataset.provenance["malformed"] == {"a.parquet": {"value not a number": 1}}
-    pd.DataFrame({"user": ["b", "a", None], "item": ["x", "y", "z"]}).to_parquet(path)
-    assert entries(load(path)) == [("a", "y", 1.0), ("b", "x", 1.0)]
-    pd.DataFrame({"user": [1, None], "item": [5, 6], "n": [3, 4]}).to_parquet(path)
-    assert entries(load(path)) == [(1, 5, 1.0)]
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"a.parquet: not a Parquet file"):
-        load(path)
-
-
-def test_parquet_without_pyarrow(tmp_path, monkeypatch):
-    path = tmp_path / "a.parquet"
-    path.write_bytes(b"PAR1")
-    real = builtins.__import__
-
-    def no_pyarrow(name, *arguments, **keywords):
-        if name.startswith("pyarrow"):
-            raise ImportError(name)
-        return real(name, *arguments, **keywords)
-
-    monkeypatch.setattr(builtins, "__import__", no_pyarrow)
-    with pytest.raises(InputError, match=r'pip install "halfstep\[parquet\]"'):
-        load(path)
+    assert sum(dataset.provenance["malformed"]["a.csv"].values()) == 1

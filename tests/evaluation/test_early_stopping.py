@@ -12,7 +12,7 @@ from halfstep.evaluation.protocols.split import per_user
 
 @pytest.fixture(scope="module")
 def split(two_tastes):
-    return per_user(two_tastes.interactions, 0.3, random_state=0)
+    return per_user(two_tastes.interactions, 0.3, random_state=7)
 
 
 def overfitting(split, solver=SOLVERS["cholesky"], **settings):

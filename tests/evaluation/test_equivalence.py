@@ -147,15 +147,17 @@ def test_a_margin_that_allows_nothing_is_refused(traced, split):
 def test_models_that_recommend_nothing_right_are_undecided(traced, split):
     from dataclasses import replace
 
-    # Item 149 comes last among equals, so factors of zero never recommend it.
     train = sparse.csr_matrix(
         (np.ones(400), (np.arange(400), np.zeros(400, int))), shape=(400, 150)
     )
     test = sparse.csr_matrix((np.ones(400), (np.arange(400), np.full(400, 149))), shape=(400, 150))
-    nothing = replace(traced["naive"], X=0 * traced["naive"].X, Y=0 * traced["naive"].Y)
+    Y = np.ones_like(traced["naive"].Y)
+    Y[149] = -1  # the held-out item of everybody comes last
+    nothing = replace(traced["naive"], X=np.ones_like(traced["naive"].X), Y=Y)
     answer = compare(nothing, nothing, train, test)
     assert answer.held_out["ndcg@10"].verdict == answer.verdict == "undecided"
-    assert answer.predictions.item_angle == 90
+    zero = replace(nothing, X=0 * nothing.X, Y=0 * nothing.Y)
+    assert compare(zero, zero, train, test).predictions.item_angle == 90
 
 
 def test_rotated_factors_predict_the_same(traced, split):

@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from fractions import Fraction
+from math import comb, fsum
 
 import numpy as np
 import pytest
@@ -17,24 +19,36 @@ from halfstep.kernels.cpu import threads as cpu_workers
 
 
 def dense_oracle(scores, train, test, ks):
-    """Each metric by its definition, in float64, one user at a time, every pair of the AUC by itself."""
+    """Each metric by its definition, in float64, one user at a time, every pair of the AUC by itself.
+
+    Equal scores in expectation: a place of a block of m items, h of them held out, is a hit with chance
+    h / m, and two places are with chance h (h - 1) / (m (m - 1)).
+    """
     found = {}
     for u in np.flatnonzero(test.any(axis=1)):
         free = np.flatnonzero(~train[u])
-        order = free[np.lexsort((free, -scores[u, free]))]
-        h, n = test[u, order], int(test[u].sum())
+        n = int(test[u].sum())
         for k in ks:
-            ranks = np.flatnonzero(h[:k]) + 1
+            chance, running, none, before = [], [], Fraction(1), 0.0
+            for value in np.unique(scores[u, free])[::-1]:
+                block = test[u, free][scores[u, free] == value]
+                m, h = len(block), int(block.sum())
+                t = min(m, max(0, k - len(chance)))
+                none *= Fraction(comb(m - h, t), comb(m, t))
+                for place in range(t):
+                    chance.append(h / m)
+                    both = h * (h - 1) / (m * (m - 1)) if m > 1 else 0.0
+                    running.append(h / m * (1 + before) + place * both)
+                before += h
             best = min(k, n)
-            ideal = sum(1 / np.log2(r + 1) for r in range(1, best + 1))
-            precisions = [(ranks <= r).sum() / r for r in ranks]
+            ideal = fsum(1 / np.log2(r + 1) for r in range(1, best + 1))
             for name, value in {
-                "precision": len(ranks) / k,
-                "recall": len(ranks) / n,
-                "recall_capped": len(ranks) / best,
-                "ndcg": sum(1 / np.log2(r + 1) for r in ranks) / ideal,
-                "map": sum(precisions) / best,
-                "hit_rate": float(len(ranks) > 0),
+                "precision": fsum(chance) / k,
+                "recall": fsum(chance) / n,
+                "recall_capped": fsum(chance) / best,
+                "ndcg": fsum(p / np.log2(r + 2) for r, p in enumerate(chance)) / ideal,
+                "map": fsum(p / (r + 1) for r, p in enumerate(running)) / best,
+                "hit_rate": float(1 - none),
             }.items():
                 found.setdefault(f"{name}@{k}", []).append(value)
         positive = scores[u, test[u]][:, None]
@@ -75,11 +89,14 @@ def test_agrees_with_the_dense_oracle_where_scores_are_exact(dtype, users, items
     X, Y, train, test = random_case(users, items, f, dtype, users, held_out=held_out)
     result = evaluate(X, Y, *as_sparse(train, test), ks=(1, 3, 20, 5100))
     expected = dense_oracle(X.astype(np.float64) @ Y.T, train, test, (1, 3, 20, 5100))
-    np.testing.assert_array_equal(result.users, np.flatnonzero(test.any(axis=1)))
+    np.testing.assert_array_equal(result.without_history.users, [4])
+    users = np.append(result.users, 4)
+    np.testing.assert_array_equal(np.sort(users), np.flatnonzero(test.any(axis=1)))
     assert result.per_user.keys() == expected.keys()
     for name, values in expected.items():
+        got = np.append(result.per_user[name], result.without_history.per_user[name])
         np.testing.assert_allclose(
-            result.per_user[name], values, rtol=64 * np.finfo(float).eps, err_msg=name
+            got[np.argsort(users)], values, rtol=64 * np.finfo(float).eps, err_msg=name
         )
         assert result.per_user[name].dtype == np.float64
 
@@ -99,7 +116,8 @@ def test_coverage_is_the_share_of_items_in_some_list():
 @pytest.mark.parametrize("ties", [False, True])
 def test_agrees_with_scikit_learn(ties):
     X, Y, train, test = random_case(37, 211, 7, np.float64, 8, ties=ties)
-    keep = [u for u in range(37) if test[u].any() and (~train[u] & ~test[u]).any()]
+    able = test.any(axis=1) & train.any(axis=1) & (~train & ~test).any(axis=1)
+    keep = np.flatnonzero(able).tolist()
     result = evaluate(X, Y, *as_sparse(train, test), ks=(10, 211), users=keep)
     for row, u in enumerate(keep):
         free = ~train[u]

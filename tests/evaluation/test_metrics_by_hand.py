@@ -52,7 +52,7 @@ def test_one_list_by_hand():
 
 
 def test_recall_and_capped_recall_differ_where_more_is_held_out_than_listed():
-    # Held out 0, 1, 2; the list of two is 0, 3.
+    # Held out 0, 1, 2; the list of two is 0, 3, whatever the order of 1 and 2.
     result = by_scores([[9, 1, 1, 8]], np.zeros((1, 4)), np.array([[1, 1, 1, 0]]), ks=(2,))
     assert result.means() == pytest.approx(
         {
@@ -68,11 +68,15 @@ def test_recall_and_capped_recall_differ_where_more_is_held_out_than_listed():
     )
 
 
-def test_equal_scores_go_by_item_index_and_count_half_in_the_auc():
+def test_equal_scores_count_in_expectation():
     train, test = np.zeros((2, 5)), np.array([[0, 1, 0, 0, 0], [0, 0, 0, 1, 0]])
     result = by_scores([[7] * 5, [7, 7, 7, 7, 8]], train, test, ks=(2, 4))
-    np.testing.assert_array_equal(result.per_user["hit_rate@2"], [1, 0])  # list 0 1, list 4 0
-    np.testing.assert_array_equal(result.per_user["hit_rate@4"], [1, 0])  # list 4 0 1 2
+    # Two of five equal places; then item 4, and one of the four others.
+    np.testing.assert_allclose(result.per_user["hit_rate@2"], [2 / 5, 1 / 4], rtol=1e-15)
+    np.testing.assert_allclose(result.per_user["hit_rate@4"], [4 / 5, 3 / 4], rtol=1e-15)
+    np.testing.assert_allclose(
+        result.per_user["ndcg@2"], [(1 + 1 / np.log2(3)) / 5, 1 / np.log2(3) / 4], rtol=1e-15
+    )
     np.testing.assert_array_equal(result.per_user["auc"], [0.5, (3 * 0.5 + 0) / 4])
 
 

@@ -11,14 +11,22 @@ from halfstep import InputError
 from halfstep.evaluation.protocols.partitions import (
     PROTOCOLS,
     RATIOS,
+    TIMED,
     k_fold,
-    parts_of,
     ratio_curve,
     strong_generalisation,
 )
+from halfstep.evaluation.protocols.partitions import parts_of as any_parts
 from halfstep.evaluation.protocols.validation import validate
 
 each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
+
+
+def parts_of(protocol, matrix, **settings):
+    """As the function of that name, with some times where they are needed."""
+    if protocol in TIMED:
+        settings["times"] = np.random.default_rng(0).integers(0, 99, matrix.nnz).astype(float)
+    return any_parts(protocol, matrix, **settings)
 
 
 def keys(matrix):
@@ -53,7 +61,7 @@ def test_history_and_test_are_the_judged_users_entries(protocol, plays):
             assert part.train is part.history
 
 
-@each_protocol
+@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p not in TIMED])
 def test_seed_decides_and_repeats_differ(protocol, plays):
     def held_out(seed, repeats=1):
         parts = parts_of(protocol, plays, repeats=repeats, random_state=seed)
@@ -160,6 +168,12 @@ def test_arguments(plays):
         ("per-user", {"test_fraction": 1.0}, "test_fraction must lie strictly between 0 and 1"),
         ("per-user", {"repeats": 0}, "repeats must be an integer of at least 1, got 0"),
         ("k-fold", {"folds": 1}, "folds must be an integer of at least 2, got 1"),
+        ("time", {"repeats": 2}, "repeats has no meaning with protocol 'time'"),
+        ("per-user", {"last": 2}, "last has no meaning with protocol 'per-user'"),
+        ("last", {"last": 0}, "last must be an integer of at least 1, got 0"),
+        ("last", {"time_from": 5.0}, "time_from has no meaning with protocol 'last'"),
+        ("time", {"time_from": 5.0, "test_fraction": 0.1}, "no meaning beside time_from"),
+        ("time", {"time_from": 500.0}, "time_from must leave entries before and after it"),
     ):
         with pytest.raises(InputError, match=message):
             list(parts_of(protocol, plays, **arguments))

@@ -5,7 +5,12 @@ import pytest
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.evaluation.protocols.split import leave_one_out, per_user, random_rows
+from halfstep.evaluation.protocols.split import (
+    leave_one_out,
+    per_user,
+    random_rows,
+    shuffled_places,
+)
 
 SPLITS = {
     "random_rows": lambda M, seed: random_rows(M, 0.3, random_state=seed),
@@ -154,3 +159,15 @@ def test_empty_matrix_gives_empty_parts(split, shape):
     result = split(sparse.csr_matrix(shape), 0)
     assert result.train.shape == result.test.shape == shape
     assert result.train.nnz == result.test.nnz == 0
+
+
+def test_places_are_those_of_a_sort_by_row_and_number(plays):
+    rng = np.random.default_rng(0)
+    rows = np.repeat(np.arange(plays.shape[0]), np.diff(plays.indptr))
+    many = rng.integers(2**64, size=plays.nnz, dtype=np.uint64)
+    few = rng.permutation(plays.nnz).astype(np.uint64)  # which differ in their last bits alone
+    for numbers in (many, few):
+        order = np.lexsort((numbers, rows))
+        first = np.repeat(plays.indptr[:-1], np.diff(plays.indptr))
+        expected = np.argsort(order) - first
+        np.testing.assert_array_equal(shuffled_places(plays, numbers), expected)

@@ -125,7 +125,7 @@ def test_a_killed_search_goes_on_where_it_was(two_tastes, tmp_path):
     record = json.loads((tmp_path / "out" / "results.json").read_text())
     tried = [tuple(t["params"].values()) for t in record["trials"]]
     assert len(tried) == len(set(tried)) == 2 * 3 * 3
-    assert {"model.npz", "results.json", "search.png", "trials.db"} == set(
+    assert {"model.npz", "results.json", "search.svg", "trials.db"} == set(
         os.listdir(tmp_path / "out")
     )
     test = record["test"]["models"]

@@ -16,6 +16,7 @@ from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.curve_plot import curve_of, plot_curve
 from halfstep.evaluation.protocols.partitions import parts_of
 from halfstep.evaluation.protocols.validation import LOWEST, SAMPLED, validate
+from halfstep.evaluation.verdict import percent
 
 
 def model(**settings):
@@ -64,7 +65,7 @@ def test_a_curve_takes_the_draws_of_one_share_together(two_tastes, folds, tmp_pa
     assert curve["popularity"][40] == both.summaries("popularity")["auc"]
     assert curve["popularity"][40].mean != curve["popularity"][60].mean
     with pytest.raises(InputError, match="must be those of a ratio-curve, got 'fold 1'"):
-        plot_curve(validate({}, folds), tmp_path / "x.png", "folds")
+        plot_curve(validate({}, folds), tmp_path / "x.svg", "folds")
     assert not list(tmp_path.iterdir())
 
 
@@ -154,13 +155,21 @@ def test_command(protocol, parts, table, tmp_path, capsys):
     assert len(record["parts"]) == len(record["by_part"]) == parts
     if protocol == "ratio-curve":
         assert "models" not in record
-        assert (tmp_path / "e.png").read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / "e.svg").read_text().endswith("</svg>\n")
         return
     assert list(record["models"]) == ["random", "popularity", "cholesky"]
     assert record["paired"]["against"] == "popularity"
     assert record["auc_by_activity"][-1]["users"] == record["users"]
     printed = capsys.readouterr().out
     assert "cholesky minus popularity" in printed
+    words = {v["verdict"] for v in record["paired"]["metrics"].values()} - {"equivalent"}
+    said = record["paired"]["said"]
+    assert {part.split(":")[0] for part in said.split("; ")} == words
+    for name, verdict in record["paired"]["metrics"].items():
+        share = verdict["difference"] / record["models"]["popularity"][name]
+        assert (f"{name} {percent(share)}" in said) == (verdict["verdict"] != "equivalent")
+    shown = " ".join(printed.split()).replace("−", "-")
+    assert said.replace("−", "-") in shown
 
 
 def test_command_compares_two_solvers(table, tmp_path, capsys):
@@ -171,5 +180,6 @@ def test_command_compares_two_solvers(table, tmp_path, capsys):
     paired = json.loads(out.read_text())["paired"]
     assert (paired["of"], paired["against"]) == ("cholesky", "naive")
     assert {v["verdict"] for v in paired["metrics"].values()} == {"equivalent"}
+    assert paired["said"] == "equivalent"
     assert run(["evaluate", "--data", table, "--protocol", "rows"]) == 2
     assert "protocol must be one of" in capsys.readouterr().err

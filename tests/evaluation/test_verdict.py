@@ -99,12 +99,16 @@ def test_overall_is_the_worst_word():
     assert overall(["undecided", "worse", "better"]) == "worse"
 
 
-def test_description_names_what_fails_or_is_open():
+def test_description_names_what_fails_what_is_open_and_what_is_better():
     worse = {"objective": ("worse", 0.13), "NDCG@10": ("worse", -0.32), "AUC": ("better", 0.01)}
-    assert describe(worse) == "worse: objective +13 %, NDCG@10 −32 %"
+    assert describe(worse) == "worse: objective +13 %, NDCG@10 −32 %; better: AUC +1.0 %"
     still = {"objective": ("equivalent", -0.05), "NDCG@10": ("better", 0.021)}
     assert describe(still) == "better: NDCG@10 +2.1 %"
-    assert describe({**still, "AUC": ("undecided", -0.004)}) == "undecided: AUC −0.4 %"
+    mixed = {**still, "AUC": ("undecided", -0.004)}
+    assert describe(mixed) == "undecided: AUC −0.4 %; better: NDCG@10 +2.1 %"
+    mixed["recall@10"] = "worse", -0.02
+    said = "worse: recall@10 −2.0 %; undecided: AUC −0.4 %; better: NDCG@10 +2.1 %"
+    assert describe(mixed) == said
     assert describe({"objective": ("equivalent", 0.004)}) == "equivalent"
 
 

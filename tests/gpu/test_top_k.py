@@ -10,9 +10,11 @@ from cases.gpu import DEVICES, backend_of
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError, SolverUnavailable
+from halfstep.evaluation.metrics import ranking_gpu
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ranking_gpu import rank_on_device
+from halfstep.evaluation.metrics.ties import expected_hits
 from halfstep.kernels.cuda.backend import unavailable, using
 from halfstep.solvers.gpu.device import queries
 from halfstep.solvers.gpu.device.queries import rows_on_device
@@ -86,21 +88,27 @@ def test_a_card_of_less_shared_memory_takes_fewer_queries_a_block():
     assert [(one.grid, one.shared_mem) for one in backend.launches] == [((3,), 42496)]
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_ranking_is_the_cpu_s(backend, dtype):
+@pytest.mark.parametrize(
+    ("dtype", "longest"), [(np.float32, LONGEST_LIST), (np.float64, LONGEST_LIST), (np.float32, 11)]
+)
+def test_ranking_is_the_cpu_s(backend, dtype, longest, monkeypatch):
     X, Y = factors(40, 6, dtype, 0), factors(150, 6, dtype, 1)
+    Y[:, 3:] = 0  # so that many lists end among equals
     train = stored(40, 150, 0.2, 2).toarray() != 0
     test = (stored(40, 150, 0.2, 3).toarray() != 0) & ~train
     train[3], test[3] = True, False
     train[3, :5], test[3, :5] = False, True  # nothing is left but what was held out
     train, test = (sparse.csr_matrix(part.astype(np.float32)) for part in (train, test))
     users = np.flatnonzero(np.diff(test.indptr) > 0)[::-1].copy()
-    here = rank(
-        X, Y, train, test, users, k=11, auc=True, block_bytes=1 << 20, num_threads=1
-    )  # fmt: skip
+    here = rank(X, Y, train, test, users, k=11, auc=True, block_bytes=1 << 20, num_threads=1)
+    monkeypatch.setattr(ranking_gpu, "_BLOCK", 15)
+    monkeypatch.setattr(ranking_gpu, "LONGEST_LIST", longest)
     there = rank_on_device(
         backend, backend.to_device(X), backend.to_device(Y), train, test, users, k=11
     )
+    assert (here.ties.start + here.ties.size > 11).any()
+    for expected, got in zip(*(expected_hits(r.hits, r.ties) for r in (here, there)), strict=True):
+        np.testing.assert_array_equal(got, expected)
     np.testing.assert_array_equal(there.top, here.top)
     np.testing.assert_array_equal(there.hits, here.hits)
     np.testing.assert_allclose(there.areas, here.areas, rtol=1e-14)

@@ -20,12 +20,16 @@ BELOW = {
     "solvers": "ground kernels",
     "datasets": "ground kernels",
     "evaluation": "ground kernels solvers datasets",
-    "bench": "ground kernels solvers datasets evaluation face",
-    "lab": "ground kernels solvers datasets evaluation bench face",
-    "cli": "ground kernels solvers datasets evaluation bench lab face",
-    "face": "ground kernels solvers datasets evaluation bench lab cli",
+    "recommender": "ground kernels solvers datasets",
+    "bench": "ground kernels solvers datasets evaluation recommender face",
+    "lab": "ground kernels solvers datasets evaluation recommender bench face",
+    "cli": "ground kernels solvers datasets evaluation recommender bench lab face",
+    "face": "ground kernels solvers datasets evaluation recommender bench lab cli",
 }
-FOLDERS = ("halfstep", "kernels", "solvers", "datasets", "evaluation", "bench", "cli", "lab")
+FOLDERS = (
+    *("halfstep", "kernels", "solvers", "datasets", "evaluation", "recommender"),
+    *("bench", "cli", "lab"),
+)
 FACE = ("halfstep", "halfstep.__main__")
 SOURCES = (".py", ".cu", ".cuh")
 MOST_FILES, MOST_LINES = 25, 300

@@ -37,7 +37,7 @@ def test_a_page_is_what_the_results_files_make_of_it(page, tmp_path):
 
 
 def test_the_readme_is_short_and_names_all_extras():
-    assert len(README.splitlines()) <= 160
+    assert len(README.splitlines()) <= 170
     pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     section = pyproject.split("[project.optional-dependencies]")[1].split("\n[")[0]
     extras = re.findall(r"^(\w+) = \[", section, re.MULTILINE)

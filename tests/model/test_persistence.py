@@ -77,9 +77,131 @@ def test_a_model_of_a_device_that_is_not_here_is_read_on_the_cpu(
 
 
 def test_factors_that_are_not_finite_are_refused(fitted, tmp_path):
-    fitted.user_factors[3, 1] = np.nan
     fitted.save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz") as archive:
+        members = dict(archive)
+    members["user_factors"][3, 1] = np.nan
+    np.savez(tmp_path / "model.npz", **members)
     with pytest.raises(InputError, match="is damaged: factors that are not finite"):
+        Solver.load(tmp_path / "model.npz")
+
+
+def scaled(factors, dtype, width=3):
+    """Return factors of another dtype and width that rank as they did, in their first columns."""
+    wide = np.zeros((len(factors), width), dtype)
+    wide[:, :3] = factors[:, :width]
+    return wide
+
+
+ASSIGNED = {
+    "float64": lambda m: setattr_both(m, lambda f: scaled(f, np.float64) / 3),
+    "one side float64": lambda m: setattr(m, "item_factors", m.item_factors.astype(np.float64)),
+    "big-endian": lambda m: setattr_both(m, lambda f: f.astype(">f4")),
+    "big-endian float64": lambda m: setattr_both(m, lambda f: f.astype(">f8")),
+    "wider": lambda m: setattr_both(m, lambda f: scaled(f, np.float32, 7)),
+    "by columns": lambda m: setattr_both(m, np.asfortranarray),
+    "every other row of more": lambda m: setattr_both(m, lambda f: np.repeat(f, 2, axis=0)[::2]),
+    "more users": lambda m: setattr(m, "user_factors", np.repeat(m.user_factors, 2, axis=0)),
+    "read-only": lambda m: setattr_both(m, read_only),
+    "factors=": lambda m: m.set_params(factors=9),
+    "dtype=": lambda m: m.set_params(dtype=np.float64),
+    "attribute": lambda m: setattr(m, "factors", 1),
+}
+
+
+def setattr_both(model, change):
+    model.user_factors, model.item_factors = change(model.user_factors), change(model.item_factors)
+
+
+def read_only(factors):
+    factors = factors.copy()
+    factors.flags.writeable = False
+    return factors
+
+
+@pytest.mark.parametrize("what", ASSIGNED)
+def test_what_was_assigned_is_what_the_file_carries(fitted, tmp_path, what):
+    fitted.save(tmp_path / "model.npz")
+    ASSIGNED[what](fitted)
+    fitted.save(tmp_path / "model.npz")
+    for again in (Solver.load(tmp_path / "model.npz"), type(fitted).load(tmp_path / "model.npz")):
+        assert np.array_equal(again.user_factors, fitted.user_factors)
+        assert np.array_equal(again.item_factors, fitted.item_factors)
+        assert again.factors == again.user_factors.shape[1]
+        assert again.dtype == again.user_factors.dtype == again.item_factors.dtype
+        assert again.user_factors.dtype.isnative
+        asked = (np.arange(43), awkward())
+        ids, scores = fitted.recommend(*asked, N=5)
+        found = again.recommend(*asked, N=5)
+        assert np.array_equal(found[0], ids)
+        assert found[1] == pytest.approx(scores, rel=1e-6)
+        again.fit(awkward(), show_progress=False)  # its arguments are whole
+
+
+REFUSED = {
+    "integers": (lambda f: np.rint(f).astype(np.int64), "must be float32 or float64, got int64"),
+    "float16": (lambda f: f.astype(np.float16), "must be float32 or float64, got float16"),
+    "longdouble": (lambda f: f.astype(np.longdouble), "must be float32 or float64"),
+    "complex": (lambda f: f.astype(np.complex64), "must be float32 or float64, got complex64"),
+    "objects": (lambda f: f.astype(object), "must be float32 or float64, got object"),
+    "1-D": (lambda f: f[:, 0], "must be a matrix"),
+    "3-D": (lambda f: f[:, :, None], "must be a matrix"),
+    "no columns": (lambda f: f[:, :0], "factors must be at least 1"),
+    "a list": (lambda f: f.tolist(), "must be a NumPy array, got list"),
+    "masked": (lambda f: np.ma.masked_less(f, 0), "must be a NumPy array, got MaskedArray"),
+    "NaN": (lambda f: np.where(np.arange(len(f))[:, None] == 4, np.nan, f), "row 4 is not"),
+    "infinite": (lambda f: f * np.float32(np.inf), "must be finite"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_load_would_not_take_is_refused_before_the_old_file_is_touched(fitted, tmp_path, what):
+    change, says = REFUSED[what]
+    path = tmp_path / "model.npz"
+    fitted.save(path)
+    before = path.read_bytes()
+    with np.errstate(all="ignore"):
+        setattr_both(fitted, change)
+    for target in (path, stream := io.BytesIO()):
+        with pytest.raises(InputError, match=says):
+            fitted.save(target)
+    assert stream.getvalue() == b""
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["model.npz"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"user_factors": None}, "user_factors must be set"),
+        ({"item_factors": None}, "item_factors must be set"),
+        ({"item_factors": np.ones((61, 4), np.float32)}, "as many columns, got 3 and 4"),
+        ({"alpha": -1.0}, "cannot be saved: alpha must be at least 0"),
+        ({"alpha": float("nan")}, "cannot be saved: alpha must be at least 0"),
+        ({"dtype": np.float16}, "dtype must be float32 or float64, got float16"),
+        ({"confidence": "none"}, "cannot be saved: confidence must be"),
+        ({"cg_steps": 0}, "cannot be saved: cg_steps must be"),
+    ],
+)
+def test_attributes_that_load_would_not_take_are_refused(fitted, tmp_path, changes, says):
+    path = tmp_path / "model.npz"
+    fitted.save(path)
+    before = path.read_bytes()
+    for name, value in changes.items():
+        setattr(fitted, name, value)
+    with pytest.raises(InputError, match=says):
+        fitted.save(path)
+    assert path.read_bytes() == before
+
+
+def test_a_solver_that_is_not_known_here_is_named(fitted, tmp_path):
+    class Mine(type(fitted)):
+        name = "mine"
+
+    mine = Mine(factors=3, random_state=0).fit(awkward(), show_progress=False)
+    mine.save(tmp_path / "model.npz")
+    assert np.array_equal(Mine.load(tmp_path / "model.npz").user_factors, mine.user_factors)
+    with pytest.raises(InputError, match="saved by the solver 'mine', which is not known here"):
         Solver.load(tmp_path / "model.npz")
 
 

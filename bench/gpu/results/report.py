@@ -54,7 +54,7 @@ def report(files: Sequence[Path], root: Path, emulated: bool = False) -> list[Pa
     if results.emulated and not emulated:
         raise InputError("the results are of the emulator, which has no speeds: nothing is written")
     name = device_name(results)
-    picture = root / "docs" / PICTURES / f"{name}.png"
+    picture = root / "docs" / PICTURES / f"{name}.svg"
     written = [root / "bench" / "results" / "gpu" / f"{name}.json"]
     if draw(results, picture):
         results.picture = f"{PICTURES}/{picture.name}"

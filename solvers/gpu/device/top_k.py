@@ -116,9 +116,24 @@ def device_top_k(
     return ids, scores
 
 
+class Ranked(NamedTuple):
+    """How held-out items rank for each query; device arrays, k as in `device_ranking`.
+
+    `ids` (queries, k) int32 are the best unseen items, `scores` (queries, k) theirs, and `hits`
+    (queries, k) uint8 whether they are held out. `wins` (queries,) int64 is as in `device_pairs`, and
+    `held_out_scores` (entries of `held_out`,) has the score of each held-out item.
+    """
+
+    ids: Any
+    scores: Any
+    hits: Any
+    wins: Any
+    held_out_scores: Any
+
+
 def device_ranking(
     backend: Any, X: Any, Y: Any, rows: Any, seen: Rows, held_out: Rows, k: int, entries: int
-) -> tuple[Any, Any, Any]:
+) -> Ranked:
     """Rank the catalogue for the users `rows`, and compare it with their held-out items.
 
     Parameters
@@ -129,26 +144,37 @@ def device_ranking(
         (queries,) int32 users; row q of `seen` and of `held_out` belongs to user rows[q].
     entries
         Stored entries of `held_out`.
+    """
+    queries = len(rows)
+    ids, scores = device_top_k(backend, X, Y, k, rows=rows, liked=seen)
+    hits = backend.empty((queries, k), np.uint8)
+    group, _ = grouping(X.dtype, 0, backend.shared_limit)
+    backend.launch(
+        "ranking.cu", "find_hits", ranking_defines(X.dtype, group),
+        (-(-queries * k // _THREADS),), (_THREADS,),
+        (ids, *held_out, np.int32(queries), np.int32(k), hits),
+    )  # fmt: skip
+    wins, plain = device_pairs(backend, X, Y, rows, seen, held_out, entries)
+    return Ranked(ids, scores, hits, wins, plain)
+
+
+def device_pairs(
+    backend: Any, X: Any, Y: Any, rows: Any, seen: Rows, held_out: Rows, entries: int
+) -> tuple[Any, Any]:
+    """Compare the catalogue with the held-out items of the users `rows`, as in `device_ranking`.
 
     Returns
     -------
-    ids, hits, wins
-        (queries, k) int32, the best unseen items; (queries, k) uint8, whether each is held out; and
-        (queries,) int64, twice the number of pairs of a held-out item and a negative in the right
-        order, where a tie counts once.
+    wins, scores
+        (queries,) int64, twice the number of pairs of a held-out item and a negative in the right order,
+        where a tie counts once; and (entries,) the score of each held-out item.
     """
     queries, (items, f) = len(rows), Y.shape
-    ids, _ = device_top_k(backend, X, Y, k, rows=rows, liked=seen)
-    hits = backend.empty((queries, k), np.uint8)
     wins = backend.empty(queries, np.int64)
     plain, ascending = (backend.empty(entries, X.dtype) for _ in range(2))
     group, shared = grouping(X.dtype, 0, backend.shared_limit)
     defines = ranking_defines(X.dtype, group)
     shape = (np.int32(f), np.int32(f))
-    backend.launch(
-        "ranking.cu", "find_hits", defines, (-(-queries * k // _THREADS),), (_THREADS,),
-        (ids, *held_out, np.int32(queries), np.int32(k), hits),
-    )  # fmt: skip
     backend.launch(
         "ranking.cu", "score_held_out", defines, (queries,), (_THREADS,),
         (X, Y, rows, *held_out, *shape, plain, ascending),
@@ -158,7 +184,7 @@ def device_ranking(
         (X, Y, rows, *seen, *held_out, ascending, np.int32(queries), np.int32(items), *shape, wins),
         shared_mem=shared,
     )  # fmt: skip
-    return ids, hits, wins
+    return wins, plain
 
 
 def coarse_line(f: int) -> int:

@@ -1,0 +1,154 @@
+"""Names of items from a second table, such as a catalogue of articles."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from halfstep.datasets.dataset import Dataset
+from halfstep.datasets.formats.columnar import read_columns
+from halfstep.datasets.formats.peek import head, read_text
+from halfstep.datasets.tables.distinct import plain, strings
+from halfstep.datasets.tables.known_names import names_of, strength
+from halfstep.errors import InputError
+
+_SEPARATORS = ("\t", "::", ",", ";", "|")
+_SAMPLE = 1 << 16
+_BINARY = (b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")
+
+
+def with_item_names(dataset: Dataset, path: Path) -> Dataset:
+    """Return a data set with the names that a second table has for its items.
+
+    The ids are in the column that is called as in the data, has a known name, or has the most of the
+    data's ids. The names are in the column with a known name, or in the other one of two.
+
+    Raises
+    ------
+    InputError
+        The table cannot be read, its columns cannot be told, or it has none of the items.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; it was to hold the items' names")
+    names, columns = _read(path)
+    wanted = {str(one): place for place, one in enumerate(dataset.item_ids.tolist())}
+    ids, id_place = _id_column(dataset, names, columns, wanted)
+    texts = columns[_name_column(path, names, columns, id_place)]
+    found = np.full(dataset.items, "", dtype=object)
+    if dataset.item_names is not None:
+        found[:] = dataset.item_names
+    named = set()
+    for one, name in zip(ids, texts, strict=True):
+        place = wanted.get(one)
+        if place is not None and name:
+            found[place] = name
+            named.add(place)
+    if not named:
+        some = ", ".join(map(repr, list(wanted)[:3]))
+        raise InputError(
+            f"{path}: names none of the {dataset.items} items; the data has ids such as {some}, and "
+            f"the table {', '.join(map(repr, ids[:3]))}"
+        )
+    note = f"{path.name} names {len(named)} of {dataset.items} items"
+    return replace(dataset, item_names=found, provenance=_noted(dataset, note))
+
+
+def _noted(dataset: Dataset, note: str) -> dict[str, object]:
+    provenance = dict(dataset.provenance)
+    reading = provenance.get("reading")
+    if isinstance(reading, dict):
+        provenance["reading"] = {**reading, "notes": [*reading.get("notes", []), note]}
+    else:
+        provenance["item_names"] = note
+    return provenance
+
+
+def _id_column(
+    dataset: Dataset, names: Sequence[str], columns: list[list[str]], wanted: dict[str, int]
+) -> tuple[list[str], int]:
+    reading = dataset.provenance.get("reading")
+    called = reading.get("columns", {}).get("item") if isinstance(reading, dict) else None
+    same = [place for place, name in enumerate(names) if name == called]
+    known = [
+        (rank, place)
+        for place, name in enumerate(names)
+        if (rank := strength("item", name)) is not None
+    ]
+    matches = [sum(one in wanted for one in set(column)) for column in columns]
+    for place in (*same, *(place for _, place in sorted(known))):
+        if matches[place]:
+            return columns[place], place
+    place = int(np.argmax(matches))
+    return columns[place], place
+
+
+def _name_column(path: Path, names: Sequence[str], columns: list[list[str]], id_place: int) -> int:
+    folded = ["".join(c for c in name.casefold() if c.isalnum()) for name in names]
+    for word in (*names_of(names[id_place]), "name", "title", "description"):
+        places = [place for place, name in enumerate(folded) if name == word and place != id_place]
+        if places:
+            return places[0]
+    if len(columns) == 2:
+        return 1 - id_place
+    # Without names of columns, MovieLens and its relatives have the title after the id.
+    if strength("item", names[id_place]) is None and id_place + 1 < len(columns):
+        return id_place + 1
+    listed = ", ".join(map(repr, names[:40]))
+    raise InputError(
+        f"{path}: cannot tell which column holds the items' names; the columns are {listed}. "
+        "Give the right one the name 'title'"
+    )
+
+
+def _read(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return (the first line or the names of the columns, all columns as text without blanks around)."""
+    if head(path).startswith(_BINARY):
+        table = read_columns(path)
+        return list(table.column_names), [
+            _texts(path, table.column(n)) for n in range(table.num_columns)
+        ]
+    rows = _rows(path)
+    width = len(rows[0])
+    # A first line that names no column is a row like the others: it names an item, or none.
+    columns: list[list[str]] = [[row[place].strip() for row in rows] for place in range(width)]
+    return [column[0] for column in columns], columns
+
+
+def _texts(path: Path, column: Any) -> list[str]:
+    import pyarrow as pa
+
+    whole = plain(column, str(path))
+    if pa.types.is_dictionary(whole.type):
+        whole = whole.cast(whole.type.value_type)
+    text, _ = strings(whole.combine_chunks(), str(path))
+    return ["" if one is None else one for one in text.to_pylist()]
+
+
+def _rows(path: Path) -> list[list[str]]:
+    """Return the fields of the lines that have as many as the first one."""
+    text = read_text(path)
+    sample = "\n".join(text[:_SAMPLE].splitlines()[:50])
+    found = [(_split(sample, mark), mark) for mark in _SEPARATORS]
+    several = [(rows, mark) for rows, mark in found if rows and len(rows[0]) > 1]
+    # Where one separator gives all lines as many fields, the others are in the fields.
+    several.sort(key=lambda one: len({len(row) for row in one[0]}) > 1)
+    if not several:
+        raise InputError(
+            f"{path}: must have columns for ids and names, its first line is {sample[:60]!r}"
+        )
+    rows, mark = several[0]
+    return [row for row in _split(text, mark) if len(row) == len(rows[0])]
+
+
+def _split(text: str, mark: str) -> list[list[str]]:
+    if len(mark) == 1:
+        with suppress(csv.Error):
+            return [row for row in csv.reader(StringIO(text, newline=""), delimiter=mark) if row]
+    return [line.split(mark) for line in text.splitlines() if line.strip()]
