@@ -1,4 +1,4 @@
-"""The description of play counts: numbers against pandas, and what the page and the plots say."""
+"""The description of a data set: numbers against pandas, and what the page and the plots say."""
 
 import json
 import re
