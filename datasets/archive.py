@@ -193,6 +193,10 @@ def ids_of(archive: Any, key: str) -> NDArray[Any]:
             raise ValueError(f"{key} must be a list of integers, got {stored.dtype} {stored.shape}")
         return stored
     buffer, ends = archive[f"{key}.utf8"].tobytes(), archive[f"{key}.ends"].tolist()
+    if any(start > end for start, end in zip([0, *ends], ends, strict=False)) or (
+        ends and ends[-1] != len(buffer)
+    ):
+        raise ValueError(f"{key} is cut short")
     strings = np.empty(len(ends), dtype=object)
     for position, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
         strings[position] = buffer[start:end].decode("utf-8", "surrogatepass")

@@ -79,6 +79,7 @@ class Dataset:
         name: Column | None = None,
         negative: Negative = "error",
         duplicates: Duplicates | None = None,
+        half_life: float | None = None,
         title: str = "frame",
     ) -> Dataset:
         """Build a data set from a table in memory, one row per observation.
@@ -98,6 +99,8 @@ class Dataset:
         duplicates : {"add", "last", "mean"}, optional
             What to make of several rows of one user and item. If None, the last rating counts, by time
             if there is one; everything else is added.
+        half_life : float, optional
+            Days after which a value counts half.
         title : str
             The data set's name.
 
@@ -116,6 +119,7 @@ class Dataset:
             name=name,
             negative=negative,
             duplicates=duplicates,
+            half_life=half_life,
         )
         return cls(**frame_fields(frame, title, options))
 

@@ -82,10 +82,9 @@ def _id_column(
         if (rank := strength("item", name)) is not None
     ]
     matches = [sum(one in wanted for one in set(column)) for column in columns]
-    for place in (*same, *(place for _, place in sorted(known))):
-        if matches[place]:
-            return columns[place], place
-    place = int(np.argmax(matches))
+    # The column in which most ids are found; names decide only between equals.
+    order = [*same, *(place for _, place in sorted(known)), *range(len(columns))]
+    place = max(order, key=lambda place: (matches[place], -order.index(place)))
     return columns[place], place
 
 

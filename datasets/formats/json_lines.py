@@ -14,6 +14,7 @@ from halfstep.datasets.tables.fields import fields
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
+from halfstep.datasets.tables.survey import survey
 from halfstep.datasets.text.blocks import cut
 from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
@@ -88,7 +89,7 @@ class _Rows:
             if len(first) == _SAMPLE:
                 break
         if not first:
-            raise InputError(f"{path}: no line holds a JSON object")
+            raise InputError(f"{path}: no line holds a JSON object; write one whole object a line")
         self.names = list(dict.fromkeys(key for _, one in first for key in one))
         self.roles = roles_by_name(self.names, options, path)
         keys = {role: self.names[place] for role, place in self.roles.columns.items()}
@@ -131,6 +132,12 @@ class _Rows:
     def _take(self, line: int, one: dict[str, Any], keys: dict[str, str]) -> None:
         for role in _IDS:
             identifier = one.get(keys[role])
+            if type(identifier) is float and identifier.is_integer() and abs(identifier) < 2**53:
+                # pandas writes the integers of a column with gaps so.
+                one[keys[role]] = identifier = int(identifier)
+            if isinstance(identifier, str) and not _is_text(identifier):
+                self._leave_out(f"{role} with half a character", line)
+                return
             if identifier is not None and type(identifier) not in (int, str):
                 self._leave_out(f"{role} neither text nor an integer", line)
                 return
@@ -212,7 +219,20 @@ def _quickly(path: Path, keys: dict[str, str], sample: dict[str, list[Any]]) -> 
         )
     except (pa.ArrowException, OSError):
         return None
+    # Arrow reads objects, whatever lines they stand in.
+    seen = survey(path, ",", 0)
+    if table.num_rows != seen.lines - seen.blank:
+        return None
     return table.select([key for key, _ in schema])
+
+
+def _is_text(text: str) -> bool:
+    """Return whether a string can be written as UTF-8: JSON may escape half of a pair of surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _written(value: Any) -> str:

@@ -110,7 +110,8 @@ def fields(
         reading.notes += notes
     if reading.left_out:
         total = sum(reading.left_out.values())
-        logger.warning("%s: %d rows left out%s", account.file, total, account.summary())
+        rows_word = "row" if total == 1 else "rows"
+        logger.warning("%s: %d %s left out%s", account.file, total, rows_word, account.summary())
     provenance = reading.provenance()
     if options.half_life is not None:
         provenance["half_life_days"] = options.half_life

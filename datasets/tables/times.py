@@ -117,6 +117,12 @@ def _by_size(read: NDArray[np.float64], notes: list[str]) -> NDArray[np.float64]
     seconds = read / unit if unit > 1 else read
     with np.errstate(invalid="ignore"):
         good = (seconds > _FIRST) & (seconds < _LAST)
+    if unit > 1:
+        with np.errstate(invalid="ignore"):
+            other = (seconds > 0) & (seconds < _COUNTER)
+        if other.any():
+            notes.append(f"times of another unit than most, left unknown: {int(other.sum())}")
+            good &= ~other
     return seconds if good.all() else np.where(good, seconds, np.nan)
 
 

@@ -98,6 +98,11 @@ def check_is_text(path: Path, head: bytes) -> None:
     if not head:
         raise InputError(f"{path}: the file is empty")
     start = head[:8192]
+    if start.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise InputError(f"{path}: a pointer of Git LFS, not the file itself: run `git lfs pull`")
+    if b"\0" in start and start[:1].isascii() and start[:1].isalnum():
+        line = start[: start.index(b"\0")].count(b"\n") + 1
+        raise InputError(f"{path}: not a text file, there is a byte 0 in line {line}")
     if b"\0" in start or start.startswith((b"\x1f\x8b", b"\x89PNG", b"%PDF")):
         raise InputError(f"{path}: not a text file, it starts with the bytes {start[:8]!r}")
     opening = start.removeprefix(BOM).lstrip()[:14].lower()

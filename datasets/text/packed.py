@@ -92,6 +92,8 @@ def _member(path: Path, archive: zipfile.ZipFile, any_member: bool) -> zipfile.Z
         and not member.filename.startswith("__MACOSX/")
         and not Path(member.filename).name.startswith(".")
     ]
+    if any(member.filename == "[Content_Types].xml" for member in files) and not any_member:
+        raise InputError(f"{path}: a spreadsheet or document of Office; save its table as CSV")
     if len(files) != 1 and not (files and any_member):
         names = ", ".join(member.filename for member in files[:10]) or "none"
         raise InputError(

@@ -256,4 +256,7 @@ def _nobody(ignored: csr_matrix, asked: Indices) -> str:
     wrong = np.diff(ignored.indptr)[asked].sum()
     if wrong == 0:
         return "test must hold out an item of a user to evaluate, got none"
-    return f"test must hold out a relevant item, got {wrong} entries with values too low: see min_value"
+    return (
+        f"test must hold out a relevant item, got {wrong} entries, all of them below --min-value "
+        "(min_value= in Python) or, where it is not given, not above 0"
+    )

@@ -144,8 +144,8 @@ def _timed(user_items: Any, times: Any) -> tuple[csr_matrix, Times]:
     matrix = as_csr(user_items)
     if times is None or not np.isfinite(np.asarray(times, np.float64)).any():
         raise InputError(
-            "a split by time needs times, and the data has none: name the column that holds them "
-            "with --time-column (times= in Python)"
+            "a split by time needs times, and no entry of the data has one that is known: name the "
+            "column that holds them with --time-column (times= in Python)"
         )
     when = np.asarray(times, np.float64)
     # Other forms are sorted and added up here, and then entries are not those that the times belong to.

@@ -1,7 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from halfstep import load_data
+from halfstep import Dataset, load_data
 from halfstep.datasets.tables.recency import recency_weights
 from halfstep.errors import InputError
 
@@ -63,3 +64,12 @@ def test_ratings_do_not_fade(tmp_path):
     path.write_text(TEXT.replace("plays", "rating"))
     with pytest.raises(InputError, match="ratings"):
         load_data(path, half_life=10)
+
+
+def test_frames_fade_as_files_do(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(TEXT)
+    frame = pd.read_csv(path)
+    assert values(Dataset.from_frame(frame, half_life=10)) == pytest.approx(
+        values(load_data(path, half_life=10)), rel=1e-6
+    )

@@ -1,5 +1,6 @@
 """What first shows late in a text table, or at its top, is read for what it is."""
 
+import numpy as np
 import pytest
 
 from halfstep import load_data
@@ -167,3 +168,40 @@ def test_marks_of_byte_order_inside(tmp_path):
 def test_why_ids_are_text_is_said(tmp_path):
     notes = account(read(tmp_path, MANY + "Total,1,5\n"))["notes"]
     assert notes == ["user ids are text, since 1 id is no integer: 'Total'"]
+
+
+def test_json_lines_hold_one_object_each_also_late(tmp_path):
+    one = "".join(
+        f'{{"user_id": {i % 50}, "item_id": {i % 97}, "plays": 1}}\n' for i in range(1500)
+    )
+    two = '{"user_id": 7, "item_id": 98, "plays": 1} {"user_id": 8, "item_id": 98, "plays": 1}\n'
+    found = account(read(tmp_path, one + two, "a.jsonl"))
+    assert found["left_out"] == {"not JSON": 1}
+    assert found["first"] == {"not JSON": [1501]}
+    half = '{"user_id": "s\\ud800", "item_id": 7}\n{"user_id": "b", "item_id": 7}\n'
+    assert read(tmp_path, half, "b.jsonl").user_ids.tolist() == ["b"]
+    floats = '{"user_id": 1.0, "item_id": 7}\n{"user_id": 2.0, "item_id": 8}\n'
+    assert read(tmp_path, floats, "c.jsonl").user_ids.tolist() == [1, 2]
+
+
+def test_times_of_another_unit_are_unknown(tmp_path):
+    rows = "1,1,2,1577836800000\n1,2,2,1577836800\n2,1,2,1577836900000\n"
+    dataset = read(tmp_path, "user,item,plays,timestamp\n" + rows)
+    assert np.isnan(dataset.times).tolist() == [False, True, False]
+    assert dataset.times[[0, 2]].tolist() == [1577836800, 1577836900]
+    assert any("another unit" in note for note in account(dataset)["notes"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+            "git lfs pull",
+        ),
+        (b"user,item\n1,2\n3,\x004\n", "byte 0 in line 3"),
+    ],
+)
+def test_what_is_no_table(tmp_path, content, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, content)

@@ -100,7 +100,7 @@ def test_data_without_times_say_which_option_gives_them(plays):
     matrix, times = plays
     for protocol in ("time", "last"):
         for none in (None, np.full(matrix.nnz, np.nan)):
-            with pytest.raises(InputError, match=r"the data has none: .* --time-column"):
+            with pytest.raises(InputError, match=r"no entry of the data .* --time-column"):
                 list(parts_of(protocol, matrix, times=none))
     with pytest.raises(InputError, match=rf"a time for each of {matrix.nnz} entries, got \(3,\)"):
         at_a_moment(matrix, times[:3])

@@ -80,7 +80,7 @@ def test_entries_below_the_least_value_are_neither_hits_nor_negatives():
     assert stricter.means()["auc"] == 1 / 2
     assert evaluate(X, Y, train, test, min_value=-1).not_relevant == 0
     with pytest.raises(
-        InputError, match="hold out a relevant item, got 3 entries with values too low"
+        InputError, match="hold out a relevant item, got 3 entries, all of them below --min-value"
     ):
         evaluate(X, Y, train, test, min_value=6)
     for value, said in (("4", "must be a number, got '4'"), (np.nan, "must be finite, got nan")):
