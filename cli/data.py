@@ -203,7 +203,8 @@ def generate(
 @takes_tables
 def describe(
     source: Annotated[
-        str, typer.Argument(help="A prepared .npz, or any preset, file or folder; its values are numbers from 0.")
+        str,
+        typer.Argument(help="A prepared .npz, or any preset, file or folder with values from 0."),
     ],
     output: Folder,
     top: Annotated[int, typer.Option(help="Number of rows of each table.")] = 10,
