@@ -236,4 +236,9 @@ def _source(
         stream = Utf8(
             file, path, encoding.codec, dialect.newline, dialect.separator, dialect.skipped
         )
-        yield pa.PythonFile(stream, mode="r"), stream.survey
+        # In memory: after an error Arrow's threads would still wait for a Python file, and Python for
+        # these threads at its end.
+        parts = []
+        while piece := stream.read(_BLOCK):
+            parts.append(piece)
+        yield pa.BufferReader(b"".join(parts)), stream.survey
