@@ -203,13 +203,14 @@ def generate(
 @takes_tables
 def describe(
     source: Annotated[
-        str, typer.Argument(help="Whole numbers: a prepared .npz, or any preset, file or folder.")
+        str,
+        typer.Argument(help="A prepared .npz, or any preset, file or folder with values from 0."),
     ],
     output: Folder,
     top: Annotated[int, typer.Option(help="Number of rows of each table.")] = 10,
     table: TableOptions = AS_FOUND,
 ) -> None:
-    """Describe counts, such as plays or purchases, in an HTML page, SVG plots and a JSON file."""
+    """Describe counts, ratings or the like in an HTML page, SVG plots and a JSON file."""
     from halfstep.datasets.description.page import page
     from halfstep.datasets.description.plots import draw_plots
     from halfstep.datasets.description.summary import describe as examine

@@ -1,4 +1,4 @@
-"""Describe play counts: sizes, distributions, the long tail and the top, in JSON, plots and a page."""
+"""Describe a data set: sizes, distributions, the long tail and the top, in JSON, plots and a page."""
 
 from halfstep.lazy import offered
 

@@ -1,4 +1,4 @@
-"""The four distributions that describe play counts, summarised by exact percentiles and curves."""
+"""The four distributions that describe a data set, summarised by exact percentiles and curves."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Distributions:
     Attributes
     ----------
     plays_per_user, artists_per_user
-        Shape (users,), whole numbers.
+        Shape (users,); plays are int64 where all of them are whole numbers, else float64.
     plays_per_artist, audience_per_artist
-        Shape (artists,), whole numbers; the audience is the number of users.
+        Shape (artists,), likewise; the audience is the number of users.
     """
 
-    plays_per_user: NDArray[np.int64]
+    plays_per_user: NDArray[Any]
     artists_per_user: NDArray[np.int64]
-    plays_per_artist: NDArray[np.int64]
+    plays_per_artist: NDArray[Any]
     audience_per_artist: NDArray[np.int64]
 
     @classmethod
@@ -65,7 +65,7 @@ class Distributions:
         of the values do not exceed.
         """
         users, artists = len(self.plays_per_user), len(self.plays_per_artist)
-        rows, plays = int(self.artists_per_user.sum()), int(self.plays_per_user.sum())
+        rows, plays = int(self.artists_per_user.sum()), self.plays_per_user.sum().item()
         return {
             "users": users,
             "artists": artists,
@@ -83,7 +83,7 @@ class Distributions:
 def long_tail(plays: NDArray[Any], audience: NDArray[Any]) -> dict[str, float]:
     """Return how unevenly plays are spread over the artists, as shares from 0 to 1 and one number."""
     ordered = np.sort(plays)[::-1]
-    total = max(int(ordered.sum()), 1)
+    total = ordered.sum() or 1
     top = max(1, round(len(ordered) / 100))
     half = int(np.searchsorted(np.cumsum(ordered), total / 2)) + 1
     rare = audience <= 10
@@ -106,11 +106,11 @@ def concentration(plays: NDArray[Any]) -> dict[str, list[float]]:
     artists = np.unique(np.geomspace(1, len(plays), 80).round().astype(np.int64))
     return {
         "artists": artists.tolist(),
-        "share of plays": (summed[artists - 1] / max(int(summed[-1]), 1)).tolist(),
+        "share of plays": (summed[artists - 1] / (summed[-1] or 1)).tolist(),
     }
 
 
-def _distribution(values: NDArray[np.int64]) -> dict[str, Any]:
+def _distribution(values: NDArray[Any]) -> dict[str, Any]:
     ordered = np.sort(values)
     last = len(ordered) - 1
     # Evenly spaced shares, and finer ones near 1, where the last thousandth spans whole decades.
@@ -119,12 +119,12 @@ def _distribution(values: NDArray[np.int64]) -> dict[str, Any]:
     )
     return {
         "mean": float(ordered.mean()),
-        "smallest": int(ordered[0]),
-        "largest": int(ordered[-1]),
-        "percentiles": {f"{p:g}": int(ordered[_rank(p / 100, last)]) for p in PERCENTILES},
+        "smallest": ordered[0].item(),
+        "largest": ordered[-1].item(),
+        "percentiles": {f"{p:g}": ordered[_rank(p / 100, last)].item() for p in PERCENTILES},
         "curve": {
             "share": shares.tolist(),
-            "value": [int(ordered[_rank(share, last)]) for share in shares],
+            "value": [ordered[_rank(share, last)].item() for share in shares],
         },
     }
 
@@ -133,6 +133,8 @@ def _rank(share: float, last: int) -> int:
     return min(max(int(np.ceil(share * (last + 1))) - 1, 0), last)
 
 
-def _sums(numbers: NDArray[np.int32], plays: NDArray[Any], length: int) -> NDArray[np.int64]:
+def _sums(numbers: NDArray[np.int32], plays: NDArray[Any], length: int) -> NDArray[Any]:
     # A weighted bincount adds in float64, which is exact up to 2^53, more than any number of plays.
-    return np.bincount(numbers, plays, minlength=length).astype(np.int64)
+    sums = np.bincount(numbers, plays, minlength=length)
+    whole = plays.dtype.kind in "biu" or bool((plays == np.rint(plays)).all())
+    return sums.astype(np.int64) if whole else sums

@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from halfstep.datasets.description.distributions import DISTRIBUTIONS, PERCENTILES
-from halfstep.datasets.description.words import Words
+from halfstep.datasets.description.words import Words, shown
 from halfstep.page_style import whole_page
 from halfstep.pictures import svg_element
 
@@ -22,7 +22,7 @@ def page(described: dict[str, Any], plots: dict[str, bytes]) -> str:
     words = Words(described["item"])
     now = described["prepared"]
     title = f"{described['name']}: {words('what')}"
-    lead = words("lead", users=now["users"], count=now["artists"], plays=now["plays"])
+    lead = words("lead", users=now["users"], count=now["artists"], plays=shown(now["plays"]))
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{lead}: {now["rows"]:,} pairs of a user and {words("pair")}, '
@@ -72,7 +72,7 @@ def _sizes(described: dict[str, Any], words: Words) -> str:
     rows = []
     for what in ("users", "artists", "rows", "plays"):
         change = f"{now[what] - raw[what]:+,}" if raw else ""
-        rows.append([words(what), f"{raw[what]:,}" if raw else "", f"{now[what]:,}", change])
+        rows.append([words(what), shown(raw[what]) if raw else "", shown(now[what]), change])
     density = f"{100 * raw['density']:.4g} %" if raw else ""
     rows.append(["density", density, f"{100 * now['density']:.4g} %", ""])
     if raw:
@@ -123,9 +123,9 @@ def _percentiles(described: dict[str, Any], words: Words) -> str:
         for kind, label in (("raw", "as read"), ("prepared", "prepared")):
             if described[kind]:
                 values = described[kind]["distributions"][name]
-                cells = [f"{values['percentiles'][f'{p:g}']:,}" for p in PERCENTILES]
-                shown = words(name) + (f", {label}" if described["raw"] else "")
-                rows.append([shown, f"{values['mean']:,.1f}", *cells, f"{values['largest']:,}"])
+                cells = [shown(values["percentiles"][f"{p:g}"]) for p in PERCENTILES]
+                head = words(name) + (f", {label}" if described["raw"] else "")
+                rows.append([head, f"{values['mean']:,.1f}", *cells, shown(values["largest"])])
     return _table(["", "mean", *(f"{p:g} %" for p in PERCENTILES), "largest"], rows)
 
 
@@ -157,7 +157,7 @@ def _records(records: list[dict[str, Any]], words: Words) -> str:
         return "<p>none</p>"
     numbers = [f"{place}" for place in range(1, len(records) + 1)]
     rows = [
-        [number, *(f"{v:,}" if isinstance(v, int | float) else str(v) for v in record.values())]
+        [number, *(shown(v) if isinstance(v, int | float) else v for v in record.values())]
         for number, record in zip(numbers, records, strict=True)
     ]
     texts = {"", *(words(name) for name, value in records[0].items() if isinstance(value, str))}

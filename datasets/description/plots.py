@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from halfstep import pictures
 from halfstep.colours import INK, LINES
 from halfstep.datasets.description.distributions import DISTRIBUTIONS
-from halfstep.datasets.description.words import Words
+from halfstep.datasets.description.words import Words, shown
 
 AFTER, BEFORE = LINES[:2]
 MARKED = ("5", "25", "50", "75", "95", "99", "99.9")
@@ -59,19 +61,21 @@ def _distribution(described: dict[str, Any], name: str, axes: Any) -> None:
     percentiles = now["percentiles"]
     for percentile, following in zip(MARKED, (*MARKED[1:], None), strict=True):
         number, share = percentiles[percentile], float(percentile) / 100
-        axes.plot([max(number, 1)], [share], "o", color=AFTER, markersize=5, zorder=4)
+        if number == 0:  # a logarithmic axis has no place for it; the curve begins above it
+            continue
+        axes.plot([number], [share], "o", color=AFTER, markersize=5, zorder=4)
         # At the very top the label stands to the left, because the next mark is to the right.
         high = share > 0.98
         shift = {"95": -7, "99": 8, "99.9": 17}.get(percentile, -3)
-        text = f"{percentile} % ≤ {number:,}"
+        text = f"{percentile} % ≤ {shown(number)}"
         # Several percentiles may share a value; only the highest of them gets a label.
         if high or following is None or percentiles[following] != number:
             axes.annotate(
-                text, (max(number, 1), share), (-8 if high else 8, shift), fontsize=8,
+                text, (number, share), (-8 if high else 8, shift), fontsize=8,
                 textcoords="offset points", ha="right" if high else "left", va="center", color=INK,
             )  # fmt: skip
     axes.set(
-        xscale="log", ylim=(0, 1.09), xlabel=f"{words(f'axis of {name}')} (logarithmic)",
+        ylim=(0, 1.14), xlabel=words(f"axis of {name}"),
         ylabel=f"share of {whose} with at most so many", title=words(f"title of {name}"),
     )  # fmt: skip
     _finish(axes, described)
@@ -91,13 +95,16 @@ def _long_tail(described: dict[str, Any], axes: Any) -> None:
             )  # fmt: skip
     half = described["prepared"]["long tail"]["artists that make up half of all plays"]
     total = described["prepared"]["artists"]
-    axes.plot([half], [0.5], "o", color=AFTER, markersize=5)
+    # On the curve: with few items the last of them may lead far beyond a half.
+    there = described["prepared"]["concentration"]
+    share = float(np.interp(half, there["artists"], there["share of plays"]))
+    axes.plot([half], [share], "o", color=AFTER, markersize=5)
     axes.annotate(
-        words("half", half=half, total=total), (half, 0.5), (10, -4),
+        words("half", half=half, total=total), (half, share), (10, -4),
         textcoords="offset points", fontsize=8.5, va="top", color=INK,
     )  # fmt: skip
     axes.set(
-        xscale="log", ylim=(0, 1.09), xlabel=f"{words('axis of tail')} (logarithmic)",
+        ylim=(0, 1.09), xlabel=words("axis of tail"),
         ylabel=words("share of tail"), title="The long tail",
     )  # fmt: skip
     _finish(axes, described)
@@ -106,7 +113,9 @@ def _long_tail(described: dict[str, Any], axes: Any) -> None:
 def _finish(axes: Any, described: dict[str, Any]) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    pictures.label_log_axis(axes.xaxis, least=2)
+    if any(np.any(np.asarray(line.get_xdata()) > 0) for line in axes.lines):
+        axes.set(xscale="log", xlabel=f"{axes.get_xlabel()} (logarithmic)")
+        pictures.label_log_axis(axes.xaxis, least=2)
     axes.yaxis.set_major_formatter(PercentFormatter(1, 0))
     axes.grid(axis="both")
     if described["raw"] is not None:

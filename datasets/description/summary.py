@@ -20,7 +20,7 @@ def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
     Parameters
     ----------
     data
-        Its values are counts: whole numbers from 0.
+        Its values are finite numbers from 0: counts, ratings, hours.
     top
         Number of rows of each table, at least 1.
 
@@ -36,14 +36,17 @@ def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The values are not whole numbers, or `top` is not positive.
+        A value is below 0 or not finite, or `top` is not positive.
     """
     if top < 1:
         raise InputError(f"top must be at least 1, got {top}")
     matrix = data.interactions
-    if matrix.data.min() < 0 or not (matrix.data == np.rint(matrix.data)).all():
+    wrong = np.flatnonzero(~((matrix.data >= 0) & np.isfinite(matrix.data)))
+    if len(wrong):
         raise InputError(
-            f"{data.name}: values must be whole numbers from 0 to be described, the data has others"
+            f"{data.name}: values must be numbers from 0 to be described, got "
+            f"{matrix.data[wrong[0]]:g}, {len(wrong):,} of {matrix.nnz:,} entries are below 0 or not "
+            "finite; --negative drop leaves out what is below"
         )
     sums = Distributions.of_matrix(matrix)
     raw, reading = data.provenance.get("raw"), data.provenance.get("reading")
@@ -94,13 +97,13 @@ def name_of(data: Dataset, item: int) -> str:
 
 
 def _artists(
-    data: Dataset, sums: Distributions, by: NDArray[np.int64], top: int
+    data: Dataset, sums: Distributions, by: NDArray[Any], top: int
 ) -> list[dict[str, Any]]:
     return [
         {
             "id": str(data.item_ids[item]),
             "name": name_of(data, item),
-            "plays": int(sums.plays_per_artist[item]),
+            "plays": sums.plays_per_artist[item].item(),
             "audience": int(sums.audience_per_artist[item]),
             "plays per listener": round(
                 float(sums.plays_per_artist[item] / max(sums.audience_per_artist[item], 1)), 1
@@ -110,9 +113,7 @@ def _artists(
     ]
 
 
-def _users(
-    data: Dataset, sums: Distributions, by: NDArray[np.int64], top: int
-) -> list[dict[str, Any]]:
+def _users(data: Dataset, sums: Distributions, by: NDArray[Any], top: int) -> list[dict[str, Any]]:
     rows = []
     for user in _largest(by, top):
         row = data.interactions[user]
@@ -120,14 +121,19 @@ def _users(
         rows.append(
             {
                 "id": str(data.user_ids[user]),
-                "plays": int(sums.plays_per_user[user]),
+                "plays": sums.plays_per_user[user].item(),
                 "artists": int(sums.artists_per_user[user]),
                 "favourite": "" if favourite < 0 else name_of(data, favourite),
-                "its plays": int(row.data.max()) if row.nnz else 0,
+                "its plays": _plain(row.data.max().item()) if row.nnz else 0,
             }
         )
     return rows
 
 
-def _largest(values: NDArray[np.int64], top: int) -> list[int]:
+def _plain(value: float) -> int | float:
+    """Return a whole number as an int."""
+    return int(value) if value.is_integer() else value
+
+
+def _largest(values: NDArray[Any], top: int) -> list[int]:
     return [int(place) for place in np.argsort(-values, kind="stable")[:top]]

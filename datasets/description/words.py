@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 # Columns of a table whose items are music, and what one item of each is.
@@ -11,7 +12,7 @@ _MUSIC_FORMATS = ("audioscrobbler", "hetrec", "generated")
 _GENERAL = {
     "what": "users and items",
     "pair": "an item",
-    "lead": "{users:,} users have {count:,} items, with values that sum to {plays:,}",
+    "lead": "{users:,} users have {count:,} items, with values that sum to {plays}",
     "plays": "values, summed",
     "plays per user": "sum of values per user",
     "items per user": "items per user",
@@ -56,7 +57,7 @@ _GENERAL = {
 _MUSIC = {
     "what": "what was played",
     "pair": "{an_item}",
-    "lead": "{users:,} users played {count:,} {items} {plays:,} times",
+    "lead": "{users:,} users played {count:,} {items} {plays} times",
     "title of plays per user": "How much users listen",
     "title of items per user": "How curious users are",
     "title of plays per item": "How much {items} are played",
@@ -106,12 +107,22 @@ class Words:
             "An_item": f"{an.capitalize()} {item}",
         }
 
-    def __call__(self, key: str, **numbers: int) -> str:
+    def __call__(self, key: str, **numbers: int | str) -> str:
         """Return the phrase for a key of the description, with the numbers that it has places for."""
         phrase = self._phrases.get(key.replace("artist", "item"))
         if phrase is None:
             return key.replace("artist", self._item)
         return phrase.format(**self._names, **numbers)
+
+
+def shown(value: float) -> str:
+    """Return a number for a reader: whole ones in full, others to a few digits."""
+    if isinstance(value, int) or float(value).is_integer():
+        return f"{value:,.0f}"
+    size = abs(value)
+    digits = 1 if size >= 1_000 else 2 if size >= 1 else 3 - math.floor(math.log10(size))
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def item_word(provenance: dict[str, object]) -> str:

@@ -8,7 +8,7 @@ from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.tables.assemble import assemble
 from halfstep.datasets.tables.columns import Columns, NotUtf8, without_headers
 from halfstep.datasets.tables.dialect import Dialect, dialect_of
-from halfstep.datasets.tables.encoding import Encoding, encoding_of
+from halfstep.datasets.tables.encoding import Encoding, encoding_of, first_not_utf8
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.stream import Utf8
@@ -41,6 +41,11 @@ def read_table(path: Path, options: TableOptions = AS_FOUND) -> Dataset:
     try:
         dialect, columns = _read(path, encoding, options)
     except NotUtf8:
+        if options.encoding is not None:
+            raise InputError(
+                f"{path}: line {first_not_utf8(path)} is not {options.encoding}; name the file's "
+                "encoding with --encoding (in Python encoding=), or let it be found"
+            ) from None
         encoding = encoding_of(path, start, None, whole=True)
         dialect, columns = _read(path, encoding, options)
     reading = _account(path, dialect, encoding, columns)

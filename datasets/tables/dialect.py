@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from halfstep.datasets.tables.header import header_of, names_columns
+from halfstep.datasets.tables.header import counts_up, header_of, may_be_header, names_columns
 from halfstep.datasets.tables.known_names import is_event
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.places import place_of
@@ -110,14 +110,30 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
             "separator=)"
         )
     if header is None:
+        if len(rows[0]) != width and options.header is None:
+            raise InputError(
+                f"{path}: the first line, {_shown(rows[0])}, has {len(rows[0])} fields, and most others "
+                f"have {width}; if the separator is another one, say --separator, or if this line is "
+                "only broken, --no-header (in Python separator= and header=False)"
+            )
+        if may_be_header(rows, width, options):
+            raise InputError(
+                f"{path}: it cannot be told whether the first line, {_shown(rows[0])}, names the "
+                "columns; if it does, say --user-column and --item-column with its names, or else "
+                "--no-header (in Python header=True or header=False)"
+            )
         roles = roles_by_place(samples, options, path)
     else:
         roles = roles_by_name(names, options, path)
+    _check_quotes(samples, roles, path)
     roles, notes = _without_times(roles, names, samples, options)
+    if header is None and counts_up(rows[0], options):
+        notes = (*notes, f"the first line, {_shown(rows[0])}, is taken for a row, not for a header")
     return Dialect(
         separator=separator,
         quoted=quoted,
-        skipped=begin + (1 if has_line else 0),
+        # A name in quotes may hold line ends.
+        skipped=begin + (1 + sum(name.count("\n") for name in rows[0]) if has_line else 0),
         header=header is not None,
         names=names,
         width=width,
@@ -160,6 +176,17 @@ def _alike(comment: str, line: str, separator: str | None) -> bool:
         if mark in line and comment.count(mark) == line.count(mark):
             return not names_columns(fields)
     return False
+
+
+def _check_quotes(samples: Sequence[Sequence[str]], roles: Roles, path: Path) -> None:
+    """Raise InputError if ids are in single quotes, which then would be part of them."""
+    for role, place in (("user", roles.user), ("item", roles.item)):
+        fields = [row[place].strip() for row in samples]
+        if all(len(field) > 1 and field[0] == field[-1] == "'" for field in fields):
+            raise InputError(
+                f"{path}: the {role}s are in single quotes, the first is {fields[0][:40]}; write fields "
+                "in double quotes, or in none"
+            )
 
 
 def _skipped(comments: Sequence[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import codecs
 from dataclasses import dataclass
 from pathlib import Path
 
+from halfstep.datasets.text.blocks import cut
 from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
@@ -107,6 +108,16 @@ def _of_all(path: Path) -> Encoding:
         return Encoding("utf-8", "utf-8, mixed", mixed=True, note=note)
     note = "the file is not UTF-8 and was read as Windows-1252 (--encoding says otherwise)"
     return Encoding("cp1252", "cp1252", note=note)
+
+
+def first_not_utf8(path: Path) -> int:
+    """Return the number of the first line that is not UTF-8."""
+    with unpacked(path) as file:
+        for first, block in cut(file, path):
+            if not _is_utf8(block):
+                lines = enumerate(block.split(b"\n"), start=first)
+                return next(number for number, line in lines if not _is_utf8(line))
+    return 1
 
 
 def _is_utf8(text: bytes, cut: bool = False) -> bool:

@@ -36,6 +36,31 @@ def header_of(
     return None
 
 
+def may_be_header(rows: Sequence[Sequence[str]], width: int, options: TableOptions) -> bool:
+    """Return whether a first row that is taken for data may be unknown names of columns after all.
+
+    Its fields fit no column of numbers or times below it, and none of them occurs there again.
+    """
+    first = rows[0]
+    if options.header is not None or len(first) != width:
+        return False
+    later = [row for row in rows[1:] if len(row) == width]
+    kinds = [place_of([field]) for field in first]
+    if not later or any(kind.number or kind.time for kind in kinds):
+        return False
+    columns = zip(*later, strict=True)
+    return not any(field in column for field, column in zip(first, columns, strict=True))
+
+
+def counts_up(first: Sequence[str], options: TableOptions) -> bool:
+    """Return whether a first row that is taken for data is 0, 1, 2 and so on.
+
+    So pandas writes the names of a data frame that has none, but it may as well be a row.
+    """
+    numbers = [str(at) for at in range(len(first))]
+    return options.header is None and len(first) > 2 and [*first] == numbers
+
+
 def _one_short(first: Sequence[str], later: Sequence[Sequence[str]]) -> Sequence[str]:
     """Return a header that is one field shorter than the rows with a name more, if it is plain where.
 

@@ -7,8 +7,10 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from halfstep.datasets.tables.header import names_columns
 from halfstep.errors import InputError
 
 SEPARATORS = ("\t", "::", ",", ";", "|")
@@ -18,37 +20,32 @@ SAMPLE = 1000  # lines
 def split(lines: Sequence[str], said: str | None, path: Path) -> tuple[str, bool, list[list[str]]]:
     """Return (separator, whether fields are in quotes, the rows of the sample).
 
-    The separator is the one by which most lines have the same number of fields, among equals the one
-    that makes more fields; blanks are considered last.
+    The separator is the one by which most lines have the same number of fields, among equals one by
+    which the first line has as many, then the one that makes more fields; blanks are considered last.
 
     Raises
     ------
     InputError
-        No separator makes two fields of the lines.
+        No separator makes two fields of the lines, or two of them do it equally well.
     """
     if said is not None:
         if said == "":
             raise InputError("--separator must not be empty")
         quoted = _are_quoted(lines, said)
         return said, quoted, _rows(lines, said, quoted)
-    best: tuple[float, int, bool, str, bool, list[list[str]]] | None = None
+    candidates = []
     for separator in SEPARATORS:
-        if not any(separator in line for line in lines):
-            continue
-        quoted = _are_quoted(lines, separator)
-        rows = _rows(lines, separator, quoted)
-        found = (*_consistent(rows), separator, quoted, rows)
-        if found[1] >= 2 and (best is None or found[:3] > best[:3]):
-            best = found
-    if best is not None and best[0] >= 0.8:
-        return best[3:]
-    quoted = _are_quoted(lines, " ")
-    rows = _rows(lines, " ", quoted)
-    share, width, _ = _consistent(rows)
-    if width >= 2 and (best is None or share > best[0]):
-        return " ", quoted, rows
+        if any(separator in line for line in lines):
+            found = _candidate(lines, separator)
+            candidates += [found] if found.width >= 2 else []
+    best = max(candidates, key=lambda one: one.rank, default=None)
+    if best is None or best.share < 0.8 or not best.whole:
+        blank = _candidate(lines, " ")
+        if blank.width >= 2 and (best is None or blank.rank[:2] > best.rank[:2]):
+            return blank.separator, blank.quoted, blank.rows
     if best is not None:
-        return best[3:]
+        _check_unique(best, candidates, path)
+        return best.separator, best.quoted, best.rows
     line = next(line for line in lines if line.strip())[:60]
     raise InputError(
         f"{path}: a table must have at least 2 columns (user, item), its first line is {line!r}; if its "
@@ -56,15 +53,50 @@ def split(lines: Sequence[str], said: str | None, path: Path) -> tuple[str, bool
     )
 
 
-def _consistent(rows: Sequence[Sequence[str]]) -> tuple[float, int, bool]:
-    """Return (the share of rows with the most frequent number of fields, that number, the first's too).
+@dataclass(frozen=True)
+class _Candidate:
+    """What a separator makes of the sample.
 
-    The first row is left out where there are others, since a header may be shorter.
+    `share` is the share of rows with the most frequent number of fields, `width`, without the first row,
+    which may be a header that is shorter; `whole` tells that the first row has as many.
     """
+
+    separator: str
+    quoted: bool
+    rows: list[list[str]]
+    share: float
+    whole: bool
+    width: int
+
+    @property
+    def rank(self) -> tuple[float, bool, int]:
+        return self.share, self.whole, self.width
+
+
+def _candidate(lines: Sequence[str], separator: str) -> _Candidate:
+    quoted = _are_quoted(lines, separator)
+    rows = _rows(lines, separator, quoted)
     counts = Counter(len(row) for row in rows[1:] or rows)
     width, count = counts.most_common(1)[0]
     # Rounded, so that one broken line more or less does not decide against more fields.
-    return round(count / sum(counts.values()), 1), width, len(rows[0]) == width
+    share = round(count / sum(counts.values()), 1)
+    return _Candidate(separator, quoted, rows, share, len(rows[0]) == width, width)
+
+
+def _check_unique(best: _Candidate, candidates: Sequence[_Candidate], path: Path) -> None:
+    """Raise InputError if another separator is as good, and the columns' names do not decide.
+
+    A tab is hardly ever part of a text, and so needs no decision.
+    """
+    equal = [one for one in candidates if one.rank == best.rank and one.separator != best.separator]
+    if not equal or best.separator == "\t" or names_columns(best.rows[0]):
+        return
+    marks = " or ".join(repr(one.separator) for one in (best, *equal))
+    line = " / ".join(repr(best.separator.join(row)[:60]) for row in best.rows[:2])
+    raise InputError(
+        f"{path}: it cannot be told whether {marks} separates the columns of {line}; say which: "
+        "--separator (in Python separator=)"
+    )
 
 
 def _rows(lines: Sequence[str], separator: str, quoted: bool) -> list[list[str]]:

@@ -88,7 +88,7 @@ class Utf8(io.RawIOBase):
     def _next(self) -> bytes:
         raw = self._file.read(_BLOCK)
         self._over = not raw
-        self._bounds.take(raw, b"", 0)
+        self._bounds.follow(raw, self._newline.encode(), self.survey.ended)
         chunk = raw
         if self._decoder is not None:
             try:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from halfstep.datasets.text.blocks import Bounds
+
 _PIECE = 1 << 20
 _SIGNS = (b"+", b"-", b" ", b'"', b"x", b"X")
 _NEWLINE, _RETURN, _QUOTE, _ZERO = 10, 13, 34, 48
@@ -24,13 +26,15 @@ class Survey:
 
     Attributes
     ----------
+    ended : int
+        Lines that have an end.
     blank : int
         Lines without a character.
     plain : bool
         No field begins with 0 and another digit, and there is no sign, no blank, no quote and no x,
         since Arrow reads 0x1F as an integer. Integers are then written as Python would write them.
-    opened, closed : int
-        Quotes at the beginning and at the end of a field.
+    quotes, opened, closed : int
+        All quotes, and those at the beginning and at the end of a field.
     returns : bool
         A carriage return stands without a line feed.
     stray : bool
@@ -40,17 +44,17 @@ class Survey:
     def __init__(self, separator: str, skipped: int) -> None:
         self._mark, self._skipped = ord(separator), skipped
         self._signs = _SIGNS if separator == "\t" else (*_SIGNS, b"\t")
-        self._newlines = 0
+        self.ended = 0
         self._last = b"\n"
         self.blank = 0
         self.plain = True
         self.stray = self.returns = False
-        self.opened = self.closed = 0
+        self.quotes = self.opened = self.closed = 0
 
     @property
     def lines(self) -> int:
         """Number of lines; the last one may lack its end."""
-        return self._newlines + (not self._last.endswith(b"\n"))
+        return self.ended + (not self._last.endswith(b"\n"))
 
     def take(self, piece: bytes) -> None:
         """Look at the next bytes."""
@@ -61,19 +65,20 @@ class Survey:
         text = self._last + piece
         # `bytes.count` stops at each hit, and takes five times as long.
         ends = np.frombuffer(text, np.uint8) == _NEWLINE
-        self._newlines += int(np.count_nonzero(ends[before:]))
+        self.ended += int(np.count_nonzero(ends[before:]))
         self.blank += int(np.count_nonzero(ends[before:] & ends[before - 1 : -1]))
         if b"\n\r\n" in text:
             self.blank += _ends(text, b"\n\r\n", before)
         if self.plain:
             rows = text
-            if self._skipped and self._newlines >= self._skipped:
+            if self._skipped and self.ended >= self._skipped:
                 rows = b"\n" + text.split(b"\n", self._skipped + 1)[-1]
                 self._skipped = 0
             signed = any(sign in rows for sign in self._signs)
             self.plain = not signed and not _padded(np.frombuffer(rows, np.uint8), self._mark)
         if b'"' in text:
             opened, closed, stray = _quotes(np.frombuffer(text, np.uint8), self._mark)
+            self.quotes += int(np.count_nonzero(np.frombuffer(piece, np.uint8) == _QUOTE))
             self.opened += opened
             self.closed += closed
             self.stray = self.stray or stray
@@ -84,10 +89,17 @@ class Survey:
 
 
 def survey(path: Path, separator: str, skipped: int) -> Survey:
-    """Return the survey of a whole file."""
-    found = Survey(separator, skipped)
+    """Return the survey of a whole file, which is not packed.
+
+    Raises
+    ------
+    InputError
+        A line is longer than 64 MiB.
+    """
+    found, bounds = Survey(separator, skipped), Bounds(path)
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
+            bounds.follow(piece, b"\n", found.ended)
             found.take(piece)
     return found
 

@@ -101,8 +101,11 @@ def _quickly(path: Path, dialect: Dialect, encoding: Encoding) -> Columns | None
     count = found.table.num_rows + len(found.bad)
     if count + dialect.skipped + found.blank != found.survey.lines:
         return None
+    # Arrow takes a quote that is never closed in the last line for closed.
+    if dialect.quoted and (found.survey.stray or found.survey.quotes % 2):
+        return None
     # Arrow does not count blank lines: only where there are none are its numbers those of lines.
-    if (dialect.quoted and found.survey.stray) or (found.bad and found.blank):
+    if found.bad and found.blank:
         return None
     lines: Any = None
     bad: dict[str, list[int]] = {}
@@ -233,4 +236,9 @@ def _source(
         stream = Utf8(
             file, path, encoding.codec, dialect.newline, dialect.separator, dialect.skipped
         )
-        yield pa.PythonFile(stream, mode="r"), stream.survey
+        # In memory: after an error Arrow's threads would still wait for a Python file, and Python for
+        # these threads at its end.
+        parts = []
+        while piece := stream.read(_BLOCK):
+            parts.append(piece)
+        yield pa.BufferReader(b"".join(parts)), stream.survey

@@ -129,6 +129,7 @@ class Bounds:
         stored = path if path.is_file() else path.parent
         packed = stored.is_file() and bool(packing_of(stored))
         self._left = max(LARGE, PACKING * stored.stat().st_size) if packed else None
+        self._unfinished = 0
 
     def take(self, chunk: bytes, rest: bytes, line: int) -> None:
         """Count a chunk that was read; `rest` is the unfinished part of line number `line`.
@@ -138,11 +139,21 @@ class Bounds:
         InputError
             The line is longer than 64 MiB, or a packed file unpacks to 200 times its size.
         """
-        if len(rest) > LONGEST_LINE:
+        self._unfinished = len(rest)
+        self._check(chunk, f"line {line} is")
+
+    def follow(self, chunk: bytes, newline: bytes, lines: int) -> None:
+        """Count a chunk that was read, of lines that others cut; at least `lines` end before it."""
+        end = chunk.rfind(newline)
+        self._unfinished = len(chunk) - end - 1 if end >= 0 else self._unfinished + len(chunk)
+        if self._unfinished > LONGEST_LINE:
+            lines += chunk.count(newline)
+        self._check(chunk, f"one after line {lines} is")
+
+    def _check(self, chunk: bytes, what: str) -> None:
+        if self._unfinished > LONGEST_LINE:
             most = LONGEST_LINE >> 20
-            raise InputError(
-                f"{self.path}: a line must be at most {most} MiB, line {line} is longer"
-            )
+            raise InputError(f"{self.path}: a line must be at most {most} MiB, {what} longer")
         if self._left is not None:
             self._left -= len(chunk)
             if self._left < 0:

@@ -23,7 +23,11 @@ _PACKINGS = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",  # an empty one
 }
-_UNREADABLE = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+_UNREADABLE = (
+    *(OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+    # What a damaged directory of a .zip leads to.
+    *(UnicodeDecodeError, IndexError, NotImplementedError, OverflowError, RuntimeError),
+)
 
 
 def packing_of(path: Path) -> str:

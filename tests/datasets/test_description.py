@@ -1,4 +1,4 @@
-"""The description of play counts: numbers against pandas, and what the page and the plots say."""
+"""The description of a data set: numbers against pandas, and what the page and the plots say."""
 
 import json
 import re
@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse import csr_matrix
 
 from halfstep import Dataset
 from halfstep.cli.main import run
@@ -78,10 +79,42 @@ def test_the_long_tail_by_hand():
     assert tail["share of artists with one listener"] == pytest.approx(2 / 3)
     assert tail["share of plays of the lower 80 % of artists"] == pytest.approx(0.2)
     assert described["raw"] is None
-    with pytest.raises(InputError, match="whole numbers"):
-        describe(from_triples([0], [0], [0.5]))
     with pytest.raises(InputError, match="top must be"):
         describe(from_triples([0], [0], [1]), top=0)
+
+
+def test_fractions_are_described_and_values_below_0_refused():
+    described = describe(from_triples([0, 0, 1], [0, 1, 1], [0.5, 2.25, 1234.5]))
+    prepared = described["prepared"]
+    assert prepared["plays"] == 1237.25
+    assert prepared["distributions"]["plays per user"]["percentiles"]["50"] == 2.75
+    assert prepared["distributions"]["artists per user"]["largest"] == 2
+    tail = prepared["long tail"]
+    assert tail["share of plays of the top 1 % of artists"] == pytest.approx(1236.75 / 1237.25)
+    assert described["users by plays"][1]["its plays"] == 2.25
+    written = page(described, {})
+    assert "values that sum to 1,237.2: 3 pairs" in written
+    assert "<td class=number>2.75</td>" in written
+    small = describe(from_triples([0, 1], [0, 0], [0.1, 0.2]))
+    assert small["prepared"]["concentration"]["share of plays"] == [1]
+    json.dumps(described)
+    told = r"x: values must be numbers from 0 .* got -1, 2 of 3 entries are .* --negative drop"
+    with pytest.raises(InputError, match=told):
+        describe(from_triples([0, 1, 2], [0, 0, 0], [3, -1, -0.5], name="x"))
+    with pytest.raises(InputError, match="got nan, 1 of 1"):
+        describe(replace(from_triples([0], [0], [1]), interactions=csr_matrix([[np.nan]])))
+
+
+def test_marks_lie_at_their_values_and_on_the_curve(drawn):
+    pytest.importorskip("matplotlib")
+    users, values = np.arange(8), [0, 0, 0, 0.25, 0.25, 0.5, 0.5, 0.5]
+    draw_plots(describe(from_triples(users, [0, 1, 2, 3, 4, 0, 1, 2], values)))
+    axes = drawn[0][0].axes[0]
+    marks = [tuple(line.get_xydata()[0]) for line in axes.lines if line.get_marker() == "o"]
+    expected = [(0.25, 0.5), *[(0.5, share) for share in (0.75, 0.95, 0.99, 0.999)]]
+    np.testing.assert_allclose(marks, expected)
+    curve, half = drawn[-1][0].axes[0].lines
+    assert half.get_xydata()[0].tolist() in curve.get_xydata().tolist()
 
 
 def test_describe_writes_a_page_plots_and_json(dump, tmp_path, capsys):
@@ -182,7 +215,7 @@ def test_times_outside_the_calendar_and_no_times():
     assert "No entry has a time" in page(describe(none), {})
 
 
-@pytest.mark.parametrize("values", [[7, 7], [0, 1_000]])
+@pytest.mark.parametrize("values", [[7, 7], [0, 1_000], [0, 0], [1e-9, 1e-9]])
 def test_plots_of_almost_nothing_are_whole(values, drawn):
     pytest.importorskip("matplotlib")
     draw_plots(describe(from_triples([0, 1], [0, 1], values)))

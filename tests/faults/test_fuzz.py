@@ -212,7 +212,7 @@ def test_gzip_bombs_stay_folded(unit, message, tmp_path):
     path = tmp_path / "bomb.csv.gz"
     fuzz.gzip_bomb(path, unit, 80 << 20)
     said, peak = refused_within("data", path)
-    assert message in said
+    assert re.search(message, said), said
     assert peak < 900
     tally("Hostile files", "gzip bomb", "refused below 900 MiB")
 
