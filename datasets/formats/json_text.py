@@ -70,11 +70,11 @@ def is_text(text: str) -> bool:
 
 
 def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with unpacked(path) as file:
+    with unpacked(path) as file:
+        try:
             yield from cut(_as_utf8(path, file), path)
-    except UnicodeError as error:
-        raise InputError(f"{path}: is not in UTF-16 throughout: {error}") from None
+        except UnicodeError as error:
+            raise InputError(f"{path}: is not in UTF-16 throughout: {error}") from None
 
 
 def _as_utf8(path: Path, file: IO[bytes]) -> IO[bytes]:
