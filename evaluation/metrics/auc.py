@@ -30,8 +30,8 @@ from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.held_out import evaluate
-from halfstep.evaluation.metrics.inputs import Array, Indices, factor_pair
-from halfstep.evaluation.metrics.judged import union
+from halfstep.evaluation.metrics.inputs import Array, factor_pair
+from halfstep.evaluation.metrics.judged import free_items, union
 from halfstep.evaluation.protocols.draws import (
     drawn_seed,
     entry_numbers,
@@ -102,7 +102,7 @@ def sampled_auc(
     turn = np.arange(held_out.nnz) - np.repeat(held_out.indptr[:-1], np.diff(held_out.indptr))
     users, positives = users[keep], held_out.indices[keep].astype(np.int64)
     numbers = numbers_in_turn(ids.users[users], seed, turn[keep])
-    negatives = order[_free_items(integers_below(numbers, available[users]), users, taken)]
+    negatives = order[free_items(integers_below(numbers, available[users]), users, taken)]
     scores = np.concatenate([scores_of(X, Y, users, items) for items in (positives, negatives)])
     # Within each user sorted by score; a held-out item sorts before a negative that ties with it, and
     # so does not beat it.
@@ -172,19 +172,3 @@ def _checked(
                 f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
             )
     return X, Y, seen, held_out
-
-
-def _free_items(places: Indices, users: Indices, taken: csr_matrix) -> Indices:
-    """Return the item at each place, from 0, among the items that the user has not taken.
-
-    If a user's taken items are t_0 < t_1 < ..., then t_j - j free items come before t_j, so the item at
-    place r is r + #{j : t_j - j <= r}. One sorted search serves all pairs: every user has a separate
-    range of keys.
-    """
-    counts = np.diff(taken.indptr)
-    rank = np.arange(taken.nnz) - np.repeat(taken.indptr[:-1], counts)
-    width = taken.shape[1] + 1
-    keys = taken.indices - rank + np.repeat(np.arange(len(counts)) * width, counts)
-    smaller = np.searchsorted(keys, places + users * width, side="right")
-    items: Indices = places + smaller - taken.indptr[users]
-    return items

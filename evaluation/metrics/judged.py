@@ -115,6 +115,22 @@ def union(*parts: csr_matrix) -> csr_matrix:
     return together
 
 
+def free_items(places: Indices, users: Indices, taken: csr_matrix) -> Indices:
+    """Return the item at each place, from 0, among the items that the user has not taken.
+
+    If a user's taken items are t_0 < t_1 < ..., then t_j - j free items come before t_j, so the item at
+    place r is r + #{j : t_j - j <= r}. One sorted search serves all pairs: every user has a separate
+    range of keys.
+    """
+    counts = np.diff(taken.indptr)
+    rank = np.arange(taken.nnz) - np.repeat(taken.indptr[:-1], counts)
+    width = taken.shape[1] + 1
+    keys = taken.indices - rank + np.repeat(np.arange(len(counts)) * width, counts)
+    smaller = np.searchsorted(keys, places + users * width, side="right")
+    items: Indices = places + smaller - taken.indptr[users]
+    return items
+
+
 def _ones(matrix: csr_matrix) -> csr_matrix:
     # Ones, because stored values might be zero, or cancel.
     ones = np.ones(matrix.nnz, np.int8)

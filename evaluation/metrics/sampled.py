@@ -20,6 +20,7 @@ from halfstep.evaluation.metrics.inputs import (
     index_array,
     whole_number,
 )
+from halfstep.evaluation.metrics.judged import free_items, union
 from halfstep.evaluation.protocols.draws import (
     Numbers,
     drawn_seed,
@@ -190,20 +191,14 @@ def sample_negatives(
     drawn = np.empty((users, size), dtype=np.int64)
     for start in range(0, users, DRAWN_TOGETHER):
         part = slice(start, start + DRAWN_TOGETHER)
-        # Ones, because stored values might cancel; the sum has the entries of both.
-        taken = (_ones(seen[part]) + _ones(held_out[part])).tocsr()[:, order]
+        taken = union(seen[part], held_out[part])[:, order]
         taken.sort_indices()
         available = items - np.diff(taken.indptr).astype(np.int64)
         places = _distinct_places(available, size, ids.users[part], seed)
-        found = _place_to_item(places, taken)
-        drawn[part] = np.where(found < 0, -1, order[found])
+        rows, turns = np.nonzero(places >= 0)
+        drawn[part] = -1
+        drawn[part][rows, turns] = order[free_items(places[rows, turns], rows, taken)]
     return drawn
-
-
-def _ones(matrix: Any) -> Any:
-    ones = matrix.copy()
-    ones.data = np.ones(matrix.nnz, dtype=np.int8)
-    return ones
 
 
 def _distinct_places(available: Indices, n: int, users: Numbers, seed: Numbers) -> Indices:
@@ -222,19 +217,3 @@ def _distinct_places(available: Indices, n: int, users: Numbers, seed: Numbers) 
         taken = (chosen[:j] == draw).any(axis=0)
         chosen[j] = np.where(active, np.where(taken, last, draw), -1)
     return np.ascontiguousarray(chosen.T)
-
-
-def _place_to_item(places: Indices, taken: Any) -> Indices:
-    """Turn the place among the items that a user has not taken into the item.
-
-    If a user's taken items are t_0 < t_1 < ..., then t_j - j free items come before t_j, so the item at
-    place r is r + #{j : t_j - j <= r}. One sorted search serves all users: every user has a separate
-    range of keys.
-    """
-    users, items = taken.shape
-    counts = np.diff(taken.indptr)
-    free_before = taken.indices - (np.arange(taken.nnz) - np.repeat(taken.indptr[:-1], counts))
-    offsets = np.arange(users, dtype=np.int64) * (items + 1)
-    keys = free_before + np.repeat(offsets, counts)
-    smaller = np.searchsorted(keys, places + offsets[:, None], side="right")
-    return np.where(places < 0, -1, places + smaller - taken.indptr[:-1, None])
