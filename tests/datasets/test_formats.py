@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from cases.tables.read import entries, refused
 from pyarrow import feather, ipc, parquet
 from scipy import sparse
 from scipy.io import mmwrite
@@ -13,7 +14,6 @@ from scipy.io import mmwrite
 from halfstep import Dataset, load_data
 from halfstep.datasets import load
 from halfstep.datasets.formats.lightgcn import kind_of
-from halfstep.errors import InputError
 
 BIG = 7_234_567_890_123_456_789
 TABLE = pa.table(
@@ -26,23 +26,6 @@ TABLE = pa.table(
     }
 )
 EXPECTED = {(BIG, "b"): 3, (BIG + 1, "a"): 4}
-
-
-def entries(dataset):
-    matrix = dataset.interactions.tocoo()
-    users, items = dataset.user_ids[matrix.row], dataset.item_ids[matrix.col]
-    return dict(
-        zip(zip(users.tolist(), items.tolist(), strict=True), matrix.data.tolist(), strict=True)
-    )
-
-
-def refused(source, *words, **options):
-    with pytest.raises(InputError) as caught:
-        load_data(source, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
 
 
 def as_stream(table, path):

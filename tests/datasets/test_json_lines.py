@@ -10,31 +10,14 @@ import zipfile
 
 import pyarrow as pa
 import pytest
+from cases.tables.read import entries, refused
 
 from halfstep import load_data
 from halfstep.datasets import load
 from halfstep.datasets.formats import json_lines
 from halfstep.datasets.tables.options import TableOptions
-from halfstep.errors import InputError
 
 BIG = 7_234_567_890_123_456_789
-
-
-def entries(dataset):
-    matrix = dataset.interactions.tocoo()
-    users, items = dataset.user_ids[matrix.row], dataset.item_ids[matrix.col]
-    return dict(
-        zip(zip(users.tolist(), items.tolist(), strict=True), matrix.data.tolist(), strict=True)
-    )
-
-
-def refused(source, *words, **options):
-    with pytest.raises(InputError) as caught:
-        load_data(source, **options)
-    message = str(caught.value)
-    assert "\n" not in message
-    for word in words:
-        assert word in message
 
 
 def zipped(text):

@@ -3,22 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from cases.recommender import KINDS, SETTINGS, made
+from cases.recommender import SETTINGS, made
 from scipy import sparse
 
 import halfstep
 from halfstep import InputError, Recommender
 from halfstep.datasets import Dataset
-
-
-@pytest.fixture(params=KINDS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def fitted():
-    return Recommender.fit(made(), **SETTINGS)
 
 
 def test_the_answers_are_the_models_by_external_ids(kind):

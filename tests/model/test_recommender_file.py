@@ -8,22 +8,12 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
-from cases.recommender import KINDS, SETTINGS, made
+from cases.recommender import SETTINGS, made
 from scipy import sparse
 
 from halfstep import AlternatingLeastSquares, InputError, Recommender, Solver
 from halfstep.datasets import Dataset
 from halfstep.recommender.archive import NoIds
-
-
-@pytest.fixture(params=KINDS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def fitted():
-    return Recommender.fit(made(), **SETTINGS)
 
 
 def answers(recommender, data):

@@ -8,24 +8,13 @@ import signal
 import numpy as np
 import pandas as pd
 import pytest
-from cases.recommender import KINDS, SETTINGS, made
+from cases.recommender import SETTINGS, made
 from scipy import sparse
 
 from halfstep import InputError, Recommender, Solver
 from halfstep.cli.main import run
 from halfstep.datasets import Dataset
 from halfstep.recommender import lists, writing
-
-
-@pytest.fixture(params=KINDS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def fitted():
-    return Recommender.fit(made(), **SETTINGS)
-
 
 READERS = {
     "csv": lambda path: pd.read_csv(path, keep_default_na=False),
