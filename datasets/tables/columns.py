@@ -68,33 +68,33 @@ def without_headers(columns: Columns, dialect: Dialect) -> Columns:
 
     if not dialect.header:
         return columns
-    repeated: Any = None
-    for role in ("user", "item"):
-        ids = columns.arrays[role]
-        name = dialect.names[dialect.roles.columns[role]]
-        if not pa.types.is_dictionary(ids.type) or not name:
-            return columns
-        same = pc.equal(ids.cast(pa.string()), name) if _has(ids, name) else None
-        if same is None:
-            return columns
-        repeated = same if repeated is None else pc.and_(repeated, same)
-    rows = np.flatnonzero(repeated.to_numpy())
+    ids = {role: columns.arrays[role] for role in ("user", "item")}
+    names = {role: dialect.names[dialect.roles.columns[role]] for role in ids}
+    if not all(names[role] and _has(ids[role], names[role]) for role in ids):
+        return columns
+    here = [pc.equal(ids[role].cast(pa.string()), names[role]).to_numpy() for role in ids]
+    repeated = here[0] & here[1]
+    rows = np.flatnonzero(repeated)
     if len(rows) == 0:
         return columns
-    keep = pa.array(~repeated.to_numpy())
+    keep = pa.array(~repeated)
     numbers = rows + 1 if columns.lines is None else columns.lines[rows]
-    lines = columns.lines
-    if lines is not None:
-        lines = lines[np.flatnonzero(~repeated.to_numpy())]
+    lines = None if columns.lines is None else columns.lines[np.flatnonzero(~repeated)]
     arrays = {
         role: pa.chunked_array([array.filter(keep).combine_chunks()])
         for role, array in columns.arrays.items()
     }
-    for role in ("user", "item"):  # the header's name must not be among the ids
+    for role in ids:  # the header's name must not be among the ids
         arrays[role] = pa.chunked_array([arrays[role].cast(pa.string()).combine_chunks()])
     bad = {**columns.bad, "the header again": [int(number) for number in numbers]}
     return Columns(arrays, columns.rows, bad, lines)
 
 
 def _has(ids: Any, name: str) -> bool:
-    return any(name in chunk.dictionary.to_pylist() for chunk in ids.chunks)
+    """Return whether a name is among the distinct texts of a column; integers hold none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return pa.types.is_dictionary(ids.type) and any(
+        pc.index(chunk.dictionary, name).as_py() >= 0 for chunk in ids.chunks
+    )
