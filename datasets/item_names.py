@@ -18,11 +18,11 @@ from halfstep.datasets.formats.columnar import read_columns
 from halfstep.datasets.formats.peek import head, read_text
 from halfstep.datasets.tables.distinct import plain, strings
 from halfstep.datasets.tables.known_names import names_of, strength
+from halfstep.datasets.tables.separators import SEPARATORS
 from halfstep.datasets.text.foreign import check_known
 from halfstep.errors import InputError
 from halfstep.plural import counted
 
-_SEPARATORS = ("\t", "::", ",", ";", "|")
 _SAMPLE = 1 << 16
 _NUMBER = re.compile(r"[^\w\s]{0,2}\d+([.,]\d+)*([eE][+-]?\d+)?")
 _BINARY = (b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")
@@ -153,7 +153,7 @@ def _rows(path: Path) -> list[list[str]]:
     """Return the fields of the lines that have as many as the first one."""
     text = read_text(path)
     sample = "\n".join(text[:_SAMPLE].splitlines()[:50])
-    found = [(_split(sample, mark), mark) for mark in _SEPARATORS]
+    found = [(_split(sample, mark), mark) for mark in SEPARATORS]
     several = [(rows, mark) for rows, mark in found if rows and len(rows[0]) > 1]
     # Where one separator gives all lines as many fields, the others are in the fields.
     several.sort(key=lambda one: len({len(row) for row in one[0]}) > 1)

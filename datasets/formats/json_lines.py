@@ -13,13 +13,12 @@ from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.formats.json_text import Damage, is_text, one_a_line, parsed
 from halfstep.datasets.tables.fields import fields
 from halfstep.datasets.tables.options import TableOptions
-from halfstep.datasets.tables.reading import Reading
+from halfstep.datasets.tables.reading import Reading, too_many
 from halfstep.datasets.tables.roles import Roles, roles_by_name
 from halfstep.datasets.tables.times import without_times
 from halfstep.errors import InputError
 
 _SAMPLE = 1000
-_SHARE, _ALWAYS = 0.05, 20  # bad lines beyond both are an error
 _IDS = ("user", "item")
 _BLOCK = 32 << 20  # longer than a line may be
 
@@ -38,22 +37,21 @@ def read_json_lines(path: Path, options: TableOptions | None = None) -> Dataset:
     """
     options = options or TableOptions()
     rows = _Rows(path, options)
-    reading = Reading("json lines", [path.name])
-    reading.rows = rows.count
+    reading = Reading("json lines", [path.name], rows=rows.count, numbered="line")
     reading.notes += rows.notes()
     bad = sum(len(lines) for lines in rows.bad.values())
     for reason, lines in rows.bad.items():
-        reading.leave_out(reason, len(lines), lines[:5])
+        reading.leave_out(reason, len(lines), lines)
     damaged = sum(len(rows.bad.get(damage.value, [])) for damage in Damage)
     if 2 * damaged > rows.count and not options.allow_bad_lines:
         raise InputError(
             f"{path}: one object a line is needed, without commas between them, and {damaged} of "
-            f"{rows.count} lines are no JSON object: {rows.reasons()}; to read the others, say "
+            f"{rows.count} lines are no JSON object: {reading.reasons()}; to read the others, say "
             "--allow-bad-lines (in Python allow_bad_lines=True)"
         )
-    if bad > max(_ALWAYS, _SHARE * rows.count) and not options.allow_bad_lines:
+    if too_many(bad, rows.count) and not options.allow_bad_lines:
         raise InputError(
-            f"{path}: {bad} of {rows.count} lines are bad: {rows.reasons()}; to read the others, say "
+            f"{path}: {bad} of {rows.count} lines are bad: {reading.reasons()}; to read the others, say "
             "--allow-bad-lines (in Python allow_bad_lines=True)"
         )
     columns, text = rows.columns()
@@ -164,13 +162,6 @@ class _Rows:
                 yield line, one
             else:
                 self._leave_out(one.value if isinstance(one, Damage) else "no JSON object", line)
-
-    def reasons(self) -> str:
-        """Return why lines are bad, with their numbers."""
-        return "; ".join(
-            f"{reason}: {len(lines)} (line {', '.join(map(str, lines[:5]))})"
-            for reason, lines in self.bad.items()
-        )
 
     def notes(self) -> list[str]:
         """Say which ids stand in the file as floats."""

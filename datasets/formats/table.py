@@ -10,7 +10,7 @@ from halfstep.datasets.tables.columns import Columns, NotUtf8, without_headers
 from halfstep.datasets.tables.dialect import Dialect, dialect_of
 from halfstep.datasets.tables.encoding import Encoding, encoding_of, first_not_utf8
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
-from halfstep.datasets.tables.reading import Reading
+from halfstep.datasets.tables.reading import Reading, too_many
 from halfstep.datasets.tables.stream import Utf8
 from halfstep.datasets.tables.text import read_columns
 from halfstep.datasets.text.blocks import LONGEST_LINE, check_is_text
@@ -18,8 +18,6 @@ from halfstep.datasets.text.packed import unpacked
 from halfstep.errors import InputError
 
 _HEAD = 1 << 20
-_SHARE, _ALWAYS = 0.05, 20  # bad lines beyond both are an error
-_SHOWN = 5
 
 
 def read_table(path: Path, options: TableOptions = AS_FOUND) -> Dataset:
@@ -50,16 +48,11 @@ def read_table(path: Path, options: TableOptions = AS_FOUND) -> Dataset:
         dialect, columns = _read(path, encoding, options)
     reading = _account(path, dialect, encoding, columns)
     bad = sum(map(len, columns.bad.values()))
-    reasons = "; ".join(
-        f"{reason}: {len(lines)} (line {', '.join(map(str, lines[:_SHOWN]))}"
-        f"{', ...' if len(lines) > _SHOWN else ''})"
-        for reason, lines in columns.bad.items()
-    )
     if columns.rows == bad:
-        raise InputError(f"{path}: all {bad} lines are bad: {reasons}")
-    if bad > max(_ALWAYS, _SHARE * columns.rows) and not options.allow_bad_lines:
+        raise InputError(f"{path}: all {bad} lines are bad: {reading.reasons()}")
+    if too_many(bad, columns.rows) and not options.allow_bad_lines:
         raise InputError(
-            f"{path}: {bad} of {columns.rows} lines are bad: {reasons}; each line must have "
+            f"{path}: {bad} of {columns.rows} lines are bad: {reading.reasons()}; each line must have "
             f"{dialect.width} fields; to read the others, say --allow-bad-lines (in Python "
             "allow_bad_lines=True)"
         )
@@ -116,8 +109,9 @@ def _account(path: Path, dialect: Dialect, encoding: Encoding, columns: Columns)
         separator=dialect.separator,
         encoding=encoding.shown,
         rows=columns.rows,
+        numbered="line",
         notes=[*dialect.notes, *([encoding.note] if encoding.note else [])],
     )
     for reason, lines in columns.bad.items():
-        reading.leave_out(reason, len(lines), lines[:_SHOWN])
+        reading.leave_out(reason, len(lines), lines)
     return reading

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from halfstep.datasets.tables.header import counts_up, header_of, may_be_header, names_columns
 from halfstep.datasets.tables.known_names import is_event
 from halfstep.datasets.tables.options import TableOptions
-from halfstep.datasets.tables.places import place_of
 from halfstep.datasets.tables.roles import Roles, roles_by_name, roles_by_place
 from halfstep.datasets.tables.separators import SAMPLE, SEPARATORS, blank_before_quote, split
+from halfstep.datasets.tables.times import without_times
 from halfstep.errors import InputError
 
 
@@ -82,6 +82,8 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
     InputError
         The file has no rows, fewer than two columns, or columns whose roles cannot be told.
     """
+    import pyarrow as pa
+
     newline = "\r" if "\r" in text and "\n" not in text else "\n"
     ends = text.replace("\r\n", "\n") if newline == "\n" else text.replace("\r", "\n")
     lines = ends.split("\n")[: SAMPLE + 100]
@@ -126,9 +128,11 @@ def dialect_of(text: str, options: TableOptions, path: Path) -> Dialect:
     else:
         roles = roles_by_name(names, options, path)
     _check_quotes(samples, roles, path)
-    roles, notes = _without_times(roles, names, samples, options)
+    place = roles.value
+    values = None if place is None else pa.array([row[place] for row in samples])
+    roles, notes = without_times(roles, names, values, options)
     if header is None and counts_up(rows[0], options):
-        notes = (*notes, f"the first line, {_shown(rows[0])}, is taken for a row, not for a header")
+        notes.append(f"the first line, {_shown(rows[0])}, is taken for a row, not for a header")
     return Dialect(
         separator=separator,
         quoted=quoted,
@@ -195,20 +199,6 @@ def _skipped(comments: Sequence[str]) -> tuple[str, ...]:
     shown = repr(comments[0][:40])
     more = f" and {len(comments) - 1} more" if len(comments) > 1 else ""
     return (f"comments above the table are left out: {shown}{more}",)
-
-
-def _without_times(
-    roles: Roles, names: Sequence[str], samples: Sequence[Sequence[str]], options: TableOptions
-) -> tuple[Roles, tuple[str, ...]]:
-    """Let a column of times with the name of a value be the time, if the caller does not object."""
-    place = roles.value
-    if place is None or options.value is not None:
-        return roles, ()
-    if not place_of([row[place] for row in samples]).time:
-        return roles, ()
-    note = f"{names[place]} holds times, and is no value"
-    time = place if roles.time is None else roles.time
-    return replace(roles, value=None, time=time, rating=False), (note,)
 
 
 def _quoted_ids(lines: Sequence[str], separator: str, width: int, roles: Roles) -> frozenset[str]:

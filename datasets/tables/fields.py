@@ -13,14 +13,13 @@ from halfstep.datasets.tables.entries import Rows, entries
 from halfstep.datasets.tables.ids import MISSING, NEGATIVE, number_ids
 from halfstep.datasets.tables.names import item_names
 from halfstep.datasets.tables.options import TableOptions
-from halfstep.datasets.tables.reading import Reading
+from halfstep.datasets.tables.reading import Reading, too_many
 from halfstep.datasets.tables.recency import recency_weights
 from halfstep.datasets.tables.times import COUNTER, read_times
 from halfstep.datasets.tables.values import NO_NUMBER, REASONS, read_values
 from halfstep.errors import InputError
 
 logger = logging.getLogger("halfstep.datasets")
-_SHARE, _ALWAYS = 0.05, 20  # values that are no numbers beyond both are an error
 _RULES = {"add": "added", "last": "last kept", "mean": "mean taken"}
 
 
@@ -65,7 +64,7 @@ def fields(
             f"{account.file}: no row is left{account.summary()}{account.example(columns)}"
         )
     strange = reading.left_out.get(REASONS[NO_NUMBER], 0)
-    if strange > max(_ALWAYS, _SHARE * count) and not options.allow_bad_lines:
+    if too_many(strange, count) and not options.allow_bad_lines:
         raise InputError(
             f"{account.label('value')}: {strange} of {count} values are no numbers"
             f"{account.example(columns)}; name another column with --value-column (in Python value=), "
@@ -160,14 +159,7 @@ class _Account:
 
     def summary(self) -> str:
         """Return the reasons with their numbers, after a colon, in one line."""
-        what = "row" if self.rows is None else "line"
-        parts = []
-        for reason, count in sorted(self.reading.left_out.items()):
-            first = self.reading.first.get(reason, [])
-            more = ", ..." if count > len(first) else ""
-            where = f" ({what} {', '.join(map(str, first))}{more})" if first else ""
-            parts.append(f"{reason}: {count}{where}")
-        return ": " + "; ".join(parts) if parts else ""
+        return f": {self.reading.reasons()}" if self.reading.left_out else ""
 
 
 def _judge_negative(values: NDArray[Any], account: _Account, options: TableOptions) -> None:
@@ -180,11 +172,11 @@ def _judge_negative(values: NDArray[Any], account: _Account, options: TableOptio
         account.leave_out(negative, "negative value")
         return
     count, first = int(negative.sum()), int(np.argmax(negative))
-    where = "row" if account.rows is None else "line"
     raise InputError(
         f"{account.label('value')}: {count} of {len(values)} values are below 0, the first is "
-        f"{values[first]} in {where} {account.lines(np.array([first]))[0]}; leave these rows out with "
-        "--negative drop, or take them as they are with --negative keep (in Python negative=)"
+        f"{values[first]} in {account.reading.numbered} {account.lines(np.array([first]))[0]}; leave "
+        "these rows out with --negative drop, or take them as they are with --negative keep (in "
+        "Python negative=)"
     )
 
 

@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+_SHARE, _ALWAYS = 0.05, 20
+
+
+def too_many(bad: int, rows: int) -> bool:
+    """Return whether so many bad rows are an error: more than 5 % and more than 20."""
+    return bad > max(_ALWAYS, _SHARE * rows)
+
 
 @dataclass
 class Reading:
@@ -59,6 +66,16 @@ class Reading:
         if count:
             self.left_out[reason] = self.left_out.get(reason, 0) + count
             self.first[reason] = (self.first.get(reason, []) + (rows or []))[:5]
+
+    def reasons(self) -> str:
+        """Return the reasons with their numbers of rows, and where the first of these are."""
+        parts = []
+        for reason, count in sorted(self.left_out.items()):
+            first = self.first.get(reason, [])
+            more = ", ..." if count > len(first) else ""
+            where = f" ({self.numbered} {', '.join(map(str, first))}{more})" if first else ""
+            parts.append(f"{reason}: {count}{where}")
+        return "; ".join(parts)
 
     def provenance(self) -> dict[str, Any]:
         """Return the account as a data set keeps it, in types that JSON has."""

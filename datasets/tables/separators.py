@@ -17,6 +17,11 @@ SEPARATORS = ("\t", "::", ",", ";", "|")
 SAMPLE = 1000  # lines
 
 
+def mark_of(separator: str) -> str:
+    """Return the separator as the readers get it, who split at one character only."""
+    return "\x1f" if separator == "::" else separator
+
+
 def split(lines: Sequence[str], said: str | None, path: Path) -> tuple[str, bool, list[list[str]]]:
     """Return (separator, whether fields are in quotes, the rows of the sample).
 
@@ -107,8 +112,8 @@ def _rows(lines: Sequence[str], separator: str, quoted: bool) -> list[list[str]]
             for line in lines[:SAMPLE]
             if line.strip()
         ]
-    mark = "\x1f" if separator == "::" else separator
-    text = "\n".join(lines).replace("::", "\x1f") if separator == "::" else "\n".join(lines)
+    mark = mark_of(separator)
+    text = "\n".join(lines).replace(separator, mark)
     if len(mark) != 1:
         return [line.split(separator) for line in lines[:SAMPLE] if line.strip()]
     rows = []

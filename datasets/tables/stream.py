@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import IO
 
+from halfstep.datasets.tables.separators import mark_of
 from halfstep.datasets.tables.survey import Survey
 from halfstep.datasets.text.blocks import Bounds
 from halfstep.errors import InputError
@@ -28,7 +29,7 @@ class Utf8(io.RawIOBase):
     newline : str
         "\r" makes each carriage return a line feed.
     separator : str
-        "::" becomes the unit separator, byte 0x1f; " " makes one blank of several, and cuts those
+        "::" becomes what `mark_of` makes of it; " " makes one blank of several, and cuts those
         before and after a line.
     skipped : int
         Lines at the beginning that hold no rows.
@@ -62,8 +63,8 @@ class Utf8(io.RawIOBase):
         self._rest = self._held = b""
         self._lines = 1
         self._first, self._over = True, False
-        single = {"::": "\x1f"}.get(separator, separator or ",")
-        self.survey = Survey(single if len(single.encode()) == 1 else ",", skipped)
+        mark = mark_of(separator)
+        self.survey = Survey(mark if len(mark.encode()) == 1 else ",", skipped)
 
     def _line(self, error: UnicodeError) -> int:
         """Return the number of the line in which a byte cannot be decoded."""
@@ -114,7 +115,7 @@ class Utf8(io.RawIOBase):
             whole, newline, tail = self._rest + chunk, b"", b""
         self._rest = tail
         if self._separator == "::":
-            return (whole + newline).replace(b"::", b"\x1f")
+            return (whole + newline).replace(b"::", mark_of("::").encode())
         return _one_blank(whole + newline)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from halfstep.datasets.tables.columns import Columns, NotUtf8, check_dialect
 from halfstep.datasets.tables.dialect import Dialect
 from halfstep.datasets.tables.encoding import Encoding
+from halfstep.datasets.tables.separators import mark_of
 from halfstep.datasets.tables.stream import Utf8
 from halfstep.datasets.text.blocks import LONGEST_LINE, cut
 from halfstep.datasets.text.packed import unpacked
@@ -67,7 +68,7 @@ def _split(line: str, separator: str) -> list[str]:
 
 def _quoted(path: Path, dialect: Dialect, lines: Iterator[tuple[int, str]], rows: _Rows) -> None:
     """Read rows whose fields may be in quotes and hold line ends."""
-    mark = "\x1f" if dialect.separator == "::" else dialect.separator
+    mark = mark_of(dialect.separator)
     if len(mark) != 1:
         raise InputError(
             f"{path}: --separator must be one character where fields are in quotes, got {mark!r}"
@@ -79,7 +80,7 @@ def _quoted(path: Path, dialect: Dialect, lines: Iterator[tuple[int, str]], rows
             if not line and not given:
                 continue
             given.append(number)
-            yield (line.replace("::", mark) if dialect.separator == "::" else line) + "\n"
+            yield line.replace(dialect.separator, mark) + "\n"
 
     reader = csv.reader(feed(), delimiter=mark, strict=True, skipinitialspace=True)
     while True:

@@ -21,6 +21,7 @@ from halfstep.datasets.tables.columns import Columns, NotUtf8, OtherDialect, che
 from halfstep.datasets.tables.dialect import Dialect
 from halfstep.datasets.tables.encoding import Encoding
 from halfstep.datasets.tables.places import place_of
+from halfstep.datasets.tables.separators import mark_of
 from halfstep.datasets.tables.stream import Utf8
 from halfstep.datasets.tables.strict import read_strictly
 from halfstep.datasets.tables.survey import Survey, survey
@@ -61,10 +62,10 @@ def _is_arrows(dialect: Dialect) -> bool:
     """Return whether Arrow can split such lines."""
     if dialect.separator == " ":
         return not dialect.quoted
-    return dialect.separator == "::" or len(dialect.separator.encode()) == 1
+    return len(mark_of(dialect.separator).encode()) == 1
 
 
-def passes_on(dialect: Dialect, encoding: Encoding) -> bool:
+def _passes_on(dialect: Dialect, encoding: Encoding) -> bool:
     """Return whether the file's bytes are what Arrow can read."""
     return (
         encoding.codec == "utf-8"
@@ -79,7 +80,7 @@ def _quickly(path: Path, dialect: Dialect, encoding: Encoding) -> Columns | None
     import pyarrow as pa
 
     known = None
-    if not packing_of(path) and passes_on(dialect, encoding):
+    if not packing_of(path) and _passes_on(dialect, encoding):
         known = survey(path, dialect.separator, dialect.skipped)
         check_dialect(dialect, known)
     kinds = _kinds(dialect, integers=known is not None and known.plain)
@@ -191,7 +192,6 @@ def _with_arrow(
     blank: list[Any] = []
     roles = {place: role for role, place in dialect.roles.columns.items()}
     names = [roles.get(place, f" {place}") for place in range(dialect.width)]
-    mark = "\x1f" if dialect.separator == "::" else dialect.separator
     with _source(path, dialect, encoding, known) as (source, seen):
         table = csv.read_csv(
             source,
@@ -202,7 +202,7 @@ def _with_arrow(
                 column_names=names,
             ),
             parse_options=csv.ParseOptions(
-                delimiter=mark,
+                delimiter=mark_of(dialect.separator),
                 quote_char='"' if dialect.quoted else False,
                 newlines_in_values=dialect.quoted,
                 invalid_row_handler=skip,
