@@ -84,7 +84,7 @@ def evaluated(
 
 def relaxation_of(model: Solver) -> float:
     """Return the over-relaxation of a model's last iteration; 1 means none."""
-    settings = model.get_params()
+    settings = model._settings()
     if "relaxation" not in settings:
         return 1.0
     steps = settings.get("cg_steps")

@@ -192,7 +192,7 @@ def _after_some_iterations(
 
 
 def _changed(model: Eigenbasis, **changes: Any) -> Eigenbasis:
-    return Eigenbasis(**{**model.get_params(), **changes})
+    return Eigenbasis(**{**model._settings(), **changes})
 
 
 def _report(model: Solver, problem: Problem, X: Floats) -> HalfStepReport:

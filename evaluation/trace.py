@@ -37,7 +37,7 @@ class Trace:
 def trace_fit(model: Solver, user_items: Any, name: str | None = None) -> Trace:
     """Fit `model` on `user_items` and audit every iteration in float64; call the trace `name`."""
     matrix = as_csr(user_items)
-    exact = type(model)(**model.get_params())
+    exact = model._rung()(**model._settings())
     exact.dtype = np.float64
     users, items = exact.weights(matrix)
     objectives: list[float] = []

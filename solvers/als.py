@@ -1,50 +1,66 @@
 """`AlternatingLeastSquares`: a model with the best solver for this machine.
 
-`halfstep.solvers.registry` says how the solver is chosen.
+The constructor picks a rung of `halfstep.SOLVERS` (`halfstep.solvers.registry` says how), and the object
+becomes one of both classes: of the caller's first, of the rung second. So what a subclass overrides is
+called, `super().fit` is the rung's, and `isinstance(model, AlternatingLeastSquares)` is true of what
+this constructor made, and of nothing else.
 """
 
 from __future__ import annotations
 
-import inspect
-from abc import ABCMeta
+from collections.abc import Sequence
 from os import PathLike
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
-from halfstep.solvers.registry import USES, make
+from halfstep.solvers.fit.start import RandomState
+from halfstep.solvers.inputs import check_known
+from halfstep.solvers.model import conversion
+from halfstep.solvers.problem import Problem
+from halfstep.solvers.registry import USES, choose, settings_for
+from halfstep.solvers.versions import arguments_of, empty, own_arguments, version_of
+from halfstep.types import Floats
 
-# Arguments in the order of implicit 0.7's constructor.
-_POSITIONAL = (
-    "factors", "regularization", "alpha", "dtype", *USES, "iterations",
-    "calculate_training_loss", "num_threads", "random_state",
-)  # fmt: skip
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Arguments that choose the rung; the others are the rung's.
+_CHOOSING = ("solver", "fallback", *USES)
 
 
-class AlternatingLeastSquares(metaclass=ABCMeta):
-    """Make an ALS model with the best solver for this machine, or with a named one.
+class AlternatingLeastSquares(Solver):
+    """An ALS model with the best solver for this machine, or with a named one.
 
-    The arguments of `implicit`'s class of this name have the same order, defaults and meaning here: the
-    same objective, and for the same seed the same starting factors.
+    The arguments of `implicit`'s class of this name have the same order and meaning here: the same
+    objective, and for the same seed the same starting factors. `solver_` is the name of the solver.
 
     Parameters
     ----------
     factors, regularization, alpha, dtype, iterations, calculate_training_loss, num_threads, random_state
         See `halfstep.solvers.Solver`.
     use_native, use_cg, use_gpu
-        How to solve, as in `implicit`: see `halfstep.solvers.registry`. None, or no argument, means the
-        fastest solver here.
+        How to solve, as in `implicit`: see `halfstep.solvers.registry`. None means the fastest solver
+        here.
+    confidence, epsilon, background, regularization_exponent, init_factors
+        See `halfstep.solvers.Solver`.
     solver
         `"auto"` for the best rung on any device, `"cpu"` or `"gpu"` for the best on that device, or a
         name in `halfstep.SOLVERS`.
     fallback
         With `solver="gpu"` or `use_gpu=True`, `"cpu"` allows the best CPU rung if no GPU can be used.
-    **settings
-        Further arguments that all solvers have, and arguments of the chosen solver.
-
-    Returns
-    -------
-    Solver
-        An unfitted model of the chosen solver; `solver_` is its name.
+    cg_steps, cg_tolerance, cg_max_steps, exact, compress, relaxation
+        See `halfstep.solvers.eigenbasis.Eigenbasis`. None stands for the solver's own default, here and
+        below.
+    block_size
+        See `halfstep.solvers.subspace.Subspace`.
+    deterministic, devices, memory_limit, storage
+        Of solvers on a GPU: see `halfstep.solvers.gpu`.
+    method
+        Of `irspack_cpu`: "cg" or "cholesky".
 
     Raises
     ------
@@ -55,37 +71,192 @@ class AlternatingLeastSquares(metaclass=ABCMeta):
         The named solver cannot run here.
     """
 
-    def __new__(cls, *args: Any, **settings: Any) -> Solver:  # type: ignore[misc]
-        """Return a model of the chosen solver's class."""
-        arguments = cls.__signature__.bind(*args, **settings).arguments  # type: ignore[attr-defined]
-        arguments |= arguments.pop("settings", {})
-        model: Solver = make(arguments.pop("solver", "auto"), **arguments)
-        return model
+    # Of the version of a caller's class for a rung (`halfstep.solvers.versions`): these two classes.
+    _callers: ClassVar[type[AlternatingLeastSquares] | None] = None
+    _chosen: ClassVar[type[Any]]
 
-    @staticmethod
-    def load(fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Solver:
-        """Read a saved model, also one of `implicit`; its class is that of the solver that saved it."""
-        return Solver.load(fileobj_or_path)
+    def __init__(
+        self,
+        factors: int = 100,
+        regularization: float = 0.01,
+        alpha: float = 1.0,
+        dtype: npt.DTypeLike = np.float32,
+        use_native: bool | None = None,
+        use_cg: bool | None = None,
+        use_gpu: bool | None = None,
+        iterations: int = 15,
+        calculate_training_loss: bool = False,
+        num_threads: int = 0,
+        random_state: RandomState = None,
+        *,
+        confidence: str = "implicit",
+        epsilon: float = 1.0,
+        background: float | None = None,
+        regularization_exponent: float = 0.0,
+        init_factors: tuple[Floats, Floats] | None = None,
+        solver: str = "auto",
+        fallback: str | None = None,
+        cg_steps: int | None = None,
+        cg_tolerance: float | None = None,
+        cg_max_steps: int | None = None,
+        exact: bool | None = None,
+        compress: bool | None = None,
+        relaxation: float | None = None,
+        block_size: int | None = None,
+        deterministic: bool | None = None,
+        devices: Sequence[int] | None = None,
+        memory_limit: float | None = None,
+        storage: str | None = None,
+        method: str | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name in _DEFAULTS}
+        choosing = {name: given.pop(name) for name in _CHOOSING}
+        uses = {name: choosing[name] for name in USES}
+        rung = choose(solver, fallback, uses)
+        # None is a value of its own only where the solver has the argument.
+        known = rung.parameters()
+        given = {
+            name: value
+            for name, value in given.items()
+            if value is not None or (name in known and known[name] is None)
+        }
+        settings = settings_for(rung, uses, given)
+        check_known(f"solver {rung.name!r}", settings, known)
+        self.__class__ = version_of(self._caller(), rung)
+        self._choosing = choosing
+        self._implied = {name: v for name, v in settings.items() if name not in given}
+        rung.__init__(self, **settings)
+
+    def half_step(self, problem: Problem, X: Floats) -> Floats:
+        """Return new factors (rows, f), as the chosen solver does: see `Solver.half_step`."""
+        return super().half_step(problem, X)  # type: ignore[safe-super]
+
+    @classmethod
+    def load(cls, fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Self:
+        """Read a model that any solver saved, on any device, or that `implicit`'s ALS saved.
+
+        It is of the class on which `load` is called, with the solver that saved the file. If that one
+        cannot run here (the log says so), or if `implicit` saved the file, it has the best rung for
+        the CPU.
+
+        Raises
+        ------
+        InputError
+            The file does not exist or is not a model, or a subclass's constructor does not take the
+            arguments of this class.
+        """
+        return cls.of(Solver.load(fileobj_or_path))
+
+    @classmethod
+    def of(cls, model: Solver) -> Self:
+        """Return a model of this class with the solver, settings and factors (shared) of `model`."""
+        caller: Any = cls._caller()
+        try:
+            made = caller(solver=model.solver_, **model._settings())
+        except TypeError as error:
+            raise InputError(
+                f"{caller.__name__} must take the arguments of AlternatingLeastSquares to be made from "
+                f"a saved or converted model: {error}"
+            ) from error
+        made.__dict__.update(vars(model))
+        return made  # type: ignore[no-any-return]
+
+    def to_cpu(self) -> Self:
+        """Return a copy of this model on the CPU, with the CPU's best rung if it is a GPU model."""
+        return self.of(super().to_cpu())
+
+    def to_gpu(self) -> Self:
+        """Return a copy of this model on the GPU, with the GPU's best rung if it is a CPU model.
+
+        Raises
+        ------
+        SolverUnavailable
+            No GPU can be used here. The message says what is missing.
+        """
+        return self.of(super().to_gpu())
+
+    @classmethod
+    def parameters(cls) -> dict[str, Any]:
+        """Return the constructor's arguments, a subclass's own included, with their defaults."""
+        return arguments_of(cls._caller(), AlternatingLeastSquares)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name; `deep`, which scikit-learn passes, has no effect.
+
+        An argument that was left to the solver is None, and one that a subclass's constructor takes but
+        does not keep as an attribute of that name is left out.
+        """
+        settings, defaults = self._settings(), self._rung().parameters()
+        values: dict[str, Any] = {}
+        for name, default in self.parameters().items():
+            if name in self._choosing:
+                values[name] = self._choosing[name]
+            elif name in settings:
+                value = settings[name]
+                left = self._implied.get(name, defaults[name])
+                if default is None and (value is left or np.array_equal(value, left)):
+                    value = None
+                values[name] = value
+            elif name in _DEFAULTS:
+                values[name] = default
+            elif name in vars(self):
+                values[name] = vars(self)[name]
+        return values
+
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor arguments by name and return the model. The next fit uses them.
+
+        They may choose another solver; the model's factors stay. Raises InputError for an unknown name
+        or a bad value, and then sets none of them.
+        """
+        known = self.get_params()
+        check_known(type(self).__name__, params, known)
+        fresh = self._caller()(**{**known, **params})
+        kept = {}
+        if type(fresh) is not type(self):
+            kept = {name: getattr(self, name) for name in _FITTED}
+            for name in self._settings():
+                vars(self).pop(name, None)
+            self.__class__ = type(fresh)
+        for name in {*fresh._settings(), *params} & {*vars(fresh)}:
+            setattr(self, name, getattr(fresh, name))
+        self._choosing, self._implied = fresh._choosing, fresh._implied
+        for name, value in kept.items():
+            setattr(self, name, value)
+        return self
+
+    @classmethod
+    def _caller(cls) -> type[Self]:
+        return cls._callers or cls  # type: ignore[return-value]
+
+    @classmethod
+    def _rung(cls) -> type[Any]:
+        return cls._chosen
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return empty, (self._caller(), self._rung()), self.__getstate__()
 
 
-def _signature() -> inspect.Signature:
-    common = dict(inspect.signature(Solver).parameters)
-    uses = {"use_native": True, "use_cg": True, "use_gpu": None}
-    either, named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
-    ordered = [
-        inspect.Parameter(name, either, default=uses[name])
-        if name in uses
-        else common.pop(name).replace(kind=either)
-        for name in _POSITIONAL
-    ]
-    choice = [
-        inspect.Parameter("solver", named, default="auto"),
-        inspect.Parameter("fallback", named, default=None),
-    ]
-    settings = inspect.Parameter("settings", inspect.Parameter.VAR_KEYWORD)
-    return inspect.Signature([*ordered, *common.values(), *choice, settings])
+def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:
+    """Return a model with the settings and factors of `implicit`'s AlternatingLeastSquares.
+
+    Parameters
+    ----------
+    model
+        A CPU or GPU model of `implicit`, fitted or not. Its factors are copied.
+    solver
+        As in `AlternatingLeastSquares`. With `"auto"`, the choice follows `use_cg` and `use_native`
+        of the given model.
+
+    Raises
+    ------
+    InputError
+        `model` is another kind of object.
+    """
+    return AlternatingLeastSquares.of(conversion.from_implicit(model, solver))
 
 
-# `isinstance(model, AlternatingLeastSquares)` is true for every solver, and help() shows the arguments.
-AlternatingLeastSquares.register(Solver)  # type: ignore[type-abstract]
-AlternatingLeastSquares.__signature__ = _signature()  # type: ignore[attr-defined]
+# What a fit, or an assignment, set.
+_FITTED = ("user_factors", "item_factors", "loss_history_", "seconds_", "report_", "interrupted_")
+
+_DEFAULTS = own_arguments(AlternatingLeastSquares)[0]

@@ -233,7 +233,7 @@ class Solver(FittedModel, ABC):
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
-        values = self.get_params()
+        values = self._settings()
         check_integers(values, factors=1, iterations=0, num_threads=0)
         for name in ("regularization", "regularization_exponent", "alpha", "epsilon", "background"):
             value = values[name]

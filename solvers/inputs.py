@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
@@ -119,6 +120,13 @@ def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_ma
     if csr.nnz == 0:
         log.warning("%s of shape %s stores no entry: all factors will be zero", name, csr.shape)
     return csr
+
+
+def check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise InputError for a name that is not among the `known` arguments of `what`."""
+    for name in given:
+        if name not in known:
+            raise InputError(f"{what} has no argument {name!r}; it has {', '.join(known)}")
 
 
 def check_integers(values: dict[str, Any], **least: int) -> None:

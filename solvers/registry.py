@@ -35,6 +35,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from halfstep.errors import InputError, SolverUnavailable
+from halfstep.solvers.inputs import check_known
 
 log = logging.getLogger("halfstep")
 
@@ -46,16 +47,11 @@ USES = ("use_native", "use_cg", "use_gpu")
 
 
 def make(solver: str, *, fallback: str | None = None, **settings: Any) -> Any:
-    """Return an unfitted model; see `AlternatingLeastSquares`."""
+    """Return an unfitted model of the rung that `AlternatingLeastSquares` takes for these arguments."""
     uses = {name: settings.pop(name) for name in USES if name in settings}
     chosen = choose(solver, fallback, uses)
     settings = settings_for(chosen, uses, settings)
-    known = chosen.parameters()
-    for name in settings:
-        if name not in known:
-            raise InputError(
-                f"solver {chosen.name!r} has no argument {name!r}; it has {', '.join(known)}"
-            )
+    check_known(f"solver {chosen.name!r}", settings, chosen.parameters())
     return chosen(**settings)
 
 

@@ -58,7 +58,7 @@ class Subspace(Solver):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         super().check()
-        check_integers(self.get_params(), block_size=1)
+        check_integers(self._settings(), block_size=1)
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return factors (rows, f) after one sweep over the blocks from X (rows, f)."""

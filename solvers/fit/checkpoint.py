@@ -169,7 +169,7 @@ def checkpoints(
 
 
 def _identity(model: FittedModel, matrix: sparse.csr_matrix) -> dict[str, Any]:
-    settings = {k: v for k, v in model.get_params().items() if k not in _FREE}
+    settings = {k: v for k, v in model._settings().items() if k not in _FREE}
     settings["dtype"] = np.dtype(settings["dtype"]).name
     seed = model.random_state
     start = None if model.init_factors is None else _hash(*model.init_factors)

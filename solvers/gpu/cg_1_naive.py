@@ -48,7 +48,7 @@ class GpuCgNaive(GpuSolver):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         super().check()
-        check_integers(self.get_params(), cg_steps=1)
+        check_integers(self._settings(), cg_steps=1)
 
     def _variants(self, backend: Backend, side: Side) -> set[Variant]:
         defines = factor_per_thread(self.factors, self.dtype)

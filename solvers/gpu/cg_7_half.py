@@ -152,7 +152,7 @@ def cost_of_rounding(
         constant=float(np.sum(t * t if model.confidence == "explicit" else t)),
         kept={},
     )
-    settings = model.get_params()
+    settings = model._settings()
     if model.cg_steps is None:
         settings |= {"cg_steps": _STEPS, "cg_tolerance": None, "cg_max_steps": None}
     rounding, exact = GpuCgHalf(**settings), _exact(model, settings)
@@ -168,6 +168,6 @@ def cost_of_rounding(
 
 def _exact(model: GpuCgHalf, settings: dict[str, Any] | None = None) -> cg_6_split.GpuCgSplit:
     """Return the rung that stores float32, with the model's settings unless others are given."""
-    settings = dict(settings or model.get_params())
+    settings = dict(settings or model._settings())
     del settings["storage"]
     return cg_6_split.GpuCgSplit(**settings)

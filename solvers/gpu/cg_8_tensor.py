@@ -79,7 +79,7 @@ class GpuCgTensor(GpuCgHalf):
     def _variants(self, backend: Backend, side: Side) -> set[Variant]:
         if not self._by_tiles(self.dtype, side):
             return super()._variants(backend, side)
-        found = GpuCgHalf(**self.get_params())._variants(backend, side)  # for `cost_of_rounding`
+        found = GpuCgHalf(**self._settings())._variants(backend, side)  # for `cost_of_rounding`
         small, large = self._tiles(backend, side)
         found |= {(_KEPT, small.defines), (_KEPT, large.defines), (_STREAMED, large.defines)}
         short = self._lanes(self.dtype, side)

@@ -120,7 +120,7 @@ class WhitenedSolver(GpuSolver, ABC):
 
     def _check_steps(self) -> None:
         """Raise InputError for a bad number of steps; called by `check`, overridden in `by_rule`."""
-        check_integers(self.get_params(), cg_steps=1)
+        check_integers(self._settings(), cg_steps=1)
 
     def _prepare(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration

@@ -89,6 +89,7 @@ class FittedModel:
     XtX = property(matrices.user_gramian)
     user_norms = property(matrices.user_norms)
     item_norms = property(matrices.item_norms)
+    _settings = arguments.settings_of
     _fitted = matrices.factors_of
     _forget_derived = matrices.forget_derived
     __copy__ = matrices.copy_of
@@ -108,6 +109,11 @@ class FittedModel:
             The file does not exist or is not a model.
         """
         return persistence.load_model(cls, fileobj_or_path)
+
+    @classmethod
+    def _rung(cls) -> type[Any]:
+        """Return the solver's class, of which a fresh model with the same `_settings` can be made."""
+        return cls
 
     @property
     def solver_(self) -> str:

@@ -127,9 +127,9 @@ def to_device(model: FittedModel, device: str) -> Any:
 
     It has the class of `model` if that runs there, else the class of the device's best rung.
     """
-    chosen: Any = type(model) if model.device == device else choose(device)
-    known = shared_parameters() if chosen is not type(model) else chosen.parameters()
-    converted = chosen(**{k: v for k, v in model.get_params().items() if k in known})
+    chosen: Any = model._rung() if model.device == device else choose(device)
+    known = shared_parameters() if chosen is not model._rung() else chosen.parameters()
+    converted = chosen(**{k: v for k, v in model._settings().items() if k in known})
     if "exact" in chosen.parameters() and getattr(model, "exact", model.exact_only):
         converted.set_params(exact=True)
     converted.loss_history_, converted.seconds_ = list(model.loss_history_), list(model.seconds_)

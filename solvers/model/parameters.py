@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from halfstep.errors import InputError
+from halfstep.solvers.inputs import check_known
 
 if TYPE_CHECKING:
     from halfstep.solvers.model import FittedModel
@@ -20,9 +20,14 @@ def parameters(cls: type[FittedModel]) -> dict[str, Any]:
     return {f.name: f.default for f in fields(cls) if f.init}  # type: ignore[arg-type]
 
 
+def settings_of(model: FittedModel) -> dict[str, Any]:
+    """Return the arguments of the solver's own constructor by name, to make another such solver."""
+    return {f.name: getattr(model, f.name) for f in fields(model) if f.init}  # type: ignore[arg-type]
+
+
 def get_params(model: FittedModel, deep: bool = True) -> dict[str, Any]:
     """Return the constructor's arguments by name; `deep` is there for scikit-learn and has no effect."""
-    return {name: getattr(model, name) for name in model.parameters()}
+    return settings_of(model)
 
 
 def set_params(model: Model, **params: Any) -> Model:
@@ -31,11 +36,7 @@ def set_params(model: Model, **params: Any) -> Model:
     Raises InputError for an unknown name or a bad value, and then sets none of them.
     """
     known = get_params(model)
-    for name in params:
-        if name not in known:
-            raise InputError(
-                f"{type(model).__name__} has no argument {name!r}; it has {', '.join(known)}"
-            )
+    check_known(type(model).__name__, params, known)
     type(model)(**{**known, **params})  # raises before anything is set
     for name, value in params.items():
         setattr(model, name, value)
@@ -46,7 +47,7 @@ def shown(model: FittedModel) -> str:
     """Return the text of `repr`: the class and the arguments that differ from their defaults."""
     defaults = model.parameters()
     parts = []
-    for name, value in get_params(model).items():
+    for name, value in model.get_params().items():
         default = defaults[name]
         if name == "init_factors" and value is not None:
             shapes = ", ".join(str(np.shape(side)) for side in value)

@@ -75,7 +75,7 @@ def members_of(model: FittedModel) -> dict[str, Any]:
         Only one side has factors; they are not matrices of float32 or float64 of one width, or not
         finite; or an argument that was set by hand breaks its rule.
     """
-    settings = model.get_params()
+    settings = model._settings()
     # A random generator and starting factors matter to a fit only, not to its result.
     del settings["init_factors"]
     if not isinstance(settings["random_state"], Integral):
@@ -85,10 +85,19 @@ def members_of(model: FittedModel) -> dict[str, Any]:
     if factors:
         settings["factors"], settings["dtype"] = factors[0].shape[1], factors[0].dtype
     settings["dtype"] = np.dtype(settings["dtype"]).name
-    header = json.dumps(plain({"format": _FORMAT, "solver": model.solver_, "settings": settings}))
+    header = json.dumps(
+        plain(
+            {
+                "format": _FORMAT,
+                "class": type(model).__name__,
+                "solver": model.solver_,
+                "settings": settings,
+            }
+        )
+    )
     try:
-        type(model)(**settings)
-        _from_halfstep(type(model), "the file", {"halfstep": header})
+        model._rung()(**settings)
+        _from_halfstep(model._rung(), "the file", {"halfstep": header})
     except InputError as error:
         raise InputError(f"this model cannot be saved: {error}") from error
     sides = dict(zip(("user_factors", "item_factors"), factors, strict=False))

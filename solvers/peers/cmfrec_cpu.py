@@ -68,7 +68,7 @@ class CmfrecCpu(Solver):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or that cmfrec cannot express."""
         super().check()
-        check_integers(self.get_params(), cg_steps=1)
+        check_integers(self._settings(), cg_steps=1)
         if not self.use_cg and self.cg_steps != 3:
             raise InputError(f"cg_steps has no meaning with use_cg=False, got {self.cg_steps}")
         if self.confidence == "explicit":

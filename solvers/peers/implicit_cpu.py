@@ -65,7 +65,7 @@ class ImplicitCpu(Solver):
         """Raise InputError for an argument that breaks its rule or that implicit cannot express."""
         super().check()
         check_expressible(self)
-        check_integers(self.get_params(), cg_steps=1)
+        check_integers(self._settings(), cg_steps=1)
         if not self.use_cg and self.cg_steps != 3:
             raise InputError(f"cg_steps has no meaning with use_cg=False, got {self.cg_steps}")
 

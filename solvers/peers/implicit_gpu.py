@@ -85,7 +85,7 @@ class ImplicitGpu(Solver):
         """Raise InputError for an argument that breaks its rule or that implicit cannot express."""
         super().check()
         check_expressible(self)
-        check_integers(self.get_params(), cg_steps=1)
+        check_integers(self._settings(), cg_steps=1)
         if self.storage not in STORAGES:
             raise InputError(f"storage must be one of {', '.join(STORAGES)}, got {self.storage!r}")
         if self.factors > MAX_FACTORS:

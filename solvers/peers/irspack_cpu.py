@@ -65,7 +65,7 @@ class IrspackCpu(Solver):
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or that irspack cannot express."""
         super().check()
-        check_integers(self.get_params(), cg_steps=1)
+        check_integers(self._settings(), cg_steps=1)
         if self.method not in METHODS:
             raise InputError(f"method must be one of {', '.join(METHODS)}, got {self.method!r}")
         if self.method != "cg" and self.cg_steps != 3:

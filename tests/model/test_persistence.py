@@ -23,7 +23,8 @@ def test_every_solver_and_dtype_comes_back(any_solver, tmp_path):
         model = any_solver(factors=3, iterations=1, dtype=dtype, confidence="linear")
         model.fit(awkward(negative=False), show_progress=False).save(tmp_path / "model.npz")
         again = AlternatingLeastSquares.load(tmp_path / "model.npz")
-        assert type(again) is any_solver
+        assert isinstance(again, any_solver)
+        assert isinstance(again, AlternatingLeastSquares)
         assert again.dtype == dtype
         assert again.confidence == "linear"
         assert np.array_equal(again.user_factors, model.user_factors)

@@ -50,7 +50,7 @@ def test_what_was_saved_answers_as_it_did_without_the_data(kind, tmp_path):
         AlternatingLeastSquares.load(tmp_path / "model"),
     ):
         assert np.array_equal(model.user_factors, first.model.user_factors)
-        assert type(model) is type(first.model)
+        assert model._rung() is first.model._rung()
     again.save(tmp_path / "again.npz")
     assert (tmp_path / "again.npz").stat().st_size == (tmp_path / "model.npz").stat().st_size
 

@@ -53,7 +53,7 @@ def test_a_rung_of_a_few_lines_is_right(convention, matrix):
 
 
 def test_it_is_chosen_by_its_name_and_as_the_last_of_the_ladder():
-    assert type(AlternatingLeastSquares(solver=NAME)) is ByInverse
+    assert isinstance(AlternatingLeastSquares(solver=NAME), ByInverse)
     assert AlternatingLeastSquares(solver="cpu").solver_ == NAME
     with pytest.raises(InputError, match=f"must be one of auto, cpu, gpu, .*{NAME}"):
         AlternatingLeastSquares(solver="by_guess")
@@ -75,7 +75,7 @@ def test_its_settings_and_its_files_are_those_of_a_solver(fitted, positive, tmp_
     fitted.save(tmp_path / "model.npz")
     for again in (Solver.load(tmp_path / "model.npz"), ByInverse.load(tmp_path / "model.npz")):
         assert type(again) is ByInverse
-        assert again.get_params() == fitted.get_params()
+        assert again._settings() == fitted._settings()
         np.testing.assert_array_equal(
             again.recommend(9, positive[9]), fitted.recommend(9, positive[9])
         )
