@@ -32,9 +32,8 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	rm -rf build/types && mkdir -p build/types/halfstep
-	cp -R halfstep/. solvers kernels evaluation datasets recommender bench cli lab build/types/halfstep/
-	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p halfstep
+	$(BIN)/mypy -p halfstep
+	$(BIN)/python -m pytest -q -m types tests/cli
 
 table: $(VENV)/.bench
 	$(BIN)/python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results

@@ -4,8 +4,9 @@
 chooses settings. `verdict` and `equivalence` decide whether two models have equal quality, and `exact`
 whether a solver is as good as exact ALS; `trace` and `predictions` give them their numbers. `heaviness`
 and `step_forecast` tell how heavy the weights of a data set are and how many CG steps they cost.
-`published` runs published settings again. The objective and the residuals, which audit a fit in
-float64, are in `halfstep.solvers.objective`.
+`published` runs published settings again. `of_models` has the functions that `halfstep` itself offers,
+and `scikit_learn` a scorer for that library's searches. The objective and the residuals, which audit a
+fit in float64, are in `halfstep.solvers.objective`.
 
 The names below can be imported from here.
 """
@@ -25,6 +26,7 @@ _OFFERED = {
     "per_user": "protocols",
     "plot_search": "tuning",
     "random_rows": "protocols",
+    "scorer": "scikit_learn",
     "steps_by_row": "step_forecast",
     "tune": "tuning",
     "validate": "protocols",

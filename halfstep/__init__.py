@@ -7,6 +7,7 @@ package's search path.
 """
 
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING
 
 _root = _Path(__file__).resolve().parent.parent
 if (_root / "pyproject.toml").is_file():
@@ -15,11 +16,24 @@ if (_root / "pyproject.toml").is_file():
 # After the search path is complete.
 from halfstep.errors import InputError, NumericalWarning, SolverUnavailable  # noqa: E402
 from halfstep.lazy import offered  # noqa: E402
-from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver, from_implicit  # noqa: E402
+from halfstep.solvers import SOLVERS, AlternatingLeastSquares, Solver, from_implicit, load  # noqa: E402
+from halfstep.solvers.model.recommend import recommend_all  # noqa: E402
 from halfstep.version import __version__  # noqa: E402
 
-# Imported on first use: data sets bring pandas and Arrow along.
-_OFFERED = {"Dataset": "datasets", "Recommender": "recommender", "load_data": "datasets"}
+if TYPE_CHECKING:
+    from halfstep.datasets import Dataset, load_data
+    from halfstep.evaluation.of_models import compare, evaluate, tune
+    from halfstep.recommender import Recommender
+
+# Imported on first use: data sets bring pandas and Arrow along, evaluation NumPy's and SciPy's rest.
+_OFFERED = {
+    "Dataset": "datasets",
+    "Recommender": "recommender",
+    "compare": "evaluation.of_models",
+    "evaluate": "evaluation.of_models",
+    "load_data": "datasets",
+    "tune": "evaluation.of_models",
+}
 __getattr__ = offered(__name__, _OFFERED)
 __all__ = [
     "SOLVERS",
@@ -31,6 +45,15 @@ __all__ = [
     "Solver",
     "SolverUnavailable",
     "__version__",
+    "compare",
+    "evaluate",
     "from_implicit",
+    "load",
     "load_data",
+    "recommend_all",
+    "tune",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_OFFERED})

@@ -6,7 +6,7 @@ add a file and a line here.
 """
 
 from halfstep.solvers import registry
-from halfstep.solvers.als import AlternatingLeastSquares, from_implicit
+from halfstep.solvers.als import AlternatingLeastSquares, from_implicit, load
 from halfstep.solvers.base import Solver
 from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
@@ -55,4 +55,12 @@ SOLVERS.update(
     )
 )
 
-__all__ = ["SOLVERS", "AlternatingLeastSquares", "Solver", "choose", "from_implicit", "make"]
+__all__ = [
+    "SOLVERS",
+    "AlternatingLeastSquares",
+    "Solver",
+    "choose",
+    "from_implicit",
+    "load",
+    "make",
+]

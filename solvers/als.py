@@ -112,7 +112,7 @@ class AlternatingLeastSquares(Solver):
         given = {name: value for name, value in locals().items() if name in _DEFAULTS}
         choosing = {name: given.pop(name) for name in _CHOOSING}
         uses = {name: choosing[name] for name in USES}
-        rung = choose(solver, fallback, uses)
+        rung: Any = choose(solver, fallback, uses)
         # None is a value of its own only where the solver has the argument.
         known = rung.parameters()
         given = {
@@ -122,7 +122,8 @@ class AlternatingLeastSquares(Solver):
         }
         settings = settings_for(rung, uses, given)
         check_known(f"solver {rung.name!r}", settings, known)
-        self.__class__ = version_of(self._caller(), rung)
+        caller: Any = self._caller()
+        self.__class__ = version_of(caller, rung)
         self._choosing = choosing
         self._implied = {name: v for name, v in settings.items() if name not in given}
         rung.__init__(self, **settings)
@@ -235,6 +236,15 @@ class AlternatingLeastSquares(Solver):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return empty, (self._caller(), self._rung()), self.__getstate__()
+
+
+def load(fileobj_or_path: str | PathLike[str] | IO[bytes]) -> AlternatingLeastSquares:
+    """Read a model from a file that any solver, `halfstep fit` or `implicit`'s ALS saved.
+
+    The `load` of `halfstep.Recommender` reads ids, names and histories too, if the file has them.
+    Raises InputError if there is no such file or it is not a model.
+    """
+    return AlternatingLeastSquares.load(fileobj_or_path)
 
 
 def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:

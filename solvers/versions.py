@@ -1,4 +1,4 @@
-"""The versions of a caller's class, one for each solver: the classes of `AlternatingLeastSquares` objects.
+"""The classes of `AlternatingLeastSquares` objects: versions of a caller's class, one for each solver.
 
 A version derives from the caller's class first and from the solver's class second. It has the name of
 the caller's class, and pickles as these two classes.

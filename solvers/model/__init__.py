@@ -85,6 +85,8 @@ class FittedModel:
     get_params = arguments.get_params
     set_params = arguments.set_params
     __repr__ = arguments.shown
+    __sklearn_tags__ = arguments.scikit_learn_tags
+    __sklearn_is_fitted__ = matrices.is_fitted
     YtY = property(matrices.item_gramian)
     XtX = property(matrices.user_gramian)
     user_norms = property(matrices.user_norms)

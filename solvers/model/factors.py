@@ -58,6 +58,11 @@ def factors_of(model: FittedModel) -> tuple[Floats, Floats]:
     return X, Y
 
 
+def is_fitted(model: FittedModel) -> bool:
+    """Return whether the model has factors; scikit-learn's `check_is_fitted` asks."""
+    return model.user_factors is not None or model.item_factors is not None
+
+
 def forget_derived(model: FittedModel, *what: str) -> None:
     """Drop the stored Gramians and norms named in `what`, or all of them if nothing is named."""
     model._derived = {k: v for k, v in model._derived.items() if what and k not in what}

@@ -57,3 +57,14 @@ def shown(model: FittedModel) -> str:
         elif name != "dtype" and value is not default and value != default:
             parts.append(f"{name}={value!r}")
     return f"{type(model).__name__}({', '.join(parts)})"
+
+
+def scikit_learn_tags(model: FittedModel) -> Any:
+    """Return what scikit-learn (1.6 or newer) asks of an estimator: it takes a sparse X, and no y."""
+    from sklearn.utils import InputTags, Tags, TargetTags
+
+    return Tags(
+        estimator_type=None,
+        target_tags=TargetTags(required=False),
+        input_tags=InputTags(sparse=True),
+    )

@@ -1,6 +1,7 @@
 """The package as it is installed: wheel, sdist, editable and bare clone, each used from elsewhere."""
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -40,7 +41,10 @@ def built(tmp_path_factory):
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_symlink():
+            (clone / name).parent.mkdir(parents=True, exist_ok=True)
+            (clone / name).symlink_to((ROOT / name).readlink())
+        elif (ROOT / name).is_file():
             (clone / name).parent.mkdir(parents=True, exist_ok=True)
             (clone / name).write_bytes((ROOT / name).read_bytes())
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(clone)]
@@ -105,6 +109,76 @@ def test_installed_and_used_from_another_folder(built, kind, tmp_path):
     )
     assert run.returncode == 0, run.stderr
     assert "conjugate_gradient" in run.stdout
+
+
+TYPED = """
+import numpy as np
+from scipy import sparse
+import halfstep
+from halfstep import AlternatingLeastSquares, Dataset, Recommender, evaluate, load_data, tune
+
+plays = sparse.csr_matrix(np.eye(4, dtype=np.float32))
+model = AlternatingLeastSquares(factors=64, regularization=0.05, alpha=2.0, random_state=0)
+ids, scores = model.fit(plays).recommend(0, plays[0], N=10)
+total: np.float32 = scores.sum()
+
+def train(model: AlternatingLeastSquares) -> AlternatingLeastSquares:
+    return model.fit(plays)
+
+train(AlternatingLeastSquares(solver="cpu", cg_steps=3))
+train(AlternatingLeastSquares.load("model.npz"))
+train(halfstep.load("model.npz"))
+train(halfstep.from_implicit(object()))
+train(model.to_cpu())
+
+class Mine(AlternatingLeastSquares):
+    def fit(self, user_items: object, show_progress: bool = True, *a: object, **k: object) -> "Mine":
+        super().fit(user_items, show_progress)
+        return self
+
+    def popular(self) -> object:
+        return self.item_factors
+
+Mine(factors=4).fit(plays).popular()
+train(Mine.load("model.npz"))
+data: Dataset = load_data("plays.csv", user="who")
+print(evaluate(model, data).means()["ndcg@10"] + 1.0, tune(data).best.settings, Recommender.fit(data))
+AlternatingLeastSquares(factor=64)  # wrong
+AlternatingLeastSquares(factors="x")  # wrong
+AlternatingLeastSquares(random_state="x")  # wrong
+AlternatingLeastSquares(use_cg="yes")  # wrong
+model.recomend(0, plays[0])  # wrong
+model.recommend(0, plays[0], M=10)  # wrong
+train(halfstep.SOLVERS["naive"]())  # wrong
+halfstep.evaluate("model", data)  # wrong
+"""
+
+
+@pytest.mark.types
+@pytest.mark.parametrize("kind", ["whl", "editable"])
+@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+def test_a_type_checker_finds_what_is_wrong_and_nothing_else(built, kind, checker, tmp_path):
+    pytest.importorskip(checker, reason=f"{checker} is not installed: make check installs it")
+    folder, clone = built
+    python = interpreter(tmp_path / "venv")
+    install(python, *(["--editable", str(clone)] if kind == "editable" else folder.glob("*.whl")))
+    # A checker reads the path files of an environment, but does not execute the lines in them.
+    libraries = next(p for p in sys.path if p.endswith("site-packages"))
+    site = next((tmp_path / "venv").glob("lib/python*/site-packages"))
+    (site / "libraries.pth").write_text(f"{libraries}\n")
+    program = tmp_path / "program.py"
+    program.write_text(TYPED)
+    asked = {
+        "mypy": ["--ignore-missing-imports", "--python-executable", str(python)],
+        "pyright": ["--pythonpath", str(python)],
+    }[checker]
+    run = subprocess.run(
+        [sys.executable, "-m", checker, *asked, str(program)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    found = {int(n) for n in re.findall(r"program\.py:(\d+).*?error", run.stdout)}
+    wrong = {n for n, line in enumerate(TYPED.splitlines(), 1) if line.endswith("# wrong")}
+    assert found == wrong, run.stdout + run.stderr
 
 
 def test_bare_clone_is_used_by_its_path_alone(built, tmp_path):

@@ -1,0 +1,193 @@
+"""Evaluate, compare and tune in one call each, with models and data as arguments, from `halfstep`.
+
+What they consist of has more arguments: `metrics.held_out`, `equivalence` and `tuning`.
+"""
+
+from __future__ import annotations
+
+import copy
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from scipy import sparse
+
+from halfstep.datasets.dataset import Dataset
+from halfstep.errors import InputError, NotFitted
+from halfstep.evaluation import equivalence
+from halfstep.evaluation.metrics.held_out import Evaluation
+from halfstep.evaluation.metrics.held_out import evaluate as evaluate_factors
+from halfstep.evaluation.protocols.split import Split, train_and_test
+from halfstep.evaluation.trace import factors_of, trace_fit
+from halfstep.evaluation.tuning.search import Search
+from halfstep.interruption import interrupted_at_once
+from halfstep.solvers.base import Solver
+from halfstep.solvers.fit.start import starting_factors
+
+
+def evaluate(
+    model: Solver,
+    data: Any,
+    test: Any = None,
+    *,
+    k: int = 10,
+    test_fraction: float = 0.2,
+    random_state: int = 0,
+) -> Evaluation:
+    """Return how well a model ranks held-out items: `evaluate(model, data).means()`.
+
+    Parameters
+    ----------
+    model
+        Without `test`, its settings count: a copy is fitted on a part of `data`, and the model itself
+        does not change. With `test`, the model must be fitted on `data`.
+    data
+        A `Dataset`, whose own test part is taken if it has one, or a sparse matrix (users, items).
+    test
+        Sparse (users, items): what was held out of the fit.
+    k
+        The length of the recommended lists.
+    test_fraction
+        The share of each user's entries to hold out, if there is no test part.
+    random_state
+        An int: the seed of that draw.
+
+    Returns
+    -------
+    Evaluation
+        See `halfstep.evaluation.metrics.held_out`, with the definitions of all metrics.
+
+    Raises
+    ------
+    InputError
+        The data are not as above, no user has enough entries, or `test` shares entries with `data`.
+    NotFitted
+        `test` is given, and the model is not fitted.
+    """
+    if test is not None:
+        train = data.interactions if isinstance(data, Dataset) else data
+        if model.user_factors is None or model.item_factors is None:
+            raise NotFitted(f"{type(model).__name__} must be fitted on data first, to be tested")
+        return evaluate_factors(*factors_of(model), train, test, ks=(k,))
+    split = _split(data, test_fraction, random_state)
+    fitted = _fresh(model)
+    with interrupted_at_once():
+        fitted.fit(split.train)
+    return evaluate_factors(*factors_of(fitted), split.train, split.test, ks=(k,))
+
+
+def compare(
+    a: Solver,
+    b: Solver,
+    data: Any,
+    *,
+    k: int = 10,
+    test_fraction: float = 0.2,
+    random_state: int = 0,
+) -> equivalence.Comparison:
+    """Fit two models on the same part of the data, from the same start, and say whether they are equal.
+
+    Equal means: in the objective, audited in float64, and in held-out ranking. The models themselves do
+    not change. Arguments as in `evaluate`; `random_state` is also the seed of the start.
+
+    Returns
+    -------
+    Comparison
+        Its `verdict` is one word, its `summary` a sentence: see `halfstep.evaluation.equivalence`.
+
+    Raises
+    ------
+    InputError
+        The data are not as in `evaluate`, or the models differ in `factors` or `iterations`.
+    """
+    for name in ("factors", "iterations"):
+        if getattr(a, name) != getattr(b, name):
+            raise InputError(
+                f"{name} must be the same for both models, "
+                f"got {getattr(a, name)} and {getattr(b, name)}"
+            )
+    split = _split(data, test_fraction, random_state)
+    start = starting_factors(None, split.train.shape, a.factors, "float64", random_state)
+    traces = []
+    for model in (a, b):
+        fitted = _fresh(model)
+        X, Y = (side.astype(fitted.dtype) for side in start)
+        traces.append(trace_fit(fitted.set_params(init_factors=(X, Y)), split.train))
+    first, second = traces
+    return equivalence.compare(
+        first, second, split.train, split.test, k=k, random_state=random_state
+    )
+
+
+def tune(
+    data: Any,
+    *,
+    seconds: float = 600,
+    metric: str = "ndcg@20",
+    solver: str = "auto",
+    max_factors: int = 1024,
+    iterations: int = 20,
+    random_state: int = 0,
+    num_threads: int = 0,
+    store: str | PathLike[str] | None = None,
+) -> Search:
+    """Search for about `seconds` for the best settings, the result's `best.settings`.
+
+    A tenth of each user's entries is held out for the choice. The winner's value is too good, the more
+    so the more trials there were; hold a test part back to measure it, as `halfstep tune` does.
+
+    Parameters
+    ----------
+    data
+        A `Dataset` (its own test part is not looked at) or a sparse matrix (users, items).
+    seconds
+        At least 1.
+    metric, solver, max_factors, iterations
+        See `halfstep.evaluation.tuning`.
+    random_state
+        An int.
+    store
+        An SQLite file that keeps the trials; the search goes on from those that it holds.
+
+    Raises
+    ------
+    InputError
+        An argument is out of range, no user has enough entries, no trial ended in time, or Optuna is not
+        installed.
+    """
+    from halfstep.evaluation.tuning.budget import climb
+    from halfstep.evaluation.tuning.store import missing
+
+    if reason := missing():
+        raise InputError(reason)
+    source = _dataset(data)
+    return climb(
+        source.interactions, budget=seconds, metric=metric, solver=solver, max_factors=max_factors,
+        iterations=iterations, seed=random_state, num_threads=num_threads,
+        store=None if store is None else Path(store),
+        user_ids=source.user_ids, item_ids=source.item_ids,
+    ).together  # fmt: skip
+
+
+def _dataset(data: Any) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    if not sparse.issparse(data):
+        raise InputError(
+            "data must be a halfstep.Dataset (halfstep.load_data reads one) or a SciPy sparse matrix, "
+            f"got {type(data).__name__}"
+        )
+    return Dataset.from_csr(data)
+
+
+def _split(data: Any, test_fraction: float, random_state: int) -> Split:
+    return train_and_test(_dataset(data), test_fraction, random_state)
+
+
+def _fresh(model: Solver) -> Solver:
+    """Return a copy of the model without its factors."""
+    if not isinstance(model, Solver):
+        raise InputError(f"model must be a solver of halfstep, got {type(model).__name__}")
+    fresh = copy.copy(model)
+    fresh.user_factors = fresh.item_factors = None
+    return fresh
