@@ -155,8 +155,9 @@ halfstep.evaluate("model", data)  # wrong
 
 
 @pytest.mark.types
-@pytest.mark.parametrize("kind", ["whl", "editable"])
-@pytest.mark.parametrize("checker", ["mypy", "pyright"])
+@pytest.mark.parametrize(
+    ("kind", "checker"), [("whl", "mypy"), ("whl", "pyright"), ("editable", "pyright")]
+)
 def test_a_type_checker_finds_what_is_wrong_and_nothing_else(built, kind, checker, tmp_path):
     pytest.importorskip(checker, reason=f"{checker} is not installed: make check installs it")
     folder, clone = built
