@@ -16,15 +16,12 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.blas import blas_threads
 from halfstep.errors import InputError
-from halfstep.interruption import interruption
-from halfstep.progress import progress_bar
-from halfstep.solvers.fit.checkpoint import checkpoints
-from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
+from halfstep.solvers.fit.memory import Size, compiled_scratch
 from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
-from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
-from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
+from halfstep.solvers.fit.run import run
+from halfstep.solvers.fit.start import RandomState, check_random_state
+from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.fit.weights import transposed_weights, weigh
 from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
 from halfstep.solvers.model import FittedModel
@@ -184,37 +181,13 @@ class Solver(FittedModel, ABC):
             A FloatingPointError: a row's factors are not finite. The model keeps the previous ones.
         """
         self.check()
-        matrix = not_empty(as_csr(user_items))
-        keeper, state = checkpoints(self, matrix, checkpoint, checkpoint_every, resume)
-        check_memory(self, matrix)
-        users, items = weights = self._sides(matrix)
-        self._forget_derived()
-        # No local name for the starting factors: it would keep them in memory for the whole fit.
-        if state is None:
-            self.user_factors, self.item_factors = starting_factors(
-                self.init_factors, matrix.shape, self.factors, self.dtype, self.random_state
-            )
-            done, self.loss_history_, self.seconds_ = 0, [], []
-        else:
-            done, self.user_factors, self.item_factors, self.loss_history_, self.seconds_ = state
-            state = None
-        self.interrupted_ = None
-        self.report_, self._half_reports = [], {}
-        self._warned_of_ridge = False
-        if done >= self.iterations:
-            return self
-        with (
-            progress_bar(self.iterations - done, show_progress, self.name) as advance,
-            blas_threads(int(self.num_threads) or None),
-            # OpenBLAS's AVX-512 kernels set error flags on good input too: the monitor finds bad rows.
-            np.errstate(all="ignore"),
-            interruption() as ctrl_c,
-        ):
-            monitor = Monitor(
-                self, weights, done, keeper, ctrl_c, advance, callback or self.fit_callback
-            )
-            self._alternate(users, items, self.user_factors, self.item_factors, monitor)
-        warn_of_unsolved_rows(self.report_)
+        run(
+            self,
+            not_empty(as_csr(user_items)),
+            (checkpoint, checkpoint_every, resume),
+            show_progress=show_progress,
+            callback=callback or self.fit_callback,
+        )
         return self
 
     def scratch_bytes(self, size: Size) -> int:
