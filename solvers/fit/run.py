@@ -1,4 +1,4 @@
-"""What surrounds the iterations of a fit: memory, weights, start, progress, Ctrl-C, and the last warning."""
+"""What surrounds the iterations of a fit: memory, weights, start, progress, Ctrl-C, last warning."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from halfstep.solvers.fit.memory import check_memory
 from halfstep.solvers.fit.monitor import Callback, Monitor
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.fit.stopping import warn_of_unsolved_rows
+
 
 def run(
     model: Any,
