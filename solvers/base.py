@@ -25,6 +25,7 @@ from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.fit.weights import transposed_weights, weigh
 from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
 from halfstep.solvers.model import FittedModel
+from halfstep.solvers.model.origin import note_origin
 from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem, Weights, check_convention
 from halfstep.types import Floats
@@ -62,6 +63,9 @@ class Solver(FittedModel, ABC):
         Starting factors (user_factors, item_factors) of shapes (users, f) and (items, f) in `dtype`;
         copied. None draws them. Arrays of NumPy, or of any library with DLPack or
         `__cuda_array_interface__` (CuPy, PyTorch); arrays on a CUDA device need CuPy.
+    warm_start
+        Whether a fit goes on from the factors that the model has, if any, for `iterations` more. Its
+        matrix may have more users and items than the model: `fit.warm_start` says where they start.
 
     Attributes
     ----------
@@ -97,6 +101,7 @@ class Solver(FittedModel, ABC):
     background: float | None = None
     regularization_exponent: float = 0.0
     init_factors: tuple[Floats, Floats] | None = None
+    warm_start: bool = False
 
     def __post_init__(self) -> None:
         self.user_factors: Floats | None = None
@@ -108,6 +113,8 @@ class Solver(FittedModel, ABC):
         self.report_: list[IterationReport] = []
         self._half_reports: dict[str, HalfStepReport | None] = {}
         self._warned_of_ridge = False
+        self._fitted_to: Any = None
+        note_origin(self)
         self._forget_derived()
         self.check()
 
@@ -138,20 +145,27 @@ class Solver(FittedModel, ABC):
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_every: int = 1,
         resume: bool | str | PathLike[str] = False,
+        on_interrupt: str = "raise",
     ) -> Self:
         """Factorise `user_items`.
 
         1. `check` and `as_csr` check the arguments and the matrix; `checkpoints` reads the state to
            resume from; `check_memory` refuses a fit that needs more memory than is free.
         2. `weights` turns stored values into weights, for the users and, transposed, for the items;
-           `starting_factors` draws the factors, or copies `init_factors`.
+           `starting_factors` draws the factors, or copies `init_factors`; with `warm_start`,
+           `warm_factors` takes the model's.
         3. `_alternate` iterates: `half_step` solves for the users with the item factors fixed, then for
            the items with the user factors fixed. `Monitor` checks each result; after each iteration
            it keeps the factors, calculates the loss, writes the checkpoint and calls the callback.
         4. `warn_of_unsolved_rows` warns if the last half-steps left rows unsolved.
 
+        A model that was fitted before keeps its factors until the first iteration is done, and gets them
+        back, with `loss_history_` and the like, if the fit fails. It warns (FactorsDropped) before it
+        drops factors that were set by hand.
+
         Ctrl-C ends the fit after the current half-step (references: iteration) with both factors whole;
-        `interrupted_` and the log say when. A second Ctrl-C raises KeyboardInterrupt at once.
+        `interrupted_` and the log say when. Then `fit` raises KeyboardInterrupt, so that no loop takes
+        the fit for done. A second Ctrl-C raises it at once.
 
         Parameters
         ----------
@@ -172,19 +186,25 @@ class Solver(FittedModel, ABC):
             True resumes from `checkpoint` if that file exists, and ends with the same bits as a fit
             that was never stopped (CPU rungs). A path resumes from that file. Data and settings must be
             the checkpoint's, except `iterations`, `num_threads` and `calculate_training_loss`.
+        on_interrupt
+            `"keep"` returns the model after Ctrl-C instead of raising; `interrupted_` tells.
 
         Raises
         ------
         InputError
             Bad argument, matrix or checkpoint, or too little memory (NotEnoughMemory). Nothing changed.
         NotFinite
-            A FloatingPointError: a row's factors are not finite. The model keeps the previous ones.
+            A FloatingPointError: a row's factors are not finite. The model has the factors of before the
+            fit, or if it had none, those of the last whole iteration.
+        KeyboardInterrupt
+            Ctrl-C was pressed.
         """
         self.check()
         run(
             self,
             not_empty(as_csr(user_items)),
             (checkpoint, checkpoint_every, resume),
+            on_interrupt,
             show_progress=show_progress,
             callback=callback or self.fit_callback,
         )
@@ -218,6 +238,8 @@ class Solver(FittedModel, ABC):
                 f"init_factors must be (user_factors, item_factors), got {self.init_factors!r}"
             )
         check_random_state(self.random_state)
+        if not isinstance(self.warm_start, bool | np.bool_):
+            raise InputError(f"warm_start must be True or False, got {self.warm_start!r}")
         check_convention(values)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
@@ -270,3 +292,7 @@ class Solver(FittedModel, ABC):
         """Store X and Y, both finite, as the model's factors."""
         self._forget_derived()
         self.user_factors, self.item_factors = X, Y
+
+    def _put_back(self, before: dict[str, Any], error: BaseException) -> None:
+        """Set the attributes that the model had before a fit; called when the fit has failed."""
+        self.__dict__.update(before)
