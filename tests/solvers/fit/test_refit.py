@@ -237,5 +237,5 @@ def test_the_same_fit_again_says_that_it_starts_anew(caplog):
     model.fit_callback = lambda *_: (_ for _ in ()).throw(RuntimeError)
     with pytest.raises(RuntimeError):
         fit(model)
-    del model.fit_callback
+    model.fit_callback = None
     assert not said(model)  # the last fit that was one had other data
