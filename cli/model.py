@@ -77,7 +77,13 @@ def fit(
     Catalogue.of(dataset)  # what is wrong with the ids is better said before the fit
     matrix = as_csr(dataset.interactions)
     with ended_cleanly():
-        model.fit(matrix, checkpoint=checkpoint, checkpoint_every=checkpoint_every, resume=resume)
+        model.fit(
+            matrix,
+            checkpoint=checkpoint,
+            checkpoint_every=checkpoint_every,
+            resume=resume,
+            on_interrupt="keep",
+        )
     Recommender(model, dataset).save(output, history=history)
     if model.interrupted_ is not None:
         console.print(

@@ -1,4 +1,4 @@
-"""The errors, and the one warning, that halfstep raises for its users."""
+"""The errors and the warnings that halfstep raises for its users."""
 
 from __future__ import annotations
 
@@ -69,6 +69,10 @@ class SolverUnavailable(RuntimeError):
 
 class NumericalWarning(UserWarning):
     """A half-step was singular to working precision and was regularised; the message says by what."""
+
+
+class FactorsDropped(UserWarning):
+    """A fit starts anew in a model whose factors were set by hand; the message says what keeps them."""
 
 
 class UnknownId(InputError, IndexError):

@@ -58,9 +58,18 @@ class StoredModel:
 
     @classmethod
     def fit(
-        cls, dataset: Dataset, solver: str = "auto", *, history: bool = True, **parameters: Any
+        cls,
+        dataset: Dataset,
+        solver: str = "auto",
+        *,
+        history: bool = True,
+        on_interrupt: str = "raise",
+        **parameters: Any,
     ) -> Self:
         """Fit a model with `solver` and its `parameters`, and keep the data's ids, names and histories.
+
+        Ctrl-C during the fit raises KeyboardInterrupt; `on_interrupt="keep"` returns the recommender
+        with the model as it is then.
 
         Raises
         ------
@@ -74,7 +83,8 @@ class StoredModel:
             )
         Catalogue.of(dataset)  # what is wrong with the ids is better said before the fit
         model = make(solver, **parameters)
-        return cls(model.fit(as_csr(dataset.interactions)), dataset, history=history)
+        model.fit(as_csr(dataset.interactions), on_interrupt=on_interrupt)
+        return cls(model, dataset, history=history)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:

@@ -16,18 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.blas import blas_threads
 from halfstep.errors import InputError
-from halfstep.interruption import interruption
-from halfstep.progress import progress_bar
-from halfstep.solvers.fit.checkpoint import checkpoints
-from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
+from halfstep.solvers.fit.memory import Size, compiled_scratch
 from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
-from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
-from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
+from halfstep.solvers.fit.run import run
+from halfstep.solvers.fit.start import RandomState, check_random_state
+from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.fit.weights import transposed_weights, weigh
 from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
 from halfstep.solvers.model import FittedModel
+from halfstep.solvers.model.origin import note_origin
 from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem, Weights, check_convention
 from halfstep.types import Floats
@@ -65,6 +63,9 @@ class Solver(FittedModel, ABC):
         Starting factors (user_factors, item_factors) of shapes (users, f) and (items, f) in `dtype`;
         copied. None draws them. Arrays of NumPy, or of any library with DLPack or
         `__cuda_array_interface__` (CuPy, PyTorch); arrays on a CUDA device need CuPy.
+    warm_start
+        Whether a fit goes on from the factors that the model has, if any, for `iterations` more. Its
+        matrix may have more users and items than the model: `fit.warm_start` says where they start.
 
     Attributes
     ----------
@@ -100,6 +101,7 @@ class Solver(FittedModel, ABC):
     background: float | None = None
     regularization_exponent: float = 0.0
     init_factors: tuple[Floats, Floats] | None = None
+    warm_start: bool = False
 
     def __post_init__(self) -> None:
         self.user_factors: Floats | None = None
@@ -111,6 +113,8 @@ class Solver(FittedModel, ABC):
         self.report_: list[IterationReport] = []
         self._half_reports: dict[str, HalfStepReport | None] = {}
         self._warned_of_ridge = False
+        self._fitted_to: Any = None
+        note_origin(self)
         self._forget_derived()
         self.check()
 
@@ -141,20 +145,27 @@ class Solver(FittedModel, ABC):
         checkpoint: str | PathLike[str] | None = None,
         checkpoint_every: int = 1,
         resume: bool | str | PathLike[str] = False,
+        on_interrupt: str = "raise",
     ) -> Self:
         """Factorise `user_items`.
 
         1. `check` and `as_csr` check the arguments and the matrix; `checkpoints` reads the state to
            resume from; `check_memory` refuses a fit that needs more memory than is free.
         2. `weights` turns stored values into weights, for the users and, transposed, for the items;
-           `starting_factors` draws the factors, or copies `init_factors`.
+           `starting_factors` draws the factors, or copies `init_factors`; with `warm_start`,
+           `warm_factors` takes the model's.
         3. `_alternate` iterates: `half_step` solves for the users with the item factors fixed, then for
            the items with the user factors fixed. `Monitor` checks each result; after each iteration
            it keeps the factors, calculates the loss, writes the checkpoint and calls the callback.
         4. `warn_of_unsolved_rows` warns if the last half-steps left rows unsolved.
 
+        A model that was fitted before keeps its factors until the first iteration is done, and gets them
+        back, with `loss_history_` and the like, if the fit fails. It warns (FactorsDropped) before it
+        drops factors that were set by hand.
+
         Ctrl-C ends the fit after the current half-step (references: iteration) with both factors whole;
-        `interrupted_` and the log say when. A second Ctrl-C raises KeyboardInterrupt at once.
+        `interrupted_` and the log say when. Then `fit` raises KeyboardInterrupt, so that no loop takes
+        the fit for done. A second Ctrl-C raises it at once.
 
         Parameters
         ----------
@@ -175,46 +186,28 @@ class Solver(FittedModel, ABC):
             True resumes from `checkpoint` if that file exists, and ends with the same bits as a fit
             that was never stopped (CPU rungs). A path resumes from that file. Data and settings must be
             the checkpoint's, except `iterations`, `num_threads` and `calculate_training_loss`.
+        on_interrupt
+            `"keep"` returns the model after Ctrl-C instead of raising; `interrupted_` tells.
 
         Raises
         ------
         InputError
             Bad argument, matrix or checkpoint, or too little memory (NotEnoughMemory). Nothing changed.
         NotFinite
-            A FloatingPointError: a row's factors are not finite. The model keeps the previous ones.
+            A FloatingPointError: a row's factors are not finite. The model has the factors of before the
+            fit, or if it had none, those of the last whole iteration.
+        KeyboardInterrupt
+            Ctrl-C was pressed.
         """
         self.check()
-        matrix = not_empty(as_csr(user_items))
-        keeper, state = checkpoints(self, matrix, checkpoint, checkpoint_every, resume)
-        check_memory(self, matrix)
-        users, items = weights = self._sides(matrix)
-        self._forget_derived()
-        # No local name for the starting factors: it would keep them in memory for the whole fit.
-        if state is None:
-            self.user_factors, self.item_factors = starting_factors(
-                self.init_factors, matrix.shape, self.factors, self.dtype, self.random_state
-            )
-            done, self.loss_history_, self.seconds_ = 0, [], []
-        else:
-            done, self.user_factors, self.item_factors, self.loss_history_, self.seconds_ = state
-            state = None
-        self.interrupted_ = None
-        self.report_, self._half_reports = [], {}
-        self._warned_of_ridge = False
-        if done >= self.iterations:
-            return self
-        with (
-            progress_bar(self.iterations - done, show_progress, self.name) as advance,
-            blas_threads(int(self.num_threads) or None),
-            # OpenBLAS's AVX-512 kernels set error flags on good input too: the monitor finds bad rows.
-            np.errstate(all="ignore"),
-            interruption() as ctrl_c,
-        ):
-            monitor = Monitor(
-                self, weights, done, keeper, ctrl_c, advance, callback or self.fit_callback
-            )
-            self._alternate(users, items, self.user_factors, self.item_factors, monitor)
-        warn_of_unsolved_rows(self.report_)
+        run(
+            self,
+            not_empty(as_csr(user_items)),
+            (checkpoint, checkpoint_every, resume),
+            on_interrupt,
+            show_progress=show_progress,
+            callback=callback or self.fit_callback,
+        )
         return self
 
     def scratch_bytes(self, size: Size) -> int:
@@ -245,6 +238,8 @@ class Solver(FittedModel, ABC):
                 f"init_factors must be (user_factors, item_factors), got {self.init_factors!r}"
             )
         check_random_state(self.random_state)
+        if not isinstance(self.warm_start, bool | np.bool_):
+            raise InputError(f"warm_start must be True or False, got {self.warm_start!r}")
         check_convention(values)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
@@ -297,3 +292,7 @@ class Solver(FittedModel, ABC):
         """Store X and Y, both finite, as the model's factors."""
         self._forget_derived()
         self.user_factors, self.item_factors = X, Y
+
+    def _put_back(self, before: dict[str, Any], error: BaseException) -> None:
+        """Set the attributes that the model had before a fit; called when the fit has failed."""
+        self.__dict__.update(before)

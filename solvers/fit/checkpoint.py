@@ -24,6 +24,7 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.files import check_writable, plain, remove_leftovers, whole_file
+from halfstep.solvers.fit.refit import goes_on
 from halfstep.solvers.inputs import on_host
 from halfstep.solvers.model import FittedModel
 from halfstep.types import Floats
@@ -34,17 +35,22 @@ _MAGIC = b"halfstep checkpoint 1\n"
 _DIGEST = hashlib.sha256().digest_size
 _CHUNK = 1 << 20
 # These may differ between the fit that stopped and the one that resumes from it.
-_FREE = ("iterations", "num_threads", "calculate_training_loss", "random_state", "init_factors")
+_FREE = (
+    "iterations", "num_threads", "calculate_training_loss", "random_state", "init_factors",
+    "warm_start",
+)  # fmt: skip
+_START = "starting factors (init_factors, or with warm_start the model's)"
 
 
 class State(NamedTuple):
-    """A fit after `done` whole iterations."""
+    """A fit after `done` whole iterations, of which a warm start found the first `begun` done."""
 
     done: int
     user_factors: Floats
     item_factors: Floats
     losses: list[float]
     seconds: list[float]
+    begun: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,7 @@ class Checkpoints:
         header = {
             "identity": self.identity,
             "done": state.done,
+            "begun": state.begun,
             "losses": state.losses,
             "seconds": state.seconds,
         }
@@ -109,8 +116,11 @@ class Checkpoints:
                 header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
                 self._check_identity(path, header["identity"])
                 done, losses, seconds = (header[k] for k in ("done", "losses", "seconds"))
+                begun = header.get("begun", 0)
                 X, Y = (_read_array(file, shape, self.identity["dtype"]) for shape in self.shapes)
-                if len(file.read()) != _DIGEST or not isinstance(done, int):
+                if len(file.read()) != _DIGEST or not all(
+                    isinstance(count, int) for count in (done, begun)
+                ):
                     raise ValueError
         except FileNotFoundError:
             raise InputError(f"checkpoint '{path}' does not exist") from None
@@ -120,7 +130,7 @@ class Checkpoints:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"checkpoint '{path}' is not as this version writes them") from None
-        return State(done, X, Y, list(losses), list(seconds))
+        return State(done, X, Y, list(losses), list(seconds), begun)
 
     def _check_identity(self, path: Path, found: dict[str, Any]) -> None:
         for name in dict.fromkeys(("solver", "shape", "data", *self.identity, *found)):
@@ -128,7 +138,7 @@ class Checkpoints:
             if there == here or (name == "random_state" and None in (there, here)):
                 continue
             if name in ("data", "start"):
-                what = {"data": "user_items", "start": "init_factors"}[name]
+                what = {"data": "user_items", "start": _START}[name]
                 raise InputError(f"checkpoint '{path}' is of another fit: its {what} differ")
             raise InputError(
                 f"checkpoint '{path}' is of another fit: {name} {there!r} there, {here!r} here"
@@ -172,16 +182,20 @@ def _identity(model: FittedModel, matrix: sparse.csr_matrix) -> dict[str, Any]:
     settings = {k: v for k, v in model._settings().items() if k not in _FREE}
     settings["dtype"] = np.dtype(settings["dtype"]).name
     seed = model.random_state
-    start = None if model.init_factors is None else _hash(*model.init_factors)
+    start = _sides(model) if goes_on(model) else model.init_factors
     identity = {
         "solver": model.solver_,
         "shape": list(matrix.shape),
         "data": _hash(matrix.indptr, matrix.indices, matrix.data),
         **settings,
         "random_state": int(seed) if isinstance(seed, int | np.integer) else None,
-        "start": start,
+        "start": None if start is None else _hash(*start),
     }
     return json.loads(json.dumps(plain(identity)))  # type: ignore[no-any-return]
+
+
+def _sides(model: FittedModel) -> list[Any]:
+    return [side for side in (model.user_factors, model.item_factors) if side is not None]
 
 
 def _shapes(

@@ -25,7 +25,6 @@ log = logging.getLogger("halfstep")
 class Fitting(Protocol):
     """The attributes and methods of a solver that a monitor uses."""
 
-    iterations: int
     calculate_training_loss: bool
     loss_history_: list[float]
     seconds_: list[float]
@@ -44,23 +43,42 @@ class Monitor:
 
     A solver calls `half_step_done` after the users' half-step, unless it cannot stop there, and the
     monitor itself after the items' half-step. Both return True if the fit must end.
+
+    Parameters
+    ----------
+    start, end
+        The state from which the fit goes on, and the number of whole iterations after which it ends.
+    replaces
+        Whether the model has factors that are not the start's. Half an iteration from the start is no
+        reason to drop them.
     """
 
     def __init__(
         self,
         model: Fitting,
         weights: tuple[Weights, Weights],
-        done: int,
+        start: State,
+        end: int,
         checkpoints: Checkpoints | None,
         interruption: Interruption,
         advance: Advance,
         callback: Callback | None,
+        *,
+        replaces: bool = False,
     ) -> None:
-        self.model, self.weights, self.done = model, weights, done
+        self.model, self.weights = model, weights
+        self.done, self.end, self._begun = start.done, end, start.begun
+        self._start: tuple[Any, Any] | None = (start.user_factors, start.item_factors)
+        self._replaces = replaces
         self.checkpoints, self.interruption = checkpoints, interruption
         self.advance, self.callback = advance, callback
+        self.said = ""  # what of an interruption
         self._checked: Any = None
         self._watched: dict[str, Callable[[], int | None]] = {}
+
+    def whole(self) -> tuple[Any, Any]:
+        """Return both sides' factors after the last whole iteration, which may be the start."""
+        return self._start or self.model._fitted()
 
     def watch(self, side: str, row: Callable[[], int | None]) -> None:
         """Check a side's next factors by `row`, and not before the iteration ends.
@@ -84,7 +102,7 @@ class Monitor:
         """Check user factors X that were solved with the previous iteration's item factors Y fixed.
 
         If the user has pressed Ctrl-C, save the previous iteration's factors, keep X and Y in the model
-        and return True.
+        and return True. In the first iteration, a model that has other factors keeps those.
         """
         if "user" not in self._watched or self.interruption.requested:
             self._check("user", X)
@@ -92,6 +110,10 @@ class Monitor:
         if not self.interruption.requested:
             return False
         self._save()  # before `_keep`: a fit can only resume after a whole iteration
+        if self._start is not None and self._replaces:
+            self._note(" and the users' half of one more", "that it had before")
+            return True
+        self._start = None
         self.model._keep(self.done, X, Y)
         self._note(" and the users' half of one more")
         return True
@@ -107,6 +129,7 @@ class Monitor:
         self._check("item", Y)
         model, iteration = self.model, self.done
         model._keep(iteration, X, Y)
+        self._start = None
         model.seconds_.append(seconds)
         users, items = (model._half_reports.get(side) for side in ("user", "item"))
         if users is not None and items is not None:
@@ -116,7 +139,7 @@ class Monitor:
         if model.calculate_training_loss:
             loss = model._loss(self.weights)
             model.loss_history_.append(loss)
-        last = self.done >= model.iterations
+        last = self.done >= self.end
         if self.checkpoints is not None and (last or self.checkpoints.due(self.done)):
             self._save()
         self.advance(loss)
@@ -136,21 +159,19 @@ class Monitor:
 
     def _save(self) -> None:
         if self.checkpoints is not None:
-            model = self.model
-            X, Y = model._fitted()
+            history = self.model.loss_history_, self.model.seconds_
             try:
-                self.checkpoints.write(State(self.done, X, Y, model.loss_history_, model.seconds_))
+                self.checkpoints.write(State(self.done, *self.whole(), *history, self._begun))
             except InputError as error:  # a full disk is no reason to lose the fit itself
                 log.warning("no checkpoint after %d iterations: %s", self.done, error)
 
-    def _note(self, half: str) -> None:
+    def _note(self, half: str, kept: str = "of that point") -> None:
         self.model.interrupted_ = self.done
-        log.warning(
-            "fit interrupted after %d of %d iterations%s: the model has the factors of that point",
-            self.done,
-            self.model.iterations,
-            half,
+        self.said = (
+            f"fit interrupted after {self.done} of {self.end} iterations{half}: "
+            f"the model has the factors {kept}"
         )
+        log.warning("%s", self.said)
 
 
 def row_not_finite(factors: Floats) -> int | None:

@@ -35,6 +35,15 @@ def check_random_state(random_state: RandomState) -> None:
         )
 
 
+def random_rows(
+    random_state: RandomState, rows: int, factors: int, dtype: npt.DTypeLike
+) -> Floats:
+    """Return (rows, factors) numbers drawn uniformly from [0, 0.01)."""
+    kind: Any = np.dtype(dtype)
+    drawn: Floats = generator(random_state).random((rows, factors), kind) * kind.type(0.01)
+    return drawn
+
+
 def starting_factors(
     init_factors: tuple[Floats, Floats] | None,
     shape: tuple[int, int],
@@ -50,8 +59,7 @@ def starting_factors(
     names = ("user_factors", "item_factors")
     if init_factors is None:
         rng = generator(random_state)
-        kind: Any = np.dtype(dtype)
-        X, Y = (rng.random((rows, factors), kind) * kind.type(0.01) for rows in shape)
+        X, Y = (random_rows(rng, rows, factors, dtype) for rows in shape)
         return X, Y
     if len(init_factors) != 2:
         raise InputError(

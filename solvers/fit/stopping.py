@@ -154,6 +154,6 @@ def warn_of_unsolved_rows(reports: Sequence[IterationReport]) -> None:
             f"and may have left up to {report.left:.3g}; set a higher cg_max_steps, or exact=True"
         )
         if report.left > THETA * report.gained:
-            warnings.warn(message, NumericalWarning, stacklevel=3)
+            warnings.warn(message, NumericalWarning, stacklevel=4)
         else:
             log.info(message)

@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
-from halfstep.errors import NotFitted
+from halfstep.errors import DeviceLost, NotFitted
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.kernels.cuda.catalogue import factor_per_thread
 from halfstep.kernels.device.compiling import Variant
@@ -266,6 +266,21 @@ class GpuSolver(Solver, ABC):
             backend = chosen(self.devices)[0]
             return device_objective(backend, users, items, *self.device_factors_)
         return super()._loss(users.weights())
+
+    def _held(self) -> tuple[Any, Any]:
+        """Return the two sides' `Factors`, so that nothing is copied to the host."""
+        return self._kept.get("user_factors"), self._kept.get("item_factors")
+
+    def _put_back(self, before: dict[str, Any], error: BaseException) -> None:
+        """Give the model what it had before a fit; called when the fit has failed.
+
+        Factors that were on a lost device alone are lost with it.
+        """
+        super()._put_back(before, error)
+        if isinstance(error, DeviceLost) and any(
+            side is not None and side.only_on_device for side in self._held()
+        ):
+            self.user_factors = self.item_factors = None
 
     def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
         """Return each query's best candidates; called by `recommend` and the model's other queries."""

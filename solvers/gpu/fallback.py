@@ -1,8 +1,8 @@
 """Go on with the host's algebra if the device's failed (option `factor-on-card`).
 
 Nobody waits for a factorisation on the device. One that fails turns the rows solved with it NaN, which
-is found when the iteration ends. The fit then goes on from the factors of the last good iteration, which
-the model holds, with the factorisations on the host. If a row is not finite for another reason, that
+is found when the iteration ends. The fit then goes on from the factors of the last good iteration,
+with the factorisations on the host. If a row is not finite for another reason, that
 raises the error again.
 """
 
@@ -40,6 +40,6 @@ def falling_back(alternate: Callable[..., None]) -> Callable[..., None]:
             stacklevel=3,
         )
         with suspended(OPTION):
-            alternate(model, users, items, model.user_factors, model.item_factors, monitor)
+            alternate(model, users, items, *monitor.whole(), monitor)
 
     return either

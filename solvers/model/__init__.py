@@ -6,7 +6,7 @@
 * `persistence` saves and loads models; `conversion` moves them to another device or to `implicit`;
   `nearest_neighbour_index` exports factors for an external index;
 * `parameters` handles the constructor's arguments by name; `factors` holds the two factor matrices,
-  their Gramians and their norms.
+  their Gramians and their norms; `origin` knows whether a caller has set them.
 
 All of these files need only the two factor matrices and the convention, whichever solver computed them.
 """
@@ -26,6 +26,7 @@ from halfstep.solvers.model import explain as explaining
 from halfstep.solvers.model import factors as matrices
 from halfstep.solvers.model import fold_in as folding_in
 from halfstep.solvers.model import nearest_neighbour_index as index
+from halfstep.solvers.model import origin
 from halfstep.solvers.model import parameters as arguments
 from halfstep.solvers.model import recommend as recommending
 from halfstep.solvers.model import top_k as selection
@@ -63,6 +64,8 @@ class FittedModel:
     item_factors: Floats | None
     loss_history_: list[float]
     seconds_: list[float]
+    # Weak references to the factors that a fit or a file made: see `origin`. None where not known.
+    _made: tuple[Any, ...] | None = None
     # Gramians and norms by name, each with the factor matrix that it was computed from.
     _derived: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({})
 
@@ -129,6 +132,10 @@ class FittedModel:
         """
         return selection.top_k(*args, **settings)
 
+    def _held(self) -> tuple[Any, Any]:
+        """Return what holds the user and the item factors, for `origin` to compare; not to be read."""
+        return self.user_factors, self.item_factors
+
     def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
         """Return the weights of a canonical matrix's entries by the model's convention.
 
@@ -137,4 +144,4 @@ class FittedModel:
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_derived": {}}
+        return {**self.__dict__, "_derived": {}, "_made": origin.without_references(self)}

@@ -1,7 +1,7 @@
 """Convert a model to another class: for another device, or to and from `implicit`'s ALS.
 
-The two libraries differ in three ways. A fit of this package starts anew, while a second `fit` of an
-`implicit` model continues from the factors that it holds. `implicit`'s `cg_steps` counts steps without
+The two libraries differ in three ways. A fit of this package starts anew without `warm_start`, while a
+second `fit` of an `implicit` model continues from the factors that it holds. `implicit`'s `cg_steps` counts steps without
 a preconditioner; it is not copied, because the rungs here need another number of steps for an equal
 objective. The float16 factors of its GPU model become float32.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.solvers.inputs import on_host
 from halfstep.solvers.model.factors import factors_of
+from halfstep.solvers.model.origin import note_origin, note_set_by_hand, set_by_hand
 from halfstep.solvers.registry import SOLVERS, choose, make, shared_parameters
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ def to_device(model: FittedModel, device: str) -> Any:
     converted.loss_history_, converted.seconds_ = list(model.loss_history_), list(model.seconds_)
     if model.user_factors is not None:
         put(converted, *factors_of(model))
+        if set_by_hand(model):
+            note_set_by_hand(converted)
     return converted
 
 
@@ -149,6 +152,7 @@ def put(model: FittedModel, X: Any, Y: Any) -> None:
             )
     model.user_factors = np.array(X, dtype=model.dtype, order="C")
     model.item_factors = np.array(Y, dtype=model.dtype, order="C")
+    note_origin(model)
 
 
 def _from_implicit(factors: Any) -> Any:

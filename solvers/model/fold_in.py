@@ -17,6 +17,7 @@ from halfstep.errors import InputError, NotEnoughMemory, UnknownId
 from halfstep.memory import available, gigabytes
 from halfstep.solvers.inputs import MAX_ID, as_ids, rows_of
 from halfstep.solvers.model.factors import factors_of, forget_derived, item_gramian, user_gramian
+from halfstep.solvers.model.origin import note_set_by_hand
 from halfstep.solvers.registry import SOLVERS
 from halfstep.types import Floats, Integers
 
@@ -84,6 +85,7 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
     rows = rows_of(user_items, len(ids), len(Y), "user_items")
     model.user_factors = _stored(X, ids, fold_in(model, rows, Y, item_gramian(model)), "userids")
     forget_derived(model, "XtX", "user_norms")
+    note_set_by_hand(model)
     return model
 
 
@@ -94,6 +96,7 @@ def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> 
     rows = rows_of(item_users, len(ids), len(X), "item_users")
     model.item_factors = _stored(Y, ids, fold_in(model, rows, X, user_gramian(model)), "itemids")
     forget_derived(model, "YtY", "item_norms")
+    note_set_by_hand(model)
     return model
 
 

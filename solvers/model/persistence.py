@@ -19,6 +19,7 @@ from halfstep.npz import DamagedArchive, read_arrays
 from halfstep.solvers.inputs import check_dtype
 from halfstep.solvers.model.conversion import like_implicit, to_device
 from halfstep.solvers.model.factors import factors_of
+from halfstep.solvers.model.origin import note_origin
 from halfstep.solvers.registry import SOLVERS
 
 if TYPE_CHECKING:
@@ -250,3 +251,4 @@ def _set_factors(model: Any, label: str, X: Any, Y: Any) -> None:
         raise InputError(f"{label} is damaged: factors that are not finite")
     model.user_factors = np.ascontiguousarray(X, model.dtype)
     model.item_factors = np.ascontiguousarray(Y, model.dtype)
+    note_origin(model)

@@ -35,7 +35,7 @@ def fit(job):
     if job.get("interruptible"):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     fitted = model(job["solver"]).fit(
-        plays(), show_progress=False, checkpoint=job["state"], resume=True
+        plays(), show_progress=False, checkpoint=job["state"], resume=True, on_interrupt="keep"
     )
     stopped = -1 if fitted.interrupted_ is None else fitted.interrupted_
     np.savez(job["result"], X=fitted.user_factors, Y=fitted.item_factors, stopped=stopped)

@@ -28,7 +28,7 @@ def explaining(where: str | Monitor, plans: Sequence[MemoryPlan]) -> Iterator[No
     ----------
     where
         What the fit does inside; or its monitor, which knows the iteration and the checkpoint. If the
-        device is lost, the monitor's model loses the factors, which were there.
+        device is lost, the monitor's model loses the factors of the fit, which were there.
     plans
         Each device's memory plan.
     """

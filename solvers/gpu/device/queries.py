@@ -45,6 +45,11 @@ class Factors:
             # Kernels read C-contiguous arrays: another one is copied.
             self._device = None if self._backend is None else self._backend.to_device(factors)
 
+    @property
+    def only_on_device(self) -> bool:
+        """Whether the host has no copy yet."""
+        return self._host is None
+
     def on_host(self) -> Floats:
         """Return the factors as a NumPy array, which is always the same object."""
         if self._host is None:

@@ -165,9 +165,10 @@ class Replays:
         if reason is not None:
             self._give_up(reason)
 
-    def iteration(self, done: int, X: Any, Y: Any) -> Replayed | None:
+    def iteration(self, done: int, end: int, X: Any, Y: Any) -> Replayed | None:
         """Return the iteration after `done` ones, replayed; or None if it is none to be replayed.
 
+        The fit ends after `end` iterations.
         X and Y are its starting factors, which are not written to.
         """
         first, self._first = self._first, False
@@ -176,8 +177,7 @@ class Replays:
         omega = self.solver._omega(done)
         if self._recorded is None or self._recorded.now.omega != omega:
             self._recorded = None
-            last = done + 1 >= self.solver.iterations
-            if last or self.solver._omega(done + 1) != omega:
+            if done + 1 >= end or self.solver._omega(done + 1) != omega:
                 return None
             try:
                 self._recorded = _Recorded(self.solver, self.backend, self.sides, done, X, Y)

@@ -23,7 +23,7 @@ def alternate(
     replays = Replays(solver, backend, users, items)
     for iteration in range(solver.iterations):
         start = time.perf_counter()
-        replayed = replays.iteration(monitor.done, X, Y)
+        replayed = replays.iteration(monitor.done, monitor.end, X, Y)
         if replayed is not None:
             now, X, Y, looks = replayed
             monitor.watch("user", looks[0])

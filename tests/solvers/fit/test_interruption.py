@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cases.solvers import awkward, suited
 
-from halfstep import SOLVERS
+from halfstep import SOLVERS, InputError
 from halfstep.errors import NotFinite
 from halfstep.interruption import interrupted_at_once
 
@@ -34,8 +34,8 @@ def pressed_in(*presses, iterations, kind=Interrupted):
     return model
 
 
-def fit(model, **arguments):
-    return model.fit(awkward(), show_progress=False, **arguments)
+def fit(model, on_interrupt="keep", **arguments):
+    return model.fit(awkward(), show_progress=False, on_interrupt=on_interrupt, **arguments)
 
 
 def after(half_steps):
@@ -71,6 +71,57 @@ def test_a_fit_ends_after_the_current_half_step(press, caplog, tmp_path):
     assert resumed.interrupted_ is None
 
 
+def test_a_loop_of_fits_ends_with_the_one_that_is_interrupted(caplog):
+    done = []
+    with pytest.raises(KeyboardInterrupt, match="after 1 of 5 iterations and the users' half"):
+        for press in (None, 2, None):
+            model = pressed_in(press, iterations=5)
+            done.append(model)
+            fit(model, on_interrupt="raise")
+    assert [len(each.seconds_) for each in done] == [5, 1]
+    X, Y = after(3)
+    assert np.array_equal(model.user_factors, X)
+    assert np.array_equal(model.item_factors, Y)
+    assert model.interrupted_ == 1
+    assert len(model.recommend(1, awkward()[1])[0])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_raising_is_the_default():
+    with pytest.raises(KeyboardInterrupt):
+        pressed_in(2, iterations=5).fit(awkward(), show_progress=False)
+
+
+def test_ctrl_c_in_the_last_half_step_is_not_swallowed():
+    model = pressed_in(5, iterations=3)
+    with pytest.raises(KeyboardInterrupt, match="the fit is done, after 3 iterations"):
+        fit(model, on_interrupt="raise")
+    assert model.interrupted_ is None
+    assert len(model.seconds_) == 3
+    kept = fit(pressed_in(5, iterations=3))
+    assert np.array_equal(kept.item_factors, model.item_factors)
+
+
+@pytest.mark.parametrize("value", ["Keep", "", None, True])
+def test_on_interrupt_is_one_of_two_words(value):
+    model = pressed_in(iterations=1)
+    with pytest.raises(InputError, match="on_interrupt must be 'raise' or 'keep', got"):
+        fit(model, on_interrupt=value)
+    assert model.user_factors is None
+
+
+def test_a_recommender_is_kept_on_request(two_tastes, monkeypatch):
+    from halfstep.recommender import Recommender
+
+    monkeypatch.setitem(SOLVERS, "interrupted", Interrupted)
+    monkeypatch.setattr(Interrupted, "presses", (2,))
+    settings = {"factors": 3, "iterations": 4, "random_state": 0}
+    with pytest.raises(KeyboardInterrupt):
+        Recommender.fit(two_tastes, "interrupted", **settings)
+    kept = Recommender.fit(two_tastes, "interrupted", on_interrupt="keep", **settings)
+    assert kept.model.interrupted_ == 1
+
+
 def test_the_second_ends_at_once_and_keeps_the_last_iteration():
     @dataclass(eq=False, repr=False)
     class Impatient(Interrupted):
@@ -95,7 +146,8 @@ def test_ctrl_c_in_a_callback_ends_the_fit_there(any_solver):
             signal.raise_signal(signal.SIGINT)
 
     model = suited(any_solver, factors=3, iterations=4, random_state=0)
-    model.fit(awkward(negative=False), show_progress=False, callback=press)
+    matrix = awkward(negative=False)
+    model.fit(matrix, show_progress=False, callback=press, on_interrupt="keep")
     if any_solver.name != "popularity":
         assert model.interrupted_ == len(model.seconds_) == 2
     assert np.isfinite(model.user_factors).all()

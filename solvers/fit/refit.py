@@ -1,0 +1,92 @@
+"""A fit of a model that has factors already: what it says before, and what is left if it fails.
+
+The model keeps its factors until the first iteration is done, and has those of the last whole iteration
+from then on, so that callbacks and checkpoints see them. The factors of before are kept beside them for
+the whole fit: one pair more, which was in memory before it began.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from halfstep.errors import FactorsDropped
+from halfstep.solvers.model.origin import note_origin, set_by_hand
+
+log = logging.getLogger("halfstep")
+
+# What a fit sets. `_kept` holds the factors of GPU models.
+_FACTORS = ("user_factors", "item_factors", "_kept")
+_SET = (
+    *_FACTORS, "_derived", "_made", "_fitted_to",
+    "loss_history_", "seconds_", "report_", "interrupted_", "_half_reports", "_warned_of_ridge",
+)  # fmt: skip
+
+
+def has_factors(model: Any) -> bool:
+    """Return whether the model has factors of at least one side."""
+    return any(side is not None for side in model._held())
+
+
+def goes_on(model: Any) -> bool:
+    """Return whether a fit of the model starts from the factors that it has."""
+    return bool(model.warm_start) and has_factors(model)
+
+
+def announce_start(model: Any, matrix: sparse.csr_matrix) -> None:
+    """Say what a fit that draws its start does to the factors that the model has.
+
+    Factors that were set by hand are dropped with a warning. On the data of the last fit, with a seed,
+    the log says that the fit starts anew: so it ends where the last one ended.
+    """
+    seed, fitted_to = model.random_state, _summary(matrix)
+    if has_factors(model) and not goes_on(model) and model.init_factors is None:
+        sides = set_by_hand(model)
+        if sides:
+            warnings.warn(
+                f"{' and '.join(sides)} were set by hand, and this fit starts anew without them: "
+                "warm_start=True goes on from them, and so does "
+                "init_factors=(model.user_factors, model.item_factors)",
+                FactorsDropped,
+                stacklevel=4,
+            )
+        elif fitted_to == model._fitted_to and isinstance(seed, int | np.integer):
+            log.info(
+                "this fit starts anew from random_state=%d, on the data of the last one: "
+                "warm_start=True would go on from its factors",
+                seed,
+            )
+    model._fitted_to = fitted_to
+
+
+@contextmanager
+def kept_if_it_fails(model: Any) -> Iterator[None]:
+    """Give the model back what it had if the fit inside fails.
+
+    A model without factors keeps those of the last whole iteration, and so does every model whose fit is
+    ended at once by Ctrl-C.
+    """
+    before = {name: model.__dict__[name] for name in _SET if name in model.__dict__}
+    had = has_factors(model)
+    try:
+        yield
+    except BaseException as error:
+        unchanged = all(model.__dict__.get(name) is before.get(name) for name in _FACTORS)
+        if unchanged or (had and isinstance(error, Exception)):
+            model._put_back(before, error)
+        else:
+            note_origin(model)
+        raise
+    note_origin(model)
+
+
+def _summary(matrix: sparse.csr_matrix) -> tuple[tuple[int, int], int]:
+    """Return what tells the data of two fits apart: the shape, and a checksum of the rows' lengths."""
+    return matrix.shape, zlib.crc32(matrix.indptr.astype(np.int64))

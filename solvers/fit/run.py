@@ -1,0 +1,107 @@
+"""What surrounds the iterations of a fit: memory, weights, start, progress, Ctrl-C, last warning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from halfstep.blas import blas_threads
+from halfstep.errors import InputError
+from halfstep.interruption import interruption
+from halfstep.progress import progress_bar
+from halfstep.solvers.fit.checkpoint import Checkpoints, State, checkpoints
+from halfstep.solvers.fit.memory import check_memory
+from halfstep.solvers.fit.monitor import Callback, Monitor
+from halfstep.solvers.fit.refit import announce_start, goes_on, has_factors, kept_if_it_fails
+from halfstep.solvers.fit.start import starting_factors
+from halfstep.solvers.fit.stopping import warn_of_unsolved_rows
+from halfstep.solvers.fit.warm_start import check_warm_start, warm_factors
+
+ON_INTERRUPT = ("raise", "keep")
+
+
+def run(
+    model: Any,
+    matrix: sparse.csr_matrix,
+    checkpointing: tuple[Any, Any, Any],
+    on_interrupt: str,
+    *,
+    show_progress: bool,
+    callback: Callback | None,
+) -> None:
+    """Fit `model` to a canonical matrix; see `Solver.fit`.
+
+    `checkpointing` holds its arguments `checkpoint`, `checkpoint_every` and `resume`.
+    """
+    if on_interrupt not in ON_INTERRUPT:
+        raise InputError(f"on_interrupt must be 'raise' or 'keep', got {on_interrupt!r}")
+    if goes_on(model):
+        check_warm_start(model, matrix.shape)
+    # No local name here for a state or its factors: it would keep them in memory for the whole fit.
+    keeper, *resumed = checkpoints(model, matrix, *checkpointing)
+    check_memory(model, matrix)
+    with kept_if_it_fails(model):
+        if resumed == [None]:
+            announce_start(model, matrix)
+        weights = model._sides(matrix)
+        stopped = _iterate(
+            model,
+            weights,
+            _start(model, matrix, resumed.pop()),
+            keeper,
+            show_progress,
+            callback,
+        )
+    warn_of_unsolved_rows(model.report_)
+    if stopped and on_interrupt == "raise":
+        raise KeyboardInterrupt(stopped)
+
+
+def _start(model: Any, matrix: sparse.csr_matrix, state: State | None) -> State:
+    """Return the state from which the fit goes on."""
+    if state is not None:
+        return state
+    if goes_on(model):
+        done = len(model.seconds_)
+        factors = warm_factors(model, matrix)
+        return State(done, *factors, list(model.loss_history_), list(model.seconds_), done)
+    settings = model.init_factors, matrix.shape, model.factors, model.dtype, model.random_state
+    return State(0, *starting_factors(*settings), [], [])
+
+
+def _iterate(
+    model: Any,
+    weights: tuple[Any, Any],
+    start: State,
+    keeper: Checkpoints | None,
+    show_progress: bool,
+    callback: Callback | None,
+) -> str:
+    """Run the iterations from `start`, and return what Ctrl-C has ended, or ""."""
+    users, items = weights
+    replaces = has_factors(model) and not goes_on(model)
+    model.loss_history_, model.seconds_ = start.losses, start.seconds
+    model.interrupted_ = None
+    model.report_, model._half_reports = [], {}
+    model._warned_of_ridge = False
+    done, end = start.done, start.begun + int(model.iterations)
+    if done >= end:
+        model._keep(done, start.user_factors, start.item_factors)
+        return ""
+    with (
+        progress_bar(end - done, show_progress, model.name) as advance,
+        blas_threads(int(model.num_threads) or None),
+        # OpenBLAS's AVX-512 kernels set error flags on good input too: the monitor finds bad rows.
+        np.errstate(all="ignore"),
+        interruption() as ctrl_c,
+    ):
+        monitor = Monitor(
+            model, weights, start, end, keeper, ctrl_c, advance, callback, replaces=replaces
+        )
+        del start
+        model._alternate(users, items, monitor.whole()[0], monitor.whole()[1], monitor)
+    if monitor.said or not ctrl_c.requested:
+        return monitor.said
+    return f"Ctrl-C came in the last iteration: the fit is done, after {end} iterations"
