@@ -45,7 +45,7 @@ class AlternatingLeastSquares(Solver):
     use_native, use_cg, use_gpu
         How to solve, as in `implicit`: see `halfstep.solvers.registry`. None means the fastest solver
         here.
-    confidence, epsilon, background, regularization_exponent, init_factors
+    confidence, epsilon, background, regularization_exponent, init_factors, warm_start
         See `halfstep.solvers.Solver`.
     solver
         `"auto"` for the best rung on any device, `"cpu"` or `"gpu"` for the best on that device, or a
@@ -94,6 +94,7 @@ class AlternatingLeastSquares(Solver):
         background: float | None = None,
         regularization_exponent: float = 0.0,
         init_factors: tuple[Floats, Floats] | None = None,
+        warm_start: bool = False,
         solver: str = "auto",
         fallback: str | None = None,
         cg_steps: int | None = None,
@@ -267,6 +268,9 @@ def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:
 
 
 # What a fit, or an assignment, set.
-_FITTED = ("user_factors", "item_factors", "loss_history_", "seconds_", "report_", "interrupted_")
+_FITTED = (
+    *("user_factors", "item_factors", "loss_history_", "seconds_", "report_", "interrupted_"),
+    *("_made", "_fitted_to"),
+)
 
 _DEFAULTS = own_arguments(AlternatingLeastSquares)[0]

@@ -173,7 +173,8 @@ class Solver(FittedModel, ABC):
             Sparse (users, items); `confidence` says what its values mean. Duplicates are summed. It is
             not written to; do not write to it during the fit, which shares its arrays if it can.
         show_progress
-            Draw a progress bar, on a terminal only.
+            Draw a progress bar, on a terminal only. None, which scikit-learn passes as y, means True; any
+            other y is an error.
         callback
             Called as `callback(iteration, seconds, loss)` after each iteration, when
             `user_factors` and `item_factors` hold its result. Returning True ends the fit. None means

@@ -28,13 +28,20 @@ def run(
     checkpointing: tuple[Any, Any, Any],
     on_interrupt: str,
     *,
-    show_progress: bool,
+    show_progress: Any,
     callback: Callback | None,
 ) -> None:
     """Fit `model` to a canonical matrix; see `Solver.fit`.
 
     `checkpointing` holds its arguments `checkpoint`, `checkpoint_every` and `resume`.
     """
+    if show_progress is None:
+        show_progress = True
+    if not isinstance(show_progress, bool | np.bool_):
+        raise InputError(
+            f"show_progress must be True or False, got {type(show_progress).__name__}: the second "
+            "argument of fit is no y, since ALS learns from user_items alone"
+        )
     if on_interrupt not in ON_INTERRUPT:
         raise InputError(f"on_interrupt must be 'raise' or 'keep', got {on_interrupt!r}")
     if goes_on(model):

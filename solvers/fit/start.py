@@ -35,9 +35,7 @@ def check_random_state(random_state: RandomState) -> None:
         )
 
 
-def random_rows(
-    random_state: RandomState, rows: int, factors: int, dtype: npt.DTypeLike
-) -> Floats:
+def random_rows(random_state: RandomState, rows: int, factors: int, dtype: npt.DTypeLike) -> Floats:
     """Return (rows, factors) numbers drawn uniformly from [0, 0.01)."""
     kind: Any = np.dtype(dtype)
     drawn: Floats = generator(random_state).random((rows, factors), kind) * kind.type(0.01)

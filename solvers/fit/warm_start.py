@@ -27,7 +27,11 @@ def check_warm_start(model: Any, shape: tuple[int, int]) -> None:
         factors = on_host(getattr(model, name), name)
         if factors is None:
             continue
-        if not isinstance(factors, np.ndarray) or factors.ndim != 2 or factors.dtype.kind not in "fiu":
+        if (
+            not isinstance(factors, np.ndarray)
+            or factors.ndim != 2
+            or factors.dtype.kind not in "fiu"
+        ):
             raise InputError(
                 f"warm_start: {name} must be a matrix of numbers, "
                 f"got {getattr(factors, 'dtype', type(factors).__name__)} of shape {np.shape(factors)}"
@@ -43,7 +47,9 @@ def check_warm_start(model: Any, shape: tuple[int, int]) -> None:
                 f"{rows} {what} and the model {len(factors)}; keep their rows, or set warm_start=False"
             )
         if not np.isfinite(factors).all():
-            raise InputError(f"warm_start: {name} must be finite; set warm_start=False to start anew")
+            raise InputError(
+                f"warm_start: {name} must be finite; set warm_start=False to start anew"
+            )
 
 
 def warm_factors(model: Any, matrix: sparse.csr_matrix) -> tuple[Floats, Floats]:

@@ -21,12 +21,11 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.solvers.model import conversion, persistence
+from halfstep.solvers.model import conversion, origin, persistence
 from halfstep.solvers.model import explain as explaining
 from halfstep.solvers.model import factors as matrices
 from halfstep.solvers.model import fold_in as folding_in
 from halfstep.solvers.model import nearest_neighbour_index as index
-from halfstep.solvers.model import origin
 from halfstep.solvers.model import parameters as arguments
 from halfstep.solvers.model import recommend as recommending
 from halfstep.solvers.model import top_k as selection

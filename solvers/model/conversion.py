@@ -1,9 +1,9 @@
 """Convert a model to another class: for another device, or to and from `implicit`'s ALS.
 
 The two libraries differ in three ways. A fit of this package starts anew without `warm_start`, while a
-second `fit` of an `implicit` model continues from the factors that it holds. `implicit`'s `cg_steps` counts steps without
-a preconditioner; it is not copied, because the rungs here need another number of steps for an equal
-objective. The float16 factors of its GPU model become float32.
+second `fit` of an `implicit` model continues from the factors that it holds. `implicit`'s `cg_steps`
+counts steps without a preconditioner; it is not copied, because the rungs here need another number of
+steps for an equal objective. The float16 factors of its GPU model become float32.
 """
 
 from __future__ import annotations

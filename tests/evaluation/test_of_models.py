@@ -98,6 +98,7 @@ def test_scikit_learn_takes_models_of_ours(plays):
     sklearn = pytest.importorskip("sklearn", minversion="1.6")
     from sklearn.exceptions import NotFittedError
     from sklearn.model_selection import GridSearchCV, cross_val_score
+    from sklearn.pipeline import make_pipeline
     from sklearn.utils import get_tags
     from sklearn.utils.validation import check_is_fitted
 
@@ -117,5 +118,8 @@ def test_scikit_learn_takes_models_of_ours(plays):
     assert search.best_estimator_.solver_ == search.best_params_["solver"]
     assert isinstance(search.best_estimator_, Solver)
     assert search.best_score_ == max(search.cv_results_["mean_test_score"])
-    assert awkward().shape  # the awkward matrix has users without entries
+    make_pipeline(AlternatingLeastSquares(**SETTINGS)).fit(plays)
+    with pytest.raises(InputError, match="got ndarray: the second argument of fit is no y"):
+        model.fit(plays, np.ones(60))
+    # Here users have no entries.
     cross_val_score(model, awkward(negative=False), scoring=scorer("ndcg@5"), cv=2)

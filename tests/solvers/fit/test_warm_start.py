@@ -194,5 +194,7 @@ def test_a_killed_warm_fit_resumes(tmp_path):
     assert same(one, whole)
     assert len(one.seconds_) == 6
     other = fit(model(warm_start=True, iterations=2))
-    with pytest.raises(InputError, match=r"its starting factors \(init_factors, or with warm_start"):
+    with pytest.raises(
+        InputError, match=r"its starting factors \(init_factors, or with warm_start"
+    ):
         fit(other.set_params(iterations=3), checkpoint=path, resume=True)
