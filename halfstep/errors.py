@@ -68,7 +68,7 @@ class SolverUnavailable(RuntimeError):
 
 
 class NumericalWarning(UserWarning):
-    """A half-step was singular to working precision and was regularised; the message says by what."""
+    """A result is less than it should be, since numbers were too large or too near; the message says why."""
 
 
 class FactorsDropped(UserWarning):

@@ -157,7 +157,8 @@ class Solver(FittedModel, ABC):
         3. `_alternate` iterates: `half_step` solves for the users with the item factors fixed, then for
            the items with the user factors fixed. `Monitor` checks each result; after each iteration
            it keeps the factors, calculates the loss, writes the checkpoint and calls the callback.
-        4. `warn_of_unsolved_rows` warns if the last half-steps left rows unsolved.
+        4. `warn_of_unsolved_rows` warns if the last half-steps left rows unsolved,
+           `warn_of_lost_precision` if the weights are too large for `dtype`.
 
         A model that was fitted before keeps its factors until the first iteration is done, and gets them
         back, with `loss_history_` and the like, if the fit fails. It warns (FactorsDropped) before it

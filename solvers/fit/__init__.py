@@ -3,5 +3,6 @@
 `run` is the fit from the checked matrix to the last warning, and calls the others. `checkpoint` reads
 and writes the state of a fit; `memory` estimates whether it fits in memory; `weights` turns stored
 values into weights; `start` draws the factors; `over_relaxation` and `stopping` say how far a half-step
-moves a row; `monitor` takes the factors after every half-step.
+moves a row; `monitor` takes the factors after every half-step; `refit` and `warm_start` are about a
+model that has factors already; `precision` checks at the end whether the dtype was enough.
 """

@@ -14,6 +14,7 @@ from halfstep.progress import progress_bar
 from halfstep.solvers.fit.checkpoint import Checkpoints, State, checkpoints
 from halfstep.solvers.fit.memory import check_memory
 from halfstep.solvers.fit.monitor import Callback, Monitor
+from halfstep.solvers.fit.precision import warn_of_lost_precision
 from halfstep.solvers.fit.refit import announce_start, goes_on, has_factors, kept_if_it_fails
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.fit.stopping import warn_of_unsolved_rows
@@ -62,6 +63,8 @@ def run(
             callback,
         )
     warn_of_unsolved_rows(model.report_)
+    if model.iterations and model.kind != "baseline":
+        warn_of_lost_precision(model, matrix)
     if stopped and on_interrupt == "raise":
         raise KeyboardInterrupt(stopped)
 
