@@ -1,7 +1,9 @@
 """The catalogue ranked for many queries, on all cores; `ranking_scores` says what one core does.
 
 The catalogue is packed one slab of bounded size at a time, and every query is scored against a slab
-before the next one is packed. So a catalogue of millions of items is never copied as a whole.
+before the next one is packed. So a catalogue of millions of items is never copied as a whole. Short lists
+are kept in heaps while scores are computed; for long ones (`ranking_sort`) a few queries' scores with a
+slab are kept and sorted.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cpu import ranking_scores
+from halfstep.kernels.cpu.ranking_sort import is_long, merged
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.kernels.cpu.vectors import lanes
 from halfstep.types import Floats, Integers
@@ -19,6 +22,8 @@ from halfstep.types import Floats, Integers
 SLAB_BYTES = 64 << 20
 _BLOCK = 128
 _PACKED_TOGETHER = 64
+# The scores of W queries that a thread keeps for a sort then take 16 MB at most.
+_KEPT_TOGETHER = 1 << 17
 
 
 class Lists(NamedTuple):
@@ -94,14 +99,21 @@ def rank(
     left_out = np.empty(0, np.int64) if without is None else without.astype(np.int64)
     order = np.empty(0, np.int64) if chosen is None else chosen
     factor = np.empty(0, dtype) if scale is None else scale
-    blocks = _blocks(m, threads, W)
+    long = is_long(k, n)
+    blocks = _blocks(m, threads, W, W if long else _BLOCK)
     if held_out is not None:
         held_scores = _score_held_out(X, Y, [queries[part] for part in blocks], held_out, threads)
     slab = max(1, slab_bytes // (W * f * dtype.itemsize)) * W
+    if long:
+        slab = min(slab, _KEPT_TOGETHER)
     panels = np.empty(-(-min(slab, n) // W) * W * f, dtype)
 
-    def prepare() -> tuple[Floats, Floats]:
-        return np.empty(f * W, dtype), np.empty(W * ranking_scores.STRIP, dtype)
+    nowhere = np.empty((0, 0), dtype)
+    found = np.zeros(m if long else 0, np.int64)  # of a long list, how many items it has so far
+
+    def prepare() -> tuple[Floats, Floats, Floats]:
+        kept = np.empty((W, min(slab, n)), dtype) if long else nowhere
+        return np.empty(f * W, dtype), np.empty(W * ranking_scores.STRIP, dtype), kept
 
     for first in range(0, n, slab):
         count = min(slab, n - first)
@@ -111,16 +123,28 @@ def rank(
         _pack(rows, part_of_order, part_of_factor, panels, -(-count // W), threads)
 
         def run(
-            part: slice, scratch: tuple[Floats, Floats], first: int = first, count: int = count
+            part: slice,
+            scratch: tuple[Floats, Floats, Floats],
+            first: int = first,
+            count: int = count,
         ) -> None:
+            heaps = best[part], items[part]
+            if long:
+                heaps = best[part][:, :0].copy(), items[part][:, :0].copy()
             ranking_scores.rank_block(
                 X, queries[part], panels, first, count, places[part], *excluded, left_out,
-                held_indptr, held_scores, best[part], items[part],
-                pairs[part], *scratch,
+                held_indptr, held_scores, *heaps, pairs[part], *scratch,
             )  # fmt: skip
+            if long:
+                for q, row in zip(range(m)[part], scratch[-1], strict=False):
+                    have = found[q]
+                    ids, values = merged(best[q, :have], items[q, :have], row[:count], first, k)
+                    found[q] = have = len(ids)
+                    items[q, :have], best[q, :have] = ids, values
 
         spread(blocks, threads, prepare, run)
-    ranking_scores.finish(best, items)
+    if not long:
+        ranking_scores.finish(best, items)
     return items, best, pairs
 
 
@@ -167,7 +191,7 @@ def _pack(
     spread(range(0, count, _PACKED_TOGETHER), threads, lambda: None, run)
 
 
-def _blocks(m: int, threads: int, W: int) -> list[slice]:
+def _blocks(m: int, threads: int, W: int, most: int = _BLOCK) -> list[slice]:
     """Return runs of queries, multiples of W long, of which a thread takes one at a time."""
-    size = min(_BLOCK, max(W, -(-m // (threads * W)) * W))
+    size = min(most, max(W, -(-m // (threads * W)) * W))
     return [slice(start, start + size) for start in range(0, m, size)]
