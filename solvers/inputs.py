@@ -215,6 +215,8 @@ def as_ids(value: int | npt.ArrayLike, name: str) -> tuple[bool, Integers]:
 
 def within(ids: Integers, rows: int, name: str) -> Integers:
     """Return `ids`; raise UnknownId unless all are from 0 to rows - 1."""
+    if len(ids) == 1 and 0 <= ids[0] < rows:
+        return ids
     outside = (ids < 0) | (ids >= rows)
     if outside.any():
         raise UnknownId(f"{name} must be from 0 to {rows - 1}, got {ids[np.argmax(outside)]}")
@@ -238,6 +240,8 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
     """
     if rows == 1 and sparse.issparse(matrix) and len(matrix.shape) == 1:
         matrix = sparse.coo_array(matrix).reshape(1, -1)
+    if rows == 1 and _is_plain_row(matrix, columns):
+        return matrix
     csr = as_csr(matrix, name)
     if csr.shape[0] != rows or csr.shape[1] > columns:
         raise InputError(
@@ -249,10 +253,29 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
     return csr
 
 
+def _is_plain_row(matrix: Any, columns: int) -> bool:
+    """Return whether `as_csr` would find nothing to change or to refuse in this row (1, columns).
+
+    For a single user's query these few looks take a tenth of the time of `as_csr`, which is as long as
+    scoring 4,000 items. They are looks at the arrays themselves, not at SciPy's flags.
+    """
+    if type(matrix) is not sparse.csr_matrix or matrix.shape != (1, columns):
+        return False
+    indptr, indices, data = matrix.indptr, matrix.indices, matrix.data
+    if len(indptr) != 2 or indptr[0] != 0 or not indptr[1] == len(indices) == len(data):
+        return False
+    if data.dtype.kind != "f" or not np.isfinite(data).all():
+        return False
+    rising = (indices[1:] > indices[:-1]).all()
+    return not len(indices) or bool(rising and indices[0] >= 0 and indices[-1] < columns)
+
+
 def norms(factors: Floats) -> Floats:
     """Return each row's Euclidean norm; 1 for a row of zeros, so that its cosines are 0."""
-    lengths: Floats = np.linalg.norm(factors, axis=1)
-    return np.where(lengths == 0, lengths.dtype.type(1), lengths)
+    # Unlike `linalg.norm`, this makes no copy of the factors, which may be a file's mapped memory.
+    lengths: Floats = np.sqrt(np.vecdot(factors, factors))
+    lengths[lengths == 0] = 1
+    return lengths
 
 
 def _short(value: Any) -> str:

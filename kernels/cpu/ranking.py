@@ -1,9 +1,9 @@
 """The catalogue ranked for many queries, on all cores; `ranking_scores` says what one core does.
 
 The catalogue is packed one slab of bounded size at a time, and every query is scored against a slab
-before the next one is packed. So a catalogue of millions of items is never copied as a whole. Short lists
-are kept in heaps while scores are computed; for long ones (`ranking_sort`) a few queries' scores with a
-slab are kept and sorted.
+before the next one is packed. So a catalogue of millions of items is never copied as a whole. Short
+lists are kept in heaps while scores are computed. For long lists (`ranking_sort`) the scores of a few
+queries with a slab are kept and sorted.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def best_of(scores: Floats, k: int) -> tuple[Integers, Floats]:
     if k <= 0 or n == 0:
         return np.empty(0, np.int64), scores[:0]
     if k <= _MOST * n:
-        places = np.flatnonzero(scores >= _bound(scores, k))
+        places = (scores >= _bound(scores, k)).nonzero()[0]
         if len(places) >= k:  # else the bound is NaN, or NaNs took places above it
             order, values = _descending(scores[places], k)
             return places[order], values
@@ -83,8 +83,10 @@ def _bound(scores: Floats, k: int) -> Floats:
 def _descending(values: Floats, k: int) -> tuple[Integers, Floats]:
     """Return order and values of the k highest, ties by place, without -inf and NaN."""
     if len(values) < _SHORT:
-        order = np.argsort(-values, kind="stable")[:k]
+        order = (-values).argsort(kind="stable")[:k]
         ordered = values[order]
+        if len(ordered) and ordered[-1] > -np.inf:
+            return order, ordered
         left = int(np.count_nonzero(ordered > -np.inf))
         return order[:left], ordered[:left]
     order = np.argsort(-values)

@@ -64,6 +64,8 @@ def top_k(
     m, n = len(queries), len(candidates)
     among, without, left = _offered(n, among, without)
     k = min(N, left)
+    if m == 1:
+        return _one(queries[0], candidates, k, scale, excluded, among, without)
     if among is not None:
         if excluded is not None:
             excluded = excluded[:, among]
@@ -90,6 +92,50 @@ def _offered(
         return among, None, len(among)
     gone = without if among is None else np.intersect1d(among, without)
     return among, without, left - len(gone)
+
+
+def _one(
+    x: Floats,
+    candidates: Floats,
+    k: int,
+    scale: Floats | None,
+    excluded: sparse.csr_matrix | None,
+    among: Integers | None,
+    without: Integers | None,
+) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Return indices and scores (1, k) for one query (f,), with as few calls as it takes.
+
+    A user's list from 4,000 items takes some 60 us, half of which is the product. Each call of NumPy or
+    SciPy on small arrays takes 1 to 20 us.
+    """
+    if among is not None:
+        candidates = candidates[among]
+        scale = None if scale is None else scale[among]
+    scores = candidates @ x
+    if scale is not None:
+        scores *= scale
+    liked = None if excluded is None else excluded.indices[: excluded.indptr[-1]]
+    for gone in (liked, without):
+        if gone is not None:
+            scores[gone if among is None else _places(among, gone)] = -np.inf
+    order, found = best_of(scores, k)
+    left = len(order)
+    ids = order if among is None else among[order]
+    if left == k:
+        return ids.astype(np.int32)[None], found[None]
+    indices = np.full((1, k), -1, np.int32)
+    best = np.full((1, k), -np.inf, scores.dtype)
+    indices[0, :left], best[0, :left] = ids, found
+    return indices, best
+
+
+def _places(among: Integers, ids: Integers) -> Integers:
+    """Return the places in the ascending `among` of those of `ids` that it has."""
+    places = among.searchsorted(ids)
+    inside = places < len(among)
+    places = places[inside]
+    there: Integers = places[among[places] == ids[inside]]
+    return there
 
 
 def _many(
@@ -149,7 +195,7 @@ def _few(
             _leave_out(scores, excluded, start)
         if without is not None:
             scores[:, without] = -np.inf
-        if len(scores) == 1 or scores.size <= _FEW_SCORES or is_long(k, n):
+        if scores.size <= _FEW_SCORES or is_long(k, n):
             for row, values in enumerate(scores, start):
                 order, found = best_of(values, k)
                 indices[row, : len(order)], best[row, : len(order)] = order, found
@@ -164,5 +210,5 @@ def _leave_out(scores: Floats, excluded: sparse.csr_matrix, start: int) -> None:
     """Write -inf over the scores of what `excluded` stores in the rows from `start` on."""
     lines = excluded.indptr[start : start + len(scores) + 1]
     columns = excluded.indices[lines[0] : lines[-1]]
-    row = 0 if len(scores) == 1 else np.repeat(np.arange(len(scores)), np.diff(lines))
+    row = np.repeat(np.arange(len(scores)), np.diff(lines))
     scores[row, columns] = -np.inf

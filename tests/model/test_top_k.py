@@ -92,6 +92,27 @@ def test_the_best_of_a_row_are_those_of_a_stable_sort(k, values):
     np.testing.assert_array_equal(best, row[expected])
 
 
+@pytest.mark.parametrize("filtered", ["", "among", "without", "nearly all", "both"])
+@pytest.mark.parametrize("k", [0, 9, 900])
+def test_one_query_is_its_row_of_many(filtered, k):
+    X, Y, excluded = case(40, 1700, 7, np.float32)
+    rng = np.random.default_rng(1)
+    among = without = None
+    if filtered in ("among", "both"):
+        among = np.unique(rng.integers(1700, size=600))
+    if filtered in ("without", "both", "nearly all"):
+        without = np.unique(rng.integers(1700, size=300 if filtered != "nearly all" else 4000))
+    filters = {"scale": 2.0 ** rng.integers(-2, 3, 1700), "among": among, "without": without}
+    ids, scores = top_k(X, Y, k, excluded=excluded, **filters)
+    for u in (0, 1, 20, 39):  # 1 has nothing, 20 has everything
+        row = excluded[[u]]
+        # Arrays with room at their end, as SciPy's matrices may have.
+        row.indices, row.data = np.append(row.indices, [3, 4]), np.append(row.data, [1, 1])
+        one = top_k(X[[u]], Y, k, excluded=row, **filters)
+        np.testing.assert_array_equal(one[0][0], ids[u])
+        np.testing.assert_array_equal(one[1][0], scores[u])
+
+
 def test_a_heap_and_a_sort_find_the_same(monkeypatch):
     X, Y = (
         np.random.default_rng(s).standard_normal((n, 33), np.float32)
