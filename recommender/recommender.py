@@ -164,18 +164,21 @@ class Recommender(StoredModel):
     def explain(self, user: object, item: object, n: int = 10) -> Explanation:
         """Return what each of a user's items adds to the user's score for an item, n of them at most.
 
-        The score is that of a user folded in from the history, which a fit's last half-step may have
-        left a little.
+        The score is that of `recommend`. What the items add belongs to the user solved anew from the
+        history; the difference is named apart, as `Explanation.unsolved` says.
         """
         row, catalogue = self.row(user), self.catalogue
         place = catalogue.item(item)
         if not row.nnz:
             raise InputError(f"user {user!r} has nothing, so no score can be explained")
-        score, parts, _ = self.model.explain(0, row, place, N=n)
+        solved, parts, _ = self.model.explain(0, row, place, N=n)
+        X, Y = self.model._fitted()
+        fitted = X[catalogue.user(user)]
+        score = float(fitted @ Y[place]) if np.any(fitted) else float(solved)
         ids = np.array([one for one, _ in parts], np.int64)
         top = catalogue.scored(ids, np.array([share for _, share in parts], np.float64))
         item_id, name = catalogue.item_id(place), catalogue.name(place)
-        return Explanation(item_id, name, float(score), top, row.nnz)
+        return Explanation(item_id, name, score, top, row.nnz, score - float(solved))
 
     def _user(self, user: object) -> tuple[int, Floats]:
         """Return a user's row and factors; raise InputError if the fit had nothing to make them from."""

@@ -52,8 +52,11 @@ def explain(
     Returns
     -------
     total_score
-        The score that `recommend(recalculate_user=True)` gives the item. With the entries of the fit it
-        is also the score by the fitted user factors, up to what the last half-step changed in the items.
+        The score of the user solved anew, which `recommend(recalculate_user=True)` gives the item. The
+        plain `recommend` scores by the fitted user factors. They differ by some per cent, because the
+        items moved after the users' last half-step, and because a fit by few steps or with
+        over-relaxation ends near the users' solutions. `user_factors[userid] @ item_factors[itemid]`
+        less `total_score` is what the fit left unsolved.
     top_contributions
         (item, contribution), largest first. The contributions of all entries add up to `total_score`.
     user_weights
