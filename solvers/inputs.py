@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -30,6 +31,7 @@ MOST = 2**31 - 1  # largest value of an integer argument; with larger counts, li
 # DLPack's numbers for the kinds of memory (dlpack.h, DLDeviceType).
 _HOST = (1, 3)  # plain memory, and memory page-locked by CUDA
 _CUDA = (2, 13)  # a device's memory, and managed memory
+_PIECE_NUMBERS = 1 << 20
 
 
 def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
@@ -251,8 +253,35 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
 
 def norms(factors: Floats) -> Floats:
     """Return each row's Euclidean norm; 1 for a row of zeros, so that its cosines are 0."""
-    lengths: Floats = np.linalg.norm(factors, axis=1)
+    # In pieces: NumPy squares a copy, and the factors may be a file larger than the memory.
+    lengths: Floats = np.empty(len(factors), factors.dtype)
+    for piece in _pieces(factors):
+        lengths[piece] = np.linalg.norm(factors[piece], axis=1)
     return np.where(lengths == 0, lengths.dtype.type(1), lengths)
+
+
+def row_not_finite(factors: Floats) -> int | None:
+    """Return the first row of `factors` (rows, f) with a NaN or an infinity, or None.
+
+    If any number is NaN or infinite, so is the sum of squares, which takes one pass at the speed of
+    memory. The converse is false, since squares of large numbers overflow: then the rows are checked.
+    """
+    for piece in _pieces(factors):
+        flat = factors[piece].reshape(-1)
+        with np.errstate(all="ignore"):
+            if np.isfinite(np.dot(flat, flat)):
+                continue
+        finite = np.isfinite(factors[piece]).all(axis=1)
+        if not finite.all():
+            return piece.start + int(np.argmin(finite))
+    return None
+
+
+def _pieces(factors: Floats) -> Iterator[slice]:
+    """Yield runs of rows of bounded size."""
+    step = max(1, _PIECE_NUMBERS // max(1, factors.shape[1]))
+    for start in range(0, len(factors), step):
+        yield slice(start, start + step)
 
 
 def _short(value: Any) -> str:
