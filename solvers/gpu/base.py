@@ -32,6 +32,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.errors import NotFitted
+from halfstep.kernels.cpu.border import check_half_step
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.kernels.cuda.catalogue import factor_per_thread
 from halfstep.kernels.device.compiling import Variant
@@ -144,6 +145,7 @@ class GpuSolver(Solver, ABC):
 
         A fit does not call this: its data stay on the device.
         """
+        check_half_step(problem, X)
         backend = current()
         side = Side.upload(backend, problem)
         Y, start = backend.to_device(problem.Y), backend.to_device(np.array(X))

@@ -36,8 +36,7 @@ class Factors(Held):
 
     def __init__(self, factors: Any) -> None:
         kept = isinstance(factors, Coordinates)
-        # A CuPy array stays on its device.
-        there = kept or type(factors).__module__.startswith("cupy")
+        there = kept or _of_a_backend(factors)
         super().__init__(None if there else factors)
         self._backend = current() if there else None
         self._device: Any = None
@@ -82,6 +81,14 @@ class Factors(Held):
         super().forget()
         if self._given is not None and self._array is not None:
             self._device = self._backend = None
+
+
+def _of_a_backend(factors: Any) -> bool:
+    """Return whether this is a backend's own array, as CuPy's are, which stays on its device."""
+    if type(factors).__module__.startswith("cupy"):
+        return True
+    others = ("__cuda_array_interface__", "__dlpack__")
+    return hasattr(factors, "device") and not any(hasattr(factors, name) for name in others)
 
 
 Kept: TypeAlias = Iterable[Factors | None]
