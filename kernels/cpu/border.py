@@ -36,9 +36,9 @@ def check_within(name: str, places: npt.NDArray[Any], below: int) -> None:
 
 
 def check_rows(name: str, indptr: npt.NDArray[Any], entries: int) -> None:
-    """Raise ValueError unless `indptr` rises from 0 to at most `entries`."""
-    if not len(indptr) or indptr[0] != 0 or indptr[-1] > entries or (np.diff(indptr) < 0).any():
-        raise ValueError(f"{name} must have row pointers that rise from 0 to {entries} at most")
+    """Raise ValueError unless `indptr` rises, within 0 and `entries`."""
+    if not len(indptr) or indptr[0] < 0 or indptr[-1] > entries or (np.diff(indptr) < 0).any():
+        raise ValueError(f"{name} must have row pointers that rise, from 0 to {entries} at most")
 
 
 def check_length(name: str, array: npt.NDArray[Any], length: int) -> None:

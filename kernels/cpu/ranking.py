@@ -188,7 +188,8 @@ def _score_held_out(
     X: Floats, Y: Floats, blocks: list[npt.NDArray[np.int64]], held_out: Lists, threads: int
 ) -> Floats:
     check_rows("held_out", held_out.indptr, len(held_out.indices))
-    check_within("held_out", held_out.indices, len(Y))
+    used = slice(held_out.indptr[0], held_out.indptr[-1])
+    check_within("held_out", held_out.indices[used], len(Y))
     check_within("lists", np.concatenate(blocks), len(held_out.indptr) - 1) if blocks else None
     scores = np.empty(len(held_out.indices), X.dtype)
 
