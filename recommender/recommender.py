@@ -55,7 +55,8 @@ class Recommender(StoredModel):
     Raises
     ------
     InputError
-        The model has no factors (those of one side will do for what needs no others), or they are not of the data's users and items; an id occurs twice.
+        The model has no factors, or they are not of the data's users and items; an id occurs twice. The
+        factors of one side will do for what needs no others.
     """
 
     def owned(self, user: object) -> list[OwnedItem]:

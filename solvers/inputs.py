@@ -266,15 +266,23 @@ def row_not_finite(factors: Floats) -> int | None:
     If any number is NaN or infinite, so is the sum of squares, which takes one pass at the speed of
     memory. The converse is false, since squares of large numbers overflow: then the rows are checked.
     """
+    if math.isfinite(whole_norm(factors)):
+        return None
+    for piece in _pieces(factors):
+        finite = np.isfinite(factors[piece]).all(axis=1)
+        if not finite.all():
+            return int(piece.start + np.argmin(finite))
+    return None
+
+
+def whole_norm(factors: Floats) -> float:
+    """Return the root of the sum of squares of all factors; infinity or NaN if one of them or it is."""
+    total = 0.0
     for piece in _pieces(factors):
         flat = factors[piece].reshape(-1)
         with np.errstate(all="ignore"):
-            if np.isfinite(np.dot(flat, flat)):
-                continue
-        finite = np.isfinite(factors[piece]).all(axis=1)
-        if not finite.all():
-            return piece.start + int(np.argmin(finite))
-    return None
+            total += float(np.dot(flat, flat))
+    return math.sqrt(total)
 
 
 def _pieces(factors: Floats) -> Iterator[slice]:

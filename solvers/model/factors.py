@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound="FittedModel")
 
+_ROWS = 64  # of a block of scores
 _WITHOUT = {
     "user_factors": "fit the model or assign them; partial_fit_users computes them from entries, "
     "and recommend(recalculate_user=True) needs none",
@@ -104,11 +105,33 @@ def rows_at(side: Held, ids: Integers, name: str, dtype: npt.DTypeLike) -> Float
     InputError
         The factors of an id are not finite.
     """
-    vectors = side.array()[within(ids, len(side.array()), name)].astype(dtype, copy=False)
+    with np.errstate(over="ignore"):
+        vectors = side.array()[within(ids, len(side.array()), name)].astype(dtype, copy=False)
     if not np.isfinite(vectors).all():
         wrong = ids[np.argmin(np.isfinite(vectors).all(axis=1))]
         raise InputError(f"the factors of {name} {wrong} must be finite in {np.dtype(dtype)}")
     return vectors
+
+
+def check_scores(vectors: Floats, candidates: Held, name: str) -> None:
+    """Raise InputError if a score of `vectors` (m, f) overflows; `name` is what a row is called.
+
+    A bound on all products, from the sums of squares, decides this for all but monstrous factors.
+    """
+    limit = np.finfo(vectors.dtype).max / 2
+    with np.errstate(over="ignore"):
+        bound = np.sqrt(np.vdot(vectors, vectors)) * np.float64(candidates.length())
+    if bound < limit:
+        return
+    for start in range(0, len(vectors), _ROWS):
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = vectors[start : start + _ROWS] @ candidates.array().T
+        if not np.isfinite(scores).all():
+            row, item = np.argwhere(~np.isfinite(scores))[0]
+            raise InputError(
+                f"scores must be finite, got {scores[row, item]} for {name} {start + row} of the query "
+                f"and row {item}: the factors are too large for {vectors.dtype}"
+            )
 
 
 def read(model: FittedModel, name: str) -> Any:

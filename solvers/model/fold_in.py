@@ -136,12 +136,9 @@ def _store(model: FittedModel, side: str, ids: Integers, rows: Floats, name: str
     """Write finite `rows` at `ids` of a side's factors and assign them, or make them if it has none."""
     held = model.__dict__.get(side)
     factors = np.empty((0, rows.shape[1]), rows.dtype) if held is None else held.array(side)
-    finite = held is None or held.finite
     setattr(model, side, _stored(factors, ids, rows, name))
-    if finite:  # so that the next query need not read all factors
-        after = model.__dict__[side]
-        after.array(side)
-        after.finite = True
+    # So that the next query need not read all factors.
+    model.__dict__[side].follow(Held(factors) if held is None else held, rows, side)
 
 
 def _stored(factors: Floats, ids: Integers, rows: Floats, name: str) -> Floats:

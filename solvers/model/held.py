@@ -18,6 +18,7 @@ both sides and all numbers finite:
 from __future__ import annotations
 
 import logging
+import math
 import mmap
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,7 +27,7 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.memory import gigabytes
-from halfstep.solvers.inputs import norms, on_host, row_not_finite
+from halfstep.solvers.inputs import norms, on_host, row_not_finite, whole_norm
 from halfstep.types import Floats
 
 log = logging.getLogger("halfstep")
@@ -108,6 +109,7 @@ class Held:
         self._array: Floats | None = None
         self._layout: tuple[Any, ...] = ()
         self.finite = False
+        self._length: float | None = None
         self._derived: dict[str, Floats] = {}
 
     def read(self) -> Any:
@@ -138,17 +140,37 @@ class Held:
 
         With `sparingly`, the caller checks the rows that it takes, and a memory-mapped file is not read.
         """
-        if not self.finite and not (sparingly and _mapped(self.array(name))):
-            check_finite(self.array(name), name)
-            self.finite = True
+        if self.finite or (sparingly and _mapped(self.array(name))):
+            return
+        array = self.array(name)
+        if not math.isfinite(self.length()):
+            check_finite(array, name)
+        self.finite = True
 
     def gramian(self) -> Floats:
         """Return the Gramian (f, f) of the factors."""
         return self.derived("gramian", _gramian)
 
     def norms(self) -> Floats:
-        """Return each row's Euclidean norm, (rows,); 1 where it is zero."""
-        return self.derived("norms", norms)
+        """Return each row's Euclidean norm, (rows,); 1 where it is zero.
+
+        Raises InputError if a norm is beyond the dtype's numbers.
+        """
+        return self.derived("norms", _norms)
+
+    def length(self) -> float:
+        """Return a number that no row's norm exceeds; infinity if it is beyond the dtype's numbers."""
+        array, length = self.array(), self._length
+        if length is None:
+            length = self._length = whole_norm(array)
+        return length
+
+    def follow(self, before: Held, rows: Floats, name: str) -> None:
+        """Take over what is known of `before`, whose factors these are but for the finite `rows`."""
+        self.array(name)
+        if before.finite:
+            self.finite = True
+            self._length = math.hypot(before.length(), whole_norm(rows))
 
     def derived(self, what: str, derive: Callable[[Floats], Floats]) -> Floats:
         """Return derive(factors), kept under the name `what`."""
@@ -161,7 +183,7 @@ class Held:
 
     def forget(self) -> None:
         """Drop what has been computed from the factors."""
-        self._derived, self.finite = {}, False
+        self._derived, self._length, self.finite = {}, None, False
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.read(),)
@@ -174,6 +196,17 @@ def _layout(array: Floats) -> tuple[Any, ...]:
 def _gramian(factors: Floats) -> Floats:
     gramian: Floats = factors.T @ factors
     return gramian
+
+
+def _norms(factors: Floats) -> Floats:
+    with np.errstate(over="ignore"):
+        lengths = norms(factors)
+    finite = np.isfinite(lengths)
+    if not finite.all():
+        raise InputError(
+            f"factors must have a norm in {factors.dtype}, row {int(np.argmin(finite))} is too large"
+        )
+    return lengths
 
 
 def _mapped(array: Any) -> bool:

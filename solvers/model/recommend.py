@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.solvers.inputs import as_ids, rows_of
-from halfstep.solvers.model.factors import needed, rows_at
+from halfstep.solvers.model.factors import check_scores, needed, rows_at
 from halfstep.solvers.model.fold_in import fold_in
 from halfstep.solvers.model.queries import Query, answer, nearest
 from halfstep.types import Floats, Integers
@@ -89,6 +89,7 @@ def recommend(
         vectors = fold_in(model, liked, item_side)
     else:
         vectors = rows_at(user_side, users, "userid", Y.dtype)
+    check_scores(vectors, item_side, "user")
     excluded = liked if filter_already_liked_items else None
     return answer(query, vectors, Y, excluded=excluded)
 
