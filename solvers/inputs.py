@@ -31,7 +31,7 @@ MOST = 2**31 - 1  # largest value of an integer argument; with larger counts, li
 # DLPack's numbers for the kinds of memory (dlpack.h, DLDeviceType).
 _HOST = (1, 3)  # plain memory, and memory page-locked by CUDA
 _CUDA = (2, 13)  # a device's memory, and managed memory
-_PIECE_NUMBERS = 1 << 20
+_PIECE_NUMBERS = 1 << 18
 
 
 def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:

@@ -137,7 +137,7 @@ def model_of(cls: type[Model], label: str, archive: dict[str, Any]) -> Model:
         if "halfstep" in names:
             model = _from_halfstep(cls, label, archive)
         elif names >= _IMPLICIT and not names & _NOT_ALS:
-            model = _from_implicit(cls, archive)
+            model = _from_implicit(cls, label, archive)
         else:
             raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
         sides = {name: archive[name] for name in SIDES if name in names}
@@ -205,14 +205,17 @@ def _suiting(solver: Any, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _from_implicit(cls: Any, archive: Any) -> Any:
+def _from_implicit(cls: Any, label: str, archive: Any) -> Any:
     """Return an unfitted model with the settings of an archive that `implicit` wrote."""
     values = {k: archive[k].item() for k in _IMPLICIT_SETTINGS if k in archive}
     # implicit writes what was assigned, whatever its settings say.
     for name in SIDES:
         if name in archive and archive[name].dtype == np.float16:
             archive[name] = archive[name].astype(np.float32)
-    factors = checked({name: archive.get(name) for name in SIDES})
+    try:
+        factors = checked({name: archive.get(name) for name in SIDES})
+    except InputError as error:
+        raise InputError(f"{label} is damaged: {error}") from error
     settings = settings_of(factors)
     archive.update({name: side.astype(settings["dtype"]) for name, side in factors.items()})
     values |= settings
