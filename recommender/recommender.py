@@ -15,6 +15,7 @@ from halfstep.recommender.answers import Explanation, OwnedItem, ScoredItem, Sco
 from halfstep.recommender.new_users import row_of
 from halfstep.recommender.stored import StoredModel
 from halfstep.solvers.inputs import check_integers
+from halfstep.solvers.model.factors import needed
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Recommender(StoredModel):
     Raises
     ------
     InputError
-        The model has no factors, or they are not of the data's users and items; an id occurs twice.
+        The model has no factors, or they are not of the data's users and items; an id occurs twice. The
+        factors of one side will do for what needs no others.
     """
 
     def owned(self, user: object) -> list[OwnedItem]:
@@ -145,7 +147,8 @@ class Recommender(StoredModel):
             There is no such item, or nobody had it in the fit, so that it is like nothing.
         """
         place = self.catalogue.item(item)
-        if not np.any(self.model._fitted()[1][place]):
+        (items,) = needed(self.model, "item_factors")
+        if not np.any(items.array()[place]):
             raise InputError(f"nobody had the item {item!r} in the fit, so nothing is like it")
         check_integers({"n": n}, n=1)
         ids, cosines = self.model.similar_items(place, N=n + 1)
@@ -183,7 +186,7 @@ class Recommender(StoredModel):
     def _user(self, user: object) -> tuple[int, Floats]:
         """Return a user's row and factors; raise InputError if the fit had nothing to make them from."""
         place = self.catalogue.user(user)
-        factors = self.model._fitted()[0][place]
+        factors = self.factors_of_users()[place]
         if not np.any(factors):
             raise InputError(
                 f"user {user!r} had no entries in the fit, so the model has nothing to go by: "

@@ -22,11 +22,18 @@ from halfstep.interruption import interruption
 from halfstep.progress import progress_bar
 from halfstep.solvers.fit.checkpoint import checkpoints
 from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
-from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
+from halfstep.solvers.fit.monitor import Callback, Monitor, located
 from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
 from halfstep.solvers.fit.weights import transposed_weights, weigh
-from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
+from halfstep.solvers.inputs import (
+    as_csr,
+    check_dtype,
+    check_integers,
+    check_number,
+    not_empty,
+    row_not_finite,
+)
 from halfstep.solvers.model import FittedModel
 from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem, Weights, check_convention
@@ -102,8 +109,7 @@ class Solver(FittedModel, ABC):
     init_factors: tuple[Floats, Floats] | None = None
 
     def __post_init__(self) -> None:
-        self.user_factors: Floats | None = None
-        self.item_factors: Floats | None = None
+        self.user_factors = self.item_factors = None
         self.loss_history_: list[float] = []
         self.seconds_: list[float] = []
         self.interrupted_: int | None = None
@@ -111,7 +117,6 @@ class Solver(FittedModel, ABC):
         self.report_: list[IterationReport] = []
         self._half_reports: dict[str, HalfStepReport | None] = {}
         self._warned_of_ridge = False
-        self._forget_derived()
         self.check()
 
     @abstractmethod
@@ -271,7 +276,7 @@ class Solver(FittedModel, ABC):
         self._half_reports[side] = problem.reports[-1] if problem.reports else None
         return solution
 
-    def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
+    def _weigh(self, matrix: sparse.csr_matrix, dtype: npt.DTypeLike | None = None) -> Weights:
         return weigh(
             matrix,
             confidence=self.confidence,
@@ -280,7 +285,7 @@ class Solver(FittedModel, ABC):
             background=self.background,
             regularization=self.regularization,
             regularization_exponent=self.regularization_exponent,
-            dtype=self.dtype,
+            dtype=self.dtype if dtype is None else dtype,
             num_threads=int(self.num_threads),
         )
 

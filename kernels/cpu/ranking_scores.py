@@ -153,7 +153,8 @@ def leave_out(row: Any, first: int, count: int, excluded: Any) -> None:
         return
     at = np.searchsorted(excluded, first)
     while at < excluded.size and excluded[at] < first + count:
-        row[excluded[at] - first] = -np.inf
+        if excluded[at] >= first:  # always, in a list that ascends
+            row[excluded[at] - first] = -np.inf
         at += 1
 
 

@@ -153,20 +153,6 @@ class Monitor:
         )
 
 
-def row_not_finite(factors: Floats) -> int | None:
-    """Return the first row of `factors` (rows, f) with a NaN or an infinity, or None.
-
-    If any number is NaN or infinite, so is the sum of squares, which takes one pass at the speed of
-    memory. The converse is false, since squares of large numbers overflow: then the rows are checked.
-    """
-    flat = factors.reshape(-1)
-    with np.errstate(all="ignore"):
-        if np.isfinite(np.dot(flat, flat)):
-            return None
-    finite = np.isfinite(factors).all(axis=1)
-    return None if finite.all() else int(np.argmin(finite))
-
-
 def located(error: Exception, done: int, side: str, problem: Problem) -> NotFinite:
     """Return the NotFinite to raise for an `error` in a half-step of `side` after `done` iterations."""
     if isinstance(error, NotFinite):

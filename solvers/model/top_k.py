@@ -157,7 +157,7 @@ def _many(
         lists = Lists(excluded.indptr.astype(np.int64), excluded.indices)
     indices, best, _ = rank(
         np.ascontiguousarray(queries),
-        np.ascontiguousarray(candidates),
+        candidates,
         np.arange(m, dtype=np.int64),
         k,
         excluded=lists,

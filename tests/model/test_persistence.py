@@ -1,6 +1,7 @@
 """Saved models: round trips across solvers, refusals, and a failure that leaves the old file."""
 
 import io
+import json
 import os
 
 import numpy as np
@@ -146,7 +147,7 @@ REFUSED = {
     "objects": (lambda f: f.astype(object), "must be float32 or float64, got object"),
     "1-D": (lambda f: f[:, 0], "must be a matrix"),
     "3-D": (lambda f: f[:, :, None], "must be a matrix"),
-    "no columns": (lambda f: f[:, :0], "factors must be at least 1"),
+    "no columns": (lambda f: f[:, :0], "must be a matrix, .* got shape \\(43, 0\\)"),
     "a list": (lambda f: f.tolist(), "must be a NumPy array, got list"),
     "masked": (lambda f: np.ma.masked_less(f, 0), "must be a NumPy array, got MaskedArray"),
     "NaN": (lambda f: np.where(np.arange(len(f))[:, None] == 4, np.nan, f), "row 4 is not"),
@@ -173,9 +174,10 @@ def test_what_load_would_not_take_is_refused_before_the_old_file_is_touched(fitt
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"user_factors": None}, "user_factors must be set"),
-        ({"item_factors": None}, "item_factors must be set"),
-        ({"item_factors": np.ones((61, 4), np.float32)}, "as many columns, got 3 and 4"),
+        (
+            {"item_factors": np.ones((61, 4), np.float32)},
+            r"as many columns, got shapes \(43, 3\) and \(61, 4\)",
+        ),
         ({"alpha": -1.0}, "cannot be saved: alpha must be at least 0"),
         ({"alpha": float("nan")}, "cannot be saved: alpha must be at least 0"),
         ({"dtype": np.float16}, "dtype must be float32 or float64, got float16"),
@@ -192,6 +194,78 @@ def test_attributes_that_load_would_not_take_are_refused(fitted, tmp_path, chang
     with pytest.raises(InputError, match=says):
         fitted.save(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("side", ["user_factors", "item_factors"])
+def test_one_side_comes_back_alone_and_is_not_taken_for_damage(fitted, tmp_path, side):
+    path, other = tmp_path / "model.npz", {"user_factors", "item_factors"} - {side}
+    fitted.save(path)
+    with np.load(path) as archive:
+        both = dict(archive)
+    factors = getattr(fitted, side)
+    setattr(fitted, other.pop(), None)
+    fitted.set_params(factors=9)
+    setattr(fitted, side, factors.astype(np.float64))
+    fitted.save(path)
+    for again in (Solver.load(path), type(fitted).load(path), SOLVERS["eigenbasis"].load(path)):
+        assert [again.user_factors is None, again.item_factors is None].count(True) == 1
+        assert np.array_equal(getattr(again, side), factors)
+        assert (again.factors, again.dtype) == (3, np.float64)
+    with np.load(path) as archive:
+        members = dict(archive)
+    for damaged in (
+        {"halfstep": members["halfstep"]},  # the only side is lost
+        {**both, "halfstep": members["halfstep"]},  # of another file
+        {k: v for k, v in both.items() if k != side},
+    ):
+        np.savez(path, **damaged)
+        with pytest.raises(InputError, match=r"model.npz is damaged: it must have .*factors"):
+            Solver.load(path)
+
+
+def test_a_file_that_names_no_sides_has_both_or_none(fitted, tmp_path):
+    path = tmp_path / "model.npz"
+    fitted.save(path)
+    with np.load(path) as archive:
+        members = dict(archive)
+    header = json.loads(str(members["halfstep"]))
+    assert header.pop("sides") == ["user_factors", "item_factors"]
+    members["halfstep"] = np.array(json.dumps(header))
+    np.savez(path, **members)
+    assert np.array_equal(Solver.load(path).item_factors, fitted.item_factors)
+    np.savez(path, halfstep=members["halfstep"])
+    assert Solver.load(path).item_factors is None
+    del members["item_factors"]
+    np.savez(path, **members)
+    with pytest.raises(
+        InputError, match="it must have user_factors and item_factors, and has user"
+    ):
+        Solver.load(path)
+
+
+def test_what_was_spoilt_after_a_query_is_refused_by_every_export(fitted, tmp_path):
+    path = tmp_path / "model.npz"
+    fitted.save(path)
+    before = path.read_bytes()
+    fitted.similar_items(4)  # which has found all factors finite
+    fitted.item_factors[4, 1] = np.nan
+    for export in (lambda: fitted.save(path), fitted.to_cpu):
+        with pytest.raises(InputError, match="item_factors must be finite, row 4 is not"):
+            export()
+    assert path.read_bytes() == before
+
+
+def test_a_copy_on_the_cpu_has_the_factors_as_they_are(fitted):
+    X, Y = fitted.user_factors.astype(np.float64) / 3, fitted.item_factors.astype(np.float64) / 3
+    for sides in ((X, Y), (np.c_[X, X], np.c_[Y, Y]), (None, Y), (X, None)):
+        fitted.user_factors, fitted.item_factors = sides
+        copied = fitted.to_cpu()
+        for name, side in zip(("user_factors", "item_factors"), sides, strict=True):
+            found = getattr(copied, name)
+            assert np.array_equal(found, side) if side is not None else found is None
+            assert found is None or not np.shares_memory(found, side)
+        wide = {side.shape[1] for side in sides if side is not None}
+        assert (copied.dtype, {copied.factors}) == (np.float64, wide)
 
 
 def test_a_solver_that_is_not_known_here_is_named(fitted, tmp_path):
