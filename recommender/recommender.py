@@ -175,9 +175,11 @@ class Recommender(StoredModel):
         if not row.nnz:
             raise InputError(f"user {user!r} has nothing, so no score can be explained")
         solved, parts, _ = self.model.explain(0, row, place, N=n)
-        X, Y = self.model._fitted()
-        fitted = X[catalogue.user(user)]
-        score = float(fitted @ Y[place]) if np.any(fitted) else float(solved)
+        score = float(solved)
+        if self.model.user_factors is not None:
+            X, Y = self.model._fitted()
+            fitted = X[catalogue.user(user)]
+            score = float(fitted @ Y[place]) if np.any(fitted) else score
         ids = np.array([one for one, _ in parts], np.int64)
         top = catalogue.scored(ids, np.array([share for _, share in parts], np.float64))
         item_id, name = catalogue.item_id(place), catalogue.name(place)

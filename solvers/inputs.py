@@ -218,10 +218,8 @@ def as_ids(value: int | npt.ArrayLike, name: str) -> tuple[bool, Integers]:
 
 def within(ids: Integers, rows: int, name: str) -> Integers:
     """Return `ids`; raise UnknownId unless all are from 0 to rows - 1."""
-    if len(ids) == 1 and 0 <= ids[0] < rows:
-        return ids
-    outside = (ids < 0) | (ids >= rows)
-    if outside.any():
+    outside = (ids < 0) | (ids >= rows) if len(ids) != 1 or not 0 <= ids[0] < rows else None
+    if outside is not None and outside.any():
         raise UnknownId(f"{name} must be from 0 to {rows - 1}, got {ids[np.argmax(outside)]}")
     return ids
 
@@ -232,9 +230,8 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
     Parameters
     ----------
     matrix
-        What `as_csr` takes, or for one id a one-dimensional row of a `csr_array`. It may have fewer
-        columns than the model has rows on that side: callers may keep their old matrices after
-        `partial_fit_*` has enlarged the model. The missing columns count as empty.
+        What `as_csr` takes, or for one id a one-dimensional row of a `csr_array`. Columns may be
+        missing, as in matrices from before `partial_fit_*` enlarged the model; they count as empty.
 
     Raises
     ------
