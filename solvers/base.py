@@ -22,18 +22,11 @@ from halfstep.interruption import interruption
 from halfstep.progress import progress_bar
 from halfstep.solvers.fit.checkpoint import checkpoints
 from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
-from halfstep.solvers.fit.monitor import Callback, Monitor, located
+from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
 from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
 from halfstep.solvers.fit.weights import transposed_weights, weigh
-from halfstep.solvers.inputs import (
-    as_csr,
-    check_dtype,
-    check_integers,
-    check_number,
-    not_empty,
-    row_not_finite,
-)
+from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
 from halfstep.solvers.model import FittedModel
 from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem, Weights, check_convention

@@ -14,6 +14,7 @@ from halfstep.interruption import Interruption
 from halfstep.progress import Advance
 from halfstep.solvers.fit.checkpoint import Checkpoints, State
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
+from halfstep.solvers.inputs import row_not_finite as row_not_finite
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
 

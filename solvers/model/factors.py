@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import copy as copying
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from halfstep.errors import InputError, NotFitted
-from halfstep.solvers.inputs import on_host, within
+from halfstep.solvers.inputs import on_host, row_not_finite, within
 from halfstep.solvers.model.held import SIDES, Held, check_widths
 from halfstep.types import Floats, Integers
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound="FittedModel")
 
+# Half of what a score may be, for the rounding of its sum.
+_LARGEST = {np.dtype(kind): float(np.finfo(kind).max) / 2 for kind in (np.float32, np.float64)}
 _ROWS = 64  # of a block of scores
 _WITHOUT = {
     "user_factors": "fit the model or assign them; partial_fit_users computes them from entries, "
@@ -76,20 +79,23 @@ def needed(model: FittedModel, *names: str, sparingly: str | None = None) -> tup
     InputError
         See `halfstep.solvers.model.held`.
     """
-    held: dict[str, Held] = {
-        name: side for name in SIDES if (side := model.__dict__.get(name)) is not None
-    }
+    user_side, item_side = map(model.__dict__.get, SIDES)
+    held: dict[str, Held | None] = {"user_factors": user_side, "item_factors": item_side}
+    shapes = {name: side.shape(name) for name, side in held.items() if side is not None}
+    if len(shapes) == 2:
+        check_widths(shapes)
+    found = []
     for name in names:
-        if name not in held:
-            first = "must be fitted first: " if not held else ""
+        side = held[name]
+        if side is None:
+            first = "" if shapes else "must be fitted first: "
             raise NotFitted(
                 f"{type(model).__name__} {first}{name} is None, and this needs them: "
                 f"{_WITHOUT[name]}"
             )
-    check_widths({name: side.shape(name) for name, side in held.items()})
-    for name in names:
-        held[name].check_finite(name, name == sparingly)
-    return tuple(held[name] for name in names)
+        side.check_finite(name, name == sparingly)
+        found.append(side)
+    return tuple(found)
 
 
 def rows_at(side: Held, ids: Integers, name: str, dtype: npt.DTypeLike) -> Floats:
@@ -105,11 +111,15 @@ def rows_at(side: Held, ids: Integers, name: str, dtype: npt.DTypeLike) -> Float
     InputError
         The factors of an id are not finite.
     """
-    with np.errstate(over="ignore"):
-        vectors = side.array()[within(ids, len(side.array()), name)].astype(dtype, copy=False)
-    if not np.isfinite(vectors).all():
-        wrong = ids[np.argmin(np.isfinite(vectors).all(axis=1))]
-        raise InputError(f"the factors of {name} {wrong} must be finite in {np.dtype(dtype)}")
+    array = side.array()
+    vectors = array[within(ids, len(array), name)]
+    if array.dtype != dtype:
+        with np.errstate(over="ignore"):
+            vectors = vectors.astype(dtype)
+    if not math.isfinite(np.vdot(vectors, vectors)):
+        row = row_not_finite(vectors)
+        if row is not None:
+            raise InputError(f"the factors of {name} {ids[row]} must be finite in {vectors.dtype}")
     return vectors
 
 
@@ -118,10 +128,7 @@ def check_scores(vectors: Floats, candidates: Held, name: str) -> None:
 
     A bound on all products, from the sums of squares, decides this for all but monstrous factors.
     """
-    limit = np.finfo(vectors.dtype).max / 2
-    with np.errstate(over="ignore"):
-        bound = np.sqrt(np.vdot(vectors, vectors)) * np.float64(candidates.length())
-    if bound < limit:
+    if math.sqrt(np.vdot(vectors, vectors)) * candidates.length() < _LARGEST[vectors.dtype]:
         return
     for start in range(0, len(vectors), _ROWS):
         with np.errstate(over="ignore", invalid="ignore"):

@@ -3,8 +3,8 @@
 Every assignment to `user_factors` or `item_factors` makes a new `Held`, whatever is assigned, so what
 was computed from a side (its Gramian, its norms, the verdict that it is finite) ends with an assignment.
 Numbers that are written *into* an array which the model holds are not seen until the array is assigned
-again. To see them, each query would have to read all factors once more, which takes a third of the time
-of a product with one user's vector.
+again. To see them, each query would have to read all factors once more, which takes as long as the
+product with a user's vector: it would double the time of `recommend` for one user.
 
 A query or an export takes two-dimensional NumPy arrays of float32 or float64, with as many columns on
 both sides and all numbers finite:
