@@ -28,6 +28,7 @@ from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_
 from halfstep.solvers.fit.weights import transposed_weights, weigh
 from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
 from halfstep.solvers.model import FittedModel
+from halfstep.solvers.model.factors import assign_both
 from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem, Weights, check_convention
 from halfstep.types import Floats
@@ -294,4 +295,4 @@ class Solver(FittedModel, ABC):
     def _keep(self, iteration: int, X: Any, Y: Any) -> None:
         """Store X and Y, both finite, as the model's factors."""
         self._forget_derived()
-        self.user_factors, self.item_factors = X, Y
+        assign_both(self, X, Y)

@@ -17,7 +17,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from halfstep.errors import InputError
 from halfstep.solvers.inputs import as_ids, check_integers, rows_of, within
-from halfstep.solvers.model.factors import needed
+from halfstep.solvers.model.reading import Reading
 from halfstep.solvers.problem import Problem
 
 if TYPE_CHECKING:
@@ -68,15 +68,15 @@ def explain(
     NotFitted
         The model has no item factors; user factors are not needed.
     """
-    (items,) = needed(model, "item_factors")
-    Y = items.array()
-    item = _one(itemid, len(Y), "itemid")
     check_integers({"N": N}, N=0)
-    problem = model._weigh(_row_of(userid, user_items, len(Y)), Y.dtype).fixing(Y)
-    Y_u = Y[problem.indices].astype(np.float64)
-    if user_weights is None:
-        user_weights = _factorise(problem, Y_u, items.gramian())
-    weighted = cho_solve(user_weights, Y[item].astype(np.float64))
+    with Reading(model, "item_factors") as (items,):
+        Y = items.array()
+        item = _one(itemid, len(Y), "itemid")
+        problem = model._weigh(_row_of(userid, user_items, len(Y)), Y.dtype).fixing(Y)
+        Y_u, y = Y[problem.indices].astype(np.float64), Y[item].astype(np.float64)
+        if user_weights is None:
+            user_weights = _factorise(problem, Y_u, items.gramian())
+    weighted = cho_solve(user_weights, y)
     contributions = problem.t * (Y_u @ weighted)
     counted = np.flatnonzero(problem.t)
     order = counted[np.argsort(-contributions[counted], kind="stable")][:N]

@@ -14,7 +14,7 @@ import numpy as np
 
 from halfstep.errors import InputError, NotFitted
 from halfstep.solvers.inputs import on_host, row_not_finite, within
-from halfstep.solvers.model.held import SIDES, Held, check_widths
+from halfstep.solvers.model.held import SIDES, Held, check_widths, storing
 from halfstep.types import Floats, Integers
 
 if TYPE_CHECKING:
@@ -152,7 +152,23 @@ def assign(model: FittedModel, name: str, factors: Any) -> None:
 
     Nothing is checked or copied yet, since both sides may be about to change.
     """
-    model.__dict__[name] = None if factors is None else model._holder(factors)
+    with storing:
+        model.__dict__[name] = _held(model, name, factors)
+
+
+def assign_both(model: FittedModel, X: Any, Y: Any) -> None:
+    """Set both sides' factors at one moment, for queries in other threads."""
+    given = dict(zip(SIDES, (X, Y), strict=True))
+    with storing:
+        model.__dict__.update({name: _held(model, name, side) for name, side in given.items()})
+
+
+def _held(model: FittedModel, name: str, factors: Any) -> Held | None:
+    before: Held | None = model.__dict__.get(name)
+    held = None if factors is None else model._holder(factors)
+    if held is not None and before is not None and before.is_of(factors):
+        held.gate = before.gate  # the same array, which queries may be reading
+    return held
 
 
 def present(model: FittedModel) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from scipy import sparse
 from halfstep.errors import InputError, NotEnoughMemory, UnknownId
 from halfstep.memory import available, gigabytes
 from halfstep.solvers.inputs import MAX_ID, as_ids, rows_of
-from halfstep.solvers.model.factors import needed
-from halfstep.solvers.model.held import Held
+from halfstep.solvers.model.held import Held, storing
+from halfstep.solvers.model.reading import Reading
 from halfstep.solvers.registry import SOLVERS
 from halfstep.types import Floats, Integers
 
@@ -46,10 +46,10 @@ def recalculate_user(model: FittedModel, userid: int | npt.ArrayLike, user_items
     (f,) for one user, (len(userid), f) for several, in the dtype of the item factors; the model needs
     no user factors.
     """
-    (items,) = needed(model, "item_factors")
     single, ids = as_ids(userid, "userid")
-    rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
-    solution = fold_in(model, rows, items)
+    with Reading(model, "item_factors") as (items,):
+        rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
+        solution = fold_in(model, rows, items)
     return solution[0] if single else solution
 
 
@@ -58,10 +58,10 @@ def recalculate_item(model: FittedModel, itemid: int | npt.ArrayLike, item_users
 
     The arguments and the result are as in `recalculate_user`; the model does not change.
     """
-    (users,) = needed(model, "user_factors")
     single, ids = as_ids(itemid, "itemid")
-    rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
-    solution = fold_in(model, rows, users)
+    with Reading(model, "user_factors") as (users,):
+        rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
+        solution = fold_in(model, rows, users)
     return solution[0] if single else solution
 
 
@@ -80,22 +80,24 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
     -------
     The model. The rows of users that it already had are written in place, so that the cost does not
     grow with the number of users; an array that is read-only, as a file that is mapped into memory may
-    be, is copied first. A model that has item factors only gets user factors. Do not call this while
-    other threads query these users.
+    be, and one that another thread's query is reading, is copied first. A model that has item factors
+    only gets user factors. Other threads may query the model meanwhile.
     """
-    (items,) = needed(model, "item_factors")
     ids = _to_store(userids, "userids")
-    rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
-    _store(model, "user_factors", ids, fold_in(model, rows, items), "userids")
+    with Reading(model, "item_factors") as (items,):
+        rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
+        solution = fold_in(model, rows, items)
+    _store(model, "user_factors", ids, solution, "userids")
     return model
 
 
 def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> Model:
     """Solve for these items from `item_users` (m, users) and store them, as `partial_fit_users` does."""
-    (users,) = needed(model, "user_factors")
     ids = _to_store(itemids, "itemids")
-    rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
-    _store(model, "item_factors", ids, fold_in(model, rows, users), "itemids")
+    with Reading(model, "user_factors") as (users,):
+        rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
+        solution = fold_in(model, rows, users)
+    _store(model, "item_factors", ids, solution, "itemids")
     return model
 
 
@@ -134,11 +136,25 @@ def _to_store(value: npt.ArrayLike, name: str) -> Integers:
 
 def _store(model: FittedModel, side: str, ids: Integers, rows: Floats, name: str) -> None:
     """Write finite `rows` at `ids` of a side's factors and assign them, or make them if it has none."""
-    held = model.__dict__.get(side)
-    factors = np.empty((0, rows.shape[1]), rows.dtype) if held is None else held.array(side)
-    setattr(model, side, _stored(factors, ids, rows, name))
-    # So that the next query need not read all factors.
-    model.__dict__[side].follow(Held(factors) if held is None else held, rows, side)
+    with storing:
+        held = model.__dict__.get(side)
+        if held is None:
+            held = Held(np.empty((0, rows.shape[1]), rows.dtype))
+        factors = held.array(side)
+        if ids.max(initial=-1) < len(factors):
+            with held.gate.lock:
+                if not held.gate.readers:
+                    _put(model, side, held, _stored(factors, ids, rows, name), rows)
+                    return
+            factors = factors.copy()
+        _put(model, side, held, _stored(factors, ids, rows, name), rows)
+
+
+def _put(model: FittedModel, side: str, before: Held, factors: Floats, rows: Floats) -> None:
+    """Make `factors`, those of `before` but for `rows`, the side's factors."""
+    held = model._holder(factors)
+    held.follow(before, rows, side)  # so that the next query need not read all factors
+    model.__dict__[side] = held
 
 
 def _stored(factors: Floats, ids: Integers, rows: Floats, name: str) -> Floats:

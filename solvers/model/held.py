@@ -20,6 +20,7 @@ from __future__ import annotations
 import logging
 import math
 import mmap
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,6 +32,9 @@ from halfstep.solvers.inputs import norms, on_host, row_not_finite, whole_norm
 from halfstep.types import Floats
 
 log = logging.getLogger("halfstep")
+
+# Held by who sets a side's factors or stores rows in them.
+storing = threading.Lock()
 
 SIDES = ("user_factors", "item_factors")
 
@@ -101,11 +105,30 @@ def check_finite(array: Floats, name: str) -> None:
         raise InputError(f"{name} must be finite, row {row} is not")
 
 
+class Gate:
+    """How many queries read an array at the moment; `reading` says what for."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.readers = 0
+
+    def enter(self) -> None:
+        """Keep the array as it is until `leave`."""
+        with self.lock:
+            self.readers += 1
+
+    def leave(self) -> None:
+        """Let rows be stored in the array, unless another query reads it."""
+        with self.lock:
+            self.readers -= 1
+
+
 class Held:
     """One side's factors, as they were assigned, with what has been computed from them."""
 
     def __init__(self, given: Any) -> None:
         self._given = given
+        self.gate = Gate()
         self._array: Floats | None = None
         self._layout: tuple[Any, ...] = ()
         self.finite = False
@@ -115,6 +138,10 @@ class Held:
     def read(self) -> Any:
         """Return what the model's attribute reads: what was assigned, or its copy on the host."""
         return self._given
+
+    def is_of(self, array: Any) -> bool:
+        """Return whether `array` is what was assigned, or the array that answers."""
+        return array is self._given or (array is not None and array is self._array)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape (rows, f) after the check of `as_factors`; `name` is for its errors."""
@@ -167,7 +194,8 @@ class Held:
 
     def follow(self, before: Held, rows: Floats, name: str) -> None:
         """Take over what is known of `before`, whose factors these are but for the finite `rows`."""
-        self.array(name)
+        if self.array(name) is before.array(name):
+            self.gate = before.gate
         if before.finite:
             self.finite = True
             self._length = math.hypot(before.length(), whole_norm(rows))
