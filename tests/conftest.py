@@ -11,8 +11,8 @@ house/       the rules of the layout, and that the pages are what the program pr
 faults/      processes killed, disks full, files spoilt; soak.py counts, reliability.py writes a page
 cases/       what several files share: solvers.py (solvers, conventions, the awkward matrix), rows.py
              (rows of every length), bench.py, tuning.py, fuzz.py, limits.py, gpu*.py,
-             assigned.py (all that can be asked of a model), sanitizer_program.py, process_to_kill.py,
-             processes.py, real_data.py, plain_steps.py, libraries_on_host.cpp, recommender.py
+             sanitizer_program.py, process_to_kill.py, processes.py, real_data.py, plain_steps.py,
+             libraries_on_host.cpp, recommender.py
 
 oracle.py is the mathematics written out in dense float64, strategies.py what Hypothesis draws.
 """

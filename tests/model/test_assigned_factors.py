@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from cases.assigned import (
+from model.assigned import (
     BY_ITEM,
     EVERY_ITEM,
     EVERYBODY,

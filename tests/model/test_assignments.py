@@ -7,7 +7,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from cases.assigned import (
+from cases.solvers import awkward
+from model.assigned import (
     BY_ITEM,
     EVERYBODY,
     ITEMS,
@@ -20,7 +21,6 @@ from cases.assigned import (
     model_of,
     same,
 )
-from cases.solvers import awkward
 from scipy import sparse
 
 from halfstep import AlternatingLeastSquares, InputError

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from cases.assigned import factors
 from cases.solvers import awkward
+from model.assigned import factors
 
 from halfstep import SOLVERS
 from halfstep.kernels.cpu.ranking import no_lists, rank
