@@ -21,7 +21,7 @@ _LONG, _PART = 128, 1000
 # A list of more than three fourths of the row is found by sorting the row.
 _MOST = 0.75
 # Scores in a chunk of `_bound`, which is used if a row has at least 4 k chunks.
-_CHUNK = 64
+_CHUNK = 32
 # A stable sort of fewer scores takes no longer than a fast one.
 _SHORT = 512
 
@@ -66,7 +66,7 @@ def merged(
 def _bound(scores: Floats, k: int) -> Floats:
     """Return a number that at least k scores reach, and few more; NaN where too many are NaN.
 
-    The scores are divided into n / 64 chunks. The k-th highest of the chunks' maxima is a lower bound on
+    The scores are divided into n / 32 chunks. The k-th highest of the chunks' maxima is a lower bound on
     the k-th highest score. With 20,000 scores and k = 10 it takes a quarter of the time of partitioning
     them all.
     """
@@ -74,7 +74,7 @@ def _bound(scores: Floats, k: int) -> Floats:
     if k > n // (4 * _CHUNK):
         highest = scores.copy()
     else:
-        highest = scores[: n // _CHUNK * _CHUNK].reshape(_CHUNK, -1).max(axis=0)
+        highest = np.maximum.reduce(scores[: n // _CHUNK * _CHUNK].reshape(_CHUNK, -1))
     highest.partition(len(highest) - k)
     bound: Floats = highest[len(highest) - k]
     return bound

@@ -162,6 +162,13 @@ class Held:
             self._array, self._layout = array, _layout(array)
         return array
 
+    def width(self) -> int | None:
+        """Return the number of columns if all was checked and no attribute was set since, else None."""
+        array = self._array
+        if array is None or not self.finite or _layout(array) != self._layout:
+            return None
+        return array.shape[1]
+
     def check_finite(self, name: str, sparingly: bool = False) -> None:
         """Raise InputError if a row is not finite; the factors are read once in an assignment's life.
 
@@ -184,6 +191,10 @@ class Held:
         Raises InputError if a norm is beyond the dtype's numbers.
         """
         return self.derived("norms", _norms)
+
+    def scales(self) -> Floats:
+        """Return what scores are multiplied by to be cosines with a vector of length 1: 1 / norms."""
+        return self.derived("scales", lambda _: 1 / self.norms())
 
     def length(self) -> float:
         """Return a number that no row's norm exceeds; infinity if it is beyond the dtype's numbers."""

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
-from halfstep.solvers.inputs import as_ids, check_integers, norms, within
+from halfstep.solvers.inputs import as_ids, check_integers, within
 from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
 
@@ -100,14 +100,15 @@ def answer(
 
 
 def nearest(
-    query: Query, vectors: Floats, candidates: Floats, candidate_norms: Floats
+    query: Query, vectors: Floats, candidates: Floats, scale: Floats
 ) -> tuple[Integers, Floats]:
     """Return the candidates of highest cosine and their cosines, in the shapes of `answer`.
 
-    `candidate_norms` (n,) are the Euclidean norms of the candidates.
+    `scale` (n,) is 1 / the Euclidean norms of the candidates.
     """
-    directions = vectors / norms(vectors)[:, None]
-    return answer(query, directions, candidates, scale=1 / candidate_norms)
+    lengths = np.sqrt(np.vecdot(vectors, vectors))
+    lengths[lengths == 0] = 1
+    return answer(query, vectors / lengths[:, None], candidates, scale=scale)
 
 
 def _subset(

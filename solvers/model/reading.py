@@ -37,7 +37,7 @@ class Reading:
         while True:
             before = [current(name) for name in SIDES]
             try:
-                sides = needed(self._model, *self._names, sparingly=self._sparingly)
+                sides = self._checked(before)
             except (InputError, NotFitted):
                 if [current(name) for name in SIDES] == before:
                     raise
@@ -49,6 +49,15 @@ class Reading:
             if all(current(name) is side for name, side in zip(self._names, sides, strict=True)):
                 return sides
             self.__exit__()
+
+    def _checked(self, present: list[Held | None]) -> tuple[Held, ...]:
+        """Return the sides, at once if nothing is left to check of those `present`."""
+        X, Y = present
+        if X is not None and Y is not None:
+            width = X.width()
+            if width is not None and width == Y.width():
+                return tuple([Y if name == "item_factors" else X for name in self._names])
+        return needed(self._model, *self._names, sparingly=self._sparingly)
 
     def __exit__(self, *_: Any) -> None:
         for side in self._sides:

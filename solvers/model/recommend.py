@@ -161,7 +161,7 @@ def similar_items(
             vectors = fold_in(model, rows, others[0]).astype(Y.dtype, copy=False)
         else:
             vectors = rows_at(item_side, ids, "itemid", Y.dtype)
-        return nearest(query, vectors, Y, item_side.norms())
+        return nearest(query, vectors, Y, item_side.scales())
 
 
 def similar_users(
@@ -177,4 +177,4 @@ def similar_users(
         single, ids = as_ids(userid, "userid")
         query = Query(single, N, users, filter_users, "users", model.num_threads, model._select)
         vectors = rows_at(user_side, ids, "userid", X.dtype)
-        return nearest(query, vectors, X, user_side.norms())
+        return nearest(query, vectors, X, user_side.scales())
