@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from halfstep.kernels.cpu import ranking
+from halfstep.kernels.cpu import ranking, ranking_scores
 from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
 from halfstep.kernels.cpu.ranking_sort import best_of
 from halfstep.solvers.model import top_k as topk
@@ -179,3 +179,18 @@ def test_equal_factors_tie_exactly():
         first = int(np.flatnonzero(ids[u] == 17)[0])
         assert ids[u, first + 1] == 4321
         assert scores[u, first] == scores[u, first + 1]
+
+
+def test_read_only_factors_compile_no_other_loops(tmp_path):
+    X, Y, excluded = case(70, 4133, 7, np.float32)
+    expected = top_k(X, Y, 9, excluded=excluded), top_k(X, Y, 900, excluded=excluded)
+    loops = ranking_scores.pack, ranking_scores.rank_block
+    before = [len(loop.signatures) for loop in loops]
+    for name, factors in (("X", X), ("Y", Y)):
+        np.save(tmp_path / f"{name}.npy", factors)
+    X, Y = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "XY")
+    got = top_k(X, Y, 9, excluded=excluded), top_k(X, Y, 900, excluded=excluded)
+    np.testing.assert_array_equal(got[0], expected[0])
+    np.testing.assert_array_equal(got[1], expected[1])
+    assert [len(loop.signatures) for loop in loops] == before
+    assert not isinstance(top_k(X[:1], Y, 9)[1], np.memmap)
