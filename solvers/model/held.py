@@ -167,7 +167,8 @@ class Held:
         array = self._array
         if array is None or not self.finite or _layout(array) != self._layout:
             return None
-        return array.shape[1]
+        width: int = array.shape[1]
+        return width
 
     def check_finite(self, name: str, sparingly: bool = False) -> None:
         """Raise InputError if a row is not finite; the factors are read once in an assignment's life.

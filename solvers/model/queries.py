@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -118,7 +118,8 @@ def _subset(
 
     Raises InputError if the query has both filters.
     """
-    among, without, name = query.among, query.without, f"filter_{query.what}"
+    among: Any = query.among  # an array once it has been read
+    without, name = query.without, f"filter_{query.what}"
     filtered = None
     if without is not None and np.size(without):
         if among is not None:
