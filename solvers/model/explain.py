@@ -73,6 +73,11 @@ def explain(
     Y_u = Y[problem.indices].astype(np.float64)
     if user_weights is None:
         user_weights = _factorise(problem, Y_u, items.gramian())
+    elif np.shape(user_weights[0]) != (Y.shape[1], Y.shape[1]):
+        raise InputError(
+            f"user_weights must be what explain returned for these factors, a matrix of {Y.shape[1]} "
+            f"columns first, got shape {np.shape(user_weights[0])}"
+        )
     weighted = cho_solve(user_weights, Y[item].astype(np.float64))
     contributions = problem.t * (Y_u @ weighted)
     counted = np.flatnonzero(problem.t)

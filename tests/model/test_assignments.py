@@ -172,6 +172,17 @@ def test_a_query_takes_its_factors_once_while_others_assign():
     assert not wrong
 
 
+def test_the_weights_of_other_factors_explain_nothing():
+    X, Y = factors()
+    model = model_of(X, Y)
+    weights = model.explain(3, MATRIX, 5)[2]
+    model.user_factors, model.item_factors = np.c_[X, X], np.c_[Y, Y]
+    with pytest.raises(
+        InputError, match=r"user_weights must be .* 16 columns .*got shape \(8, 8\)"
+    ):
+        model.explain(3, MATRIX, 5, weights)
+
+
 def test_a_copy_and_a_pickle_keep_odd_forms_and_no_results():
     X, Y = factors()
     model = model_of(X.tolist(), np.ma.masked_less(Y, 0))
