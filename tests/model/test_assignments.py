@@ -73,9 +73,15 @@ def test_an_assignment_is_answered_for_at_once_by_everything(what, side):
         same(ask(model), ask(fresh), rtol=1e-4)
 
 
-def test_a_type_that_is_set_in_place_is_seen():
-    model = model_of(*factors())
-    model.recommend(3, MATRIX[3])
+def test_a_shape_that_is_set_in_place_is_seen():
+    X, Y = factors()
+    model = model_of(X, Y.copy())
+    asked = (lambda m: m.similar_items(3, N=5), lambda m: m.recalculate_user(3, MATRIX[3, :500]))
+    for ask in asked:
+        ask(model)
+    model.item_factors.resize((ITEMS - 100, F), refcheck=False)
+    for ask in asked:
+        same(ask(model), ask(model_of(X, Y[:-100])))
     model.item_factors.resize((ITEMS * 2, F // 2), refcheck=False)
     with pytest.raises(InputError, match=r"got shapes \(700, 8\) and \(1200, 4\)"):
         model.recommend(EVERYBODY, MATRIX)
