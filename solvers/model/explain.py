@@ -76,6 +76,11 @@ def explain(
         Y_u, y = Y[problem.indices].astype(np.float64), Y[item].astype(np.float64)
         if user_weights is None:
             user_weights = _factorise(problem, Y_u, items.gramian())
+    if np.shape(user_weights[0]) != (len(y), len(y)):
+        raise InputError(
+            f"user_weights must be what explain returned for these factors, a matrix of {len(y)} "
+            f"columns first, got shape {np.shape(user_weights[0])}"
+        )
     weighted = cho_solve(user_weights, y)
     contributions = problem.t * (Y_u @ weighted)
     counted = np.flatnonzero(problem.t)

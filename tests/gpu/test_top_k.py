@@ -253,6 +253,21 @@ def test_device_copies_follow_the_factors_and_are_not_pickled(backend):
         np.testing.assert_array_equal(changed, expected)
 
 
+def test_a_shape_that_is_set_in_place_is_copied_to_the_device_again(backend):
+    X, Y = factors(40, 4, np.float32, 0), factors(90, 4, np.float32, 1)
+    model = SOLVERS["gpu_cholesky"](factors=4)
+    model.user_factors, model.item_factors = X, Y.copy()
+    with using(backend):
+        model.recommend(np.arange(40), None, filter_already_liked_items=False)
+        model.item_factors.resize((50, 4), refcheck=False)
+        ids, scores = model.recommend(np.arange(40), None, 7, filter_already_liked_items=False)
+        assert backend.launched("top_k") == 2
+        assert model.device_factors_[1].shape == (50, 4)
+    expected = top_k(X, Y[:50], 7)
+    np.testing.assert_array_equal(ids, expected[0])
+    np.testing.assert_array_equal(scores, expected[1])
+
+
 def test_evaluate_on_the_device(backend):
     rng = np.random.default_rng(0)
     X, Y = (rng.normal(size=(rows, 5)).astype(np.float32) for rows in (40, 60))

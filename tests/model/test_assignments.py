@@ -73,9 +73,15 @@ def test_an_assignment_is_answered_for_at_once_by_everything(what, side):
         same(ask(model), ask(fresh), rtol=1e-4)
 
 
-def test_a_type_that_is_set_in_place_is_seen():
-    model = model_of(*factors())
-    model.recommend(3, MATRIX[3])
+def test_a_shape_that_is_set_in_place_is_seen():
+    X, Y = factors()
+    model = model_of(X, Y.copy())
+    asked = (lambda m: m.similar_items(3, N=5), lambda m: m.recalculate_user(3, MATRIX[3, :500]))
+    for ask in asked:
+        ask(model)
+    model.item_factors.resize((ITEMS - 100, F), refcheck=False)
+    for ask in asked:
+        same(ask(model), ask(model_of(X, Y[:-100])))
     model.item_factors.resize((ITEMS * 2, F // 2), refcheck=False)
     with pytest.raises(InputError, match=r"got shapes \(700, 8\) and \(1200, 4\)"):
         model.recommend(EVERYBODY, MATRIX)
@@ -170,6 +176,17 @@ def test_a_query_takes_its_factors_once_while_others_assign():
         ends.set()
         other.join()
     assert not wrong
+
+
+def test_the_weights_of_other_factors_explain_nothing():
+    X, Y = factors()
+    model = model_of(X, Y)
+    weights = model.explain(3, MATRIX, 5)[2]
+    model.user_factors, model.item_factors = np.c_[X, X], np.c_[Y, Y]
+    with pytest.raises(
+        InputError, match=r"user_weights must be .* 16 columns .*got shape \(8, 8\)"
+    ):
+        model.explain(3, MATRIX, 5, weights)
 
 
 def test_a_copy_and_a_pickle_keep_odd_forms_and_no_results():
