@@ -95,14 +95,20 @@ def _with_ids_of(path: Path, data: str, table: TableOptions) -> Recommender:
     """Return a model that carries no ids with those of data, row by row."""
     from halfstep.recommender.recommender import Recommender
     from halfstep.solvers import AlternatingLeastSquares
+    from halfstep.solvers.model.factors import present
+    from halfstep.solvers.model.held import SIDES
 
     model, dataset = AlternatingLeastSquares.load(path), read(console, data, table)
-    X, Y = model.user_factors, model.item_factors
-    if X is None or Y is None:
+    factors = present(model)
+    if not factors:
         raise InputError(f"{path} has no factors: it was saved before a fit")
-    if (len(X), len(Y)) != dataset.interactions.shape:
+    users, items = (
+        len(factors[side]) if side in factors else count
+        for side, count in zip(SIDES, dataset.interactions.shape, strict=True)
+    )
+    if (users, items) != dataset.interactions.shape:
         raise InputError(
-            f"{path} was fitted to {len(X):,} users x {len(Y):,} items, {data} has "
+            f"{path} was fitted to {users:,} users x {items:,} items, {data} has "
             f"{dataset.users:,} x {dataset.items:,}"
         )
     log.warning(

@@ -155,7 +155,12 @@ def explain(
     json: o.Json = None,
     table: TableOptions = AS_FOUND,
 ) -> None:
-    """Show how much each of a user's items adds to the user's score for an item."""
+    """Show how much each of a user's items adds to the user's score for an item.
+
+    The score is that of `recommend`. What the items add is exact for the user solved anew; the line
+    "left unsolved by the fit" is the rest: the items moved after the user's last half-step, and a fast
+    fit solves users nearly, not exactly.
+    """
     from halfstep.cli import model_file, show_model
 
     _check_count(n)
@@ -169,8 +174,9 @@ def explain(
     found = recommender.explain(user, item, n)
     ranked = show_model.ranked(found.contributions)
     name = found.name or str(found.item)
-    show_model.reasons(console, name, user, found.score, ranked, found.entries)
-    o.write(json, {"item": name, "score": found.score, "contributions": ranked})
+    show_model.reasons(console, name, user, found, ranked)
+    answer = {"item": name, "score": found.score, "unsolved": found.unsolved}
+    o.write(json, {**answer, "contributions": ranked})
 
 
 def _way(

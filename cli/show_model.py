@@ -14,7 +14,7 @@ from halfstep.cli.show import table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from halfstep.recommender.answers import OwnedItem, ScoredItem
+    from halfstep.recommender.answers import Explanation, OwnedItem, ScoredItem
 
 Records = list[dict[str, Any]]
 
@@ -43,14 +43,15 @@ def likenesses(console: Console, name: str, records: Records) -> None:
     console.print(_table(f"Most like {name}", records, "score", "{:.4f}", "cosine"))
 
 
-def reasons(
-    console: Console, name: str, user: str, score: float, records: Records, entries: int
-) -> None:
-    """Print the largest contributions to a score, and the sum of the others."""
-    listed = _table(f"{name} for user {user}: {score:.4f}", records, "score", "{:+.4f}", "adds")
-    rest = score - sum(record["score"] for record in records)
-    if entries > len(records):
-        listed.add_row("", "", f"{entries - len(records):,} others together", f"{rest:+.4f}")
+def reasons(console: Console, name: str, user: str, found: Explanation, records: Records) -> None:
+    """Print the largest contributions to a score, the sum of the others, and what the fit left."""
+    title = f"{name} for user {user}: {found.score:.4f}"
+    listed = _table(title, records, "score", "{:+.4f}", "adds")
+    rest = found.score - found.unsolved - sum(record["score"] for record in records)
+    others = found.entries - len(records)
+    if others > 0:
+        listed.add_row("", "", f"{others:,} others together", f"{rest:+.4f}")
+    listed.add_row("", "", "left unsolved by the fit", f"{found.unsolved:+.4f}")
     console.print(listed)
 
 

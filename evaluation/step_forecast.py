@@ -25,9 +25,9 @@ from halfstep.evaluation.heaviness import Quantiles, quantiles, rule_of
 from halfstep.solvers.base import Solver
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.fit.memory import check_memory
-from halfstep.solvers.fit.monitor import row_not_finite
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.fit.stopping import HalfStepReport
+from halfstep.solvers.inputs import row_not_finite
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats, Integers
 

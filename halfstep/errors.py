@@ -68,7 +68,7 @@ class SolverUnavailable(RuntimeError):
 
 
 class NumericalWarning(UserWarning):
-    """A result is less than it should be, since numbers were too large or too near; the message says why."""
+    """A result is less than it should be: numbers were too large or too near. The message says why."""
 
 
 class FactorsDropped(UserWarning):

@@ -31,10 +31,25 @@ class ScoredUser(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """Why an item has its score: the largest contributions, of as many as `entries`, add up to it."""
+    """Why an item has its score: what each of the user's items adds, and what the fit left unsolved.
+
+    Attributes
+    ----------
+    score
+        By the fitted factors, as `recommend` gives it. Of a user whom the fit had no entries of, the
+        score of the user solved anew.
+    contributions
+        The largest, of as many as `entries`. All of them add up to the score of the user solved anew
+        from the entries with the items fixed.
+    unsolved
+        `score` less the score of the user solved anew: the items moved after the user's last
+        half-step, and a fit by few steps or with over-relaxation leaves users a little off their
+        solution. Where the history is not the fit's, it is what the new entries would change, too.
+    """
 
     item: Id
     name: str
     score: float
     contributions: list[ScoredItem]
     entries: int
+    unsolved: float = 0.0

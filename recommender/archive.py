@@ -19,6 +19,8 @@ from halfstep.errors import InputError
 from halfstep.files import plain
 from halfstep.recommender.catalogue import Catalogue
 from halfstep.solvers import Solver
+from halfstep.solvers.model.factors import needed, present
+from halfstep.solvers.model.held import SIDES
 from halfstep.solvers.model.persistence import members_of, model_of, read, write
 
 FORMAT = "halfstep catalogue 1"
@@ -148,12 +150,19 @@ def _numbers(array: Any, kinds: str) -> Any:
 
 
 def check(parts: Parts) -> None:
-    """Raise InputError unless ids, factors and histories are of the same users and items."""
+    """Raise InputError unless ids, factors and histories are of the same users and items.
+
+    One side's factors may be missing: a recommender without them says so where it needs them.
+    """
     model = parts.model
-    if model.user_factors is None or model.item_factors is None:
+    given = present(model)
+    if not given:
         raise InputError("the model has no factors")
-    shape = (len(model.user_factors), len(model.item_factors))
     ids = (len(parts.catalogue.user_ids), len(parts.catalogue.item_ids))
+    rows = {
+        name: side.shape(name)[0] for name, side in zip(given, needed(model, *given), strict=True)
+    }
+    shape = tuple(rows.get(name, count) for name, count in zip(SIDES, ids, strict=True))
     if shape != ids:
         raise InputError(
             f"the factors are of {shape[0]:,} users x {shape[1]:,} items, "

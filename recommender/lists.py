@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from halfstep.datasets.matching import texts
 from halfstep.solvers.inputs import check_integers
+from halfstep.solvers.model.factors import needed
 
 if TYPE_CHECKING:
     from halfstep.recommender.stored import StoredModel
@@ -64,7 +65,8 @@ class Lists:
         self._user_ids, self._item_ids = _arrow(catalogue.user_ids), _arrow(catalogue.item_ids)
         names = catalogue.item_names
         self._names = pa.array([""] * len(catalogue.item_ids) if names is None else texts(names))
-        scores = np.result_type(*(side.dtype for side in stored.model._fitted()))
+        stored.factors_of_users()
+        scores = needed(stored.model, "item_factors")[0].array().dtype
         self.schema = pa.schema(
             [
                 ("user", self._user_ids.type),
@@ -86,7 +88,7 @@ class Lists:
                 yield self._block(self._places[first:last])
 
     def _block(self, users: NDArray[np.int64]) -> pa.Table:
-        X = self._stored.model._fitted()[0]
+        X = self._stored.factors_of_users()
         has_factors = np.any(X[users], axis=1)
         here = np.ones(len(users), bool)
         if self._stored.present is not None:

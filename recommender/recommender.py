@@ -15,6 +15,7 @@ from halfstep.recommender.answers import Explanation, OwnedItem, ScoredItem, Sco
 from halfstep.recommender.new_users import row_of
 from halfstep.recommender.stored import StoredModel
 from halfstep.solvers.inputs import check_integers
+from halfstep.solvers.model.factors import needed
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Recommender(StoredModel):
     Raises
     ------
     InputError
-        The model has no factors, or they are not of the data's users and items; an id occurs twice.
+        The model has no factors, or they are not of the data's users and items; an id occurs twice. The
+        factors of one side will do for what needs no others.
     """
 
     def owned(self, user: object) -> list[OwnedItem]:
@@ -145,7 +147,8 @@ class Recommender(StoredModel):
             There is no such item, or nobody had it in the fit, so that it is like nothing.
         """
         place = self.catalogue.item(item)
-        if not np.any(self.model._fitted()[1][place]):
+        (items,) = needed(self.model, "item_factors")
+        if not np.any(items.array()[place]):
             raise InputError(f"nobody had the item {item!r} in the fit, so nothing is like it")
         check_integers({"n": n}, n=1)
         ids, cosines = self.model.similar_items(place, N=n + 1)
@@ -164,23 +167,28 @@ class Recommender(StoredModel):
     def explain(self, user: object, item: object, n: int = 10) -> Explanation:
         """Return what each of a user's items adds to the user's score for an item, n of them at most.
 
-        The score is that of a user folded in from the history, which a fit's last half-step may have
-        left a little.
+        The score is that of `recommend`. What the items add belongs to the user solved anew from the
+        history; the difference is named apart, as `Explanation.unsolved` says.
         """
         row, catalogue = self.row(user), self.catalogue
         place = catalogue.item(item)
         if not row.nnz:
             raise InputError(f"user {user!r} has nothing, so no score can be explained")
-        score, parts, _ = self.model.explain(0, row, place, N=n)
+        solved, parts, _ = self.model.explain(0, row, place, N=n)
+        score = float(solved)
+        if self.model.user_factors is not None:
+            X, Y = self.model._fitted()
+            fitted = X[catalogue.user(user)]
+            score = float(fitted @ Y[place]) if np.any(fitted) else score
         ids = np.array([one for one, _ in parts], np.int64)
         top = catalogue.scored(ids, np.array([share for _, share in parts], np.float64))
         item_id, name = catalogue.item_id(place), catalogue.name(place)
-        return Explanation(item_id, name, float(score), top, row.nnz)
+        return Explanation(item_id, name, score, top, row.nnz, score - float(solved))
 
     def _user(self, user: object) -> tuple[int, Floats]:
         """Return a user's row and factors; raise InputError if the fit had nothing to make them from."""
         place = self.catalogue.user(user)
-        factors = self.model._fitted()[0][place]
+        factors = self.factors_of_users()[place]
         if not np.any(factors):
             raise InputError(
                 f"user {user!r} had no entries in the fit, so the model has nothing to go by: "

@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from halfstep.datasets.dataset import Dataset
-from halfstep.errors import InputError
+from halfstep.errors import InputError, NotFitted
 from halfstep.plural import counted
 from halfstep.recommender import archive
 from halfstep.recommender.catalogue import Catalogue
 from halfstep.recommender.matching import match
 from halfstep.solvers import Solver
 from halfstep.solvers.inputs import as_csr
+from halfstep.solvers.model.factors import needed
 from halfstep.solvers.registry import make
+from halfstep.types import Floats
 from halfstep.version import __version__
 
 if TYPE_CHECKING:
@@ -166,6 +168,17 @@ class StoredModel:
                 "leave that data out to go by what the model carries"
             )
         return history[[place]]
+
+    def factors_of_users(self) -> Floats:
+        """Return the user factors; raise NotFitted, which says what else to ask, if there are none."""
+        try:
+            (users,) = needed(self.model, "user_factors")
+        except NotFitted as error:
+            raise NotFitted(
+                f"the model of {self.name} has no user factors, so it cannot rank for its own users or "
+                "compare them: give a history (--history, or Recommender.recommend_new), or fit again"
+            ) from error
+        return users.array()
 
     def histories(self) -> csr_matrix:
         """Return `history`, or raise InputError if the model was saved without."""

@@ -18,10 +18,10 @@ import numpy.typing as npt
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.start import RandomState
-from halfstep.solvers.inputs import check_known
 from halfstep.solvers.model import conversion
+from halfstep.solvers.model.origin import note_origin, note_set_by_hand, set_by_hand
 from halfstep.solvers.problem import Problem
-from halfstep.solvers.registry import USES, choose, settings_for
+from halfstep.solvers.registry import USES, check_known, choose, settings_for
 from halfstep.solvers.versions import arguments_of, empty, own_arguments, version_of
 from halfstep.types import Floats
 
@@ -214,7 +214,7 @@ class AlternatingLeastSquares(Solver):
         known = self.get_params()
         check_known(type(self).__name__, params, known)
         fresh = self._caller()(**{**known, **params})
-        kept = {}
+        kept, by_hand = {}, bool(set_by_hand(self))
         if type(fresh) is not type(self):
             kept = {name: getattr(self, name) for name in _FITTED}
             for name in self._settings():
@@ -225,6 +225,8 @@ class AlternatingLeastSquares(Solver):
         self._choosing, self._implied = fresh._choosing, fresh._implied
         for name, value in kept.items():
             setattr(self, name, value)
+        if kept:
+            (note_set_by_hand if by_hand else note_origin)(self)
         return self
 
     @classmethod
@@ -270,7 +272,7 @@ def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:
 # What a fit, or an assignment, set.
 _FITTED = (
     *("user_factors", "item_factors", "loss_history_", "seconds_", "report_", "interrupted_"),
-    *("_made", "_fitted_to"),
+    "_fitted_to",
 )
 
 _DEFAULTS = own_arguments(AlternatingLeastSquares)[0]

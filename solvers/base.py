@@ -25,6 +25,7 @@ from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.fit.weights import transposed_weights, weigh
 from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
 from halfstep.solvers.model import FittedModel
+from halfstep.solvers.model.factors import assign_both
 from halfstep.solvers.model.origin import note_origin
 from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem, Weights, check_convention
@@ -104,8 +105,7 @@ class Solver(FittedModel, ABC):
     warm_start: bool = False
 
     def __post_init__(self) -> None:
-        self.user_factors: Floats | None = None
-        self.item_factors: Floats | None = None
+        self.user_factors = self.item_factors = None
         self.loss_history_: list[float] = []
         self.seconds_: list[float] = []
         self.interrupted_: int | None = None
@@ -115,7 +115,6 @@ class Solver(FittedModel, ABC):
         self._warned_of_ridge = False
         self._fitted_to: Any = None
         note_origin(self)
-        self._forget_derived()
         self.check()
 
     @abstractmethod
@@ -174,8 +173,7 @@ class Solver(FittedModel, ABC):
             Sparse (users, items); `confidence` says what its values mean. Duplicates are summed. It is
             not written to; do not write to it during the fit, which shares its arrays if it can.
         show_progress
-            Draw a progress bar, on a terminal only. None, which scikit-learn passes as y, means True; any
-            other y is an error.
+            Draw a progress bar, on a terminal only. None, which scikit-learn passes as y, means True.
         callback
             Called as `callback(iteration, seconds, loss)` after each iteration, when
             `user_factors` and `item_factors` hold its result. Returning True ends the fit. None means
@@ -268,7 +266,7 @@ class Solver(FittedModel, ABC):
         self._half_reports[side] = problem.reports[-1] if problem.reports else None
         return solution
 
-    def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
+    def _weigh(self, matrix: sparse.csr_matrix, dtype: npt.DTypeLike | None = None) -> Weights:
         return weigh(
             matrix,
             confidence=self.confidence,
@@ -277,7 +275,7 @@ class Solver(FittedModel, ABC):
             background=self.background,
             regularization=self.regularization,
             regularization_exponent=self.regularization_exponent,
-            dtype=self.dtype,
+            dtype=self.dtype if dtype is None else dtype,
             num_threads=int(self.num_threads),
         )
 
@@ -293,7 +291,7 @@ class Solver(FittedModel, ABC):
     def _keep(self, iteration: int, X: Any, Y: Any) -> None:
         """Store X and Y, both finite, as the model's factors."""
         self._forget_derived()
-        self.user_factors, self.item_factors = X, Y
+        assign_both(self, X, Y)
 
     def _put_back(self, before: dict[str, Any], error: BaseException) -> None:
         """Set the attributes that the model had before a fit; called when the fit has failed."""

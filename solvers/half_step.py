@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.kernels.cpu import rows as cpu_rows
+from halfstep.kernels.cpu.border import check_half_step
 from halfstep.kernels.cpu.high_degree import HighDegreeRow, high_degree_rows
 from halfstep.kernels.cpu.rotation import rotate, rotation
 from halfstep.kernels.cpu.rule import MOST, TALLY
@@ -67,6 +68,7 @@ def solve_rows(
     problem: Problem, X: Floats, num_threads: int, method: Method
 ) -> tuple[Floats, Tally]:
     """Return the solutions (rows, f), from the starts X (rows, f), and the rows' tally (TALLY,)."""
+    check_half_step(problem, X)
     f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
     wide = -(-f // padding(dtype)) * padding(dtype)

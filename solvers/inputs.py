@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError, UnknownId
+from halfstep.solvers.single_row import is_plain_row
 from halfstep.types import Floats, Integers
 
 log = logging.getLogger("halfstep")
@@ -31,6 +32,7 @@ MOST = 2**31 - 1  # largest value of an integer argument; with larger counts, li
 # DLPack's numbers for the kinds of memory (dlpack.h, DLDeviceType).
 _HOST = (1, 3)  # plain memory, and memory page-locked by CUDA
 _CUDA = (2, 13)  # a device's memory, and managed memory
+_PIECE_NUMBERS = 1 << 18
 
 
 def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
@@ -120,13 +122,6 @@ def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_ma
     if csr.nnz == 0:
         log.warning("%s of shape %s stores no entry: all factors will be zero", name, csr.shape)
     return csr
-
-
-def check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise InputError for a name that is not among the `known` arguments of `what`."""
-    for name in given:
-        if name not in known:
-            raise InputError(f"{what} has no argument {name!r}; it has {', '.join(known)}")
 
 
 def check_integers(values: dict[str, Any], **least: int) -> None:
@@ -223,8 +218,8 @@ def as_ids(value: int | npt.ArrayLike, name: str) -> tuple[bool, Integers]:
 
 def within(ids: Integers, rows: int, name: str) -> Integers:
     """Return `ids`; raise UnknownId unless all are from 0 to rows - 1."""
-    outside = (ids < 0) | (ids >= rows)
-    if outside.any():
+    outside = (ids < 0) | (ids >= rows) if len(ids) != 1 or not 0 <= ids[0] < rows else None
+    if outside is not None and outside.any():
         raise UnknownId(f"{name} must be from 0 to {rows - 1}, got {ids[np.argmax(outside)]}")
     return ids
 
@@ -235,9 +230,8 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
     Parameters
     ----------
     matrix
-        What `as_csr` takes, or for one id a one-dimensional row of a `csr_array`. It may have fewer
-        columns than the model has rows on that side: callers may keep their old matrices after
-        `partial_fit_*` has enlarged the model. The missing columns count as empty.
+        What `as_csr` takes, or for one id a one-dimensional row of a `csr_array`. Columns may be
+        missing, as in matrices from before `partial_fit_*` enlarged the model; they count as empty.
 
     Raises
     ------
@@ -246,6 +240,8 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
     """
     if rows == 1 and sparse.issparse(matrix) and len(matrix.shape) == 1:
         matrix = sparse.coo_array(matrix).reshape(1, -1)
+    if rows == 1 and is_plain_row(matrix, columns):
+        return matrix
     csr = as_csr(matrix, name)
     if csr.shape[0] != rows or csr.shape[1] > columns:
         raise InputError(
@@ -259,8 +255,43 @@ def rows_of(matrix: Any, rows: int, columns: int, name: str) -> sparse.csr_matri
 
 def norms(factors: Floats) -> Floats:
     """Return each row's Euclidean norm; 1 for a row of zeros, so that its cosines are 0."""
-    lengths: Floats = np.linalg.norm(factors, axis=1)
+    # In pieces: NumPy squares a copy, and the factors may be a file larger than the memory.
+    lengths: Floats = np.empty(len(factors), factors.dtype)
+    for piece in _pieces(factors):
+        lengths[piece] = np.linalg.norm(factors[piece], axis=1)
     return np.where(lengths == 0, lengths.dtype.type(1), lengths)
+
+
+def row_not_finite(factors: Floats) -> int | None:
+    """Return the first row of `factors` (rows, f) with a NaN or an infinity, or None.
+
+    If any number is NaN or infinite, so is the sum of squares, which takes one pass at the speed of
+    memory. The converse is false, since squares of large numbers overflow: then the rows are checked.
+    """
+    if math.isfinite(whole_norm(factors)):
+        return None
+    for piece in _pieces(factors):
+        finite = np.isfinite(factors[piece]).all(axis=1)
+        if not finite.all():
+            return int(piece.start + np.argmin(finite))
+    return None
+
+
+def whole_norm(factors: Floats) -> float:
+    """Return the root of the sum of squares of all factors; infinity or NaN if one of them or it is."""
+    total = 0.0
+    for piece in _pieces(factors):
+        flat = factors[piece].reshape(-1)
+        with np.errstate(all="ignore"):
+            total += float(np.dot(flat, flat))
+    return math.sqrt(total)
+
+
+def _pieces(factors: Floats) -> Iterator[slice]:
+    """Yield runs of rows of bounded size."""
+    step = max(1, _PIECE_NUMBERS // max(1, factors.shape[1]))
+    for start in range(0, len(factors), step):
+        yield slice(start, start + step)
 
 
 def _short(value: Any) -> str:

@@ -29,13 +29,12 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from halfstep.errors import InputError, SolverUnavailable
-from halfstep.solvers.inputs import check_known
 
 log = logging.getLogger("halfstep")
 
@@ -117,6 +116,13 @@ def _best(device: str, uses: Mapping[str, Any]) -> tuple[Rung | None, list[str]]
             return rung, reasons
         reasons.append(f"{rung.name}: {reason}")
     return None, reasons
+
+
+def check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise InputError for a name that is not among the `known` arguments of `what`."""
+    for name in given:
+        if name not in known:
+            raise InputError(f"{what} has no argument {name!r}; it has {', '.join(known)}")
 
 
 def shared_parameters() -> set[str]:

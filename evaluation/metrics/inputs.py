@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
-from halfstep.solvers.inputs import on_host
+from halfstep.solvers.model.held import checked
 
 Array: TypeAlias = npt.NDArray[Any]
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -28,33 +28,16 @@ def whole_number(name: str, value: Any, *, least: int) -> int:
 def factor_pair(user_factors: Any, item_factors: Any) -> tuple[Array, Array]:
     """Return both factor matrices, C-contiguous and of one dtype: float32 if both are, else float64.
 
-    Factors on a device or from another library are copied by `halfstep.solvers.inputs.on_host`.
-
     Raises
     ------
     InputError
-        One is not a two-dimensional floating-point array, their numbers of columns differ, or an
-        element is NaN or infinite.
+        They are not what a model's queries take: see `halfstep.solvers.model.held`.
     """
-    factors = {"user_factors": user_factors, "item_factors": item_factors}
-    pair = {name: np.asarray(on_host(matrix, name)) for name, matrix in factors.items()}
-    for name, matrix in pair.items():
-        if matrix.ndim != 2 or matrix.dtype not in (np.float32, np.float64):
-            raise InputError(
-                f"{name} must be a two-dimensional float32 or float64 array, "
-                f"got {matrix.ndim} dimensions of {matrix.dtype}"
-            )
-        finite = np.isfinite(matrix).all(axis=1)
-        if not finite.all():
-            row = int(np.argmin(finite))
-            raise InputError(
-                f"{name} must be finite, got {matrix[row].tolist()} in row {row}"[:200]
-            )
-    X, Y = pair.values()
-    if X.shape[1] != Y.shape[1]:
-        raise InputError(
-            f"item_factors must have as many columns as user_factors ({X.shape[1]}), got {Y.shape[1]}"
-        )
+    names = ("user_factors", "item_factors")
+    for name, factors in zip(names, (user_factors, item_factors), strict=True):
+        if factors is None:
+            raise InputError(f"{name} must be a NumPy array, got None")
+    X, Y = checked(dict(zip(names, (user_factors, item_factors), strict=True))).values()
     dtype = np.result_type(X, Y)
     return np.ascontiguousarray(X, dtype), np.ascontiguousarray(Y, dtype)
 

@@ -88,6 +88,7 @@ def rank_block(
     pairs: Any,
     packed: Any,
     scores: Any,
+    kept: Any,
 ) -> None:
     """Rank the items `first` to `first + count` for a block of queries, after all lower items.
 
@@ -110,6 +111,8 @@ def rank_block(
         (block,) sums of `twice_the_positives_below` so far; empty without AUC.
     packed, scores
         Scratch: (f W,) and (W STRIP,) for W queries.
+    kept
+        (block, count or more) takes all scores, -inf for what is left out; empty to keep none.
     """
     target = address(scores)
     panel = address(panels)
@@ -135,6 +138,8 @@ def rank_block(
                 begin, end = indptr[lists[q]], indptr[lists[q] + 1]
                 leave_out(row, first + low, used, indices[begin:end])
                 leave_out(row, first + low, used, without)
+                if kept.size:
+                    kept[q, low : low + used] = row[:used]
                 offer(row, 0, padded, first + low, best[q], items[q])
                 if pairs.size:
                     held = held_scores[held_indptr[lists[q]] : held_indptr[lists[q] + 1]]
@@ -148,7 +153,8 @@ def leave_out(row: Any, first: int, count: int, excluded: Any) -> None:
         return
     at = np.searchsorted(excluded, first)
     while at < excluded.size and excluded[at] < first + count:
-        row[excluded[at] - first] = -np.inf
+        if excluded[at] >= first:  # always, in a list that ascends
+            row[excluded[at] - first] = -np.inf
         at += 1
 
 

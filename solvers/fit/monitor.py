@@ -14,6 +14,7 @@ from halfstep.interruption import Interruption
 from halfstep.progress import Advance
 from halfstep.solvers.fit.checkpoint import Checkpoints, State
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
+from halfstep.solvers.inputs import row_not_finite as row_not_finite
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
 
@@ -172,20 +173,6 @@ class Monitor:
             f"the model has the factors {kept}"
         )
         log.warning("%s", self.said)
-
-
-def row_not_finite(factors: Floats) -> int | None:
-    """Return the first row of `factors` (rows, f) with a NaN or an infinity, or None.
-
-    If any number is NaN or infinite, so is the sum of squares, which takes one pass at the speed of
-    memory. The converse is false, since squares of large numbers overflow: then the rows are checked.
-    """
-    flat = factors.reshape(-1)
-    with np.errstate(all="ignore"):
-        if np.isfinite(np.dot(flat, flat)):
-            return None
-    finite = np.isfinite(factors).all(axis=1)
-    return None if finite.all() else int(np.argmin(finite))
 
 
 def located(error: Exception, done: int, side: str, problem: Problem) -> NotFinite:

@@ -1,8 +1,9 @@
-"""Whether the weights are too large for the dtype: one check of every solver's fit, after its iterations.
+"""Whether the weights are too large for the dtype: one check of every solver's fit, after its end.
 
-An entry of weight w adds w y y' to its row's matrix. Against the part that all rows share it has the size
-w h, where h = y'(a0 Y'Y + lambda I)^-1 y is at most 1 / a0: what an entry of weight 1 would have. Beside
-it, the shared part is known only to eps w h of itself. As long as that is far below 1, so is the error.
+An entry of weight w adds w y y' to its row's matrix. Against the part that all rows share it has the
+size w h, where h = y'(a0 Y'Y + lambda I)^-1 y is at most 1 / a0: what an entry of weight 1 would have.
+Beside it, the shared part is known only to eps w h of itself. As long as that is far below 1, so is
+the error.
 
 Measured, as the mean of eps w h over the stored entries, with float32 fits beside float64 ones from the
 same start (6 to 10 iterations, f = 5 to 64, generated play counts and tables of 43 x 61, lambda from
@@ -98,7 +99,7 @@ def lost_precision(model: Any, matrix: sparse.csr_matrix) -> float:
             float((w * of_items[column]) @ by_user[row]),
             float((w * of_users[row]) @ by_item[column]),
         )
-    return eps * float(sums.max()) / matrix.nnz
+    return float(eps * float(sums.max()) / matrix.nnz)
 
 
 def _weigh(model: Any, values: npt.NDArray[Any]) -> Any:
@@ -141,7 +142,8 @@ def _lambdas(
 def _shares(Y: Floats, a0: float, lam: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return h of each row of Y (n, f), with the mean lambda; without a background, |y|^2."""
     if a0 == 0:
-        return np.einsum("if,if->i", Y, Y, dtype=np.float64)
+        squared: npt.NDArray[np.float64] = np.einsum("if,if->i", Y, Y, dtype=np.float64)
+        return squared
     gramian = a0 * (Y.T @ Y).astype(np.float64)
     values, vectors = np.linalg.eigh(gramian)
     values = np.maximum(values + lam.mean(), np.finfo(Y.dtype).eps * max(values[-1], 1e-300))

@@ -18,21 +18,22 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.errors import FactorsDropped
-from halfstep.solvers.model.origin import note_origin, set_by_hand
+from halfstep.solvers.model.held import SIDES
+from halfstep.solvers.model.origin import note_origin, set_by_hand, sides_of
 
 log = logging.getLogger("halfstep")
 
-# What a fit sets. `_kept` holds the factors of GPU models.
-_FACTORS = ("user_factors", "item_factors", "_kept")
+# What a fit sets.
+_FACTORS = SIDES
 _SET = (
-    *_FACTORS, "_derived", "_made", "_fitted_to",
+    *_FACTORS, "_made", "_fitted_to",
     "loss_history_", "seconds_", "report_", "interrupted_", "_half_reports", "_warned_of_ridge",
 )  # fmt: skip
 
 
 def has_factors(model: Any) -> bool:
     """Return whether the model has factors of at least one side."""
-    return any(side is not None for side in model._held())
+    return any(side is not None for side in sides_of(model))
 
 
 def goes_on(model: Any) -> bool:

@@ -59,7 +59,7 @@ def run(
             weights,
             _start(model, matrix, resumed.pop()),
             keeper,
-            show_progress,
+            bool(show_progress),
             callback,
         )
     warn_of_unsolved_rows(model.report_)

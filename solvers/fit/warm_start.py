@@ -1,8 +1,8 @@
-"""A warm start: a fit that goes on from the model's factors, for more users and items if there are new ones.
+"""A warm start: a fit that goes on from the model's factors, with users and items that may be new.
 
-A new user starts where fold-in would place it: at the exact solution of its entries whose items the model
-knows. New items come second, from the users that are known or placed by then. A row that has no such
-entry starts as in a fit that starts anew, with small random numbers.
+A new user starts where fold-in would place it: at the exact solution of its entries whose items the
+model knows. New items come second, from the users that are known or placed by then. A row that has no
+such entry starts as in a fit that starts anew, with small random numbers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from halfstep.errors import InputError
 from halfstep.solvers.fit.start import random_rows
 from halfstep.solvers.inputs import on_host
 from halfstep.solvers.model.fold_in import fold_in
+from halfstep.solvers.model.held import Held
 from halfstep.types import Floats
 
 _SIDES = {"user_factors": "users", "item_factors": "items"}
@@ -101,5 +102,5 @@ def _grown(
     if placed.any():
         rows = rows[np.flatnonzero(placed)]
         rows.sort_indices()
-        grown[len(X) :][placed] = fold_in(model, rows, fixed, fixed.T @ fixed)
+        grown[len(X) :][placed] = fold_in(model, rows, Held(fixed))
     return grown, placed

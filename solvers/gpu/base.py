@@ -32,6 +32,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.errors import DeviceLost, NotFitted
+from halfstep.kernels.cpu.border import check_half_step
 from halfstep.kernels.cuda.backend import Array, Backend, chosen, current, unavailable
 from halfstep.kernels.cuda.catalogue import factor_per_thread
 from halfstep.kernels.device.compiling import Variant
@@ -45,11 +46,12 @@ from halfstep.solvers.gpu.device.audit import device_objective
 from halfstep.solvers.gpu.device.data import sides_of
 from halfstep.solvers.gpu.device.failing import blaming_others, explaining
 from halfstep.solvers.gpu.device.memory import DeviceSize, MemoryPlan, plan_memory
-from halfstep.solvers.gpu.device.queries import Factors, lazily, select_on_device
+from halfstep.solvers.gpu.device.queries import Factors, select_on_device
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import stored_sides
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.fallback import falling_back
+from halfstep.solvers.model.held import SIDES, Held, check_widths
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats, Integers
 
@@ -74,12 +76,13 @@ class GpuSolver(Solver, ABC):
     """
 
     device: ClassVar[str] = "gpu"
+    # A copy to the host takes as long as an iteration, so it is made only when factors are read there.
+    _holder: ClassVar[type[Held]] = Factors
     # Whether the option `graph` may record iterations.
     _replayable: ClassVar[bool] = False
     deterministic: bool = field(default=True, kw_only=True)
     devices: Sequence[int] | None = field(default=None, kw_only=True)
     memory_limit: float | None = field(default=None, kw_only=True)
-    _kept: dict[str, Factors | None] = field(init=False, repr=False, default_factory=dict)
 
     @classmethod
     def unavailable(cls) -> str | None:
@@ -142,6 +145,7 @@ class GpuSolver(Solver, ABC):
 
         A fit does not call this: its data stay on the device.
         """
+        check_half_step(problem, X)
         backend = current()
         side = Side.upload(backend, problem)
         Y, start = backend.to_device(problem.Y), backend.to_device(np.array(X))
@@ -152,9 +156,10 @@ class GpuSolver(Solver, ABC):
     @property
     def device_factors_(self) -> tuple[Array, Array]:
         """User factors and item factors on the device: (users, f) and (items, f), C-contiguous."""
-        X, Y = (self._kept.get(side) for side in ("user_factors", "item_factors"))
+        X, Y = (self.__dict__.get(side) for side in SIDES)
         if X is None or Y is None:
-            raise NotFitted(f"{type(self).__name__} must be fitted first: it has no factors")
+            raise NotFitted(f"{type(self).__name__} must be fitted first: it lacks factors")
+        check_widths({side: self.__dict__[side].shape(side) for side in SIDES})
         return X.on_device(), Y.on_device()
 
     def _sides(self, matrix: sparse.csr_matrix) -> Any:
@@ -267,10 +272,6 @@ class GpuSolver(Solver, ABC):
             return device_objective(backend, users, items, *self.device_factors_)
         return super()._loss(users.weights())
 
-    def _held(self) -> tuple[Any, Any]:
-        """Return the two sides' `Factors`, so that nothing is copied to the host."""
-        return self._kept.get("user_factors"), self._kept.get("item_factors")
-
     def _put_back(self, before: dict[str, Any], error: BaseException) -> None:
         """Give the model what it had before a fit; called when the fit has failed.
 
@@ -278,15 +279,10 @@ class GpuSolver(Solver, ABC):
         """
         super()._put_back(before, error)
         if isinstance(error, DeviceLost) and any(
-            side is not None and side.only_on_device for side in self._held()
+            side is not None and side.only_on_device for side in map(self.__dict__.get, SIDES)
         ):
             self.user_factors = self.item_factors = None
 
     def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
         """Return each query's best candidates; called by `recommend` and the model's other queries."""
-        return select_on_device(self._kept, *args, **settings)
-
-
-# A copy of the factors to the host takes as long as an iteration, so it is made only when they are read.
-for _side in ("user_factors", "item_factors"):
-    setattr(GpuSolver, _side, lazily(_side))
+        return select_on_device(map(self.__dict__.get, SIDES), *args, **settings)

@@ -5,23 +5,22 @@
 * `fold_in` solves rows from new entries after the fit; `explain` says why an item is recommended;
 * `persistence` saves and loads models; `conversion` moves them to another device or to `implicit`;
   `nearest_neighbour_index` exports factors for an external index;
-* `parameters` handles the constructor's arguments by name; `factors` holds the two factor matrices,
-  their Gramians and their norms; `origin` knows whether a caller has set them.
+* `parameters` handles the constructor's arguments by name; `factors` reads, sets and checks the two
+  factor matrices, `held` keeps each with its Gramian and its norms, and `origin` knows whether a caller
+  has set them.
 
 All of these files need only the two factor matrices and the convention, whichever solver computed them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from os import PathLike
-from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.solvers.model import conversion, origin, persistence
+from halfstep.solvers.model import conversion, held, origin, persistence
 from halfstep.solvers.model import explain as explaining
 from halfstep.solvers.model import factors as matrices
 from halfstep.solvers.model import fold_in as folding_in
@@ -43,6 +42,12 @@ class FittedModel:
 
     The methods are functions of this package. The attributes that they read from a solver are declared
     here and documented in `halfstep.solvers.Solver`.
+
+    Factors may be assigned, both sides or one: `halfstep.solvers.model.held` says which arrays answer,
+    and which are refused at the first use. A query needs the side that it reads, and raises NotFitted
+    if that is None. An assignment takes effect at once, `item_factors *= 2` too, which assigns; numbers
+    written into an array are seen by all answers only after it is assigned again, as in
+    `item_factors = item_factors`.
     """
 
     # The solver's class.
@@ -58,15 +63,13 @@ class FittedModel:
     num_threads: int
     random_state: RandomState
     init_factors: tuple[Floats, Floats] | None
-    # What a fit sets.
-    user_factors: Floats | None
-    item_factors: Floats | None
+    # What a fit sets, besides the factors.
     loss_history_: list[float]
     seconds_: list[float]
-    # Weak references to the factors that a fit or a file made: see `origin`. None where not known.
+    # Weak references to what a fit or a file made: see `origin`. None where not known.
     _made: tuple[Any, ...] | None = None
-    # Gramians and norms by name, each with the factor matrix that it was computed from.
-    _derived: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({})
+    # How a side's factors are kept; GPU models override it.
+    _holder: ClassVar[type[held.Held]] = held.Held
 
     recommend = recommending.recommend
     recommend_all = recommending.recommend_all
@@ -120,6 +123,24 @@ class FittedModel:
         return cls
 
     @property
+    def user_factors(self) -> Floats | None:
+        """(users, f), or None: see the class."""
+        return matrices.read(self, "user_factors")  # type: ignore[no-any-return]
+
+    @user_factors.setter
+    def user_factors(self, factors: Any) -> None:
+        matrices.assign(self, "user_factors", factors)
+
+    @property
+    def item_factors(self) -> Floats | None:
+        """(items, f), or None: see the class."""
+        return matrices.read(self, "item_factors")  # type: ignore[no-any-return]
+
+    @item_factors.setter
+    def item_factors(self, factors: Any) -> None:
+        matrices.assign(self, "item_factors", factors)
+
+    @property
     def solver_(self) -> str:
         """Name of the solver, as in `halfstep.SOLVERS`."""
         return self.name
@@ -131,16 +152,12 @@ class FittedModel:
         """
         return selection.top_k(*args, **settings)
 
-    def _held(self) -> tuple[Any, Any]:
-        """Return what holds the user and the item factors, for `origin` to compare; not to be read."""
-        return self.user_factors, self.item_factors
-
-    def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
-        """Return the weights of a canonical matrix's entries by the model's convention.
+    def _weigh(self, matrix: sparse.csr_matrix, dtype: npt.DTypeLike | None = None) -> Weights:
+        """Return the weights of a canonical matrix's entries by the model's convention, in `dtype`.
 
         Called by `fold_in` and `explain` on the rows that a caller gives them.
         """
         raise NotImplementedError
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_derived": {}, "_made": origin.without_references(self)}
+        return {**self.__dict__, "_made": origin.without_references(self)}

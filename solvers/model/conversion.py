@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from halfstep.errors import InputError, SolverUnavailable
-from halfstep.solvers.inputs import on_host
-from halfstep.solvers.model.factors import factors_of
+from halfstep.solvers.model.factors import present, settings_of
+from halfstep.solvers.model.held import SIDES, checked
 from halfstep.solvers.model.origin import note_origin, note_set_by_hand, set_by_hand
 from halfstep.solvers.registry import SOLVERS, choose, make, shared_parameters
+from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from halfstep.solvers.model import FittedModel
@@ -31,7 +32,8 @@ def from_implicit(model: Any, solver: str = "auto") -> Any:
     Parameters
     ----------
     model
-        A CPU or GPU model of `implicit`, fitted or not. Its factors are copied.
+        A CPU or GPU model of `implicit`, fitted or not. Its factors, or those of
+        the one side that has any, are copied; `factors` and `dtype` follow them.
     solver
         As in `AlternatingLeastSquares`. With `"auto"`, the choice follows `use_cg` and `use_native`
         of the given model.
@@ -43,7 +45,7 @@ def from_implicit(model: Any, solver: str = "auto") -> Any:
     Raises
     ------
     InputError
-        `model` is another kind of object.
+        `model` is another kind of object, or its factors are not two matrices of one width and finite.
     """
     kind = type(model)
     if kind.__name__ != "AlternatingLeastSquares" or not kind.__module__.startswith("implicit."):
@@ -51,10 +53,9 @@ def from_implicit(model: Any, solver: str = "auto") -> Any:
             f"from_implicit takes implicit's AlternatingLeastSquares, got {kind.__qualname__}"
         )
     names = (*_SHARED, "dtype", "use_cg", "use_native", "num_threads", "random_state")
-    converted = like_implicit({k: getattr(model, k) for k in names if hasattr(model, k)}, solver)
-    if model.user_factors is not None:
-        put(converted, _from_implicit(model.user_factors), _from_implicit(model.item_factors))
-    return converted
+    values = {k: getattr(model, k) for k in names if hasattr(model, k)}
+    factors = checked({side: _from_implicit(getattr(model, side)) for side in SIDES})
+    return put(like_implicit({**values, **settings_of(factors)}, solver), factors)
 
 
 def like_implicit(values: Mapping[str, Any], solver: str | type[FittedModel] = "auto") -> Any:
@@ -94,17 +95,16 @@ def to_implicit(model: FittedModel) -> Any:
         raise SolverUnavailable(f"to_implicit: {reason}")
     from implicit.cpu.als import AlternatingLeastSquares
 
+    factors = checked(present(model))
+    settings = {**model.get_params(), **settings_of(factors)}
     exact = model.exact_only or getattr(model, "exact", False) or not getattr(model, "use_cg", True)
     converted = AlternatingLeastSquares(
-        **{k: getattr(model, k) for k in (*_SHARED, "num_threads", "random_state")},
-        dtype=np.dtype(model.dtype),
+        **{k: settings[k] for k in (*_SHARED, "num_threads", "random_state")},
+        dtype=np.dtype(settings["dtype"]),
         use_native=model.native,
         use_cg=not exact,
     )
-    if model.user_factors is not None:
-        X, Y = factors_of(model)
-        converted.user_factors, converted.item_factors = X.copy(), Y.copy()
-    return converted
+    return put(converted, factors)
 
 
 def to_cpu(model: FittedModel) -> Any:
@@ -130,31 +130,28 @@ def to_device(model: FittedModel, device: str) -> Any:
     """
     chosen: Any = model._rung() if model.device == device else choose(device)
     known = shared_parameters() if chosen is not model._rung() else chosen.parameters()
-    converted = chosen(**{k: v for k, v in model._settings().items() if k in known})
+    factors = checked(present(model))
+    settings = {**model._settings(), **settings_of(factors)}
+    converted = chosen(**{k: v for k, v in settings.items() if k in known})
     if "exact" in chosen.parameters() and getattr(model, "exact", model.exact_only):
         converted.set_params(exact=True)
     converted.loss_history_, converted.seconds_ = list(model.loss_history_), list(model.seconds_)
-    if model.user_factors is not None:
-        put(converted, *factors_of(model))
-        if set_by_hand(model):
-            note_set_by_hand(converted)
+    put(converted, factors)
+    if set_by_hand(model):
+        note_set_by_hand(converted)
     return converted
 
 
-def put(model: FittedModel, X: Any, Y: Any) -> None:
-    """Set copies of X and Y as the factors of `model`; raise InputError if their shapes do not fit."""
-    X, Y = on_host(X, "user_factors"), on_host(Y, "item_factors")
-    for name, factors in (("user_factors", X), ("item_factors", Y)):
-        if np.ndim(factors) != 2 or np.shape(factors)[1] != model.factors:
-            raise InputError(
-                f"{name} must have {model.factors} columns, one for each factor, "
-                f"got shape {np.shape(factors)}"
-            )
-    model.user_factors = np.array(X, dtype=model.dtype, order="C")
-    model.item_factors = np.array(Y, dtype=model.dtype, order="C")
+def put(model: Any, factors: Mapping[str, Floats]) -> Any:
+    """Set copies of checked factors by name in `model`, in its dtype, and return it."""
+    for name, side in factors.items():
+        setattr(model, name, np.array(side, dtype=model.dtype, order="C"))
     note_origin(model)
+    return model
 
 
 def _from_implicit(factors: Any) -> Any:
     """Return factors of an `implicit` model; those of its GPU model are copied from the device."""
-    return factors.to_numpy() if hasattr(factors, "to_numpy") else factors
+    if hasattr(factors, "to_numpy"):
+        factors = factors.to_numpy()
+    return factors.astype(np.float32) if getattr(factors, "dtype", None) == np.float16 else factors

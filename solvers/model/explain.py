@@ -17,7 +17,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from halfstep.errors import InputError
 from halfstep.solvers.inputs import as_ids, check_integers, rows_of, within
-from halfstep.solvers.model.factors import factors_of, item_gramian
+from halfstep.solvers.model.reading import Reading
 from halfstep.solvers.problem import Problem
 
 if TYPE_CHECKING:
@@ -52,8 +52,11 @@ def explain(
     Returns
     -------
     total_score
-        The score that `recommend(recalculate_user=True)` gives the item. With the entries of the fit it
-        is also the score by the fitted user factors, up to what the last half-step changed in the items.
+        The score of the user solved anew, which `recommend(recalculate_user=True)` gives the item. The
+        plain `recommend` scores by the fitted user factors. They differ by some per cent, because the
+        items moved after the users' last half-step, and because a fit by few steps or with
+        over-relaxation ends near the users' solutions. `user_factors[userid] @ item_factors[itemid]`
+        less `total_score` is what the fit left unsolved.
     top_contributions
         (item, contribution), largest first. The contributions of all entries add up to `total_score`.
     user_weights
@@ -62,15 +65,23 @@ def explain(
     Raises
     ------
     InputError, UnknownId
+    NotFitted
+        The model has no item factors; user factors are not needed.
     """
-    _, Y = factors_of(model)
-    item = _one(itemid, len(Y), "itemid")
     check_integers({"N": N}, N=0)
-    problem = model._weigh(_row_of(userid, user_items, len(Y))).fixing(Y)
-    Y_u = Y[problem.indices].astype(np.float64)
-    if user_weights is None:
-        user_weights = _factorise(problem, Y_u, item_gramian(model))
-    weighted = cho_solve(user_weights, Y[item].astype(np.float64))
+    with Reading(model, "item_factors") as (items,):
+        Y = items.array()
+        item = _one(itemid, len(Y), "itemid")
+        problem = model._weigh(_row_of(userid, user_items, len(Y)), Y.dtype).fixing(Y)
+        Y_u, y = Y[problem.indices].astype(np.float64), Y[item].astype(np.float64)
+        if user_weights is None:
+            user_weights = _factorise(problem, Y_u, items.gramian())
+    if np.shape(user_weights[0]) != (len(y), len(y)):
+        raise InputError(
+            f"user_weights must be what explain returned for these factors, a matrix of {len(y)} "
+            f"columns first, got shape {np.shape(user_weights[0])}"
+        )
+    weighted = cho_solve(user_weights, y)
     contributions = problem.t * (Y_u @ weighted)
     counted = np.flatnonzero(problem.t)
     order = counted[np.argsort(-contributions[counted], kind="stable")][:N]

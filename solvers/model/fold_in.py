@@ -16,8 +16,9 @@ from scipy import sparse
 from halfstep.errors import InputError, NotEnoughMemory, UnknownId
 from halfstep.memory import available, gigabytes
 from halfstep.solvers.inputs import MAX_ID, as_ids, rows_of
-from halfstep.solvers.model.factors import factors_of, forget_derived, item_gramian, user_gramian
+from halfstep.solvers.model.held import Held, storing
 from halfstep.solvers.model.origin import note_set_by_hand
+from halfstep.solvers.model.reading import Reading
 from halfstep.solvers.registry import SOLVERS
 from halfstep.types import Floats, Integers
 
@@ -43,12 +44,13 @@ def recalculate_user(model: FittedModel, userid: int | npt.ArrayLike, user_items
 
     Returns
     -------
-    (f,) for one user, (len(userid), f) for several, in the model's dtype.
+    (f,) for one user, (len(userid), f) for several, in the dtype of the item factors; the model needs
+    no user factors.
     """
-    _, Y = factors_of(model)
     single, ids = as_ids(userid, "userid")
-    rows = rows_of(user_items, len(ids), len(Y), "user_items")
-    solution = fold_in(model, rows, Y, item_gramian(model))
+    with Reading(model, "item_factors") as (items,):
+        rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
+        solution = fold_in(model, rows, items)
     return solution[0] if single else solution
 
 
@@ -57,10 +59,10 @@ def recalculate_item(model: FittedModel, itemid: int | npt.ArrayLike, item_users
 
     The arguments and the result are as in `recalculate_user`; the model does not change.
     """
-    X, _ = factors_of(model)
     single, ids = as_ids(itemid, "itemid")
-    rows = rows_of(item_users, len(ids), len(X), "item_users")
-    solution = fold_in(model, rows, X, user_gramian(model))
+    with Reading(model, "user_factors") as (users,):
+        rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
+        solution = fold_in(model, rows, users)
     return solution[0] if single else solution
 
 
@@ -78,35 +80,37 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
     Returns
     -------
     The model. The rows of users that it already had are written in place, so that the cost does not
-    grow with the number of users. Do not call this while other threads query these users.
+    grow with the number of users; an array that is read-only, as a file that is mapped into memory may
+    be, and one that another thread's query is reading, is copied first. A model that has item factors
+    only gets user factors. Other threads may query the model meanwhile.
     """
-    X, Y = factors_of(model)
     ids = _to_store(userids, "userids")
-    rows = rows_of(user_items, len(ids), len(Y), "user_items")
-    model.user_factors = _stored(X, ids, fold_in(model, rows, Y, item_gramian(model)), "userids")
-    forget_derived(model, "XtX", "user_norms")
+    with Reading(model, "item_factors") as (items,):
+        rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
+        solution = fold_in(model, rows, items)
+    _store(model, "user_factors", ids, solution, "userids")
     note_set_by_hand(model)
     return model
 
 
 def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> Model:
     """Solve for these items from `item_users` (m, users) and store them, as `partial_fit_users` does."""
-    X, Y = factors_of(model)
     ids = _to_store(itemids, "itemids")
-    rows = rows_of(item_users, len(ids), len(X), "item_users")
-    model.item_factors = _stored(Y, ids, fold_in(model, rows, X, user_gramian(model)), "itemids")
-    forget_derived(model, "YtY", "item_norms")
+    with Reading(model, "user_factors") as (users,):
+        rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
+        solution = fold_in(model, rows, users)
+    _store(model, "item_factors", ids, solution, "itemids")
     note_set_by_hand(model)
     return model
 
 
-def fold_in(model: FittedModel, rows: sparse.csr_matrix, fixed: Floats, gramian: Floats) -> Floats:
-    """Return the exact solution (m, f) of `rows` (m, n), with the other side's factors `fixed` (n, f).
+def fold_in(model: FittedModel, rows: sparse.csr_matrix, other: Held) -> Floats:
+    """Return the exact solution (m, f) of `rows` (m, n), with the other side's factors (n, f) fixed.
 
-    `gramian` (f, f) is the Gramian of `fixed`. Raises FloatingPointError, with the row, if a solution
-    is not finite.
+    Raises FloatingPointError, with the row, if a solution is not finite.
     """
-    problem = model._weigh(rows).fixing(fixed, YtY=gramian)
+    fixed = other.array()
+    problem = model._weigh(rows, fixed.dtype).fixing(fixed, YtY=other.gramian())
     name = "cholesky" if problem.rows < _COMPILED_ROWS else "eigenbasis"
     exactly = {"exact": True} if name == "eigenbasis" else {}
     solver = SOLVERS[name](
@@ -131,6 +135,29 @@ def _to_store(value: npt.ArrayLike, name: str) -> Integers:
     if wrong.any():
         raise UnknownId(f"{name} must be from 0 to {MAX_ID}, got {ids[np.argmax(wrong)]}")
     return ids
+
+
+def _store(model: FittedModel, side: str, ids: Integers, rows: Floats, name: str) -> None:
+    """Write finite `rows` at `ids` of a side's factors and assign them, or make them if it has none."""
+    with storing:
+        held = model.__dict__.get(side)
+        if held is None:
+            held = Held(np.empty((0, rows.shape[1]), rows.dtype))
+        factors = held.array(side)
+        if ids.max(initial=-1) < len(factors):
+            with held.gate.lock:
+                if not held.gate.readers:
+                    _put(model, side, held, _stored(factors, ids, rows, name), rows)
+                    return
+            factors = factors.copy()
+        _put(model, side, held, _stored(factors, ids, rows, name), rows)
+
+
+def _put(model: FittedModel, side: str, before: Held, factors: Floats, rows: Floats) -> None:
+    """Make `factors`, those of `before` but for `rows`, the side's factors."""
+    held = model._holder(factors)
+    held.follow(before, rows, side)  # so that the next query need not read all factors
+    model.__dict__[side] = held
 
 
 def _stored(factors: Floats, ids: Integers, rows: Floats, name: str) -> Floats:

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from halfstep.errors import InputError
-from halfstep.solvers.inputs import norms
-from halfstep.solvers.model.factors import factors_of
+from halfstep.solvers.model.factors import needed
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -48,16 +47,10 @@ class Neighbours(NamedTuple):
     queries: Floats
 
 
-def neighbours(X: Floats, Y: Floats, metric: str, query: str) -> Neighbours:
-    """Return the vectors and queries for user factors X (users, f) and item factors Y (items, f)."""
-    if metric not in METRICS:
-        raise InputError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
-    if query not in QUERIES:
-        raise InputError(f"query must be one of {', '.join(QUERIES)}, got {query!r}")
-    if query != "recommend":
-        factors = Y if query == "similar_items" else X
-        unit = factors / norms(factors)[:, None]
-        return Neighbours(unit, unit)
+def neighbours(X: Floats, Y: Floats, metric: str) -> Neighbours:
+    """Return vectors and queries to recommend by, of factors X (users, f) and Y (items, f)."""
+    # In the items' dtype, as the model's own answers are.
+    X = X.astype(Y.dtype, copy=False)
     if metric == "inner_product":
         return Neighbours(Y.copy(), X.copy())
     # In float64, because M^2 - |y|^2 subtracts nearly equal numbers where |y| is near M.
@@ -85,5 +78,21 @@ def export_index(
     -------
     Neighbours
         The `vectors` to index and the `queries` to search with.
+
+    Raises
+    ------
+    InputError
+        An unknown metric or query.
+    NotFitted
+        A side that the query needs is None: both to recommend, else the one that is compared.
     """
-    return neighbours(*factors_of(model), metric, query)
+    if metric not in METRICS:
+        raise InputError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")
+    if query not in QUERIES:
+        raise InputError(f"query must be one of {', '.join(QUERIES)}, got {query!r}")
+    if query != "recommend":
+        (side,) = needed(model, "item_factors" if query == "similar_items" else "user_factors")
+        unit = side.array() / side.norms()[:, None]
+        return Neighbours(unit, unit)
+    users, items = needed(model, "user_factors", "item_factors")
+    return neighbours(users.array(), items.array(), metric)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from halfstep.solvers.inputs import check_known
+from halfstep.solvers.registry import check_known
 
 if TYPE_CHECKING:
     from halfstep.solvers.model import FittedModel

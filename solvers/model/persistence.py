@@ -16,9 +16,10 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.files import check_writable, npz_path, plain, whole_file
 from halfstep.npz import DamagedArchive, read_arrays
-from halfstep.solvers.inputs import check_dtype
+from halfstep.solvers.inputs import check_dtype, row_not_finite
 from halfstep.solvers.model.conversion import like_implicit, to_device
-from halfstep.solvers.model.factors import factors_of
+from halfstep.solvers.model.factors import present, settings_of
+from halfstep.solvers.model.held import SIDES, checked
 from halfstep.solvers.model.origin import note_origin
 from halfstep.solvers.registry import SOLVERS
 
@@ -44,9 +45,10 @@ def save(model: FittedModel, fileobj_or_path: str | PathLike[str] | IO[bytes]) -
     """Write constructor arguments and factors to one `.npz` file without pickle, for `load` to read.
 
     A path without the ending `.npz` gets it, as `numpy.savez` does. The file is replaced in one step, so
-    that a failure leaves the old one. A model without factors is saved without factors. `init_factors`
-    is not written, nor is a `random_state` that is not an int. The arguments `factors` and `dtype` are
-    written as the factor matrices have them: these may have been assigned, or the arguments changed.
+    that a failure leaves the old one. A model without factors, or with those of one side, is saved as
+    it is. `init_factors` is not written, nor is a `random_state` that is not an int. The arguments
+    `factors` and `dtype` are written as the factor matrices have them: these may have been assigned, or
+    the arguments changed.
 
     Raises
     ------
@@ -73,18 +75,16 @@ def members_of(model: FittedModel) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Only one side has factors; they are not matrices of float32 or float64 of one width, or not
-        finite; or an argument that was set by hand breaks its rule.
+        The factors are not matrices of float32 or float64 of one width, or not finite; or an argument
+        that was set by hand breaks its rule.
     """
-    settings = model._settings()
+    check_dtype(model.dtype)
+    factors = checked(present(model))
+    settings = {**model._settings(), **settings_of(factors)}
     # A random generator and starting factors matter to a fit only, not to its result.
     del settings["init_factors"]
     if not isinstance(settings["random_state"], Integral):
         del settings["random_state"]
-    check_dtype(settings["dtype"])
-    factors = _factors_to_save(model)
-    if factors:
-        settings["factors"], settings["dtype"] = factors[0].shape[1], factors[0].dtype
     settings["dtype"] = np.dtype(settings["dtype"]).name
     header = json.dumps(
         plain(
@@ -93,50 +93,18 @@ def members_of(model: FittedModel) -> dict[str, Any]:
                 "class": type(model).__name__,
                 "solver": model.solver_,
                 "settings": settings,
+                # So that a file of one side is not taken for one that has lost the other.
+                "sides": list(factors),
             }
         )
     )
     try:
         model._rung()(**settings)
-        _from_halfstep(model._rung(), "the file", {"halfstep": header})
+        _from_halfstep(model._rung(), "the file", {"halfstep": header, **factors})
     except InputError as error:
         raise InputError(f"this model cannot be saved: {error}") from error
-    sides = dict(zip(("user_factors", "item_factors"), factors, strict=False))
+    sides = {name: side.astype(settings["dtype"], copy=False) for name, side in factors.items()}
     return {"halfstep": np.array(header), **sides}
-
-
-def _factors_to_save(model: FittedModel) -> tuple[Any, ...]:
-    """Return both factor matrices in one native dtype, or nothing before a fit."""
-    given = {"user_factors": model.user_factors, "item_factors": model.item_factors}
-    missing = [name for name, factors in given.items() if factors is None]
-    if len(missing) == 2:
-        return ()
-    if missing:
-        raise InputError(f"{missing[0]} must be set as the other side's factors are, got None")
-    sides = dict(zip(given, factors_of(model), strict=True))
-    for name, factors in sides.items():
-        if not isinstance(factors, np.ndarray) or isinstance(factors, np.ma.MaskedArray):
-            raise InputError(f"{name} must be a NumPy array, got {type(factors).__name__}")
-        if factors.dtype.newbyteorder("=") not in (np.float32, np.float64):
-            raise InputError(
-                f"{name} must be float32 or float64, got {factors.dtype}: "
-                f"assign {name}.astype(numpy.float32)"
-            )
-        if factors.ndim != 2:
-            raise InputError(
-                f"{name} must be a matrix, a row for each id, got shape {factors.shape}"
-            )
-        finite = np.isfinite(factors).all(axis=1)
-        if not finite.all():
-            raise InputError(f"{name} must be finite, row {int(np.argmin(finite))} is not")
-    X, Y = sides.values()
-    if X.shape[1] != Y.shape[1]:
-        raise InputError(
-            "user_factors and item_factors must have as many columns, "
-            f"got {X.shape[1]} and {Y.shape[1]}"
-        )
-    dtype = np.result_type(X.dtype.newbyteorder("="), Y.dtype.newbyteorder("="))
-    return np.asarray(X, dtype), np.asarray(Y, dtype)
 
 
 def load_model(cls: type[Model], fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Model:
@@ -171,11 +139,12 @@ def model_of(cls: type[Model], label: str, archive: dict[str, Any]) -> Model:
         if "halfstep" in names:
             model = _from_halfstep(cls, label, archive)
         elif names >= _IMPLICIT and not names & _NOT_ALS:
-            model = _from_implicit(cls, archive)
+            model = _from_implicit(cls, label, archive)
         else:
             raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
-        if names & {"user_factors", "item_factors"}:
-            _set_factors(model, label, archive["user_factors"], archive["item_factors"])
+        sides = {name: archive[name] for name in SIDES if name in names}
+        if sides:
+            _set_factors(model, label, sides)
     return model  # type: ignore[no-any-return]
 
 
@@ -201,6 +170,14 @@ def _from_halfstep(cls: Any, label: str, archive: Any) -> Any:
     header = json.loads(str(archive["halfstep"]))
     if header["format"] != _FORMAT:
         raise InputError(f"{label} must be a '{_FORMAT}' file, got {header['format']!r}")
+    # Files that name no sides have both or none.
+    sides = [name for name in SIDES if name in archive]
+    stated = header.get("sides", SIDES if sides else [])
+    if set(stated) != set(sides):
+        raise InputError(
+            f"{label} is damaged: it must have {' and '.join(stated) or 'no factors'}, "
+            f"and has {' and '.join(sides) or 'none'}"
+        )
     settings = dict(header["settings"])
     settings["dtype"] = np.dtype(settings["dtype"]).type
     if _is_rung(cls):
@@ -230,9 +207,20 @@ def _suiting(solver: Any, settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _from_implicit(cls: Any, archive: Any) -> Any:
+def _from_implicit(cls: Any, label: str, archive: Any) -> Any:
     """Return an unfitted model with the settings of an archive that `implicit` wrote."""
     values = {k: archive[k].item() for k in _IMPLICIT_SETTINGS if k in archive}
+    # implicit writes what was assigned, whatever its settings say.
+    for name in SIDES:
+        if name in archive and archive[name].dtype == np.float16:
+            archive[name] = archive[name].astype(np.float32)
+    try:
+        factors = checked({name: archive.get(name) for name in SIDES})
+    except InputError as error:
+        raise InputError(f"{label} is damaged: {error}") from error
+    settings = settings_of(factors)
+    archive.update({name: side.astype(settings["dtype"]) for name, side in factors.items()})
+    values |= settings
     return like_implicit(values, cls if _is_rung(cls) else "auto")
 
 
@@ -241,14 +229,17 @@ def _is_rung(cls: Any) -> bool:
     return hasattr(cls, "name")
 
 
-def _set_factors(model: Any, label: str, X: Any, Y: Any) -> None:
-    """Set the file's factors in `model`; raise InputError if their shape, dtype or values are wrong."""
-    is_float16 = X.dtype == Y.dtype == np.float16
-    shape_agrees = X.ndim == Y.ndim == 2 and X.shape[1] == Y.shape[1] == model.factors
-    if not shape_agrees or not (is_float16 or X.dtype == Y.dtype == model.dtype):
-        raise InputError(f"{label} is damaged: factors of shapes {X.shape} and {Y.shape}")
-    if not (np.isfinite(X).all() and np.isfinite(Y).all()):
-        raise InputError(f"{label} is damaged: factors that are not finite")
-    model.user_factors = np.ascontiguousarray(X, model.dtype)
-    model.item_factors = np.ascontiguousarray(Y, model.dtype)
+def _set_factors(model: Any, label: str, sides: dict[str, Any]) -> None:
+    """Set a file's factors by name in `model`; raise InputError if their shape or values are wrong."""
+    shapes = " and ".join(str(side.shape) for side in sides.values())
+    kinds = {side.dtype for side in sides.values()}
+    as_stated = kinds == {np.dtype(np.float16)} or kinds == {np.dtype(model.dtype)}
+    if not as_stated or not all(
+        s.ndim == 2 and s.shape[1] == model.factors for s in sides.values()
+    ):
+        raise InputError(f"{label} is damaged: factors of shapes {shapes}")
+    for name, side in sides.items():
+        if row_not_finite(side) is not None:
+            raise InputError(f"{label} is damaged: factors that are not finite")
+        setattr(model, name, np.ascontiguousarray(side, model.dtype))
     note_origin(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import sparse
 
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
-from halfstep.solvers.inputs import as_ids, check_integers, norms, within
+from halfstep.solvers.inputs import as_ids, check_integers, within
 from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
 
@@ -72,7 +73,7 @@ def answer(
     """
     check_integers({"N": query.N}, N=1)
     N = int(query.N)
-    among, without = _subset(query, len(candidates))
+    among, without, dtype = _subset(query, len(candidates))
     threads = int(query.num_threads)
     with blas_threads(threads or None):
         indices, best = query.select(
@@ -85,13 +86,12 @@ def answer(
             without=without,
             num_threads=threads,
         )
-    dtype: np.dtype[Any] = np.dtype(np.int32)
-    if query.among is not None:
-        callers = np.asarray(query.among).dtype
-        dtype = callers if callers.kind == "i" else np.dtype(np.int64)
     if query.single:
-        there = indices[0] >= 0
-        return indices[0][there].astype(dtype), best[0][there]
+        ids, scores = indices[0].astype(dtype, copy=False), best[0]
+        if len(ids) and ids[-1] < 0:
+            there = ids >= 0
+            ids, scores = ids[there], scores[there]
+        return ids, scores
     k = indices.shape[1]
     ids = np.full((len(vectors), N), -1, dtype)
     scores = np.full((len(vectors), N), -np.inf, best.dtype)
@@ -100,27 +100,41 @@ def answer(
 
 
 def nearest(
-    query: Query, vectors: Floats, candidates: Floats, candidate_norms: Floats
+    query: Query, vectors: Floats, candidates: Floats, scale: Floats
 ) -> tuple[Integers, Floats]:
     """Return the candidates of highest cosine and their cosines, in the shapes of `answer`.
 
-    `candidate_norms` (n,) are the Euclidean norms of the candidates.
+    `scale` (n,) is 1 / the Euclidean norms of the candidates.
     """
-    directions = vectors / norms(vectors)[:, None]
-    return answer(query, directions, candidates, scale=1 / candidate_norms)
+    lengths = np.sqrt(np.vecdot(vectors, vectors))
+    lengths[lengths == 0] = 1
+    return answer(query, vectors / lengths[:, None], candidates, scale=scale)
 
 
-def _subset(query: Query, candidates: int) -> tuple[Integers | None, Integers | None]:
-    """Return the ids to choose among and the ids to leave out, each ascending and unique, or None.
+def _subset(
+    query: Query, candidates: int
+) -> tuple[Integers | None, Integers | None, npt.DTypeLike]:
+    """Return the ids to choose among and to leave out, ascending, or None; and the dtype of the answer.
 
     Raises InputError if the query has both filters.
     """
-    among, without, name = query.among, query.without, f"filter_{query.what}"
+    among: Any = query.among  # an array once it has been read
+    without, name = query.without, f"filter_{query.what}"
     filtered = None
     if without is not None and np.size(without):
         if among is not None:
             raise InputError(f"{name} and {query.what} exclude each other, got both")
-        filtered = np.unique(within(as_ids(without, name)[1], candidates, name))
+        filtered = _unique(within(as_ids(without, name)[1], candidates, name))
     if among is None:
-        return None, filtered
-    return np.unique(within(as_ids(among, query.what)[1], candidates, query.what)), None
+        return None, filtered, np.int32
+    if not isinstance(among, np.ndarray):
+        with suppress(ValueError):  # lists of unequal lengths, which `as_ids` refuses
+            among = np.asarray(among)
+    ids = _unique(within(as_ids(among, query.what)[1], candidates, query.what))
+    signed = isinstance(among, np.ndarray) and among.dtype.kind == "i"
+    return ids, None, among.dtype if signed else np.int64
+
+
+def _unique(ids: Integers) -> Integers:
+    """Return the ids ascending and once each; filters are often so already."""
+    return ids if (ids[1:] > ids[:-1]).all() else np.unique(ids)

@@ -19,16 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.solvers.inputs import as_ids, rows_of, within
-from halfstep.solvers.model.factors import (
-    factors_of,
-    item_gramian,
-    item_norms,
-    user_gramian,
-    user_norms,
-)
+from halfstep.solvers.inputs import as_ids, rows_of
+from halfstep.solvers.model.factors import check_scores, rows_at
 from halfstep.solvers.model.fold_in import fold_in
 from halfstep.solvers.model.queries import Query, answer, nearest
+from halfstep.solvers.model.reading import Reading
 from halfstep.types import Floats, Integers
 
 if TYPE_CHECKING:
@@ -71,24 +66,29 @@ def recommend(
     ids, scores
         (k,) for one user, where k < N if fewer items are left. (len(userid), N) for several, where a
         row with fewer items left ends in id -1 and score -inf. Ids are int32, or have the dtype of
-        `items`; scores have the model's dtype.
+        `items`; scores have the dtype of the item factors.
 
     Raises
     ------
     InputError, UnknownId
+    NotFitted
+        A side that the query needs is None: the items, and the users unless they are recalculated.
     """
-    X, Y = factors_of(model)
-    single, users = as_ids(userid, "userid")
-    query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
-    liked = None
-    if filter_already_liked_items or recalculate_user:
-        liked = rows_of(user_items, len(users), len(Y), "user_items")
-    if recalculate_user and liked is not None:
-        vectors = fold_in(model, liked, Y, item_gramian(model))
-    else:
-        vectors = X[within(users, len(X), "userid")]
-    excluded = liked if filter_already_liked_items else None
-    return answer(query, vectors, Y, excluded=excluded)
+    sides = ("item_factors",) if recalculate_user else ("item_factors", "user_factors")
+    with Reading(model, *sides, sparingly="user_factors") as (item_side, *others):
+        Y = item_side.array()
+        single, users = as_ids(userid, "userid")
+        query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
+        liked = None
+        if filter_already_liked_items or recalculate_user:
+            liked = rows_of(user_items, len(users), len(Y), "user_items")
+        if recalculate_user and liked is not None:
+            vectors = fold_in(model, liked, item_side)
+        else:
+            vectors = rows_at(others[0], users, "userid", Y.dtype)
+        check_scores(vectors, item_side, "user")
+        excluded = liked if filter_already_liked_items else None
+        return answer(query, vectors, Y, excluded=excluded)
 
 
 def rank_items(
@@ -151,15 +151,17 @@ def similar_items(
     dtypes and masked tails are those of `recommend`. `item_users` (1 or len(itemid), users) is needed
     only with `recalculate_item`.
     """
-    X, Y = factors_of(model)
-    single, ids = as_ids(itemid, "itemid")
-    query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
-    if recalculate_item:
-        rows = rows_of(item_users, len(ids), len(X), "item_users")
-        vectors = fold_in(model, rows, X, user_gramian(model))
-    else:
-        vectors = Y[within(ids, len(Y), "itemid")]
-    return nearest(query, vectors, Y, item_norms(model))
+    sides = ("item_factors", "user_factors") if recalculate_item else ("item_factors",)
+    with Reading(model, *sides) as (item_side, *others):
+        Y = item_side.array()
+        single, ids = as_ids(itemid, "itemid")
+        query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
+        if recalculate_item:
+            rows = rows_of(item_users, len(ids), len(others[0].array()), "item_users")
+            vectors = fold_in(model, rows, others[0]).astype(Y.dtype, copy=False)
+        else:
+            vectors = rows_at(item_side, ids, "itemid", Y.dtype)
+        return nearest(query, vectors, Y, item_side.scales())
 
 
 def similar_users(
@@ -170,8 +172,9 @@ def similar_users(
     users: npt.ArrayLike | None = None,
 ) -> tuple[Integers, Floats]:
     """Return the N users whose factors have the highest cosine with the factors of `userid`."""
-    X, _ = factors_of(model)
-    single, ids = as_ids(userid, "userid")
-    query = Query(single, N, users, filter_users, "users", model.num_threads, model._select)
-    vectors = X[within(ids, len(X), "userid")]
-    return nearest(query, vectors, X, user_norms(model))
+    with Reading(model, "user_factors") as (user_side,):
+        X = user_side.array()
+        single, ids = as_ids(userid, "userid")
+        query = Query(single, N, users, filter_users, "users", model.num_threads, model._select)
+        vectors = rows_at(user_side, ids, "userid", X.dtype)
+        return nearest(query, vectors, X, user_side.scales())

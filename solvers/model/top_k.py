@@ -2,9 +2,9 @@
 
 Many queries go through `halfstep.kernels.cpu.ranking`, which computes and selects scores block by block
 in one compiled loop, so that they stay in the cache. A few queries, or few candidates, take one matrix
-product and one partition instead. This path packs nothing, and for up to 2^18 scores it runs in NumPy
-alone and compiles nothing, so that even the first query for a single user takes a fraction of a
-millisecond.
+product and one partition instead. This path packs nothing. One query, long lists and up to 2^18 scores
+run in NumPy alone and compile nothing, so that even the first query for a single user takes a fraction
+of a millisecond.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.kernels.cpu.ranking_sort import best_of, is_long
 from halfstep.types import Floats, Integers
 
 # With fewer queries than this, packing the candidates costs more than the matrix product.
@@ -20,8 +21,6 @@ _FEW_QUERIES = 32
 # NumPy partitions this number of scores in a millisecond or two.
 _FEW_SCORES = 1 << 18
 _SCORE_BYTES = 32 << 20
-# Scores in a chunk of `_best`, which is used if a row has at least 4 k chunks.
-_CHUNK = 64
 
 
 def top_k(
@@ -63,14 +62,10 @@ def top_k(
         score -inf.
     """
     m, n = len(queries), len(candidates)
-    left = n if among is None else len(among)
-    if without is not None and 2 * len(without) > n:
-        among, without = np.setdiff1d(np.arange(n) if among is None else among, without), None
-        left = len(among)
-    elif without is not None:
-        gone = without if among is None else np.intersect1d(among, without)
-        left -= len(gone)
+    among, without, left = _offered(n, among, without)
     k = min(N, left)
+    if m == 1:
+        return _one(queries[0], candidates, k, scale, excluded, among, without)
     if among is not None:
         if excluded is not None:
             excluded = excluded[:, among]
@@ -83,6 +78,64 @@ def top_k(
     if among is not None and len(among):
         indices = np.where(indices < 0, -1, among[indices]).astype(np.int32)
     return indices, best
+
+
+def _offered(
+    n: int, among: Integers | None, without: Integers | None
+) -> tuple[Integers | None, Integers | None, int]:
+    """Return the filters in the cheaper form, and the number of candidates that they leave."""
+    left = n if among is None else len(among)
+    if without is None:
+        return among, None, left
+    if 2 * len(without) > n:
+        among = np.setdiff1d(np.arange(n) if among is None else among, without)
+        return among, None, len(among)
+    gone = without if among is None else np.intersect1d(among, without)
+    return among, without, left - len(gone)
+
+
+def _one(
+    x: Floats,
+    candidates: Floats,
+    k: int,
+    scale: Floats | None,
+    excluded: sparse.csr_matrix | None,
+    among: Integers | None,
+    without: Integers | None,
+) -> tuple[npt.NDArray[np.int32], Floats]:
+    """Return indices and scores (1, k) for one query (f,), with as few calls as it takes.
+
+    A user's list from 4,000 items takes some 60 us, half of which is the product. Each call of NumPy or
+    SciPy on small arrays takes 1 to 20 us.
+    """
+    if among is not None:
+        candidates = candidates[among]
+        scale = None if scale is None else scale[among]
+    scores = candidates @ x
+    if scale is not None:
+        scores *= scale
+    liked = None if excluded is None else excluded.indices[: excluded.indptr[-1]]
+    for gone in (liked, without):
+        if gone is not None:
+            scores[gone if among is None else _places(among, gone)] = -np.inf
+    order, found = best_of(scores, k)
+    left = len(order)
+    ids = order if among is None else among[order]
+    if left == k:
+        return ids.astype(np.int32)[None], found[None]
+    indices = np.full((1, k), -1, np.int32)
+    best = np.full((1, k), -np.inf, scores.dtype)
+    indices[0, :left], best[0, :left] = ids, found
+    return indices, best
+
+
+def _places(among: Integers, ids: Integers) -> Integers:
+    """Return the places in the ascending `among` of those of `ids` that it has."""
+    places = among.searchsorted(ids)
+    inside = places < len(among)
+    places = places[inside]
+    there: Integers = places[among[places] == ids[inside]]
+    return there
 
 
 def _many(
@@ -104,7 +157,7 @@ def _many(
         lists = Lists(excluded.indptr.astype(np.int64), excluded.indices)
     indices, best, _ = rank(
         np.ascontiguousarray(queries),
-        np.ascontiguousarray(candidates),
+        candidates,
         np.arange(m, dtype=np.int64),
         k,
         excluded=lists,
@@ -130,8 +183,8 @@ def _few(
         candidates = candidates[among]
         scale = None if scale is None else scale[among]
     m, n = len(queries), len(candidates)
-    indices = np.empty((m, k), np.int32)
-    best = np.empty((m, k), queries.dtype)
+    indices = np.full((m, k), -1, np.int32)
+    best = np.full((m, k), -np.inf, queries.dtype)
     step = max(1, _SCORE_BYTES // (max(1, n) * queries.itemsize))
     for start in range(0, m, step):
         stop = min(start + step, m)
@@ -139,59 +192,23 @@ def _few(
         if scale is not None:
             scores *= scale
         if excluded is not None:
-            first, last = excluded.indptr[start], excluded.indptr[stop]
-            row = np.repeat(np.arange(stop - start), np.diff(excluded.indptr[start : stop + 1]))
-            scores[row, excluded.indices[first:last]] = -np.inf
+            _leave_out(scores, excluded, start)
         if without is not None:
             scores[:, without] = -np.inf
-        part = slice(start, stop)
-        if scores.size <= _FEW_SCORES:
-            indices[part], best[part] = _select(scores, k)
+        if scores.size <= _FEW_SCORES or is_long(k, n):
+            for row, values in enumerate(scores, start):
+                order, found = best_of(values, k)
+                indices[row, : len(order)], best[row, : len(order)] = order, found
         else:
             from halfstep.kernels.cpu.ranking_select import select_rows
 
-            select_rows(np.ascontiguousarray(scores), best[part], indices[part])
-    indices[np.isneginf(best)] = -1
+            select_rows(np.ascontiguousarray(scores), best[start:stop], indices[start:stop])
     return indices, best
 
 
-def _select(scores: Floats, k: int) -> tuple[Integers, Floats]:
-    """Return the indices and values of each row's k highest scores, ties by lower index."""
-    n = scores.shape[1]
-    if k == 0 or len(scores) == 0:
-        return np.empty((len(scores), k), np.int64), scores[:, :k]
-    if k <= n // (4 * _CHUNK):
-        rows = [_best(row, k) for row in scores]
-        return np.stack([order for order, _ in rows]), np.stack([values for _, values in rows])
-    if k < n:
-        # A partition breaks ties at the k-th place arbitrarily. So first all scores above the k-th are
-        # taken, then as many of the scores equal to it as there is room for, by ascending index.
-        threshold = np.partition(scores, n - k, axis=1)[:, n - k]
-        order = np.empty((len(scores), k), np.int64)
-        for row, (s, limit) in enumerate(zip(scores, threshold, strict=True)):
-            better = np.flatnonzero(s > limit)
-            ties = np.flatnonzero(s == limit)[: k - len(better)]
-            order[row] = np.concatenate([better, ties])
-        order.sort(axis=1)
-    else:
-        order = np.broadcast_to(np.arange(n), (len(scores), k))
-    values = np.take_along_axis(scores, order, axis=1)
-    by_score = np.argsort(-values, axis=1, kind="stable")
-    return np.take_along_axis(order, by_score, axis=1), np.take_along_axis(values, by_score, axis=1)
-
-
-def _best(scores: Floats, k: int) -> tuple[Integers, Floats]:
-    """Return the indices and values of the k highest of many `scores` (n,), ties by lower index.
-
-    The scores are divided into n / 64 chunks. The k-th highest of the chunks' maxima is a lower bound on
-    the k-th highest score, so only scores that reach it are sorted. With 20,000 scores this takes a
-    quarter of the time of partitioning them all.
-    """
-    whole = len(scores) // _CHUNK * _CHUNK
-    highest = scores[:whole].reshape(_CHUNK, -1).max(axis=0)
-    candidates = np.flatnonzero(scores >= np.partition(highest, -k)[-k])
-    if len(candidates) < k:  # the bound is NaN, and no comparison with NaN is true
-        candidates = np.arange(len(scores))
-    values = scores[candidates]
-    by_score = np.argsort(-values, kind="stable")[:k]
-    return candidates[by_score], values[by_score]
+def _leave_out(scores: Floats, excluded: sparse.csr_matrix, start: int) -> None:
+    """Write -inf over the scores of what `excluded` stores in the rows from `start` on."""
+    lines = excluded.indptr[start : start + len(scores) + 1]
+    columns = excluded.indices[lines[0] : lines[-1]]
+    row = np.repeat(np.arange(len(scores)), np.diff(lines))
+    scores[row, columns] = -np.inf

@@ -72,7 +72,13 @@ def test_similar_and_explain(plays, command):
     code, found = command("explain", "model.npz", "Radiohead", "--user", 2000)
     assert code == 0
     assert found["item"] == "Radiohead"
-    assert sum(one["score"] for one in found["contributions"]) == pytest.approx(found["score"])
+    parts = sum(one["score"] for one in found["contributions"]) + found["unsolved"]
+    assert parts == pytest.approx(found["score"])
+    model = Solver.load("model.npz")
+    user, item = plays.user_index(2000), find_item(plays, "Radiohead")
+    fitted = model.user_factors[user] @ model.item_factors[item]
+    assert found["score"] == pytest.approx(fitted, rel=1e-5)
+    assert abs(found["unsolved"]) > 1e-3
     row = plays.interactions[plays.user_index(2000)]
     assert {plays.item_index(one["item"]) for one in found["contributions"]} == set(
         row.indices.tolist()

@@ -224,7 +224,7 @@ def test_several_evaluations_at_once():
 def test_factor_that_is_not_finite_fails(bad, side):
     X, Y, train, test = random_case(41, 67, 7, np.float32, 1)
     (X, Y)[side][13, 2] = bad
-    with pytest.raises(InputError, match=r"^(user|item)_factors must be finite, got .* row 13$"):
+    with pytest.raises(InputError, match=r"^(user|item)_factors must be finite, row 13 is not$"):
         evaluate(X, Y, *as_sparse(train, test))
 
 
@@ -273,9 +273,11 @@ def test_bad_arguments_are_named():
     train[30, 3] = test[30, 3] = True
     overlapping = as_sparse(train, test)
     for message, call in {
-        "user_factors must be a two-dim": lambda: evaluate(X[0], Y, A, B),
-        "item_factors must be a two-dim": lambda: evaluate(X, Y.astype(int), A, B),
-        "item_factors must have as many columns": lambda: evaluate(X, Y[:, :3], A, B),
+        "user_factors must be a matrix": lambda: evaluate(X[0], Y, A, B),
+        "item_factors must be float32 or float64": lambda: evaluate(X, Y.astype(int), A, B),
+        "user_factors and item_factors must have as many columns": lambda: evaluate(
+            X, Y[:, :3], A, B
+        ),
         "train must have the factors' shape": lambda: evaluate(X, Y, A[:, :3], B),
         "test must have the factors' shape": lambda: evaluate(X, Y, A, B[:40]),
         "train must be a SciPy sparse": lambda: evaluate(X, Y, train, B),

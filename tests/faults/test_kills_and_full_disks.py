@@ -274,7 +274,7 @@ def test_a_limit_on_file_sizes_leaves_the_old_model(rounds, tmp_path):
 
 @pytest.mark.soak
 def test_looking_for_what_is_not_finite_is_cheap():
-    from halfstep.solvers.fit.monitor import row_not_finite
+    from halfstep.solvers.inputs import row_not_finite
 
     matrix = awkward(3000, 2000, negative=False)
     fitted = model("eigenbasis", factors=64, iterations=4).fit(matrix, show_progress=False)

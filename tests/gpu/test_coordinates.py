@@ -127,7 +127,7 @@ def test_factors_are_formed_only_when_they_are_read(device):
         model.fit(
             matrix, show_progress=False, callback=lambda *_: products.append(len(device.products))
         )
-        assert isinstance(model._kept["user_factors"]._device, Coordinates)
+        assert isinstance(vars(model)["user_factors"]._device, Coordinates)
         before = len(device.products)
         X, Y = model.user_factors, model.item_factors
         assert len(device.products) == before + 2

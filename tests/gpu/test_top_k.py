@@ -161,10 +161,8 @@ def test_a_gpu_model_answers_many_queries_on_the_device(backend):
         assert len(backend.launches) == before  # a single query is the host's
 
 
-@pytest.mark.parametrize(
-    "dtypes", [("float32", "float64"), ("float64", "float32"), ("float16", "float16")]
-)
-def test_factors_of_other_types_are_the_host_s(backend, dtypes):
+@pytest.mark.parametrize("dtypes", [("float32", "float64"), ("float64", "float32")])
+def test_factors_of_two_types_are_answered_for_in_the_items_type(backend, dtypes):
     """The kernel would read numbers of another width."""
     matrix = stored(40, 90, 0.2, 0)
     rng = np.random.default_rng(0)
@@ -177,9 +175,57 @@ def test_factors_of_other_types_are_the_host_s(backend, dtypes):
     with using(backend):
         found = there.recommend(np.arange(40), matrix)
     expected = here.recommend(np.arange(40), matrix)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert backend.launched("top_k") == 0
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-5)
+    assert found[1].dtype == expected[1].dtype == dtypes[1]
+    assert backend.launched("top_k") == 1
+
+
+def test_the_device_refuses_what_its_kernel_would_misread(backend):
+    X, Y = (backend.to_device(factors(n, 6, np.float32, n)) for n in (4, 9))
+    for other in (factors(9, 5, np.float32, 0), factors(9, 6, np.float64, 0)):
+        with pytest.raises(ValueError, match="X and Y must be matrices of one width and type"):
+            device_top_k(backend, X, backend.to_device(other), 2)
+    with pytest.raises(ValueError, match="a number for each item"):
+        device_top_k(backend, X, Y, 2, scale=backend.to_device(np.ones(8, np.float32)))
+    assert not backend.launched("top_k")
+
+
+CHANGES = {
+    "scaled": lambda m: setattr(m, "item_factors", np.multiply(m.item_factors, 2, m.item_factors)),
+    "a row, then assigned": lambda m: change_a_row(m),
+    "other items": lambda m: setattr(m, "item_factors", m.item_factors[::-1]),
+}
+
+
+def change_a_row(model):
+    model.item_factors[7] = 3
+    model.item_factors = model.item_factors
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_an_assignment_of_the_same_array_is_copied_to_the_device_again(backend, what):
+    matrix, users = stored(40, 90, 0.2, 0), np.arange(40)
+    here = SOLVERS["cholesky"](factors=4, iterations=1, random_state=0).fit(matrix, False)
+    there = SOLVERS["gpu_cholesky"](factors=4)
+    there.user_factors, there.item_factors = here.user_factors.copy(), here.item_factors.copy()
+    asked = (
+        lambda m: m.recommend(users, matrix, N=90),
+        lambda m: m.similar_items(np.arange(50), N=5),
+        lambda m: m.recommend(users, matrix, recalculate_user=True),
+    )
+    with using(backend):
+        before = [ask(there)[1] for ask in asked]
+        for model in (here, there):
+            CHANGES[what](model)
+        for ask, old in zip(asked, before, strict=True):
+            found, expected = ask(there)[1], ask(here)[1]
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+            cosines_stay = what == "scaled" and old.shape[1] == 5
+            assert np.array_equal(found, old) == cosines_stay
+        kept = map(backend.to_host, there.device_factors_)
+        for array, side in zip(kept, (here.user_factors, here.item_factors), strict=True):
+            np.testing.assert_array_equal(array, side)
 
 
 def test_factors_on_a_card_are_made_contiguous(monkeypatch):
@@ -205,6 +251,21 @@ def test_device_copies_follow_the_factors_and_are_not_pickled(backend):
         changed, _ = model.recommend(np.arange(40), matrix[:40])
         expected = top_k(model.user_factors[:40], model.item_factors, 10, excluded=matrix[:40])[0]
         np.testing.assert_array_equal(changed, expected)
+
+
+def test_a_shape_that_is_set_in_place_is_copied_to_the_device_again(backend):
+    X, Y = factors(40, 4, np.float32, 0), factors(90, 4, np.float32, 1)
+    model = SOLVERS["gpu_cholesky"](factors=4)
+    model.user_factors, model.item_factors = X, Y.copy()
+    with using(backend):
+        model.recommend(np.arange(40), None, filter_already_liked_items=False)
+        model.item_factors.resize((50, 4), refcheck=False)
+        ids, scores = model.recommend(np.arange(40), None, 7, filter_already_liked_items=False)
+        assert backend.launched("top_k") == 2
+        assert model.device_factors_[1].shape == (50, 4)
+    expected = top_k(X, Y[:50], 7)
+    np.testing.assert_array_equal(ids, expected[0])
+    np.testing.assert_array_equal(scores, expected[1])
 
 
 def test_evaluate_on_the_device(backend):

@@ -5,7 +5,7 @@ import pytest
 from cases.solvers import awkward
 from scipy import sparse
 
-from halfstep import SOLVERS
+from halfstep import SOLVERS, InputError
 from halfstep.solvers.model import top_k as topk
 from halfstep.solvers.model.top_k import top_k
 
@@ -151,3 +151,43 @@ def test_top_k_breaks_ties_by_index_in_every_block(monkeypatch):
             assert ids[row, : len(order)].tolist() == order
             assert (ids[row, len(order) :] == -1).all()
             assert best[row, : len(order)].tolist() == scores[row, order].tolist()
+
+
+@pytest.mark.parametrize(
+    "fault", ["unsorted", "twice", "room at the end", "int64", "whole numbers"]
+)
+def test_a_row_in_any_state_is_answered_as_its_canonical_form(fitted, fault):
+    model, matrix = fitted
+    row = sparse.csr_matrix(matrix[9])
+    assert row.nnz > 3
+    asked = {"recalculate_user": model.name != "popularity", "N": 7}
+    expected = model.recommend(9, row, **asked)
+    indices, data = row.indices.copy(), row.data.copy()
+    if fault == "unsorted":
+        row.indices, row.data = indices[::-1].copy(), data[::-1].copy()
+    elif fault == "twice":
+        row.indices, row.data = np.repeat(indices, 2), np.repeat(data / 2, 2)
+        row.indptr = row.indptr * 2
+    elif fault == "room at the end":
+        row.indices, row.data = np.append(indices, 0), np.append(data, np.nan)
+    elif fault == "int64":
+        row.indices, row.indptr = indices.astype(np.int64), row.indptr.astype(np.int64)
+    else:
+        row.data = data.astype(np.int16)
+        expected = model.recommend(9, sparse.csr_matrix(row.astype(float)), **asked)
+    for got, wanted in zip(model.recommend(9, row, **asked), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("fault", ["NaN", "a column too many", "a negative id", "pointers"])
+def test_a_single_row_is_checked(fitted, fault):
+    model, matrix = fitted
+    row = sparse.csr_matrix(matrix[9])
+    if fault == "NaN":
+        row.data[2] = np.nan
+    elif fault == "pointers":
+        row.indptr[1] += 1
+    else:
+        row.indices[-1 if fault == "a column too many" else 0] = 61 if "column" in fault else -1
+    with pytest.raises(InputError, match="user_items must"):
+        model.recommend(9, row)

@@ -31,8 +31,10 @@ def test_the_answers_are_the_models_by_external_ids(kind):
         owned = data.item_ids[matrix[[row]].indices[order]].tolist()
         assert [one.item for one in recommender.owned(user)] == owned
         explained = recommender.explain(user, data.item_ids[2], 3)
-        score, parts, _ = model.explain(row, matrix, 2, N=3)
-        assert explained.score == score
+        solved, parts, _ = model.explain(row, matrix, 2, N=3)
+        _, fitted = model.recommend(row, None, 1, False, items=[2])
+        assert explained.score == pytest.approx(fitted[0], abs=1e-6)
+        assert explained.unsolved == explained.score - solved
         assert [one.item for one in explained.contributions] == [data.item_ids[k] for k, _ in parts]
         assert explained.entries == matrix[[row]].nnz
     ids, cosines = model.similar_items(4, N=6)

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from halfstep.kernels.cpu import ranking, ranking_scores
 from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
+from halfstep.kernels.cpu.ranking_sort import best_of
 from halfstep.solvers.model import top_k as topk
 from halfstep.solvers.model.top_k import top_k
 
@@ -51,6 +53,77 @@ def test_agrees_with_a_sort(path, f, dtype, filtered):
     np.testing.assert_array_equal(ids, expected[0])
     np.testing.assert_array_equal(scores, expected[1])
     assert (ids.dtype, scores.dtype) == (np.int32, dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [200, 1500, 4000, 4133, 9000])
+@pytest.mark.parametrize("slab_bytes", [0, 30_000])
+def test_long_lists_are_the_sorted_ones(path, dtype, k, slab_bytes, monkeypatch):
+    if slab_bytes:
+        monkeypatch.setitem(rank.__kwdefaults__, "slab_bytes", slab_bytes)
+    X, Y, excluded = case(41, 4133, 7, dtype)
+    Y[5] = 0  # a score of minus zero is a tie with zero
+    without = np.arange(0, 4133, 7)
+    allowed = excluded.toarray() == 0
+    allowed[:, without] = False
+    ids, scores = top_k(X, Y, k, excluded=excluded, without=without)
+    assert ids.shape[1] == min(k, 4133 - len(without))
+    expected = sorted_scores(X @ Y.T, ids.shape[1], allowed)
+    np.testing.assert_array_equal(ids, expected[0])
+    np.testing.assert_array_equal(scores, expected[1])
+
+
+@pytest.mark.parametrize("k", [1, 9, 150, 399, 1500, 2000, 3000])
+@pytest.mark.parametrize("values", ["few", "many", "one"])
+def test_the_best_of_a_row_are_those_of_a_stable_sort(k, values):
+    rng = np.random.default_rng(k)
+    row = {
+        "few": rng.integers(-30, 30, 2000).astype(np.float32),
+        "many": rng.standard_normal(2000),
+        "one": np.full(2000, -0.0),
+    }[values]
+    row[rng.random(2000) < 0.1] *= 0
+    row[rng.random(2000) < 0.2] = -np.inf
+    row[rng.random(2000) < 0.1] = np.nan
+    there = np.flatnonzero(row > -np.inf)
+    expected = there[np.argsort(-row[there], kind="stable")][:k]
+    places, best = best_of(row, k)
+    np.testing.assert_array_equal(places, expected)
+    np.testing.assert_array_equal(best, row[expected])
+
+
+@pytest.mark.parametrize("filtered", ["", "among", "without", "nearly all", "both"])
+@pytest.mark.parametrize("k", [0, 9, 900])
+def test_one_query_is_its_row_of_many(filtered, k):
+    X, Y, excluded = case(40, 1700, 7, np.float32)
+    rng = np.random.default_rng(1)
+    among = without = None
+    if filtered in ("among", "both"):
+        among = np.unique(rng.integers(1700, size=600))
+    if filtered in ("without", "both", "nearly all"):
+        without = np.unique(rng.integers(1700, size=300 if filtered != "nearly all" else 4000))
+    filters = {"scale": 2.0 ** rng.integers(-2, 3, 1700), "among": among, "without": without}
+    ids, scores = top_k(X, Y, k, excluded=excluded, **filters)
+    for u in (0, 1, 20, 39):  # 1 has nothing, 20 has everything
+        row = excluded[[u]]
+        # Arrays with room at their end, as SciPy's matrices may have.
+        row.indices, row.data = np.append(row.indices, [3, 4]), np.append(row.data, [1, 1])
+        one = top_k(X[[u]], Y, k, excluded=row, **filters)
+        np.testing.assert_array_equal(one[0][0], ids[u])
+        np.testing.assert_array_equal(one[1][0], scores[u])
+
+
+def test_a_heap_and_a_sort_find_the_same(monkeypatch):
+    X, Y = (
+        np.random.default_rng(s).standard_normal((n, 33), np.float32)
+        for s, n in ((0, 70), (1, 3001))
+    )
+    found = []
+    for long in (False, True):
+        monkeypatch.setattr(ranking, "is_long", lambda k, n, long=long: long)
+        found.append(rank(X, Y, np.arange(70)[::-1].copy(), 400, excluded=no_lists(70)))
+    for mine, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 def test_int64_ids_and_no_candidates(path):
@@ -106,3 +179,18 @@ def test_equal_factors_tie_exactly():
         first = int(np.flatnonzero(ids[u] == 17)[0])
         assert ids[u, first + 1] == 4321
         assert scores[u, first] == scores[u, first + 1]
+
+
+def test_read_only_factors_compile_no_other_loops(tmp_path):
+    X, Y, excluded = case(70, 4133, 7, np.float32)
+    expected = top_k(X, Y, 9, excluded=excluded), top_k(X, Y, 900, excluded=excluded)
+    loops = ranking_scores.pack, ranking_scores.rank_block
+    before = [len(loop.signatures) for loop in loops]
+    for name, factors in (("X", X), ("Y", Y)):
+        np.save(tmp_path / f"{name}.npy", factors)
+    X, Y = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "XY")
+    got = top_k(X, Y, 9, excluded=excluded), top_k(X, Y, 900, excluded=excluded)
+    np.testing.assert_array_equal(got[0], expected[0])
+    np.testing.assert_array_equal(got[1], expected[1])
+    assert [len(loop.signatures) for loop in loops] == before
+    assert not isinstance(top_k(X[:1], Y, 9)[1], np.memmap)

@@ -6,7 +6,7 @@ kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,6 +18,7 @@ from halfstep.kernels.cuda.backend import Array, Backend, current, unavailable
 from halfstep.solvers.gpu.device.coordinates import Coordinates, formed
 from halfstep.solvers.gpu.device.top_k import LONGEST_LIST, Rows, device_top_k
 from halfstep.solvers.inputs import on_host
+from halfstep.solvers.model.held import Held, check_form
 from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats, Integers
 
@@ -26,51 +27,76 @@ _FEW_QUERIES = 32
 _TOGETHER = 1 << 16  # queries per launch
 
 
-class Factors:
+class Factors(Held):
     """One side's factors (rows, f), on the host, on the device or on both.
 
-    `Coordinates` are formed when the factors are read.
+    `Coordinates` are formed when the factors are read. A new assignment makes a new object, so a copy on
+    the device ends with the assignment that it is a copy of.
     """
 
     def __init__(self, factors: Any) -> None:
         kept = isinstance(factors, Coordinates)
-        # A CuPy array stays on its device.
-        if not kept and not type(factors).__module__.startswith("cupy"):
-            factors = on_host(factors)
-        self._host = factors if isinstance(factors, np.ndarray) else None
-        self._backend = None if self._host is not None else current()
+        there = kept or _of_a_backend(factors)
+        super().__init__(None if there else factors)
+        self._backend = current() if there else None
+        self._device: Any = None
         if kept:
             self._backend, self._device = factors.backend, factors
-        else:
+        elif self._backend is not None:
             # Kernels read C-contiguous arrays: another one is copied.
-            self._device = None if self._backend is None else self._backend.to_device(factors)
+            self._device = self._backend.to_device(factors)
 
     @property
     def only_on_device(self) -> bool:
         """Whether the host has no copy yet."""
-        return self._host is None
+        return self._given is None
 
-    def on_host(self) -> Floats:
-        """Return the factors as a NumPy array, which is always the same object."""
-        if self._host is None:
+    def read(self) -> Any:
+        """Return the factors on the host, which is always the same object."""
+        if self._given is None:
             assert self._backend is not None
-            self._host = self._backend.to_host(formed(self._device))
-        return self._host
+            self._given = self._backend.to_host(formed(self._device))
+        elif not isinstance(self._given, np.ndarray):
+            self._given = on_host(self._given)
+        return self._given
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape (rows, f), for which nothing is copied to the host."""
+        if self._given is not None:
+            return super().shape(name)
+        check_form(self._device.shape, self._device.dtype, name)
+        shape: tuple[int, ...] = self._device.shape
+        return shape
+
+    def is_at(self, factors: Floats) -> bool:
+        """Return whether `factors` are these factors' array on the host."""
+        return self._array is factors
 
     def on_device(self) -> Array:
         """Return the factors as an array of the current device; it is copied there only once."""
         backend = current()
         if self._device is None or self._backend is not backend:
-            host = np.ascontiguousarray(self.on_host())
+            host = np.ascontiguousarray(self.array())
             self._device, self._backend = backend.to_device(host), backend
         self._device = formed(self._device)
         return self._device
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_host": self.on_host(), "_device": None, "_backend": None}
+    def forget(self) -> None:
+        """Drop what has been computed, and the copy on the device if the host has the factors."""
+        super().forget()
+        if self._given is not None and self._array is not None:
+            self._device = self._backend = None
 
 
-Kept: TypeAlias = Mapping[str, Factors | None]
+def _of_a_backend(factors: Any) -> bool:
+    """Return whether this is a backend's own array, as CuPy's are, which stays on its device."""
+    if type(factors).__module__.startswith("cupy"):
+        return True
+    others = ("__cuda_array_interface__", "__dlpack__")
+    return hasattr(factors, "device") and not any(hasattr(factors, name) for name in others)
+
+
+Kept: TypeAlias = Iterable[Factors | None]
 
 
 def select_on_device(
@@ -88,12 +114,11 @@ def select_on_device(
     """Select the best candidates on the device; arguments and result as in `model.top_k.top_k`.
 
     The host does it for fewer than 32 queries, for lists of more than 896 candidates, and for factors
-    that are not both float32 or both float64. Both give the same lists, except for ties that rounding
+    of two types. Both give the same lists, except for ties that rounding
     makes or breaks. `kept` holds the model's own factors.
     """
     m, n = len(queries), len(candidates)
-    # The kernel reads both in one type; factors that a caller has set may be of any.
-    one_type = queries.dtype == candidates.dtype and queries.dtype in (np.float32, np.float64)
+    one_type = queries.dtype == candidates.dtype  # which the kernel reads both in
     if m < _FEW_QUERIES or N > LONGEST_LIST or not one_type or unavailable() is not None:
         return top_k(
             queries, candidates, N, scale=scale, excluded=excluded, among=among,
@@ -120,8 +145,8 @@ def select_on_device(
 
 def _resident(backend: Backend, kept: Kept, factors: Floats) -> Array:
     """Return a factor matrix on the device; if it is one of the model's, its copy there is kept."""
-    for side in kept.values():
-        if side is not None and side.on_host() is factors:
+    for side in kept:
+        if side is not None and side.is_at(factors):
             return side.on_device()
     return backend.to_device(np.ascontiguousarray(factors))
 
@@ -149,20 +174,3 @@ def rows_on_device(backend: Backend, matrix: sparse.csr_matrix) -> Rows:
         backend.to_device(matrix.indptr.astype(np.int64)),
         backend.to_device(matrix.indices.astype(np.int32)),
     )
-
-
-def lazily(side: str) -> Any:
-    """Return a property for "user_factors" or "item_factors": set from host or device, read on the host.
-
-    The values are `Factors` in the model's `_kept`.
-    """
-
-    def get(model: Any) -> Floats | None:
-        kept = model._kept.get(side)
-        return None if kept is None else kept.on_host()
-
-    def set_(model: Any, factors: Any) -> None:
-        others = model.__dict__.get("_kept", {})
-        model._kept = {**others, side: None if factors is None else Factors(factors)}
-
-    return property(get, set_)

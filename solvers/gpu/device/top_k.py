@@ -75,7 +75,17 @@ def device_top_k(
     ------
     InputError
         `k` is above LONGEST_LIST.
+    ValueError
+        X and Y are not matrices of one width and type, or `scale` or `allowed` is not as long as Y.
     """
+    # A kernel gets pointers, and reads as far as it is told.
+    if not (len(X.shape) == len(Y.shape) == 2 and (X.shape[1], X.dtype) == (Y.shape[1], Y.dtype)):
+        raise ValueError(
+            "X and Y must be matrices of one width and type, "
+            f"got {X.shape} {X.dtype} and {Y.shape} {Y.dtype}"
+        )
+    if any(each is not None and each.shape != Y.shape[:1] for each in (scale, allowed)):
+        raise ValueError(f"scale and allowed must have a number for each item, {len(Y)}")
     if k > LONGEST_LIST:
         raise InputError(f"N must be at most {LONGEST_LIST} on a GPU, got {k}")
     queries, (items, f) = len(X) if rows is None else len(rows), Y.shape

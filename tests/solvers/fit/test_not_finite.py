@@ -10,7 +10,7 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NotFinite
-from halfstep.solvers.fit.monitor import row_not_finite
+from halfstep.solvers.inputs import row_not_finite
 
 
 @dataclass(eq=False, repr=False)

@@ -38,7 +38,9 @@ def error_of(name, matrix=None, **settings):
     exact = fit(model(matrix=matrix, dtype=np.float64, **settings), matrix)
     sides = exact.weights(matrix)
     single = fit(model(name, matrix, **settings, **EXACT.get(name, {})), matrix)
-    return abs(objective(*sides, *single._fitted()) / objective(*sides, *exact._fitted()) - 1), single
+    return abs(
+        objective(*sides, *single._fitted()) / objective(*sides, *exact._fitted()) - 1
+    ), single
 
 
 def said_by(model, matrix=None):
