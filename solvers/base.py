@@ -20,16 +20,18 @@ from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
 from halfstep.progress import progress_bar
+from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.checkpoint import checkpoints
 from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
 from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
 from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
-from halfstep.solvers.fit.weights import transposed_weights, weigh
-from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
+from halfstep.solvers.fit.transform import DEFAULT_B, DEFAULT_K1
+from halfstep.solvers.fit.weights import transposed_weights
+from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, not_empty
 from halfstep.solvers.model import FittedModel
 from halfstep.solvers.objective import objective
-from halfstep.solvers.problem import Problem, Weights, check_convention
+from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -61,6 +63,9 @@ class Solver(FittedModel, ABC):
         factors on every device, and those of `implicit`'s CPU model.
     confidence, epsilon, background, regularization_exponent
         The convention: see `halfstep.solvers.problem`.
+    transform, bm25_k1, bm25_b
+        None; or `"bm25"`, with its K1 and B, or `"tfidf"`: what the stored values go through before the
+        convention; see `halfstep.solvers.fit.transform`.
     init_factors
         Starting factors (user_factors, item_factors) of shapes (users, f) and (items, f) in `dtype`;
         copied. None draws them. Arrays of NumPy, or of any library with DLPack or
@@ -99,6 +104,9 @@ class Solver(FittedModel, ABC):
     epsilon: float = 1.0
     background: float | None = None
     regularization_exponent: float = 0.0
+    transform: str | None = None
+    bm25_k1: float = DEFAULT_K1
+    bm25_b: float = DEFAULT_B
     init_factors: tuple[Floats, Floats] | None = None
 
     def __post_init__(self) -> None:
@@ -187,7 +195,8 @@ class Solver(FittedModel, ABC):
         matrix = not_empty(as_csr(user_items))
         keeper, state = checkpoints(self, matrix, checkpoint, checkpoint_every, resume)
         check_memory(self, matrix)
-        users, items = weights = self._sides(matrix)
+        self._transform_of_fit = transform = weighing.transform_of(self, matrix, warn=True)
+        users, items = weights = self._sides(weighing.transformed_by(self, matrix, transform))
         self._forget_derived()
         # No local name for the starting factors: it would keep them in memory for the whole fit.
         if state is None:
@@ -202,6 +211,7 @@ class Solver(FittedModel, ABC):
         self.report_, self._half_reports = [], {}
         self._warned_of_ridge = False
         if done >= self.iterations:
+            self._transform = transform
             return self
         with (
             progress_bar(self.iterations - done, show_progress, self.name) as advance,
@@ -223,29 +233,29 @@ class Solver(FittedModel, ABC):
 
     def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
         """Return the users' and the items' weights for a canonical CSR matrix (users, items)."""
-        users = self._weigh(matrix)
+        transform = weighing.transform_of(self, matrix)
+        return self._weights(weighing.transformed_by(self, matrix, transform))
+
+    def _weights(self, transformed: sparse.csr_matrix) -> tuple[Weights, Weights]:
+        users = weighing.weigh_by(self, transformed)
         regularization = self.regularization, self.regularization_exponent
         return users, transposed_weights(users, *regularization, int(self.num_threads))
 
-    def _sides(self, matrix: sparse.csr_matrix) -> Any:
-        """Return the two sides as `_alternate` takes them: `weights`, or a copy on a device."""
-        return self.weights(matrix)
+    def _sides(self, transformed: sparse.csr_matrix) -> Any:
+        """Return the two sides as `_alternate` takes them: `_weights`, or a copy on a device."""
+        return self._weights(transformed)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         values = self.get_params()
         check_integers(values, factors=1, iterations=0, num_threads=0)
-        for name in ("regularization", "regularization_exponent", "alpha", "epsilon", "background"):
-            value = values[name]
-            if not (name == "background" and value is None):
-                check_number(name, value)
+        weighing.check_weighing(values)
         check_dtype(self.dtype)
         if not isinstance(self.init_factors, tuple | list | None):
             raise InputError(
                 f"init_factors must be (user_factors, item_factors), got {self.init_factors!r}"
             )
         check_random_state(self.random_state)
-        check_convention(values)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
         """Run iterations until `monitor(iteration, seconds, X, Y)` is True."""
@@ -271,18 +281,9 @@ class Solver(FittedModel, ABC):
         self._half_reports[side] = problem.reports[-1] if problem.reports else None
         return solution
 
-    def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
-        return weigh(
-            matrix,
-            confidence=self.confidence,
-            alpha=self.alpha,
-            epsilon=self.epsilon,
-            background=self.background,
-            regularization=self.regularization,
-            regularization_exponent=self.regularization_exponent,
-            dtype=self.dtype,
-            num_threads=int(self.num_threads),
-        )
+    def _weigh(self, matrix: sparse.csr_matrix, side: str = "user") -> Weights:
+        transform = weighing.fitted_transform(self)
+        return weighing.weigh_by(self, weighing.transformed_by(self, matrix, transform, side))
 
     def _loss(self, sides: Any) -> float:
         """Return the float64 objective of the model's factors; `sides` is the result of `_sides`."""
@@ -296,4 +297,4 @@ class Solver(FittedModel, ABC):
     def _keep(self, iteration: int, X: Any, Y: Any) -> None:
         """Store X and Y, both finite, as the model's factors."""
         self._forget_derived()
-        self.user_factors, self.item_factors = X, Y
+        self.user_factors, self.item_factors, self._transform = X, Y, self._transform_of_fit

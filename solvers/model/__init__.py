@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from halfstep.solvers.fit.start import RandomState
+    from halfstep.solvers.fit.transform import Transform
     from halfstep.solvers.problem import Weights
     from halfstep.types import Floats, Integers
 
@@ -54,6 +55,7 @@ class FittedModel:
     factors: int
     dtype: npt.DTypeLike
     confidence: str
+    transform: str | None
     regularization_exponent: float
     num_threads: int
     random_state: RandomState
@@ -63,6 +65,9 @@ class FittedModel:
     item_factors: Floats | None
     loss_history_: list[float]
     seconds_: list[float]
+    # What the transform took from the data: of the fit that made these factors, and of the last fit.
+    _transform: Transform | None = None
+    _transform_of_fit: Transform | None = None
     # Gramians and norms by name, each with the factor matrix that it was computed from.
     _derived: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({})
 
@@ -121,10 +126,10 @@ class FittedModel:
         """
         return selection.top_k(*args, **settings)
 
-    def _weigh(self, matrix: sparse.csr_matrix) -> Weights:
-        """Return the weights of a canonical matrix's entries by the model's convention.
+    def _weigh(self, matrix: sparse.csr_matrix, side: str = "user") -> Weights:
+        """Return the weights of a canonical matrix's entries by the model's transform and convention.
 
-        Called by `fold_in` and `explain` on the rows that a caller gives them.
+        Called by `fold_in` and `explain` on the rows, of users or of items, that a caller gives them.
         """
         raise NotImplementedError
 

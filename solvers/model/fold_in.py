@@ -59,7 +59,7 @@ def recalculate_item(model: FittedModel, itemid: int | npt.ArrayLike, item_users
     X, _ = factors_of(model)
     single, ids = as_ids(itemid, "itemid")
     rows = rows_of(item_users, len(ids), len(X), "item_users")
-    solution = fold_in(model, rows, X, user_gramian(model))
+    solution = fold_in(model, rows, X, user_gramian(model), "item")
     return solution[0] if single else solution
 
 
@@ -84,6 +84,7 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
     rows = rows_of(user_items, len(ids), len(Y), "user_items")
     model.user_factors = _stored(X, ids, fold_in(model, rows, Y, item_gramian(model)), "userids")
     forget_derived(model, "XtX", "user_norms")
+    _remember(model, "user", ids, rows)
     return model
 
 
@@ -92,18 +93,27 @@ def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> 
     X, Y = factors_of(model)
     ids = _to_store(itemids, "itemids")
     rows = rows_of(item_users, len(ids), len(X), "item_users")
-    model.item_factors = _stored(Y, ids, fold_in(model, rows, X, user_gramian(model)), "itemids")
+    model.item_factors = _stored(
+        Y, ids, fold_in(model, rows, X, user_gramian(model), "item"), "itemids"
+    )
     forget_derived(model, "YtY", "item_norms")
+    _remember(model, "item", ids, rows)
     return model
 
 
-def fold_in(model: FittedModel, rows: sparse.csr_matrix, fixed: Floats, gramian: Floats) -> Floats:
+def fold_in(
+    model: FittedModel,
+    rows: sparse.csr_matrix,
+    fixed: Floats,
+    gramian: Floats,
+    side: str = "user",
+) -> Floats:
     """Return the exact solution (m, f) of `rows` (m, n), with the other side's factors `fixed` (n, f).
 
-    `gramian` (f, f) is the Gramian of `fixed`. Raises FloatingPointError, with the row, if a solution
-    is not finite.
+    `side` says whether the rows are of users or of items. `gramian` (f, f) is the Gramian of `fixed`.
+    Raises FloatingPointError, with the row, if a solution is not finite.
     """
-    problem = model._weigh(rows).fixing(fixed, YtY=gramian)
+    problem = model._weigh(rows, side).fixing(fixed, YtY=gramian)
     name = "cholesky" if problem.rows < _COMPILED_ROWS else "eigenbasis"
     exactly = {"exact": True} if name == "eigenbasis" else {}
     solver = SOLVERS[name](
@@ -117,6 +127,12 @@ def fold_in(model: FittedModel, rows: sparse.csr_matrix, fixed: Floats, gramian:
     if not finite.all():
         raise FloatingPointError(f"the factors of row {int(np.argmin(finite))} are not finite")
     return solution
+
+
+def _remember(model: FittedModel, side: str, ids: Integers, rows: sparse.csr_matrix) -> None:
+    """Keep what a later row of the other side needs of the rows that were stored."""
+    if model._transform is not None:
+        model._transform = model._transform.with_rows(side, ids, rows)
 
 
 def _to_store(value: npt.ArrayLike, name: str) -> Integers:

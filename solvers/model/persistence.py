@@ -16,6 +16,7 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.files import check_writable, npz_path, plain, whole_file
 from halfstep.npz import DamagedArchive, read_arrays
+from halfstep.solvers.fit.transform import Transform
 from halfstep.solvers.inputs import check_dtype
 from halfstep.solvers.model.conversion import like_implicit, to_device
 from halfstep.solvers.model.factors import factors_of
@@ -92,7 +93,8 @@ def members_of(model: FittedModel) -> dict[str, Any]:
     except InputError as error:
         raise InputError(f"this model cannot be saved: {error}") from error
     sides = dict(zip(("user_factors", "item_factors"), factors, strict=False))
-    return {"halfstep": np.array(header), **sides}
+    transform = model._transform.members() if model._transform is not None else {}
+    return {"halfstep": np.array(header), **sides, **transform}
 
 
 def _factors_to_save(model: FittedModel) -> tuple[Any, ...]:
@@ -166,6 +168,7 @@ def model_of(cls: type[Model], label: str, archive: dict[str, Any]) -> Model:
             raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
         if names & {"user_factors", "item_factors"}:
             _set_factors(model, label, archive["user_factors"], archive["item_factors"])
+        model._transform = Transform.of_members(archive)
     return model  # type: ignore[no-any-return]
 
 

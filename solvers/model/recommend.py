@@ -156,7 +156,7 @@ def similar_items(
     query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
     if recalculate_item:
         rows = rows_of(item_users, len(ids), len(X), "item_users")
-        vectors = fold_in(model, rows, X, user_gramian(model))
+        vectors = fold_in(model, rows, X, user_gramian(model), "item")
     else:
         vectors = Y[within(ids, len(Y), "itemid")]
     return nearest(query, vectors, Y, item_norms(model))
