@@ -1,0 +1,79 @@
+"""What a solver's arguments say about weighing: its transform, and then its convention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from scipy import sparse
+
+from halfstep.errors import InputError
+from halfstep.solvers.fit.transform import Transform, check_transform, measured, warn_of_full_rows
+from halfstep.solvers.fit.weights import weigh
+from halfstep.solvers.inputs import check_number
+from halfstep.solvers.problem import Weights, check_convention
+
+if TYPE_CHECKING:
+    from halfstep.solvers.base import Solver
+
+
+def check_weighing(values: Mapping[str, Any]) -> None:
+    """Raise InputError for an argument of the weighing that breaks its rule or would be ignored."""
+    for name in ("regularization", "regularization_exponent", "alpha", "epsilon", "background"):
+        if not (name == "background" and values[name] is None):
+            check_number(name, values[name])
+    check_convention(dict(values))
+    check_transform(values)
+
+
+def weigh_by(model: Solver, transformed: sparse.csr_matrix) -> Weights:
+    """Return the weights that the model's convention gives to values that are transformed already."""
+    return weigh(
+        transformed,
+        confidence=model.confidence,
+        alpha=model.alpha,
+        epsilon=model.epsilon,
+        background=model.background,
+        regularization=model.regularization,
+        regularization_exponent=model.regularization_exponent,
+        dtype=model.dtype,
+        num_threads=int(model.num_threads),
+    )
+
+
+def transform_of(model: Solver, matrix: sparse.csr_matrix, warn: bool = False) -> Transform | None:
+    """Return the model's transform with what it takes from a canonical matrix; None without one.
+
+    With `warn`, users who get no weight lead to a NumericalWarning.
+    """
+    if model.transform is None:
+        return None
+    transform = measured(matrix, model.transform, float(model.bm25_k1), float(model.bm25_b))
+    if warn:
+        warn_of_full_rows(transform)
+    return transform
+
+
+def transformed_by(
+    model: Solver, matrix: sparse.csr_matrix, transform: Transform | None, side: str = "user"
+) -> sparse.csr_matrix:
+    """Return a canonical matrix's values transformed in the model's dtype; itself without transform."""
+    if transform is None:
+        return matrix
+    return transform.apply(matrix, side, model.dtype, int(model.num_threads))
+
+
+def fitted_transform(model: Solver) -> Transform | None:
+    """Return the transform that the model's factors were fitted with, for new rows; None without one.
+
+    Raises
+    ------
+    InputError
+        The model has a transform, but its factors come from no fit of it.
+    """
+    if model._transform is None and model.transform is not None:
+        raise InputError(
+            f"transform {model.transform!r} weighs new rows by the sums and counts of a fit, and these "
+            "factors come from no fit with it: fit the model, or set transform=None"
+        )
+    return model._transform
