@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
@@ -26,7 +27,6 @@ from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
 from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
 from halfstep.solvers.fit.start import RandomState, check_random_state, starting_factors
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport, warn_of_unsolved_rows
-from halfstep.solvers.fit.transform import DEFAULT_B, DEFAULT_K1
 from halfstep.solvers.fit.weights import transposed_weights
 from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, not_empty
 from halfstep.solvers.model import FittedModel
@@ -91,22 +91,22 @@ class Solver(FittedModel, ABC):
     exact_only: ClassVar[bool] = False  # always solves every row exactly
     not_by_default: ClassVar[str | None] = None  # why "auto" passes it over
 
-    factors: int = 100
-    regularization: float = 0.01
-    alpha: float = 1.0
+    factors: int = defaults.FACTORS
+    regularization: float = defaults.REGULARIZATION
+    alpha: float = defaults.ALPHA
     dtype: npt.DTypeLike = np.float32
     _: KW_ONLY
-    iterations: int = 15
+    iterations: int = defaults.ITERATIONS
     calculate_training_loss: bool = False
-    num_threads: int = 0
+    num_threads: int = defaults.THREADS
     random_state: RandomState = None
-    confidence: str = "implicit"
-    epsilon: float = 1.0
+    confidence: str = defaults.CONFIDENCE
+    epsilon: float = defaults.EPSILON
     background: float | None = None
-    regularization_exponent: float = 0.0
+    regularization_exponent: float = defaults.EXPONENT
     transform: str | None = None
-    bm25_k1: float = DEFAULT_K1
-    bm25_b: float = DEFAULT_B
+    bm25_k1: float = defaults.BM25_K1
+    bm25_b: float = defaults.BM25_B
     init_factors: tuple[Floats, Floats] | None = None
 
     def __post_init__(self) -> None:

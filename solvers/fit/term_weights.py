@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.errors import InputError
-from halfstep.solvers.fit.transform import DEFAULT_B, DEFAULT_K1, measured
+from halfstep.solvers.fit.transform import measured
 from halfstep.solvers.inputs import as_csr, check_number
 
 
-def bm25_weight(X: Any, K1: float = DEFAULT_K1, B: float = DEFAULT_B) -> sparse.csr_matrix:
+def bm25_weight(
+    X: Any, K1: float = defaults.BM25_K1, B: float = defaults.BM25_B
+) -> sparse.csr_matrix:
     """Return a matrix weighed by BM25, as `implicit.nearest_neighbours.bm25_weight` does.
 
     A fit with `transform="bm25"` does this by itself, and to new rows too; this is for other uses.
@@ -48,7 +51,7 @@ def tfidf_weight(X: Any) -> sparse.csr_matrix:
 
     `X` is sparse (items, users), with a row for each *item*, and the result too; see `bm25_weight`.
     """
-    return _weighed(X, "tfidf", DEFAULT_K1, DEFAULT_B)
+    return _weighed(X, "tfidf", defaults.BM25_K1, defaults.BM25_B)
 
 
 def _weighed(X: Any, name: str, k1: float, b: float) -> sparse.csr_matrix:

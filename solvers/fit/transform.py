@@ -33,13 +33,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.errors import InputError, NumericalWarning
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers.inputs import check_number
 from halfstep.types import Floats, Integers
 
 TRANSFORMS = ("bm25", "tfidf")
-DEFAULT_K1, DEFAULT_B = 100.0, 0.8
 _PIECE = 1 << 18
 _LARGE_PIECE = 1 << 22
 _MEMBERS = ("name", "k1", "b", "items", "mean_length", "item_lengths", "user_counts")
@@ -188,8 +188,8 @@ class Transform:
 def measured(
     matrix: sparse.csr_matrix,
     name: str,
-    k1: float = DEFAULT_K1,
-    b: float = DEFAULT_B,
+    k1: float = defaults.BM25_K1,
+    b: float = defaults.BM25_B,
     least_idf: float = 0.0,
 ) -> Transform:
     """Return the transform of a canonical matrix (users, items), which it is to be fitted to."""
@@ -231,7 +231,7 @@ def check_transform(values: Mapping[str, Any]) -> None:
         raise InputError(
             f"transform {name!r} belongs to confidence implicit, linear and log, got {confidence!r}"
         )
-    for argument, default in (("bm25_k1", DEFAULT_K1), ("bm25_b", DEFAULT_B)):
+    for argument, default in (("bm25_k1", defaults.BM25_K1), ("bm25_b", defaults.BM25_B)):
         check_number(argument, values[argument])
         if name != "bm25" and values[argument] != default:
             raise InputError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
@@ -13,8 +14,22 @@ from halfstep.solvers.fit.weights import weigh
 from halfstep.solvers.inputs import check_number
 from halfstep.solvers.problem import Weights, check_convention
 
-if TYPE_CHECKING:
-    from halfstep.solvers.base import Solver
+
+class Weighing(Protocol):
+    """The attributes of a solver that are used here."""
+
+    transform: str | None
+    bm25_k1: float
+    bm25_b: float
+    confidence: str
+    alpha: float
+    epsilon: float
+    background: float | None
+    regularization: float
+    regularization_exponent: float
+    dtype: npt.DTypeLike
+    num_threads: int
+    _transform: Transform | None
 
 
 def check_weighing(values: Mapping[str, Any]) -> None:
@@ -26,7 +41,7 @@ def check_weighing(values: Mapping[str, Any]) -> None:
     check_transform(values)
 
 
-def weigh_by(model: Solver, transformed: sparse.csr_matrix) -> Weights:
+def weigh_by(model: Weighing, transformed: sparse.csr_matrix) -> Weights:
     """Return the weights that the model's convention gives to values that are transformed already."""
     return weigh(
         transformed,
@@ -41,7 +56,9 @@ def weigh_by(model: Solver, transformed: sparse.csr_matrix) -> Weights:
     )
 
 
-def transform_of(model: Solver, matrix: sparse.csr_matrix, warn: bool = False) -> Transform | None:
+def transform_of(
+    model: Weighing, matrix: sparse.csr_matrix, warn: bool = False
+) -> Transform | None:
     """Return the model's transform with what it takes from a canonical matrix; None without one.
 
     With `warn`, users who get no weight lead to a NumericalWarning.
@@ -55,7 +72,7 @@ def transform_of(model: Solver, matrix: sparse.csr_matrix, warn: bool = False) -
 
 
 def transformed_by(
-    model: Solver, matrix: sparse.csr_matrix, transform: Transform | None, side: str = "user"
+    model: Weighing, matrix: sparse.csr_matrix, transform: Transform | None, side: str = "user"
 ) -> sparse.csr_matrix:
     """Return a canonical matrix's values transformed in the model's dtype; itself without transform."""
     if transform is None:
@@ -63,7 +80,7 @@ def transformed_by(
     return transform.apply(matrix, side, model.dtype, int(model.num_threads))
 
 
-def fitted_transform(model: Solver) -> Transform | None:
+def fitted_transform(model: Weighing) -> Transform | None:
     """Return the transform that the model's factors were fitted with, for new rows; None without one.
 
     Raises

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.solvers.inputs import as_ids, check_integers, rows_of, within
 from halfstep.solvers.model.factors import factors_of, item_gramian
@@ -32,7 +33,7 @@ def explain(
     user_items: Any,
     itemid: int,
     user_weights: UserWeights | None = None,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
 ) -> tuple[np.float64, list[tuple[np.int32, np.float64]], UserWeights]:
     """Return what each of the user's entries adds to the score of an item.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from halfstep import defaults
 from halfstep.solvers.inputs import as_ids, rows_of, within
 from halfstep.solvers.model.factors import (
     factors_of,
@@ -39,7 +40,7 @@ def recommend(
     model: FittedModel,
     userid: int | npt.ArrayLike,
     user_items: Any,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
     filter_already_liked_items: bool = True,
     filter_items: npt.ArrayLike | None = None,
     recalculate_user: bool = False,
@@ -118,7 +119,7 @@ def rank_items(
 def recommend_all(
     model: FittedModel,
     user_items: Any,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
     recalculate_user: bool = False,
     filter_already_liked_items: bool = True,
     filter_items: npt.ArrayLike | None = None,
@@ -139,7 +140,7 @@ def recommend_all(
 def similar_items(
     model: FittedModel,
     itemid: int | npt.ArrayLike,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
     recalculate_item: bool = False,
     item_users: Any = None,
     filter_items: npt.ArrayLike | None = None,
@@ -165,7 +166,7 @@ def similar_items(
 def similar_users(
     model: FittedModel,
     userid: int | npt.ArrayLike,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
     filter_users: npt.ArrayLike | None = None,
     users: npt.ArrayLike | None = None,
 ) -> tuple[Integers, Floats]:
