@@ -115,7 +115,8 @@ class BenchSettings:
                 f"cells, data_folder and resume belong to the suite 'quality', got {self.suite!r}"
             )
         if self.suite == "quality":
-            for name in ("solvers", "reference", "confidence", "background", "regularization"):
+            own = "solvers", "reference", "confidence", "background", "regularization", "transform"
+            for name in own:
                 if getattr(self, name) is not None:
                     raise InputError(f"the suite 'quality' has {name} of its own, got {name}")
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.show_hint import hint
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -157,6 +158,7 @@ def evaluate(
         pool=protocol != "ratio-curve",
         min_value=min_value,
     )
+    hint(console, make(solver, **settings), source.interactions)
     o.write(json, {"protocol": protocol or _default(source), **record, **judging})
     if picture is not None:
         _plot(validation, picture, f"{source.name}: quality by the share to fit on", seed)

@@ -11,6 +11,7 @@ from rich.console import Console
 from halfstep import defaults as d
 from halfstep.cli import options as o
 from halfstep.cli.model_file import DEFAULT_MODEL
+from halfstep.cli.show_hint import hint
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable, npz_path
@@ -98,3 +99,4 @@ def fit(
         f"{sum(model.seconds_):.2f} s; wrote {output}",
         highlight=False,
     )
+    hint(console, model, matrix)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from scipy import sparse
 
+from halfstep.cli.show_hint import hint_of
 from halfstep.defaults import BM25_B, BM25_K1
 from halfstep.evaluation.heaviness import Heaviness, Quantiles, SideHeaviness, heaviness
 from halfstep.evaluation.step_forecast import ITERATIONS, StepForecast, forecast
@@ -32,18 +33,20 @@ _CLEARLY = 0.8  # exact half-steps must take less than this share of the time: t
 
 @dataclass(frozen=True)
 class Examination:
-    """The data, the settings, the bounds known before any fit, the trial on a sample, and advice."""
+    """The data, the settings, the bounds known before a fit, the trial on a sample, hint and advice."""
 
     data: dict[str, Any]
     convention: dict[str, Any]
     weights: Heaviness
     users: StepForecast
     items: StepForecast
+    hint: str | None
     advice: str
 
 
 def examine(data: Dataset, model: Eigenbasis, matrix: sparse.csr_matrix, seed: int) -> Examination:
     """Examine `matrix`, the data's entries as canonical CSR, and try a half-step of each side."""
+    hint = hint_of(model, matrix)
     convention = {name: getattr(model, name) for name in _CONVENTION}
     # The sample of the trial is transformed as the whole is, not by its own sums and counts.
     matrix = transformed_by(model, matrix, transform_of(model, matrix))
@@ -57,6 +60,7 @@ def examine(data: Dataset, model: Eigenbasis, matrix: sparse.csr_matrix, seed: i
         weights,
         users,
         items,
+        hint,
         advise(users, items),
     )
 
@@ -108,6 +112,8 @@ def lines(examination: Examination) -> Iterator[str]:
         yield f"{name}: sum of w over a row: {_quantiles(side.total)}"
         yield f"  before any fit: {_provable(side)}"
         yield f"  {_tried(tried)}"
+    if examination.hint is not None:
+        yield f"Hint: {examination.hint}."
     yield examination.advice
 
 

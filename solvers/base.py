@@ -195,8 +195,7 @@ class Solver(FittedModel, ABC):
         matrix = not_empty(as_csr(user_items))
         keeper, state = checkpoints(self, matrix, checkpoint, checkpoint_every, resume)
         check_memory(self, matrix)
-        self._transform_of_fit = transform = weighing.transform_of(self, matrix, warn=True)
-        users, items = weights = self._sides(weighing.transformed_by(self, matrix, transform))
+        users, items = weights = self._sides(weighing.prepared(self, matrix))
         self._forget_derived()
         # No local name for the starting factors: it would keep them in memory for the whole fit.
         if state is None:
@@ -211,7 +210,7 @@ class Solver(FittedModel, ABC):
         self.report_, self._half_reports = [], {}
         self._warned_of_ridge = False
         if done >= self.iterations:
-            self._transform = transform
+            self._transform = self._transform_of_fit
             return self
         with (
             progress_bar(self.iterations - done, show_progress, self.name) as advance,

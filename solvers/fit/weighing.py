@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -9,10 +10,13 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
+from halfstep.solvers.fit.tail import Tail, hint, tail_of
 from halfstep.solvers.fit.transform import Transform, check_transform, measured, warn_of_full_rows
 from halfstep.solvers.fit.weights import weigh
 from halfstep.solvers.inputs import check_number
 from halfstep.solvers.problem import Weights, check_convention
+
+log = logging.getLogger("halfstep")
 
 
 class Weighing(Protocol):
@@ -30,6 +34,7 @@ class Weighing(Protocol):
     dtype: npt.DTypeLike
     num_threads: int
     _transform: Transform | None
+    _transform_of_fit: Transform | None
 
 
 def check_weighing(values: Mapping[str, Any]) -> None:
@@ -56,19 +61,39 @@ def weigh_by(model: Weighing, transformed: sparse.csr_matrix) -> Weights:
     )
 
 
-def transform_of(
-    model: Weighing, matrix: sparse.csr_matrix, warn: bool = False
-) -> Transform | None:
-    """Return the model's transform with what it takes from a canonical matrix; None without one.
+def prepared(model: Weighing, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return the matrix of a fit, with its values transformed; keep the transform for `_keep`.
 
-    With `warn`, users who get no weight lead to a NumericalWarning.
+    A NumericalWarning says which users get no weight; the log, whether the values have a heavy tail.
     """
+    model._transform_of_fit = transform_of(model, matrix)
+    if model._transform_of_fit is not None:
+        warn_of_full_rows(model._transform_of_fit)
+    transformed = transformed_by(model, matrix, model._transform_of_fit)
+    tail = heavy_tail(model, transformed)
+    if tail is not None:
+        log.info(
+            "%s",
+            hint(
+                tail, "confidence='log'", "transform='bm25'", "regularization=20", "halfstep.tune"
+            ),
+        )
+    return transformed
+
+
+def heavy_tail(model: Weighing, transformed: sparse.csr_matrix) -> Tail | None:
+    """Return the tail of transformed values if it is heavy and the weights grow with the values."""
+    if model.confidence not in ("implicit", "linear"):
+        return None
+    tail = tail_of(transformed.data)
+    return tail if tail.heavy else None
+
+
+def transform_of(model: Weighing, matrix: sparse.csr_matrix) -> Transform | None:
+    """Return the model's transform with what it takes from a canonical matrix; None without one."""
     if model.transform is None:
         return None
-    transform = measured(matrix, model.transform, float(model.bm25_k1), float(model.bm25_b))
-    if warn:
-        warn_of_full_rows(transform)
-    return transform
+    return measured(matrix, model.transform, float(model.bm25_k1), float(model.bm25_b))
 
 
 def transformed_by(
