@@ -92,16 +92,16 @@ class Transform:
         InputError
             A column is not known from the fit, or a transformed value overflows `dtype`.
         """
-        known = self.item_lengths if side == "user" else self.user_counts
-        if matrix.shape[1] > len(known):
+        known = len(self.item_lengths if side == "user" else self.user_counts)
+        if matrix.shape[1] > known:
             raise InputError(
-                f"transform {self.name!r} knows {len(known)} {'items' if side == 'user' else 'users'} "
+                f"transform {self.name!r} knows {known} {'items' if side == 'user' else 'users'} "
                 f"of its fit, got rows of {matrix.shape[1]}: fit again"
             )
         if side == "user":
-            of_row, of_column = self._idf(_counts(matrix)), self._length_norm(known)
+            of_row, of_column = self._idf(_counts(matrix)), self._length_norm(self.item_lengths)
         else:
-            of_row, of_column = self._length_norm(_sums(matrix)), self._idf(known)
+            of_row, of_column = self._length_norm(_sums(matrix)), self._idf(self.user_counts)
         stored, indices = matrix.data, matrix.indices
         indptr = np.asarray(matrix.indptr, np.int64)
         entries = int(indptr[-1])
@@ -171,7 +171,7 @@ class Transform:
 
     def _idf(self, counts: Integers) -> npt.NDArray[np.float64]:
         idf = np.log(max(self.items, 1)) - np.log1p(counts)
-        return np.maximum(idf, self.least_idf, out=idf)
+        return np.asarray(np.maximum(idf, self.least_idf), np.float64)
 
     def _length_norm(self, lengths: Floats) -> npt.NDArray[np.float64]:
         if self.mean_length == 0:  # all values are zero
@@ -251,7 +251,7 @@ def _counts(matrix: sparse.csr_matrix) -> npt.NDArray[np.int64]:
     counts = np.diff(matrix.indptr).astype(np.int64)
     zero = np.flatnonzero(matrix.data[: int(matrix.indptr[-1])] == 0)
     rows = np.searchsorted(matrix.indptr, zero, side="right") - 1
-    return counts - np.bincount(rows, minlength=len(counts))
+    return np.asarray(counts - np.bincount(rows, minlength=len(counts)), np.int64)
 
 
 def _sums(matrix: sparse.csr_matrix) -> npt.NDArray[np.float64]:
