@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from halfstep import defaults
 from halfstep.datasets import FORMATS
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -52,7 +53,8 @@ class BenchSettings:
         Seed of the split, the starting factors, the bootstrap and generated data.
     num_threads
         Threads of each fit, 0 for all cores. Unless it is given, the suite `scaling` compares several.
-    confidence, alpha, epsilon, background, regularization, regularization_exponent
+    confidence, alpha, epsilon, background, regularization, regularization_exponent,
+    transform, bm25_k1, bm25_b
         The weighting, as for every solver: see `halfstep.solvers.problem`. None for the data's default:
         raw counts for plays-small and plays-medium, logarithms of counts for all other data.
     test_fraction
@@ -80,17 +82,20 @@ class BenchSettings:
     solvers: tuple[str, ...] | None = None
     reference: str | None = None
     factors: tuple[int, ...] | None = None
-    iterations: int = 15
+    iterations: int = defaults.ITERATIONS
     repeats: int = 5
     seed: int = 0
     num_threads: int = 0
     confidence: str | None = None
-    alpha: float = 1.0
-    epsilon: float = 1.0
+    alpha: float = defaults.ALPHA
+    epsilon: float = defaults.EPSILON
     background: float | None = None
     regularization: float | None = None
-    regularization_exponent: float = 0.0
-    test_fraction: float = 0.2
+    regularization_exponent: float = defaults.EXPONENT
+    transform: str | None = None
+    bm25_k1: float = defaults.BM25_K1
+    bm25_b: float = defaults.BM25_B
+    test_fraction: float = defaults.TEST_FRACTION
     budget: float | None = None
     memory: bool = True
     out: Path = Path("bench-report")
@@ -110,7 +115,8 @@ class BenchSettings:
                 f"cells, data_folder and resume belong to the suite 'quality', got {self.suite!r}"
             )
         if self.suite == "quality":
-            for name in ("solvers", "reference", "confidence", "background", "regularization"):
+            own = "solvers", "reference", "confidence", "background", "regularization", "transform"
+            for name in own:
                 if getattr(self, name) is not None:
                     raise InputError(f"the suite 'quality' has {name} of its own, got {name}")
 
@@ -132,6 +138,9 @@ class BenchSettings:
             if self.regularization is None
             else self.regularization,
             "regularization_exponent": self.regularization_exponent,
+            "transform": self.transform,
+            "bm25_k1": self.bm25_k1,
+            "bm25_b": self.bm25_b,
         }
 
     def results_path(self) -> Path:

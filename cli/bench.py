@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from halfstep import defaults as d
 from halfstep.cli import options as o
 from halfstep.cli.tables import takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
@@ -25,7 +26,7 @@ def bench(
     suite: o.Suite = "quick",
     solvers: o.Names = None,
     factors: o.Sizes = None,
-    iterations: o.Iterations = 15,
+    iterations: o.Iterations = d.ITERATIONS,
     repeats: Annotated[int, typer.Option(help="Number of timed fits of each solver.")] = 5,
     regularization: Annotated[
         float | None,
@@ -33,7 +34,7 @@ def bench(
             help="Regularisation lambda; if not given, 0.01 for plays-* and 20 for other data."
         ),
     ] = None,
-    exponent: o.Exponent = 0.0,
+    exponent: o.Exponent = d.EXPONENT,
     confidence: Annotated[
         str | None,
         typer.Option(
@@ -41,12 +42,15 @@ def bench(
             "implicit for plays-* and log for other data."
         ),
     ] = None,
-    alpha: o.Alpha = 1.0,
-    epsilon: o.Epsilon = 1.0,
+    alpha: o.Alpha = d.ALPHA,
+    epsilon: o.Epsilon = d.EPSILON,
     background: o.Background = None,
-    test_fraction: o.TestFraction = 0.2,
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
+    transform: o.Transform = None,
+    bm25_k1: o.Bm25K1 = d.BM25_K1,
+    bm25_b: o.Bm25B = d.BM25_B,
+    test_fraction: o.TestFraction = d.TEST_FRACTION,
+    seed: o.Seed = d.SEED,
+    threads: o.Threads = d.THREADS,
     reference: Annotated[
         str | None,
         typer.Option(help="Solver whose objective is the target; exact ALS if not given."),
@@ -91,7 +95,8 @@ def bench(
         data=data, suite=suite, solvers=None if solvers is None else tuple(solvers.split(",")),
         factors=o.integers("--factors", factors), iterations=iterations, repeats=repeats, seed=seed,
         num_threads=threads, confidence=confidence, alpha=alpha, epsilon=epsilon,
-        background=background, regularization=regularization, regularization_exponent=exponent,
+        background=background, transform=transform, bm25_k1=bm25_k1, bm25_b=bm25_b,
+        regularization=regularization, regularization_exponent=exponent,
         test_fraction=test_fraction, memory=memory, out=out, reference=reference, budget=budget,
         cells=cells, data_folder=data_folder, resume=resume, table=table,
     )  # fmt: skip

@@ -9,6 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
 from halfstep.cli.tables import read, takes_tables
@@ -39,7 +40,7 @@ def compare(
         typer.Argument(help="Test this solver, with SOLVER instead of exact ALS as reference."),
     ] = None,
     data: o.Data = o.DEFAULT_DATA,
-    k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = 10,
+    k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = d.LIST_LENGTH,
     margin: Annotated[
         float,
         typer.Option(
@@ -53,19 +54,22 @@ def compare(
             "0.01 for exact ALS and 0.005 for another solver."
         ),
     ] = None,
-    test_fraction: o.TestFraction = 0.2,
+    test_fraction: o.TestFraction = d.TEST_FRACTION,
     min_value: j.MinValue = None,
     overlap: j.Overlap = "error",
-    factors: o.Factors = 32,
-    iterations: o.Iterations = 10,
-    regularization: o.Regularization = 0.01,
-    exponent: o.Exponent = 0.0,
-    confidence: o.Confidence = "implicit",
-    alpha: o.Alpha = 1.0,
-    epsilon: o.Epsilon = 1.0,
+    factors: o.Factors = d.FACTORS,
+    iterations: o.Iterations = d.ITERATIONS,
+    regularization: o.Regularization = d.REGULARIZATION,
+    exponent: o.Exponent = d.EXPONENT,
+    confidence: o.Confidence = d.CONFIDENCE,
+    alpha: o.Alpha = d.ALPHA,
+    epsilon: o.Epsilon = d.EPSILON,
     background: o.Background = None,
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
+    transform: o.Transform = None,
+    bm25_k1: o.Bm25K1 = d.BM25_K1,
+    bm25_b: o.Bm25B = d.BM25_B,
+    seed: o.Seed = d.SEED,
+    threads: o.Threads = d.THREADS,
     json: o.Json = None,
     table: TableOptions = AS_FOUND,
 ) -> None:
@@ -92,7 +96,7 @@ def compare(
 
     settings = o.model_settings(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
-        seed, threads,
+        transform, bm25_k1, bm25_b, seed, threads,
     )  # fmt: skip
     check_writable(json, "--json")
     to_exact = exact.EXACT_TOLERANCE if tolerance is None else tolerance

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from halfstep import defaults as d
 from halfstep.cli import options as o
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
@@ -187,7 +188,7 @@ def generate(
             "not given."
         ),
     ] = None,
-    seed: o.Seed = 0,
+    seed: o.Seed = d.SEED,
 ) -> None:
     """Generate a dump: its three files, with all defects of the real ones."""
     from halfstep.datasets.generated.dump import generate_dump

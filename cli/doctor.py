@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from halfstep import defaults as d
 from halfstep.cli import options as o
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
@@ -32,15 +33,18 @@ Data = Annotated[
 def doctor(
     context: typer.Context,
     data: Data = None,
-    factors: o.Factors = 64,
-    regularization: o.Regularization = 0.01,
-    exponent: o.Exponent = 0.0,
-    confidence: o.Confidence = "implicit",
-    alpha: o.Alpha = 1.0,
-    epsilon: o.Epsilon = 1.0,
+    factors: o.Factors = d.FACTORS,
+    regularization: o.Regularization = d.REGULARIZATION,
+    exponent: o.Exponent = d.EXPONENT,
+    confidence: o.Confidence = d.CONFIDENCE,
+    alpha: o.Alpha = d.ALPHA,
+    epsilon: o.Epsilon = d.EPSILON,
     background: o.Background = None,
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
+    transform: o.Transform = None,
+    bm25_k1: o.Bm25K1 = d.BM25_K1,
+    bm25_b: o.Bm25B = d.BM25_B,
+    seed: o.Seed = d.SEED,
+    threads: o.Threads = d.THREADS,
     json: o.Json = None,
     table: TableOptions = AS_FOUND,
 ) -> None:
@@ -59,7 +63,7 @@ def doctor(
 
     settings = o.model_settings(
         factors, 0, regularization, exponent, confidence, alpha, epsilon, background,
-        seed, threads,
+        transform, bm25_k1, bm25_b, seed, threads,
     )  # fmt: skip
     model: Any = SOLVERS["eigenbasis"](**settings)
     check_writable(json, "--json", data)

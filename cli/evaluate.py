@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.show_hint import hint
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -63,7 +65,7 @@ def evaluate(
     ] = None,
     repeats: Annotated[int, typer.Option(help="Number of independent draws of the protocol.")] = 1,
     folds: Annotated[int, typer.Option(help="Number of folds of k-fold.")] = 5,
-    k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = 10,
+    k: Annotated[int, typer.Option("-k", help="Length of the recommended list.")] = d.LIST_LENGTH,
     groups: Annotated[
         int, typer.Option(help="Number of groups of users by activity, for the AUC.")
     ] = 4,
@@ -79,16 +81,19 @@ def evaluate(
     ] = None,
     min_value: j.MinValue = None,
     overlap: j.Overlap = "error",
-    factors: o.Factors = 32,
-    iterations: o.Iterations = 10,
-    regularization: o.Regularization = 0.01,
-    exponent: o.Exponent = 0.0,
-    confidence: o.Confidence = "implicit",
-    alpha: o.Alpha = 1.0,
-    epsilon: o.Epsilon = 1.0,
+    factors: o.Factors = d.FACTORS,
+    iterations: o.Iterations = d.ITERATIONS,
+    regularization: o.Regularization = d.REGULARIZATION,
+    exponent: o.Exponent = d.EXPONENT,
+    confidence: o.Confidence = d.CONFIDENCE,
+    alpha: o.Alpha = d.ALPHA,
+    epsilon: o.Epsilon = d.EPSILON,
     background: o.Background = None,
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
+    transform: o.Transform = None,
+    bm25_k1: o.Bm25K1 = d.BM25_K1,
+    bm25_b: o.Bm25B = d.BM25_B,
+    seed: o.Seed = d.SEED,
+    threads: o.Threads = d.THREADS,
     json: o.Json = None,
     table: TableOptions = AS_FOUND,
 ) -> None:
@@ -122,7 +127,7 @@ def evaluate(
         return
     settings = o.model_settings(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
-        seed, threads,
+        transform, bm25_k1, bm25_b, seed, threads,
     )  # fmt: skip
     if k < 1:
         raise InputError(f"-k must be at least 1, got {k}")
@@ -153,6 +158,7 @@ def evaluate(
         pool=protocol != "ratio-curve",
         min_value=min_value,
     )
+    hint(console, make(solver, **settings), source.interactions)
     o.write(json, {"protocol": protocol or _default(source), **record, **judging})
     if picture is not None:
         _plot(validation, picture, f"{source.name}: quality by the share to fit on", seed)

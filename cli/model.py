@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from halfstep import defaults as d
 from halfstep.cli import options as o
 from halfstep.cli.model_file import DEFAULT_MODEL
+from halfstep.cli.show_hint import hint
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable, npz_path
@@ -31,16 +33,19 @@ def fit(
     ] = DEFAULT_MODEL,
     data: o.Data = o.DEFAULT_DATA,
     solver: o.Solver = "auto",
-    factors: o.Factors = 64,
-    iterations: o.Iterations = 15,
-    regularization: o.Regularization = 0.01,
-    exponent: o.Exponent = 0.0,
-    confidence: o.Confidence = "implicit",
-    alpha: o.Alpha = 1.0,
-    epsilon: o.Epsilon = 1.0,
+    factors: o.Factors = d.FACTORS,
+    iterations: o.Iterations = d.ITERATIONS,
+    regularization: o.Regularization = d.REGULARIZATION,
+    exponent: o.Exponent = d.EXPONENT,
+    confidence: o.Confidence = d.CONFIDENCE,
+    alpha: o.Alpha = d.ALPHA,
+    epsilon: o.Epsilon = d.EPSILON,
     background: o.Background = None,
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
+    transform: o.Transform = None,
+    bm25_k1: o.Bm25K1 = d.BM25_K1,
+    bm25_b: o.Bm25B = d.BM25_B,
+    seed: o.Seed = d.SEED,
+    threads: o.Threads = d.THREADS,
     checkpoint: o.Checkpoint = None,
     checkpoint_every: o.CheckpointEvery = 1,
     resume: o.Resume = False,
@@ -68,7 +73,7 @@ def fit(
 
     settings = o.model_settings(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
-        seed, threads,
+        transform, bm25_k1, bm25_b, seed, threads,
     )  # fmt: skip
     model = make(solver, **settings)
     output = npz_path(output)
@@ -100,3 +105,4 @@ def fit(
         f"{sum(model.seconds_):.2f} s; wrote {output}",
         highlight=False,
     )
+    hint(console, model, matrix)

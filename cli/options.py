@@ -44,6 +44,21 @@ Confidence = Annotated[
 ]
 Alpha = Annotated[float, typer.Option(help="Slope of the weights.")]
 Epsilon = Annotated[float, typer.Option(help="Scale inside the logarithm of --confidence log.")]
+Transform = Annotated[
+    str | None,
+    typer.Option(
+        help="What values go through before --confidence: bm25 or tfidf; nothing by default."
+    ),
+]
+Bm25K1 = Annotated[
+    float, typer.Option("--bm25-k1", help="K1 of --transform bm25: values far above count as K1.")
+]
+Bm25B = Annotated[
+    float,
+    typer.Option(
+        "--bm25-b", help="B of --transform bm25, 0 to 1: less weight for much-played items."
+    ),
+]
 Background = Annotated[
     float | None,
     typer.Option(help="Weight of pairs that are not stored, for --confidence binary."),
@@ -110,6 +125,9 @@ def model_settings(
     alpha: float,
     epsilon: float,
     background: float | None,
+    transform: str | None,
+    bm25_k1: float,
+    bm25_b: float,
     seed: int,
     threads: int,
 ) -> dict[str, Any]:
@@ -123,6 +141,9 @@ def model_settings(
         "alpha": alpha,
         "epsilon": epsilon,
         "background": background,
+        "transform": transform,
+        "bm25_k1": bm25_k1,
+        "bm25_b": bm25_b,
         "random_state": seed,
         "num_threads": threads,
     }

@@ -9,6 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from halfstep import defaults as d
 from halfstep.cli import options as o
 from halfstep.cli.tables import takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
@@ -81,7 +82,7 @@ def recommend(
         ),
     ] = None,
     data: ModelData = None,
-    n: Count = 10,
+    n: Count = d.LIST_LENGTH,
     json: o.Json = None,
     table: TableOptions = AS_FOUND,
 ) -> None:
@@ -130,7 +131,7 @@ def recommend(
 def similar(
     words: ModelAndItem,
     data: ModelData = None,
-    n: Count = 10,
+    n: Count = d.LIST_LENGTH,
     json: o.Json = None,
     table: TableOptions = AS_FOUND,
 ) -> None:
@@ -151,7 +152,7 @@ def explain(
     words: ModelAndItem,
     user: Annotated[str | None, typer.Option(help="The user's id in the data; needed.")] = None,
     data: ModelData = None,
-    n: Count = 10,
+    n: Count = d.LIST_LENGTH,
     json: o.Json = None,
     table: TableOptions = AS_FOUND,
 ) -> None:

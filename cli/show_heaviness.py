@@ -9,19 +9,23 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from scipy import sparse
 
+from halfstep.cli.show_hint import hint_of
+from halfstep.defaults import BM25_B, BM25_K1
 from halfstep.evaluation.heaviness import Heaviness, Quantiles, SideHeaviness, heaviness
 from halfstep.evaluation.step_forecast import ITERATIONS, StepForecast, forecast
 from halfstep.plural import counted
+from halfstep.solvers.eigenbasis import Eigenbasis
+from halfstep.solvers.fit.weighing import transform_of, transformed_by
 from halfstep.solvers.fit.weights import transposed
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
-    from halfstep.solvers.eigenbasis import Eigenbasis
 
 _CONVENTION = (
     "factors", "regularization", "regularization_exponent", "confidence", "alpha", "epsilon",
-    "background",
+    "background", "transform",
 )  # fmt: skip
+_PLAIN = {"transform": None, "bm25_k1": BM25_K1, "bm25_b": BM25_B}
 _FEW = 0.05  # share of unsolved rows that needs no advice
 _MILD = 3  # steps
 _CLEARLY = 0.8  # exact half-steps must take less than this share of the time: times vary
@@ -29,27 +33,34 @@ _CLEARLY = 0.8  # exact half-steps must take less than this share of the time: t
 
 @dataclass(frozen=True)
 class Examination:
-    """The data, the settings, the bounds known before any fit, the trial on a sample, and advice."""
+    """The data, the settings, the bounds known before a fit, the trial on a sample, hint and advice."""
 
     data: dict[str, Any]
     convention: dict[str, Any]
     weights: Heaviness
     users: StepForecast
     items: StepForecast
+    hint: str | None
     advice: str
 
 
 def examine(data: Dataset, model: Eigenbasis, matrix: sparse.csr_matrix, seed: int) -> Examination:
     """Examine `matrix`, the data's entries as canonical CSR, and try a half-step of each side."""
+    hint = hint_of(model, matrix)
+    convention = {name: getattr(model, name) for name in _CONVENTION}
+    # The sample of the trial is transformed as the whole is, not by its own sums and counts.
+    matrix = transformed_by(model, matrix, transform_of(model, matrix))
+    model = Eigenbasis(**{**model.get_params(), **_PLAIN})
     weights = heaviness(model, matrix)
     users = forecast(model, matrix, seed)
     items = forecast(model, transposed(matrix, matrix.dtype), seed)
     return Examination(
         {"name": data.name, "users": data.users, "items": data.items, "entries": data.entries},
-        {name: getattr(model, name) for name in _CONVENTION},
+        convention,
         weights,
         users,
         items,
+        hint,
         advise(users, items),
     )
 
@@ -101,6 +112,8 @@ def lines(examination: Examination) -> Iterator[str]:
         yield f"{name}: sum of w over a row: {_quantiles(side.total)}"
         yield f"  before any fit: {_provable(side)}"
         yield f"  {_tried(tried)}"
+    if examination.hint is not None:
+        yield f"Hint: {examination.hint}."
     yield examination.advice
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
 from halfstep.cli.tables import read, takes_tables, words
@@ -52,7 +53,7 @@ def tune(
     ] = None,
     metric: Annotated[
         str, typer.Option(help="Metric to maximise: auc, or ndcg@K, recall@K, map@K, ...")
-    ] = "ndcg@20",
+    ] = d.METRIC,
     choose: Annotated[
         str,
         typer.Option(
@@ -71,13 +72,17 @@ def tune(
         str | None,
         typer.Option(help="How values become weights in grid and random; linear if not given."),
     ] = None,
+    transform: Annotated[
+        str | None,
+        typer.Option(help="What values go through before, in grid and random: bm25, tfidf."),
+    ] = None,
     max_factors: Annotated[int, typer.Option(help="Largest number of factors of climb.")] = 1024,
     iterations: Annotated[
         int, typer.Option(help="Largest number of iterations; early stopping chooses fewer.")
-    ] = 20,
+    ] = d.MOST_ITERATIONS,
     patience: Annotated[
         int, typer.Option(help="Number of iterations without a new best that ends a trial.")
-    ] = 2,
+    ] = d.PATIENCE,
     protocol: Annotated[
         str,
         typer.Option(
@@ -86,14 +91,14 @@ def tune(
         ),
     ] = "per-user",
     repeats: Annotated[int, typer.Option(help="Number of draws of the validation part.")] = 1,
-    test_fraction: o.TestFraction = 0.2,
+    test_fraction: o.TestFraction = d.TEST_FRACTION,
     min_value: j.MinValue = None,
     overlap: j.Overlap = "error",
     out: Annotated[
         Path, typer.Option(help="Folder for the trials, results, plot and model.")
     ] = Path("tune-report"),
-    seed: o.Seed = 0,
-    threads: o.Threads = 0,
+    seed: o.Seed = d.SEED,
+    threads: o.Threads = d.THREADS,
     json: o.Json = None,
     table: TableOptions = AS_FOUND,
 ) -> None:
@@ -122,7 +127,7 @@ def tune(
         raise InputError(f"--choose must be best or simplest, got {choose!r}")
     if reason := missing():
         raise InputError(reason)
-    k = list_length(metric) or 10
+    k = list_length(metric) or d.LIST_LENGTH
     kept = j.overlap_of(overlap)
     allowed = seconds_of(budget or _DEFAULT_BUDGET) if search == "climb" or budget else None
     lists = {
@@ -156,7 +161,8 @@ def tune(
             from halfstep.evaluation.tuning.search import tune as run_search
             from halfstep.evaluation.tuning.trial import Tuner
 
-            space, fixed = _space(search, lists, confidence, split.train)
+            weighing = {"confidence": confidence or "linear", "transform": transform}
+            space, fixed = _space(search, lists, weighing, split.train)
             parts = list(
                 parts_of(
                     protocol, split.train, repeats=repeats, times=times_of(source, split.train),
@@ -241,23 +247,23 @@ def numbers(name: str, text: str) -> tuple[float, ...]:
 
 
 def _space(
-    search: str, lists: dict[str, tuple[float, ...]], confidence: str | None, train: Any
+    search: str, lists: dict[str, tuple[float, ...]], fixed: dict[str, Any], train: Any
 ) -> tuple[Space, dict[str, Any]]:
     """Return (the space, fixed settings): the lab's grid with `lists`, or for tpe `als_space`."""
     from halfstep.evaluation.tuning.space import LAB_GRID, Choice, als_space
 
     choices: Space = {name: Choice(values) for name, values in lists.items()}
     if search == "tpe":
-        return als_space(train) | {"factors": choices.get("factors", Choice((64,)))}, {}
-    return LAB_GRID | choices, {"confidence": confidence or "linear"}
+        return als_space(train) | {"factors": choices.get("factors", Choice((d.FACTORS,)))}, {}
+    return LAB_GRID | choices, {name: value for name, value in fixed.items() if value is not None}
 
 
 def _refuse_ignored(context: typer.Context, search: str) -> None:
     """Raise InputError for an option that this search would ignore."""
     unused = {
-        "climb": ("trials", "factors", "regularization", "alpha", "confidence", "patience",
-                  "protocol", "repeats"),
-        "tpe": ("regularization", "alpha", "confidence", "max_factors"),
+        "climb": ("trials", "factors", "regularization", "alpha", "confidence", "transform",
+                  "patience", "protocol", "repeats"),
+        "tpe": ("regularization", "alpha", "confidence", "transform", "max_factors"),
     }.get(search, ("max_factors",))  # fmt: skip
     for name in unused:
         source = context.get_parameter_source(name)

@@ -27,6 +27,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.held_out import Evaluation, evaluate
 from halfstep.evaluation.predictions import Predictions, compare_predictions
@@ -98,7 +99,7 @@ def compare(
     train: sparse.csr_matrix,
     test: sparse.csr_matrix,
     *,
-    k: int = 10,
+    k: int = defaults.LIST_LENGTH,
     margin: float = MARGIN,
     objective_tolerance: float = OBJECTIVE_TOLERANCE,
     random_state: RandomState = 0,

@@ -24,6 +24,7 @@ from typing import Any
 
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN, Comparison, compare
 from halfstep.evaluation.metrics.held_out import Evaluation, evaluate
@@ -116,7 +117,7 @@ def against_exact(
     train: sparse.csr_matrix,
     test: sparse.csr_matrix,
     *,
-    k: int = 10,
+    k: int = defaults.LIST_LENGTH,
     margin: float = MARGIN,
     objective_tolerance: float = EXACT_TOLERANCE,
     random_state: RandomState = 0,

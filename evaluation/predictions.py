@@ -9,6 +9,7 @@ from scipy import sparse
 from scipy.linalg import subspace_angles
 from scipy.stats import rankdata
 
+from halfstep import defaults
 from halfstep.evaluation.trace import Trace
 from halfstep.solvers.model.top_k import top_k
 from halfstep.types import Floats
@@ -39,7 +40,7 @@ class Predictions:
 
 
 def compare_predictions(
-    a: Trace, b: Trace, seen: sparse.csr_matrix, *, k: int = 10, users: int = 1000
+    a: Trace, b: Trace, seen: sparse.csr_matrix, *, k: int = defaults.LIST_LENGTH, users: int = 1000
 ) -> Predictions:
     """Compare two fits' recommendations for up to `users` evenly spaced users, seen items left out."""
     rows = np.unique(np.linspace(0, len(a.X) - 1, min(users, len(a.X))).astype(np.int64))

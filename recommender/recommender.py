@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.recommender.answers import Explanation, OwnedItem, ScoredItem, ScoredUser
 from halfstep.recommender.new_users import row_of
@@ -64,7 +65,7 @@ class Recommender(StoredModel):
         return self.catalogue.owned(self.row(user))
 
     def recommend(
-        self, user: object, n: int = 10, *, include_owned: bool = False
+        self, user: object, n: int = defaults.LIST_LENGTH, *, include_owned: bool = False
     ) -> list[ScoredItem]:
         """Return the n items of highest score for a user, best first.
 
@@ -89,7 +90,7 @@ class Recommender(StoredModel):
         return self.catalogue.scored(ids, scores)
 
     def recommend_new(
-        self, history: Mapping[Any, float] | Iterable[Any], n: int = 10
+        self, history: Mapping[Any, float] | Iterable[Any], n: int = defaults.LIST_LENGTH
     ) -> list[ScoredItem]:
         """Return the n best items for somebody new, whose factors one half-step computes.
 
@@ -108,13 +109,13 @@ class Recommender(StoredModel):
         """
         return self.recommend_row(row_of(self.catalogue, history), n)
 
-    def recommend_row(self, row: csr_matrix, n: int = 10) -> list[ScoredItem]:
+    def recommend_row(self, row: csr_matrix, n: int = defaults.LIST_LENGTH) -> list[ScoredItem]:
         """Return the n best items for somebody who has the entries of a row (1, items)."""
         ids, scores = self.model.recommend(0, row, n, recalculate_user=True)
         return self.catalogue.scored(ids, scores)
 
     def recommend_all(
-        self, n: int = 10, *, users: Iterable[Any] | None = None
+        self, n: int = defaults.LIST_LENGTH, *, users: Iterable[Any] | None = None
     ) -> Iterator[pa.Table]:
         """Yield tables of user, rank, item, name and score, each for a block of users.
 
@@ -131,14 +132,18 @@ class Recommender(StoredModel):
         return Lists(self, n, self._places(users)).blocks()
 
     def write_all(
-        self, path: str | PathLike[str], n: int = 10, *, users: Iterable[Any] | None = None
+        self,
+        path: str | PathLike[str],
+        n: int = defaults.LIST_LENGTH,
+        *,
+        users: Iterable[Any] | None = None,
     ) -> Written:
         """Write the lists of `recommend_all` to a .parquet, .csv or .jsonl, whole or not at all."""
         from halfstep.recommender.writing import write_all
 
         return write_all(self, path, n, self._places(users))
 
-    def similar_items(self, item: object, n: int = 10) -> list[ScoredItem]:
+    def similar_items(self, item: object, n: int = defaults.LIST_LENGTH) -> list[ScoredItem]:
         """Return the n other items whose factors have the highest cosine with an item's (id or name).
 
         Raises
@@ -155,7 +160,7 @@ class Recommender(StoredModel):
         others = ids != place
         return self.catalogue.scored(ids[others][:n], cosines[others][:n])
 
-    def similar_users(self, user: object, n: int = 10) -> list[ScoredUser]:
+    def similar_users(self, user: object, n: int = defaults.LIST_LENGTH) -> list[ScoredUser]:
         """Return the n other users whose factors have the highest cosine with a user's."""
         place, _ = self._user(user)
         check_integers({"n": n}, n=1)
@@ -164,7 +169,7 @@ class Recommender(StoredModel):
         found = zip(ids[others][:n].tolist(), cosines[others][:n].tolist(), strict=True)
         return [ScoredUser(self.catalogue.user_id(one), cosine) for one, cosine in found]
 
-    def explain(self, user: object, item: object, n: int = 10) -> Explanation:
+    def explain(self, user: object, item: object, n: int = defaults.LIST_LENGTH) -> Explanation:
         """Return what each of a user's items adds to the user's score for an item, n of them at most.
 
         The score is that of `recommend`. What the items add belongs to the user solved anew from the

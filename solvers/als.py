@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.start import RandomState
@@ -45,7 +46,9 @@ class AlternatingLeastSquares(Solver):
     use_native, use_cg, use_gpu
         How to solve, as in `implicit`: see `halfstep.solvers.registry`. None means the fastest solver
         here.
-    confidence, epsilon, background, regularization_exponent, init_factors, warm_start
+    confidence, epsilon, background, regularization_exponent, transform, bm25_k1, bm25_b
+        See `halfstep.solvers.Solver`.
+    init_factors, warm_start
         See `halfstep.solvers.Solver`.
     solver
         `"auto"` for the best rung on any device, `"cpu"` or `"gpu"` for the best on that device, or a
@@ -77,23 +80,26 @@ class AlternatingLeastSquares(Solver):
 
     def __init__(
         self,
-        factors: int = 100,
-        regularization: float = 0.01,
-        alpha: float = 1.0,
+        factors: int = defaults.FACTORS,
+        regularization: float = defaults.REGULARIZATION,
+        alpha: float = defaults.ALPHA,
         dtype: npt.DTypeLike = np.float32,
         use_native: bool | None = None,
         use_cg: bool | None = None,
         use_gpu: bool | None = None,
-        iterations: int = 15,
+        iterations: int = defaults.ITERATIONS,
         calculate_training_loss: bool = False,
-        num_threads: int = 0,
+        num_threads: int = defaults.THREADS,
         random_state: RandomState = None,
         *,
-        confidence: str = "implicit",
-        epsilon: float = 1.0,
+        confidence: str = defaults.CONFIDENCE,
+        epsilon: float = defaults.EPSILON,
         background: float | None = None,
-        regularization_exponent: float = 0.0,
+        regularization_exponent: float = defaults.EXPONENT,
         init_factors: tuple[Floats, Floats] | None = None,
+        transform: str | None = None,
+        bm25_k1: float = defaults.BM25_K1,
+        bm25_b: float = defaults.BM25_B,
         warm_start: bool = False,
         solver: str = "auto",
         fallback: str | None = None,
@@ -272,7 +278,7 @@ def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:
 # What a fit, or an assignment, set.
 _FITTED = (
     *("user_factors", "item_factors", "loss_history_", "seconds_", "report_", "interrupted_"),
-    "_fitted_to",
+    *("_fitted_to", "_transform", "_transform_of_fit"),
 )
 
 _DEFAULTS = own_arguments(AlternatingLeastSquares)[0]

@@ -16,19 +16,21 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.errors import InputError
+from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.memory import Size, compiled_scratch
 from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
 from halfstep.solvers.fit.run import run
 from halfstep.solvers.fit.start import RandomState, check_random_state
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
-from halfstep.solvers.fit.weights import transposed_weights, weigh
-from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, check_number, not_empty
+from halfstep.solvers.fit.weights import transposed_weights
+from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, not_empty
 from halfstep.solvers.model import FittedModel
 from halfstep.solvers.model.factors import assign_both
 from halfstep.solvers.model.origin import note_origin
 from halfstep.solvers.objective import objective
-from halfstep.solvers.problem import Problem, Weights, check_convention
+from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -60,6 +62,9 @@ class Solver(FittedModel, ABC):
         factors on every device, and those of `implicit`'s CPU model.
     confidence, epsilon, background, regularization_exponent
         The convention: see `halfstep.solvers.problem`.
+    transform, bm25_k1, bm25_b
+        None; or `"bm25"`, with its K1 and B, or `"tfidf"`: what the stored values go through before the
+        convention; see `halfstep.solvers.fit.transform`.
     init_factors
         Starting factors (user_factors, item_factors) of shapes (users, f) and (items, f) in `dtype`;
         copied. None draws them. Arrays of NumPy, or of any library with DLPack or
@@ -88,19 +93,22 @@ class Solver(FittedModel, ABC):
     exact_only: ClassVar[bool] = False  # always solves every row exactly
     not_by_default: ClassVar[str | None] = None  # why "auto" passes it over
 
-    factors: int = 100
-    regularization: float = 0.01
-    alpha: float = 1.0
+    factors: int = defaults.FACTORS
+    regularization: float = defaults.REGULARIZATION
+    alpha: float = defaults.ALPHA
     dtype: npt.DTypeLike = np.float32
     _: KW_ONLY
-    iterations: int = 15
+    iterations: int = defaults.ITERATIONS
     calculate_training_loss: bool = False
-    num_threads: int = 0
+    num_threads: int = defaults.THREADS
     random_state: RandomState = None
-    confidence: str = "implicit"
-    epsilon: float = 1.0
+    confidence: str = defaults.CONFIDENCE
+    epsilon: float = defaults.EPSILON
     background: float | None = None
-    regularization_exponent: float = 0.0
+    regularization_exponent: float = defaults.EXPONENT
+    transform: str | None = None
+    bm25_k1: float = defaults.BM25_K1
+    bm25_b: float = defaults.BM25_B
     init_factors: tuple[Floats, Floats] | None = None
     warm_start: bool = False
 
@@ -216,22 +224,23 @@ class Solver(FittedModel, ABC):
 
     def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
         """Return the users' and the items' weights for a canonical CSR matrix (users, items)."""
-        users = self._weigh(matrix)
+        transform = weighing.transform_of(self, matrix)
+        return self._weights(weighing.transformed_by(self, matrix, transform))
+
+    def _weights(self, transformed: sparse.csr_matrix) -> tuple[Weights, Weights]:
+        users = weighing.weigh_by(self, transformed)
         regularization = self.regularization, self.regularization_exponent
         return users, transposed_weights(users, *regularization, int(self.num_threads))
 
-    def _sides(self, matrix: sparse.csr_matrix) -> Any:
-        """Return the two sides as `_alternate` takes them: `weights`, or a copy on a device."""
-        return self.weights(matrix)
+    def _sides(self, transformed: sparse.csr_matrix) -> Any:
+        """Return the two sides as `_alternate` takes them: `_weights`, or a copy on a device."""
+        return self._weights(transformed)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
         values = self._settings()
         check_integers(values, factors=1, iterations=0, num_threads=0)
-        for name in ("regularization", "regularization_exponent", "alpha", "epsilon", "background"):
-            value = values[name]
-            if not (name == "background" and value is None):
-                check_number(name, value)
+        weighing.check_weighing(values)
         check_dtype(self.dtype)
         if not isinstance(self.init_factors, tuple | list | None):
             raise InputError(
@@ -240,7 +249,6 @@ class Solver(FittedModel, ABC):
         check_random_state(self.random_state)
         if not isinstance(self.warm_start, bool | np.bool_):
             raise InputError(f"warm_start must be True or False, got {self.warm_start!r}")
-        check_convention(values)
 
     def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
         """Run iterations until `monitor(iteration, seconds, X, Y)` is True."""
@@ -266,18 +274,12 @@ class Solver(FittedModel, ABC):
         self._half_reports[side] = problem.reports[-1] if problem.reports else None
         return solution
 
-    def _weigh(self, matrix: sparse.csr_matrix, dtype: npt.DTypeLike | None = None) -> Weights:
-        return weigh(
-            matrix,
-            confidence=self.confidence,
-            alpha=self.alpha,
-            epsilon=self.epsilon,
-            background=self.background,
-            regularization=self.regularization,
-            regularization_exponent=self.regularization_exponent,
-            dtype=self.dtype if dtype is None else dtype,
-            num_threads=int(self.num_threads),
-        )
+    def _weigh(
+        self, matrix: sparse.csr_matrix, side: str = "user", dtype: npt.DTypeLike | None = None
+    ) -> Weights:
+        transform = weighing.fitted_transform(self)
+        transformed = weighing.transformed_by(self, matrix, transform, side, dtype)
+        return weighing.weigh_by(self, transformed, dtype)
 
     def _loss(self, sides: Any) -> float:
         """Return the float64 objective of the model's factors; `sides` is the result of `_sides`."""
@@ -292,6 +294,7 @@ class Solver(FittedModel, ABC):
         """Store X and Y, both finite, as the model's factors."""
         self._forget_derived()
         assign_both(self, X, Y)
+        self._transform = self._transform_of_fit
 
     def _put_back(self, before: dict[str, Any], error: BaseException) -> None:
         """Set the attributes that the model had before a fit; called when the fit has failed."""

@@ -56,7 +56,6 @@ from halfstep.errors import InputError
 from halfstep.types import Floats, Integers
 
 CONFIDENCES = ("implicit", "linear", "log", "binary", "explicit")
-DEFAULT_BACKGROUND = 0.1
 _GATHER_BYTES = 8 << 20
 
 

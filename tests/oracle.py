@@ -60,3 +60,19 @@ def stored_mask(matrix):
     coo = matrix.tocoo()
     mask[coo.row, coo.col] = True
     return mask
+
+
+def transformed(matrix, transform, k1=100.0, b=0.8):
+    """Return BM25 or TF-IDF of a sparse matrix (users, items), dense; values keep their signs."""
+    R = matrix.toarray().astype(np.float64)
+    items, lengths = R.shape[1], np.abs(R).sum(axis=0)
+    result = np.zeros_like(R)
+    for u, i in zip(*np.nonzero(R), strict=True):
+        size = abs(R[u, i])
+        idf = max(0.0, np.log(items / (1 + np.count_nonzero(R[u]))))
+        if transform == "tfidf":
+            size = np.sqrt(size)
+        else:
+            size *= (k1 + 1) / (k1 * (1 - b + b * lengths[i] / lengths.mean()) + size)
+        result[u, i] = np.sign(R[u, i]) * size * idf
+    return result

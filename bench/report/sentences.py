@@ -52,6 +52,10 @@ def weighting(convention: dict[str, Any]) -> str:
     values = [f"{name} {convention[name]}" for name in shown if convention.get(name) is not None]
     if convention.get("regularization_exponent"):
         values.append(f"regularization exponent {convention['regularization_exponent']}")
+    if convention.get("transform") == "bm25":
+        values.insert(0, f"BM25 with K1 {convention['bm25_k1']:g} and B {convention['bm25_b']:g}")
+    elif convention.get("transform"):
+        values.insert(0, "TF-IDF")
     return ", ".join(values)
 
 

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from halfstep.defaults import METRIC
 from halfstep.errors import InputError
 
 KIND = "tuning"
@@ -61,9 +62,11 @@ def _markdown(record: dict[str, Any]) -> str:
     cells.append(f"| **ALS, tuned** | {' | '.join(ours)} | {_settings(chosen)} |")
     took = record["seconds"]
     minutes = max(took["this run"], took["trials"] + took["last fit and test"]) / 60
+    metric = record["metric"]
+    asked = "" if metric == METRIC else f" --metric {metric}"
     return "\n".join(
         [
-            f"**{data['name']}: `halfstep tune --budget {record['budget'] / 60:g}m`** on "
+            f"**{data['name']}: `halfstep tune{asked} --budget {record['budget'] / 60:g}m`** on "
             f"{where['cpu']}, {where['cores']} cores, {minutes:.0f} minutes in all",
             "",
             "| model | recall@20 | NDCG@20 | |",

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.beyond_accuracy import beyond_accuracy, exposure_gini
 from halfstep.evaluation.metrics.inputs import (
@@ -79,7 +80,7 @@ def evaluate(
     train: Any,
     test: Any,
     *,
-    ks: Iterable[int] = (10,),
+    ks: Iterable[int] = (defaults.LIST_LENGTH,),
     auc: bool = True,
     users: Any = None,
     min_value: float | None = None,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import (
     Array,
@@ -71,7 +72,12 @@ class SampledEvaluation:
 
 
 def rank_among_negatives(
-    user_factors: Any, item_factors: Any, positives: Any, negatives: Any, *, k: int = 10
+    user_factors: Any,
+    item_factors: Any,
+    positives: Any,
+    negatives: Any,
+    *,
+    k: int = defaults.LIST_LENGTH,
 ) -> SampledEvaluation:
     """Rank each user's positive item among itself and the user's negatives, best score first.
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from halfstep import defaults
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
@@ -33,7 +34,7 @@ def at_a_moment(
     user_items: Any,
     times: Any,
     *,
-    test_fraction: float = 0.2,
+    test_fraction: float = defaults.TEST_FRACTION,
     time_from: float | None = None,
     user_ids: Any = None,
     item_ids: Any = None,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.inputs import Indices, whole_number
@@ -76,8 +77,8 @@ class EarlyStopping:
         train: Any,
         test: Any,
         *,
-        metric: str = "ndcg@20",
-        patience: int = 2,
+        metric: str = defaults.METRIC,
+        patience: int = defaults.PATIENCE,
         users: Indices | None = None,
         min_value: float | None = None,
         judged_factors: Callable[[Solver], tuple[Floats, Floats]] | None = None,

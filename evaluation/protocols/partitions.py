@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
 from halfstep.evaluation.metrics.judged import entries_of
@@ -162,7 +163,9 @@ def parts_of(
             raise InputError(f"{name} has no meaning with protocol {protocol!r}")
     if test_fraction is not None and time_from is not None:
         raise InputError("test_fraction has no meaning beside time_from")
-    share = fraction_of(0.1 if protocol == "random-rows" else 0.2)
+    share = fraction_of(
+        defaults.ROWS_TEST_FRACTION if protocol == "random-rows" else defaults.TEST_FRACTION
+    )
     if test_fraction is not None:
         share = fraction_of(test_fraction)
     matrix = as_csr(user_items)
@@ -205,7 +208,7 @@ def part_of(split: Split, label: str = "", *, user_ids: Any = None, item_ids: An
 def strong_generalisation(
     user_items: Any,
     user_fraction: float = 0.2,
-    test_fraction: float = 0.2,
+    test_fraction: float = defaults.TEST_FRACTION,
     *,
     user_ids: Any = None,
     item_ids: Any = None,

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
+from halfstep import defaults
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
@@ -50,7 +51,7 @@ class Split:
 
 def random_rows(
     user_items: Any,
-    test_fraction: float = 0.1,
+    test_fraction: float = defaults.ROWS_TEST_FRACTION,
     *,
     user_ids: Any = None,
     item_ids: Any = None,
@@ -86,7 +87,7 @@ def random_rows(
 
 def per_user(
     user_items: Any,
-    test_fraction: float = 0.2,
+    test_fraction: float = defaults.TEST_FRACTION,
     *,
     min_train: int = 1,
     min_test: int = 0,

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.auc import lowest_negative_share, sampled_auc
 from halfstep.evaluation.metrics.held_out import Evaluation, PerUser, evaluate
@@ -178,7 +179,7 @@ def validate(
     models: Mapping[str, MakeModel],
     parts: Iterable[Part],
     *,
-    ks: Iterable[int] = (10,),
+    ks: Iterable[int] = (defaults.LIST_LENGTH,),
     explain_auc: bool = False,
     min_value: float | None = None,
     overlap: Overlap = "error",

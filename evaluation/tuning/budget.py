@@ -29,6 +29,7 @@ from typing import Any
 
 from scipy.sparse import csr_matrix
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.protocols.draws import hashed
 from halfstep.evaluation.protocols.partitions import part_of
@@ -69,13 +70,13 @@ def climb(
     train: csr_matrix,
     *,
     budget: float,
-    metric: str = "ndcg@20",
+    metric: str = defaults.METRIC,
     solver: str = "auto",
     user_ids: Any = None,
     item_ids: Any = None,
     min_value: float | None = None,
     max_factors: int = MAX_FACTORS,
-    iterations: int = 20,
+    iterations: int = defaults.MOST_ITERATIONS,
     store: Path | None = None,
     seed: int = 0,
     num_threads: int = 0,

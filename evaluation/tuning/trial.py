@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import Indices, whole_number
 from halfstep.evaluation.metrics.intervals import standard_error
@@ -48,11 +49,11 @@ class Tuner:
     """
 
     parts: Sequence[Part]
-    metric: str = "ndcg@20"
+    metric: str = defaults.METRIC
     solver: str = "auto"
     fixed: dict[str, Any] | None = None
-    iterations: int = 15
-    patience: int = 2
+    iterations: int = defaults.MOST_ITERATIONS
+    patience: int = defaults.PATIENCE
     users: int = JUDGED_USERS
     seed: int = 0
     num_threads: int = 0

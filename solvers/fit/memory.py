@@ -61,6 +61,7 @@ class Fitting(Protocol):
     factors: int
     dtype: npt.DTypeLike
     confidence: str
+    transform: str | None
     num_threads: int
     calculate_training_loss: bool
 
@@ -72,7 +73,9 @@ def size_of(model: Fitting, matrix: sparse.csr_matrix) -> Size:
     """Return the size of fitting `model` to a canonical matrix."""
     users, items = matrix.shape
     kind = np.dtype(model.dtype)
-    shared = model.confidence not in ("binary", "log") and is_plain(matrix.data, kind)
+    own = 0 if model.transform is None else kind.itemsize
+    if model.confidence in ("binary", "log") or not (own or is_plain(matrix.data, kind)):
+        own += kind.itemsize
     same = is_plain(matrix.indices, index_type(items))
     return Size(
         users,
@@ -80,7 +83,7 @@ def size_of(model: Fitting, matrix: sparse.csr_matrix) -> Size:
         int(matrix.nnz),
         int(model.factors),
         np.dtype(model.dtype).itemsize,
-        (0 if shared else kind.itemsize) + (0 if same else _INDEX_BYTES),
+        own + (0 if same else _INDEX_BYTES),
         cores(int(model.num_threads)),
         bool(model.calculate_training_loss),
     )

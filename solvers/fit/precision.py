@@ -32,6 +32,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import NumericalWarning
+from halfstep.solvers.fit.weighing import weigh_by
 from halfstep.solvers.fit.weights import row_regularization
 from halfstep.types import Floats
 
@@ -107,7 +108,7 @@ def _weigh(model: Any, values: npt.NDArray[Any]) -> Any:
     count = len(values)
     indices = np.arange(count, dtype=np.int32)
     row = sparse.csr_matrix((values, indices, np.array([0, count])), shape=(1, count))
-    return model._weigh(row)
+    return weigh_by(model, row)
 
 
 def _pieces(model: Any, matrix: sparse.csr_matrix) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:

@@ -26,7 +26,7 @@ log = logging.getLogger("halfstep")
 # What a fit sets.
 _FACTORS = SIDES
 _SET = (
-    *_FACTORS, "_made", "_fitted_to",
+    *_FACTORS, "_made", "_fitted_to", "_transform", "_transform_of_fit",
     "loss_history_", "seconds_", "report_", "interrupted_", "_half_reports", "_warned_of_ridge",
 )  # fmt: skip
 

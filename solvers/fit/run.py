@@ -11,6 +11,7 @@ from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
 from halfstep.progress import progress_bar
+from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.checkpoint import Checkpoints, State, checkpoints
 from halfstep.solvers.fit.memory import check_memory
 from halfstep.solvers.fit.monitor import Callback, Monitor
@@ -53,18 +54,19 @@ def run(
     with kept_if_it_fails(model):
         if resumed == [None]:
             announce_start(model, matrix)
-        weights = model._sides(matrix)
+        prepared = weighing.prepared(model, matrix)
+        weights = model._sides(prepared)
         stopped = _iterate(
             model,
             weights,
-            _start(model, matrix, resumed.pop()),
+            _start(model, prepared, resumed.pop()),
             keeper,
             bool(show_progress),
             callback,
         )
     warn_of_unsolved_rows(model.report_)
     if model.iterations and model.kind != "baseline":
-        warn_of_lost_precision(model, matrix)
+        warn_of_lost_precision(model, prepared)
     if stopped and on_interrupt == "raise":
         raise KeyboardInterrupt(stopped)
 

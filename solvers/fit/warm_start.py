@@ -14,8 +14,9 @@ from scipy import sparse
 
 from halfstep.errors import InputError
 from halfstep.solvers.fit.start import random_rows
+from halfstep.solvers.fit.weighing import weigh_by
 from halfstep.solvers.inputs import on_host
-from halfstep.solvers.model.fold_in import fold_in
+from halfstep.solvers.model.fold_in import solved
 from halfstep.solvers.model.held import Held
 from halfstep.types import Floats
 
@@ -102,5 +103,5 @@ def _grown(
     if placed.any():
         rows = rows[np.flatnonzero(placed)]
         rows.sort_indices()
-        grown[len(X) :][placed] = fold_in(model, rows, Held(fixed))
+        grown[len(X) :][placed] = solved(model, weigh_by(model, rows, fixed.dtype), Held(fixed))
     return grown, placed

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.kernels.cpu.threads import cores, spread
-from halfstep.solvers.problem import DEFAULT_BACKGROUND, Rule, Weights
+from halfstep.solvers.problem import Rule, Weights
 from halfstep.types import Floats, Integers
 
 _PIECE = 1 << 18
@@ -27,12 +28,12 @@ _FEW_ENTRIES = 1 << 19
 def weigh(
     matrix: sparse.csr_matrix,
     *,
-    confidence: str = "implicit",
-    alpha: float = 1.0,
-    epsilon: float = 1.0,
+    confidence: str = defaults.CONFIDENCE,
+    alpha: float = defaults.ALPHA,
+    epsilon: float = defaults.EPSILON,
     background: float | None = None,
-    regularization: float = 0.01,
-    regularization_exponent: float = 0.0,
+    regularization: float = defaults.REGULARIZATION,
+    regularization_exponent: float = defaults.EXPONENT,
     dtype: npt.DTypeLike = np.float32,
     num_threads: int = 1,
 ) -> Weights:
@@ -174,7 +175,7 @@ def _values(
 def background_weight(confidence: str, background: float | None) -> float:
     """Return a0, the weight of every entry that is not stored."""
     if confidence == "binary":
-        return float(DEFAULT_BACKGROUND if background is None else background)
+        return float(defaults.BACKGROUND if background is None else background)
     return 0.0 if confidence == "explicit" else 1.0
 
 

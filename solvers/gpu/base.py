@@ -162,7 +162,7 @@ class GpuSolver(Solver, ABC):
         check_widths({side: self.__dict__[side].shape(side) for side in SIDES})
         return X.on_device(), Y.on_device()
 
-    def _sides(self, matrix: sparse.csr_matrix) -> Any:
+    def _sides(self, transformed: sparse.csr_matrix) -> Any:
         """Return users and items, as `Side`s on the device or as `Stored`s on the host.
 
         Called by `fit` once, before the starting factors are drawn. `Stored`s are cut into streamed
@@ -170,16 +170,19 @@ class GpuSolver(Solver, ABC):
         """
         check_needs()
         backends = chosen(self.devices)
-        lengths = np.diff(matrix.indptr), np.bincount(matrix.indices, minlength=matrix.shape[1])
+        lengths = (
+            np.diff(transformed.indptr),
+            np.bincount(transformed.indices, minlength=transformed.shape[1]),
+        )
         longest = max(int(side.max(initial=0)) for side in lengths)
         if len(backends) == 1:
-            plan = self._plan(backends[0], matrix.shape, int(matrix.nnz), longest)
+            plan = self._plan(backends[0], transformed.shape, int(transformed.nnz), longest)
             if plan.block_entries is None:
                 with explaining("when the stored entries were copied there", [plan]):
-                    sides = sides_of(backends[0], self, matrix, lengths)
+                    sides = sides_of(backends[0], self, transformed, lengths)
                     sides[0].kept["memory"] = plan
                     return sides
-        return stored_sides(self, matrix, cache(lambda: self.weights(matrix)))
+        return stored_sides(self, transformed, cache(lambda: self._weights(transformed)))
 
     @falling_back
     def _alternate(self, users: Any, items: Any, X: Any, Y: Any, monitor: Monitor) -> None:

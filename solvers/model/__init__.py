@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from halfstep.solvers.fit.start import RandomState
+    from halfstep.solvers.fit.transform import Transform
     from halfstep.solvers.problem import Weights
     from halfstep.types import Floats, Integers
 
@@ -59,6 +60,7 @@ class FittedModel:
     factors: int
     dtype: npt.DTypeLike
     confidence: str
+    transform: str | None
     regularization_exponent: float
     num_threads: int
     random_state: RandomState
@@ -70,6 +72,9 @@ class FittedModel:
     _made: tuple[Any, ...] | None = None
     # How a side's factors are kept; GPU models override it.
     _holder: ClassVar[type[held.Held]] = held.Held
+    # What the transform took from the data: of the fit that made these factors, and of the last fit.
+    _transform: Transform | None = None
+    _transform_of_fit: Transform | None = None
 
     recommend = recommending.recommend
     recommend_all = recommending.recommend_all
@@ -152,10 +157,12 @@ class FittedModel:
         """
         return selection.top_k(*args, **settings)
 
-    def _weigh(self, matrix: sparse.csr_matrix, dtype: npt.DTypeLike | None = None) -> Weights:
-        """Return the weights of a canonical matrix's entries by the model's convention, in `dtype`.
+    def _weigh(
+        self, matrix: sparse.csr_matrix, side: str = "user", dtype: npt.DTypeLike | None = None
+    ) -> Weights:
+        """Return the weights of a canonical matrix's entries by the model's transform and convention.
 
-        Called by `fold_in` and `explain` on the rows that a caller gives them.
+        Called by `fold_in` and `explain` on the rows, of users or of items, that a caller gives them.
         """
         raise NotImplementedError
 

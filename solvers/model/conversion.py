@@ -80,7 +80,8 @@ def to_implicit(model: FittedModel) -> Any:
     Raises
     ------
     InputError
-        The convention is not `confidence="implicit"` with one regularization for all rows. `implicit`
+        The convention is not `confidence="implicit"` with one regularization for all rows, or the values
+        were transformed. `implicit`
         would then recalculate rows for another objective than the one that these factors minimise.
     SolverUnavailable
         `implicit` is not installed.
@@ -89,6 +90,11 @@ def to_implicit(model: FittedModel) -> Any:
         raise InputError(
             "to_implicit needs confidence 'implicit' and regularization_exponent 0, "
             f"got {model.confidence!r} and {model.regularization_exponent}"
+        )
+    if model.transform is not None or model._transform is not None:
+        raise InputError(
+            f"to_implicit needs a model without transform, got {model.transform!r}: fit it to "
+            "`bm25_weight(user_items.T).T` or `tfidf_weight(user_items.T).T` instead"
         )
     reason = SOLVERS["implicit_cpu"].unavailable()
     if reason:
@@ -139,6 +145,7 @@ def to_device(model: FittedModel, device: str) -> Any:
     put(converted, factors)
     if set_by_hand(model):
         note_set_by_hand(converted)
+    converted._transform = model._transform
     return converted
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.solvers.inputs import as_ids, check_integers, rows_of, within
 from halfstep.solvers.model.reading import Reading
@@ -32,7 +33,7 @@ def explain(
     user_items: Any,
     itemid: int,
     user_weights: UserWeights | None = None,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
 ) -> tuple[np.float64, list[tuple[np.int32, np.float64]], UserWeights]:
     """Return what each of the user's entries adds to the score of an item.
 
@@ -72,7 +73,7 @@ def explain(
     with Reading(model, "item_factors") as (items,):
         Y = items.array()
         item = _one(itemid, len(Y), "itemid")
-        problem = model._weigh(_row_of(userid, user_items, len(Y)), Y.dtype).fixing(Y)
+        problem = model._weigh(_row_of(userid, user_items, len(Y)), dtype=Y.dtype).fixing(Y)
         Y_u, y = Y[problem.indices].astype(np.float64), Y[item].astype(np.float64)
         if user_weights is None:
             user_weights = _factorise(problem, Y_u, items.gramian())

@@ -24,6 +24,7 @@ from halfstep.types import Floats, Integers
 
 if TYPE_CHECKING:
     from halfstep.solvers.model import FittedModel
+    from halfstep.solvers.problem import Weights
 
 Model = TypeVar("Model", bound="FittedModel")
 
@@ -62,7 +63,7 @@ def recalculate_item(model: FittedModel, itemid: int | npt.ArrayLike, item_users
     single, ids = as_ids(itemid, "itemid")
     with Reading(model, "user_factors") as (users,):
         rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
-        solution = fold_in(model, rows, users)
+        solution = fold_in(model, rows, users, "item")
     return solution[0] if single else solution
 
 
@@ -90,6 +91,7 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
         solution = fold_in(model, rows, items)
     _store(model, "user_factors", ids, solution, "userids")
     note_set_by_hand(model)
+    _remember(model, "user", ids, rows)
     return model
 
 
@@ -98,19 +100,26 @@ def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> 
     ids = _to_store(itemids, "itemids")
     with Reading(model, "user_factors") as (users,):
         rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
-        solution = fold_in(model, rows, users)
+        solution = fold_in(model, rows, users, "item")
     _store(model, "item_factors", ids, solution, "itemids")
     note_set_by_hand(model)
+    _remember(model, "item", ids, rows)
     return model
 
 
-def fold_in(model: FittedModel, rows: sparse.csr_matrix, other: Held) -> Floats:
+def fold_in(model: FittedModel, rows: sparse.csr_matrix, other: Held, side: str = "user") -> Floats:
     """Return the exact solution (m, f) of `rows` (m, n), with the other side's factors (n, f) fixed.
 
-    Raises FloatingPointError, with the row, if a solution is not finite.
+    `side` says whether the rows are of users or of items. Raises FloatingPointError, with the row, if a
+    solution is not finite.
     """
+    return solved(model, model._weigh(rows, side, other.array().dtype), other)
+
+
+def solved(model: FittedModel, weights: Weights, other: Held) -> Floats:
+    """Return the exact solution (m, f) of rows with these weights, as `fold_in` does."""
     fixed = other.array()
-    problem = model._weigh(rows, fixed.dtype).fixing(fixed, YtY=other.gramian())
+    problem = weights.fixing(fixed, YtY=other.gramian())
     name = "cholesky" if problem.rows < _COMPILED_ROWS else "eigenbasis"
     exactly = {"exact": True} if name == "eigenbasis" else {}
     solver = SOLVERS[name](
@@ -124,6 +133,12 @@ def fold_in(model: FittedModel, rows: sparse.csr_matrix, other: Held) -> Floats:
     if not finite.all():
         raise FloatingPointError(f"the factors of row {int(np.argmin(finite))} are not finite")
     return solution
+
+
+def _remember(model: FittedModel, side: str, ids: Integers, rows: sparse.csr_matrix) -> None:
+    """Keep what a later row of the other side needs of the rows that were stored."""
+    if model._transform is not None:
+        model._transform = model._transform.with_rows(side, ids, rows)
 
 
 def _to_store(value: npt.ArrayLike, name: str) -> Integers:

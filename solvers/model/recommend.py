@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from halfstep import defaults
 from halfstep.solvers.inputs import as_ids, rows_of
 from halfstep.solvers.model.factors import check_scores, rows_at
 from halfstep.solvers.model.fold_in import fold_in
@@ -34,7 +35,7 @@ def recommend(
     model: FittedModel,
     userid: int | npt.ArrayLike,
     user_items: Any,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
     filter_already_liked_items: bool = True,
     filter_items: npt.ArrayLike | None = None,
     recalculate_user: bool = False,
@@ -104,8 +105,7 @@ def rank_items(
     ten items at most. `user_items` may be None if `recalculate_user` is False.
     """
     count = len(np.unique(as_ids(selected_items, "selected_items")[1]))
-    return recommend(
-        model,
+    return model.recommend(
         userid,
         user_items,
         N=max(1, count),
@@ -118,7 +118,7 @@ def rank_items(
 def recommend_all(
     model: FittedModel,
     user_items: Any,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
     recalculate_user: bool = False,
     filter_already_liked_items: bool = True,
     filter_items: npt.ArrayLike | None = None,
@@ -130,8 +130,8 @@ def recommend_all(
     """
     rows = getattr(user_items, "shape", (0,))[0]
     users = np.arange(rows, dtype=np.int64) + users_items_offset
-    ids, _ = recommend(
-        model, users, user_items, N, filter_already_liked_items, filter_items, recalculate_user
+    ids, _ = model.recommend(
+        users, user_items, N, filter_already_liked_items, filter_items, recalculate_user
     )
     return ids
 
@@ -139,7 +139,7 @@ def recommend_all(
 def similar_items(
     model: FittedModel,
     itemid: int | npt.ArrayLike,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
     recalculate_item: bool = False,
     item_users: Any = None,
     filter_items: npt.ArrayLike | None = None,
@@ -158,7 +158,7 @@ def similar_items(
         query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
         if recalculate_item:
             rows = rows_of(item_users, len(ids), len(others[0].array()), "item_users")
-            vectors = fold_in(model, rows, others[0]).astype(Y.dtype, copy=False)
+            vectors = fold_in(model, rows, others[0], "item").astype(Y.dtype, copy=False)
         else:
             vectors = rows_at(item_side, ids, "itemid", Y.dtype)
         return nearest(query, vectors, Y, item_side.scales())
@@ -167,7 +167,7 @@ def similar_items(
 def similar_users(
     model: FittedModel,
     userid: int | npt.ArrayLike,
-    N: int = 10,
+    N: int = defaults.LIST_LENGTH,
     filter_users: npt.ArrayLike | None = None,
     users: npt.ArrayLike | None = None,
 ) -> tuple[Integers, Floats]:

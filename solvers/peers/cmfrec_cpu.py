@@ -28,11 +28,12 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.monitor import Monitor
 from halfstep.solvers.inputs import check_integers
-from halfstep.solvers.problem import DEFAULT_BACKGROUND, Problem, Weights
+from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
 
 
@@ -78,7 +79,7 @@ class CmfrecCpu(Solver):
                 "cmfrec_cpu has one regularization for all rows: regularization_exponent must be 0, "
                 f"got {self.regularization_exponent}"
             )
-        background = DEFAULT_BACKGROUND if self.background is None else self.background
+        background = defaults.BACKGROUND if self.background is None else self.background
         if self.use_cg and not (self.confidence == "binary" and background < 1):
             raise InputError(
                 "the conjugate gradients of cmfrec_cpu minimise another objective than its Cholesky, "

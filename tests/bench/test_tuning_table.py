@@ -21,6 +21,7 @@ def record(content_hash):
     return {
         "kind": "tuning",
         "data": {"name": "songs", "hash": content_hash, "items": 1234},
+        "metric": "ndcg@20",
         "budget": 1200.0,
         "seconds": {"trials": 1200.0, "last fit and test": 120.0, "this run": 300.0},
         "environment": {"cpu": "A Processor", "cores": 2},
@@ -38,7 +39,9 @@ def test_published_rows_belong_to_their_split():
     assert "| popularity | .0416 | .0317 |  |" in text
     assert "**.2500** (.2490–.2510)" in text
     assert "factors 64, background 0.0123, iterations 4" in text
-    assert "--budget 20m" in text
+    assert "`halfstep tune --metric ndcg@20 --budget 20m`" in text
+    usual = record(known) | {"metric": "ndcg@10"}
+    assert "`halfstep tune --budget 20m`" in markdown(usual)
     assert "22 minutes" in text
 
 
@@ -48,7 +51,7 @@ def test_the_readme_shows_it(tmp_path):
     readme.write_text(f"{BEGIN}\n{END}\n")
     (results / "tune.json").write_text(json.dumps(record("another")))
     rewrite(readme, results)
-    assert "songs: `halfstep tune --budget 20m`" in readme.read_text()
+    assert "songs: `halfstep tune --metric ndcg@20 --budget 20m`" in readme.read_text()
     broken = record("another")
     del broken["test"]["models"]["tuned"]["ndcg@20"]
     (results / "tune.json").write_text(json.dumps(broken))

@@ -84,7 +84,7 @@ def test_compare_and_tune_judge_the_same_pairs_whatever_the_numbering(evaluated,
                 tmp_path / f"{place}")  # fmt: skip
         record = evaluated(form, *grid, name="tune", few=())[1]
         tuned.append(
-            [record["chosen"]["value"], record["test"]["models"]["tuned"]["ndcg@20"]["mean"]]
+            [record["chosen"]["value"], record["test"]["models"]["tuned"]["ndcg@10"]["mean"]]
         )
     assert compared[0] == pytest.approx(compared[1], rel=1e-6)
     assert tuned[0] == pytest.approx(tuned[1], rel=1e-6)

@@ -10,8 +10,10 @@ from scipy import sparse
 
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NotFinite
+from halfstep.solvers.gpu import base as gpu
 from halfstep.solvers.gpu.device.audit import device_objective, first_not_finite
 from halfstep.solvers.gpu.device.data import Csr, transposed
+from halfstep.solvers.gpu.device.memory import MemoryPlan
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import objective
 
@@ -36,6 +38,25 @@ def test_the_transpose_is_scipys_to_the_bit(shape, device):
     assert np.array_equal(device.to_host(got.indptr), expected.indptr)
     assert np.array_equal(device.to_host(got.indices), expected.indices)
     assert np.array_equal(device.to_host(got.values), expected.data.astype(np.float32))
+
+
+@pytest.mark.parametrize("transform", ["bm25"])
+@pytest.mark.parametrize("streamed", [False, True])
+def test_transformed_values_are_those_of_the_host(transform, streamed, device, matrix, monkeypatch):
+    plan = gpu.plan_memory
+    if streamed:
+        in_blocks = lambda *of: MemoryPlan(60, plan(*of).parts, of[1])  # noqa: E731
+        monkeypatch.setattr(gpu, "plan_memory", in_blocks)
+    settings = {"confidence": "log", "regularization": 0.3, "random_state": 0, "iterations": 1}
+    there = SOLVERS["gpu_cg_1_naive"](7, transform=transform, cg_steps=20, **settings).fit(
+        matrix, show_progress=False
+    )
+    here = SOLVERS["cholesky"](7, transform=transform, **settings).fit(matrix, show_progress=False)
+    for found, wanted in (
+        (there.item_factors, here.item_factors),
+        (there.recalculate_user(9, matrix[9]), here.recalculate_user(9, matrix[9])),
+    ):
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("exponent", [0.0, 0.7])

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from halfstep import SOLVERS
 from halfstep.errors import DeviceLost, DeviceOutOfMemory, FactorsDropped, NotFinite
+from halfstep.solvers.model.origin import sides_of
 
 RUNG = "gpu_cg_5_binned"
 
@@ -49,11 +50,11 @@ def fail(error):
 @pytest.mark.parametrize("error", [RuntimeError("of the caller"), DeviceOutOfMemory("full")])
 def test_a_refit_that_fails_leaves_what_there_was(iteration, error, card):
     one = fit(model())
-    old, seconds, reports = one._held(), one.seconds_, one.report_
+    old, seconds, reports = sides_of(one), one.seconds_, one.report_
     one.random_state = 4
     with pytest.raises(type(error)):
         fit(one, callback=at(iteration, fail(error)))
-    assert all(now is then for now, then in zip(one._held(), old, strict=True))
+    assert all(now is then for now, then in zip(sides_of(one), old, strict=True))
     assert one.seconds_ is seconds
     assert one.report_ is reports
     assert fit(model()).item_factors.tolist() == one.item_factors.tolist()
@@ -78,14 +79,14 @@ def test_of_a_lost_device_what_the_host_has_is_left(read, card):
 
 def test_factors_stay_on_the_device_and_old_until_an_iteration_is_done(card):
     one = fit(model())
-    old = one._held()
+    old = sides_of(one)
     seen = []
     begin = one._begin
-    one._begin = lambda done: seen.append(one._held()) or begin(done)
+    one._begin = lambda done: seen.append(sides_of(one)) or begin(done)
     fit(one)
     assert seen[0] == old
     assert seen[1] != old
-    assert all(side.only_on_device for side in (*old, *one._held()))
+    assert all(side.only_on_device for side in (*old, *sides_of(one)))
     one.user_factors = one.user_factors + 1
     with pytest.warns(FactorsDropped, match="^user_factors were set by hand"):
         fit(one)

@@ -122,6 +122,8 @@ def test_every_argument_changes_something(rung, matrix):
         {"iterations": 3},
         {"random_state": 1},
         {"regularization_exponent": 0.5},
+        {"transform": "tfidf"},
+        {"transform": "bm25"},
         {"dtype": np.float32},
         *({**c} for name, c in CONVENTIONS.items() if name != "implicit"),
     ]
@@ -131,6 +133,9 @@ def test_every_argument_changes_something(rung, matrix):
     assert not np.array_equal(fitted(**log), fitted(**log, epsilon=3.0))
     binary = {"confidence": "binary"}
     assert not np.array_equal(fitted(**binary), fitted(**binary, background=0.5))
+    bm25 = {"transform": "bm25"}
+    for settings in ({"bm25_k1": 10.0}, {"bm25_b": 0.5}):
+        assert not np.array_equal(fitted(**bm25), fitted(**bm25, **settings)), settings
 
 
 def test_loss_falls_and_is_kept_only_when_asked_for(rung, convention, matrix):

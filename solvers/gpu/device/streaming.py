@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.kernels.cuda.backend import Array, Backend
+from halfstep.solvers.fit.weighing import weigh_by
 from halfstep.solvers.fit.weights import transposed
 from halfstep.solvers.gpu.device.data import Weigher, penalties
 from halfstep.solvers.gpu.device.memory import SLOTS, first_rows
@@ -218,7 +219,7 @@ def stored_sides(
     if matrix.nnz:
         # A weight grows with the size of its value: if the largest value's fits, all do.
         largest = matrix.data[[int(np.argmax(np.abs(matrix.data)))]]
-        model._weigh(sparse.csr_matrix((largest, [0], [0, 1]), shape=(1, 1)))
+        weigh_by(model, sparse.csr_matrix((largest, [0], [0, 1]), shape=(1, 1)))
     item_users = transposed(matrix, model.dtype, int(model.num_threads))
     return _stored(model, matrix, weights), _stored(model, item_users, weights)
 

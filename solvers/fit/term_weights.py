@@ -1,0 +1,66 @@
+"""BM25 and TF-IDF of a matrix, by the names and with the axes of `implicit.nearest_neighbours`.
+
+The formulas stand at the head of `halfstep.solvers.fit.transform`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from halfstep import defaults
+from halfstep.errors import InputError
+from halfstep.solvers.fit.transform import measured
+from halfstep.solvers.inputs import as_csr, check_number
+
+
+def bm25_weight(
+    X: Any, K1: float = defaults.BM25_K1, B: float = defaults.BM25_B
+) -> sparse.csr_matrix:
+    """Return a matrix weighed by BM25, as `implicit.nearest_neighbours.bm25_weight` does.
+
+    A fit with `transform="bm25"` does this by itself, and to new rows too; this is for other uses.
+
+    Parameters
+    ----------
+    X
+        Sparse (items, users), with a row for each *item*: of a matrix (users, items) give the transpose.
+        Not written to.
+    K1
+        At least 0. Values far above it count as it.
+    B
+        From 0 to 1: how far the weight falls with the sum of the item's values.
+
+    Returns
+    -------
+    csr_matrix (items, users), float64
+        Users who have all items get a weight below 0, as in `implicit`.
+
+    Raises
+    ------
+    InputError
+        `X` is not sparse, or an argument is out of range.
+    """
+    return _weighed(X, "bm25", K1, B)
+
+
+def tfidf_weight(X: Any) -> sparse.csr_matrix:
+    """Return a matrix weighed by TF-IDF, as `implicit.nearest_neighbours.tfidf_weight` does.
+
+    `X` is sparse (items, users), with a row for each *item*, and the result too; see `bm25_weight`.
+    """
+    return _weighed(X, "tfidf", defaults.BM25_K1, defaults.BM25_B)
+
+
+def _weighed(X: Any, name: str, k1: float, b: float) -> sparse.csr_matrix:
+    check_number("K1", k1)
+    check_number("B", b)
+    if b > 1:
+        raise InputError(f"B must be from 0 to 1, got {b}")
+    item_users = as_csr(X, "X")
+    if not item_users.nnz:
+        return item_users.astype(np.float64)
+    transform = measured(item_users.T.tocsr(), name, k1, b, least_idf=-np.inf)
+    return transform.apply(item_users, "item", np.float64)

@@ -1,0 +1,131 @@
+"""What a solver's arguments say about weighing: its transform, and then its convention."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.errors import InputError
+from halfstep.solvers.fit.tail import Tail, hint, tail_of
+from halfstep.solvers.fit.transform import Transform, check_transform, measured, warn_of_full_rows
+from halfstep.solvers.fit.weights import weigh
+from halfstep.solvers.inputs import check_number
+from halfstep.solvers.problem import Weights, check_convention
+
+log = logging.getLogger("halfstep")
+
+
+class Weighing(Protocol):
+    """The attributes of a solver that are used here."""
+
+    transform: str | None
+    bm25_k1: float
+    bm25_b: float
+    confidence: str
+    alpha: float
+    epsilon: float
+    background: float | None
+    regularization: float
+    regularization_exponent: float
+    dtype: npt.DTypeLike
+    num_threads: int
+    _transform: Transform | None
+    _transform_of_fit: Transform | None
+
+
+def check_weighing(values: Mapping[str, Any]) -> None:
+    """Raise InputError for an argument of the weighing that breaks its rule or would be ignored."""
+    for name in ("regularization", "regularization_exponent", "alpha", "epsilon", "background"):
+        if not (name == "background" and values[name] is None):
+            check_number(name, values[name])
+    check_convention(dict(values))
+    check_transform(values)
+
+
+def weigh_by(
+    model: Weighing, transformed: sparse.csr_matrix, dtype: npt.DTypeLike | None = None
+) -> Weights:
+    """Return the weights that the model's convention gives to values that are transformed already.
+
+    They are in `dtype`, or in that of the model if it is None; so below.
+    """
+    return weigh(
+        transformed,
+        confidence=model.confidence,
+        alpha=model.alpha,
+        epsilon=model.epsilon,
+        background=model.background,
+        regularization=model.regularization,
+        regularization_exponent=model.regularization_exponent,
+        dtype=model.dtype if dtype is None else dtype,
+        num_threads=int(model.num_threads),
+    )
+
+
+def prepared(model: Weighing, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return the matrix of a fit, with its values transformed; keep the transform for `_keep`.
+
+    A NumericalWarning says which users get no weight; the log, whether the values have a heavy tail.
+    """
+    model._transform_of_fit = transform_of(model, matrix)
+    if model._transform_of_fit is not None:
+        warn_of_full_rows(model._transform_of_fit)
+    transformed = transformed_by(model, matrix, model._transform_of_fit)
+    tail = heavy_tail(model, transformed)
+    if tail is not None:
+        log.info(
+            "%s",
+            hint(
+                tail, "confidence='log'", "transform='bm25'", "regularization=20", "halfstep.tune"
+            ),
+        )
+    return transformed
+
+
+def heavy_tail(model: Weighing, transformed: sparse.csr_matrix) -> Tail | None:
+    """Return the tail of transformed values if it is heavy and the weights grow with the values."""
+    if model.confidence not in ("implicit", "linear"):
+        return None
+    tail = tail_of(transformed.data)
+    return tail if tail.heavy else None
+
+
+def transform_of(model: Weighing, matrix: sparse.csr_matrix) -> Transform | None:
+    """Return the model's transform with what it takes from a canonical matrix; None without one."""
+    if model.transform is None:
+        return None
+    return measured(matrix, model.transform, float(model.bm25_k1), float(model.bm25_b))
+
+
+def transformed_by(
+    model: Weighing,
+    matrix: sparse.csr_matrix,
+    transform: Transform | None,
+    side: str = "user",
+    dtype: npt.DTypeLike | None = None,
+) -> sparse.csr_matrix:
+    """Return a canonical matrix's values transformed in the model's dtype; itself without transform."""
+    if transform is None:
+        return matrix
+    kind = model.dtype if dtype is None else dtype
+    return transform.apply(matrix, side, kind, int(model.num_threads))
+
+
+def fitted_transform(model: Weighing) -> Transform | None:
+    """Return the transform that the model's factors were fitted with, for new rows; None without one.
+
+    Raises
+    ------
+    InputError
+        The model has a transform, but its factors come from no fit of it.
+    """
+    if model._transform is None and model.transform is not None:
+        raise InputError(
+            f"transform {model.transform!r} weighs new rows by the sums and counts of a fit, and these "
+            "factors come from no fit with it: fit the model, or set transform=None"
+        )
+    return model._transform
