@@ -2,6 +2,6 @@
 
 `checkpoint` reads and writes the state of a fit; `memory` estimates whether it fits in memory; `weighing`
 turns stored values into weights, by `transform` and then `weights`; `tail` says where few outweigh all;
-`term_weights` has the transforms as functions; `start` draws the factors; `over_relaxation` and `stopping` say how far
-a half-step moves a row; `monitor` takes the factors after every half-step.
+`start` draws the factors; `over_relaxation` and `stopping` say how far a half-step moves a row; `monitor`
+takes the factors after every half-step. `term_weights` has the transforms as functions.
 """

@@ -139,7 +139,8 @@ def to_device(model: FittedModel, device: str) -> Any:
     if "exact" in chosen.parameters() and getattr(model, "exact", model.exact_only):
         converted.set_params(exact=True)
     converted.loss_history_, converted.seconds_ = list(model.loss_history_), list(model.seconds_)
-    converted._transform = model._transform
+    if model._transform is not None:
+        converted._transform = model._transform
     if model.user_factors is not None:
         put(converted, *factors_of(model))
     return converted

@@ -168,7 +168,8 @@ def model_of(cls: type[Model], label: str, archive: dict[str, Any]) -> Model:
             raise InputError(f"{label} is not a halfstep model, nor one of implicit's ALS")
         if names & {"user_factors", "item_factors"}:
             _set_factors(model, label, archive["user_factors"], archive["item_factors"])
-        model._transform = Transform.of_members(archive)
+        if (transform := Transform.of_members(archive)) is not None:
+            model._transform = transform
     return model  # type: ignore[no-any-return]
 
 
