@@ -120,8 +120,7 @@ class Solver(FittedModel, ABC):
         self.fit_callback: Callback | None = None
         self.report_: list[IterationReport] = []
         self._half_reports: dict[str, HalfStepReport | None] = {}
-        self._warned_of_ridge = False
-        self._fitted_to: Any = None
+        self._warned_of_ridge, self._fitted_to = False, None
         note_origin(self)
         self.check()
 

@@ -145,7 +145,8 @@ def to_device(model: FittedModel, device: str) -> Any:
     put(converted, factors)
     if set_by_hand(model):
         note_set_by_hand(converted)
-    converted._transform = model._transform
+    if model._transform is not None:
+        converted._transform = model._transform
     return converted
 
 

@@ -147,7 +147,8 @@ def model_of(cls: type[Model], label: str, archive: dict[str, Any]) -> Model:
         sides = {name: archive[name] for name in SIDES if name in names}
         if sides:
             _set_factors(model, label, sides)
-        model._transform = Transform.of_members(archive)
+        if (transform := Transform.of_members(archive)) is not None:
+            model._transform = transform
     return model  # type: ignore[no-any-return]
 
 
