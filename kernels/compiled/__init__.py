@@ -1,1 +1,1 @@
-"""What the CPU's loops become on disk: `cache` keeps compiled code, in the folders that `folders` names."""
+"""The CPU's loops, compiled and on disk: `cache` keeps them, in the folders that `folders` names."""

@@ -135,7 +135,7 @@ class CompiledFiles:
 
 @cache
 def _sources(source: str) -> str:
-    """Return a digest of a function's source file and of all files of `kernels.cpu`, which it may call."""
+    """Return a digest of a function's source file and of `kernels.cpu`, which it may call."""
     digest = hashlib.sha256()
     loops = Path(__file__).parent.parent / "cpu"
     for path in [*sorted(loops.glob("*.py")), Path(source)]:

@@ -30,6 +30,8 @@ def compiled(function: Function) -> Function:
 # For loops over one tile. A call would pass seven numbers per array, which costs as much as the loop
 # over a short tile.
 inlined: Callable[[Function], Function] = _njit(forceinline=True, **_inside)
+# For a large function with one caller: inlined before it is compiled, so that it is compiled once.
+merged: Callable[[Function], Function] = _njit(inline="always", **_inside)
 # For functions that several places call once per row: compiled once, and a call costs next to nothing.
 called: Callable[[Function], Function] = _njit(nogil=True, **_inside)
 # The compiler may reorder sums and fuse multiplications with additions; NaNs and infinities keep their
