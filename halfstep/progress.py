@@ -1,4 +1,4 @@
-"""Progress of work that takes longer: a bar on a terminal or in a notebook, elsewhere a line now and then.
+"""Progress of what takes longer: a bar on a terminal or in a notebook, elsewhere a line now and then.
 
     with count_bar("judging users", 50_000) as advance:
         advance(100)
@@ -57,9 +57,14 @@ def bytes_bar(
 def count_bar(
     description: str, total: int, unit: str = "", show: bool | None = None
 ) -> Iterator[Callable[[int], None]]:
-    """Yield a function to call with each number of things done, of `total`; `unit` names many of them."""
+    """Yield a function to call with each number of things done; `unit` is what many are called."""
     with _shown(Task(description, total, unit), show) as task:
         yield lambda count: task.update(advance=count)
+
+
+def task_bar(task: Task, show: bool | None = None) -> AbstractContextManager[Task]:
+    """Show a task that the caller keeps up to date."""
+    return _shown(task, show)
 
 
 def stage(description: str, show: bool | None = None) -> AbstractContextManager[Task]:
@@ -173,7 +178,7 @@ class _Screen:
                 shows.draw(self.tasks)
                 due = self.said + shows.every
             shows.end()
-        except Exception:  # noqa: S110  # a closed pipe, a broken terminal: no reason to lose the work
+        except Exception:  # a closed pipe, a broken terminal: no reason to lose the work
             pass
 
 

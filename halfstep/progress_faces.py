@@ -133,8 +133,9 @@ def bar(task: Task, width: int) -> RenderableType:
     what = Text(task.description, no_wrap=True, overflow="ellipsis")
     drawn = min(_WIDEST, free - what.cell_len - len(words))
     cells: list[RenderableType] = [what]
-    if task.total and drawn >= _NARROWEST:
-        cells.append(ProgressBar(total=task.total, completed=task.done, width=drawn))
+    share = task.share
+    if share is not None and drawn >= _NARROWEST:
+        cells.append(ProgressBar(total=1.0, completed=share, width=drawn))
     cells.append(Text(words, no_wrap=True, overflow="ellipsis"))
     for _ in cells:
         line.add_column(no_wrap=True)
@@ -179,7 +180,6 @@ class Notebook:
 def page_bar(task: Task) -> str:
     """Return the line of a task as HTML."""
     what, words = html.escape(task.description), html.escape(task.words())
-    drawn = ""
-    if task.total:
-        drawn = f'<progress value="{min(task.done, task.total):g}" max="{task.total}"></progress> '
+    share = task.share
+    drawn = "" if share is None else f'<progress value="{share:.4f}"></progress> '
     return f"<div>{what} {drawn}{words}</div>"

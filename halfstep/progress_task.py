@@ -72,20 +72,20 @@ class Task:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the rest is done, at the pace so far; None before anything is."""
+        """Seconds until the rest is done, at the pace so far; None before anything is, and after all."""
         done = self.done - self._before
-        if not self.total or done <= 0 or self._held is not None:
+        if not self.total or done <= 0 or self.done >= self.total or self._held is not None:
             return None
         pace = max(0.0, self._counted - self._began - self._lost) / done
         since = time.monotonic() - self._counted
-        return max(0.0, (self.total - self.done) * pace - since)
+        return max(1.0, (self.total - self.done) * pace - since)
 
     def words(self) -> str:
         """Return how far the work is: "7 of 15 iterations, loss 0.5, about 40 s left"."""
         parts = [self._numbers(), self.note]
         left = self.seconds_left
-        if left is not None and self.done < (self.total or 0):
-            parts.append(f"about {duration(max(1.0, left))} left")
+        if left:
+            parts.append(f"about {duration(left)} left")
         elif self.seconds >= 1:
             parts.append(f"{duration(self.seconds)} so far")
         return ", ".join(part for part in parts if part)
