@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -21,7 +21,7 @@ from halfstep.progress import count_bar, stage
 if TYPE_CHECKING:
     from halfstep.solvers import Solver
 
-console = Console()
+console = Screen()
 # Settings of the options that may differ between the compared solvers.
 _FREE = ("num_threads",)
 

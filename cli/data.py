@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -18,7 +18,7 @@ from halfstep.progress import bytes_bar, stage
 app = typer.Typer(
     help="List, read, convert, generate, clean and describe data sets.", no_args_is_help=True
 )
-console = Console()
+console = Screen()
 
 Dump = Annotated[
     str,
@@ -57,7 +57,7 @@ def convert(source: Source, output: Output, table: TableOptions = AS_FOUND) -> N
     loaded = read(console, source, table)
     with stage(f"writing {output}"):
         loaded.save(output)
-    console.print(f"wrote {output}: {loaded!r}", highlight=False)
+    console.print(f"wrote {output}: {loaded!r}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -121,10 +121,12 @@ def prepare(
     with stage(f"writing {output}"):
         data.save(output)
     preparation(console, data)
-    console.print(f"wrote {output}: {data!r}", highlight=False)
+    console.print(f"wrote {output}: {data!r}", highlight=False, soft_wrap=True)
     if bad_rows is not None and listing is not None:
         write_listing(bad_rows, listing)
-        console.print(f"wrote {bad_rows}: {len(listing):,} bad rows", highlight=False)
+        console.print(
+            f"wrote {bad_rows}: {len(listing):,} bad rows", highlight=False, soft_wrap=True
+        )
     o.write(json, data.provenance)
 
 
@@ -199,7 +201,7 @@ def generate(
     with stage(f"generating {entries:,} rows"):
         lines = generate_dump(output, entries, seed=seed, users=users, items=artists, tail=tail)
     for name, count in lines.items():
-        console.print(f"wrote {output / name}: {count:,} lines", highlight=False)
+        console.print(f"wrote {output / name}: {count:,} lines", highlight=False, soft_wrap=True)
 
 
 @app.command()

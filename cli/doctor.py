@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError, SolverUnavailable
@@ -18,7 +18,7 @@ from halfstep.files import check_writable
 from halfstep.machine import gpu, gpu_facts, processor, versions
 from halfstep.progress import stage
 
-console = Console()
+console = Screen()
 _WITHOUT_DATA = ("data", "json")
 
 Data = Annotated[

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from halfstep.evaluation.protocols.partitions import Part
     from halfstep.evaluation.protocols.validation import Validation
 
-console = Console()
+console = Screen()
 
 
 @takes_tables

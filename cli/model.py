@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from halfstep.cli import options as o
 from halfstep.cli.model_file import DEFAULT_MODEL
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable, npz_path
 from halfstep.interruption import ended_cleanly
 from halfstep.progress import stage
 
-console = Console()
+console = Screen()
 INTERRUPTED = 130
 
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, words
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -19,7 +18,7 @@ from halfstep.progress_task import size
 if TYPE_CHECKING:
     from halfstep.recommender.recommender import Recommender
 
-console = Console()
+console = Screen()
 log = logging.getLogger("halfstep")
 DEFAULT_MODEL = Path("model.npz")
 

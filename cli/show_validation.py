@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from halfstep.evaluation.protocols.validation import Summary, Validation
 
 _MARGIN = 0.02
-_INTERVALS = "bootstrap intervals over users"
+_INTERVALS = "judging by intervals"
 
 
 def validation(
