@@ -128,15 +128,16 @@ def bar(task: Task, width: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    words, free = task.words(), width - 3
-    line = Table.grid(padding=(0, 1), pad_edge=False)
-    what = Text(task.description, no_wrap=True, overflow="ellipsis")
-    drawn = min(_WIDEST, free - what.cell_len - len(words))
+    words, share = task.words(), task.share
+    what = Text(task.description)
+    what.truncate(max(_NARROWEST, width - len(words) - 1), overflow="ellipsis")
+    drawn = min(_WIDEST, width - what.cell_len - len(words) - 2)
     cells: list[RenderableType] = [what]
-    share = task.share
     if share is not None and drawn >= _NARROWEST:
         cells.append(ProgressBar(total=1.0, completed=share, width=drawn))
-    cells.append(Text(words, no_wrap=True, overflow="ellipsis"))
+    if words:
+        cells.append(Text(words, overflow="ellipsis"))
+    line = Table.grid(padding=(0, 1), pad_edge=False)
     for _ in cells:
         line.add_column(no_wrap=True)
     line.add_row(*cells)
