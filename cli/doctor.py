@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
 from halfstep.machine import gpu, gpu_facts, processor, versions
+from halfstep.progress import stage
 
-console = Console()
+console = Screen()
 _WITHOUT_DATA = ("data", "json")
 
 Data = Annotated[
@@ -64,9 +65,10 @@ def doctor(
     model: Any = SOLVERS["eigenbasis"](**settings)
     check_writable(json, "--json", data)
     loaded = read(console, data, table)
-    examination = show_heaviness.examine(
-        loaded, model, not_empty(as_csr(loaded.interactions)), seed
-    )
+    with stage("trying half-steps on a sample"):
+        examination = show_heaviness.examine(
+            loaded, model, not_empty(as_csr(loaded.interactions)), seed
+        )
     show_heaviness.show(console, examination)
     o.write(json, examination)
 

@@ -19,7 +19,7 @@ from scipy import sparse
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
-from halfstep.progress import progress_bar
+from halfstep.progress import progress_bar, stage
 from halfstep.solvers.fit.checkpoint import checkpoints
 from halfstep.solvers.fit.memory import Size, check_memory, compiled_scratch
 from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
@@ -162,7 +162,8 @@ class Solver(FittedModel, ABC):
             Sparse (users, items); `confidence` says what its values mean. Duplicates are summed. It is
             not written to; do not write to it during the fit, which shares its arrays if it can.
         show_progress
-            Draw a progress bar, on a terminal only.
+            Draw a progress bar on a terminal or in a notebook, and elsewhere a line on stderr after two
+            seconds, and then one every ten.
         callback
             Called as `callback(iteration, seconds, loss)` after each iteration, when
             `user_factors` and `item_factors` hold its result. Returning True ends the fit. None means
@@ -187,7 +188,8 @@ class Solver(FittedModel, ABC):
         matrix = not_empty(as_csr(user_items))
         keeper, state = checkpoints(self, matrix, checkpoint, checkpoint_every, resume)
         check_memory(self, matrix)
-        users, items = weights = self._sides(matrix)
+        with stage("weighing the entries", show_progress):
+            users, items = weights = self._sides(matrix)
         self._forget_derived()
         # No local name for the starting factors: it would keep them in memory for the whole fit.
         if state is None:
@@ -204,7 +206,7 @@ class Solver(FittedModel, ABC):
         if done >= self.iterations:
             return self
         with (
-            progress_bar(self.iterations - done, show_progress, self.name) as advance,
+            progress_bar(self.iterations - done, show_progress, f"fit, {self.name}") as advance,
             blas_threads(int(self.num_threads) or None),
             # OpenBLAS's AVX-512 kernels set error flags on good input too: the monitor finds bad rows.
             np.errstate(all="ignore"),
