@@ -127,8 +127,25 @@ def examine() -> Examination:
             "cores": str(os.cpu_count()),
             "gpu": gpu() or "no NVIDIA GPU: nvidia-smi is missing or lists none",
             **gpu_facts(),
+            "compiled code": _compiled_code(),
         },
         packages={name: version or "not installed" for name, version in versions().items()},
         solvers={name: solver.unavailable() or "" for name, solver in SOLVERS.items()},
         auto=auto,
     )
+
+
+def _compiled_code() -> str:
+    """Return where compiled code is kept and how much there is, or why it is not kept."""
+    from halfstep.kernels.compiled.cache import code_folders
+
+    refused = []
+    for folder in code_folders():
+        reason = folder.refused()
+        if reason is None:
+            files = folder.files()
+            size = sum(file.stat().st_size for file in files)
+            lost = "" if folder.lasting else "; lost on a restart: set NUMBA_CACHE_DIR"
+            return f"{folder.path}, writable ({count(len(files), "file")}, {size / 1e6:.1f} MB{lost})"
+        refused.append(f"{folder.path}: {reason}")
+    return f"not kept ({'; '.join(refused)}): set NUMBA_CACHE_DIR to a folder that can be written"

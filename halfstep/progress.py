@@ -41,6 +41,11 @@ def wanted() -> bool:
     return _screen.wanted
 
 
+def showing() -> bool:
+    """Return whether this is inside `shown`, or some work's progress is being shown."""
+    return _screen.wanted or bool(_screen.tasks)
+
+
 @contextmanager
 def bytes_bar(
     description: str, total: int | None, done: int = 0, show: bool | None = None

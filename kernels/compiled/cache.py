@@ -38,7 +38,19 @@ from halfstep.kernels.compiled.folders import SUFFIX, Folder, folders
 log = logging.getLogger("halfstep")
 
 _HEAD = b"halfstep compiled code 1\n"
+_LOOPS = Path(__file__).parent.parent / "cpu"
 _warned = threading.Event()
+_saved = 0
+
+
+def code_folders() -> list[Folder]:
+    """Return the folders for the code of `kernels.cpu`, in the order of preference."""
+    return list(folders(str(_LOOPS / "compile.py"), config.CACHE_DIR))
+
+
+def compilations() -> int:
+    """Return how many functions this process has compiled and tried to keep."""
+    return _saved
 
 
 class CompiledFiles:
@@ -48,10 +60,12 @@ class CompiledFiles:
     ----------
     function
         The Python function.
+    seconds
+        About how long it takes to compile.
     """
 
-    def __init__(self, function: Any) -> None:
-        self._function = function
+    def __init__(self, function: Any, seconds: int = 1) -> None:
+        self.seconds = seconds
         self._source = inspect.getfile(function)
         self._name = f"{Path(self._source).stem}.{function.__qualname__}"
 
@@ -84,6 +98,8 @@ class CompiledFiles:
         """Write the compiled function; where that is impossible, warn once in this process."""
         if data.library.has_dynamic_globals:
             return
+        global _saved
+        _saved += 1
         content = dumps(data._reduce())
         name = self._file(self._key(signature, data.target_context))
         refused = []
@@ -137,8 +153,7 @@ class CompiledFiles:
 def _sources(source: str) -> str:
     """Return a digest of a function's source file and of `kernels.cpu`, which it may call."""
     digest = hashlib.sha256()
-    loops = Path(__file__).parent.parent / "cpu"
-    for path in [*sorted(loops.glob("*.py")), Path(source)]:
+    for path in [*sorted(_LOOPS.glob("*.py")), Path(source)]:
         with contextlib.suppress(OSError):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from numba import njit
 
+from halfstep.kernels.compiled import telling  # noqa: F401  (its listener)
 from halfstep.kernels.compiled.cache import CompiledFiles
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -19,14 +20,22 @@ _njit: Any = njit
 _inside = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
-def compiled(function: Function) -> Function:
-    """Return the function as Python calls it: compiled on first use, and kept on disk by `cache`."""
-    dispatcher: Any = _njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
-    if hasattr(dispatcher, "_cache"):  # not where NUMBA_DISABLE_JIT is set
-        dispatcher._cache = CompiledFiles(function)
-    return dispatcher  # type: ignore[no-any-return]
+def compiled_in(seconds: int) -> Callable[[Function], Function]:
+    """Return a decorator for a function that Python calls and that takes so long to compile.
+
+    It is compiled on first use, while a progress line says so, and kept on disk by `cache`.
+    """
+
+    def decorate(function: Function) -> Function:
+        dispatcher: Any = _njit(nogil=True, error_model="numpy", no_cfunc_wrapper=True)(function)
+        if hasattr(dispatcher, "_cache"):  # not where NUMBA_DISABLE_JIT is set
+            dispatcher._cache = CompiledFiles(function, seconds)
+        return dispatcher  # type: ignore[no-any-return]
+
+    return decorate
 
 
+compiled = compiled_in(1)
 # For loops over one tile. A call would pass seven numbers per array, which costs as much as the loop
 # over a short tile.
 inlined: Callable[[Function], Function] = _njit(forceinline=True, **_inside)

@@ -14,7 +14,7 @@ import numpy as np
 
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, pass_over
 from halfstep.kernels.cpu.cholesky import solve
-from halfstep.kernels.cpu.compile import compiled
+from halfstep.kernels.cpu.compile import compiled, compiled_in
 from halfstep.kernels.cpu.exact import add_entries
 from halfstep.kernels.cpu.rows import COMPLETED, GAINED, LEFT, MOST, ROWS, STEPPED, STEPS, UNSOLVED
 from halfstep.kernels.cpu.rule import primal_cost
@@ -30,7 +30,7 @@ SHORTEST = 1 << 16
 PIECES = 16
 
 
-@compiled
+@compiled_in(2)
 def _pass_over_piece(
     side: Any, work: Any, u: int, first: int, stop: int, v: Any, out: Any, f: int, mode: float
 ) -> None:
@@ -39,7 +39,7 @@ def _pass_over_piece(
     pass_over(entries, scratch, first, stop, f, address(v), address(out), mode)
 
 
-@compiled
+@compiled_in(2)
 def _add_piece(side: Any, work: Any, u: int, first: int, stop: int, A: Any, b: Any, f: int) -> None:
     entries, scratch = entries_of(side, f), pointers(work)
     set_scale(side, u, f, scratch.scale)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cpu.cg import conjugate_gradients, inner
-from halfstep.kernels.cpu.compile import compiled, inlined
+from halfstep.kernels.cpu.compile import compiled, compiled_in, inlined
 from halfstep.kernels.cpu.exact import solve_dual, solve_primal
 from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.vectors import address, item, put
@@ -47,7 +47,7 @@ def suits_dual(entries: Any, work: Any, first: int, stop: int) -> bool:
     return stop - first <= work.dual and weights_within(entries, first, stop, 1e-3 / work.eps)
 
 
-@compiled
+@compiled_in(3)
 def step_block(side: Any, work: Any, begin: int, start: Any, f: int, steps: int, ways: Any) -> None:
     """Take `steps` conjugate gradient steps for each row of a block that begins with row `begin`.
 
@@ -108,7 +108,7 @@ def over_relax(indptr: Any, begin: int, before: Any, after: Any, omega: Any) -> 
                 after[i, k] = before[i, k] + omega * (after[i, k] - before[i, k])
 
 
-@compiled
+@compiled_in(4)
 def solve_block_exactly(
     side: Any, work: Any, begin: int, out: Any, f: int, ways: Any, tally: Any
 ) -> None:

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
-from halfstep.kernels.cpu.compile import compiled, inlined, merged
+from halfstep.kernels.cpu.compile import compiled_in, inlined, merged
 from halfstep.kernels.cpu.rows import (
     COMPLETED,
     COMPLETING,
@@ -222,7 +222,7 @@ def steps_by_rule(
     return completed
 
 
-@compiled
+@compiled_in(4)
 def step_rows(
     side: Any,
     work: Any,
