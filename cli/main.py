@@ -14,7 +14,7 @@ from collections.abc import Callable
 import typer
 from numpy.linalg import LinAlgError
 
-from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, query, tune, warmup
+from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, query, tune
 from halfstep.errors import DeviceLost, InputError, SolverUnavailable
 from halfstep.interruption import interrupted_at_once
 from halfstep.progress import shown
@@ -30,7 +30,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tune.tune,
     compare.compare,
     bench.bench,
-    warmup.warmup,
+    doctor.warmup,
 )
 app = typer.Typer(
     help="Matrix factorisation of implicit feedback by alternating least squares (ALS).\n\n"

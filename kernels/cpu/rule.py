@@ -286,8 +286,6 @@ def solve_block_by_rule(
     `start` (rows, f) holds the rows' start and is overwritten with their solution, both in whitened
     coordinates. Rows that `suits_dual` accepts are solved exactly, whatever their start. Rows without
     entries become zero. The block's figures are added to `tally` (TALLY,).
-
-    Steps and exact solutions are compiled apart: where no row needs the second, they are not compiled.
     """
     rows, f = start.shape
     ways = np.zeros(rows, np.int8)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import halfstep
-from halfstep.kernels.compiled import cache, folders
-from halfstep.kernels.cpu.compile import compiled
+from halfstep import progress
+from halfstep.kernels.compiled import cache, folders, telling
+from halfstep.kernels.cpu.compile import compiled, compiled_in
 
 ROOT = Path(halfstep.__file__).parent.parent
 
@@ -240,3 +241,36 @@ def test_a_user_without_a_home_runs_a_read_only_install(tmp_path):
     assert done.stderr.count("NUMBA_CACHE_DIR") == 1
     assert str(package / "kernels" / "cpu" / "__pycache__") in done.stderr
     assert len(list(room.glob("halfstep-65534/*.compiled"))) == 2
+
+
+def test_the_progress_line_says_that_something_is_compiled(named, monkeypatch):
+    lines = []
+
+    class Line:
+        def __enter__(self):
+            lines.append("begun")
+
+        def __exit__(self, *error):
+            lines.append("ended")
+
+    def stage(description, show):
+        lines.append((description, show))
+        return Line()
+
+    monkeypatch.setattr(telling, "stage", stage)
+    monkeypatch.setattr(telling, "showing", lambda: True)
+    slow = compiled_in(7)(doubling().py_func)
+    slow(3)
+    assert lines == [("compiling (once, about 7 s)", True), "begun", "ended"]
+    slow(3)
+    compiled_in(7)(slow.py_func)(3)
+    assert len(lines) == 3  # the second one is read from the disk
+
+
+def test_a_line_is_shown_inside_other_progress_and_in_commands_only(monkeypatch):
+    with progress.hidden():
+        assert not progress.showing()
+        with progress.shown():
+            assert progress.showing()
+        monkeypatch.setattr(progress._screen, "tasks", (object(),))
+        assert progress.showing()
