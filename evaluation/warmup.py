@@ -89,14 +89,16 @@ def _run_all(dtype: str) -> None:
     narrow = matrix[:, :200].tocsr()
     transpose(matrix.indptr, matrix.indices, matrix.data, matrix.shape[1], dtype)
     # Whitened factors are stored in bfloat16 where they are many; exact fits use float32 or float64.
-    for fitted, settings in ((matrix, {}), (narrow, {}), (matrix, {"exact": True})):
-        model: Any = SOLVERS["eigenbasis"](
-            factors=8, iterations=3, dtype=dtype, random_state=0, num_threads=1, **settings
+    rung: Any = SOLVERS["eigenbasis"]
+    for fitted, exact in ((matrix, False), (narrow, False), (matrix, True)):
+        model = rung(
+            factors=8, iterations=3, dtype=dtype, random_state=0, num_threads=1, exact=exact
         )
         model.fit(fitted, show_progress=False)
     users = np.arange(matrix.shape[0])
-    for settings in ({}, {"recalculate_user": True}, {"items": np.arange(9_000)}):
-        model.recommend(users, matrix, N=5, **settings)
+    model.recommend(users, matrix, N=5)
+    model.recommend(users, matrix, N=5, recalculate_user=True)
+    model.recommend(users, matrix, N=5, items=np.arange(9_000))
     model.recommend(users, None, N=5, filter_already_liked_items=False)
     model.recommend(0, matrix[0], N=5)
     model.similar_items(np.arange(100), N=5)

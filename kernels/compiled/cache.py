@@ -29,13 +29,17 @@ from typing import Any
 
 import llvmlite  # type: ignore[import-untyped]
 import numba
-from numba.core import config
-from numba.core.compiler import CompileResult
-from numba.core.serialize import dumps
+from numba.core import compiler, serialize
+from numba.core import config as numba_config
 
 from halfstep.kernels.compiled.folders import SUFFIX, Folder, folders
 
 log = logging.getLogger("halfstep")
+
+# Numba's own type hints are incomplete.
+config: Any = numba_config
+dumps: Any = serialize.dumps
+_rebuild: Any = compiler.CompileResult._rebuild
 
 _HEAD = b"halfstep compiled code 1\n"
 _LOOPS = Path(__file__).parent.parent / "cpu"
@@ -89,7 +93,7 @@ class CompiledFiles:
         if content is None:
             return None
         try:
-            return CompileResult._rebuild(target_context, *pickle.loads(content))
+            return _rebuild(target_context, *pickle.loads(content))
         except Exception as error:  # whatever a pickle of other versions' classes may raise
             log.debug("compiled code of %s cannot be used: %s", self._name, error)
             return None
@@ -102,7 +106,7 @@ class CompiledFiles:
         _saved += 1
         content = dumps(data._reduce())
         name = self._file(self._key(signature, data.target_context))
-        refused = []
+        refused: list[str] = []
         for folder in self.folders():
             reason = folder.refused() or _written(folder.path / name, content)
             if reason is None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from numba.core import event
+from numba.core import event as numba_event
 
 from halfstep.kernels.compiled.cache import CompiledFiles
 from halfstep.progress import showing, stage
 
 
-class Telling(event.Listener):  # type: ignore[misc]
+class Telling(numba_event.Listener):
     """Shows a line from the beginning to the end of a compilation of a function of ours."""
 
     def __init__(self) -> None:
@@ -36,4 +36,5 @@ class Telling(event.Listener):  # type: ignore[misc]
             line.__exit__(None, None, None)
 
 
-event.register("numba:compile", Telling())
+register: Any = numba_event.register  # its type hints are incomplete
+register("numba:compile", Telling())

@@ -1,4 +1,4 @@
-"""`halfstep warmup` compiles what later commands need, says where it is, and fails if nothing is kept."""
+"""`halfstep warmup` compiles what later commands need, says where, and fails if nothing is kept."""
 
 import json
 import subprocess
