@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable
+from halfstep.progress import hidden
 
-console = Console()
+console = Screen()
 
 
 @takes_tables
@@ -101,9 +102,10 @@ def bench(
         cells=cells, data_folder=data_folder, resume=resume, table=table,
     )  # fmt: skip
     check_writable(json, "--json")
-    results = benchmark.run_bench(settings, Console(stderr=True))
+    with hidden():  # a line for each step instead, since a bar would be part of what is timed
+        results = benchmark.run_bench(settings, Screen(stderr=True))
     print_results(results, console)
     for path in benchmark.write_report(results, out, console):
-        console.print(f"wrote {path}", highlight=False)
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     if json is not None:
         write_results(results, json)

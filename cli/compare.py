@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 from halfstep.plural import counted
+from halfstep.progress import count_bar, stage
 
 if TYPE_CHECKING:
     from halfstep.solvers import Solver
 
-console = Console()
+console = Screen()
 # Settings of the options that may differ between the compared solvers.
 _FREE = ("num_threads",)
 
@@ -119,28 +120,34 @@ def compare(
     def fit(model: Solver, name: str) -> exact.EvaluatedFit:
         X, Y = (side.astype(model.dtype) for side in start)
         trace = trace_fit(model.set_params(init_factors=(X, Y)), split.train, name)
-        return exact.evaluated(
-            model, trace, split.train, split.test, k, min_value=min_value, overlap=kept
-        )
+        with stage(f"ranking by {name}"):
+            found = exact.evaluated(
+                model, trace, split.train, split.test, k, min_value=min_value, overlap=kept
+            )
+        fitted(1)
+        return found
 
     yardsticks = exact.exact_models([exact.relaxation_of(m) for m in models], **settings)
-    fits = [fit(m, _label(name, m)) for name, m in zip(names, models, strict=True)]
-    exacts = [fit(m, exact.name_of(relaxation)) for relaxation, m in yardsticks.items()]
+    with count_bar(f"comparing on {source.name}", len(models) + len(yardsticks), "fits") as fitted:
+        fits = [fit(m, _label(name, m)) for name, m in zip(names, models, strict=True)]
+        exacts = [fit(m, exact.name_of(relaxation)) for relaxation, m in yardsticks.items()]
     margins: dict[str, Any] = {"k": k, "margin": margin, "random_state": seed}
-    beside = {
-        f.trace.name: exact.against_exact(
-            f, exacts, split.train, split.test, objective_tolerance=to_exact, **margins
-        )
-        for f in fits
-        if not f.trace.baseline
-    }
-    if other is None:
-        (comparison,) = (one.comparison for one in beside[fits[0].trace.name] if one.alike)
-    else:
-        comparison = compare_fits(
-            fits[0].trace, fits[1].trace, split.train, split.test, objective_tolerance=to_other,
-            evaluations=(fits[0].evaluation, fits[1].evaluation), **margins,
-        )  # fmt: skip
+    with stage("intervals and overlaps"):
+        beside = {
+            f.trace.name: exact.against_exact(
+                f, exacts, split.train, split.test, objective_tolerance=to_exact, **margins
+            )
+            for f in fits
+            if not f.trace.baseline
+        }
+        if other is None:
+            (comparison,) = (one.comparison for one in beside[fits[0].trace.name] if one.alike)
+        else:
+            comparison = compare_fits(
+                fits[0].trace, fits[1].trace, split.train, split.test, objective_tolerance=to_other,
+                evaluations=(fits[0].evaluation, fits[1].evaluation), **margins,
+            )  # fmt: skip
+        _ = comparison.predictions  # computed here, not in the middle of a table
     show_comparison.comparison(console, comparison, source)
     show_comparison.beside_exact(console, beside, iterations)
     judged = fits[-1].evaluation

@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, make_folder
+from halfstep.progress import bytes_bar, stage
 
 app = typer.Typer(
     help="List, read, convert, generate, clean and describe data sets.", no_args_is_help=True
 )
-console = Console()
+console = Screen()
 
 Dump = Annotated[
     str,
@@ -55,8 +56,9 @@ def convert(source: Source, output: Output, table: TableOptions = AS_FOUND) -> N
     """Read a data set, or generate a preset, and write it to one .npz file."""
     check_writable(output, "--output")
     loaded = read(console, source, table)
-    loaded.save(output)
-    console.print(f"wrote {output}: {loaded!r}", highlight=False)
+    with stage(f"writing {output}"):
+        loaded.save(output)
+    console.print(f"wrote {output}: {loaded!r}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -97,7 +99,6 @@ def prepare(
     from halfstep.datasets.audioscrobbler.filters import Filters
     from halfstep.datasets.audioscrobbler.read import read_audioscrobbler
     from halfstep.datasets.text.bad_lines import BadLine, write_listing
-    from halfstep.progress import bytes_bar
 
     _check_kind(dump)
     check_writable(output, "--output", source)
@@ -118,12 +119,15 @@ def prepare(
             source, aliases=o.one_of("--aliases", aliases, ("resolved", "once", "none")),
             filters=filters, listing=listing, advance=advance,
         )  # fmt: skip
-    data.save(output)
+    with stage(f"writing {output}"):
+        data.save(output)
     preparation(console, data)
-    console.print(f"wrote {output}: {data!r}", highlight=False)
+    console.print(f"wrote {output}: {data!r}", highlight=False, soft_wrap=True)
     if bad_rows is not None and listing is not None:
         write_listing(bad_rows, listing)
-        console.print(f"wrote {bad_rows}: {len(listing):,} bad rows", highlight=False)
+        console.print(
+            f"wrote {bad_rows}: {len(listing):,} bad rows", highlight=False, soft_wrap=True
+        )
     o.write(json, data.provenance)
 
 
@@ -149,7 +153,6 @@ def download(
     """
     from halfstep.datasets.audioscrobbler.download import ADDRESS, ARCHIVE, LICENCE, fetch
     from halfstep.datasets.audioscrobbler.files import open_parts
-    from halfstep.progress import bytes_bar
 
     _check_kind(dump)
     target = output / ARCHIVE
@@ -162,7 +165,8 @@ def download(
         return
     with bytes_bar(ARCHIVE, None) as advance:
         digest = fetch(url or ADDRESS, target, sha256=sha256, advance=advance)
-    roles = [part.role for part in open_parts([target])]  # unpacks all, which verifies the checksum
+    with stage(f"unpacking {ARCHIVE}"):  # all of it, which verifies the checksum
+        roles = [part.role for part in open_parts([target])]
     console.print(
         f"wrote {target}: {', '.join(roles)}; SHA-256 {digest}"
         + ("" if sha256 else ", not compared: give --sha256 to compare it"),
@@ -195,9 +199,10 @@ def generate(
 
     _check_kind(dump)
     make_folder(output, "--output")
-    lines = generate_dump(output, entries, seed=seed, users=users, items=artists, tail=tail)
+    with stage(f"generating {entries:,} rows"):
+        lines = generate_dump(output, entries, seed=seed, users=users, items=artists, tail=tail)
     for name, count in lines.items():
-        console.print(f"wrote {output / name}: {count:,} lines", highlight=False)
+        console.print(f"wrote {output / name}: {count:,} lines", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -220,8 +225,10 @@ def describe(
 
     require_matplotlib()
     make_folder(output, "--output")
-    described = examine(read(console, source, table), top)
-    plots = draw_plots(described)
+    data = read(console, source, table)
+    with stage(f"describing {data.name}"):
+        described = examine(data, top)
+        plots = draw_plots(described)
     contents = {**plots, "description.html": page(described, plots).encode()}
     for name, content in contents.items():
         with whole_file(output / name) as file:

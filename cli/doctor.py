@@ -1,4 +1,7 @@
-"""`halfstep doctor`: show what this machine can run, or how heavy the weights of a data set are."""
+"""`halfstep doctor`: show what this machine can run, or how heavy the weights of a data set are.
+
+`halfstep warmup` compiles ahead what it runs, for a container's image or a CI job.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,19 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.files import check_writable
 from halfstep.machine import gpu, gpu_facts, processor, versions
+from halfstep.plural import counted
+from halfstep.progress import stage
 
-console = Console()
+console = Screen()
 _WITHOUT_DATA = ("data", "json")
 
 Data = Annotated[
@@ -68,11 +73,36 @@ def doctor(
     model: Any = SOLVERS["eigenbasis"](**settings)
     check_writable(json, "--json", data)
     loaded = read(console, data, table)
-    examination = show_heaviness.examine(
-        loaded, model, not_empty(as_csr(loaded.interactions)), seed
-    )
+    with stage("trying half-steps on a sample"):
+        examination = show_heaviness.examine(
+            loaded, model, not_empty(as_csr(loaded.interactions)), seed
+        )
     show_heaviness.show(console, examination)
     o.write(json, examination)
+
+
+def warmup(
+    float64: Annotated[
+        bool, typer.Option("--float64", help="For factors in float64, instead of float32.")
+    ] = False,
+    json: o.Json = None,
+) -> None:
+    """Compile what fits, queries and evaluations on the CPU need, and keep it.
+
+    The first fit then takes no longer than the next ones. Compiled code is kept
+    in the folder that NUMBA_CACHE_DIR names; if it names none, beside the
+    installed package, or in the user's cache folder.
+    """
+    from halfstep.evaluation.warmup import warmup as warm_up
+
+    check_writable(json, "--json")
+    with stage("compiling what fits, queries and evaluations need"):
+        left = warm_up("float64" if float64 else "float32")
+    what = f"{counted(left.compiled, 'functions')} compiled" if left.compiled else "all was there"
+    found = f"{counted(left.files, 'files')}, {left.bytes / 1e6:.1f} MB"
+    line = f"{left.folder}: {found}; {what}, in {left.seconds:.1f} s"
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    o.write(json, left)
 
 
 def _machine(context: typer.Context, json: o.Json) -> None:
@@ -129,8 +159,26 @@ def examine() -> Examination:
             "cores": str(os.cpu_count()),
             "gpu": gpu() or "no NVIDIA GPU: nvidia-smi is missing or lists none",
             **gpu_facts(),
+            "compiled code": _compiled_code(),
         },
         packages={name: version or "not installed" for name, version in versions().items()},
         solvers={name: solver.unavailable() or "" for name, solver in SOLVERS.items()},
         auto=auto,
     )
+
+
+def _compiled_code() -> str:
+    """Return where compiled code is kept and how much there is, or why it is not kept."""
+    from halfstep.kernels.compiled.cache import code_folders
+
+    refused = []
+    for folder in code_folders():
+        reason = folder.refused()
+        if reason is None:
+            files = folder.files()
+            size = sum(file.stat().st_size for file in files)
+            lost = "" if folder.lasting else "; lost on a restart: set NUMBA_CACHE_DIR"
+            found = f"{counted(len(files), 'files')}, {size / 1e6:.1f} MB"
+            return f"{folder.path}, writable ({found}{lost})"
+        refused.append(f"{folder.path}: {reason}")
+    return f"not kept ({'; '.join(refused)}): set NUMBA_CACHE_DIR to a folder that can be written"

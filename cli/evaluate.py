@@ -7,23 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.show_hint import hint
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
+from halfstep.progress import count_bar
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
     from halfstep.evaluation.protocols.partitions import Part
     from halfstep.evaluation.protocols.validation import Validation
 
-console = Console()
+console = Screen()
 
 
 @takes_tables
@@ -113,6 +114,7 @@ def evaluate(
     an .svg with the same name.
     """
     from halfstep.cli import show_validation
+    from halfstep.evaluation.protocols.baselines import BASELINES
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.solvers import make
 
@@ -138,15 +140,18 @@ def evaluate(
     source = read(console, data, table)
     models = {label: lambda name=name: make(name, **settings) for label, name in named.items()}
     protocol = protocol or ("time" if time_from else None if last is None else "last")
-    validation = validate(
-        models,
-        parts(source, protocol, test_fraction, repeats, folds, seed, time_from, last, overlap),
-        ks=(k,),
-        explain_auc=explain_auc,
-        random_state=seed,
-        num_threads=threads,
-        **judging,
-    )
+    count = _count(protocol, repeats, folds) * (len(models) + len(BASELINES))
+    with count_bar(f"{protocol or _default(source)}, {source.name}", count, "models") as done:
+        validation = validate(
+            models,
+            parts(source, protocol, test_fraction, repeats, folds, seed, time_from, last, overlap),
+            ks=(k,),
+            explain_auc=explain_auc,
+            random_state=seed,
+            num_threads=threads,
+            after=lambda *_: done(1),
+            **judging,
+        )
     named_parts = validation.parts if protocol == "time" else []
     title = ", ".join([repr(source), protocol or _default(source), *named_parts])
     record = show_validation.validation(
@@ -206,6 +211,13 @@ def parts(
         random_state=seed,
         **ids,
     )
+
+
+def _count(protocol: str | None, repeats: int, folds: int) -> int:
+    """Return how many parts `parts` yields."""
+    from halfstep.evaluation.protocols.partitions import RATIOS
+
+    return repeats * {"k-fold": folds, "ratio-curve": len(RATIOS)}.get(protocol or "", 1)
 
 
 def _plot(validation: Validation, picture: Path, title: str, seed: int) -> None:

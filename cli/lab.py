@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.files import check_writable
 
 app = typer.Typer(
     help="The music-recommendation lab: run its notebook, write and check its exercises.",
     no_args_is_help=True,
 )
-console = Console()
+console = Screen()
 
 
 @app.command()
@@ -65,7 +65,7 @@ def run_lab(
 
     check_writable(output, "--output", notebook)
     run_notebook(notebook, output)
-    console.print(f"wrote {output}", highlight=False)
+    console.print(f"wrote {output}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -78,4 +78,4 @@ def exercises(
 
     check_writable(output, "--output", notebook)
     write_notebook(exercises_of(read_notebook(notebook)), output)
-    console.print(f"wrote {output}", highlight=False)
+    console.print(f"wrote {output}", highlight=False, soft_wrap=True)

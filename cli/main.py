@@ -17,6 +17,7 @@ from numpy.linalg import LinAlgError
 from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, query, tune
 from halfstep.errors import DeviceLost, InputError, SolverUnavailable
 from halfstep.interruption import interrupted_at_once
+from halfstep.progress import shown
 
 # In the order of the help; `data` and `lab` have commands of their own.
 COMMANDS: tuple[Callable[..., None], ...] = (
@@ -29,6 +30,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     tune.tune,
     compare.compare,
     bench.bench,
+    doctor.warmup,
 )
 app = typer.Typer(
     help="Matrix factorisation of implicit feedback by alternating least squares (ALS).\n\n"
@@ -44,9 +46,21 @@ app.add_typer(lab.app, name="lab")
 _INTERRUPTED = model.INTERRUPTED
 
 
+class _ToStderr(logging.Handler):
+    """Write to what `sys.stderr` is at the time: while a bar is drawn, what writes above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr)
+        except Exception:
+            self.handleError(record)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit; an error that the user can fix is one line on stderr."""
-    logging.basicConfig(level=logging.WARNING, format="halfstep: %(message)s", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.WARNING, format="halfstep: %(message)s", handlers=[_ToStderr()]
+    )
     warnings.showwarning = lambda message, *_: print(f"halfstep: {message}", file=sys.stderr)
     sys.exit(run(arguments))
 
@@ -54,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code."""
     try:
-        with interrupted_at_once():
+        with interrupted_at_once(), shown():
             code = app(arguments, standalone_mode=False)
     except (InputError, SolverUnavailable, DeviceLost, MemoryError) as error:
         return _refuse(str(error) or type(error).__name__)

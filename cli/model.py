@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
 from halfstep.cli.model_file import DEFAULT_MODEL
+from halfstep.cli.screen import Screen
 from halfstep.cli.show_hint import hint
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable, npz_path
 from halfstep.interruption import ended_cleanly
+from halfstep.progress import stage
 
-console = Console()
+console = Screen()
 INTERRUPTED = 130
 
 
@@ -89,7 +90,8 @@ def fit(
             resume=resume,
             on_interrupt="keep",
         )
-    Recommender(model, dataset).save(output, history=history)
+    with stage(f"writing {output}"):
+        Recommender(model, dataset).save(output, history=history)
     if model.interrupted_ is not None:
         console.print(
             f"{model.solver_}: interrupted after {model.interrupted_} of {model.iterations} "
@@ -98,8 +100,9 @@ def fit(
         )
         raise typer.Exit(INTERRUPTED)
     # Computed only once: in float64 the objective takes longer than a compiled half-step.
-    users, items = model.weights(matrix)
-    loss = objective(users, items, *factors_of(model))
+    with stage("calculating the objective"):
+        users, items = model.weights(matrix)
+        loss = objective(users, items, *factors_of(model))
     console.print(
         f"{model.solver_}: objective {loss:.6g} after {len(model.seconds_)} iterations, "
         f"{sum(model.seconds_):.2f} s; wrote {output}",

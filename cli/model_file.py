@@ -7,17 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, words
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import npz_path
+from halfstep.progress import stage
+from halfstep.progress_task import size
 
 if TYPE_CHECKING:
     from halfstep.recommender.recommender import Recommender
 
-console = Console()
+console = Screen()
 log = logging.getLogger("halfstep")
 DEFAULT_MODEL = Path("model.npz")
 
@@ -76,7 +77,8 @@ def load(path: Path, data: str | None, table: TableOptions = AS_FOUND) -> Recomm
     if not _is_file(str(path)):
         raise InputError(f"there is no model '{path}': `halfstep fit` writes one")
     try:
-        loaded = Recommender.load(path)
+        with stage(f"reading {path.name} ({size(path.stat().st_size)})"):
+            loaded = Recommender.load(path)
     except NoIds as error:
         if data is None:
             named = "" if error.fitted_to is None else f" ({error.fitted_to}, if it is unchanged)"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from halfstep.recommender.recommender import Recommender
 
-console = Console()
+console = Screen()
 
 Model = Annotated[
     list[str] | None,

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.columns import Columns
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from halfstep.cli.show import table
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from halfstep.fitted_table import FittedTable
     from halfstep.recommender.answers import Explanation, OwnedItem, ScoredItem
 
 Records = list[dict[str, Any]]
@@ -35,7 +34,13 @@ def side_by_side(
     """Print recommendations and history side by side, or one below the other if space is short."""
     recommendations = _table(title, recommended, "score", "{:.4f}")
     user_items = _table("Likes" if new else "Has most of", had, "value", "{:,.6g}")
-    console.print(Columns([recommendations, user_items], padding=(0, 3)))
+    both = recommendations, user_items
+    if sum(one.natural_width(console) for one in both) + 3 <= console.width:
+        beside = Table.grid(padding=(0, 3, 0, 0), pad_edge=False)
+        beside.add_row(*both)
+        console.print(beside)
+    else:
+        console.print(*both, sep="")
 
 
 def likenesses(console: Console, name: str, records: Records) -> None:
@@ -55,7 +60,9 @@ def reasons(console: Console, name: str, user: str, found: Explanation, records:
     console.print(listed)
 
 
-def _table(title: str, records: Records, value: str, how: str, head: str | None = None) -> Table:
+def _table(
+    title: str, records: Records, value: str, how: str, head: str | None = None
+) -> FittedTable:
     listed = table(
         escape(title), "rank", "item", "name", head or value, right=("rank", head or value)
     )

@@ -1,4 +1,4 @@
-"""Show a search for parameters: a progress bar, the trials, and the final quality."""
+"""Show a search for parameters: its progress, the trials, and the final quality."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from rich.markup import escape
 
 from halfstep.cli import judging
 from halfstep.cli.show import table
+from halfstep.plural import counted
+from halfstep.progress import task_bar
+from halfstep.progress_task import Task
 
 if TYPE_CHECKING:
     from halfstep.evaluation.protocols.validation import Validation
@@ -30,28 +33,43 @@ def progress(
     description: str, seconds: float | None
 ) -> Iterator[Callable[[Trial, int | None], None]]:
     """Yield a function to call after each trial; the bar counts trials, or seconds if time decides."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    bar = Trials(description, seconds)
+    with task_bar(bar):
+        yield bar.after
 
-    stderr = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(),
-        TextColumn("{task.fields[state]}"),
-    )  # fmt: skip
-    with Progress(*columns, console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
-        task = bar.add_task(description, total=seconds, state="")
-        best, done = float("-inf"), 0
 
-        def advance(trial: Trial, total: int | None) -> None:
-            nonlocal best, done
-            done += 1
-            best = best if trial.pruned else max(best, trial.value)
-            trials = f"{done} of {total} trials" if total else f"{done} trials"
-            state = f"{trials}, best {best:.4f}, now {trial.settings.get('factors')} factors"
-            whole = total if total and seconds is None else seconds
-            passed = done if total and seconds is None else bar.tasks[0].elapsed or 0.0
-            bar.update(task, total=whole, completed=passed, state=state)
+class Trials(Task):
+    """A search: how many trials there were, and the best value so far."""
 
-        yield advance
+    def __init__(self, description: str, seconds: float | None) -> None:
+        super().__init__(description, None if seconds is None else round(seconds))
+        self._allowed, self._trials, self._best = seconds, 0, float("-inf")
+
+    def after(self, trial: Trial, total: int | None) -> None:
+        """Note a trial, of `total`."""
+        self._trials += 1
+        self._best = self._best if trial.pruned else max(self._best, trial.value)
+        count = f"{self._trials} of {total} trials" if total else counted(self._trials, "trials")
+        factors = f"now {trial.settings.get('factors')} factors"
+        best = f"best {self._best:.4f}" if self._best > float("-inf") else ""
+        self.note = ", ".join(filter(None, [count, best, factors]))
+        if self._allowed is None:
+            self.update(done=self._trials, total=total)
+
+    @property
+    def share(self) -> float | None:
+        """The share of the trials, or of the time if there is a limit to it."""
+        return super().share if self._allowed is None else min(1.0, self.seconds / self._allowed)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the last trial, or until the limit."""
+        if self._allowed is None:
+            return super().seconds_left
+        return max(0.0, self._allowed - self.seconds)
+
+    def _numbers(self) -> str:
+        return ""
 
 
 def trials(console: Console, search: Search, chosen: Trial) -> None:

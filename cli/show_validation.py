@@ -12,11 +12,13 @@ from halfstep.evaluation.metrics.activity import PERCENTILES, ActivityGroup, by_
 from halfstep.evaluation.protocols.beyond import beyond_of
 from halfstep.evaluation.verdict import Verdict, describe
 from halfstep.plural import counted
+from halfstep.progress import stage
 
 if TYPE_CHECKING:
     from halfstep.evaluation.protocols.validation import Summary, Validation
 
 _MARGIN = 0.02
+_INTERVALS = "judging by intervals"
 
 
 def validation(
@@ -57,7 +59,9 @@ def _pooled(
     console: Console, title: str, results: Validation, groups: int, seed: int
 ) -> dict[str, Any]:
     models = list(results.judged)
-    summaries = {name: results.summaries(name, random_state=seed) for name in models}
+    with stage(_INTERVALS):
+        summaries = {name: results.summaries(name, random_state=seed) for name in models}
+        further = beyond_of(results, seed)
     record: dict[str, Any] = {
         "users": len(results.user_means(models[0])[0]),
         "models": {
@@ -70,7 +74,6 @@ def _pooled(
         "intervals": summaries,
     }
     several = len(results.parts) > 1
-    further = beyond_of(results, seed)
     for name, more in further.items():
         record["models"][name] |= more.means()
     record["beyond_accuracy"] = {name: more.summaries for name, more in further.items()}
@@ -79,11 +82,14 @@ def _pooled(
     best = models[-1]
     if len(models) > 2 or best != "popularity":
         _, means = results.user_means(best)
-        spread = by_activity(means["auc"], results.activity(best), groups=groups)
+        other = models[-2]
+        with stage(_INTERVALS):
+            spread = by_activity(means["auc"], results.activity(best), groups=groups)
+            verdicts = {
+                metric: results.paired(best, other, metric, margin=_MARGIN) for metric in means
+            }
         _activity(console, best, spread)
         record["auc_by_activity"] = spread
-        other = models[-2]
-        verdicts = {metric: results.paired(best, other, metric, margin=_MARGIN) for metric in means}
         _verdicts(console, best, other, verdicts)
         said = _said(console, results, other, verdicts)
         record["paired"] = {"of": best, "against": other, "metrics": verdicts, "said": said}
@@ -117,7 +123,10 @@ def _parts(console: Console, results: Validation, seed: int) -> dict[str, Any]:
         listed = table(f"{metric} by part", "part", "users", *models, right=["users", *models])
         for label in results.parts:
             part = results.part(label)
-            by_model = {name: part.summaries(name, random_state=seed)[metric] for name in models}
+            with stage(_INTERVALS):
+                by_model = {
+                    name: part.summaries(name, random_state=seed)[metric] for name in models
+                }
             users = len(part.user_means(models[0])[0])
             listed.add_row(
                 label, f"{users:,}", *(show_beyond.cell(s, False) for s in by_model.values())

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables, words
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from halfstep.evaluation.tuning.store import Trial
     from halfstep.recommender.recommender import Recommender
 
-console = Console()
+console = Screen()
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DEFAULT_BUDGET = "20m"
 
@@ -211,7 +211,7 @@ def tune(
     fitted = replace(source, interactions=split.train, test=None, negatives=None, times=None)
     recommender = Recommender(model, fitted).with_history(source)
     for path in _write(out, result, source.name, recommender, record):
-        console.print(f"wrote {path}", highlight=False)
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     o.write(json, record)
     if source.test is None:  # a test part that comes with the data stays out of every fit
         console.print(

@@ -20,6 +20,7 @@ from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.sampled import rank_among_negatives
 from halfstep.evaluation.trace import factors_of
+from halfstep.progress import stage, wanted
 from halfstep.solvers import SOLVERS, make
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.start import generator
@@ -123,7 +124,9 @@ def reproduce(
     train = data.interactions.copy()
     train.data[:] = 1
     popularity = SOLVERS["popularity"](factors=1).fit(train, show_progress=False)
-    yield _ranked(POPULARITY, popularity, data)
+    with stage("ranking by popularity"):
+        ranked = _ranked(POPULARITY, popularity, data)
+    yield ranked
     for published in PRESETS[preset]:
         factors = published.settings["factors"]
         exact: dict[str, Any] = {"exact": True} if solver == "eigenbasis" else {}
@@ -133,8 +136,10 @@ def reproduce(
             init_factors=_start(published, train.shape, factors, seed),
             num_threads=num_threads,
             **published.settings,
-        ).fit(train, show_progress=False)
-        yield _ranked(published, model, data)
+        ).fit(train, show_progress=wanted())
+        with stage(f"ranking by {published.source}"):
+            ranked = _ranked(published, model, data)
+        yield ranked
 
 
 def _start(

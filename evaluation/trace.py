@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.interruption import interrupted_at_once
+from halfstep.progress import wanted
 from halfstep.solvers import Solver
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import objective, relative_residuals
@@ -58,7 +59,7 @@ def trace_fit(model: Solver, user_items: Any, name: str | None = None) -> Trace:
             "trace_fit needs init_factors: the first half-step is audited against them"
         )
     fixed.append(start[1])
-    model.fit(matrix, show_progress=False, callback=audit)
+    model.fit(matrix, show_progress=wanted(), callback=audit)
     X, Y = factors_of(model)
     return Trace(
         name=name or model.solver_,

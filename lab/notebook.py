@@ -9,6 +9,7 @@ from typing import Any
 
 from halfstep.errors import InputError
 from halfstep.files import whole_file
+from halfstep.progress import count_bar
 
 _TASK = (
     "# Exercises\n\nFive functions below have no body: write yours in place of `raise "
@@ -45,7 +46,9 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
     quiet = ["--Application.log_level=ERROR"]
     client = NotebookClient(notebook, timeout=seconds, kernel_name="python3", extra_arguments=quiet)
     try:
-        client.execute(cwd=str(path.parent))
+        with count_bar(f"running {path.name}", len(notebook.cells), "cells") as done:
+            client.on_cell_start = lambda cell, cell_index: done(1)
+            client.execute(cwd=str(path.parent))
     except CellExecutionError as error:
         cell = _failed(notebook)
         raise InputError(f"{path}: cell {cell} fails: {error.ename}: {error.evalue}") from error

@@ -52,7 +52,7 @@ def write_all(
     n: int,
     places: NDArray[np.int64] | None = None,
 ) -> Written:
-    """Write the lists of the users at `places` (None for all) with a progress bar on a terminal.
+    """Write the lists of the users at `places` (None for all), and show the progress.
 
     The table has the columns user, rank (from 1), item, name ("" if it has none) and score.
 
@@ -69,7 +69,7 @@ def write_all(
     with (
         whole_file(target) as stream,
         writer(stream, lists.schema) as write,
-        count_bar(f"lists of {lists.n}", lists.users) as ranked,
+        count_bar(f"lists of {lists.n}", lists.users, "users", show=True) as ranked,
     ):
         done = 0
         for table in lists.blocks():

@@ -180,7 +180,8 @@ class Solver(FittedModel, ABC):
             Sparse (users, items); `confidence` says what its values mean. Duplicates are summed. It is
             not written to; do not write to it during the fit, which shares its arrays if it can.
         show_progress
-            Draw a progress bar, on a terminal only. None, which scikit-learn passes as y, means True.
+            Draw a progress bar on a terminal or in a notebook; elsewhere, write a line on stderr every ten
+            seconds. None, which scikit-learn passes as y, means True.
         callback
             Called as `callback(iteration, seconds, loss)` after each iteration, when
             `user_factors` and `item_factors` hold its result. Returning True ends the fit. None means
@@ -199,7 +200,7 @@ class Solver(FittedModel, ABC):
         Raises
         ------
         InputError
-            Bad argument, matrix or checkpoint, or too little memory (NotEnoughMemory). Nothing changed.
+            Bad argument, matrix or checkpoint, or too little memory (NotEnoughMemory).
         NotFinite
             A FloatingPointError: a row's factors are not finite. The model has the factors of before the
             fit, or if it had none, those of the last whole iteration.

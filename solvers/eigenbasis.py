@@ -184,15 +184,13 @@ class Eigenbasis(Solver):
         )
 
         def exactly(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
-            cpu_rows.solve_block_exactly(side, work, begin, len(part), part, part.shape[1])
+            cpu_rows.solve_all_exactly(side, work, begin, part)
 
         def by_steps(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
-            rows, f = part.shape
-            cpu_rows.solve_block(side, work, begin, rows, part, f, rule.most)
+            cpu_rows.solve_block(side, work, begin, part, rule.most)
 
         def by_rule(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
-            rows, f = part.shape
-            cpu_rule.solve_block_by_rule(side, work, begin, rows, part, f, rule, tally)
+            cpu_rule.solve_block_by_rule(side, work, begin, part, rule, tally)
 
         if self.exact:
             return Method(
@@ -223,10 +221,10 @@ class Eigenbasis(Solver):
 
 def report_of(tally: Any) -> HalfStepReport:
     """Return the tally (TALLY,) of the compiled loops as a report."""
-    from halfstep.kernels.cpu import rule as cpu_rule
+    from halfstep.kernels.cpu import rows as cpu_rows
 
-    rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rule.GAINED])
-    gained, left = map(float, tally[cpu_rule.GAINED :])
+    rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rows.GAINED])
+    gained, left = map(float, tally[cpu_rows.GAINED :])
     return HalfStepReport(rows, stepped, steps, most, unsolved, gained, left, completed)
 
 

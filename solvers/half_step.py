@@ -16,7 +16,7 @@ from halfstep.kernels.cpu import rows as cpu_rows
 from halfstep.kernels.cpu.border import check_half_step
 from halfstep.kernels.cpu.high_degree import HighDegreeRow, high_degree_rows
 from halfstep.kernels.cpu.rotation import rotate, rotation
-from halfstep.kernels.cpu.rule import MOST, TALLY
+from halfstep.kernels.cpu.rows import MOST, TALLY
 from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers.problem import Problem, Rule
@@ -39,7 +39,7 @@ class Method:
     block
         `block(side, scratch, begin, part, tally)` solves the rows from `begin` on; `part` (rows, f) is
         their start and becomes their solution, in working coordinates. What is to be said of them may
-        be added to `tally`: see `kernels.cpu.rule`.
+        be added to `tally`: see `kernels.cpu.rows`.
     high_degree
         `high_degree(row, start, tally)` returns the solution (f,) of one high-degree row, over threads;
         None where such rows are solved as the others are.

@@ -19,6 +19,7 @@ oracle.py is the mathematics written out in dense float64, strategies.py what Hy
 
 import gc
 import io
+import os
 import signal
 
 import numpy as np
@@ -31,6 +32,9 @@ from halfstep import SOLVERS
 # A shell that starts a job in the background makes it deaf to Ctrl-C, and the processes it starts too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Lines of progress come after seconds: what a test reads from stderr must not depend on the machine.
+os.environ["HALFSTEP_PROGRESS"] = "off"
 
 
 def pytest_collection_finish():

@@ -11,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.blas import blas_threads
 from halfstep.errors import InputError
+from halfstep.progress import count_bar
 from halfstep.solvers.fit.start import RandomState, generator
 
 RESAMPLES = 2000
@@ -55,10 +57,14 @@ def bootstrap_intervals(
         return np.full((rows, 2), np.nan)
     rng = generator(random_state)
     means = np.empty((resamples, rows))
-    for resample in range(resamples):
-        # The counts of the draws, so that one product gives the sums of all rows.
-        drawn = np.bincount(rng.integers(users, size=users), minlength=users)
-        means[resample] = values @ drawn.astype(np.float64)
+    # A second BLAS thread has nothing to do in such a product, and on a busy machine it waits long.
+    bar = count_bar("bootstrap intervals over users", resamples, "resamples")
+    with blas_threads(1), bar as advance:
+        for resample in range(resamples):
+            # The counts of the draws, so that one product gives the sums of all rows.
+            drawn = np.bincount(rng.integers(users, size=users), minlength=users)
+            means[resample] = values @ drawn.astype(np.float64)
+            advance(1)
     means /= users
     tail = (1 - confidence) / 2
     bounds: npt.NDArray[np.float64] = np.quantile(means, [tail, 1 - tail], axis=0).T

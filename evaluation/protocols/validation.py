@@ -27,6 +27,8 @@ from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.verdict import Verdict, paired_verdict
 from halfstep.interruption import interrupted_at_once
+from halfstep.plural import counted
+from halfstep.progress import stage, wanted
 from halfstep.solvers.base import Solver
 from halfstep.types import Floats
 
@@ -223,12 +225,18 @@ def validate(
             if name in BASELINES:
                 factors = BASELINES[name](part.train, len(part.users), random_state, part.hashes)
             else:
-                model = models[name]().fit(part.train, show_progress=False)
+                model = models[name]().fit(part.train, show_progress=wanted())
                 factors = part.judged_factors(model)
             how = {"min_value": min_value, "overlap": overlap}
-            results[name].append(
-                _evaluated(part, factors, lengths, explain_auc, random_state, num_threads, **how)
+            ranked = (
+                f"ranking {part.train.shape[1]:,} items for {counted(len(part.users), 'users')}"
             )
+            with stage(f"{ranked} by {name}"):
+                results[name].append(
+                    _evaluated(
+                        part, factors, lengths, explain_auc, random_state, num_threads, **how
+                    )
+                )
             if after is not None:
                 after(part.label, name)
     if not next(iter(results.values())):

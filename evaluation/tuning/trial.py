@@ -21,6 +21,7 @@ from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.protocols.validation import mean_by_user
 from halfstep.evaluation.tuning.space import settings_of
 from halfstep.evaluation.tuning.store import fingerprint
+from halfstep.progress import wanted
 from halfstep.solvers import make
 
 JUDGED_USERS = 5000
@@ -117,7 +118,7 @@ class Tuner:
                 after=after,
                 num_threads=self.num_threads,
             )
-            model.fit(part.train, show_progress=False, callback=stop)
+            model.fit(part.train, show_progress=wanted(), callback=stop)
             stops.append(stop)
             steps += model.seconds_
             if pruned:

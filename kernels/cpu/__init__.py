@@ -6,6 +6,5 @@ the loops work on, and the entry points that solve a block of rows), `high_degre
 threads). `rotation` and `triangle` change coordinates, `ranking*` ranks the catalogue, and `transpose`
 turns users' rows into items' rows.
 
-Numba files compiled code under the file of the function that Python calls. After a change to a file
-whose functions are called only from compiled code, delete `kernels/cpu/__pycache__`.
+`halfstep.kernels.compiled` keeps what was compiled; it is compiled anew when any file here changes.
 """

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu.compile import called, inlined, reordered
+from halfstep.kernels.cpu.compile import called, inlined, merged, reordered
 from halfstep.kernels.cpu.tiles import dots, locate, prefetch_rows, update
 from halfstep.kernels.cpu.vectors import fma, item, load, multiply, put, splat, store, width
 from halfstep.kernels.cpu.weights import excess, target
 
-RESIDUAL = 0  # g = t - w (z.v)
-PRODUCT = 1  # g = w (z.v)
+# Floats: Numba would compile a function anew for each integer constant that it is called with.
+RESIDUAL = 0.0  # g = t - w (z.v)
+PRODUCT = 1.0  # g = w (z.v)
 FAR = 1 << 17  # a row with more numbers has left the second-level cache by the next pass
 
 
@@ -54,7 +55,7 @@ def combine(alpha: Any, a: Any, b: Any, out: Any, f: int) -> None:
 
 @called
 def pass_over(
-    entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any, out: Any, mode: int
+    entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any, out: Any, mode: float
 ) -> None:
     """Add the row's sum of g z to `out` (f,); `mode` names the coefficient g. v is (f,)."""
     q, rows, scaled, total, V = scratch.q, scratch.rows, scratch.scaled, scratch.total, width(out)
@@ -100,7 +101,7 @@ def curvature(entries: Any, scratch: Any, first: int, stop: int, f: int, v: Any)
     return total
 
 
-@inlined
+@merged
 def conjugate_gradients(
     entries: Any, scratch: Any, first: int, stop: int, f: int, steps: int
 ) -> None:
@@ -110,9 +111,9 @@ def conjugate_gradients(
     """
     x, r, p, Ap = scratch.x, scratch.r, scratch.p, scratch.Ap
     clear(r, f)
-    combine(-1, x, r, r, f)
+    combine(-1.0, x, r, r, f)
     pass_over(entries, scratch, first, stop, f, x, r, RESIDUAL)  # r_0 = b - A x_0
-    combine(0, r, r, p, f)
+    combine(0.0, r, r, p, f)
     rs = inner(r, r, f)
     for step in range(steps):
         # |x| <= |A x|, so a residual below eps |x| is rounding error. An infinite one is not.
@@ -122,7 +123,7 @@ def conjugate_gradients(
         if last:
             pAp = inner(p, p, f) + curvature(entries, scratch, first, stop, f, p)
         else:
-            combine(0, p, p, Ap, f)
+            combine(0.0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
             pAp = inner(p, Ap, f)
         if pAp <= 0:  # false for a NaN, which must reach x

@@ -14,19 +14,10 @@ import numpy as np
 
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, pass_over
 from halfstep.kernels.cpu.cholesky import solve
-from halfstep.kernels.cpu.compile import compiled
+from halfstep.kernels.cpu.compile import compiled, compiled_in
 from halfstep.kernels.cpu.exact import add_entries
-from halfstep.kernels.cpu.rule import (
-    COMPLETED,
-    GAINED,
-    LEFT,
-    MOST,
-    ROWS,
-    STEPPED,
-    STEPS,
-    UNSOLVED,
-    primal_cost,
-)
+from halfstep.kernels.cpu.rows import COMPLETED, GAINED, LEFT, MOST, ROWS, STEPPED, STEPS, UNSOLVED
+from halfstep.kernels.cpu.rule import primal_cost
 from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.threads import spread
 from halfstep.kernels.cpu.vectors import address, lanes
@@ -39,16 +30,16 @@ SHORTEST = 1 << 16
 PIECES = 16
 
 
-@compiled
+@compiled_in(2)
 def _pass_over_piece(
-    side: Any, work: Any, u: int, first: int, stop: int, v: Any, out: Any, f: int, mode: int
+    side: Any, work: Any, u: int, first: int, stop: int, v: Any, out: Any, f: int, mode: float
 ) -> None:
     entries, scratch = entries_of(side, f), pointers(work)
     set_scale(side, u, f, scratch.scale)
     pass_over(entries, scratch, first, stop, f, address(v), address(out), mode)
 
 
-@compiled
+@compiled_in(2)
 def _add_piece(side: Any, work: Any, u: int, first: int, stop: int, A: Any, b: Any, f: int) -> None:
     entries, scratch = entries_of(side, f), pointers(work)
     set_scale(side, u, f, scratch.scale)
@@ -163,7 +154,7 @@ class HighDegreeRow:
         mean = float(self.scale @ self.scale) / self.f
         return bool((self._excess() * self.side.sizes[columns] * mean > HEAVY).any())
 
-    def _sum(self, mode: int, v: Floats) -> Floats:
+    def _sum(self, mode: float, v: Floats) -> Floats:
         vector = v.astype(self.side.base.dtype)
         sums = np.zeros((PIECES, self.f), self.side.base.dtype)
 

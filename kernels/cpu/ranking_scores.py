@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.kernels.cpu.compile import called, compiled
+from halfstep.kernels.cpu.compile import called, compiled, compiled_in
 from halfstep.kernels.cpu.ranking_auc import twice_the_positives_below
 from halfstep.kernels.cpu.ranking_scan import fma_one
 from halfstep.kernels.cpu.ranking_select import offer, sort_heap
@@ -70,7 +70,7 @@ def score_held_out(X: Any, Y: Any, users: Any, indptr: Any, indices: Any, out: A
         out[begin:end].sort()
 
 
-@compiled
+@compiled_in(3)
 def rank_block(
     X: Any,
     queries: Any,

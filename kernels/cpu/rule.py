@@ -30,19 +30,31 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
-from halfstep.kernels.cpu.compile import compiled, inlined
-from halfstep.kernels.cpu.exact import solve_dual, solve_primal
-from halfstep.kernels.cpu.rows import suits_dual, weights_within
-from halfstep.kernels.cpu.scratch import entries_of, pointers, set_scale
+from halfstep.kernels.cpu.compile import compiled_in, inlined, merged
+from halfstep.kernels.cpu.rows import (
+    COMPLETED,
+    COMPLETING,
+    DUAL,
+    GAINED,
+    LEFT,
+    MOST,
+    PRIMAL,
+    ROWS,
+    STEPPED,
+    STEPPING,
+    STEPS,
+    UNSOLVED,
+    solve_block_exactly,
+    suits_dual,
+    weights_within,
+)  # fmt: skip
+from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.tiles import dots, locate, update
 from halfstep.kernels.cpu.vectors import address, fma, item, load, multiply, put, store, width
 from halfstep.kernels.cpu.weights import excess
-from halfstep.kernels.stopping import HEAVY
+from halfstep.kernels.stopping import HEAVY, Stopping
+from halfstep.types import Floats
 
-# Places in a block's tally (TALLY,), float64: what its rows came to, for `solvers.fit.stopping`.
-ROWS, STEPPED, STEPS, MOST, UNSOLVED, COMPLETED, GAINED, LEFT = range(8)
-TALLY = 8
-STEPPING, DUAL, PRIMAL = range(3)  # how a row is solved
 # An exact solution may cost so many times what the steps cost, since it leaves nothing to gain.
 PREFERENCE = 1.25
 # The largest w eps in the dual solve of a heavy row. Its square bounds the error, which is then less
@@ -85,7 +97,7 @@ _primal_cost = inlined(primal_cost)
 _dual_cost = inlined(dual_cost)
 
 
-@inlined
+@merged
 def heavy_entries(entries: Any, sizes: Any, mean: float, first: int, stop: int) -> tuple[int, int]:
     """Return how many entries are heavy and how many very heavy; `mean` is the mean squared scale."""
     heavy, very_heavy = 0, 0
@@ -96,7 +108,7 @@ def heavy_entries(entries: Any, sizes: Any, mean: float, first: int, stop: int) 
     return heavy, very_heavy
 
 
-@inlined
+@merged
 def cheapest(
     entries: Any, scratch: Any, first: int, stop: int, f: int, heavy: int, very_heavy: int
 ) -> int:
@@ -115,7 +127,7 @@ def cheapest(
     return kind
 
 
-@inlined
+@merged
 def steps_by_rule(
     entries: Any,
     scratch: Any,
@@ -125,10 +137,12 @@ def steps_by_rule(
     stopping: Any,
     theta: float,
     tally: Any,
-) -> None:
+) -> bool:
     """Take steps from scratch.x (f,), in place, until the rule ends the row.
 
     Saad, Iterative Methods, algorithm 6.18. The row's figures are added to `tally` (TALLY,), float64.
+    Returns whether the row is to be completed: solved exactly after all. Then scratch.p holds its
+    residual and scratch.Ap its x.
     """
     x, r, p, Ap, q, rows = scratch.x, scratch.r, scratch.p, scratch.Ap, scratch.q, scratch.rows
     n = stop - first
@@ -136,9 +150,9 @@ def steps_by_rule(
     least = 2 if has_negative(entries, first, stop) else stopping.least
     enough = _primal_cost(n, f) if scratch.largest_order >= f else np.inf
     clear(r, f)
-    combine(-1, x, r, r, f)
+    combine(-1.0, x, r, r, f)
     pass_over(entries, scratch, first, stop, f, x, r, RESIDUAL)  # r_0 = b - A x_0
-    combine(0, r, r, p, f)
+    combine(0.0, r, r, p, f)
     rs = inner(r, r, f)
     gained, left, taken, unsolved, completed = 0.0, rs, 0, True, False
     for step in range(stopping.most):
@@ -163,7 +177,7 @@ def steps_by_rule(
         elif last:
             pAp = inner(p, p, f) + curvature(entries, scratch, first, stop, f, p)
         else:
-            combine(0, p, p, Ap, f)
+            combine(0.0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
             pAp = inner(p, Ap, f)
         if pAp <= 0:  # false for a NaN, which must reach x
@@ -185,7 +199,7 @@ def steps_by_rule(
             for k in range(0, f, width(p)):
                 store(Ap, k, fma(load(scratch.total, k), load(scratch.scale, k), load(p, k)))
         elif last:  # the guess was wrong: the second half is needed after all
-            combine(0, p, p, Ap, f)
+            combine(0.0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
         combine(-alpha, Ap, r, r, f)
         rs_next = inner(r, r, f)
@@ -194,11 +208,9 @@ def steps_by_rule(
             break
         combine(rs_next / rs, p, r, p, f)
         rs = rs_next
-    if completed:  # the exact x* gains another r'(x* - x); the solve leaves p and Ap alone
-        combine(0, r, r, p, f)
-        combine(0, x, x, Ap, f)
-        solve_primal(entries, scratch, first, stop, f)
-        gained += inner(p, x, f) - inner(p, Ap, f)
+    if completed:
+        combine(0.0, r, r, p, f)
+        combine(0.0, x, x, Ap, f)
         left, unsolved = 0.0, False
     tally[STEPPED] += 1
     tally[STEPS] += taken
@@ -207,23 +219,33 @@ def steps_by_rule(
     tally[COMPLETED] += completed
     tally[GAINED] += gained
     tally[LEFT] += left
+    return completed
 
 
-@compiled
-def solve_block_by_rule(
-    side: Any, work: Any, begin: int, rows: int, start: Any, f: int, stopping: Any, tally: Any
-) -> None:
-    """Take as many steps as each of the rows `begin` to `begin + rows` needs.
+@compiled_in(4)
+def step_rows(
+    side: Any,
+    work: Any,
+    begin: int,
+    at: int,
+    start: Any,
+    f: int,
+    stopping: Any,
+    tally: Any,
+    ways: Any,
+) -> int:
+    """Take as many steps as each row needs, from row `at` of a block to its end or to the row returned.
 
-    `start` (rows, f) holds the rows' start and is overwritten with their solution, both in whitened
-    coordinates. Rows that `suits_dual` accepts are solved exactly, whatever their start. Rows without
-    entries become zero. The block's figures are added to `tally` (TALLY,).
+    `start` (rows, f) holds the block's start, its first row being row `begin` of the side. Rows without
+    entries become zero. Rows that are to be solved exactly, from any start, are left alone and named in
+    `ways` (rows,). The row returned, if it is one, is to be completed.
     """
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
     sizes, weighs, mean = address(side.sizes), len(side.sizes) > 0, 1.0
     scaled_for = -1.0
-    for i in range(rows):
+    rows = len(ways)
+    for i in range(at, rows):
         first, stop = item(indptr, begin + i), item(indptr, begin + i + 1)
         row = i * f
         if first == stop:
@@ -242,14 +264,36 @@ def solve_block_by_rule(
             heavy, very_heavy = heavy_entries(entries, sizes, mean, first, stop)
             if heavy:
                 kind = cheapest(entries, scratch, first, stop, f, heavy, very_heavy)
-        if kind == DUAL:
-            solve_dual(entries, scratch, first, stop - first, f)
-        elif kind == PRIMAL:
-            solve_primal(entries, scratch, first, stop, f)
-        else:
-            for k in range(f):
-                put(x, k, item(X, row + k) / item(scratch.scale, k))
-            theta = stopping.theta_heavy if heavy else stopping.theta
-            steps_by_rule(entries, scratch, first, stop, f, stopping, theta, tally)
+        ways[i] = kind
+        if kind != STEPPING:
+            continue
+        for k in range(f):
+            put(x, k, item(X, row + k) / item(scratch.scale, k))
+        theta = stopping.theta_heavy if heavy else stopping.theta
+        if steps_by_rule(entries, scratch, first, stop, f, stopping, theta, tally):
+            ways[i] = COMPLETING
+            return i
         for k in range(f):
             put(X, row + k, item(x, k) * item(scratch.scale, k))
+    return rows
+
+
+def solve_block_by_rule(
+    side: Side, work: Scratch, begin: int, start: Floats, stopping: Stopping, tally: Floats
+) -> None:
+    """Take as many steps as each of a block's rows needs, or solve it exactly where that is cheaper.
+
+    `start` (rows, f) holds the rows' start and is overwritten with their solution, both in whitened
+    coordinates. Rows that `suits_dual` accepts are solved exactly, whatever their start. Rows without
+    entries become zero. The block's figures are added to `tally` (TALLY,).
+    """
+    rows, f = start.shape
+    ways = np.zeros(rows, np.int8)
+    at = step_rows(side, work, begin, 0, start, f, stopping, tally, ways)
+    while at < rows:
+        one = slice(at, at + 1)
+        solve_block_exactly(side, work, begin + at, start[one], f, ways[one], tally)
+        ways[at] = STEPPING
+        at = step_rows(side, work, begin, at + 1, start, f, stopping, tally, ways)
+    if ways.any():
+        solve_block_exactly(side, work, begin, start, f, ways, tally)

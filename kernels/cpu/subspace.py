@@ -15,7 +15,7 @@ from typing import Any
 
 from halfstep.kernels.cpu.cg import clear
 from halfstep.kernels.cpu.cholesky import add_outer, solve
-from halfstep.kernels.cpu.compile import called, compiled
+from halfstep.kernels.cpu.compile import called, compiled_in
 from halfstep.kernels.cpu.exact import solve_dual, start_from_identity
 from halfstep.kernels.cpu.rows import suits_dual
 from halfstep.kernels.cpu.scratch import entries_of, pointers, set_scale
@@ -75,7 +75,7 @@ def _solve_block(
     solve(A, b, ld, scratch.panel, scratch.p, scratch.eps)
 
 
-@compiled
+@compiled_in(5)
 def solve_block_by_subspaces(
     side: Any, work: Any, begin: int, rows: int, start: Any, f: int, size: int, products: Any
 ) -> None:

@@ -10,7 +10,7 @@ from scipy import sparse
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
-from halfstep.progress import progress_bar
+from halfstep.progress import progress_bar, stage
 from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.checkpoint import Checkpoints, State, checkpoints
 from halfstep.solvers.fit.memory import check_memory
@@ -37,13 +37,12 @@ def run(
 
     `checkpointing` holds its arguments `checkpoint`, `checkpoint_every` and `resume`.
     """
-    if show_progress is None:
-        show_progress = True
-    if not isinstance(show_progress, bool | np.bool_):
+    if not isinstance(show_progress, bool | np.bool_ | None):
         raise InputError(
             f"show_progress must be True or False, got {type(show_progress).__name__}: the second "
             "argument of fit is no y, since ALS learns from user_items alone"
         )
+    show_progress = show_progress is None or bool(show_progress)
     if on_interrupt not in ON_INTERRUPT:
         raise InputError(f"on_interrupt must be 'raise' or 'keep', got {on_interrupt!r}")
     if goes_on(model):
@@ -55,13 +54,14 @@ def run(
         if resumed == [None]:
             announce_start(model, matrix)
         prepared = weighing.prepared(model, matrix)
-        weights = model._sides(prepared)
+        with stage("weighing the entries", show_progress):
+            weights = model._sides(prepared)
         stopped = _iterate(
             model,
             weights,
             _start(model, prepared, resumed.pop()),
             keeper,
-            bool(show_progress),
+            show_progress,
             callback,
         )
     warn_of_unsolved_rows(model.report_)
@@ -103,7 +103,7 @@ def _iterate(
         model._keep(done, start.user_factors, start.item_factors)
         return ""
     with (
-        progress_bar(end - done, show_progress, model.name) as advance,
+        progress_bar(end - done, show_progress, f"fit, {model.name}") as advance,
         blas_threads(int(model.num_threads) or None),
         # OpenBLAS's AVX-512 kernels set error flags on good input too: the monitor finds bad rows.
         np.errstate(all="ignore"),

@@ -1,17 +1,15 @@
-"""The tune command: what it refuses, what it says when something is missing, and its one bar."""
+"""The tune command: what it refuses, what it says when something is missing, its progress."""
 
 import importlib.util
-import io
 import os
 import shlex
 
 import pytest
 from cases.tuning import trial
-from rich.console import Console
 
-from halfstep import InputError, Solver
-from halfstep.cli import show_tuning
+from halfstep import InputError, Solver, progress_task
 from halfstep.cli.main import run
+from halfstep.cli.show_tuning import Trials
 from halfstep.cli.tune import numbers, seconds_of
 from halfstep.evaluation.tuning import plot, store
 from halfstep.evaluation.tuning.search import Search
@@ -102,12 +100,20 @@ def test_plot_is_one_file_and_counts_what_it_leaves_out(tmp_path):
         plot.plot_search(Search("auc", {}, []), tmp_path / "a.svg", "")
 
 
-def test_one_bar_with_the_best_so_far(monkeypatch):
-    said = Console(file=io.StringIO(), force_terminal=True, width=120)
-    monkeypatch.setattr(show_tuning, "Console", lambda **_: said)
-    with show_tuning.progress("ndcg@20 on songs", None) as told:
-        told(trial(0.25), 3)
-        told(trial(0.75, pruned=True), 3)
-    shown = said.file.getvalue()
-    assert "2 of 3 trials, best 0.2500, now 64 factors" in shown
-    assert "0.7500" not in shown
+def test_the_line_has_the_best_so_far():
+    bar = Trials("ndcg@20 on songs", None)
+    assert (bar.share, bar.line()) == (None, "ndcg@20 on songs")
+    bar.after(trial(0.25), 3)
+    bar.after(trial(0.75, pruned=True), 3)
+    assert "2 of 3 trials, best 0.2500, now 64 factors, about " in bar.line()
+    assert bar.share == pytest.approx(2 / 3)
+
+
+def test_the_line_of_a_search_by_time_counts_the_time(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress_task.time, "monotonic", lambda: now[0])
+    bar = Trials("ndcg@20 on songs", 80.0)
+    now[0] = 20.0
+    bar.after(trial(0.75, pruned=True), None)
+    assert bar.line() == "ndcg@20 on songs: 1 trial, now 64 factors, about 60 s left"
+    assert bar.share == 0.25

@@ -1,0 +1,119 @@
+"""Compile ahead what fits, queries and evaluations on the CPU need, so that no user waits for it.
+
+Small fits and queries of each kind are run. What they compile stays on disk
+(`halfstep.kernels.compiled`): in a container's image, or in a folder that a CI job keeps.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.errors import InputError
+from halfstep.solvers import SOLVERS
+from halfstep.solvers.inputs import check_dtype
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """What `warmup` left on disk.
+
+    Attributes
+    ----------
+    folder
+        Where this process keeps compiled code.
+    files, bytes
+        How many files of compiled code the folder has, and their size.
+    compiled
+        How many functions were compiled for it now; 0 if all was there.
+    seconds
+        How long it took.
+    """
+
+    folder: str
+    files: int
+    bytes: int
+    compiled: int
+    seconds: float
+
+
+def warmup(dtype: npt.DTypeLike = np.float32) -> Warmup:
+    """Compile what `fit`, fold-in, `recommend` and `evaluate` need on the CPU, and keep it on disk.
+
+    Parameters
+    ----------
+    dtype
+        The factors' dtype, float32 or float64, for which to compile.
+
+    Raises
+    ------
+    InputError
+        No lasting folder can be written; the message names each with the reason. Nothing was compiled.
+    """
+    from halfstep.kernels.compiled.cache import code_folders, compilations
+
+    check_dtype(dtype)
+    tried = [(folder, folder.refused()) for folder in code_folders() if folder.lasting]
+    writable = [folder for folder, reason in tried if reason is None]
+    if not writable:
+        reasons = "; ".join(f"{folder.path}: {reason}" for folder, reason in tried)
+        raise InputError(
+            f"compiled code cannot be kept ({reasons}): set NUMBA_CACHE_DIR to a folder that can be "
+            f"written"
+        )
+    started, before = time.perf_counter(), compilations()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of data this odd
+        _run_all(np.dtype(dtype).name)
+    files = writable[0].files()
+    return Warmup(
+        str(writable[0].path),
+        len(files),
+        sum(file.stat().st_size for file in files),
+        compilations() - before,
+        time.perf_counter() - started,
+    )
+
+
+def _run_all(dtype: str) -> None:
+    from halfstep.evaluation.metrics import evaluate
+    from halfstep.kernels.cpu.transpose import transpose
+
+    matrix = _matrix(np.random.default_rng(0), dtype)
+    narrow = matrix[:, :200].tocsr()
+    transpose(matrix.indptr, matrix.indices, matrix.data, matrix.shape[1], dtype)
+    # Whitened factors are stored in bfloat16 where they are many; exact fits use float32 or float64.
+    rung: Any = SOLVERS["eigenbasis"]
+    for fitted, exact in ((matrix, False), (narrow, False), (matrix, True)):
+        model = rung(
+            factors=8, iterations=3, dtype=dtype, random_state=0, num_threads=1, exact=exact
+        )
+        model.fit(fitted, show_progress=False)
+    users = np.arange(matrix.shape[0])
+    model.recommend(users, matrix, N=5)
+    model.recommend(users, matrix, N=5, recalculate_user=True)
+    model.recommend(users, matrix, N=5, items=np.arange(9_000))
+    model.recommend(users, None, N=5, filter_already_liked_items=False)
+    model.recommend(0, matrix[0], N=5)
+    model.similar_items(np.arange(100), N=5)
+    model.similar_users(users, N=5)
+    held_out = matrix[1:, ::2].tocsr()
+    nothing = sparse.csr_matrix(held_out.shape, dtype=dtype)
+    evaluate(model.user_factors[1:], model.item_factors[::2], nothing, held_out)
+
+
+def _matrix(draws: np.random.Generator, dtype: str) -> sparse.csr_matrix:
+    """Return (61, 70_000) counts: a row that threads share, and rows of light and of heavy weights."""
+    columns = 70_000
+    rows = sparse.random(60, columns, density=60 / columns, format="lil", random_state=0)
+    body = rows.tocsr()
+    body.data = np.where(np.arange(body.nnz) % 2, 1.0, 10.0 ** draws.integers(2, 6, body.nnz))
+    longest = sparse.csr_matrix(10.0 ** draws.integers(0, 5, (1, columns)).astype(float))
+    whole: sparse.csr_matrix = sparse.vstack([longest, body]).tocsr().astype(dtype)
+    return whole
