@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -170,9 +170,8 @@ class Notebook:
             self._show({"text/plain": "", "text/html": ""})
 
     def _show(self, content: dict[str, str]) -> None:
-        from IPython.display import display
-
         if self._handle is None:
+            display = import_module("IPython.display").display
             self._handle = display(content, raw=True, display_id=True)
         else:
             self._handle.update(content, raw=True)
@@ -180,7 +179,9 @@ class Notebook:
 
 def page_bar(task: Task) -> str:
     """Return the line of a task as HTML."""
-    what, words = html.escape(task.description), html.escape(task.words())
+    from html import escape
+
+    what, words = escape(task.description), escape(task.words())
     share = task.share
     drawn = "" if share is None else f'<progress value="{share:.4f}"></progress> '
     return f"<div>{what} {drawn}{words}</div>"

@@ -58,9 +58,17 @@ class StoredModel:
 
     @classmethod
     def fit(
-        cls, dataset: Dataset, solver: str = "auto", *, history: bool = True, **parameters: Any
+        cls,
+        dataset: Dataset,
+        solver: str = "auto",
+        *,
+        history: bool = True,
+        show_progress: bool = True,
+        **parameters: Any,
     ) -> Self:
         """Fit a model with `solver` and its `parameters`, and keep the data's ids, names and histories.
+
+        `show_progress` is that of the solver's `fit`.
 
         Raises
         ------
@@ -74,7 +82,8 @@ class StoredModel:
             )
         Catalogue.of(dataset)  # what is wrong with the ids is better said before the fit
         model = make(solver, **parameters)
-        return cls(model.fit(as_csr(dataset.interactions)), dataset, history=history)
+        model.fit(as_csr(dataset.interactions), show_progress)
+        return cls(model, dataset, history=history)
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> Self:
