@@ -49,12 +49,17 @@ def face() -> Face | None:
         return None
     if in_notebook():
         return Notebook()
-    try:
-        terminal = sys.stderr.isatty()
-    except (AttributeError, ValueError):  # there is no stderr, or it is closed
+    if sys.stderr is None or getattr(sys.stderr, "closed", False):
         return None
     plain = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
-    return Terminal() if terminal and not plain else Lines()
+    return Terminal() if _is_terminal(sys.stderr) and not plain else Lines()
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
 
 
 def in_notebook() -> bool:
@@ -117,7 +122,14 @@ class Terminal:
         def lines() -> RenderableType:
             return Group(*(bar(task, console.width) for task in self._tasks))
 
-        live = Live(console=console, get_renderable=lines, auto_refresh=False, transient=True)
+        live = Live(
+            console=console,
+            get_renderable=lines,
+            auto_refresh=False,
+            transient=True,
+            # What is printed goes above the bars, unless it goes to a file or a pipe.
+            redirect_stdout=_is_terminal(sys.stdout),
+        )
         live.start(refresh=True)
         return live
 

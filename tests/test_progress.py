@@ -161,6 +161,29 @@ def test_a_terminal_gets_bars_that_go_and_keeps_its_cursor(stderr):
     assert painters() == []
 
 
+def test_what_goes_to_a_file_goes_there_while_a_bar_is_drawn(stderr, monkeypatch):
+    terminal, file = stderr(terminal=True), Stream()
+    monkeypatch.setattr(sys, "stdout", file)
+    with progress_bar(2, True, "fit, als") as advance:
+        advance(None)
+        wait_for("1 of 2", terminal)
+        print("a result")
+    assert file.getvalue() == "a result\n"
+    assert "a result" not in terminal.getvalue()
+
+
+def test_a_bar_that_cannot_be_drawn_gives_stderr_back(stderr, monkeypatch):
+    terminal = stderr(terminal=True)
+    with progress_bar(2, True, "fit, als") as advance:
+        wait_for("0 of 2", terminal)
+        monkeypatch.setattr(progress_faces, "bar", None)
+        advance(None)
+        until = time.monotonic() + LATEST
+        while sys.stderr is not terminal:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+
+
 @pytest.mark.parametrize("width", [10, 20, 40, 80, 200])
 def test_a_bar_is_one_line_on_every_terminal(width):
     task = Task("reading a-file-with-a-rather-long-name.csv", 1000, "rows")
