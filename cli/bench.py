@@ -63,7 +63,12 @@ def bench(
             "quality, seconds for a cell."
         ),
     ] = None,
-    memory: Annotated[bool, typer.Option(help="Measure peak memory in separate processes.")] = True,
+    no_memory: Annotated[
+        bool,
+        typer.Option(
+            "--no-memory", help="Do not measure peak memory, which takes a process for each fit."
+        ),
+    ] = False,
     out: Annotated[
         Path,
         typer.Option(
@@ -98,7 +103,7 @@ def bench(
         num_threads=threads, confidence=confidence, alpha=alpha, epsilon=epsilon,
         background=background, transform=transform, bm25_k1=bm25_k1, bm25_b=bm25_b,
         regularization=regularization, regularization_exponent=exponent,
-        test_fraction=test_fraction, memory=memory, out=out, reference=reference, budget=budget,
+        test_fraction=test_fraction, memory=not no_memory, out=out, reference=reference, budget=budget,
         cells=cells, data_folder=data_folder, resume=resume, table=table,
     )  # fmt: skip
     check_writable(json, "--json")

@@ -77,7 +77,11 @@ def prepare(
         ),
     ] = "resolved",
     drop_pseudo_artists: Annotated[
-        bool, typer.Option(help="Leave out three entries that are no artists: Various Artists etc.")
+        bool,
+        typer.Option(
+            "--drop-pseudo-artists",
+            help="Leave out three entries that are no artists: Various Artists etc.",
+        ),
     ] = False,
     min_audience: Annotated[int, typer.Option(help="Leave out artists with fewer users.")] = 1,
     min_artists: Annotated[int, typer.Option(help="Leave out users with fewer artists.")] = 1,

@@ -71,7 +71,8 @@ def evaluate(
         int, typer.Option(help="Number of groups of users by activity, for the AUC.")
     ] = 4,
     explain_auc: Annotated[
-        bool, typer.Option(help="Add two statistics that were once reported as AUC.")
+        bool,
+        typer.Option("--explain-auc", help="Add two statistics that were once reported as AUC."),
     ] = False,
     test_fraction: Annotated[
         float | None,

@@ -50,14 +50,14 @@ def fit(
     checkpoint: o.Checkpoint = None,
     checkpoint_every: o.CheckpointEvery = 1,
     resume: o.Resume = False,
-    history: Annotated[
+    no_history: Annotated[
         bool,
         typer.Option(
-            "--history/--no-history",
-            help="Save what each user has, too; without it, recommend --user, recommend --all and "
+            "--no-history",
+            help="Save the model without what each user has: then recommend --user, recommend --all and "
             "explain need --data.",
         ),
-    ] = True,
+    ] = False,
     table: TableOptions = AS_FOUND,
 ) -> None:
     """Fit a model to all of a data set and save it with the ids of users and items.
@@ -91,7 +91,7 @@ def fit(
             on_interrupt="keep",
         )
     with stage(f"writing {output}"):
-        Recommender(model, dataset).save(output, history=history)
+        Recommender(model, dataset).save(output, history=not no_history)
     if model.interrupted_ is not None:
         console.print(
             f"{model.solver_}: interrupted after {model.interrupted_} of {model.iterations} "

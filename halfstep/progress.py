@@ -178,11 +178,13 @@ class _Screen:
         if shows.sparse:
             due = max(due, self.said + shows.every)
         try:
-            while not ended.wait(max(0.0, due - time.monotonic())):
-                self.said = time.monotonic()
-                shows.draw(self.tasks)
-                due = self.said + shows.every
-            shows.end()
+            try:
+                while not ended.wait(max(0.0, due - time.monotonic())):
+                    self.said = time.monotonic()
+                    shows.draw(self.tasks)
+                    due = self.said + shows.every
+            finally:
+                shows.end()
         except Exception:  # a closed pipe, a broken terminal: no reason to lose the work
             pass
 

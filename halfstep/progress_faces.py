@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -49,12 +49,17 @@ def face() -> Face | None:
         return None
     if in_notebook():
         return Notebook()
-    try:
-        terminal = sys.stderr.isatty()
-    except (AttributeError, ValueError):  # there is no stderr, or it is closed
+    if sys.stderr is None or getattr(sys.stderr, "closed", False):
         return None
     plain = os.environ.get("TERM", "").lower() in ("dumb", "unknown")
-    return Terminal() if terminal and not plain else Lines()
+    return Terminal() if _is_terminal(sys.stderr) and not plain else Lines()
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # there is none, or it is closed
+        return False
 
 
 def in_notebook() -> bool:
@@ -117,7 +122,14 @@ class Terminal:
         def lines() -> RenderableType:
             return Group(*(bar(task, console.width) for task in self._tasks))
 
-        live = Live(console=console, get_renderable=lines, auto_refresh=False, transient=True)
+        live = Live(
+            console=console,
+            get_renderable=lines,
+            auto_refresh=False,
+            transient=True,
+            # What is printed goes above the bars, unless it goes to a file or a pipe.
+            redirect_stdout=_is_terminal(sys.stdout),
+        )
         live.start(refresh=True)
         return live
 
@@ -170,9 +182,8 @@ class Notebook:
             self._show({"text/plain": "", "text/html": ""})
 
     def _show(self, content: dict[str, str]) -> None:
-        from IPython.display import display
-
         if self._handle is None:
+            display = import_module("IPython.display").display
             self._handle = display(content, raw=True, display_id=True)
         else:
             self._handle.update(content, raw=True)
@@ -180,7 +191,9 @@ class Notebook:
 
 def page_bar(task: Task) -> str:
     """Return the line of a task as HTML."""
-    what, words = html.escape(task.description), html.escape(task.words())
+    from html import escape
+
+    what, words = escape(task.description), escape(task.words())
     share = task.share
     drawn = "" if share is None else f'<progress value="{share:.4f}"></progress> '
     return f"<div>{what} {drawn}{words}</div>"

@@ -137,11 +137,15 @@ class Recommender(StoredModel):
         n: int = defaults.LIST_LENGTH,
         *,
         users: Iterable[Any] | None = None,
+        show_progress: bool = True,
     ) -> Written:
-        """Write the lists of `recommend_all` to a .parquet, .csv or .jsonl, whole or not at all."""
+        """Write the lists of `recommend_all` to a .parquet, .csv or .jsonl, whole or not at all.
+
+        `show_progress` is as in a solver's `fit`.
+        """
         from halfstep.recommender.writing import write_all
 
-        return write_all(self, path, n, self._places(users))
+        return write_all(self, path, n, self._places(users), show_progress)
 
     def similar_items(self, item: object, n: int = defaults.LIST_LENGTH) -> list[ScoredItem]:
         """Return the n other items whose factors have the highest cosine with an item's (id or name).

@@ -66,12 +66,14 @@ class StoredModel:
         *,
         history: bool = True,
         on_interrupt: str = "raise",
+        show_progress: bool = True,
         **parameters: Any,
     ) -> Self:
         """Fit a model with `solver` and its `parameters`, and keep the data's ids, names and histories.
 
         Ctrl-C during the fit raises KeyboardInterrupt; `on_interrupt="keep"` returns the recommender
-        with the model as it is then.
+        with the model as it is then. `show_progress` is that of
+        the solver's `fit`.
 
         Raises
         ------
@@ -85,7 +87,7 @@ class StoredModel:
             )
         Catalogue.of(dataset)  # what is wrong with the ids is better said before the fit
         model = make(solver, **parameters)
-        model.fit(as_csr(dataset.interactions), on_interrupt=on_interrupt)
+        model.fit(as_csr(dataset.interactions), show_progress, on_interrupt=on_interrupt)
         return cls(model, dataset, history=history)
 
     @classmethod

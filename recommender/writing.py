@@ -51,6 +51,7 @@ def write_all(
     path: str | PathLike[str],
     n: int,
     places: NDArray[np.int64] | None = None,
+    show_progress: bool = True,
 ) -> Written:
     """Write the lists of the users at `places` (None for all), and show the progress.
 
@@ -69,7 +70,7 @@ def write_all(
     with (
         whole_file(target) as stream,
         writer(stream, lists.schema) as write,
-        count_bar(f"lists of {lists.n}", lists.users, "users", show=True) as ranked,
+        count_bar(f"lists of {lists.n}", lists.users, "users", show=show_progress) as ranked,
     ):
         done = 0
         for table in lists.blocks():

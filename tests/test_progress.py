@@ -12,10 +12,10 @@ import pytest
 from cases.processes import path_env
 from rich.console import Console
 
-from halfstep import progress, progress_faces, progress_task
+from halfstep import progress, progress_faces
 from halfstep.progress import bytes_bar, count_bar, hidden, progress_bar, shown, stage, wanted
 from halfstep.progress_faces import Lines, Notebook, Terminal, bar, face
-from halfstep.progress_task import Task, duration, size
+from halfstep.progress_task import Task
 
 LATEST = 10  # seconds after which a test gives up waiting
 
@@ -161,6 +161,29 @@ def test_a_terminal_gets_bars_that_go_and_keeps_its_cursor(stderr):
     assert painters() == []
 
 
+def test_what_goes_to_a_file_goes_there_while_a_bar_is_drawn(stderr, monkeypatch):
+    terminal, file = stderr(terminal=True), Stream()
+    monkeypatch.setattr(sys, "stdout", file)
+    with progress_bar(2, True, "fit, als") as advance:
+        advance(None)
+        wait_for("1 of 2", terminal)
+        print("a result")
+    assert file.getvalue() == "a result\n"
+    assert "a result" not in terminal.getvalue()
+
+
+def test_a_bar_that_cannot_be_drawn_gives_stderr_back(stderr, monkeypatch):
+    terminal = stderr(terminal=True)
+    with progress_bar(2, True, "fit, als") as advance:
+        wait_for("0 of 2", terminal)
+        monkeypatch.setattr(progress_faces, "bar", None)
+        advance(None)
+        until = time.monotonic() + LATEST
+        while sys.stderr is not terminal:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+
+
 @pytest.mark.parametrize("width", [10, 20, 40, 80, 200])
 def test_a_bar_is_one_line_on_every_terminal(width):
     task = Task("reading a-file-with-a-rather-long-name.csv", 1000, "rows")
@@ -252,53 +275,6 @@ def test_many_threads_work_at_once(stderr):
         thread.join()
     assert progress._screen.tasks == ()
     assert painters() == []
-
-
-def test_the_forecast_leaves_out_what_is_done_once(monkeypatch):
-    now = [100.0]
-    monkeypatch.setattr(progress_task.time, "monotonic", lambda: now[0])
-    task = Task("fit", 10, "iterations")
-    assert task.line() == "fit: 0 of 10 iterations"
-    task.update(description="fit: compiling")
-    now[0] += 30
-    assert task.line() == "fit: compiling: 30 s so far"
-    task.update(description="fit")
-    for _ in range(2):
-        now[0] += 5
-        task.update(advance=1)
-    assert task.line() == "fit: 2 of 10 iterations, about 40 s left"
-    now[0] += 15
-    assert task.line() == "fit: 2 of 10 iterations, about 25 s left"
-    now[0] += 1000
-    assert task.line() == "fit: 2 of 10 iterations, about 1 s left"
-    task.update(advance=8)
-    assert task.line().startswith("fit: 10 of 10 iterations, 18 min so far")
-
-
-def test_a_download_that_goes_on_forecasts_by_what_it_got(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(progress_task.time, "monotonic", lambda: now[0])
-    task = Task("archive", 100_000_000, "bytes", done=90_000_000)
-    now[0] += 10
-    task.update(advance=2_000_000)
-    assert task.line() == "archive: 92 MB of 100 MB, about 40 s left"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.6, "1 s"), (99, "99 s"), (150, "2 min"), (3590, "1 h"), (4800, "1 h 20 min")],
-)
-def test_durations(seconds, said):
-    assert duration(seconds) == said
-
-
-@pytest.mark.parametrize(
-    ("count", "said"),
-    [(0, "0 B"), (999, "999 B"), (1234, "1.2 kB"), (999_900, "1.0 MB"), (1.25e9, "1.2 GB"),
-     (9.99e12, "9,990 GB")],
-)  # fmt: skip
-def test_sizes(count, said):
-    assert size(count) == said
 
 
 def test_a_short_fit_imports_nothing_to_draw_with():

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from halfstep import progress
 from halfstep.cli import show_tuning
-from halfstep.cli.main import run
+from halfstep.cli.main import app, run
 from halfstep.cli.screen import Screen
 from halfstep.datasets.generated.dump import generate_dump
 from halfstep.evaluation.tuning.search import Search
@@ -102,6 +102,21 @@ def test_tables_fit_80_columns_and_lose_nothing(name, printed):
     assert set(NUMBER.findall(wide)) <= set(NUMBER.findall(narrow))
     for heading in ("popularity_lift@10", "recall_capped@10", "rank correlation in the top-10"):
         assert heading in narrow or heading not in wide
+
+
+def test_the_help_of_every_command_fits_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    commands = [[command.callback.__name__] for command in app.registered_commands]
+    for group in app.registered_groups:
+        names = (c.name or c.callback.__name__ for c in group.typer_instance.registered_commands)
+        commands += [[group.name, name] for name in names]
+    assert len(commands) > 15
+    for command in [[], *commands]:
+        assert run([*command, "--help"]) == 0, command
+        shown = capsys.readouterr().out
+        assert "Usage" in shown
+        assert "…" not in shown, command
+        assert max(map(len, shown.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])

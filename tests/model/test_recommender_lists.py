@@ -41,7 +41,9 @@ def test_all_lists_are_those_of_each_user(kind, ending, tmp_path, monkeypatch):
     path.write_text("an older file")
     done = []
     bar = contextlib.nullcontext(done.append)
-    monkeypatch.setattr(writing, "count_bar", lambda what, total: done.append(-total) or bar)
+    monkeypatch.setattr(
+        writing, "count_bar", lambda what, total, *_, **__: done.append(-total) or bar
+    )
     written = recommender.write_all(path, 6)
     assert sum(done) == 0  # as many as it was said that there would be
     assert max(asked) == 7  # users in memory at a time
