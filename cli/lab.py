@@ -61,7 +61,7 @@ def run_lab(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .html file to write.")],
 ) -> None:
     """Run a notebook from its beginning and write it with its results as one HTML page."""
-    from halfstep.lab.notebook import run_notebook
+    from halfstep.lab.run import run_notebook
 
     check_writable(output, "--output", notebook)
     run_notebook(notebook, output)

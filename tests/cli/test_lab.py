@@ -13,7 +13,7 @@ from halfstep import SOLVERS
 from halfstep.cli.main import run
 from halfstep.errors import InputError
 from halfstep.lab.check import EXERCISES, check
-from halfstep.lab.notebook import exercises_of, open_bodies, read_notebook, run_notebook
+from halfstep.lab.notebook import exercises_of, open_bodies, read_notebook
 from halfstep.lab.reference import ALPHA, REGULARIZATION, half_step, mistakes, objective, toy
 
 LAB = Path(__file__).resolve().parents[2] / "lab"

@@ -1,0 +1,117 @@
+"""Run a notebook from its beginning and write it with its results as one page.
+
+The kernel gets a folder of its own for its connection, its settings and all temporary files, which is
+removed in the end, whatever the end is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from halfstep.errors import InputError
+from halfstep.files import whole_file
+from halfstep.lab.notebook import read_notebook
+from halfstep.progress import count_bar
+
+_NEEDED = 'running a notebook needs {}: pip install "halfstep[lab]"'
+
+
+def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
+    """Execute a notebook and write it with its results as one HTML page that needs no network.
+
+    If a cell fails, the page ends with this cell and says so at its top and its end.
+
+    Parameters
+    ----------
+    path, output
+        The notebook, an `.ipynb` file of version 4, and the page.
+    seconds
+        How long one cell may run.
+
+    Raises
+    ------
+    InputError
+        A cell fails or takes too long (the message has its number and the error), the file is not a
+        notebook, or a package is missing.
+    KeyboardInterrupt
+        The run is interrupted; no page is written.
+    """
+    try:
+        import nbformat
+
+        from halfstep.lab.page import page_of
+    except ImportError as error:
+        raise InputError(_NEEDED.format(error.name)) from error
+    reads: Any = nbformat.reads
+    text = json.dumps(read_notebook(path))
+    try:
+        notebook = reads(text, as_version=4)
+    except Exception as error:  # converting another version may raise anything
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: not a notebook of version 4: {reason}") from error
+    stopped = _execute(notebook, path, seconds)
+    if stopped is None:
+        page = page_of(notebook, path.stem)
+    else:
+        cell, reason = stopped
+        notebook.cells = notebook.cells[:cell]
+        page = page_of(notebook, path.stem, f"cell {cell} {reason}")
+    with whole_file(output) as file:
+        file.write(page.encode())
+    if stopped is not None:
+        raise InputError(f"{path}: cell {cell} {reason}; '{output}' has the page up to this cell")
+
+
+def _execute(notebook: Any, path: Path, seconds: int) -> tuple[int, str] | None:
+    """Execute a notebook in place; return the number and the error of the cell that ended the run."""
+    try:
+        import ipykernel  # noqa: F401 - the kernel that the client starts
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    except ImportError as error:
+        raise InputError(_NEEDED.format(error.name)) from error
+    # The kernel listens on this machine only, and warns about it at every start.
+    quiet = ["--Application.log_level=ERROR"]
+    at = [0]
+
+    def begins(cell: Any, cell_index: int) -> None:
+        at[0] = cell_index + 1
+
+    client = NotebookClient(
+        notebook,
+        timeout=seconds,
+        kernel_name="python3",
+        extra_arguments=quiet,
+        store_widget_state=False,
+        on_cell_start=begins,
+    )
+    code = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
+    with (
+        TemporaryDirectory(prefix="halfstep-lab-", ignore_cleanup_errors=True) as folder,
+        count_bar("cells", code) as advance,
+    ):
+        client.on_cell_executed = lambda **_: advance(1)
+        client.create_kernel_manager().connection_file = str(Path(folder) / "kernel.json")
+        try:
+            client.execute(cwd=str(path.parent), env=_surroundings(folder))
+        except CellExecutionError as error:
+            said = " ".join(f"{error.ename}: {error.evalue}".split())
+            return at[0], f"fails: {said}"
+        except CellTimeoutError:
+            return at[0], f"takes more than {seconds} seconds"
+        except (DeadKernelError, RuntimeError) as error:
+            # A signal to this process shuts the kernel down first, and then looks like its death.
+            if getattr(client, "_async_cleanup_kernel_future", None) is not None:
+                raise KeyboardInterrupt from error
+            return max(at[0], 1), f"ends its process: {' '.join(str(error).split())}"
+    return None
+
+
+def _surroundings(folder: str) -> dict[str, str]:
+    """Return the environment of the kernel: what it would leave behind goes to `folder`."""
+    places = {name: folder for name in ("TMPDIR", "TMP", "TEMP", "JUPYTER_RUNTIME_DIR")}
+    return {**os.environ, **places, "IPYTHONDIR": str(Path(folder) / "ipython")}
