@@ -11,9 +11,9 @@ from halfstep.errors import InputError
 from halfstep.files import whole_file
 
 _TASK = (
-    "# Exercises\n\nFive functions below have no body: write yours in place of `raise "
+    "# Exercises\n\nTen functions below have no body: write yours in place of `raise "
     "NotImplementedError`. Save, and run\n\n    halfstep lab check exercises.ipynb\n\nwhich says for "
-    "each function whether it is right and, if not, which half-step is wrong and by how much."
+    "each function whether it is right and, if not, where it is wrong, what was expected and what it gave."
 )
 
 
