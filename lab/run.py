@@ -7,7 +7,12 @@ removed in the end, whatever the end is.
 from __future__ import annotations
 
 import json
+import logging
 import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -76,39 +81,64 @@ def _execute(notebook: Any, path: Path, seconds: int) -> tuple[int, str] | None:
         raise InputError(_NEEDED.format(error.name)) from error
     # The kernel listens on this machine only, and warns about it at every start.
     quiet = ["--Application.log_level=ERROR"]
-    at = [0]
-
-    def begins(cell: Any, cell_index: int) -> None:
-        at[0] = cell_index + 1
-
     client = NotebookClient(
         notebook,
         timeout=seconds,
         kernel_name="python3",
         extra_arguments=quiet,
         store_widget_state=False,
-        on_cell_start=begins,
+        log=_silent(),
     )
     code = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
     with (
+        _terminated_is_interrupted(),
         TemporaryDirectory(prefix="halfstep-lab-", ignore_cleanup_errors=True) as folder,
         count_bar("cells", code) as advance,
     ):
         client.on_cell_executed = lambda **_: advance(1)
+        client.reset_execution_trackers()
         client.create_kernel_manager().connection_file = str(Path(folder) / "kernel.json")
-        try:
-            client.execute(cwd=str(path.parent), env=_surroundings(folder))
-        except CellExecutionError as error:
-            said = " ".join(f"{error.ename}: {error.evalue}".split())
-            return at[0], f"fails: {said}"
-        except CellTimeoutError:
-            return at[0], f"takes more than {seconds} seconds"
-        except (DeadKernelError, RuntimeError) as error:
-            # A signal to this process shuts the kernel down first, and then looks like its death.
-            if getattr(client, "_async_cleanup_kernel_future", None) is not None:
-                raise KeyboardInterrupt from error
-            return max(at[0], 1), f"ends its process: {' '.join(str(error).split())}"
+        # Not `client.execute`, whose handler of Ctrl-C ends in an error of its own.
+        with client.setup_kernel(cwd=str(path.parent), env=_surroundings(folder)):
+            for place, cell in enumerate(notebook.cells):
+                try:
+                    client.execute_cell(cell, place)
+                except CellExecutionError as error:
+                    said = " ".join(f"{error.ename}: {error.evalue}".split())
+                    return place + 1, f"fails: {said}"
+                except CellTimeoutError:
+                    unit = "second" if seconds == 1 else "seconds"
+                    return place + 1, f"takes more than {seconds} {unit}"
+                except DeadKernelError:
+                    return place + 1, "ends its process; is there enough memory?"
+                except BaseException:
+                    client.shutdown_kernel = "immediate"  # nobody waits for its cell
+                    raise
     return None
+
+
+@contextmanager
+def _terminated_is_interrupted() -> Iterator[None]:
+    """Let SIGTERM end the block like Ctrl-C does, so that what it began is cleared away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _silent() -> logging.Logger:
+    """Return a logger that says nothing: what matters is raised."""
+    logger = logging.getLogger("halfstep.lab.client")
+    logger.propagate, logger.disabled = False, True
+    return logger
 
 
 def _surroundings(folder: str) -> dict[str, str]:

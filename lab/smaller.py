@@ -139,7 +139,7 @@ class Choices:
 def choices() -> list[Choices]:
     """Return the choices that are checked: one between near values, one with a clear winner."""
     spread = np.array([-1.0, 1.0, -0.5, 0.5, 0.0, 0.8, -0.8, 0.2, -0.2]) * 0.06
-    means = {60.0: 0.772, 0.1: 0.795, 1.0: 0.8, 30.0: 0.79, 5.0: 0.75, 100.0: 0.72}
+    means = {60.0: 0.772, 0.1: 0.795, 1.0: 0.8, 30.0: 0.79, 5.0: 0.7, 100.0: 0.72}
     clear = {2.0: 0.5, 0.02: 0.9, 20.0: 0.6}
     return [
         Choices({lam: mean + spread for lam, mean in means.items()}),
