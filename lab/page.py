@@ -36,12 +36,15 @@ _STYLE = """
 :root { color-scheme: light dark; }
 .jp-OutputArea-output, .jp-RenderedMarkdown { overflow-x: auto; }
 .jp-OutputArea-output img { max-width: 100%; height: auto; }
+math { font-family: "STIX Two Math", "Cambria Math", "Latin Modern Math", math, serif; }
 math[display="block"] { margin: 0.8em 0; }
 math mtd { text-align: left; padding: 0.25em 0.2em; }
-math mtd[columnalign="right"] { text-align: right; }
+math mtd[columnalign="right"] { text-align: right; text-align: -webkit-right; }
 math mtd:nth-child(2n + 3) { padding-left: 1.2em; }
-.note, .stopped { border-left: 3px solid #0072b2; padding: 0.2em 0.8em; margin: 0.4em 0; }
-.stopped { border-color: #d55e00; }
+.jp-Notebook .note, .jp-Notebook .stopped {
+  border-left: 3px solid #0072b2; padding: 0.1em 0.8em; margin: 0.4em 0;
+}
+.jp-Notebook .stopped { border-color: #d55e00; }
 @media (max-width: 32rem) { .jp-InputPrompt, .jp-OutputPrompt { display: none; } }
 """
 _WARNING = re.compile(r"^(?P<place>\S.*?):\d+: (?P<kind>\w*Warning): (?P<said>.*)$")
@@ -70,19 +73,22 @@ def formula(tex: str, display: str) -> str:
     # `aligned` is what may stand in a displayed formula; the converter knows its sister.
     known = re.sub(r"\\(begin|end)\{aligned\}", r"\\\1{align*}", tex)
     try:
-        return str(convert(known, display=display))
+        drawn = str(convert(known, display=display))
     except Exception:  # its errors have no common class
         return f"<code>{html.escape(tex)}</code>"
+    # It takes such relations for names, which browsers put no space around.
+    return re.sub(r"<mi>(&#x02A[7-F][0-9A-F];)</mi>", r"<mo>\1</mo>", drawn)
 
 
 def notes(text: str) -> str:
-    """Return what a cell wrote to stderr as HTML: warnings as notes, the rest as it is."""
+    """Return what a cell wrote to stderr as HTML: warnings as notes, and the rest line by line."""
     parts: list[str] = []
     plain: list[str] = []
 
     def flush() -> None:
-        if any(line.strip() for line in plain):
-            parts.append(f'<pre class="note">{html.escape(chr(10).join(plain))}</pre>')
+        lines = [html.escape(line) for line in plain if line.strip()]
+        if lines:
+            parts.append(f'<p class="note">{"<br>".join(lines)}</p>')
         plain.clear()
 
     quoted = False  # the line after a warning's is the line of code that it is about
