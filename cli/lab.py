@@ -45,7 +45,9 @@ def check(
     console.print(listed)
     for one in told:
         where = f" ({one.step})" if one.step else ""
-        console.print(f"[bold]{one.exercise}[/]{where} {one.state}: {escape(one.said)}", highlight=False)
+        console.print(
+            f"[bold]{one.exercise}[/]{where} {one.state}: {escape(one.said)}", highlight=False
+        )
         console.print(f"  expected  {escape(one.expected)}", highlight=False)
         console.print(f"  got       {escape(one.got)}", highlight=False)
     o.write(json, all_findings)

@@ -108,7 +108,10 @@ def _half_steps(name: str, function: Callable[..., Any]) -> Iterator[_Call]:
             right = half_step(table, fixed)
 
             def compare(
-                table: Array = table, fixed: Array = fixed, start: Array = start, right: Array = right
+                table: Array = table,
+                fixed: Array = fixed,
+                start: Array = start,
+                right: Array = right,
             ) -> Judged:
                 result = _solved(name, function, table, fixed, start)
                 return compare_rows(result, right, lambda: mistakes(table, fixed))
@@ -117,7 +120,9 @@ def _half_steps(name: str, function: Callable[..., Any]) -> Iterator[_Call]:
             X, Y = (right, Y) if side == "users" else (X, right)
 
 
-def _solved(name: str, function: Callable[..., Any], table: Array, fixed: Array, start: Array) -> Any:
+def _solved(
+    name: str, function: Callable[..., Any], table: Array, fixed: Array, start: Array
+) -> Any:
     from scipy.sparse import csr_matrix
 
     if name == "naive_half_step":
@@ -226,7 +231,9 @@ def _functions(path: Path) -> dict[str, Callable[..., Any]]:
     kept: list[tuple[ast.stmt, str]] = []
     for place, source in enumerate(_sources(path), 1):
         file = f"{path}: cell {place}" if path.suffix == ".ipynb" else str(path)
-        lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
+        lines = [
+            "" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()
+        ]
         try:
             tree = ast.parse("\n".join(lines))
         except (SyntaxError, ValueError) as error:  # a null byte raises either, by Python's release

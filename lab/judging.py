@@ -76,7 +76,9 @@ def finding(
         judged = Judged("open", "not written yet")
     except (Exception, SystemExit) as error:
         said = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(source)]
+        lines = [
+            f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(source)
+        ]
         if source and lines:
             where = lines[-1].filename.removeprefix(source).lstrip(": ")
             said += f" ({where}{', ' if where else ''}line {lines[-1].lineno})"
@@ -100,7 +102,9 @@ def compare_rows(result: Any, right: Array, mistakes: Callable[[], Mapping[str, 
     finite = np.isfinite(answers).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))
-        return Judged("wrong", f"row {row} has entries that are not finite", *_both(rows, answers, row))
+        return Judged(
+            "wrong", f"row {row} has entries that are not finite", *_both(rows, answers, row)
+        )
     error = relative(answer, right)
     if error <= TOLERANCE:
         return Judged("right", f"relative error {error:.0e}")
@@ -149,7 +153,9 @@ def compare_pair(result: Any, right: Mapping[str, Array]) -> Judged:
     return Judged("right", "")
 
 
-def compare_number(result: Any, right: float, mistakes: Mapping[str, float] | None = None) -> Judged:
+def compare_number(
+    result: Any, right: float, mistakes: Mapping[str, float] | None = None
+) -> Judged:
     """Compare a number with the right one, relative to its size."""
     if result is None:
         return NOTHING

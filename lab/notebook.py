@@ -13,7 +13,8 @@ from halfstep.files import whole_file
 _TASK = (
     "# Exercises\n\nTen functions below have no body: write yours in place of `raise "
     "NotImplementedError`. Save, and run\n\n    halfstep lab check exercises.ipynb\n\nwhich says for "
-    "each function whether it is right and, if not, where it is wrong, what was expected and what it gave."
+    "each function whether it is right and, if not, where it is wrong, what was expected and what it "
+    "gave."
 )
 
 

@@ -143,5 +143,5 @@ def _silent() -> logging.Logger:
 
 def _surroundings(folder: str) -> dict[str, str]:
     """Return the environment of the kernel: what it would leave behind goes to `folder`."""
-    places = {name: folder for name in ("TMPDIR", "TMP", "TEMP", "JUPYTER_RUNTIME_DIR")}
+    places = dict.fromkeys(("TMPDIR", "TMP", "TEMP", "JUPYTER_RUNTIME_DIR"), folder)
     return {**os.environ, **places, "IPYTHONDIR": str(Path(folder) / "ipython")}

@@ -1,4 +1,4 @@
-"""The problems and right results of the exercises that are no half-steps, and of their usual mistakes."""
+"""The problems and right results of the exercises that are no half-steps, and the usual mistakes'."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def step_mistakes(problem: System, steps: int) -> dict[str, Array]:
         found[mistake] = _steps(problem, steps, problem.x, how)
     zero = np.zeros_like(problem.x)
     found["the start is not used"] = _steps(problem, steps, zero, lambda new, old: new / old)
-    found["one step is too many"] = _steps(problem, steps + 1, problem.x, lambda new, old: new / old)
+    found["one step is too many"] = _steps(
+        problem, steps + 1, problem.x, lambda new, old: new / old
+    )
     if steps:
         found["one step is missing"] = _steps(
             problem, steps - 1, problem.x, lambda new, old: new / old
@@ -59,9 +61,7 @@ def step_mistakes(problem: System, steps: int) -> dict[str, Array]:
     return found
 
 
-def _steps(
-    problem: System, steps: int, x: Array, factor: Callable[[float, float], float]
-) -> Array:
+def _steps(problem: System, steps: int, x: Array, factor: Callable[[float, float], float]) -> Array:
     r = problem.b - problem.A @ x
     p, rr = r, float(r @ r)
     for _ in range(steps):
@@ -114,7 +114,9 @@ def area_mistakes(ranking: Ranking) -> dict[str, float]:
 def _area(ranking: Ranking, left_out: set[int], tie: float) -> float:
     negatives = [n for n in range(len(ranking.scores)) if n not in left_out]
     above = [
-        1.0 if ranking.scores[h] > ranking.scores[n] else tie * (ranking.scores[h] == ranking.scores[n])
+        1.0
+        if ranking.scores[h] > ranking.scores[n]
+        else tie * (ranking.scores[h] == ranking.scores[n])
         for h in ranking.hidden
         for n in negatives
     ]
@@ -133,7 +135,7 @@ class Choices:
 
     def score(self, X: Array, Y: Array) -> Array:
         """Return the users' values (users,)."""
-        return (X @ Y.T)[:, 0]
+        return np.asarray((X @ Y.T)[:, 0])
 
 
 def choices() -> list[Choices]:
@@ -157,7 +159,9 @@ def choice_mistakes(problem: Choices) -> dict[str, float]:
     means = {lam: float(values.mean()) for lam, values in problem.values.items()}
     return {
         "the best mean is taken, not the largest lambda near it": max(means, key=means.__getitem__),
-        "the smallest lambda near the best is taken": min(_near(problem, 1 / np.sqrt(_users(problem)))),
+        "the smallest lambda near the best is taken": min(
+            _near(problem, 1 / np.sqrt(_users(problem)))
+        ),
         "the standard deviation is not divided by the root of the users": max(_near(problem, 1.0)),
         "the worst is taken": min(means, key=means.__getitem__),
         "the largest candidate is taken, whatever its values": max(means),

@@ -20,6 +20,7 @@ from halfstep.cli.main import run
 from halfstep.lab.check import EXERCISES
 from halfstep.lab.notebook import exercises_of, open_bodies, read_notebook
 
+
 @needs_the_lab
 def test_the_notebook_holds_no_results_and_all_exercises():
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code_cells())
@@ -70,7 +71,9 @@ def test_the_lesson_about_steps_shows_what_it_says(tmp_path, monkeypatch):
 
 
 @needs_the_lab
-@pytest.mark.parametrize("users", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 10, 40))])
+@pytest.mark.parametrize(
+    "users", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 10, 40))]
+)
 def test_the_cells_hold_for_few_listeners(tmp_path, monkeypatch, users):
     """All but the lesson about steps, which has data of its own, and pictures of other tests."""
     pytest.importorskip("optuna")
@@ -104,7 +107,9 @@ def test_the_table_of_rungs_agrees_with_its_lesson(tmp_path, monkeypatch):
     wanted = ("cell-01", "cell-03", "cell-05", "cell-12", "cell-24")
     cells = [cell for cell in code_cells() if cell["id"] in wanted or "exercise" in tags_of(cell)]
     told = executed(cells, names, tmp_path, monkeypatch)[-1]
-    took = {way: milliseconds for (f, way), (milliseconds, *_) in names["rungs"].items() if "128" in f}
+    took = {
+        way: milliseconds for (f, way), (milliseconds, *_) in names["rungs"].items() if "128" in f
+    }
     assert took["naive"] > 1.5 * took["cholesky"]
     assert took["cholesky"] > 1.3 * took["conjugate gradients, 3 steps"]
     assert "128 factors**" in told
@@ -180,5 +185,3 @@ def test_notebooks_of_another_kind_end_in_one_line(tmp_path, capsys, command, no
     assert says in error
     assert error.count("\n") == 1
     assert not (tmp_path / "page").exists()
-
-

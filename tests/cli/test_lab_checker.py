@@ -43,7 +43,13 @@ MUTATIONS = {
 SMALLER = [
     ("conjugate_gradients", "rr / before * p", "0 * p", "2 steps", "takes the residual as its"),
     ("conjugate_gradients", "rr / before", "before / rr", "2 steps", "is upside down"),
-    ("conjugate_gradients", "r = b - A @ x", "x = 0 * x\n    r = b", "0 steps", "start is not used"),
+    (
+        "conjugate_gradients",
+        "r = b - A @ x",
+        "x = 0 * x\n    r = b",
+        "0 steps",
+        "start is not used",
+    ),
     ("conjugate_gradients", "range(steps)", "range(steps + 1)", "0 steps", "one step is too many"),
     ("conjugate_gradients", "range(steps)", "range(steps - 1)", "1 steps", "one step is missing"),
     ("conjugate_gradients", "x = x + step", "x += step", "1 steps", "writes into its argument x"),
@@ -64,7 +70,13 @@ SMALLER = [
     ("choose_regularization", "best.mean() - error", "best.mean()", "search 1", "the best mean"),
     ("choose_regularization", " / np.sqrt(len(best))", "", "search 1", "not divided by the root"),
     ("choose_regularization", "best.mean() - error", "-9", "search 1", "the largest candidate"),
-    ("choose_regularization", "max(values.values()", "min(values.values()", "search 1", "must be 30"),
+    (
+        "choose_regularization",
+        "max(values.values()",
+        "min(values.values()",
+        "search 1",
+        "must be 30",
+    ),
 ]
 
 
@@ -230,5 +242,3 @@ def test_the_reference_lowers_its_objective_and_is_the_librarys():
     assert model.loss_history_[-1] == pytest.approx(values[-1])
     different = list(mistakes(problem.plays, problem.Y).values())
     assert all(np.abs(one - half_step(problem.plays, problem.Y)).max() > 0.01 for one in different)
-
-

@@ -181,7 +181,9 @@ def test_an_interrupted_run_writes_no_page(tmp_path, name):
     )
     command = [sys.executable, "-m", "halfstep", "lab", "run", str(path), "-o", "page.html"]
     surroundings = {**os.environ, "TMPDIR": str(scratch)}
-    with subprocess.Popen(command, cwd=tmp_path, env=surroundings, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=surroundings, stderr=subprocess.PIPE
+    ) as process:
         deadline = time.monotonic() + 50
         while not begun.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
