@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from cases.course import (
+from course import (
     LAB,
     NOTEBOOK,
     code_cells,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases.course import needs_the_lab, solved
+from course import needs_the_lab, solved
 
 from halfstep.cli.main import run
 from halfstep.lab.check import check

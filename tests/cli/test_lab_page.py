@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from cases.course import NOTEBOOK, needs_the_lab
+from course import NOTEBOOK, needs_the_lab
 
 from halfstep.cli.main import run
 

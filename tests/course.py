@@ -12,7 +12,7 @@ import pytest
 from halfstep.datasets import generate_dump
 from halfstep.lab.notebook import read_notebook
 
-LAB = Path(__file__).resolve().parents[2] / "lab"
+LAB = Path(__file__).resolve().parents[1] / "lab"
 NOTEBOOK = LAB / "music_recommender.ipynb"
 
 needs_the_lab = pytest.mark.skipif(not LAB.is_dir(), reason="lab/ is not in an installed package")
