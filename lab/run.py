@@ -22,6 +22,7 @@ from halfstep.files import whole_file
 from halfstep.lab.notebook import read_notebook
 from halfstep.progress import count_bar
 
+_DUMP = "HALFSTEP_AUDIOSCROBBLER"
 _NEEDED = 'running a notebook needs {}: pip install "halfstep[lab]"'
 
 
@@ -97,7 +98,9 @@ def _execute(notebook: Any, path: Path, seconds: int) -> tuple[int, str] | None:
     ):
         client.on_cell_executed = lambda **_: advance(1)
         client.reset_execution_trackers()
-        client.create_kernel_manager().connection_file = str(Path(folder) / "kernel.json")
+        manager = client.create_kernel_manager()
+        manager.connection_file = str(Path(folder) / "kernel.json")
+        manager.kernel_spec_manager = _this_python()
         # Not `client.execute`, whose handler of Ctrl-C ends in an error of its own.
         with client.setup_kernel(cwd=str(path.parent), env=_surroundings(folder)):
             for place, cell in enumerate(notebook.cells):
@@ -141,7 +144,21 @@ def _silent() -> logging.Logger:
     return logger
 
 
+def _this_python() -> Any:
+    """Return a finder of kernels that knows one: this Python, whatever else is installed by its name."""
+    from ipykernel.kernelspec import get_kernel_dict
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+    class ThisPython(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name: str) -> Any:
+            return KernelSpec(**get_kernel_dict())
+
+    return ThisPython()
+
+
 def _surroundings(folder: str) -> dict[str, str]:
     """Return the environment of the kernel: what it would leave behind goes to `folder`."""
     places = dict.fromkeys(("TMPDIR", "TMP", "TEMP", "JUPYTER_RUNTIME_DIR"), folder)
+    if os.environ.get(_DUMP):  # the kernel starts in the notebook's folder
+        places[_DUMP] = os.path.abspath(os.environ[_DUMP])
     return {**os.environ, **places, "IPYTHONDIR": str(Path(folder) / "ipython")}

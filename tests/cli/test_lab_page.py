@@ -145,10 +145,15 @@ def test_a_failing_cell_ends_the_page_and_nothing_else_is_left(tmp_path, monkeyp
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("TMPDIR", str(scratch))
     monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setenv("HALFSTEP_AUDIOSCROBBLER", "a-dump")
+    other = tmp_path / "kernels" / "python3" / "kernel.json"  # of another Python
+    other.parent.mkdir(parents=True)
+    other.write_text('{"argv": ["false"], "display_name": "Another", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     path = code_notebook(
         tmp_path / "failing.ipynb",
         "import tempfile, warnings\nplace = tempfile.mkdtemp()\nwarnings.warn('mind this')\nplace",
-        "print('before')\n1 / 0",
+        "import os\nprint('before', os.environ['HALFSTEP_AUDIOSCROBBLER'])\n1 / 0",
         "print('never')",
     )
     output = tmp_path / "page.html"
@@ -159,12 +164,13 @@ def test_a_failing_cell_ends_the_page_and_nothing_else_is_left(tmp_path, monkeyp
     assert error.count("\n") == 1
     page = output.read_text()
     assert "This page is not complete.</strong> Cell 2 fails: ZeroDivisionError" in page
+    assert f"before {Path.cwd() / 'a-dump'}" in page  # not below the notebook's folder
     assert page.index("before") < page.index("The run ended here.")
     assert "never" not in page
     assert "Note (UserWarning): mind this" in page
     assert str(scratch / "halfstep-lab-") in page  # where the cell's own folder was
     assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "failing.ipynb", "home", "page.html", "scratch",
+        "failing.ipynb", "home", "kernels", "page.html", "scratch",
     ]  # fmt: skip
     assert list(scratch.iterdir()) == []
     assert [file for file in home.rglob("*") if file.is_file()] == []
