@@ -9,7 +9,7 @@ SOAK_SHARE ?= 1
 SOAK_PAGE ?= docs/reliability.md
 
 .PHONY: gpu gpu-install-proof gpu-rehearsal gpu-report gpu-kernels bench test soak check table microbench kernels kernels-record clean
-.PHONY: lab
+.PHONY: lab notebook
 
 bench: $(VENV)/.bench
 	$(BIN)/halfstep bench --out bench-report $(ARGS)
@@ -17,6 +17,16 @@ bench: $(VENV)/.bench
 lab: $(VENV)/.lab
 	mkdir -p lab-report
 	$(BIN)/halfstep lab run lab/music_recommender.ipynb -o lab-report/music_recommender.html
+
+# Opens copies of the notebook and the exercises, which stay, in a browser, and prints the address. From
+# a machine without a screen: ARGS="--ip 0.0.0.0", and open the address elsewhere.
+notebook: $(VENV)/.lab
+	mkdir -p lab-work
+	for file in music_recommender exercises; do \
+		test -e lab-work/$$file.ipynb || cp lab/$$file.ipynb lab-work/; done
+	cd lab-work && ../$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) \
+		$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname)),,--no-browser) \
+		$(ARGS) music_recommender.ipynb
 
 # Where there is a card: ARGS="-m gpu" runs what needs it, which the default leaves out.
 test: $(VENV)/.test

@@ -24,7 +24,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="The solved exercises: .ipynb or .py.")],
     json: o.Json = None,
 ) -> None:
-    """Check solved exercises, and show which half-step is wrong and by how much.
+    """Check solved exercises: which is wrong, where, what was expected and what it gave.
 
     The exit code is 1 unless all are right.
     """
@@ -34,19 +34,22 @@ def check(
 
     check_writable(json, "--json", file)
     all_findings = examine(file)
-    listed = table("Exercises", "exercise", "what", "half-step", "state", "by how much")
+    listed = table("Exercises", "exercise", "state", "what")
+    told = []
     for name, what in EXERCISES.items():
         findings = [finding for finding in all_findings if finding.exercise == name]
-        if not findings:
-            listed.add_row(name, what, "", "missing", "there is no function with this name")
-            continue
-        last = findings[-1]
-        if last.state == "right":
-            steps = f"all {len(findings)}" if last.step else ""
-            listed.add_row(name, what, steps, "right", "")
-        else:
-            listed.add_row(name, what, last.step, last.state, escape(last.said))
+        last = findings[-1] if findings else None
+        listed.add_row(name, last.state if last else "missing", what)
+        if last and last.state in ("wrong", "failed"):
+            told.append(last)
     console.print(listed)
+    for one in told:
+        where = f" ({one.step})" if one.step else ""
+        console.print(
+            f"[bold]{one.exercise}[/]{where} {one.state}: {escape(one.said)}", highlight=False
+        )
+        console.print(f"  expected  {escape(one.expected)}", highlight=False)
+        console.print(f"  got       {escape(one.got)}", highlight=False)
     o.write(json, all_findings)
     done = {f.exercise for f in all_findings if f.state == "right"}
     bad = {f.exercise for f in all_findings if f.state != "right"}
@@ -61,7 +64,7 @@ def run_lab(
     output: Annotated[Path, typer.Option("--output", "-o", help="The .html file to write.")],
 ) -> None:
     """Run a notebook from its beginning and write it with its results as one HTML page."""
-    from halfstep.lab.notebook import run_notebook
+    from halfstep.lab.run import run_notebook
 
     check_writable(output, "--output", notebook)
     run_notebook(notebook, output)

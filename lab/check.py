@@ -1,27 +1,35 @@
-"""Check a student's half-steps: which one is wrong, in which row, by how much, and perhaps why.
+"""Check a student's exercises: which one is wrong, where, what was expected, what came, and perhaps why.
 
 Only the file's imports, functions, classes and constants are executed, not a notebook's long cells.
-Every function is called on a small problem through three iterations, with separate half-steps for users
-and items. Each half-step begins from the right factors, so that one mistake is reported once.
+Every half-step is called on a small problem through three iterations, with separate half-steps for users
+and items. Each begins from the right factors, so that one mistake is reported once.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from halfstep.errors import InputError
+from halfstep.lab import smaller
+from halfstep.lab.judging import (
+    Finding,
+    Judged,
+    compare_number,
+    compare_pair,
+    compare_rows,
+    finding,
+    misshapen,
+)
 from halfstep.lab.notebook import read_notebook
 from halfstep.lab.reference import (
     ALPHA,
     REGULARIZATION,
     Array,
-    Toy,
     confidence_and_preference,
     half_step,
     mistakes,
@@ -30,40 +38,23 @@ from halfstep.lab.reference import (
 )
 
 ITERATIONS = 3
-TOLERANCE = 1e-6
 EXERCISES = {
     "weights": "confidence and preference of the plays",
     "objective": "the number that ALS minimises",
     "naive_half_step": "the normal equations as written",
     "cholesky_half_step": "Y'Y once, then only the stored entries",
+    "conjugate_gradients": "solve A x = b with products A p only",
     "cg_half_step": "conjugate gradients without forming the matrix",
+    "whiten": "coordinates in which the shared matrix is I",
+    "woodbury_half_step": "systems as small as a row has entries",
+    "auc_by_hand": "the share of pairs in the right order",
+    "choose_regularization": "the largest lambda near the best",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one call of one exercise.
-
-    Attributes
-    ----------
-    exercise
-        A name from `EXERCISES`.
-    step
-        The half-step, as in "iteration 1, users"; "" for exercises that are not half-steps.
-    state
-        "right", "wrong", "open" (not written yet) or "failed".
-    said
-        The message for the student: by how much the result is wrong, where, and perhaps why.
-    """
-
-    exercise: str
-    step: str
-    state: str
-    said: str
+_HALF_STEPS = [name for name in EXERCISES if name.endswith("half_step")]
 
 
 def check(path: Path) -> list[Finding]:
-    """Check a `.py` or `.ipynb` file; the first wrong half-step of an exercise is its last finding.
+    """Check a `.py` or `.ipynb` file; the first wrong call of an exercise is its last finding.
 
     Raises
     ------
@@ -71,137 +62,178 @@ def check(path: Path) -> list[Finding]:
         The file cannot be read, is not Python, or has none of the exercises.
     """
     functions = _functions(path)
-    problem = toy()
     findings: list[Finding] = []
     for name in EXERCISES:
         if name in functions:
-            findings += _check(name, functions[name], problem)
+            for step, what, compare in _calls(name, functions[name]):
+                findings.append(finding(name, step, what, compare, str(path)))
+                if findings[-1].state != "right":
+                    break
     if not findings:
         raise InputError(f"{path} has none of the functions {', '.join(EXERCISES)}")
     return findings
 
 
-def _check(name: str, function: Callable[..., Any], problem: Toy) -> list[Finding]:
-    plays = problem.plays
-    if name == "weights":
-        pair = confidence_and_preference(plays)
-        return [_finding(name, "", lambda: _compare_pair(function(plays, ALPHA), pair))]
-    if name == "objective":
-        C, P = confidence_and_preference(plays)
-        total = objective(plays, problem.X, problem.Y)
-        arguments = (problem.X, problem.Y, C, P, REGULARIZATION)
-        return [_finding(name, "", lambda: _compare_number(function(*arguments), total))]
-    findings = []
-    X, Y = problem.X, problem.Y
+_Call = tuple[str, str, Callable[[], Judged]]
+
+
+def _calls(name: str, function: Callable[..., Any]) -> Iterator[_Call]:
+    """Yield, for each call of an exercise, its step, what it returns, and its comparison."""
+    if name in _HALF_STEPS:
+        yield from _half_steps(name, function)
+    else:
+        yield from _OTHERS[name](function)
+
+
+def _weights(function: Callable[..., Any]) -> Iterator[_Call]:
+    plays = toy().plays
+    pair = dict(zip(("confidence", "preference"), confidence_and_preference(plays), strict=True))
+    yield "", "two arrays", lambda: compare_pair(function(plays, ALPHA), pair)
+
+
+def _objective(function: Callable[..., Any]) -> Iterator[_Call]:
+    problem = toy()
+    C, P = confidence_and_preference(problem.plays)
+    arguments = (problem.X, problem.Y, C, P, REGULARIZATION)
+    total = objective(problem.plays, problem.X, problem.Y)
+    yield "", "a number", lambda: compare_number(function(*arguments), total)
+
+
+def _half_steps(name: str, function: Callable[..., Any]) -> Iterator[_Call]:
+    problem = toy()
+    plays, X, Y = problem.plays, problem.X, problem.Y
     for iteration in range(1, ITERATIONS + 1):
         for side in ("users", "items"):
             table, fixed, start = (plays, Y, X) if side == "users" else (plays.T, X, Y)
             right = half_step(table, fixed)
-            findings.append(
-                _half_step(name, f"iteration {iteration}, {side}", function, table, fixed, start)
-            )
-            if findings[-1].state != "right":
-                return findings
+
+            def compare(
+                table: Array = table,
+                fixed: Array = fixed,
+                start: Array = start,
+                right: Array = right,
+            ) -> Judged:
+                result = _solved(name, function, table, fixed, start)
+                return compare_rows(result, right, lambda: mistakes(table, fixed))
+
+            yield f"iteration {iteration}, {side}", f"an array of shape {right.shape}", compare
             X, Y = (right, Y) if side == "users" else (X, right)
-    return findings
 
 
-def _half_step(
-    name: str, step: str, function: Callable[..., Any], table: Array, fixed: Array, start: Array
-) -> Finding:
-    right = half_step(table, fixed)
-
-    def compare() -> tuple[str, str]:
-        return _compare_rows(_call(name, function, table, fixed, start), right, table, fixed)
-
-    return _finding(name, step, compare)
-
-
-def _call(name: str, function: Callable[..., Any], table: Array, fixed: Array, start: Array) -> Any:
+def _solved(
+    name: str, function: Callable[..., Any], table: Array, fixed: Array, start: Array
+) -> Any:
     from scipy.sparse import csr_matrix
 
     if name == "naive_half_step":
         return function(fixed.copy(), *confidence_and_preference(table), REGULARIZATION)
-    plays = csr_matrix(table)
-    arguments = (fixed.copy(), plays, ALPHA, REGULARIZATION)
+    arguments = (fixed.copy(), csr_matrix(table), ALPHA, REGULARIZATION)
     if name == "cg_half_step":  # f steps solve a system of f unknowns, but for rounding
         return function(*arguments, start.copy(), 2 * fixed.shape[1])
     return function(*arguments)
 
 
-def _finding(name: str, step: str, compare: Callable[[], tuple[str, str]]) -> Finding:
-    """Return the finding of `compare`, which calls the exercise, or of the error that it raises."""
-    try:
-        return Finding(name, step, *compare())
-    except NotImplementedError:
-        return Finding(name, step, "open", "not written yet")
-    except (Exception, SystemExit) as error:
-        kind = type(error).__name__
-        return Finding(name, step, "failed", f"{kind}: {' '.join(str(error).split())}")
+def _conjugate_gradients(function: Callable[..., Any]) -> Iterator[_Call]:
+    problem = smaller.system()
+    what = f"an array of shape {problem.b.shape}"
+    for steps in range(len(problem.b) + 1):
 
-
-def _compare_rows(result: Any, right: Array, table: Array, fixed: Array) -> tuple[str, str]:
-    if result is None:
-        return "open", "it returns nothing"
-    answer = np.asarray(result, dtype=np.float64)
-    if answer.shape != right.shape:
-        return "wrong", f"the result must have shape {right.shape}, got {answer.shape}"
-    if not np.isfinite(answer).all():
-        row = int(np.argmin(np.isfinite(answer).all(axis=1)))
-        return "wrong", f"row {row} has entries that are not finite"
-    error = _relative(answer, right)
-    if error <= TOLERANCE:
-        return "right", f"relative error {error:.0e}"
-    sizes = np.linalg.norm(answer - right, axis=1)
-    rows = int((sizes > TOLERANCE * max(float(np.linalg.norm(right, axis=1).max()), 1)).sum())
-    message = (
-        f"relative error {error:.2g}: {rows} of {len(right)} rows differ, most of all row "
-        f"{int(sizes.argmax())}, by {sizes.max():.3g}"
-    )
-    for mistake, wrong in mistakes(table, fixed).items():
-        if _relative(answer, wrong) <= 1e-5:
-            return "wrong", f"{message}; the result is the same as when {mistake}"
-    return "wrong", message
-
-
-def _compare_pair(result: Any, right: tuple[Array, Array]) -> tuple[str, str]:
-    if result is None:
-        return "open", "it returns nothing"
-    if not isinstance(result, tuple | list) or len(result) != 2:
-        return "wrong", "it must return two arrays, the confidence and the preference"
-    for name, answer, expected in zip(("confidence", "preference"), result, right, strict=True):
-        values = np.asarray(answer, dtype=np.float64)
-        if values.shape != expected.shape:
-            return "wrong", f"the {name} must have shape {expected.shape}, got {values.shape}"
-        apart = np.abs(values - expected)
-        if not apart.max() <= TOLERANCE:
-            row, column = (int(at) for at in np.unravel_index(int(apart.argmax()), apart.shape))
-            return "wrong", (
-                f"the {name} of entry ({row}, {column}) is {values[row, column]:g}, it must be "
-                f"{expected[row, column]:g}"
+        def compare(steps: int = steps) -> Judged:
+            x = problem.x.copy()
+            judged = compare_rows(
+                function(problem.A.copy(), problem.b.copy(), x, steps),
+                smaller.krylov(problem, steps),
+                lambda: smaller.step_mistakes(problem, steps),
             )
-    return "right", ""
+            if judged.state == "right" and not np.array_equal(x, problem.x):
+                said = "it writes into its argument x, which must stay as it is"
+                return Judged("wrong", said, "x as it was", "x changed")
+            return judged
+
+        yield f"{steps} steps", what, compare
+    A, x = 2 * np.eye(3), np.array([1.0, -2.0, 0.5])
+    yield (
+        "from the solution",
+        "an array of shape (3,)",
+        lambda: compare_rows(function(A, A @ x, x.copy(), 2), x, dict),
+    )
 
 
-def _compare_number(result: Any, right: float) -> tuple[str, str]:
-    if result is None:
-        return "open", "it returns nothing"
-    value = float(result)
-    error = abs(value - right) / right
-    if error <= TOLERANCE:
-        return "right", f"relative error {error:.0e}"
-    return "wrong", f"it is {value:.6g}, it must be {right:.6g}: {error:.2%} away"
+def _whiten(function: Callable[..., Any]) -> Iterator[_Call]:
+    Y = toy().Y
+    M = Y.T @ Y + REGULARIZATION * np.eye(Y.shape[1])
+
+    def compare() -> Judged:
+        result = function(Y.copy(), REGULARIZATION)
+        wanted = np.linalg.cholesky(M)
+        wrong = misshapen(result, {"whitened factors Z": Y, "factor L": wanted})
+        if wrong is not None:
+            return wrong
+        Z, L = (np.asarray(one, dtype=np.float64) for one in result)
+        of_product = compare_rows(
+            L @ L.T,
+            M,
+            lambda: {
+                "lambda is left out": Y.T @ Y,
+                "L'L is the matrix, not LL'": wanted.T @ wanted,
+                "L is the matrix itself": M @ M,
+            },
+        )
+        if of_product.state != "right":
+            said = f"L @ L.T must be Y'Y + lambda I: {of_product.said}"
+            return Judged("wrong", said, of_product.expected, of_product.got)
+        return compare_rows(
+            Z,
+            np.linalg.solve(L, Y.T).T,
+            lambda: {
+                "L is inverted without being transposed": np.linalg.solve(L.T, Y.T).T,
+                "Y is multiplied by L instead of its inverse": Y @ L,
+            },
+        )
+
+    yield "", f"two arrays of shapes {Y.shape} and {M.shape}", compare
 
 
-def _relative(answer: Array, right: Array) -> float:
-    return float(np.linalg.norm(answer - right) / np.linalg.norm(right))
+def _auc_by_hand(function: Callable[..., Any]) -> Iterator[_Call]:
+    for place, ranking in enumerate(smaller.rankings(), 1):
+
+        def compare(ranking: smaller.Ranking = ranking) -> Judged:
+            sides = (np.array(side) for side in (ranking.hidden, ranking.known))
+            result = function(ranking.scores.copy(), *sides)
+            return compare_number(result, smaller.area(ranking), smaller.area_mistakes(ranking))
+
+        yield f"ranking {place}", "a number", compare
+
+
+def _choose_regularization(function: Callable[..., Any]) -> Iterator[_Call]:
+    for place, problem in enumerate(smaller.choices(), 1):
+
+        def compare(problem: smaller.Choices = problem) -> Judged:
+            result = function(tuple(problem.values), problem.fit, problem.score)
+            right, wrong = smaller.chosen(problem), smaller.choice_mistakes(problem)
+            return compare_number(result, right, wrong)
+
+        yield f"search {place}", "a candidate", compare
+
+
+_OTHERS: dict[str, Callable[[Callable[..., Any]], Iterator[_Call]]] = {
+    "weights": _weights,
+    "objective": _objective,
+    "conjugate_gradients": _conjugate_gradients,
+    "whiten": _whiten,
+    "auc_by_hand": _auc_by_hand,
+    "choose_regularization": _choose_regularization,
+}
 
 
 def _functions(path: Path) -> dict[str, Callable[..., Any]]:
     """Execute a file's imports, definitions and constants, and return its callables by name."""
-    kept: list[ast.stmt] = []
+    kept: list[tuple[ast.stmt, str]] = []
     for place, source in enumerate(_sources(path), 1):
-        lines = [line for line in source.splitlines() if not line.lstrip().startswith(("%", "!"))]
+        file = f"{path}: cell {place}" if path.suffix == ".ipynb" else str(path)
+        lines = [
+            "" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()
+        ]
         try:
             tree = ast.parse("\n".join(lines))
         except (SyntaxError, ValueError) as error:  # a null byte raises either, by Python's release
@@ -209,11 +241,11 @@ def _functions(path: Path) -> dict[str, Callable[..., Any]]:
             raise InputError(f"{path}: {at}: {getattr(error, 'msg', error)}") from error
         except (MemoryError, RecursionError) as error:
             raise InputError(f"{path}: cell {place} is nested too deeply") from error
-        kept += [node for node in tree.body if _harmless(node)]
+        kept += [(node, file) for node in tree.body if _harmless(node)]
     names: dict[str, Any] = {"__name__": "lab"}
-    for node in kept:
+    for node, file in kept:
         try:
-            exec(compile(ast.Module([node], []), str(path), "exec"), names)
+            exec(compile(ast.Module([node], []), file, "exec"), names)
         except (Exception, SystemExit) as error:
             # Other failures do not matter, unless an exercise needs the name and then fails itself.
             if isinstance(node, ast.FunctionDef) and node.name in EXERCISES:
@@ -228,9 +260,10 @@ def _harmless(node: ast.stmt) -> bool:
 
 
 def _sources(path: Path) -> list[str]:
+    """Return the code of a file: of all cells of a notebook, so that a cell's place is its number."""
     if path.suffix == ".ipynb":
         cells = read_notebook(path)["cells"]
-        return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        return ["".join(cell["source"]) if cell["cell_type"] == "code" else "" for cell in cells]
     try:
         return [path.read_text(encoding="utf-8")]
     except (OSError, UnicodeDecodeError) as error:

@@ -14,7 +14,8 @@ cases/       what several files share: solvers.py (solvers, conventions, the awk
              sanitizer_program.py, process_to_kill.py, processes.py, real_data.py, plain_steps.py,
              libraries_on_host.cpp, recommender.py
 
-oracle.py is the mathematics written out in dense float64, strategies.py what Hypothesis draws.
+oracle.py is the mathematics written out in dense float64, strategies.py what Hypothesis draws, course.py
+executes the lab's notebook.
 """
 
 import gc

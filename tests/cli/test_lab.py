@@ -1,49 +1,29 @@
-"""The course: its notebook is whole and stripped, its exercises open, its checker tells the truth."""
+"""The course: its notebook is whole and stripped, its cells hold, its exercises are open."""
 
 import json
-import sys
-import tempfile
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from course import (
+    LAB,
+    NOTEBOOK,
+    code_cells,
+    executed,
+    needs_the_lab,
+    small_dump,
+    solved,
+    tags_of,
+)
 
 from halfstep import SOLVERS
 from halfstep.cli.main import run
-from halfstep.errors import InputError
-from halfstep.lab.check import EXERCISES, check
-from halfstep.lab.notebook import exercises_of, open_bodies, read_notebook, run_notebook
-from halfstep.lab.reference import ALPHA, REGULARIZATION, half_step, mistakes, objective, toy
-
-LAB = Path(__file__).resolve().parents[2] / "lab"
-NOTEBOOK = LAB / "music_recommender.ipynb"
-
-needs_the_lab = pytest.mark.skipif(not LAB.is_dir(), reason="lab/ is not in an installed package")
-
-
-def solved():
-    """Return the notebook's own solutions as one source."""
-    cells = [
-        c for c in read_notebook(NOTEBOOK)["cells"] if "exercise" in c["metadata"].get("tags", [])
-    ]
-    return "import numpy as np\n\n" + "\n\n".join("".join(cell["source"]) for cell in cells)
-
-
-def checked(tmp_path, source):
-    path = tmp_path / "mine.py"
-    path.write_text(source)
-    last = {}
-    for finding in check(path):
-        last[finding.exercise] = finding
-    return last
+from halfstep.lab.check import EXERCISES
+from halfstep.lab.notebook import exercises_of, open_bodies, read_notebook
 
 
 @needs_the_lab
 def test_the_notebook_holds_no_results_and_all_exercises():
-    notebook = read_notebook(NOTEBOOK)
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code_cells())
     source = solved()
     assert all(f"def {name}(" in source for name in EXERCISES)
 
@@ -56,7 +36,7 @@ def test_the_exercises_are_those_of_the_notebook():
 @needs_the_lab
 def test_the_notebooks_solutions_are_right_and_the_exercises_open(tmp_path, capsys):
     assert run(["lab", "check", str(NOTEBOOK)]) == 0
-    assert "5 of 5 right" in capsys.readouterr().out
+    assert "10 of 10 right" in capsys.readouterr().out
     out = tmp_path / "found.json"
     assert run(["lab", "check", str(LAB / "exercises.ipynb"), "--json", str(out)]) == 1
     assert {one["state"] for one in json.loads(out.read_text())} == {"open"}
@@ -67,21 +47,12 @@ def test_the_lesson_about_steps_shows_what_it_says(tmp_path, monkeypatch):
     """Its cells run by themselves, with what they display collected."""
     pytest.importorskip("pandas")
     pytest.importorskip("matplotlib")
-    shown, told = [], []
-    display = ModuleType("IPython.display")
-    display.display = lambda *given: shown.extend(given)
-    display.HTML, display.Markdown = str, told.append
-    package = ModuleType("IPython")
-    package.version_info = (9, 0)  # matplotlib asks
-    monkeypatch.setitem(sys.modules, "IPython", package)
-    monkeypatch.setitem(sys.modules, "IPython.display", display)
     monkeypatch.setenv("HALFSTEP_LAB_ENTRIES", "5000")
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    cells = [c for c in read_notebook(NOTEBOOK)["cells"] if c["cell_type"] == "code"]
-    lesson = [c for c in cells if "steps" in c["metadata"].get("tags", [])]
+    lesson = [cell for cell in code_cells() if "steps" in tags_of(cell)]
     names = {"SOLVERS": SOLVERS}
-    for cell in [cells[0], *lesson]:
-        exec("".join(cell["source"]), names)
+    exec(solved(), names)
+    shown = executed([code_cells()[0], *lesson], names, tmp_path, monkeypatch)
+    told = [one for one in shown if isinstance(one, str) and one.startswith("* ")]
     assert sum("data:image/svg+xml" in str(one) for one in shown) == 2
     taken = {name: steps.to_numpy() for name, steps in names["steps"].items()}
     assert taken["raw"][:20].mean() < 2 < 5 < taken["raw"][-20:].mean()
@@ -99,111 +70,91 @@ def test_the_lesson_about_steps_shows_what_it_says(tmp_path, monkeypatch):
     assert fits.splitlines()[0].endswith("never: two steps.")
 
 
-MUTATIONS = {
-    "lambda is left out": ("naive", "+ regularization * identity", ""),
-    "lambda is added to every entry of the matrix, not to its diagonal": (
-        "naive",
-        "regularization * identity",
-        "regularization",
-    ),
-    "the right-hand side lacks the confidence": ("naive", "Y.T @ (c * p)", "Y.T @ p"),
-    "entries that are not stored are left out": ("cholesky", "shared = Y.T @ Y +", "shared ="),
-    "the 1 in c = 1 + alpha r is missing": ("naive", "(zip(C, P,", "(zip(C - 1, P,"),
-    "stored entries add c instead of c - 1 to Y'Y": (
-        "cholesky",
-        "(Z.T * (c - 1))",
-        "(Z.T * c)",
-    ),
-    "alpha is left out": ("cholesky", "1 + alpha * plays", "1 + plays"),
-}
+@needs_the_lab
+@pytest.mark.parametrize(
+    "users", [1, *(pytest.param(n, marks=pytest.mark.soak) for n in (2, 10, 40))]
+)
+def test_the_cells_hold_for_few_listeners(tmp_path, monkeypatch, users):
+    """All but the lesson about steps, which has data of its own, and pictures of other tests."""
+    pytest.importorskip("optuna")
+    pytest.importorskip("implicit")
+    from halfstep.evaluation import tuning
+
+    monkeypatch.setenv("HALFSTEP_AUDIOSCROBBLER", str(small_dump(tmp_path / "dump", users)))
+    monkeypatch.setattr(tuning, "LAB_GRID", {"factors": tuning.Choice((4, 9))})
+    names = {}
+    cells = [
+        cell
+        for cell in code_cells()
+        if "steps" not in tags_of(cell) and "draw_plots(" not in "".join(cell["source"])
+    ]
+    shown = executed(cells, names, tmp_path, monkeypatch)
+    assert names["plays"].users == users
+    text = "\n".join(one for one in shown if isinstance(one, str))
+    assert users >= 20 or f"({users} user" in text
+    assert "inf" not in text
+    assert "nan" not in text
+    assert users >= 20 or "is more than chance" in text
+    rungs = names["table"] if "milliseconds a row" in names["table"] else names["rungs"]
+    assert len(rungs) == 10
 
 
 @needs_the_lab
-@pytest.mark.parametrize("mistake", list(MUTATIONS))
-def test_the_checker_names_the_mistake(tmp_path, mistake):
-    name, old, new = MUTATIONS[mistake]
-    source = solved()
-    place = source.index(f"def {name}_half_step")
-    assert old in source[place:]
-    found = checked(tmp_path, source[:place] + source[place:].replace(old, new, 1))
-    wrong = found.pop(f"{name}_half_step")
-    assert (wrong.state, wrong.step) == ("wrong", "iteration 1, users")
-    if mistake == "entries that are not stored are left out":
-        assert "relative error" in wrong.said  # c - 1 over the stored ones is a mistake of its own
-    else:
-        assert wrong.said.endswith(f"the result is the same as when {mistake}")
-    assert {one.state for one in found.values()} == {"right"}
+def test_the_table_of_rungs_agrees_with_its_lesson(tmp_path, monkeypatch):
+    """With 128 factors each rung is faster than the one before, by far more than noise."""
+    monkeypatch.setenv("HALFSTEP_LAB_ENTRIES", "5000")
+    names = {}
+    wanted = ("cell-01", "cell-03", "cell-05", "cell-12", "cell-24")
+    cells = [cell for cell in code_cells() if cell["id"] in wanted or "exercise" in tags_of(cell)]
+    told = executed(cells, names, tmp_path, monkeypatch)[-1]
+    took = {
+        way: milliseconds for (f, way), (milliseconds, *_) in names["rungs"].items() if "128" in f
+    }
+    assert took["naive"] > 1.5 * took["cholesky"]
+    assert took["cholesky"] > 1.3 * took["conjugate gradients, 3 steps"]
+    assert "128 factors**" in told
+    assert "times as fast as naively" in told
 
 
 @needs_the_lab
-def test_the_checker_tells_which_half_step(tmp_path):
-    """A mistake that the first half-step hides: it matters for a table of another shape only."""
-    source = solved().replace(
-        "    identity = np.eye(Y.shape[1])\n",
-        "    identity = np.eye(Y.shape[1]) * (1 if len(C) > len(Y) else 2)\n",
+def test_an_auc_below_popularitys_is_explained(tmp_path, monkeypatch):
+    """Scores that know nothing of rare artists lose there, and the text says so from the numbers."""
+    from types import SimpleNamespace
+
+    from scipy.sparse import csr_matrix
+
+    names = {"np": np, "says": {}}
+    (cell,) = (cell for cell in code_cells() if cell["id"] == "cell-33")
+    source = "".join(cell["source"]).partition("verdict = found")[0]
+    exec(source, names)
+    rng = np.random.default_rng(0)
+    users, popular, rare = 40, 20, 60
+    have = np.zeros((users, popular + rare))
+    have[:, :popular] = rng.random((users, popular)) < 0.5
+    have[np.arange(users), popular + rng.integers(rare, size=users)] = 1
+    hidden = np.zeros_like(have)
+    for user in range(users):
+        hidden[user, rng.choice(np.flatnonzero(have[user, :popular]), 2, replace=False)] = 1
+    X, Y = np.ones((users, 1)), rng.normal(size=(popular + rare, 1)) / 100
+    part = SimpleNamespace(
+        train=csr_matrix(have - hidden),
+        history=csr_matrix(have - hidden),
+        test=csr_matrix(hidden),
+        judged_factors=lambda model: (X, Y),
     )
-    wrong = checked(tmp_path, source)["naive_half_step"]
-    assert (wrong.state, wrong.step) == ("wrong", "iteration 1, items")
-    assert "rows differ, most of all row" in wrong.said
-
-
-@pytest.mark.parametrize(
-    ("source", "state", "says"),
-    [
-        ("def weights(plays, alpha):\n    pass", "open", "returns nothing"),
-        ("def weights(plays, alpha):\n    return plays", "wrong", "two arrays"),
-        (
-            "def weights(plays, alpha):\n    return alpha * plays, plays > 0",
-            "wrong",
-            "it must be 1",
-        ),
-        ("def weights(plays):\n    return 1", "failed", "TypeError"),
-        ("def objective(*given):\n    return 1.0", "wrong", "away"),
-        ("def objective(*given):\n    return float('nan')", "wrong", "it is nan"),
-        ("def naive_half_step(Y, C, P, lam):\n    return Y", "wrong", "must have shape (11, 4)"),
-        (
-            "def naive_half_step(Y, C, P, lam):\n    return C[:, :4] * float('nan')",
-            "wrong",
-            "finite",
-        ),
-        ("def cg_half_step(*given):\n    raise NotImplementedError", "open", "not written yet"),
-        ("def objective(*given):\n    raise SystemExit", "failed", "SystemExit"),
-    ],
-)
-def test_what_the_checker_says(tmp_path, source, state, says):
-    (finding,) = checked(tmp_path, source).values()
-    assert finding.state == state
-    assert says in finding.said
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("a.py", "def f(:", "cell 1, line 1"),
-        ("b.py", "x = 1", "has none of the functions weights"),
-        ("c.ipynb", "{", "not a notebook"),
-        ("d.ipynb", "[]", "not a notebook"),
-        ("e.py", None, "cannot be read"),
-        ("f.ipynb", '{"cells": 3}', "it has no cells"),
-        ("g.ipynb", '{"cells": [{"metadata": {}, "cell_type": "code"}]}', "cell 1 is malformed"),
-        ("h.ipynb", '{"cells":' + "[" * 9999, "not a notebook"),
-        ("i.py", "def objective(X=exit(3)): pass", "objective cannot be defined: 3"),
-    ],
-)
-def test_files_that_cannot_be_checked(tmp_path, capsys, name, content, says):
-    path = tmp_path / name
-    if content is not None:
-        path.write_text(content)
-    assert run(["lab", "check", str(path)]) == 2
-    error = capsys.readouterr().err
-    assert says in error
-    assert error.count("\n") == 1
-
-
-def test_long_cells_are_not_run(tmp_path):
-    source = "import numpy as np\nraise SystemExit\nfor _ in iter(int, 1): pass\n%magic\n"
-    found = checked(tmp_path, source + "def objective(X, Y, C, P, r):\n    return 1.0\n")
-    assert found["objective"].state == "wrong"
+    names |= {"part": part, "plays": SimpleNamespace(items=popular + rare)}
+    names["hidden_from"] = np.arange(users)
+    worse = SimpleNamespace(difference=-0.3, low=-0.4, high=-0.2, users=users)
+    told = names["why_auc"]("als", worse, None)
+    assert "als is below popularity (difference -0.3000 [-0.4000, -0.2000])" in told
+    assert "The rare artists cost it most." in told
+    cells = [line.split("|")[2:4] for line in told.splitlines() if "| at most" in line]
+    ((mine, theirs),) = ((float(value) for value in pair) for pair in cells)
+    assert mine < 0.7 < 0.95 < theirs
+    unsure = SimpleNamespace(difference=-0.3, low=-0.7, high=0.2, users=users)
+    assert names["why_auc"]("als", unsure, None).endswith("by no more than chance may explain.")
+    better = SimpleNamespace(difference=0.1, low=0.0, high=0.2, users=users)
+    assert "is not below popularity" in names["why_auc"]("als", better, None)
 
 
 def test_open_bodies_keep_the_docstring():
@@ -214,31 +165,6 @@ def test_open_bodies_keep_the_docstring():
         'def f(a):\n    """Say.\n\n    More.\n    """\n    raise NotImplementedError\n\n\n'
         "def g(b):\n    raise NotImplementedError"
     )
-
-
-def test_the_reference_lowers_its_objective_and_is_the_librarys():
-    from scipy.sparse import csr_matrix
-
-    from halfstep.solvers.cholesky import Cholesky
-
-    problem = toy()
-    X, Y = problem.X, problem.Y
-    values = [objective(problem.plays, X, Y)]
-    for _ in range(3):
-        X = half_step(problem.plays, Y)
-        values.append(objective(problem.plays, X, Y))
-        Y = half_step(problem.plays.T, X)
-        values.append(objective(problem.plays, X, Y))
-    assert (np.diff(values) < 0).all()
-    model = Cholesky(
-        factors=4, iterations=3, confidence="linear", alpha=ALPHA, regularization=REGULARIZATION,
-        dtype=np.float64, init_factors=(problem.X, problem.Y), calculate_training_loss=True,
-    )  # fmt: skip
-    model.fit(csr_matrix(problem.plays))
-    np.testing.assert_allclose(model.user_factors, X, atol=1e-10)
-    assert model.loss_history_[-1] == pytest.approx(values[-1])
-    different = list(mistakes(problem.plays, problem.Y).values())
-    assert all(np.abs(one - half_step(problem.plays, problem.Y)).max() > 0.01 for one in different)
 
 
 @pytest.mark.parametrize(
@@ -259,19 +185,3 @@ def test_notebooks_of_another_kind_end_in_one_line(tmp_path, capsys, command, no
     assert says in error
     assert error.count("\n") == 1
     assert not (tmp_path / "page").exists()
-
-
-def test_a_failing_cell_is_named(tmp_path):
-    pytest.importorskip("nbclient")
-    pytest.importorskip("nbconvert")
-    pytest.importorskip("ipykernel")
-    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-    notebook = {
-        "cells": [{**cell, "id": "a", "source": "x = 1"}, {**cell, "id": "b", "source": "1 / 0"}],
-        "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
-    }  # fmt: skip
-    path = tmp_path / "failing.ipynb"
-    path.write_text(json.dumps(notebook))
-    with pytest.raises(InputError, match="cell 2 fails: ZeroDivisionError: division by zero"):
-        run_notebook(path, tmp_path / "page.html")
-    assert not (tmp_path / "page.html").exists()
