@@ -23,16 +23,21 @@ from halfstep.version import __version__  # noqa: E402
 if TYPE_CHECKING:
     from halfstep.datasets import Dataset, load_data
     from halfstep.evaluation.of_models import compare, evaluate, tune
+    from halfstep.evaluation.warmup import warmup
     from halfstep.recommender import Recommender
+    from halfstep.solvers.fit.term_weights import bm25_weight, tfidf_weight
 
 # Imported on first use: data sets bring pandas and Arrow along, evaluation NumPy's and SciPy's rest.
 _OFFERED = {
     "Dataset": "datasets",
     "Recommender": "recommender",
+    "bm25_weight": "solvers.fit.term_weights",
     "compare": "evaluation.of_models",
     "evaluate": "evaluation.of_models",
     "load_data": "datasets",
+    "tfidf_weight": "solvers.fit.term_weights",
     "tune": "evaluation.of_models",
+    "warmup": "evaluation.warmup",
 }
 __getattr__ = offered(__name__, _OFFERED)
 __all__ = [
@@ -45,13 +50,16 @@ __all__ = [
     "Solver",
     "SolverUnavailable",
     "__version__",
+    "bm25_weight",
     "compare",
     "evaluate",
     "from_implicit",
     "load",
     "load_data",
     "recommend_all",
+    "tfidf_weight",
     "tune",
+    "warmup",
 ]
 
 

@@ -180,8 +180,7 @@ class Solver(FittedModel, ABC):
             Sparse (users, items); `confidence` says what its values mean. Duplicates are summed. It is
             not written to; do not write to it during the fit, which shares its arrays if it can.
         show_progress
-            Draw a bar on a terminal or in a notebook; elsewhere write a line to stderr now and then. None
-            (scikit-learn's y) means True.
+            Draw a bar on a terminal or in a notebook; elsewhere write a line to stderr now and then.
         callback
             Called as `callback(iteration, seconds, loss)` after each iteration, when
             `user_factors` and `item_factors` hold its result. Returning True ends the fit. None means
