@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from halfstep.bench.quality.run import run_quality
 from halfstep.bench.report.charts import unavailable
 from halfstep.bench.report.html import write_html
 from halfstep.bench.results_file import write_results
-from halfstep.bench.schema import SCHEMA, Method, Results
+from halfstep.bench.schema import SCHEMA, CaseRecord, Method, Results
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.bench.suite_queries import measure_queries
 from halfstep.bench.suite_roofline import measure_roofline
@@ -25,8 +26,16 @@ from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
 
 
-def run_bench(settings: BenchSettings, console: Console) -> Results:
+def run_bench(
+    settings: BenchSettings,
+    console: Console,
+    case_done: Callable[[Results, CaseRecord], None] = lambda results, case: None,
+) -> Results:
     """Run the settings' suite, with a line on `console` for each step.
+
+    `case_done(results, case)` is called after each case. Tables come first, and of these the ones
+    without the rungs that are written to be read, so that a first table is there soon; the results have
+    the plan's order.
 
     The lines are plain: a thread that redraws an animation would be part of what is timed.
 
@@ -38,7 +47,7 @@ def run_bench(settings: BenchSettings, console: Console) -> Results:
         The run was interrupted; a line on `console` says what was written.
     """
     try:
-        return _run(settings, console)
+        return _run(settings, console, case_done)
     except KeyboardInterrupt:
         path = settings.results_path()
         if settings.suite == "quality" and path.exists():
@@ -49,7 +58,9 @@ def run_bench(settings: BenchSettings, console: Console) -> Results:
         raise
 
 
-def _run(settings: BenchSettings, console: Console) -> Results:
+def _run(
+    settings: BenchSettings, console: Console, case_done: Callable[[Results, CaseRecord], None]
+) -> Results:
     chosen = plan(settings)
     measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
     quality = settings.suite == "quality"
@@ -81,22 +92,24 @@ def _run(settings: BenchSettings, console: Console) -> Results:
         )
     dataset: SplitDataset | None = None
     loaded: tuple[int | None, str | None] = (None, None)
-    for case in chosen.cases:
+    found: dict[int, CaseRecord] = {}
+    soonest = sorted(enumerate(chosen.cases), key=lambda each: (not each[1].table, each[1].to_read))
+    for place, case in soonest:
         # A case that names no data runs on the data of the settings.
         wanted = case.entries, case.data or (settings.data or DEFAULT_DATA)
         if dataset is None or wanted != loaded:
             dataset = None  # so that two large data sets are never held at once
             dataset, loaded = load_data(settings, *wanted), wanted
             results.data.append(dataset.record)
-        results.cases.append(
-            run_case(
-                case,
-                dataset,
-                len(results.data) - 1,
-                settings,
-                lambda line: console.print(line, style="dim", highlight=False),
-            )
+        found[place] = run_case(
+            case,
+            dataset,
+            len(results.data) - 1,
+            settings,
+            lambda line: console.print(line, style="dim", highlight=False),
         )
+        results.cases = [found[place] for place in sorted(found)]
+        case_done(results, found[place])
     if measure is not None:
         dataset = load_data(settings)
         results.data.append(dataset.record)

@@ -9,11 +9,11 @@ import typer
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
-from halfstep.cli.screen import Screen
 from halfstep.cli.tables import takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable
 from halfstep.progress import hidden
+from halfstep.screen import Screen
 
 console = Screen()
 
@@ -93,7 +93,7 @@ def bench(
 ) -> None:
     """Compare many solvers on the same data: time, objective, held-out quality, verdict."""
     from halfstep.bench import run as benchmark
-    from halfstep.bench.report.terminal import print_results
+    from halfstep.bench.report.terminal import print_case, print_results
     from halfstep.bench.results_file import write_results
     from halfstep.bench.settings import BenchSettings
 
@@ -108,8 +108,10 @@ def bench(
     )  # fmt: skip
     check_writable(json, "--json")
     with hidden():  # a line for each step instead, since a bar would be part of what is timed
-        results = benchmark.run_bench(settings, Screen(stderr=True))
-    print_results(results, console)
+        results = benchmark.run_bench(
+            settings, Screen(stderr=True), lambda so_far, case: print_case(so_far, case, console)
+        )
+    print_results(results, console, cases=False)
     for path in benchmark.write_report(results, out, console):
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
     if json is not None:

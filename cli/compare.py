@@ -11,13 +11,13 @@ import typer
 from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
-from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 from halfstep.plural import counted
 from halfstep.progress import count_bar, stage
+from halfstep.screen import Screen
 
 if TYPE_CHECKING:
     from halfstep.solvers import Solver

@@ -9,12 +9,12 @@ import typer
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
-from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, make_folder
 from halfstep.progress import bytes_bar, stage
+from halfstep.screen import Screen
 
 app = typer.Typer(
     help="List, read, convert, generate, clean and describe data sets.", no_args_is_help=True

@@ -14,7 +14,6 @@ import typer
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
-from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError, SolverUnavailable
@@ -22,6 +21,7 @@ from halfstep.files import check_writable
 from halfstep.machine import gpu, gpu_facts, processor, versions
 from halfstep.plural import counted
 from halfstep.progress import stage
+from halfstep.screen import Screen
 
 console = Screen()
 _WITHOUT_DATA = ("data", "json")

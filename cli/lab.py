@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from halfstep.cli import options as o
-from halfstep.cli.screen import Screen
 from halfstep.files import check_writable
+from halfstep.screen import Screen
 
 app = typer.Typer(
     help="The music-recommendation lab: run its notebook, write and check its exercises.",

@@ -10,13 +10,13 @@ import typer
 from halfstep import defaults as d
 from halfstep.cli import options as o
 from halfstep.cli.model_file import DEFAULT_MODEL
-from halfstep.cli.screen import Screen
 from halfstep.cli.show_hint import hint
 from halfstep.cli.tables import read, takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.files import check_writable, npz_path
 from halfstep.interruption import ended_cleanly
 from halfstep.progress import stage
+from halfstep.screen import Screen
 
 console = Screen()
 INTERRUPTED = 130

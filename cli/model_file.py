@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from halfstep.cli.screen import Screen
 from halfstep.cli.tables import read, words
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import npz_path
 from halfstep.progress import stage
 from halfstep.progress_task import size
+from halfstep.screen import Screen
 
 if TYPE_CHECKING:
     from halfstep.recommender.recommender import Recommender

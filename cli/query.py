@@ -10,13 +10,13 @@ import typer
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
-from halfstep.cli.screen import Screen
 from halfstep.cli.tables import takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 from halfstep.interruption import terminated_at_once
 from halfstep.plural import counted
+from halfstep.screen import Screen
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

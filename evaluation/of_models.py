@@ -12,6 +12,7 @@ from typing import Any
 
 from scipy import sparse
 
+from halfstep import defaults
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError, NotFitted
 from halfstep.evaluation import equivalence
@@ -30,9 +31,9 @@ def evaluate(
     data: Any,
     test: Any = None,
     *,
-    k: int = 10,
-    test_fraction: float = 0.2,
-    random_state: int = 0,
+    k: int = defaults.LIST_LENGTH,
+    test_fraction: float = defaults.TEST_FRACTION,
+    random_state: int = defaults.SEED,
 ) -> Evaluation:
     """Return how well a model ranks held-out items: `evaluate(model, data).means()`.
 
@@ -81,9 +82,9 @@ def compare(
     b: Solver,
     data: Any,
     *,
-    k: int = 10,
-    test_fraction: float = 0.2,
-    random_state: int = 0,
+    k: int = defaults.LIST_LENGTH,
+    test_fraction: float = defaults.TEST_FRACTION,
+    random_state: int = defaults.SEED,
 ) -> equivalence.Comparison:
     """Fit two models on the same part of the data, from the same start, and say whether they are equal.
 
@@ -123,12 +124,12 @@ def tune(
     data: Any,
     *,
     seconds: float = 600,
-    metric: str = "ndcg@20",
+    metric: str = defaults.METRIC,
     solver: str = "auto",
     max_factors: int = 1024,
-    iterations: int = 20,
-    random_state: int = 0,
-    num_threads: int = 0,
+    iterations: int = defaults.MOST_ITERATIONS,
+    random_state: int = defaults.SEED,
+    num_threads: int = defaults.THREADS,
     store: str | PathLike[str] | None = None,
 ) -> Search:
     """Search for about `seconds` for the best settings, the result's `best.settings`.

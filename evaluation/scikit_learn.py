@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.protocols.early_stopping import list_length
@@ -41,12 +42,17 @@ class Scorer:
         if not split.test.nnz:
             raise InputError("no user of this fold has two entries, so none can be hidden")
         folded = model.recalculate_user(np.arange(matrix.shape[0]), split.train)
-        length = list_length(self.metric) or 10
+        length = list_length(self.metric) or defaults.LIST_LENGTH
         found = evaluate(folded, model.item_factors, split.train, split.test, ks=(length,))
         return found.means()[self.metric]
 
 
-def scorer(metric: str = "ndcg@10", *, hide: float = 0.2, random_state: int = 0) -> Scorer:
+def scorer(
+    metric: str = defaults.METRIC,
+    *,
+    hide: float = defaults.TEST_FRACTION,
+    random_state: int = defaults.SEED,
+) -> Scorer:
     """Return a function that scikit-learn takes as `scoring`; higher is better.
 
     Parameters

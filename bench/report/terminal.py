@@ -9,7 +9,7 @@ from halfstep.bench.quality.table import quality_tables
 from halfstep.bench.report.growth import growth_table
 from halfstep.bench.report.sentences import environment_line, reading_lines
 from halfstep.bench.report.tables import Table, case_table, measure_tables, sweep_table
-from halfstep.bench.schema import Results
+from halfstep.bench.schema import CaseRecord, Results
 from halfstep.fitted_table import FittedTable
 
 _STYLES = {
@@ -22,13 +22,22 @@ _STYLES = {
 }
 
 
-def print_results(results: Results, console: Console) -> None:
-    """Print a table for each case, the time per iteration over all cases, and how to read both.
+def print_case(results: Results, case: CaseRecord, console: Console) -> None:
+    """Print the table of a case, if it has one.
 
     A table that is too wide for the terminal becomes several, one below the other; nothing is cut.
     """
-    for case in results.tables():
+    if case.table:
         _print(case_table(results, case), console)
+
+
+def print_results(results: Results, console: Console, *, cases: bool = True) -> None:
+    """Print a table for each case, the time per iteration over all cases, and how to read both.
+
+    With `cases=False` without the first, which `print_case` has printed.
+    """
+    for case in results.tables() if cases else ():
+        print_case(results, case, console)
     sweep = sweep_table(results)
     if sweep is not None:
         _print(sweep, console)

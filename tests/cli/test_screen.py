@@ -15,10 +15,10 @@ from rich.console import Console
 from halfstep import progress
 from halfstep.cli import show_tuning
 from halfstep.cli.main import app, run
-from halfstep.cli.screen import Screen
 from halfstep.datasets.generated.dump import generate_dump
 from halfstep.evaluation.tuning.search import Search
 from halfstep.fitted_table import FittedTable
+from halfstep.screen import Screen
 
 NUMBER = re.compile(r"(?<![\w.])[-+−±]?\d[\d,]*\.\d+(?:e[-+]\d+)?(?![\w.])")
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;\d+)*m")

@@ -129,7 +129,7 @@ def test_force_a_format(tmp_path):
 
 def test_import_is_light():
     code = "import sys, halfstep.datasets; sys.exit('pandas' in sys.modules or 'pyarrow' in sys.modules)"
-    root = Path(halfstep.datasets.__file__).parents[1]
+    root = Path(halfstep.datasets.__file__).resolve().parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, check=False)
     assert done.returncode == 0
 

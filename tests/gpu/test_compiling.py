@@ -47,7 +47,7 @@ def test_a_fit_launches_nothing_that_was_not_compiled_before(name, settings, fre
 
 def test_the_progress_line_says_what_is_compiled(fresh):
     lines = []
-    with mock.patch("halfstep.solvers.base.progress_bar") as bar:
+    with mock.patch("halfstep.solvers.fit.run.progress_bar") as bar:
         bar.return_value.__enter__.return_value = Advance(
             lambda **change: lines.append(change.get("description")), "als"
         )

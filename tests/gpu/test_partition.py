@@ -50,6 +50,7 @@ def fit(name, matrix, *backends, **settings):
         return model.user_factors, model.item_factors
 
 
+@pytest.mark.filterwarnings("ignore:the weights are too large:halfstep.NumericalWarning")
 @pytest.mark.parametrize(("on", "late"), [("forward", False), ("forward", True), CARD])
 @pytest.mark.parametrize(
     ("name", "convention"), [(BEST, "log"), (EXACT, "implicit"), (EXACT, "explicit")]

@@ -54,10 +54,12 @@ def test_rows_that_end_unsolved_are_told_once():
     model = Eigenbasis(factors=64, iterations=3, random_state=2, cg_max_steps=2, alpha=1e3)
     with pytest.warns(NumericalWarning, match=r"took all of 2 steps .* cg_max_steps") as told:
         model.fit(heavy_counts(), show_progress=False)
-    assert len(told) <= 2  # a line for each side
+    of_steps = [each for each in told if "took all of" in str(each.message)]
+    assert len(of_steps) <= 2  # a line for each side
     assert model.report_[-1].items.unsolved > 0
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "the weights are too large for float32")
         model.set_params(cg_max_steps=None).fit(heavy_counts(), show_progress=False)
 
 

@@ -36,6 +36,7 @@ def test_of_many_values_a_million_are_looked_at():
     assert tail_of(values) == Tail(1.0, 30.0)
 
 
+@pytest.mark.filterwarnings("ignore:the weights are too large:halfstep.NumericalWarning")
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
