@@ -226,8 +226,9 @@ def test_a_user_without_a_home_runs_a_read_only_install(tmp_path):
         path.chmod(0o755 if path.is_dir() else 0o644)
     room.mkdir()
     room.chmod(0o777)
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(parent.stat().st_mode | 0o055)
+    for parent in (tmp_path, *tmp_path.parents[:-1]):
+        if parent.stat().st_mode & 0o055 != 0o055:
+            parent.chmod(parent.stat().st_mode | 0o055)
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={"PATH": os.environ["PATH"], "TMPDIR": str(room), "PYTHONPATH": str(installed)},
