@@ -158,9 +158,10 @@ def explain(
 ) -> None:
     """Show how much each of a user's items adds to the user's score for an item.
 
-    The score is that of `recommend`. What the items add is exact for the user solved anew; the line
-    "left unsolved by the fit" is the rest: the items moved after the user's last half-step, and a fast
-    fit solves users nearly, not exactly.
+    The score is that of `recommend`. What the items add is exact for the
+    user solved anew; the line "left unsolved by the fit" is the rest: the
+    items moved after the user's last half-step, and a fast fit solves users
+    nearly, not exactly.
     """
     from halfstep.cli import model_file, show_model
 
