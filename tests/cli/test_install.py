@@ -147,7 +147,7 @@ AlternatingLeastSquares(factor=64)  # wrong
 AlternatingLeastSquares(factors="x")  # wrong
 AlternatingLeastSquares(random_state="x")  # wrong
 AlternatingLeastSquares(use_cg="yes")  # wrong
-model.recomend(0, plays[0])  # wrong
+model.recommends(0, plays[0])  # wrong
 model.recommend(0, plays[0], M=10)  # wrong
 train(halfstep.SOLVERS["naive"]())  # wrong
 halfstep.evaluate("model", data)  # wrong
