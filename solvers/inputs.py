@@ -60,9 +60,9 @@ def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
     if type(matrix).__module__.startswith("cupyx.scipy.sparse"):
         matrix = matrix.get()
     if not sparse.issparse(matrix):
-        raise InputError(
-            f"{name} must be a SciPy sparse matrix or array, got {type(matrix).__name__}"
-        )
+        whose = ": give its .interactions" if hasattr(matrix, "interactions") else ""
+        kind = type(matrix).__name__
+        raise InputError(f"{name} must be a SciPy sparse matrix or array, got {kind}{whose}")
     if len(matrix.shape) != 2:
         raise InputError(f"{name} must be two-dimensional, got shape {matrix.shape}")
     if matrix.dtype.kind not in "biuf":
