@@ -43,7 +43,7 @@ def test_evaluate_holds_out_fits_a_copy_and_ranks(plays):
         halfstep.evaluate(model, split.train, split.test)
     with pytest.raises(InputError, match=r"data must be a halfstep.Dataset .* got ndarray"):
         halfstep.evaluate(model, plays.toarray())
-    with pytest.raises(InputError, match="got Dataset: give its .interactions"):
+    with pytest.raises(InputError, match=r"got Dataset: give its \.interactions"):
         model.fit(data)
     with pytest.raises(InputError, match="model must be a solver of halfstep, got str"):
         halfstep.evaluate("als", plays)
