@@ -110,6 +110,7 @@ def _run(
         )
         results.cases = [found[place] for place in sorted(found)]
         case_done(results, found[place])
+    _in_order(results)
     if measure is not None:
         dataset = load_data(settings)
         results.data.append(dataset.record)
@@ -117,6 +118,14 @@ def _run(
             settings, dataset, lambda line: console.print(line, style="dim", highlight=False)
         )
     return results
+
+
+def _in_order(results: Results) -> None:
+    """Number the data sets in the order in which the cases name them."""
+    order = list(dict.fromkeys(case.data for case in results.cases))
+    results.data = [results.data[old] for old in order]
+    for case in results.cases:
+        case.data = order.index(case.data)
 
 
 def write_report(
