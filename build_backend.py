@@ -49,8 +49,11 @@ def _folder_of_links() -> Path | None:
     link = folder / "halfstep"
     try:
         folder.mkdir(exist_ok=True)
+        target = Path("..") / "halfstep"
+        if link.is_symlink() and link.readlink() != target:
+            link.unlink()
         if not link.is_symlink():
-            link.symlink_to(Path("..") / "halfstep", target_is_directory=True)
+            link.symlink_to(target, target_is_directory=True)
     except OSError:
         return None
     # A checkout without links has files in their place.

@@ -121,7 +121,7 @@ def _run(
 
 
 def _in_order(results: Results) -> None:
-    """Number the data sets in the order in which the cases name them."""
+    """Sort the data sets by where the cases first name them."""
     order = list(dict.fromkeys(case.data for case in results.cases))
     results.data = [results.data[old] for old in order]
     for case in results.cases:

@@ -65,6 +65,7 @@ def evaluate(
     NotFitted
         `test` is given, and the model is not fitted.
     """
+    _check_model(model)
     if test is not None:
         train = data.interactions if isinstance(data, Dataset) else data
         if model.user_factors is None or model.item_factors is None:
@@ -101,6 +102,8 @@ def compare(
     InputError
         The data are not as in `evaluate`, or the models differ in `factors` or `iterations`.
     """
+    _check_model(a)
+    _check_model(b)
     for name in ("factors", "iterations"):
         if getattr(a, name) != getattr(b, name):
             raise InputError(
@@ -113,7 +116,8 @@ def compare(
     for model in (a, b):
         fitted = _fresh(model)
         X, Y = (side.astype(fitted.dtype) for side in start)
-        traces.append(trace_fit(fitted.set_params(init_factors=(X, Y)), split.train))
+        fitted.init_factors = X, Y
+        traces.append(trace_fit(fitted, split.train))
     first, second = traces
     return equivalence.compare(
         first, second, split.train, split.test, k=k, random_state=random_state
@@ -185,10 +189,14 @@ def _split(data: Any, test_fraction: float, random_state: int) -> Split:
     return train_and_test(_dataset(data), test_fraction, random_state)
 
 
-def _fresh(model: Solver) -> Solver:
-    """Return a copy of the model without its factors."""
+def _check_model(model: Solver) -> None:
     if not isinstance(model, Solver):
         raise InputError(f"model must be a solver of halfstep, got {type(model).__name__}")
+
+
+def _fresh(model: Solver) -> Solver:
+    """Return a copy of the model without its factors."""
     fresh = copy.copy(model)
     fresh.user_factors = fresh.item_factors = None
+    fresh.random_state = copy.deepcopy(model.random_state)  # a generator is not advanced
     return fresh

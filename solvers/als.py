@@ -171,7 +171,7 @@ class AlternatingLeastSquares(Solver):
 
     def to_cpu(self) -> Self:
         """Return a copy of this model on the CPU, with the CPU's best rung if it is a GPU model."""
-        return self.of(super().to_cpu())
+        return self._version_of(super().to_cpu())
 
     def to_gpu(self) -> Self:
         """Return a copy of this model on the GPU, with the GPU's best rung if it is a CPU model.
@@ -181,7 +181,17 @@ class AlternatingLeastSquares(Solver):
         SolverUnavailable
             No GPU can be used here. The message says what is missing.
         """
-        return self.of(super().to_gpu())
+        return self._version_of(super().to_gpu())
+
+    def _version_of(self, converted: Solver) -> Self:
+        """Return this model with the solver, settings and factors of `converted`."""
+        made: Any = empty(self._caller(), converted._rung())
+        settings = self._settings()
+        own = {name: value for name, value in vars(self).items() if name not in settings}
+        made.__dict__.update(own | vars(converted))
+        made._choosing = dict.fromkeys(_CHOOSING) | {"solver": converted.solver_}
+        made._implied = {}
+        return made  # type: ignore[no-any-return]
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:

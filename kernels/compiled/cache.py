@@ -21,7 +21,6 @@ import logging
 import os
 import pickle
 import sys
-import tempfile
 import threading
 from functools import cache
 from pathlib import Path
@@ -167,12 +166,11 @@ def _written(path: Path, content: bytes) -> str | None:
     """Write a file in one step, so that no process reads half of it; return None or why not."""
     spare = None
     try:
-        handle, spare = tempfile.mkstemp(prefix=path.name, suffix=".part", dir=path.parent)
+        spare = f"{path}.{os.getpid()}-{threading.get_ident()}.part"
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        handle = os.open(spare, flags, 0o666)
         with os.fdopen(handle, "wb") as file:
             file.write(_HEAD + hashlib.sha256(content).digest() + content)
-        mode = os.umask(0)
-        os.umask(mode)
-        os.chmod(spare, 0o666 & ~mode)  # as if it had been opened by name
         os.replace(spare, path)
     except OSError as error:
         if spare is not None:

@@ -41,11 +41,14 @@ def goes_on(model: Any) -> bool:
     return bool(model.warm_start) and has_factors(model)
 
 
-def announce_start(model: Any, matrix: sparse.csr_matrix) -> None:
+def announce_start(model: Any, matrix: sparse.csr_matrix, before: Any) -> None:
     """Say what a fit that draws its start does to the factors that the model has.
 
-    Factors that were set by hand are dropped with a warning. On the data of the last fit, with a seed,
-    the log says that the fit starts anew: so it ends where the last one ended.
+    `before` is the `_fitted_to` of the last fit.
+
+    Factors that were set by hand are dropped with a warning. On data of the last fit's shape and row
+    lengths, with a seed, the log says that the fit starts anew: on the same data it ends as the last
+    one.
     """
     seed, fitted_to = model.random_state, _summary(matrix)
     if has_factors(model) and not goes_on(model) and model.init_factors is None:
@@ -58,9 +61,9 @@ def announce_start(model: Any, matrix: sparse.csr_matrix) -> None:
                 FactorsDropped,
                 stacklevel=4,
             )
-        elif fitted_to == model._fitted_to and isinstance(seed, int | np.integer):
+        elif fitted_to == before and isinstance(seed, int | np.integer):
             log.info(
-                "this fit starts anew from random_state=%d, on the data of the last one: "
+                "this fit starts anew from random_state=%d, on data of the same size as the last one's: "
                 "warm_start=True would go on from its factors",
                 seed,
             )

@@ -51,8 +51,9 @@ def run(
     keeper, *resumed = checkpoints(model, matrix, *checkpointing)
     check_memory(model, matrix)
     with kept_if_it_fails(model):
+        model._fitted_to, fitted_to = None, model._fitted_to
         if resumed == [None]:
-            announce_start(model, matrix)
+            announce_start(model, matrix, fitted_to)
         prepared = weighing.prepared(model, matrix)
         with stage("weighing the entries", show_progress):
             weights = model._sides(prepared)

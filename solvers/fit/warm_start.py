@@ -17,7 +17,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.errors import InputError
-from halfstep.solvers.fit.start import random_rows
+from halfstep.solvers.fit.start import generator, random_rows
 from halfstep.solvers.fit.weighing import weigh_by
 from halfstep.solvers.inputs import on_host
 from halfstep.solvers.model.fold_in import solved
@@ -72,7 +72,8 @@ def warm_factors(model: Any, matrix: sparse.csr_matrix) -> tuple[Floats, Floats]
         for factors in (model.user_factors, model.item_factors)
     )
     known_items = len(Y)
-    X, placed = _grown(model, X, Y, matrix[len(X) :, :known_items])
+    draws = generator(model.random_state)
+    X, placed = _grown(model, X, Y, matrix[len(X) :, :known_items], draws)
     if known_items == items:
         return X, Y
     # The random rows of users without known entries say nothing about an item.
@@ -82,12 +83,17 @@ def warm_factors(model: Any, matrix: sparse.csr_matrix) -> tuple[Floats, Floats]
     entries = matrix[:, known_items:].T.tocsr()
     by_known = np.ones(users, bool)
     by_known[first:] = placed
-    Y, _ = _grown(model, Y, fixed, entries, by_known)
+    Y, _ = _grown(model, Y, fixed, entries, draws, by_known)
     return X, Y
 
 
 def _grown(
-    model: Any, X: Floats, fixed: Floats, rows: sparse.csr_matrix, known: Any = None
+    model: Any,
+    X: Floats,
+    fixed: Floats,
+    rows: sparse.csr_matrix,
+    draws: np.random.Generator,
+    known: Any = None,
 ) -> tuple[Floats, Any]:
     """Return X (n, f) with a row more for each of `rows` (m, len(fixed)), and which were placed, (m,).
 
@@ -103,7 +109,7 @@ def _grown(
     placed = counted > 0
     grown = np.empty((len(X) + new, X.shape[1]), X.dtype)
     grown[: len(X)] = X
-    grown[len(X) :] = random_rows(model.random_state, new, X.shape[1], X.dtype)
+    grown[len(X) :] = random_rows(draws, new, X.shape[1], X.dtype)
     if placed.any():
         rows = rows[np.flatnonzero(placed)]
         rows.sort_indices()

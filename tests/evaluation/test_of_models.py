@@ -45,8 +45,17 @@ def test_evaluate_holds_out_fits_a_copy_and_ranks(plays):
         halfstep.evaluate(model, plays.toarray())
     with pytest.raises(InputError, match=r"got Dataset: give its \.interactions"):
         model.fit(data)
-    with pytest.raises(InputError, match="model must be a solver of halfstep, got str"):
-        halfstep.evaluate("als", plays)
+    for call in (
+        lambda: halfstep.evaluate("als", plays),
+        lambda: halfstep.evaluate("als", plays, plays),
+        lambda: halfstep.compare(model, "als", plays),
+    ):
+        with pytest.raises(InputError, match="model must be a solver of halfstep, got str"):
+            call()
+    model.random_state = np.random.default_rng(0)
+    before = model.random_state.bit_generator.state
+    halfstep.evaluate(model, plays)
+    assert model.random_state.bit_generator.state == before
 
 
 def test_compare_says_whether_two_models_are_equal(plays):

@@ -136,6 +136,8 @@ def test_moving_keeps_the_class():
     assert type(moved) is type(model)
     np.testing.assert_array_equal(moved.item_factors, model.item_factors)
     assert not np.shares_memory(moved.item_factors, model.item_factors)
+    assert fitted(Named, title="kept").to_cpu().title == "kept"
+    assert Closed().fit(awkward(), show_progress=False).to_cpu().item_factors.shape == (61, 4)
     pytest.importorskip("implicit", reason="implicit is not installed")
     back = from_implicit(model.to_implicit())
     assert isinstance(back, AlternatingLeastSquares)
