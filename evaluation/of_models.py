@@ -24,6 +24,8 @@ from halfstep.evaluation.tuning.search import Search
 from halfstep.interruption import interrupted_at_once
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.start import starting_factors
+from halfstep.solvers.inputs import check_integers, check_number
+from halfstep.solvers.model.held import SIDES
 
 
 def evaluate(
@@ -67,7 +69,7 @@ def evaluate(
     """
     _check_model(model)
     if test is not None:
-        train = data.interactions if isinstance(data, Dataset) else data
+        train, test = (x.interactions if isinstance(x, Dataset) else x for x in (data, test))
         if model.user_factors is None or model.item_factors is None:
             raise NotFitted(f"{type(model).__name__} must be fitted on data first, to be tested")
         return evaluate_factors(*factors_of(model), train, test, ks=(k,))
@@ -165,6 +167,8 @@ def tune(
 
     if reason := missing():
         raise InputError(reason)
+    check_number("seconds", seconds)
+    check_integers({"random_state": random_state}, random_state=0)
     source = _dataset(data)
     return climb(
         source.interactions, budget=seconds, metric=metric, solver=solver, max_factors=max_factors,
@@ -196,7 +200,9 @@ def _check_model(model: Solver) -> None:
 
 def _fresh(model: Solver) -> Solver:
     """Return a copy of the model without its factors."""
-    fresh = copy.copy(model)
+    fresh = type(model).__new__(type(model))
+    # Not `copy.copy`, which copies the factors.
+    fresh.__dict__.update({k: v for k, v in model.__getstate__().items() if k not in SIDES})
     fresh.user_factors = fresh.item_factors = None
     fresh.random_state = copy.deepcopy(model.random_state)  # a generator is not advanced
     return fresh

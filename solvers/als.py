@@ -288,7 +288,7 @@ def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:
 # What a fit, or an assignment, set.
 _FITTED = (
     *("user_factors", "item_factors", "loss_history_", "seconds_", "report_", "interrupted_"),
-    *("_fitted_to", "_transform", "_transform_of_fit"),
+    *("_fitted_to", "_objective_of", "_transform", "_plain", "_transform_of_fit"),
 )
 
 _DEFAULTS = own_arguments(AlternatingLeastSquares)[0]

@@ -120,7 +120,7 @@ class Solver(FittedModel, ABC):
         self.fit_callback: Callback | None = None
         self.report_: list[IterationReport] = []
         self._half_reports: dict[str, HalfStepReport | None] = {}
-        self._warned_of_ridge, self._fitted_to = False, None
+        self._warned_of_ridge, self._fitted_to, self._objective_of = False, None, None
         note_origin(self)
         self.check()
 
@@ -293,7 +293,7 @@ class Solver(FittedModel, ABC):
         """Store X and Y, both finite, as the model's factors."""
         self._forget_derived()
         assign_both(self, X, Y)
-        self._transform = self._transform_of_fit
+        self._transform, self._plain = self._transform_of_fit, self._transform_of_fit is None
 
     def _put_back(self, before: dict[str, Any], error: BaseException) -> None:
         """Set the attributes that the model had before a fit; called when the fit has failed."""

@@ -134,6 +134,9 @@ class Eigenbasis(Solver):
                     f"{name} has no meaning with exact=True, got {getattr(self, name)}"
                 )
         check_relaxation(self.relaxation)
+        for name, flag in (("exact", self.exact), ("compress", self.compress)):
+            if not isinstance(flag, bool | np.bool_ | None) or (name, flag) == ("exact", None):
+                raise InputError(f"{name} must be True or False, got {flag!r}")
         if self.compress and np.dtype(self.dtype) != np.float32:
             raise InputError(f"compress=True needs dtype float32, got {np.dtype(self.dtype).name}")
         if self.compress and self.exact:

@@ -147,7 +147,7 @@ def check_number(name: str, value: Any) -> None:
 def check_dtype(dtype: Any) -> None:
     """Raise InputError unless `dtype` means float32 or float64."""
     try:
-        name = np.dtype(dtype).name
+        name = np.dtype(dtype).name if np.dtype(dtype).isnative else str(dtype)
     except TypeError:
         name = repr(dtype)
     if name not in ("float32", "float64"):

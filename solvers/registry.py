@@ -67,7 +67,7 @@ def choose(
         raise InputError(
             f"fallback must be None, or 'cpu' with solver 'gpu', got {fallback!r} with {solver!r}"
         )
-    if solver in SOLVERS:
+    if isinstance(solver, str) and solver in SOLVERS:
         contradiction = suits(SOLVERS[solver], uses)
         if contradiction:
             raise InputError(f"solver={solver!r} contradicts {contradiction}")

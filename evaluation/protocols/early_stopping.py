@@ -137,7 +137,7 @@ class EarlyStopping:
 
 def list_length(metric: str) -> int | None:
     """Return the k of `"ndcg@k"` and the like, or None for `"auc"`; raise InputError for others."""
-    name, _, k = metric.partition("@")
+    name, _, k = str(metric).partition("@")
     if metric == "auc":
         return None
     if name not in METRICS or not k.isdecimal() or int(k) < 1:

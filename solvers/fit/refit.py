@@ -26,7 +26,7 @@ log = logging.getLogger("halfstep")
 # What a fit sets.
 _FACTORS = SIDES
 _SET = (
-    *_FACTORS, "_made", "_fitted_to", "_transform", "_transform_of_fit",
+    *_FACTORS, "_made", "_fitted_to", "_objective_of", "_transform", "_plain", "_transform_of_fit",
     "loss_history_", "seconds_", "report_", "interrupted_", "_half_reports", "_warned_of_ridge",
 )  # fmt: skip
 
@@ -55,7 +55,8 @@ def announce_start(model: Any, matrix: sparse.csr_matrix, before: Any) -> None:
         sides = set_by_hand(model)
         if sides:
             warnings.warn(
-                f"{' and '.join(sides)} were set by hand, and this fit starts anew without them: "
+                f"{' and '.join(sides)} were set by hand (assigned, or stored "
+                "by partial_fit), and this fit starts anew without them: "
                 "warm_start=True goes on from them, and so does "
                 "init_factors=(model.user_factors, model.item_factors)",
                 FactorsDropped,

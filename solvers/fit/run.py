@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,13 @@ from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.fit.stopping import warn_of_unsolved_rows
 from halfstep.solvers.fit.warm_start import check_warm_start, warm_factors
 
+log = logging.getLogger("halfstep")
+
 ON_INTERRUPT = ("raise", "keep")
+_OF_OBJECTIVE = (
+    *("confidence", "alpha", "epsilon", "background", "transform", "bm25_k1", "bm25_b"),
+    *("regularization", "regularization_exponent"),
+)
 
 
 def run(
@@ -77,11 +84,22 @@ def _start(model: Any, matrix: sparse.csr_matrix, state: State | None) -> State:
     if state is not None:
         return state
     if goes_on(model):
+        if model.init_factors is not None:
+            log.warning("init_factors is not used: warm_start goes on from the model's factors")
         done = len(model.seconds_)
         factors = warm_factors(model, matrix)
-        return State(done, *factors, list(model.loss_history_), list(model.seconds_), done)
+        losses = list(model.loss_history_)
+        if len(losses) != done or model._objective_of != objective_of(model):
+            losses = []  # of another objective, or not of all iterations
+        return State(done, *factors, losses, list(model.seconds_), done)
     settings = model.init_factors, matrix.shape, model.factors, model.dtype, model.random_state
     return State(0, *starting_factors(*settings), [], [])
+
+
+def objective_of(model: Any) -> tuple[Any, ...]:
+    """Return the settings on which a model's objective depends, besides the data."""
+    settings = model._settings()
+    return tuple(settings[name] for name in _OF_OBJECTIVE)
 
 
 def _iterate(
@@ -94,6 +112,7 @@ def _iterate(
 ) -> str:
     """Run the iterations from `start`, and return what Ctrl-C has ended, or ""."""
     users, items = weights
+    model._objective_of = objective_of(model)
     replaces = has_factors(model) and not goes_on(model)
     model.loss_history_, model.seconds_ = start.losses, start.seconds
     model.interrupted_ = None

@@ -161,6 +161,7 @@ class Transform:
         sides = known.item_lengths, known.user_counts
         if (
             known.name not in TRANSFORMS
+            or min(known.k1, known.b, known.items, known.mean_length) < 0
             or any(side.ndim != 1 or (side < 0).any() for side in sides)
             or not np.isfinite(
                 [known.k1, known.b, known.mean_length, known.item_lengths.sum()]

@@ -14,6 +14,7 @@ from halfstep.solvers.fit.tail import Tail, hint, tail_of
 from halfstep.solvers.fit.transform import Transform, check_transform, measured, warn_of_full_rows
 from halfstep.solvers.fit.weights import weigh
 from halfstep.solvers.inputs import check_number
+from halfstep.solvers.model.origin import all_assigned
 from halfstep.solvers.problem import Weights, check_convention
 
 log = logging.getLogger("halfstep")
@@ -34,6 +35,7 @@ class Weighing(Protocol):
     dtype: npt.DTypeLike
     num_threads: int
     _transform: Transform | None
+    _plain: bool
     _transform_of_fit: Transform | None
 
 
@@ -118,12 +120,16 @@ def transformed_by(
 def fitted_transform(model: Weighing) -> Transform | None:
     """Return the transform that the model's factors were fitted with, for new rows; None without one.
 
+    What `set_params` changed since counts from the next fit on.
+
     Raises
     ------
     InputError
         The model has a transform, but its factors come from no fit of it.
     """
-    if model._transform is None and model.transform is not None:
+    if model._transform is not None and model.transform is None and all_assigned(model):
+        return None  # of factors that are no longer here
+    if model._transform is None and model.transform is not None and not model._plain:
         raise InputError(
             f"transform {model.transform!r} weighs new rows by the sums and counts of a fit, and these "
             "factors come from no fit with it: fit the model, or set transform=None"

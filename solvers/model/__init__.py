@@ -74,6 +74,7 @@ class FittedModel:
     _holder: ClassVar[type[held.Held]] = held.Held
     # What the transform took from the data: of the fit that made these factors, and of the last fit.
     _transform: Transform | None = None
+    _plain: bool = False  # a fit without a transform made the factors
     _transform_of_fit: Transform | None = None
 
     recommend = recommending.recommend
@@ -148,7 +149,8 @@ class FittedModel:
     @property
     def solver_(self) -> str:
         """Name of the solver, as in `halfstep.SOLVERS`."""
-        return self.name
+        name: str = self._rung().name
+        return name
 
     def _select(self, *args: Any, **settings: Any) -> tuple[Integers, Floats]:
         """Return the best candidates for each query, as `top_k` does; GPU models override this.

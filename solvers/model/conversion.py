@@ -145,8 +145,7 @@ def to_device(model: FittedModel, device: str) -> Any:
     put(converted, factors)
     if set_by_hand(model):
         note_set_by_hand(converted)
-    if model._transform is not None:
-        converted._transform = model._transform
+    converted._transform, converted._plain = model._transform, model._plain
     return converted
 
 

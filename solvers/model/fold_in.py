@@ -80,7 +80,8 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
 
     Returns
     -------
-    The model. The rows of users that it already had are written in place, so that the cost does not
+    The model. The rows of users that it already had are written in place, in the array that a caller
+    may have assigned, so that the cost does not
     grow with the number of users; an array that is read-only, as a file that is mapped into memory may
     be, and one that another thread's query is reading, is copied first. A model that has item factors
     only gets user factors. Other threads may query the model meanwhile.
@@ -90,7 +91,7 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
         rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
         solution = fold_in(model, rows, items)
     _store(model, "user_factors", ids, solution, "userids")
-    note_set_by_hand(model)
+    note_set_by_hand(model, "user_factors")
     _remember(model, "user", ids, rows)
     return model
 
@@ -102,7 +103,7 @@ def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> 
         rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
         solution = fold_in(model, rows, users, "item")
     _store(model, "item_factors", ids, solution, "itemids")
-    note_set_by_hand(model)
+    note_set_by_hand(model, "item_factors")
     _remember(model, "item", ids, rows)
     return model
 

@@ -21,6 +21,10 @@ _BY_HAND: tuple[Any, ...] = ()
 _NOTHING: tuple[Any, ...] = (None, None)
 
 
+def _gone() -> None:
+    """Stand for a reference to what is no longer there."""
+
+
 def sides_of(model: FittedModel) -> tuple[Held | None, ...]:
     """Return what holds the user and the item factors."""
     return tuple(model.__dict__.get(name) for name in SIDES)
@@ -33,9 +37,19 @@ def note_origin(model: FittedModel) -> None:
     )
 
 
-def note_set_by_hand(model: FittedModel) -> None:
-    """Take the factors that the model has now for set by hand: some rows were written."""
-    model._made = _BY_HAND
+def note_set_by_hand(model: FittedModel, side: str | None = None) -> None:
+    """Take the factors of a side, or of both, for set by hand: some rows were written."""
+    if side is None:
+        model._made = _BY_HAND
+    elif model._made:
+        model._made = tuple(
+            _gone if name == side else made for name, made in zip(SIDES, model._made, strict=True)
+        )
+
+
+def all_assigned(model: Any) -> bool:
+    """Return whether a caller has assigned both sides since the last fit, as far as that is known."""
+    return bool(model._made) and len(set_by_hand(model)) == 2
 
 
 def set_by_hand(model: FittedModel) -> list[str]:

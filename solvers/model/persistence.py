@@ -149,6 +149,8 @@ def model_of(cls: type[Model], label: str, archive: dict[str, Any]) -> Model:
             _set_factors(model, label, sides)
         if (transform := Transform.of_members(archive)) is not None:
             model._transform = transform
+        elif sides and model.transform is None:
+            model._plain = True
     return model  # type: ignore[no-any-return]
 
 

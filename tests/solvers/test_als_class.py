@@ -161,3 +161,27 @@ def test_settings_that_are_left_to_the_solver_stay_so():
     assert model.solver_ == "cholesky"
     model.exact = True
     assert model.get_params()["exact"] is None  # cholesky has no such argument
+
+
+def test_a_class_may_have_a_name_of_its_own(tmp_path):
+    class Mine(AlternatingLeastSquares):
+        name = "mine"
+
+    fitted(Mine).save(tmp_path / "model.npz")
+    again = Mine.load(tmp_path / "model.npz")
+    assert (again.solver_, again.name) == (AlternatingLeastSquares().solver_, "mine")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"relaxation": "x"}, "relaxation must be a number"),
+        ({"exact": 2}, "exact must be True or False, got 2"),
+        ({"compress": "x"}, "compress must be True or False, got 'x'"),
+        ({"dtype": ">f4"}, "dtype must be float32 or float64, got >f4"),
+        ({"solver": ["cpu"]}, "solver must be one of auto, cpu, gpu"),
+    ],
+)
+def test_wrong_values_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        AlternatingLeastSquares(**settings)

@@ -198,3 +198,22 @@ def test_a_killed_warm_fit_resumes(tmp_path):
         InputError, match=r"its starting factors \(init_factors, or with warm_start"
     ):
         fit(other.set_params(iterations=3), checkpoint=path, resume=True)
+
+
+def test_losses_of_another_objective_are_not_gone_on_with():
+    one = model(calculate_training_loss=True, iterations=2)
+    fit(one)
+    fit(one.set_params(warm_start=True))
+    assert len(one.loss_history_) == len(one.seconds_) == 4
+    fit(one.set_params(confidence="log"))
+    assert len(one.loss_history_) == 2
+    assert len(one.seconds_) == 6
+
+
+def test_new_rows_of_both_sides_start_from_different_numbers():
+    one = model(iterations=0, random_state=3)
+    fit(one)
+    bigger = sparse.block_diag((awkward(negative=False), sparse.csr_matrix((5, 5)))).tocsr()
+    one.set_params(warm_start=True)
+    one.fit(bigger, show_progress=False)
+    assert not np.array_equal(one.user_factors[-5:], one.item_factors[-5:])
