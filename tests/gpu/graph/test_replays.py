@@ -175,6 +175,7 @@ def test_ctrl_c_ends_the_fit_after_a_replay(card):
             awkward(),
             show_progress=False,
             callback=lambda done, *_: os.kill(os.getpid(), signal.SIGINT) if done == 3 else None,
+            on_interrupt="keep",
         )
     assert model.interrupted_ == 4
     same_bits(model, fitted("gpu_cg_6_split", EAGER, iterations=4, **LOG))
