@@ -6,8 +6,9 @@ x_0 + omega (x - x_0). `halfstep.solvers.eigenbasis` says why this never raises 
 
 from __future__ import annotations
 
+from numbers import Real
+
 from halfstep.errors import InputError
-from halfstep.solvers.inputs import check_number
 
 FEW_STEPS = 3
 _OMEGA = 1.4
@@ -16,10 +17,8 @@ _FIRST_ITERATIONS = 2  # tried: 1, also with three steps; no iteration fewer at 
 
 def check_relaxation(relaxation: float | None) -> None:
     """Raise InputError unless `relaxation` is None or between 0 and 2."""
-    if relaxation is not None:
-        check_number("relaxation", relaxation)
-    if relaxation is not None and not 0 < relaxation < 2:
-        raise InputError(f"relaxation must be between 0 and 2, got {relaxation}")
+    if relaxation is not None and not (isinstance(relaxation, Real) and 0 < relaxation < 2):
+        raise InputError(f"relaxation must be between 0 and 2, got {relaxation!r}")
 
 
 def over_relaxation(relaxation: float | None, few_steps: bool, done: int) -> float:

@@ -137,7 +137,7 @@ REFUSED = [
     (("eigenbasis:steps=2",), "eigenbasis has no argument 'steps'"),
     (("eigenbasis:cg_steps=0",), "cg_steps must be at least 1, got 0"),
     (("eigenbasis:exact=maybe",), "exact must be true or false, got 'maybe'"),
-    (("eigenbasis:relaxation=far",), "eigenbasis:relaxation=far: a value has the wrong type"),
+    (("eigenbasis:relaxation=far",), "relaxation must be between 0 and 2, got 'far'"),
     (("auto:factors=3",), "factors must be the same for all compared solvers"),
     (("auto:init_factors",), "init_factors must be the same for all compared solvers"),
     (("eigenbasis:exact", "--iterations", "0"), "--iterations must be at least 1"),
