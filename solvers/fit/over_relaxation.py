@@ -7,6 +7,7 @@ x_0 + omega (x - x_0). `halfstep.solvers.eigenbasis` says why this never raises 
 from __future__ import annotations
 
 from numbers import Real
+from typing import Any
 
 from halfstep.errors import InputError
 
@@ -15,7 +16,7 @@ _OMEGA = 1.4
 _FIRST_ITERATIONS = 2  # tried: 1, also with three steps; no iteration fewer at f = 512
 
 
-def check_relaxation(relaxation: float | None) -> None:
+def check_relaxation(relaxation: Any) -> None:
     """Raise InputError unless `relaxation` is None or between 0 and 2."""
     if relaxation is not None and not (isinstance(relaxation, Real) and 0 < relaxation < 2):
         raise InputError(f"relaxation must be between 0 and 2, got {relaxation!r}")

@@ -171,12 +171,8 @@ def test_what_is_read_between_iterations_is_of_that_iteration(card, tmp_path):
 def test_ctrl_c_ends_the_fit_after_a_replay(card):
     with optional(*GRAPH):
         model = SOLVERS["gpu_cg_6_split"](**COMMON, **LOG)
-        model.fit(
-            awkward(),
-            show_progress=False,
-            callback=lambda done, *_: os.kill(os.getpid(), signal.SIGINT) if done == 3 else None,
-            on_interrupt="keep",
-        )
+        press = lambda done, *_: done == 3 and os.kill(os.getpid(), signal.SIGINT)  # noqa: E731
+        model.fit(awkward(), show_progress=False, callback=press, on_interrupt="keep")
     assert model.interrupted_ == 4
     same_bits(model, fitted("gpu_cg_6_split", EAGER, iterations=4, **LOG))
 
