@@ -18,7 +18,7 @@ _FIRST_ITERATIONS = 2  # tried: 1, also with three steps; no iteration fewer at 
 
 def check_relaxation(relaxation: Any) -> None:
     """Raise InputError unless `relaxation` is None or between 0 and 2."""
-    if relaxation is not None and not (isinstance(relaxation, Real) and 0 < relaxation < 2):
+    if relaxation is not None and not (isinstance(relaxation, Real) and 0 < float(relaxation) < 2):
         raise InputError(f"relaxation must be between 0 and 2, got {relaxation!r}")
 
 
