@@ -13,7 +13,7 @@ same start (6 to 10 iterations, f = 5 to 64, generated play counts and tables of
 | --------------- | -------------------------------------------- |
 | below 0.0005    | within 0.2 %                                 |
 | 0.002 to 0.01   | within 0.9 %                                 |
-| 0.01 to 0.05    | up to 9 times, or by chance nearly the same  |
+| 0.01 to 0.05    | up to 90 times, or by chance nearly the same |
 | above 0.05      | from 40 % below to 1e8 times                 |
 
 Where it is above 0.01, fits of different rungs, or of the same rung on other machines, end at different
