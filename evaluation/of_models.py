@@ -47,7 +47,7 @@ def evaluate(
     data
         A `Dataset`, whose own test part is taken if it has one, or a sparse matrix (users, items).
     test
-        Sparse (users, items): what was held out of the fit.
+        Sparse (users, items), or a `Dataset` of the same ids: what was held out of the fit.
     k
         The length of the recommended lists.
     test_fraction

@@ -20,6 +20,7 @@ from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.start import RandomState
 from halfstep.solvers.model import conversion
+from halfstep.solvers.model.held import SIDES
 from halfstep.solvers.model.origin import note_origin, note_set_by_hand, set_by_hand
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.registry import USES, check_known, choose, settings_for
@@ -232,7 +233,7 @@ class AlternatingLeastSquares(Solver):
         fresh = self._caller()(**{**known, **params})
         kept, by_hand = {}, bool(set_by_hand(self))
         if type(fresh) is not type(self):
-            kept = {name: getattr(self, name) for name in _FITTED}
+            kept = {name: getattr(self, name) for name in SIDES}
             for name in self._settings():
                 vars(self).pop(name, None)
             self.__class__ = type(fresh)
@@ -284,11 +285,5 @@ def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:
     """
     return AlternatingLeastSquares.of(conversion.from_implicit(model, solver))
 
-
-# What a fit, or an assignment, set.
-_FITTED = (
-    *("user_factors", "item_factors", "loss_history_", "seconds_", "report_", "interrupted_"),
-    *("_fitted_to", "_objective_of", "_transform", "_plain", "_transform_of_fit"),
-)
 
 _DEFAULTS = own_arguments(AlternatingLeastSquares)[0]

@@ -77,7 +77,8 @@ def prepared(model: Weighing, matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     if model._transform_of_fit is not None:
         warn_of_full_rows(model._transform_of_fit)
     transformed = transformed_by(model, matrix, model._transform_of_fit)
-    tail = heavy_tail(model, transformed)
+    # It sorts values, which only who reads the log should pay for.
+    tail = heavy_tail(model, transformed) if log.isEnabledFor(logging.INFO) else None
     if tail is not None:
         log.info(
             "%s",
