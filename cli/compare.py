@@ -127,9 +127,11 @@ def compare(
         fitted(1)
         return found
 
-    yardsticks = exact.exact_models([exact.relaxation_of(m) for m in models], **settings)
-    with count_bar(f"comparing on {source.name}", len(models) + len(yardsticks), "fits") as fitted:
+    most = 2 * len(models) + 1
+    with count_bar(f"comparing on {source.name}", most, "fits") as fitted:
         fits = [fit(m, _label(name, m)) for name, m in zip(names, models, strict=True)]
+        yardsticks = exact.exact_models([f.relaxation for f in fits], **settings)
+        fitted(most - len(fits) - len(yardsticks))
         exacts = [fit(m, exact.name_of(relaxation)) for relaxation, m in yardsticks.items()]
     margins: dict[str, Any] = {"k": k, "margin": margin, "random_state": seed}
     with stage("intervals and overlaps"):

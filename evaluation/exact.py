@@ -5,22 +5,23 @@ shows how much of the model's quality a solver reaches. Both fits have the same 
 number of iterations; exact ALS is the rung `eigenbasis` with `exact=True`.
 
 Over-relaxation (`halfstep.solvers.fit.over_relaxation`) lowers the objective after a given number of
-iterations, by 2 to 7 % on raw play counts, however well a solver solves its rows. So there are two
+iterations, by 5 to 40 % on raw play counts, however well a solver solves its rows. So there are two
 comparisons:
 
-* The verdict comes from exact ALS with *the same over-relaxation* as the solver: a deficit there is
-  what the solver left unsolved. Equal quality means an objective at most 1 % higher, and held-out
-  quality within the margin. A solver without over-relaxation is compared with plain exact ALS.
-* Exact ALS without over-relaxation, and with the usual one of 1.4, show the fit beside what other
-  implementations would compute. A lower objective does not count as better here either: on data that
-  a model overfits, a lower objective may recommend worse, with every solver.
+* The verdict comes from exact ALS with *the same over-relaxation* as the solver, which is the factor of
+  each of its iterations: a deficit there is what the solver left unsolved. Equal quality means an
+  objective at most 1 % higher, and held-out quality within the margin. A solver without over-relaxation
+  is compared with plain exact ALS.
+* Exact ALS without over-relaxation shows the fit beside what other implementations would compute. A
+  lower objective does not count as better here either: on data that a model overfits, a lower objective
+  may recommend worse, with every solver.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from scipy import sparse
 
@@ -32,12 +33,12 @@ from halfstep.evaluation.metrics.judged import Overlap
 from halfstep.evaluation.trace import Trace
 from halfstep.solvers import Solver
 from halfstep.solvers.eigenbasis import Eigenbasis
-from halfstep.solvers.fit.over_relaxation import FEW_STEPS, over_relaxation
 from halfstep.solvers.fit.start import RandomState
 
 # How far a final objective may be above that of exact ALS with the same over-relaxation.
 EXACT_TOLERANCE = 0.01
-USUAL = 1.4
+# The over-relaxation factor of each iteration; 1 is none.
+Factors: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -47,23 +48,23 @@ class AgainstExact:
     Attributes
     ----------
     relaxation
-        The over-relaxation of exact ALS in its last iteration; 1 means none.
+        The over-relaxation of exact ALS.
     alike
         Whether the fit has the same over-relaxation, so that this comparison gives the verdict.
     """
 
-    relaxation: float
+    relaxation: Factors
     alike: bool
     comparison: Comparison
 
 
 @dataclass(frozen=True)
 class EvaluatedFit:
-    """A traced fit and its evaluation; `relaxation` is the over-relaxation of its last iteration."""
+    """A traced fit, its evaluation and its over-relaxation."""
 
     trace: Trace
     evaluation: Evaluation
-    relaxation: float
+    relaxation: Factors
 
 
 def evaluated(
@@ -80,35 +81,29 @@ def evaluated(
     evaluation = evaluate(
         trace.X, trace.Y, train, test, ks=(k,), min_value=min_value, overlap=overlap
     )
-    return EvaluatedFit(trace, evaluation, relaxation_of(model))
+    return EvaluatedFit(trace, evaluation, tuple(model.relaxation_))
 
 
-def relaxation_of(model: Solver) -> float:
-    """Return the over-relaxation of a model's last iteration; 1 means none."""
-    settings = model._settings()
-    if "relaxation" not in settings:
-        return 1.0
-    steps = settings.get("cg_steps")
-    few = not settings.get("exact") and (steps is None or steps <= FEW_STEPS)
-    return float(over_relaxation(settings["relaxation"], few, model.iterations - 1))
+def exact_models(relaxations: Sequence[Factors], **settings: Any) -> dict[Factors, Solver]:
+    """Return exact ALS models by over-relaxation: without, and with each of `relaxations`.
 
-
-def exact_models(relaxations: Sequence[float], **settings: Any) -> dict[float, Solver]:
-    """Return exact ALS models by over-relaxation: without, with the usual one, and with `relaxations`.
-
-    `settings` are those that all solvers of the comparison share. In a fit of two iterations there is
-    no over-relaxation, so there is one model.
+    `settings` are those that all solvers of the comparison share.
     """
-    models: dict[float, Solver] = {}
-    for relaxation in sorted({1.0, USUAL, *relaxations}):
-        model = Eigenbasis(**settings, exact=True, relaxation=relaxation)
-        models.setdefault(relaxation_of(model), model)
-    return models
+    plain = (1.0,) * int(settings.get("iterations", defaults.ITERATIONS))
+    relaxed = {factors for factors in relaxations if set(factors) - {1.0}}
+    return {
+        factors: Eigenbasis(**settings, exact=True, relaxation=factors)
+        for factors in sorted({plain, *relaxed})
+    }
 
 
-def name_of(relaxation: float) -> str:
+def name_of(relaxation: Factors) -> str:
     """Return the name of exact ALS with this over-relaxation."""
-    return "exact ALS" if relaxation == 1 else f"exact ALS, relaxation {relaxation:g}"
+    beyond = [omega for omega in relaxation if omega != 1]
+    if not beyond:
+        return "exact ALS"
+    low, high = min(beyond), max(beyond)
+    return f"exact ALS, relaxation {low:g}" + (f" to {high:g}" if low != high else "")
 
 
 def against_exact(
@@ -130,7 +125,7 @@ def against_exact(
         No exact fit has the same over-relaxation as `fit`.
     """
     if fit.relaxation not in [e.relaxation for e in exact]:
-        raise InputError(f"exact must hold a fit with relaxation {fit.relaxation:g}, got none")
+        raise InputError(f"exact must hold a fit with relaxation {fit.relaxation}, got none")
     return [
         AgainstExact(
             e.relaxation,

@@ -109,7 +109,7 @@ class AlternatingLeastSquares(Solver):
         cg_max_steps: int | None = None,
         exact: bool | None = None,
         compress: bool | None = None,
-        relaxation: float | None = None,
+        relaxation: float | Sequence[float] | None = None,
         block_size: int | None = None,
         deterministic: bool | None = None,
         devices: Sequence[int] | None = None,

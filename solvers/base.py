@@ -77,8 +77,9 @@ class Solver(FittedModel, ABC):
     ----------
     user_factors, item_factors
         (users, f) and (items, f), C-contiguous, in `dtype`; None before `fit`.
-    loss_history_, seconds_
-        The objective after each iteration, if calculated; seconds that its two half-steps took.
+    loss_history_, seconds_, relaxation_
+        The objective after each iteration, if calculated; the seconds that its two half-steps took; its
+        over-relaxation factor, 1.0 without (`fit.over_relaxation`).
     report_
         How far each iteration of the last `fit` solved its rows: `IterationReport`s of `fit.stopping`.
         Empty for `eigenbasis` with a fixed number of steps or `exact`, and for rungs without steps.
@@ -114,8 +115,7 @@ class Solver(FittedModel, ABC):
 
     def __post_init__(self) -> None:
         self.user_factors = self.item_factors = None
-        self.loss_history_: list[float] = []
-        self.seconds_: list[float] = []
+        self.loss_history_, self.seconds_, self.relaxation_, self._gains = [], [], [], []
         self.interrupted_: int | None = None
         self.fit_callback: Callback | None = None
         self.report_: list[IterationReport] = []

@@ -46,12 +46,12 @@ half-steps on raw play counts, and at two or three times it with the heaviest we
 `halfstep.kernels.cpu.rule`.
 
 **Over-relaxation.** Let x_0 be a row's start and x where its exact solve or its steps end. From the
-third iteration on, the row becomes x_0 + omega (x - x_0) with omega = 1.4. On this line the row's part
-of the objective is a parabola in omega, with its minimum at omega = 1, since x is the best point of an
-affine subspace that contains the line. So omega = 1.4 gives up (omega - 1)^2 = 0.16 of what the row has
-gained, and no omega between 0 and 2 raises the objective. In return, fits need 6 to 8 iterations instead
-of 10. (1.4 was chosen among about 25 schedules by the training objective at f = 64 on the two data sets
-that the benchmark uses; other f played no part.)
+second iteration on, the row becomes x_0 + omega (x - x_0) with omega = 1.4 to 1.7. On this line the
+row's part of the objective is a parabola in omega, with its minimum at omega = 1, since x is the best
+point of an affine subspace that contains the line. So omega = 1.4 gives up (omega - 1)^2 = 0.16 of what
+the row has gained, and no omega between 0 and 2 raises the objective. In return, fits need half the
+iterations or less on raw play counts. What the half-steps gain says which omega is best:
+`halfstep.solvers.fit.over_relaxation`.
 
 Cost of a half-step: columns f^2 and three products of factors with f x f triangles, then
 2 (steps + 1) n_u f per row. The products rotate Y, the starts of the rows that take steps, and the
@@ -69,7 +69,13 @@ import numpy as np
 from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
-from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, over_relaxation
+from halfstep.solvers.fit.over_relaxation import (
+    FEW_STEPS,
+    Relaxation,
+    check_relaxation,
+    omega_of,
+    settled,
+)
 from halfstep.solvers.fit.stopping import THETA, HalfStepReport, check_stopping, stopping
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
@@ -112,8 +118,10 @@ class Eigenbasis(Solver):
         steps. It leaves a side of up to half a megabyte in float32, since that stays in the cache
         anyway, so small exact cases stay exact.
     relaxation
-        The over-relaxation factor omega from the third iteration of a fit on, between 0 and 2. None
-        means 1.4 by the rule and with up to three steps, otherwise 1, also with `exact`.
+        The over-relaxation factor omega from the third iteration of a fit on, between 0 and 2, or a
+        sequence with that of each iteration, whose last one goes on. None means 1 with `exact` or more
+        than three fixed steps; otherwise omega follows what the iterations gain, as
+        `fit.over_relaxation` says. `relaxation_` has the factors of a fit.
     """
 
     name: ClassVar[str] = "eigenbasis"
@@ -122,7 +130,7 @@ class Eigenbasis(Solver):
     cg_max_steps: int | None = field(default=None, kw_only=True)
     exact: bool = field(default=False, kw_only=True)
     compress: bool | None = field(default=None, kw_only=True)
-    relaxation: float | None = field(default=None, kw_only=True)
+    relaxation: Relaxation = field(default=None, kw_only=True)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
@@ -153,7 +161,8 @@ class Eigenbasis(Solver):
         return solution
 
     def _omega(self, done: int) -> float:
-        return over_relaxation(self.relaxation, self._takes_few_steps(), done)
+        relaxation = settled(self.relaxation, self.cg_steps, exact=self.exact)
+        return omega_of(relaxation, done, self.relaxation_, self._gains)
 
     def _by_rule(self) -> bool:
         return not self.exact and self.cg_steps is None

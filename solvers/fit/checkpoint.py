@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -43,7 +44,11 @@ _START = "starting factors (init_factors, or with warm_start the model's)"
 
 
 class State(NamedTuple):
-    """A fit after `done` whole iterations, of which a warm start found the first `begun` done."""
+    """A fit after `done` whole iterations, of which a warm start found the first `begun` done.
+
+    `omegas` and `gains` are what the next over-relaxation factor follows from: see
+    `fit.over_relaxation`.
+    """
 
     done: int
     user_factors: Floats
@@ -51,6 +56,8 @@ class State(NamedTuple):
     losses: list[float]
     seconds: list[float]
     begun: int = 0
+    omegas: Sequence[float] = ()
+    gains: Sequence[float | None] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,8 @@ class Checkpoints:
             "identity": self.identity,
             "done": state.done,
             "begun": state.begun,
+            "omegas": list(state.omegas),
+            "gains": list(state.gains),
             "losses": state.losses,
             "seconds": state.seconds,
         }
@@ -117,6 +126,7 @@ class Checkpoints:
                 self._check_identity(path, header["identity"])
                 done, losses, seconds = (header[k] for k in ("done", "losses", "seconds"))
                 begun = header.get("begun", 0)
+                omegas, gains = (list(header.get(k, [])) for k in ("omegas", "gains"))
                 X, Y = (_read_array(file, shape, self.identity["dtype"]) for shape in self.shapes)
                 if len(file.read()) != _DIGEST or not all(
                     isinstance(count, int) for count in (done, begun)
@@ -130,7 +140,7 @@ class Checkpoints:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"checkpoint '{path}' is not as this version writes them") from None
-        return State(done, X, Y, list(losses), list(seconds), begun)
+        return State(done, X, Y, list(losses), list(seconds), begun, omegas, gains)
 
     def _check_identity(self, path: Path, found: dict[str, Any]) -> None:
         for name in dict.fromkeys(("solver", "shape", "data", *self.identity, *found)):

@@ -29,6 +29,8 @@ class Fitting(Protocol):
     calculate_training_loss: bool
     loss_history_: list[float]
     seconds_: list[float]
+    relaxation_: list[float]
+    _gains: list[float | None]
     report_: list[IterationReport]
     interrupted_: int | None
     _half_reports: dict[str, HalfStepReport | None]
@@ -36,6 +38,7 @@ class Fitting(Protocol):
     def _fitted(self) -> tuple[Floats, Floats]: ...
     def _keep(self, iteration: int, X: Any, Y: Any) -> None: ...
     def _loss(self, sides: Any) -> float: ...
+    def _omega(self, done: int) -> float: ...
     def _row_not_finite(self, factors: Any) -> int | None: ...
 
 
@@ -75,6 +78,7 @@ class Monitor:
         self.advance, self.callback = advance, callback
         self.said = ""  # what of an interruption
         self._checked: Any = None
+        self._reported = len(model.report_)
         self._watched: dict[str, Callable[[], int | None]] = {}
 
     def whole(self) -> tuple[Any, Any]:
@@ -135,6 +139,7 @@ class Monitor:
         users, items = (model._half_reports.get(side) for side in ("user", "item"))
         if users is not None and items is not None:
             model.report_.append(IterationReport(users, items))
+        self._note_pace()
         self.done += 1
         loss = None
         if model.calculate_training_loss:
@@ -151,6 +156,17 @@ class Monitor:
             return True
         return last or (isinstance(stop, bool | np.bool_) and bool(stop))
 
+    def _note_pace(self) -> None:
+        """Note the iteration's over-relaxation factor, and what it gained, for the next ones."""
+        model, reports = self.model, self.model.report_
+        omega = model._omega(self.done)
+        gain = None
+        if len(reports) > self._reported:
+            gain = sum(half.gained for half in reports[-1])
+        self._reported = len(reports)
+        model.relaxation_.append(omega)
+        model._gains.append(gain)
+
     def _check(self, side: str, factors: Any) -> None:
         watched = self._watched.pop(side, None)
         row = self.model._row_not_finite(factors) if watched is None else watched()
@@ -161,8 +177,11 @@ class Monitor:
     def _save(self) -> None:
         if self.checkpoints is not None:
             history = self.model.loss_history_, self.model.seconds_
+            pace = pace_of(self.model)
             try:
-                self.checkpoints.write(State(self.done, *self.whole(), *history, self._begun))
+                self.checkpoints.write(
+                    State(self.done, *self.whole(), *history, self._begun, *pace)
+                )
             except InputError as error:  # a full disk is no reason to lose the fit itself
                 log.warning("no checkpoint after %d iterations: %s", self.done, error)
 
@@ -173,6 +192,11 @@ class Monitor:
             f"the model has the factors {kept}"
         )
         log.warning("%s", self.said)
+
+
+def pace_of(model: Fitting) -> tuple[list[float], list[float | None]]:
+    """Return copies of what the next over-relaxation factor of a fit follows from."""
+    return list(model.relaxation_), list(model._gains)
 
 
 def located(error: Exception, done: int, side: str, problem: Problem) -> NotFinite:

@@ -27,7 +27,8 @@ log = logging.getLogger("halfstep")
 _FACTORS = SIDES
 _SET = (
     *_FACTORS, "_made", "_fitted_to", "_objective_of", "_transform", "_plain", "_transform_of_fit",
-    "loss_history_", "seconds_", "report_", "interrupted_", "_half_reports", "_warned_of_ridge",
+    "loss_history_", "seconds_", "relaxation_", "_gains", "report_", "interrupted_", "_half_reports",
+    "_warned_of_ridge",
 )  # fmt: skip
 
 

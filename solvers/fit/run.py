@@ -15,7 +15,7 @@ from halfstep.progress import progress_bar, stage
 from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.checkpoint import Checkpoints, State, checkpoints
 from halfstep.solvers.fit.memory import check_memory
-from halfstep.solvers.fit.monitor import Callback, Monitor
+from halfstep.solvers.fit.monitor import Callback, Monitor, pace_of
 from halfstep.solvers.fit.precision import warn_of_lost_precision
 from halfstep.solvers.fit.refit import announce_start, goes_on, has_factors, kept_if_it_fails
 from halfstep.solvers.fit.start import starting_factors
@@ -91,7 +91,7 @@ def _start(model: Any, matrix: sparse.csr_matrix, state: State | None) -> State:
         losses = list(model.loss_history_)
         if len(losses) != done or model._objective_of != objective_of(model):
             losses = []  # of another objective, or not of all iterations
-        return State(done, *factors, losses, list(model.seconds_), done)
+        return State(done, *factors, losses, list(model.seconds_), done, *pace_of(model))
     settings = model.init_factors, matrix.shape, model.factors, model.dtype, model.random_state
     return State(0, *starting_factors(*settings), [], [])
 
@@ -115,6 +115,7 @@ def _iterate(
     model._objective_of = objective_of(model)
     replaces = has_factors(model) and not goes_on(model)
     model.loss_history_, model.seconds_ = start.losses, start.seconds
+    model.relaxation_, model._gains = list(start.omegas), list(start.gains)
     model.interrupted_ = None
     model.report_, model._half_reports = [], {}
     model._warned_of_ridge = False

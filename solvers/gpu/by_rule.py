@@ -1,6 +1,6 @@
 """Stopping by rule, shared by the GPU rungs from `gpu_cg_5_binned` on: a row takes the steps it needs.
 
-`halfstep.solvers.fit.stopping` states the rule. From the third iteration on, the rows are over-relaxed
+`halfstep.solvers.fit.stopping` states the rule. From the second iteration on, the rows are over-relaxed
 (`halfstep.solvers.fit.over_relaxation`) by the kernels, which still hold where each row began. Each row
 also writes how many steps it took and what they gained; the tally of the half-step adds these up on the
 device for `report_`.
@@ -17,7 +17,7 @@ import numpy as np
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.kernels.cuda.catalogue import heavy_defines
 from halfstep.kernels.stopping import HEAVY, Stopping
-from halfstep.solvers.fit.over_relaxation import FEW_STEPS, check_relaxation, over_relaxation
+from halfstep.solvers.fit.over_relaxation import Relaxation, check_relaxation, omega_of, settled
 from halfstep.solvers.fit.stopping import check_stopping, stopping
 from halfstep.solvers.gpu.basis import diagonal
 from halfstep.solvers.gpu.device.heavy import rules_of, squared_norms
@@ -66,14 +66,15 @@ class RuledSolver(WhitenedSolver, ABC):
     cg_max_steps
         The largest number of steps that the rule lets a row take, at least 1. None means 64.
     relaxation
-        The over-relaxation factor omega from the third iteration of a fit on; between 0 and 2. None
-        means 1.4 if the rule ends rows or `cg_steps` is at most 3, and 1 otherwise.
+        The over-relaxation factor omega from the third iteration of a fit on, between 0 and 2, or a
+        sequence with that of each iteration, whose last one goes on. None means 1 with more than three
+        fixed steps; otherwise omega follows what the iterations gain: `fit.over_relaxation`.
     """
 
     cg_steps: int | None = field(default=None, kw_only=True)  # type: ignore[assignment]
     cg_tolerance: float | None = field(default=None, kw_only=True)
     cg_max_steps: int | None = field(default=None, kw_only=True)
-    relaxation: float | None = field(default=None, kw_only=True)
+    relaxation: Relaxation = field(default=None, kw_only=True)
     _replayable: ClassVar[bool] = True
 
     def check(self) -> None:
@@ -87,8 +88,8 @@ class RuledSolver(WhitenedSolver, ABC):
 
     def _omega(self, done: int) -> float:
         """Return the over-relaxation factor after `done` iterations; called by `_begin`."""
-        few = self.cg_steps is None or self.cg_steps <= FEW_STEPS
-        return over_relaxation(self.relaxation, few, done)
+        relaxation = settled(self.relaxation, self.cg_steps)
+        return omega_of(relaxation, done, self.relaxation_, self._gains)
 
     def _begin(self, done: int) -> Iteration:
         """See `GpuSolver._begin`; the iteration has tallies, which `_end` makes a report of."""

@@ -68,6 +68,8 @@ class FittedModel:
     # What a fit sets, besides the factors.
     loss_history_: list[float]
     seconds_: list[float]
+    relaxation_: list[float]
+    _gains: list[float | None]
     # Weak references to what a fit or a file made: see `origin`. None where not known.
     _made: tuple[Any, ...] | None = None
     # How a side's factors are kept; GPU models override it.

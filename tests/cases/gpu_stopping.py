@@ -63,9 +63,9 @@ def fit_to_compare():
     matrix = plays()
     start = starting_factors(None, matrix.shape, 32, np.float32, 0)
     settings = {"factors": 32, "iterations": 8, "regularization": 1.0}
-    settings |= {"calculate_training_loss": True, "init_factors": start}
+    settings |= {"calculate_training_loss": True, "init_factors": start, "relaxation": 1.4}
     whole = {"init_factors": tuple(map(np.float64, start)), "dtype": "float64"}
-    exact = SOLVERS["eigenbasis"](exact=True, relaxation=1.4, **{**settings, **whole})
+    exact = SOLVERS["eigenbasis"](exact=True, **{**settings, **whole})
     return matrix, settings, exact.fit(matrix, show_progress=False).loss_history_[-1]
 
 

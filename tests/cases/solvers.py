@@ -65,3 +65,16 @@ def require(name):
     if reason:
         pytest.skip(f"{name}: {reason}")
     return SOLVERS[name]
+
+
+def heavy_tailed(users=800, items=400, each=30, seed=0):
+    """Six tastes, and counts with a tail heavier than those of plays: Pareto's exponent is 0.6."""
+    rng = np.random.default_rng(seed)
+    chances = rng.dirichlet(np.full(6, 0.15), users) @ rng.dirichlet(np.full(items, 0.15), 6)
+    columns = [
+        rng.choice(items, size=min(each, np.count_nonzero(p)), replace=False, p=p / p.sum())
+        for p in chances
+    ]
+    rows = np.repeat(np.arange(users), [len(of) for of in columns])
+    counts = 1 + np.minimum(np.ceil(100 * rng.pareto(0.6, len(rows))), 3e5)
+    return sparse.csr_matrix((counts, (rows, np.concatenate(columns))), shape=(users, items))

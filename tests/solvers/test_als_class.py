@@ -175,7 +175,10 @@ def test_a_class_may_have_a_name_of_its_own(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"relaxation": "x"}, "relaxation must be between 0 and 2, got 'x'"),
+        (
+            {"relaxation": "x"},
+            "relaxation must be between 0 and 2, or such a number",
+        ),
         ({"exact": 2}, "exact must be True or False, got 2"),
         ({"compress": "x"}, "compress must be True or False, got 'x'"),
         ({"dtype": ">f4"}, "dtype must be float32 or float64, got >f4"),
