@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from halfstep.bench.contestant_names import EXACT, PEERS, RELAXED
+from halfstep.bench.contestant_names import EXACT, PEERS
 from halfstep.bench.inputs import SplitDataset, split_data
 from halfstep.bench.method.contestants import FAILURES, Contestant, Start, contestant, rotated
 from halfstep.bench.method.timing import TimingPlan, pairwise_ratio, seconds_to, spread, time_fits
@@ -32,7 +32,9 @@ from halfstep.datasets import Dataset
 from halfstep.solvers.fit.start import starting_factors
 
 AUTO = "eigenbasis"
-OURS = (EXACT, RELAXED, AUTO)
+# Exact ALS with the over-relaxation factors of the fit of `AUTO` from the same seed.
+RELAXED = f"{EXACT}:relaxation=alike"
+OURS = (EXACT, AUTO, RELAXED)
 OTHERS = (*PEERS, "irspack_cpu")
 EVALUATED_USERS = 4_000
 MOST_PAIRS = 5
@@ -64,6 +66,7 @@ class _Cell:
     fits: dict[str, list[Fit]] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    relaxation: tuple[float, ...] = (1.0,)
 
     def arguments(self) -> dict[str, Any]:
         convention = self.settings.convention() | self.planned.weighting.convention
@@ -76,6 +79,10 @@ class _Cell:
         }
 
     def contestant(self, name: str) -> Contestant:
+        if name == RELAXED:
+            exact = contestant(EXACT, self.arguments())
+            alike = {**exact.settings, "relaxation": self.relaxation}
+            return replace(exact, name=name, settings=alike)
         return contestant(name, self.arguments())
 
     def left(self) -> float:
@@ -162,7 +169,7 @@ def _fits_of_ours(cell: _Cell, dataset: Dataset, first_seed: _Seed) -> tuple[Pat
         seed = cell.settings.seed + number
         split, start, audit = cell.begin(dataset, seed) if number else first_seed
         cell.seeds.append(seed)
-        for name in rotated(OURS, number):
+        for name in (*rotated(OURS[:2], number), RELAXED):
             cell.say(f"{name}, seed {seed}")
             what = cell.contestant(name), split, start, audit
             if number == 0 and name == EXACT:
@@ -173,6 +180,8 @@ def _fits_of_ours(cell: _Cell, dataset: Dataset, first_seed: _Seed) -> tuple[Pat
             else:
                 fit = plain(*what, early=name == EXACT)
             cell.fits[name].append(fit)
+            if name == AUTO:
+                cell.relaxation = tuple(fit.relaxation)
     for name, standing in pool(cell.fits, EXACT, RELAXED, cell.settings.seed).items():
         cell.standings[name] = standing
         standing.iterations_to_target = cell.fits[name][0].iterations_to_target

@@ -58,6 +58,8 @@ class Fit:
         After the cell's iterations; None where the fit stopped before.
     early
         The held-out metrics after `EARLY` iterations; None unless they were asked for.
+    relaxation
+        The over-relaxation factor of each iteration.
     """
 
     seconds: list[float] = field(default_factory=list)
@@ -65,6 +67,7 @@ class Fit:
     evaluation: Evaluation | None = None
     early: Evaluation | None = None
     iterations_to_target: int | None = None
+    relaxation: list[float] = field(default_factory=list)
 
 
 class Path:
@@ -115,7 +118,7 @@ def plain(
             fit.early = audit.quality(factors_of(model))
 
     model.fit(dataset.train, show_progress=False, callback=look if early else None)
-    fit.seconds = list(model.seconds_)
+    fit.seconds, fit.relaxation = list(model.seconds_), list(model.relaxation_)
     fit.objective = audit.objective(factors_of(model))
     fit.evaluation = audit.quality(factors_of(model))
     return fit
@@ -173,6 +176,7 @@ def followed(
         )
 
     model.fit(dataset.train, show_progress=False, callback=look)
+    fit.relaxation = list(model.relaxation_)
     if target is None and fit.objective is not None:
         fit.iterations_to_target = path.first(fit.objective, 0, nominal)
     return fit, path

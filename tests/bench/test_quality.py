@@ -24,7 +24,7 @@ from halfstep.bench.run import run_bench
 from halfstep.bench.settings import BenchSettings
 from halfstep.errors import InputError
 
-EXACT, RELAXED, AUTO = quality_cell.OURS
+EXACT, AUTO, RELAXED = quality_cell.OURS
 
 
 def settings(path, **others):

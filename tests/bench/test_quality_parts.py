@@ -23,7 +23,7 @@ from halfstep.evaluation.metrics.held_out import Evaluation
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.objective import objective
 
-EXACT, RELAXED, AUTO = quality_cell.OURS
+EXACT, AUTO, RELAXED = quality_cell.OURS
 
 
 def test_the_matrix_is_the_one_that_was_agreed():
