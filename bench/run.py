@@ -13,6 +13,7 @@ from halfstep.bench.inputs import SplitDataset, load_data
 from halfstep.bench.method.check import SECOND_TOLERANCE, TARGET_TOLERANCE
 from halfstep.bench.method.contest import run_case
 from halfstep.bench.method.ratios import CONFIDENCE, RESAMPLES
+from halfstep.bench.quality.acceleration import run_acceleration
 from halfstep.bench.quality.run import run_quality
 from halfstep.bench.report.charts import unavailable
 from halfstep.bench.report.html import write_html
@@ -63,8 +64,8 @@ def _run(
 ) -> Results:
     chosen = plan(settings)
     measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
-    quality = settings.suite == "quality"
-    if not chosen.cases and measure is None and not quality:
+    on_cells = {"quality": run_quality, "acceleration": run_acceleration}.get(settings.suite)
+    if not chosen.cases and measure is None and on_cells is None:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
         )
@@ -86,8 +87,8 @@ def _run(
         cases=[],
         left_out=list(chosen.left_out),
     )
-    if quality:
-        return run_quality(
+    if on_cells is not None:
+        return on_cells(
             settings, results, lambda line: console.print(line, style="dim", highlight=False)
         )
     dataset: SplitDataset | None = None

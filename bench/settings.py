@@ -13,7 +13,8 @@ from halfstep.datasets import FORMATS
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 
-SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality")
+SUITES = defaults.SUITES
+ON_CELLS = ("quality", "acceleration")
 DEFAULT_DATA = "music-small"
 # (confidence, regularization). Of the settings tried on music-small this one beats popularity in both
 # NDCG@10 and AUC.
@@ -34,7 +35,7 @@ class BenchSettings:
         The suite `scaling` generates its own.
     suite
         `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
-        `"quality"`: see `halfstep.bench.quality.plan`.
+        `"quality"` or `"acceleration"`: see `halfstep.bench.quality`.
     solvers
         Contestants: names in `halfstep.SOLVERS`, with settings of their own behind colons
         (`eigenbasis:exact`; see `halfstep.bench.contestant_names`); None for the suite's. The reference
@@ -110,9 +111,10 @@ class BenchSettings:
         self._check_numbers()
         self._check_solvers()
         self._check_out()
-        if self.suite != "quality" and (self.cells or self.data_folder or self.resume):
+        if self.suite not in ON_CELLS and (self.cells or self.data_folder or self.resume):
             raise InputError(
-                f"cells, data_folder and resume belong to the suite 'quality', got {self.suite!r}"
+                f"cells, data_folder and resume belong to the suite 'quality', and the first two to "
+                f"'acceleration' too, got {self.suite!r}"
             )
         if self.suite == "quality":
             own = "solvers", "reference", "confidence", "background", "regularization", "transform"

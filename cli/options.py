@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from halfstep import defaults as d
 from halfstep.errors import InputError
 from halfstep.files import write_json
 
@@ -83,7 +84,7 @@ TestFraction = Annotated[
 ]
 Suite = Annotated[
     str,
-    typer.Option(help="What to measure: quick, full, scaling, queries, roofline or quality."),
+    typer.Option(help=f"What to measure: {', '.join(d.SUITES[:-1])} or {d.SUITES[-1]}."),
 ]
 Names = Annotated[
     str | None,

@@ -30,3 +30,5 @@ ROWS_TEST_FRACTION = 0.1  # of the protocol "random-rows", the lab's
 # Searches: early stopping chooses at most so many iterations.
 MOST_ITERATIONS = 20
 PATIENCE = 2
+# The suites of the benchmark, in the order in which they are listed.
+SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality", "acceleration")

@@ -23,7 +23,7 @@ from halfstep.bench.contestant_names import EXACT, PEERS
 from halfstep.bench.inputs import SplitDataset, split_data
 from halfstep.bench.method.contestants import FAILURES, Contestant, Start, contestant, rotated
 from halfstep.bench.method.timing import TimingPlan, pairwise_ratio, seconds_to, spread, time_fits
-from halfstep.bench.quality.fits import EARLY, Audit, Fit, Path, followed, plain
+from halfstep.bench.quality.fits import EARLY, Audit, Fit, Path, alike, followed, plain
 from halfstep.bench.quality.plan import SEEDS, Planned
 from halfstep.bench.quality.record import QualityCell, Standing
 from halfstep.bench.quality.verdict import bars, overfitting, pool
@@ -230,23 +230,12 @@ def _peer(
         standing.relaxed_ratios = found.relaxed_ratios
     if fit.iterations_to_target is None and done < 2 * nominal:
         standing.notes.append(f"stopped after {done} iterations: it had {limit:.1f} s")
-        _take_exact_iterations(standing, path, exact, cell)
+        if standing.solver == PEERS[1] and alike(path, exact):
+            standing.iterations_to_target = cell.fits[EXACT][0].iterations_to_target
+            standing.notes.append(
+                "its objective is exact's so far, and exact's iterations count as its"
+            )
     return standing
-
-
-def _take_exact_iterations(standing: Standing, path: Path, exact: Path, cell: _Cell) -> None:
-    """Give implicit's Cholesky, where it ran out of time, the iterations to the target of exact ALS.
-
-    It solves the same systems; its objective so far must agree with that of exact ALS to 1e-3.
-    """
-    done = len(path.factors)
-    if standing.solver != PEERS[1] or done > len(exact.factors):
-        return
-    if abs(path.objective(done) / exact.objective(done) - 1) < 1e-3:
-        standing.iterations_to_target = cell.fits[EXACT][0].iterations_to_target
-        standing.notes.append(
-            "its objective is exact's so far, and exact's iterations count as its"
-        )
 
 
 def _pairs(cell: _Cell, first_seed: _Seed) -> None:

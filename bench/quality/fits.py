@@ -180,3 +180,11 @@ def followed(
     if target is None and fit.objective is not None:
         fit.iterations_to_target = path.first(fit.objective, 0, nominal)
     return fit, path
+
+
+def alike(path: Path, exact: Path) -> bool:
+    """Whether a path's objective agrees with exact ALS's so far, to 1e-3: it solves the same systems."""
+    done = len(path.factors)
+    if done > len(exact.factors):
+        return False
+    return abs(path.objective(done) / exact.objective(done) - 1) < 1e-3

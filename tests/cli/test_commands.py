@@ -15,6 +15,7 @@ from scipy import sparse
 
 from halfstep import SOLVERS, Solver
 from halfstep.cli.main import run
+from halfstep.defaults import SUITES
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ REFUSED = [
     ),
     (
         ("bench", "--suite", "long"),
-        "suite must be one of quick, full, scaling, queries, roofline, quality, got 'long'",
+        f"suite must be one of {', '.join(SUITES)}, got 'long'",
     ),
     (("bench", "--solvers", "fast"), "solvers must be among popularity"),
     (("bench", "--factors", "32;64"), "--factors must be integers separated by commas"),
