@@ -53,7 +53,7 @@ def test_the_lesson_about_steps_shows_what_it_says(tmp_path, monkeypatch):
     exec(solved(), names)
     shown = executed([code_cells()[0], *lesson], names, tmp_path, monkeypatch)
     told = [one for one in shown if isinstance(one, str) and one.startswith("* ")]
-    assert sum("data:image/svg+xml" in str(one) for one in shown) == 2
+    assert sum("data:image/svg+xml" in str(one) for one in shown) == 3
     taken = {name: steps.to_numpy() for name, steps in names["steps"].items()}
     assert taken["raw"][:20].mean() < 2 < 5 < taken["raw"][-20:].mean()
     assert taken["log"].max() <= 2
@@ -63,11 +63,15 @@ def test_the_lesson_about_steps_shows_what_it_says(tmp_path, monkeypatch):
     assert ends["raw"]["two steps"] > 1.01 > 1.001 > ends["raw"]["the rule"]
     assert max(ends["log"].values()) < 1.001
     assert all((np.diff(seconds) > 0).all() for seconds, _ in names["curves"]["raw"].values())
-    steps, row, fits = told
+    steps, row, fits, pace = told
     assert f"no row more than {taken['raw'].max()}." in steps
     assert len(row.splitlines()) == 2
     assert "level with exact half-steps" in fits.splitlines()[1]
     assert fits.splitlines()[0].endswith("never: two steps.")
+    needed = names["needed"]
+    assert 2 * needed["raw", "what the gains say"] <= needed["raw", "exact half-steps"] + 1
+    assert needed["log", "what the gains say"] <= needed["log", "exact half-steps"]
+    assert pace.splitlines()[0].startswith("* **raw** weights: iterations to within 0.5 % of where")
 
 
 @needs_the_lab
