@@ -83,7 +83,7 @@ def warmup(dtype: npt.DTypeLike = np.float32) -> Warmup:
 
 def _run_all(dtype: str) -> None:
     from halfstep.evaluation.metrics import evaluate
-    from halfstep.kernels.cpu.transpose import transpose
+    from halfstep.kernels.sparse.transpose import transpose
 
     matrix = _matrix(np.random.default_rng(0), dtype)
     narrow = matrix[:, :200].tocsr()

@@ -209,7 +209,7 @@ class Solver(FittedModel, ABC):
         self.check()
         run(
             self,
-            not_empty(as_csr(user_items)),
+            not_empty(as_csr(user_items, num_threads=int(self.num_threads))),
             (checkpoint, checkpoint_every, resume),
             on_interrupt,
             show_progress=show_progress,

@@ -126,7 +126,7 @@ def _transposed(
         csr = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
         return csr.indptr, csr.indices, csr.data.astype(dtype, copy=False)
     # Not by SciPy, which with more than 2^31 entries would copy the indices to 64 bits.
-    from halfstep.kernels.cpu.transpose import transpose
+    from halfstep.kernels.sparse.transpose import transpose
 
     return transpose(indptr, indices, values, columns, dtype, num_threads)
 

@@ -207,7 +207,7 @@ PROGRAM = """
 import os, sys
 import numba, numpy as np, scipy.sparse as sparse
 numba.njit(nogil=True)(lambda a: a[0])(np.ones(1))
-from halfstep.kernels.cpu.transpose import transpose
+from halfstep.kernels.sparse.transpose import transpose
 os.setgid(65534); os.setuid(65534)
 matrix = sparse.random(30, 20, 0.3, "csr", random_state=0, dtype=np.float32)
 print(transpose(matrix.indptr, matrix.indices, matrix.data, 20, np.float32, 1)[1].sum())

@@ -3,7 +3,8 @@
 The rows are cut into pieces with about equally many entries. Each piece counts its entries per column.
 The counts tell where in the result a piece's entries of a column begin: after those of the pieces
 before. So every entry has one place, whichever thread writes it, and each row of the result keeps the
-order of the original rows. Beside the result, only one count per column and piece is allocated.
+order of the original rows. Beside the result, only one count per column and piece is allocated: with
+many threads so few pieces are made that the counts take at most half of what the result does.
 
 The scattered writes bound the speed: to scatter two weights for each entry took twice as long as to
 scatter the one value that both are made of.
@@ -20,6 +21,9 @@ import numpy.typing as npt
 from halfstep.kernels.cpu.compile import compiled
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.types import Floats, Integers
+
+# A count is as large as an entry of the result, which has eight bytes or more.
+_ENTRIES_PER_COUNT = 2
 
 
 @compiled
@@ -62,26 +66,44 @@ def transpose(
     """Return the transpose of a canonical CSR matrix: indptr, indices, and values in `dtype`."""
     threads = cores(num_threads)
     lines, entries = len(indptr) - 1, int(indptr[-1])
-    cuts = np.searchsorted(indptr, np.linspace(0, entries, threads + 1)[1:-1])
+    parts = pieces_for(entries, columns, threads)
+    cuts = np.searchsorted(indptr, np.linspace(0, entries, parts + 1)[1:-1])
     bounds = np.concatenate([[0], cuts, [lines]]).astype(np.int64)
     pieces = [(int(a), int(b)) for a, b in pairwise(bounds)]
-    counts = np.zeros((threads, columns), np.int64)
+    counts = np.zeros((parts, columns), np.int64)
 
     def count_piece(piece: int, _: None) -> None:
         first, last = pieces[piece]
         count(indices, int(indptr[first]), int(indptr[last]), counts[piece])
 
-    spread(range(threads), threads, lambda: None, count_piece)
+    spread(range(parts), threads, lambda: None, count_piece)
     most = np.iinfo(np.int32).max
-    starts = np.zeros(columns + 1, np.int64 if entries > most else np.int32)
-    np.cumsum(counts.sum(axis=0), out=starts[1:])
-    places = starts[:-1] + np.cumsum(counts, axis=0) - counts
+    starts = starts_and_places(counts, np.int64 if entries > most else np.int32)
     rows = np.empty(entries, np.int64 if lines > most else np.int32)
     transposed = np.empty(entries, dtype)
 
     def scatter_piece(piece: int, _: None) -> None:
         first, last = pieces[piece]
-        scatter(indptr, indices, values, first, last, places[piece], rows, transposed)
+        scatter(indptr, indices, values, first, last, counts[piece], rows, transposed)
 
-    spread(range(threads), threads, lambda: None, scatter_piece)
+    spread(range(parts), threads, lambda: None, scatter_piece)
     return starts, rows, transposed
+
+
+def pieces_for(entries: int, keys: int, threads: int) -> int:
+    """Return into how many pieces to cut so many entries with so many keys: at most one a thread."""
+    return min(threads, max(2, entries // (_ENTRIES_PER_COUNT * max(1, keys))))
+
+
+def starts_and_places(counts: npt.NDArray[np.int64], dtype: npt.DTypeLike) -> Integers:
+    """Return where each key's entries start, (keys + 1,) in `dtype`, from counts (pieces, keys).
+
+    `counts` becomes where each piece's entries of a key start.
+    """
+    starts = np.zeros(counts.shape[1] + 1, dtype)
+    np.cumsum(counts.sum(axis=0), out=starts[1:])
+    place = starts[:-1].astype(np.int64)
+    for piece in counts:
+        place += piece
+        np.subtract(place, piece, out=piece)
+    return starts
