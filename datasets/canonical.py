@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, sparray, spmatrix
 
 from halfstep.errors import InputError
-from halfstep.kernels.sparse.canonical import canonical
+from halfstep.kernels.sparse.canonical import canonical, exact_single
 
 _PIECE = 1 << 18
 
@@ -22,7 +22,8 @@ def canonical_csr(matrix: spmatrix | sparray) -> csr_matrix:
     result = canonical(matrix, wide=True)
     small = max(*result.shape, result.nnz) <= np.iinfo(np.int32).max
     index = np.int32 if small else np.int64
-    data = _compact(result.data)
+    single = exact_single(result.data)
+    data = result.data.astype(np.float64, copy=False) if single is None else single
     compact = csr_matrix(result.shape, dtype=data.dtype)
     # Assigned, not passed to the constructor, which would choose an index type of its own.
     compact.data = data
@@ -30,20 +31,6 @@ def canonical_csr(matrix: spmatrix | sparray) -> csr_matrix:
     compact.indptr = result.indptr.astype(index, copy=False)
     compact.has_canonical_format = True
     return compact
-
-
-def _compact(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values in float32 if that holds all of them exactly, else in float64."""
-    if values.dtype == np.float32:
-        return values
-    single = np.empty(len(values), np.float32)
-    for start in range(0, len(values), _PIECE):
-        piece, given = single[start : start + _PIECE], values[start : start + _PIECE]
-        with np.errstate(over="ignore"):  # a value beyond float32 becomes inf, which is not equal
-            piece[:] = given
-        if not np.array_equal(piece.astype(np.float64), given.astype(np.float64, copy=False)):
-            return values.astype(np.float64, copy=False)
-    return single
 
 
 def addable(values: NDArray[Any]) -> NDArray[Any]:

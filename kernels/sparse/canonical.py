@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.kernels.cpu.threads import cores, spread
+from halfstep.kernels.sparse.counts import pieces_for, starts_and_places
 from halfstep.types import Integers
 
 Arrays: TypeAlias = tuple[Integers, Integers, npt.NDArray[Any]]
@@ -83,6 +84,23 @@ def canonical(matrix: Any, num_threads: int = 0, *, wide: bool = False) -> spars
     return _matrix(arrays, matrix.shape)
 
 
+def exact_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32] | None:
+    """Return numbers (entries,) in float32, or None if that does not hold all of them exactly.
+
+    Numbers that are float32 already are returned themselves.
+    """
+    if values.dtype == np.float32:
+        return values
+    single = np.empty(len(values), np.float32)
+    for start in range(0, len(values), _PIECE):
+        piece, given = single[start : start + _PIECE], values[start : start + _PIECE]
+        with np.errstate(over="ignore"):  # a value beyond float32 becomes inf, which is not equal
+            piece[:] = given
+        if not np.array_equal(piece.astype(np.float64), given.astype(np.float64, copy=False)):
+            return None
+    return single
+
+
 def order_of(indptr: Integers, indices: Integers, num_threads: int = 0) -> int:
     """Return 0 if the columns of each row rise, 1 if some are equal, and 2 if some fall."""
     starts = range(1, len(indices), _PIECE)
@@ -139,7 +157,7 @@ def _sum_type(values: npt.NDArray[Any], wide: bool) -> npt.DTypeLike:
 def _scattered(matrix: Any, carried: npt.NDArray[Any], threads: int) -> Arrays:
     """Return the rows of a matrix of coordinates, unsorted."""
     from halfstep.kernels.sparse.order import scatter_pairs
-    from halfstep.kernels.sparse.transpose import count, pieces_for, starts_and_places
+    from halfstep.kernels.sparse.transpose import count
 
     rows, columns = (np.ascontiguousarray(array) for array in (matrix.row, matrix.col))
     entries, lines = len(rows), matrix.shape[0]

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from halfstep.kernels.sparse import canonical as module
 from halfstep.kernels.sparse.canonical import canonical
-from halfstep.kernels.sparse.transpose import pieces_for
+from halfstep.kernels.sparse.counts import pieces_for
 
 FORMS = [
     "sorted",

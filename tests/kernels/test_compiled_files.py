@@ -240,7 +240,7 @@ def test_a_user_without_a_home_runs_a_read_only_install(tmp_path):
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0
     assert done.stderr.count("NUMBA_CACHE_DIR") == 1
-    assert str(package / "kernels" / "cpu" / "__pycache__") in done.stderr
+    assert str(package / "kernels" / "sparse" / "__pycache__") in done.stderr
     assert len(list(room.glob("halfstep-65534/*.compiled"))) == 2
 
 
