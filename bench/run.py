@@ -19,6 +19,7 @@ from halfstep.bench.report.html import write_html
 from halfstep.bench.results_file import write_results
 from halfstep.bench.schema import SCHEMA, CaseRecord, Method, Results
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
+from halfstep.bench.suite_memory import measure_memory, measure_preparation
 from halfstep.bench.suite_queries import measure_queries
 from halfstep.bench.suite_roofline import measure_roofline
 from halfstep.bench.suites import plan
@@ -63,8 +64,9 @@ def _run(
 ) -> Results:
     chosen = plan(settings)
     measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
+    own_data = {"memory": measure_memory, "preparation": measure_preparation}.get(settings.suite)
     quality = settings.suite == "quality"
-    if not chosen.cases and measure is None and not quality:
+    if not chosen.cases and measure is None and own_data is None and not quality:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
         )
@@ -90,6 +92,11 @@ def _run(
         return run_quality(
             settings, results, lambda line: console.print(line, style="dim", highlight=False)
         )
+    if own_data is not None:
+        results.measures = own_data(
+            settings, lambda line: console.print(line, style="dim", highlight=False)
+        )
+        return results
     dataset: SplitDataset | None = None
     loaded: tuple[int | None, str | None] = (None, None)
     found: dict[int, CaseRecord] = {}

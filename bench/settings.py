@@ -13,7 +13,10 @@ from halfstep.datasets import FORMATS
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 
-SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality")
+SUITES = (
+    *("quick", "full", "scaling", "queries", "roofline", "quality"),
+    *("memory", "preparation"),
+)
 DEFAULT_DATA = "music-small"
 # (confidence, regularization). Of the settings tried on music-small this one beats popularity in both
 # NDCG@10 and AUC.
@@ -34,7 +37,8 @@ class BenchSettings:
         The suite `scaling` generates its own.
     suite
         `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
-        `"quality"`: see `halfstep.bench.quality.plan`.
+        `"quality"`: see `halfstep.bench.quality.plan`; or `"memory"` or `"preparation"`: see
+        `halfstep.bench.suite_memory`.
     solvers
         Contestants: names in `halfstep.SOLVERS`, with settings of their own behind colons
         (`eigenbasis:exact`; see `halfstep.bench.contestant_names`); None for the suite's. The reference
