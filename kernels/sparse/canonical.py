@@ -68,9 +68,7 @@ def canonical(matrix: Any, num_threads: int = 0, *, wide: bool = False) -> spars
 
         entries = int(matrix.indptr[-1])
         turned = matrix.indptr, matrix.indices[:entries], carried[:entries]
-        indptr, indices, values = transpose(
-            *turned, matrix.shape[0], carried.dtype, num_threads=threads
-        )
+        indptr, indices, values = transpose(*turned, matrix.shape[0], carried.dtype, threads)
         arrays = indptr.astype(np.int64), indices, values.view(data.dtype)
     else:
         indptr, indices, values = _scattered(matrix, carried, threads)

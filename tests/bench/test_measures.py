@@ -150,5 +150,5 @@ def test_drawn_entries_are_canonical_and_the_same_for_a_seed():
 
 
 def test_a_stage_that_fails_says_why():
-    with pytest.raises(InputError, match=r"'fit' failed with exit code 1: FileNotFoundError"):
-        suite_memory._stages("fit", path="nowhere.npz", arguments={"factors": 3})
+    with pytest.raises(InputError, match=r"'nothing' failed with exit code 1: KeyError: 'nothing'"):
+        suite_memory._stages("nothing", path="nowhere.npz")
