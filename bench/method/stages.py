@@ -21,6 +21,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.bench.method.memory import peak_bytes
+from halfstep.types import Integers
 
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
@@ -74,13 +75,13 @@ def drawn(entries: int, seed: int) -> sparse.csr_matrix:
     indptr = np.zeros(users + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
     number = rng.permutation(items).astype(np.int32)
-    indices = np.empty(int(indptr[-1]), np.int32)
+    indices: Integers = np.empty(int(indptr[-1]), np.int32)
     for start in range(0, users, _BLOCK_ROWS):
         _draw(indptr[start : start + _BLOCK_ROWS + 1], indices, number, rng)
-    nothing = np.zeros(len(indices), np.uint8)
+    nothing: Any = np.zeros(len(indices), np.uint8)
     # Transposed twice, each row is in order.
     turned = transpose(indptr, indices, nothing, items, np.uint8)
-    _, indices, _ = transpose(turned[0].astype(np.int64), *turned[1:], users, np.uint8)
+    indices = transpose(turned[0].astype(np.int64), *turned[1:], users, np.uint8)[1]
     # From 1 on, with a heavy tail that ends at 125.
     share = np.float32(1) - np.float32(0.999) * rng.random(len(indices), np.float32)
     counts = np.floor(share ** np.float32(-0.7))
@@ -198,12 +199,12 @@ def _warm(arguments: dict[str, Any]) -> None:
     SOLVERS["eigenbasis"](**settings).fit(drawn(600_000, 0), show_progress=False)
 
 
-WHATS: dict[str, Callable[..., Any]] = {
+WORK: dict[str, Callable[..., Any]] = {
     "write": write_drawn,
     "fit": fit_stages,
     "preparation": preparation_stages,
 }
 
 if __name__ == "__main__":
-    for found in WHATS[sys.argv[1]](**json.loads(sys.argv[2])):
+    for found in WORK[sys.argv[1]](**json.loads(sys.argv[2])):
         print(json.dumps(asdict(found)), flush=True)

@@ -130,7 +130,8 @@ def _carried(data: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]
     kind = carrier(data.dtype.itemsize)
     if kind is None or data.dtype.kind not in "iuf":
         return None
-    return np.ascontiguousarray(data, data.dtype.newbyteorder("=")).view(kind)
+    carried: npt.NDArray[Any] = np.ascontiguousarray(data, data.dtype.newbyteorder("=")).view(kind)
+    return carried
 
 
 def _by_scipy(matrix: Any, data: npt.NDArray[Any], wide: bool) -> sparse.csr_matrix:

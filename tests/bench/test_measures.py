@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -120,15 +121,18 @@ def test_a_gathered_sum_is_the_sum():
 
 @pytest.mark.parametrize("suite", ["memory", "preparation"])
 def test_memory_is_measured_in_processes_of_its_own(suite, monkeypatch, tmp_path):
-    monkeypatch.setattr(suite_memory, "FITS", ((None, 600_000, "log"),))
+    monkeypatch.setattr(suite_memory, "FITS", ((None, 3_000_000, "implicit"),))
     monkeypatch.setattr(suite_memory, "PREPARED_ENTRIES", 600_000)
-    settings = BenchSettings(suite=suite, factors=(8,) if suite == "memory" else None)
+    settings = BenchSettings(suite=suite, factors=(16,) if suite == "memory" else None)
     results = run_bench(settings, Console(file=io.StringIO()))
     names = [measure.name for measure in results.measures]
     details = " ".join(measure.detail for measure in results.measures)
     if suite == "memory":
-        assert names == ["600,000 entries, log"]
-        assert "times both sides and the factors" in details
+        assert names == ["3,000,000 entries, implicit"]
+        ratio = float(re.search(r"MB, (.*) times both sides and the factors", details)[1])
+        # Besides these there are the factors of the iteration before, and scratch. One more array of a
+        # number for each entry would be another .24. Elsewhere the peak is that of what came before.
+        assert 0.8 < ratio < 1.15 or not stages._RESET.exists()
     else:
         assert names[:3] == ["checks", "weights, implicit", "transpose, implicit"]
         assert [name for name in names if name.startswith("order")] == [

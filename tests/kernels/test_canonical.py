@@ -20,7 +20,11 @@ FORMS = [
     "coo duplicates",
     "lil",
 ]
-DTYPES = [bool, np.int8, np.uint16, np.int32, np.int64, np.float32, np.float64]
+NARROW, WIDE = np.int32, np.int64
+DTYPES = [
+    *((bool, NARROW), (np.int8, WIDE), (np.uint16, NARROW), (np.int32, WIDE), (np.int64, NARROW)),
+    *((np.float32, NARROW), (np.float32, WIDE), (np.float64, WIDE)),
+]
 
 
 @pytest.fixture(params=["scipy", "compiled"])
@@ -74,9 +78,8 @@ def arrays_of(matrix):
     return (matrix.data, matrix.indices, matrix.indptr) if matrix.format != "lil" else ()
 
 
-@pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("dtype", "index"), DTYPES)
 def test_every_form_is_put_in_order(path, form, dtype, index):
     matrix = given(form, dtype, index)
     before = [array.copy() for array in arrays_of(matrix)]

@@ -11,8 +11,6 @@ from cases.solvers import awkward
 from faults.soak import worst
 
 from halfstep import SOLVERS, InputError
-from halfstep.bench import suite_memory
-from halfstep.bench.method import stages
 from halfstep.errors import NotEnoughMemory
 from halfstep.solvers.fit.memory import needed
 
@@ -129,17 +127,3 @@ def test_the_estimate_is_the_measured_peak(solver, factors, dtype, users, items,
     assert 0.5 < ratio < 1.1 + 16e6 / estimated, f"{ratio} of {estimated / 1e6} MB"
     what = f"{solver}, f = {factors}, {dtype}, {users * each / 1e6:g} M entries: peak / estimate"
     worst("Memory", what, round(ratio, 2), 1.1)
-
-
-def test_a_fit_takes_little_more_than_both_sides_and_the_factors(tmp_path):
-    if not Path("/proc/self/clear_refs").exists():
-        pytest.skip("the peak of a part of a process can be measured on Linux only")
-    path = str(tmp_path / "matrix.npz")
-    stages.write_drawn(path, None, 3_000_000, 0)
-    arguments = {"factors": 16, "iterations": 2, "regularization": 1.0, "num_threads": 2}
-    _, fit = suite_memory._stages("fit", path=path, arguments=arguments)
-    with np.load(path) as archive:
-        given = sum(archive[name].nbytes for name in ("values", "indices", "indptr"))
-    # Besides these there are the factors of the iteration before, and scratch. One more array of a
-    # number for each entry would be another .24.
-    assert 0.8 < (given + fit.peak - fit.before) / fit.entry_bytes < 1.15
