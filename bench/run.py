@@ -20,6 +20,7 @@ from halfstep.bench.report.html import write_html
 from halfstep.bench.results_file import write_results
 from halfstep.bench.schema import SCHEMA, CaseRecord, Method, Results
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
+from halfstep.bench.suite_memory import measure_memory, measure_preparation
 from halfstep.bench.suite_queries import measure_queries
 from halfstep.bench.suite_roofline import measure_roofline
 from halfstep.bench.suites import plan
@@ -65,7 +66,8 @@ def _run(
     chosen = plan(settings)
     measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
     on_cells = {"quality": run_quality, "acceleration": run_acceleration}.get(settings.suite)
-    if not chosen.cases and measure is None and on_cells is None:
+    own_data = {"memory": measure_memory, "preparation": measure_preparation}.get(settings.suite)
+    if not chosen.cases and measure is None and on_cells is None and own_data is None:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
         )
@@ -91,6 +93,11 @@ def _run(
         return on_cells(
             settings, results, lambda line: console.print(line, style="dim", highlight=False)
         )
+    if own_data is not None:
+        results.measures = own_data(
+            settings, lambda line: console.print(line, style="dim", highlight=False)
+        )
+        return results
     dataset: SplitDataset | None = None
     loaded: tuple[int | None, str | None] = (None, None)
     found: dict[int, CaseRecord] = {}

@@ -35,7 +35,8 @@ class BenchSettings:
         The suite `scaling` generates its own.
     suite
         `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
-        `"quality"` or `"acceleration"`: see `halfstep.bench.quality`.
+        `"quality"` or `"acceleration"`: see `halfstep.bench.quality`; or another of
+        `halfstep.defaults.SUITES`, each in a file of its own: `halfstep.bench.suite_memory`.
     solvers
         Contestants: names in `halfstep.SOLVERS`, with settings of their own behind colons
         (`eigenbasis:exact`; see `halfstep.bench.contestant_names`); None for the suite's. The reference

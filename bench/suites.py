@@ -6,8 +6,8 @@
   all methods of the peers.
 * `scaling`: the time per iteration on generated data of a million entries and more, as far as memory
   allows, with one, two and all threads.
-* `queries`, `roofline`, `quality`, `acceleration`: these have no cases; see `suite_queries`,
-  `suite_roofline`, `quality.plan` and `quality.acceleration`.
+* All others have no cases: `quality.plan` and `quality.acceleration`, `suite_queries`, `suite_roofline`
+  and `suite_memory` say what they do.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from halfstep.bench.settings import DEFAULT_DATA, ON_CELLS, BenchSettings
+from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 
 HEAVY_TAILED = "plays-small"
 QUICK_TABLE, QUICK_SWEEP = 32, (8, 16, 64)
@@ -75,7 +75,7 @@ def plan(settings: BenchSettings) -> Plan:
     """Return the cases of the settings' suite on this machine."""
     if settings.suite == "scaling":
         return _scaling(settings)
-    if settings.suite in ("queries", "roofline", *ON_CELLS):
+    if settings.suite not in ("quick", "full"):
         return Plan(())
     budget = settings.budget or BUDGETS[settings.suite]
     if settings.suite == "full" or settings.factors:

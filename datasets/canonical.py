@@ -9,24 +9,44 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, sparray, spmatrix
 
 from halfstep.errors import InputError
+from halfstep.kernels.sparse.canonical import canonical, exact_single
+
+_PIECE = 1 << 18
 
 
 def canonical_csr(matrix: spmatrix | sparray) -> csr_matrix:
-    """Return `matrix` in the form that `Dataset` promises; duplicates are added in its dtype."""
-    result = csr_matrix(matrix)
-    result.sum_duplicates()
-    with np.errstate(over="ignore"):  # a value beyond float32 becomes inf, and then float64 is kept
-        single = result.data.astype(np.float32)
-    exact = bool(np.array_equal(single.astype(np.float64), result.data.astype(np.float64)))
+    """Return `matrix` in the form that `Dataset` promises; duplicates are added in int64 or float64.
+
+    It is not written to. Arrays that need no change are shared, and one copy is made otherwise.
+    """
+    result = canonical(matrix, wide=True)
     small = max(*result.shape, result.nnz) <= np.iinfo(np.int32).max
     index = np.int32 if small else np.int64
-    compact = csr_matrix(result.shape, dtype=np.float32 if exact else np.float64)
+    single = exact_single(result.data)
+    data = result.data.astype(np.float64, copy=False) if single is None else single
+    compact = csr_matrix(result.shape, dtype=data.dtype)
     # Assigned, not passed to the constructor, which would choose an index type of its own.
-    compact.data = single if exact else result.data.astype(np.float64)
+    compact.data = data
     compact.indices = result.indices.astype(index, copy=False)
     compact.indptr = result.indptr.astype(index, copy=False)
     compact.has_canonical_format = True
     return compact
+
+
+def addable(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers in a dtype in which `canonical_csr` can add them: their own, or float64.
+
+    Raises
+    ------
+    InputError
+        Values are not numbers, or not finite.
+    """
+    if values.dtype.kind == "b" or (values.dtype.kind in "iu" and _fits_64_bits(values)):
+        return values
+    if values.dtype.kind == "f" and values.dtype.itemsize in (4, 8):
+        _check_finite(values)
+        return values
+    return summable(values)
 
 
 def summable(values: NDArray[Any]) -> NDArray[Any]:
@@ -40,13 +60,22 @@ def summable(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "b":
         return values.astype(np.int64)
     if values.dtype.kind in "iu":
-        bound = max(abs(int(values.min())), abs(int(values.max()))) * len(values)
-        # Beyond 2^63, sums in int64 could overflow silently.
-        return values.astype(np.int64 if bound < 2**63 else np.float64, copy=False)
+        return values.astype(np.int64 if _fits_64_bits(values) else np.float64, copy=False)
     if values.dtype.kind != "f":
         raise InputError(f"values must be numbers, got dtype {values.dtype}")
-    finite = np.isfinite(values)
-    if not finite.all():
-        where = int(np.argmin(finite))
-        raise InputError(f"values must be finite, got {values[where]} at position {where}")
+    _check_finite(values)
     return values.astype(np.float64, copy=False)
+
+
+def _fits_64_bits(values: NDArray[Any]) -> bool:
+    """Return whether no sum of these integers overflows int64, which it would do silently."""
+    ends = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    return max(abs(end) for end in ends) * len(values) < 2**63
+
+
+def _check_finite(values: NDArray[Any]) -> None:
+    for start in range(0, len(values), _PIECE):
+        finite = np.isfinite(values[start : start + _PIECE])
+        if not finite.all():
+            where = start + int(np.argmin(finite))
+            raise InputError(f"values must be finite, got {values[where]} at position {where}")

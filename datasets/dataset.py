@@ -188,7 +188,7 @@ class Dataset:
         InputError
             The matrix has no entries, or a value that is not finite or below 0; or ids do not fit.
         """
-        from halfstep.datasets.tables.frames import matrix_fields
+        from halfstep.datasets.matrix import matrix_fields
 
         options = TableOptions(negative=negative)
         return cls(**matrix_fields(matrix, user_ids, item_ids, item_names, title, options))

@@ -5,6 +5,7 @@ The formats are in `formats.known`, one entry each.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from halfstep.datasets.dataset import Dataset
@@ -54,11 +55,22 @@ def load(source: str | Path, options: TableOptions | None = None) -> Dataset:
     options = options or TableOptions()
     with stage(_doing(source)):
         dataset = _load(source, options)
+        _give_back()
     if options.item_names is None:
         return dataset
     from halfstep.datasets.item_names import with_item_names
 
     return with_item_names(dataset, options.item_names)
+
+
+def _give_back() -> None:
+    """Let Arrow return the memory of what was read, which it keeps for what it may read next.
+
+    Of a file of 24 million rows that was 760 MB, four times the data set, as long as the process ran.
+    """
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
 
 
 def load_data(

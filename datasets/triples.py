@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_matrix, csr_matrix
 
-from halfstep.datasets.canonical import canonical_csr, summable
+from halfstep.datasets.canonical import addable, canonical_csr
 from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 
@@ -44,7 +44,7 @@ def from_triples(
         If there are no triples, if lengths differ, or if an id is missing or a value is not finite.
     """
     user_column, item_column = np.asarray(users), np.asarray(items)
-    value_column = np.ones(len(user_column), np.int64) if values is None else np.asarray(values)
+    value_column = np.ones(len(user_column), np.uint8) if values is None else np.asarray(values)
     columns = {"users": user_column, "items": item_column, "values": value_column}
     for argument, column in columns.items():
         if column.ndim != 1 or len(column) != len(user_column):
@@ -54,7 +54,7 @@ def from_triples(
             )
     if len(user_column) == 0:
         raise InputError("users must not be empty, got 0 triples")
-    value_column = summable(value_column)
+    value_column = addable(value_column)
     row_numbers, row_ids = _number(user_column, user_ids, "users")
     column_numbers, column_ids = _number(item_column, item_ids, "items")
     shape = (len(row_ids), len(column_ids))

@@ -83,11 +83,13 @@ def warmup(dtype: npt.DTypeLike = np.float32) -> Warmup:
 
 def _run_all(dtype: str) -> None:
     from halfstep.evaluation.metrics import evaluate
-    from halfstep.kernels.cpu.transpose import transpose
+    from halfstep.kernels.sparse.transpose import transpose
 
     matrix = _matrix(np.random.default_rng(0), dtype)
     narrow = matrix[:, :200].tocsr()
-    transpose(matrix.indptr, matrix.indices, matrix.data, matrix.shape[1], dtype)
+    for pointers in (np.int32, np.int64):  # of matrices, and of weights
+        arrays = matrix.indptr.astype(pointers), matrix.indices, matrix.data
+        transpose(*arrays, matrix.shape[1], dtype)
     # Whitened factors are stored in bfloat16 where they are many; exact fits use float32 or float64.
     rung: Any = SOLVERS["eigenbasis"]
     for fitted, exact in ((matrix, False), (narrow, False), (matrix, True)):

@@ -31,4 +31,7 @@ ROWS_TEST_FRACTION = 0.1  # of the protocol "random-rows", the lab's
 MOST_ITERATIONS = 20
 PATIENCE = 2
 # The suites of the benchmark, in the order in which they are listed.
-SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality", "acceleration")
+SUITES = (
+    *("quick", "full", "scaling", "queries", "roofline"),
+    *("quality", "acceleration", "memory", "preparation"),
+)

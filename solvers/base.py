@@ -25,7 +25,7 @@ from halfstep.solvers.fit.run import run
 from halfstep.solvers.fit.start import RandomState, check_random_state
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.fit.weights import transposed_weights
-from halfstep.solvers.inputs import as_csr, check_dtype, check_integers, not_empty
+from halfstep.solvers.inputs import check_dtype, check_integers
 from halfstep.solvers.model import FittedModel
 from halfstep.solvers.model.factors import assign_both
 from halfstep.solvers.model.origin import note_origin
@@ -155,7 +155,7 @@ class Solver(FittedModel, ABC):
     ) -> Self:
         """Factorise `user_items`.
 
-        1. `check` and `as_csr` check the arguments and the matrix; `checkpoints` reads the state to
+        1. `check` and `taken` check the arguments and the matrix; `checkpoints` reads the state to
            resume from; `check_memory` refuses a fit that needs more memory than is free.
         2. `weights` turns stored values into weights, for the users and, transposed, for the items;
            `starting_factors` draws the factors, or copies `init_factors`; with `warm_start`,
@@ -209,7 +209,7 @@ class Solver(FittedModel, ABC):
         self.check()
         run(
             self,
-            not_empty(as_csr(user_items)),
+            user_items,
             (checkpoint, checkpoint_every, resume),
             on_interrupt,
             show_progress=show_progress,

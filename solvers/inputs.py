@@ -22,6 +22,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError, UnknownId
+from halfstep.kernels.sparse.canonical import canonical
 from halfstep.solvers.single_row import is_plain_row
 from halfstep.types import Floats, Integers
 
@@ -35,17 +36,19 @@ _CUDA = (2, 13)  # a device's memory, and managed memory
 _PIECE_NUMBERS = 1 << 18
 
 
-def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
+def as_csr(matrix: Any, name: str = "user_items", num_threads: int = 1) -> sparse.csr_matrix:
     """Return `matrix` as a canonical CSR matrix: indices sorted, duplicates summed.
 
     Parameters
     ----------
     matrix
         Any two-dimensional SciPy sparse matrix or array, with 32- or 64-bit indices. It is never
-        written to; arrays that need no change are shared with the result. CuPy's sparse matrices are
-        copied to the host.
+        written to; arrays that need no change are shared with the result, and otherwise one copy is
+        made. CuPy's sparse matrices are copied to the host.
     name
         What errors call it.
+    num_threads
+        Threads that put entries in order; 0 means all cores.
 
     Returns
     -------
@@ -68,37 +71,30 @@ def as_csr(matrix: Any, name: str = "user_items") -> sparse.csr_matrix:
     if matrix.dtype.kind not in "biuf":
         raise InputError(f"{name} must hold real numbers, got dtype {matrix.dtype}")
     _check_indices(matrix, name)
-    if matrix.dtype.kind == "b" or (matrix.dtype.kind in "iu" and not _is_canonical_csr(matrix)):
-        # Sums of duplicates could overflow a small integer type.
-        matrix = matrix.astype(np.int64)
-    csr = sparse.csr_matrix(matrix)
-    if not csr.has_canonical_format:
-        # csr_matrix(csr) shares its arrays, and sum_duplicates works in place.
-        csr = csr.copy()
-        csr.sum_duplicates()
-    finite = np.isfinite(csr.data)
-    if not finite.all():
-        entry = int(np.argmin(finite))
-        row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
-        raise InputError(
-            f"{name} must be finite, got {csr.data[entry]} at row {row}, "
-            f"column {csr.indices[entry]}"
-        )
+    csr = canonical(matrix, num_threads)
+    for start in range(0, len(csr.data), _PIECE_NUMBERS):
+        finite = np.isfinite(csr.data[start : start + _PIECE_NUMBERS])
+        if not finite.all():
+            entry = start + int(np.argmin(finite))
+            row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
+            raise InputError(
+                f"{name} must be finite, got {csr.data[entry]} at row {row}, "
+                f"column {csr.indices[entry]}"
+            )
     return csr
 
 
-def _is_canonical_csr(matrix: Any) -> bool:
-    return matrix.format == "csr" and bool(matrix.has_canonical_format)
-
-
 def _check_indices(matrix: Any, name: str) -> None:
-    """Raise InputError for indices outside the shape, on which SciPy's compiled code would crash.
-
-    SciPy checks the coordinates of a COO matrix, but not the arrays of a compressed matrix.
-    """
+    """Raise InputError for indices outside the shape, with which compiled code would crash."""
+    # SciPy checks coordinates only when a COO matrix is made, and arrays of a compressed one never.
+    rows, columns = matrix.shape
+    if matrix.format == "coo":
+        if not len(matrix.row) == len(matrix.col) == len(matrix.data):
+            raise InputError(f"{name} must have as many rows and columns as values")
+        _check_within(matrix.row, rows, name, "row numbers")
+        _check_within(matrix.col, columns, name, "item ids")
     if matrix.format not in ("csr", "csc"):
         return
-    rows, columns = matrix.shape
     lines, bound = (rows, columns) if matrix.format == "csr" else (columns, rows)
     indptr, indices = matrix.indptr, matrix.indices
     ends = (int(indptr[0]), int(indptr[-1])) if len(indptr) else (0, 0)
@@ -106,10 +102,14 @@ def _check_indices(matrix: Any, name: str) -> None:
         raise InputError(f"{name} must have row pointers that rise from 0, one more than rows")
     if ends[1] > min(len(indices), len(matrix.data)):
         raise InputError(f"{name} must store as many entries as its row pointers say, {ends[1]}")
-    used = indices[: ends[1]]
-    if len(used) and (used.min() < 0 or used.max() >= bound):
-        wrong = used.min() if used.min() < 0 else used.max()
-        raise InputError(f"{name} must have item ids from 0 to {bound - 1}, got {wrong}")
+    _check_within(indices[: ends[1]], bound, name, "item ids")
+
+
+def _check_within(used: Integers, bound: int, name: str, what: str) -> None:
+    least, most = (int(used.min()), int(used.max())) if len(used) else (0, 0)
+    if least < 0 or most >= max(bound, 1):
+        wrong = least if least < 0 else most
+        raise InputError(f"{name} must have {what} from 0 to {bound - 1}, got {wrong}")
 
 
 def not_empty(csr: sparse.csr_matrix, name: str = "user_items") -> sparse.csr_matrix:

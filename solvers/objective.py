@@ -10,6 +10,8 @@ import numpy.typing as npt
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.types import Floats
 
+_BLOCK_NUMBERS = 1 << 20
+
 
 def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
     """Return the objective of `halfstep.solvers.problem` in float64.
@@ -28,19 +30,29 @@ def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
         constant + sum over stored (w z^2 - 2 t z) + a0 tr(X'X Y'Y) + sum lambda |x|^2 + sum lambda |y|^2
     """
     stored = 0.0
-    Y64 = Y.astype(np.float64)
-    problem = users.fixing(Y64)
-    # In blocks, so that the products of 100 million entries are not in memory at once.
+    problem = users.fixing(Y)
+    # In blocks, so that the products of 100 million entries are not in memory at once. Both sides become
+    # float64 when their rows are gathered: copies would be twice as large as the factors.
     for start, stop in problem.blocks(1 << 20):
         block = problem.block(start, stop)
         z = block.stored_products(X[start:stop].astype(np.float64))
         stored += float(np.sum(z * (block.w.astype(np.float64) * z - 2 * block.t)))
     background = 0.0
     if users.a0 != 0:
-        X64 = X.astype(np.float64)
-        background = users.a0 * float(np.sum((X64.T @ X64) * (Y64.T @ Y64)))
+        background = users.a0 * float(np.sum(_gramian(X) * _gramian(Y)))
     penalty = _penalty(users, X) + _penalty(items, Y)
     return users.constant + stored + background + penalty
+
+
+def _gramian(X: Floats) -> npt.NDArray[np.float64]:
+    """Return X'X (f, f) in float64, of blocks of rows."""
+    f = X.shape[1]
+    total = np.zeros((f, f))
+    rows = max(f, _BLOCK_NUMBERS // f)
+    for start in range(0, len(X), rows):
+        block = X[start : start + rows].astype(np.float64)
+        total += block.T @ block
+    return total
 
 
 def _penalty(side: Weights, X: Floats) -> float:

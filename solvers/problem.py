@@ -233,13 +233,14 @@ class Problem(Weights):
         return np.repeat(np.arange(self.rows), np.diff(self.indptr))
 
     def stored_products(self, X: Floats) -> Floats:
-        """Return x_u . y_i for each stored entry, (entries,), a piece of bounded size at a time."""
+        """Return x_u . y_i for each stored entry, (entries,), in X's dtype, in bounded pieces."""
         rows = self.row_of_entry()
         products = np.empty(len(rows), X.dtype)
         step = max(1, _GATHER_BYTES // (max(1, X.shape[1]) * X.itemsize))
         for start in range(0, len(rows), step):
             piece = slice(start, start + step)
-            products[piece] = np.einsum("ef,ef->e", X[rows[piece]], self.Y[self.indices[piece]])
+            fixed = self.Y[self.indices[piece]].astype(X.dtype, copy=False)
+            products[piece] = np.einsum("ef,ef->e", X[rows[piece]], fixed)
         return products
 
     def scatter(self, values: Floats) -> Floats:

@@ -8,7 +8,7 @@ import numpy as np
 
 from halfstep.datasets.archive import check_room
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.tables.frames import matrix_fields
+from halfstep.datasets.matrix import matrix_fields
 from halfstep.datasets.tables.options import TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.errors import InputError

@@ -1,4 +1,4 @@
-"""From frames, arrays and matrices in memory to the fields of a data set."""
+"""From frames and arrays in memory to the fields of a data set."""
 
 from __future__ import annotations
 
@@ -7,13 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix, issparse
 
-from halfstep.datasets.canonical import canonical_csr, summable
 from halfstep.datasets.tables.distinct import check_flat, is_text, plain
 from halfstep.datasets.tables.fields import fields
-from halfstep.datasets.tables.ids import number_ids
 from halfstep.datasets.tables.options import ROLES, TableOptions
 from halfstep.datasets.tables.reading import Reading
 from halfstep.datasets.tables.roles import Roles, roles_by_name
@@ -102,64 +98,6 @@ def array_fields(
     reading = Reading("arrays", [], columns={role: f"{role}s" for role in columns})
     text = text_roles(columns)
     return fields(name, columns, reading, options, rating=False, text_ids=text)
-
-
-def matrix_fields(
-    matrix: Any,
-    user_ids: Any,
-    item_ids: Any,
-    item_names: Any,
-    name: str,
-    options: TableOptions,
-    reading: Reading | None = None,
-) -> dict[str, Any]:
-    """Return the arguments of `Dataset` for a users x items matrix, whose empty rows stay.
-
-    Raises
-    ------
-    InputError
-        `matrix` is not sparse and two-dimensional, has no entries or a value that is not finite or, if
-        `options` do not say what to do with it, below 0; or ids are missing, too few or there twice.
-    """
-    if not issparse(matrix) or matrix.ndim != 2:
-        raise InputError(f"matrix must be a SciPy sparse matrix, got {type(matrix).__name__}")
-    coo = coo_matrix(matrix)
-    if coo.nnz == 0:
-        raise InputError(f"matrix must have entries, got none in shape {coo.shape}")
-    reading = reading or Reading("matrix", [])
-    reading.rows = int(coo.nnz)
-    values = summable(coo.data)
-    negative = values < 0
-    if negative.any() and options.negative == "error":
-        first = int(np.argmax(negative))
-        raise InputError(
-            f"matrix: {int(negative.sum())} of {len(values)} values are below 0, the first is "
-            f"{values[first]} in row {coo.row[first]}, column {coo.col[first]}; leave these out with "
-            "--negative drop, or take them as they are with --negative keep (in Python negative=)"
-        )
-    if negative.any() and options.negative == "drop":
-        reading.leave_out("negative value", int(negative.sum()))
-        kept = ~negative
-        coo = coo_matrix((values[kept], (coo.row[kept], coo.col[kept])), shape=coo.shape)
-        if coo.nnz == 0:
-            raise InputError("matrix: no entry is left, all values are below 0")
-    else:
-        coo = coo_matrix((values, (coo.row, coo.col)), shape=coo.shape)
-    interactions = canonical_csr(csr_matrix(coo))
-    reading.duplicates = int(coo.nnz - interactions.nnz)
-    reading.duplicates_rule = "added"
-    users, items = interactions.shape
-    names = None
-    if item_names is not None:
-        names = np.array(["" if one is None else str(one) for one in item_names], dtype=object)
-    return {
-        "name": name,
-        "interactions": interactions,
-        "user_ids": _matrix_ids(user_ids, users, "user", reading),
-        "item_ids": _matrix_ids(item_ids, items, "item", reading),
-        "item_names": names,
-        "provenance": reading.provenance(),
-    }
 
 
 def arrow_column(array: Any, argument: str) -> Any:
@@ -274,26 +212,3 @@ def _value_type(kind: Any) -> Any:
     import pyarrow as pa
 
     return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _matrix_ids(ids: Any, count: int, role: str, reading: Reading) -> NDArray[Any]:
-    """Return the ids of a matrix's rows or columns, which are their numbers if none are given."""
-    if ids is None:
-        return np.arange(count)
-    argument = f"{role}_ids"
-    column = arrow_column(ids, argument)
-    if len(column) != count:
-        raise InputError(f"{argument} must have {count} ids, got {len(column)}")
-    text = role in text_roles({"user": column, "item": column})
-    numbered = number_ids(column, argument, role, text=text)
-    reading.notes += numbered.notes
-    if (numbered.places < 0).any():
-        where = int(np.argmax(numbered.places < 0))
-        raise InputError(
-            f"{argument} must not be missing, got {column[where].as_py()!r} at {where}"
-        )
-    if len(numbered.ids) != count:
-        first = np.flatnonzero(np.bincount(numbered.places) > 1)[0]
-        raise InputError(f"{argument} must differ, got {numbered.ids[first]!r} twice")
-    ordered: NDArray[Any] = numbered.ids[numbered.places]
-    return ordered

@@ -4,7 +4,8 @@ A system that overcommits memory lets a process allocate more than there is, and
 a fit that cannot end is refused at the start, with one line that says what would fit. The estimate is
 what a fit needs besides the caller's matrix, at the larger of two peaks:
 
-* preparing: the weights of both sides, and the pieces that the threads are weighing;
+* preparing: the weights of both sides, and the pieces that the threads are weighing, or their counts of
+  each item's entries;
 * iterating: the weights of both sides; the factors of the last iteration, which the model keeps until
   the next ones are known to be finite; the new factors; and the scratch memory of the half-step.
 """
@@ -21,11 +22,14 @@ from scipy import sparse
 
 from halfstep.errors import NotEnoughMemory
 from halfstep.kernels.cpu.threads import cores
+from halfstep.kernels.sparse.counts import pieces_for
 from halfstep.memory import available, gigabytes
 from halfstep.solvers.fit.weights import index_type, is_plain
 
 _OBJECTIVE_ENTRIES = 1 << 20
+_OBJECTIVE_BYTES = 32 << 20  # of factors in float64, a block at a time
 _INDEX_BYTES = 4
+_PADDED_BYTES = 128  # of which a rotated row is a multiple, at most
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,13 @@ def parts(size: Size, scratch: int) -> dict[str, int]:
     n, s = size.entries, size.itemsize
     pointers = 8 * (size.users + size.items)
     weights = n * (size.own_bytes + s + _INDEX_BYTES) + 3 * pointers
-    # The pieces that the threads weigh.
-    preparing = 6 * s * min(n, size.threads << 18)
+    # The pieces that the threads weigh; then the counts of the transpose, and its places.
+    pieces = pieces_for(n, size.items, size.threads)
+    preparing = max(6 * s * min(n, size.threads << 18), 8 * size.items * (pieces + 2))
     # After the items' half-step: the old and the new factors of both sides.
     factors = 2 * size.factor_bytes(size.users + size.items)
     if size.with_loss:
-        loss = 8 * size.factors * (size.users + size.items) + 48 * min(n, _OBJECTIVE_ENTRIES)
+        loss = 48 * min(n, _OBJECTIVE_ENTRIES) + _OBJECTIVE_BYTES
         scratch = max(scratch, loss)
     if preparing > factors + scratch:
         return {"weights": weights, "preparing them": preparing}
@@ -107,10 +112,17 @@ def parts(size: Size, scratch: int) -> dict[str, int]:
 
 
 def compiled_scratch(size: Size) -> int:
-    """Return the bytes of a compiled half-step: rotated factors, f x f matrices, threads' scratch."""
+    """Return the bytes of a compiled half-step: rotated factors, f x f matrices, threads' scratch.
+
+    They are what comes on top of both sides' old and new factors. In the users' half-step the rotated
+    items take the place of the items' new factors, which are not there yet.
+    """
     square = size.factors**2
+    lanes = _PADDED_BYTES // size.itemsize
+    wide = -(-size.factors // lanes) * lanes * size.itemsize
+    rotated = max(size.users * wide, size.items * wide - size.factor_bytes(size.items))
     thread = (2 << 20) + (2 << 10) * size.factors * size.itemsize + 2 * square * size.itemsize
-    return size.factor_bytes(size.longer) + 16 * 8 * square + size.threads * thread
+    return rotated + 16 * 8 * square + size.threads * thread
 
 
 def needed(model: Fitting, matrix: sparse.csr_matrix) -> dict[str, int]:

@@ -20,6 +20,7 @@ from halfstep.solvers.fit.precision import warn_of_lost_precision
 from halfstep.solvers.fit.refit import announce_start, goes_on, has_factors, kept_if_it_fails
 from halfstep.solvers.fit.start import starting_factors
 from halfstep.solvers.fit.stopping import warn_of_unsolved_rows
+from halfstep.solvers.fit.taking import taken
 from halfstep.solvers.fit.warm_start import check_warm_start, warm_factors
 
 log = logging.getLogger("halfstep")
@@ -33,17 +34,18 @@ _OF_OBJECTIVE = (
 
 def run(
     model: Any,
-    matrix: sparse.csr_matrix,
+    user_items: Any,
     checkpointing: tuple[Any, Any, Any],
     on_interrupt: str,
     *,
     show_progress: Any,
     callback: Callback | None,
 ) -> None:
-    """Fit `model` to a canonical matrix; see `Solver.fit`.
+    """Fit `model` to a sparse matrix; see `Solver.fit`.
 
     `checkpointing` holds its arguments `checkpoint`, `checkpoint_every` and `resume`.
     """
+    matrix = taken(user_items, int(model.num_threads))
     if not isinstance(show_progress, bool | np.bool_ | None):
         raise InputError(
             f"show_progress must be True or False, got {type(show_progress).__name__}: the second "

@@ -126,9 +126,9 @@ def _transposed(
         csr = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
         return csr.indptr, csr.indices, csr.data.astype(dtype, copy=False)
     # Not by SciPy, which with more than 2^31 entries would copy the indices to 64 bits.
-    from halfstep.kernels.cpu.transpose import transpose
+    from halfstep.kernels.sparse.transpose import BANDS, transpose
 
-    return transpose(indptr, indices, values, columns, dtype, num_threads)
+    return transpose(indptr, indices, values, columns, dtype, num_threads, BANDS)
 
 
 def _rule(confidence: str, alpha: float) -> Rule:

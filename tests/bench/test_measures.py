@@ -2,13 +2,16 @@
 
 import io
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy import sparse
 
-from halfstep.bench import suite_queries, suite_roofline
+from halfstep.bench import suite_memory, suite_queries, suite_roofline
+from halfstep.bench.method import stages
 from halfstep.bench.report.curves import bound_curves
 from halfstep.bench.report.growth import bound_bytes, growth_table
 from halfstep.bench.report.html import html
@@ -18,6 +21,7 @@ from halfstep.bench.report.terminal import print_results
 from halfstep.bench.results_file import read_results, write_results
 from halfstep.bench.run import run_bench
 from halfstep.bench.settings import BenchSettings
+from halfstep.errors import InputError
 
 
 def run(bench_file, suite, **settings):
@@ -113,3 +117,42 @@ def test_a_gathered_sum_is_the_sum():
     total = np.zeros(3, np.float32)
     suite_roofline.add_rows(table, np.array([1, 1, 3], np.int32), total)
     np.testing.assert_array_equal(total, table[[1, 1, 3]].sum(axis=0))
+
+
+@pytest.mark.parametrize("suite", ["memory", "preparation"])
+def test_memory_is_measured_in_processes_of_its_own(suite, monkeypatch, tmp_path):
+    monkeypatch.setattr(suite_memory, "FITS", ((None, 3_000_000, "implicit"),))
+    monkeypatch.setattr(suite_memory, "PREPARED_ENTRIES", 600_000)
+    settings = BenchSettings(suite=suite, factors=(16,) if suite == "memory" else None)
+    results = run_bench(settings, Console(file=io.StringIO()))
+    names = [measure.name for measure in results.measures]
+    details = " ".join(measure.detail for measure in results.measures)
+    if suite == "memory":
+        assert names == ["3,000,000 entries, implicit"]
+        ratio = float(re.search(r"MB, (.*) times both sides and the factors", details)[1])
+        # Besides these there are the factors of the iteration before, and scratch. One more array of a
+        # number for each entry would be another .24. Elsewhere the peak is that of what came before.
+        assert 0.8 < ratio < 1.15 or not stages._RESET.exists()
+    else:
+        assert names[:3] == ["checks", "weights, implicit", "transpose, implicit"]
+        assert [name for name in names if name.startswith("order")] == [
+            "order, CSR, rows unsorted", "order, CSC", "order, COO, shuffled",
+        ]  # fmt: skip
+    assert all(measure.seconds[0] > 0 for measure in results.measures)
+    write_results(results, tmp_path / "r.json")
+    assert asdict(read_results(tmp_path / "r.json")) == asdict(results)
+    assert "Peak memory" in markdown(results) or "Preparation" in markdown(results)
+
+
+def test_drawn_entries_are_canonical_and_the_same_for_a_seed():
+    one, again = stages.drawn(100_000, 3), stages.drawn(100_000, 3)
+    assert abs(one.nnz - 100_000) < 5_000
+    fresh = sparse.csr_matrix((one.data, one.indices, one.indptr), shape=one.shape)
+    assert fresh.has_canonical_format
+    assert one.data.min() >= 1
+    assert (one != again).nnz == 0
+
+
+def test_a_stage_that_fails_says_why():
+    with pytest.raises(InputError, match=r"'nothing' failed with exit code 1: KeyError: 'nothing'"):
+        suite_memory._stages("nothing", path="nowhere.npz")

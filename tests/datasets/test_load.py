@@ -136,3 +136,23 @@ def test_import_is_light():
 
 def test_presets_are_described():
     assert all("entries" in text for text in PRESETS.values())
+
+
+def test_what_arrow_keeps_of_a_file_is_given_back(tmp_path, monkeypatch):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({"user": [1, 1, 2], "item": [5, 6, 5], "plays": [1, 2, 3]})
+    parquet.write_table(table, tmp_path / "plays.parquet")
+    pool, given_back = pa.default_memory_pool(), []
+
+    class Pool:
+        def __getattr__(self, name):
+            return getattr(pool, name)
+
+        def release_unused(self):
+            given_back.append(True)
+
+    monkeypatch.setattr(pa, "default_memory_pool", Pool)
+    assert load(tmp_path / "plays.parquet").entries == 3
+    assert given_back

@@ -207,7 +207,7 @@ PROGRAM = """
 import os, sys
 import numba, numpy as np, scipy.sparse as sparse
 numba.njit(nogil=True)(lambda a: a[0])(np.ones(1))
-from halfstep.kernels.cpu.transpose import transpose
+from halfstep.kernels.sparse.transpose import transpose
 os.setgid(65534); os.setuid(65534)
 matrix = sparse.random(30, 20, 0.3, "csr", random_state=0, dtype=np.float32)
 print(transpose(matrix.indptr, matrix.indices, matrix.data, 20, np.float32, 1)[1].sum())
@@ -240,7 +240,7 @@ def test_a_user_without_a_home_runs_a_read_only_install(tmp_path):
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0
     assert done.stderr.count("NUMBA_CACHE_DIR") == 1
-    assert str(package / "kernels" / "cpu" / "__pycache__") in done.stderr
+    assert str(package / "kernels" / "sparse" / "__pycache__") in done.stderr
     assert len(list(room.glob("halfstep-65534/*.compiled"))) == 2
 
 

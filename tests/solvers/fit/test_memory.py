@@ -103,6 +103,7 @@ CASES = [
             ("eigenbasis", 256, "float32", 50_000, 20_000, 100),
             ("eigenbasis", 64, "float64", 50_000, 20_000, 100),
             ("eigenbasis", 128, "float32", 200_000, 100_000, 5),
+            ("eigenbasis", 64, "float32", 20_000, 300_000, 100),
             ("conjugate_gradient", 64, "float32", 10_000, 10_000, 50),
             ("cholesky", 16, "float32", 10_000, 10_000, 100),
         )
