@@ -8,7 +8,8 @@ p'Ap = p.p + sum w q^2, and the update Ap = p + sum w q z. The rule needs only p
 A row that ends after one step has passed over its entries one and a half times, where two fixed steps
 pass over them two and a half times. Rows with more entries take both halves in one pass, over tiles that
 stay in the first-level cache. All rows do so in later steps, which are seldom the last. But where the
-residual foretells that a step will be the last, it begins with the dot products alone.
+residual foretells that a step will be the last, it begins with the dot products alone. The new residual,
+which the second half brings, tightens the bound, so the rule is tested after that half as well.
 
 **Heavy rows** can take more steps than an exact solution costs. An entry is heavy if w |z|^2 > 10 and
 very heavy if w |z|^2 > 100; each makes an eigenvalue far from 1. A row is expected to take
@@ -191,7 +192,7 @@ def steps_by_rule(
         combine(alpha, p, x, x, f)
         left = abs(bound - alpha) * rs
         unsolved = not left <= theta * gained
-        if (taken >= least and not unsolved) or taken == stopping.most:
+        if (taken >= least and not unsolved) or (negative and taken == stopping.most):
             break
         if halves:
             for e in range(n, (n + 3) // 4 * 4):
@@ -210,7 +211,7 @@ def steps_by_rule(
             bound /= bound + rs_next / rs
             left = bound * rs_next
             unsolved = not left <= theta * gained
-            if taken >= least and not unsolved:
+            if (taken >= least and not unsolved) or taken == stopping.most:
                 break
         if taken >= enough and left < np.inf:  # a NaN must reach x
             completed = True
