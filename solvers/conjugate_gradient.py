@@ -249,7 +249,9 @@ def _solve(
         Z = shared.solve(R, s.inverse)  # 6
         rs = _finite(_dots(R, Z), s.row)
         beta = (rs / s.rs).astype(X.dtype)[:, None]  # 7
-        s = s._replace(R=R, P=Z + beta * s.P, MP=R + beta * s.MP, rs=rs, bound=_next(left, s, rs))  # 8
+        s = s._replace(
+            R=R, P=Z + beta * s.P, MP=R + beta * s.MP, rs=rs, bound=_next(left, s, rs)
+        )  # 8
         left = s.bound * rs
         done = ~s.signed & (final | (step + 1 >= s.least) & (left <= limits.theta * s.gained))
         _end(ended, s, done, step + 1, left)

@@ -11,9 +11,9 @@ the residual after j steps, and |r|^2 = r'M^-1 r. A step of length alpha_j
 * and so leaves at most  2 (E(x_j+1) - E(x*)) <= (1 - alpha_j) |r_j|^2.
 
 The steps that were taken tell more than the last one does. Conjugate gradients are a Gauss quadrature of
-r_0'A^-1 r_0; with the smallest eigenvalue of M^-1 A, which is at least 1, as one more node it becomes the
-Gauss-Radau quadrature, which is an upper bound (Golub and Meurant, Matrices, Moments and Quadrature,
-chapters 6 and 12). Written for one step at a time: r_j'A^-1 r_j <= g_j |r_j|^2 with
+r_0'A^-1 r_0. With one more node at 1, below which M^-1 A has no eigenvalue, it becomes a Gauss-Radau
+quadrature, which is an upper bound (Golub and Meurant, Matrices, Moments and Quadrature, chapters 6 and
+12). Written for one step at a time, r_j'A^-1 r_j <= g_j |r_j|^2 with
 
     g_0 = 1,     g_j+1 = (g_j - alpha_j) / (g_j - alpha_j + |r_j+1|^2 / |r_j|^2)
 
