@@ -18,10 +18,11 @@ constant. Let x* be the minimiser, E* = E(x*), r_j = b - A x_j the residual afte
     out of at most  2 (E(x_j) - E*) = r_j'A^-1 r_j <= |r_j|^2        since A >= M if no w is negative
     and so leaves   2 (E(x_j+1) - E*) <= (1 - alpha_j) |r_j|^2       at most
 
-A row stops when this bound on what it leaves is at most theta times the sum of its gains. It has then
-made at least 1 / (1 + theta) of the progress that an exact solution would make. A row of small weights
-needs one step for that, a row of play counts in the thousands twenty. (`halfstep.solvers.fit.stopping`
-says more, also about negative w.)
+From the second step on, the steps taken so far tighten the bound: (g_j - alpha_j) |r_j|^2 with g_0 = 1
+and g_j+1 = (g_j - alpha_j) / (g_j - alpha_j + |r_j+1|^2 / |r_j|^2). A row stops when what it leaves is
+at most theta times the sum of its gains. It has then made at least 1 / (1 + theta) of the progress that
+an exact solution would make. A row of small weights needs one step for that, a row of play counts in the
+thousands twenty. (`halfstep.solvers.fit.stopping` says more, also about negative w.)
 
 **Blocks.** All rows of a block step together, so that NumPy does the work: M_u^-1 r is two matrix
 products for the whole block, and the sum over entries is a sparse product. M p costs nothing, since p is
@@ -195,6 +196,8 @@ class _Rows(NamedTuple):
     rs: Doubles
     rounding: Doubles
     gained: Doubles
+    bound: Doubles  # r'A^-1 r is at most bound |r|^2, unless the row is signed
+    signed: npt.NDArray[np.bool_]  # whether a w is negative
 
 
 def _solve(
@@ -214,7 +217,8 @@ def _solve(
     rounding = _finite(_dots(B, shared.solve(B, inverse)), row) * (X.shape[1] * shared.eps) ** 2
     negative = np.minimum.reduceat(block.w, block.indptr[:-1]) < 0
     least = np.where(negative, max(2, limits.least), limits.least)
-    s = _Rows(row, least, inverse, X, R, P, R, rs, rounding, np.zeros_like(rs))
+    gained, bound = np.zeros_like(rs), np.ones_like(rs)
+    s = _Rows(row, least, inverse, X, R, P, R, rs, rounding, gained, bound, negative)
     for step in range(limits.most):
         moves = s.rs > s.rounding
         _end(ended, s, ~moves, step, s.rs)
@@ -231,11 +235,13 @@ def _solve(
         length = np.divide(s.rs, pap, out=np.zeros_like(pap), where=pap > least)  # 3: alpha_j
         alpha = length.astype(X.dtype)[:, None]
         s = s._replace(X=s.X + alpha * s.P, gained=s.gained + length * s.rs)  # 4
-        left = np.abs(1 - length) * s.rs
+        left = np.abs(s.bound - length) * s.rs
         done = (step + 1 >= s.least) & (left <= limits.theta * s.gained) | (length == 0)
-        done |= step + 1 == limits.most
+        final = step + 1 == limits.most
+        done |= final & (s.signed | (limits.theta == 0))
         _end(ended, s, done, step + 1, left)
         wq, alpha = wq[np.repeat(~done, np.diff(block.indptr))], alpha[~done]
+        left = left[~done]
         block, s = _keep(block, s, ~done)
         if not len(s.row):
             return
@@ -243,7 +249,22 @@ def _solve(
         Z = shared.solve(R, s.inverse)  # 6
         rs = _finite(_dots(R, Z), s.row)
         beta = (rs / s.rs).astype(X.dtype)[:, None]  # 7
-        s = s._replace(R=R, P=Z + beta * s.P, MP=R + beta * s.MP, rs=rs)  # 8, and M times 8
+        s = s._replace(
+            R=R, P=Z + beta * s.P, MP=R + beta * s.MP, rs=rs, bound=_next(left, s, rs)
+        )  # 8
+        left = s.bound * rs
+        done = ~s.signed & (final | (step + 1 >= s.least) & (left <= limits.theta * s.gained))
+        _end(ended, s, done, step + 1, left)
+        block, s = _keep(block, s, ~done)
+        if not len(s.row):
+            return
+
+
+def _next(left: Doubles, rows: _Rows, rs: Doubles) -> Doubles:
+    """Return the g of the new residuals, whose squared norms are `rs`."""
+    gap = left / rows.rs
+    bound = np.divide(gap, gap + rs / rows.rs, out=np.zeros_like(gap), where=gap > 0)
+    return np.where(rows.signed, 1.0, bound)
 
 
 def _keep(block: Problem, rows: _Rows, kept: npt.NDArray[np.bool_]) -> tuple[Problem, _Rows]:

@@ -35,9 +35,9 @@ the coordinates until its own shared part is the identity (`halfstep.solvers.whi
   (with AVX2 none at f = 64, 24 at 512) this costs no more than two steps.
 
 **When a row stops.** The shared part is the identity, so the |r|^2 of `conjugate_gradient` is the plain
-squared norm of the residual. A row stops when the bound on what its last step leaves, (1 - alpha) |r|^2,
-is at most theta = 0.05 times the sum of its gains (less for rows with heavy entries; rows with a
-negative w take at least two steps): the rule of `halfstep.solvers.fit.stopping`. An entry of weight w
+squared norm of the residual. A row stops when the bound on what it can still gain is at most theta =
+0.05 times the sum of its gains (less for rows with heavy entries; rows with a negative w take at least
+two steps): the rule of `halfstep.solvers.fit.stopping`. An entry of weight w
 can make an eigenvalue of 1 + w |z|^2, and the steps must find each of the large ones. If the weights
 have nearly one size, such as logarithms of counts, one or two steps do for most rows; raw play counts
 need 2 to 20 on average. (Two steps for every row would end some per cent above the objective of exact

@@ -86,11 +86,12 @@ class HighDegreeRow:
         r = self._sum(RESIDUAL, x) - x
         p, rs = r, float(r @ r)
         gained, left, taken, unsolved = 0.0, rs, 0, True
-        least = 2 if self._has_negative() else stopping.least
+        negative = self._has_negative()
+        least = 2 if negative else stopping.least
         theta = stopping.theta_heavy if self._is_heavy() else stopping.theta
         n = int(self.pieces[-1][1] - self.pieces[0][0])
         enough = primal_cost(n, self.f) if completes else np.inf
-        completed = False
+        completed, bound = False, 1.0
         while unsolved and taken < stopping.most:
             if rs < np.inf and rs <= rounding * float(x @ x):
                 left, unsolved = 0.0, False
@@ -102,7 +103,12 @@ class HighDegreeRow:
             gained += alpha * rs
             taken += 1
             rs, previous = float(r @ r), rs
-            left = abs(1 - alpha) * previous
+            if negative:
+                left = abs(1 - alpha) * previous
+            else:  # r'A^-1 r is at most bound |r|^2
+                bound = abs(bound - alpha)
+                bound = bound / (bound + rs / previous) if bound else 0.0
+                left = bound * rs
             # Where fewer steps are allowed than `least`, what is left after the last one decides.
             unsolved = (taken < min(least, stopping.most)) or not left <= theta * gained
             completed = unsolved and taken >= enough and left < np.inf

@@ -8,7 +8,8 @@ p'Ap = p.p + sum w q^2, and the update Ap = p + sum w q z. The rule needs only p
 A row that ends after one step has passed over its entries one and a half times, where two fixed steps
 pass over them two and a half times. Rows with more entries take both halves in one pass, over tiles that
 stay in the first-level cache. All rows do so in later steps, which are seldom the last. But where the
-residual foretells that a step will be the last, it begins with the dot products alone.
+residual foretells that a step will be the last, it begins with the dot products alone. The new residual,
+which the second half brings, tightens the bound, so the rule is tested after that half as well.
 
 **Heavy rows** can take more steps than an exact solution costs. An entry is heavy if w |z|^2 > 10 and
 very heavy if w |z|^2 > 100; each makes an eigenvalue far from 1. A row is expected to take
@@ -147,7 +148,8 @@ def steps_by_rule(
     x, r, p, Ap, q, rows = scratch.x, scratch.r, scratch.p, scratch.Ap, scratch.q, scratch.rows
     n = stop - first
     keeps = n <= scratch.kept_dots
-    least = 2 if has_negative(entries, first, stop) else stopping.least
+    negative = has_negative(entries, first, stop)
+    least = 2 if negative else stopping.least
     enough = _primal_cost(n, f) if scratch.largest_order >= f else np.inf
     clear(r, f)
     combine(-1.0, x, r, r, f)
@@ -155,13 +157,14 @@ def steps_by_rule(
     combine(0.0, r, r, p, f)
     rs = inner(r, r, f)
     gained, left, taken, unsolved, completed = 0.0, rs, 0, True, False
+    bound = 1.0  # r'A^-1 r is at most bound |r|^2
     for step in range(stopping.most):
         # |x| <= |A x|, so a residual below eps |x| is rounding error. An infinite one is not.
         if rs < np.inf and rs <= inner(x, x, f) * scratch.eps * scratch.eps:
             left, unsolved = 0.0, False
             break
-        # A guess, right if alpha > 1/2: then the step gains more than half of rs, and the rule holds.
-        last = step > 0 and rs <= 2 * theta * gained
+        # A guess, right if the step gains more than half of what it can: then the rule holds.
+        last = step > 0 and bound * rs <= 2 * theta * gained
         halves = keeps and (step == 0 or last)
         if halves:
             for k in range(0, f, width(p)):
@@ -187,9 +190,9 @@ def steps_by_rule(
         gained += alpha * rs
         taken += 1
         combine(alpha, p, x, x, f)
-        left = abs(1 - alpha) * rs
+        left = abs(bound - alpha) * rs
         unsolved = not left <= theta * gained
-        if (taken >= least and not unsolved) or taken == stopping.most:
+        if (taken >= least and not unsolved) or (negative and taken == stopping.most):
             break
         if halves:
             for e in range(n, (n + 3) // 4 * 4):
@@ -203,6 +206,13 @@ def steps_by_rule(
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
         combine(-alpha, Ap, r, r, f)
         rs_next = inner(r, r, f)
+        if not negative:
+            bound = abs(bound - alpha)
+            bound /= bound + rs_next / rs
+            left = bound * rs_next
+            unsolved = not left <= theta * gained
+            if (taken >= least and not unsolved) or taken == stopping.most:
+                break
         if taken >= enough and left < np.inf:  # a NaN must reach x
             completed = True
             break

@@ -10,9 +10,24 @@ the residual after j steps, and |r|^2 = r'M^-1 r. A step of length alpha_j
 * out of at most  2 (E(x_j) - E(x*)) = r_j'A^-1 r_j <= |r_j|^2,  since A >= M if no w is negative;
 * and so leaves at most  2 (E(x_j+1) - E(x*)) <= (1 - alpha_j) |r_j|^2.
 
-A row stops when it can still gain at most `theta` times what it has gained:
+The steps that were taken tell more than the last one does. Conjugate gradients are a Gauss quadrature of
+r_0'A^-1 r_0. With one more node at 1, below which M^-1 A has no eigenvalue, it becomes a Gauss-Radau
+quadrature, which is an upper bound (Golub and Meurant, Matrices, Moments and Quadrature, chapters 6 and
+12). Written for one step at a time, r_j'A^-1 r_j <= g_j |r_j|^2 with
 
-    (1 - alpha_j) |r_j|^2  <=  theta  sum_{i <= j} alpha_i |r_i|^2
+    g_0 = 1,     g_j+1 = (g_j - alpha_j) / (g_j - alpha_j + |r_j+1|^2 / |r_j|^2)
+
+So step j leaves at most (g_j - alpha_j) |r_j|^2. Once r_j+1 is known, for which a step needs its second
+half, it leaves at most g_j+1 |r_j+1|^2, which is less.
+
+A row stops when it can still gain at most `theta` times what it has gained, by the first of these bounds
+before the second half of a step, and by the second after it:
+
+    (g_j - alpha_j) |r_j|^2  or  g_j+1 |r_j+1|^2  <=  theta  sum_{i <= j} alpha_i |r_i|^2
+
+(With g = 1 throughout, rows took a fifth to a quarter more steps, for an objective that was lower by
+0.05 % at most: f = 32 to 128, mild weights and raw play counts. The GPU rungs compare the smaller of
+(1 - alpha_j) |r_j|^2 and |r_j+1|^2.)
 
 It has then made at least 1 / (1 + theta) of the progress that the exact solution of this half-step would
 make. Nothing in the test depends on the size of the weights: rows of small weights pass it after one
@@ -21,7 +36,8 @@ the two apart: for an entry of weight w, |b|^2 grows with w^2, but all that the 
 w.)
 
 In a row with a negative w (`"implicit"` with alpha r < 1), A >= M is false. The test then uses
-|1 - alpha_j|, which is a good guess and not a bound, so such a row takes at least two steps.
+|1 - alpha_j|, which is a good guess and not a bound, and keeps g = 1, so such a row takes at least two
+steps.
 
 `theta` is 0.05, but smaller in three cases:
 
