@@ -21,6 +21,7 @@ from halfstep.bench.schema import SCHEMA, CaseRecord, Method, Results
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.bench.suite_queries import measure_queries
 from halfstep.bench.suite_roofline import measure_roofline
+from halfstep.bench.suite_small import measure_small
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
@@ -62,7 +63,11 @@ def _run(
     settings: BenchSettings, console: Console, case_done: Callable[[Results, CaseRecord], None]
 ) -> Results:
     chosen = plan(settings)
-    measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
+    measure = {
+        "queries": measure_queries,
+        "roofline": measure_roofline,
+        "small": measure_small,
+    }.get(settings.suite)
     quality = settings.suite == "quality"
     if not chosen.cases and measure is None and not quality:
         raise InputError(
@@ -112,8 +117,9 @@ def _run(
         case_done(results, found[place])
     _in_order(results)
     if measure is not None:
-        dataset = load_data(settings)
-        results.data.append(dataset.record)
+        if settings.suite != "small":  # which generates its own
+            dataset = load_data(settings)
+            results.data.append(dataset.record)
         results.measures = measure(
             settings, dataset, lambda line: console.print(line, style="dim", highlight=False)
         )

@@ -13,13 +13,15 @@ from halfstep.datasets import FORMATS
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 
-SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality")
+SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality", "small")
 DEFAULT_DATA = "music-small"
 # (confidence, regularization). Of the settings tried on music-small this one beats popularity in both
 # NDCG@10 and AUC.
 MILD = ("log", 20.0)
 # Raw play counts, the default of `implicit` and of this package.
 RAW = ("implicit", 0.01)
+# On the little data of the suite `small`, 20 leaves hardly anything of the factors.
+LITTLE = ("log", 1.0)
 _CONVENTIONS = {"plays-small": RAW, "plays-medium": RAW}
 
 
@@ -31,10 +33,10 @@ class BenchSettings:
     ----------
     data
         A preset, a path or "format:path", as for `halfstep.datasets.load`; None for the suite's default.
-        The suite `scaling` generates its own.
+        The suites `scaling` and `small` generate their own.
     suite
-        `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
-        `"quality"`: see `halfstep.bench.quality.plan`.
+        `"quick"`, `"full"`, `"scaling"`, `"queries"`, `"roofline"` or `"small"`: see
+        `halfstep.bench.suites`; or `"quality"`: see `halfstep.bench.quality.plan`.
     solvers
         Contestants: names in `halfstep.SOLVERS`, with settings of their own behind colons
         (`eigenbasis:exact`; see `halfstep.bench.contestant_names`); None for the suite's. The reference
@@ -128,7 +130,8 @@ class BenchSettings:
         data
             Name of the data to be weighted; None for the data of the settings.
         """
-        confidence, regularization = _CONVENTIONS.get(data or self.data or DEFAULT_DATA, MILD)
+        default = LITTLE if self.suite == "small" else MILD
+        confidence, regularization = _CONVENTIONS.get(data or self.data or DEFAULT_DATA, default)
         return {
             "confidence": confidence if self.confidence is None else self.confidence,
             "alpha": self.alpha,

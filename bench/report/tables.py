@@ -179,6 +179,10 @@ def sweep_table(results: Results) -> Table | None:
 
 def measure_tables(results: Results) -> list[Table]:
     """Return one table for each group of measures, the fastest measure first."""
+    if results.suite == "small":
+        from halfstep.bench.report.small import small_tables  # which is made of these tables
+
+        return small_tables(results)
     groups: dict[str, list[Measure]] = {}
     for measure in results.measures:
         groups.setdefault(measure.group, []).append(measure)
