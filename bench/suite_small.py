@@ -1,4 +1,4 @@
-"""The suite `small`: whole calls of `fit` on little data against the peers' own, and the fixed cost of a fit.
+"""The suite `small`: whole calls of `fit` on little data, against the peers, and the fixed cost.
 
 Each cell of the grid is generated data of one shape and number of entries, with one f. Everybody
 fits the same weights from the same start (cmfrec draws its own) for as many iterations, in a warm
