@@ -75,6 +75,7 @@ from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
+    from halfstep.kernels.stopping import Stopping
     from halfstep.solvers.half_step import Method
 
 _DUAL = 16
@@ -146,8 +147,11 @@ class Eigenbasis(Solver):
         """Return factors (rows, f) after each row's steps from X (rows, f), or exact solutions."""
         from halfstep.solvers.half_step import solve_rows
 
-        with blas_threads(1):
-            solution, tally = solve_rows(problem, X, self.num_threads, self._method(problem))
+        solved = self._solve_little(problem, X) if self._by_rule() else None
+        if solved is None:
+            with blas_threads(1):
+                solved = solve_rows(problem, X, self.num_threads, self._method(problem))
+        solution, tally = solved
         if problem.reports is not None and self._by_rule():
             problem.reports.append(report_of(tally))
         return solution
@@ -171,6 +175,22 @@ class Eigenbasis(Solver):
             and (np.dtype(self.dtype) == np.float32)
         )
 
+    def _solve_little(self, problem: Problem, X: Floats) -> tuple[Floats, Any] | None:
+        from halfstep.solvers.little_step import solve_little
+
+        rule = self._stopping(problem)
+        asked = self.compress, rule.theta
+        return solve_little(problem, X, rule, asked, lambda: self._method(problem))
+
+    def _stopping(self, problem: Problem) -> Stopping:
+        return stopping(
+            self.cg_steps,
+            self.cg_tolerance,
+            self.cg_max_steps,
+            a0=problem.a0,
+            few_rows=problem.few_rows,
+        )
+
     def _method(self, problem: Problem) -> Method:
         from halfstep.kernels.cpu import rows as cpu_rows
         from halfstep.kernels.cpu import rule as cpu_rule
@@ -178,13 +198,7 @@ class Eigenbasis(Solver):
         from halfstep.kernels.stopping import HEAVY
         from halfstep.solvers.half_step import Method
 
-        rule = stopping(
-            self.cg_steps,
-            self.cg_tolerance,
-            self.cg_max_steps,
-            a0=problem.a0,
-            few_rows=problem.few_rows,
-        )
+        rule = self._stopping(problem)
 
         def exactly(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
             cpu_rows.solve_all_exactly(side, work, begin, part)
@@ -227,7 +241,7 @@ def report_of(tally: Any) -> HalfStepReport:
     from halfstep.kernels.cpu import rows as cpu_rows
 
     rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rows.GAINED])
-    gained, left = map(float, tally[cpu_rows.GAINED :])
+    gained, left = map(float, tally[cpu_rows.GAINED : cpu_rows.TALLY])
     return HalfStepReport(rows, stepped, steps, most, unsolved, gained, left, completed)
 
 

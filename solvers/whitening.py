@@ -101,7 +101,7 @@ def whitened(
     """
     f, xp = len(G), algebra.xp
     if one_lambda:
-        lam = xp.maximum(smallest, xp.trace(G) * _lost(eps))
+        lam = xp.maximum(smallest, xp.trace(G) * lost_share(eps))
         R = algebra.cholesky(G + lam * xp.eye(f))
         inverse = algebra.inverse_of_upper(R)
         return Basis(inverse, R.T, inverse.T, xp.ones(f), xp.zeros(f), triangular=True)
@@ -131,10 +131,11 @@ def unwhitened(
 
 def least_lambda(G: Matrix, eps: float) -> float:
     """Return the lambda below which G + lambda I is singular: in float64 rounding loses lambda."""
-    return float(np.trace(G)) * _lost(eps)
+    return float(np.trace(G)) * lost_share(eps)
 
 
-def _lost(eps: float) -> float:
+def lost_share(eps: float) -> float:
+    """Return the share of a Gramian's trace that rounding loses; `eps` is of the factors' dtype."""
     return max(eps * eps, 2.0**-50)
 
 
