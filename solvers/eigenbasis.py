@@ -240,8 +240,9 @@ def report_of(tally: Any) -> HalfStepReport:
     """Return the tally (TALLY,) of the compiled loops as a report."""
     from halfstep.kernels.cpu import rows as cpu_rows
 
-    rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rows.GAINED])
-    gained, left = map(float, tally[cpu_rows.GAINED : cpu_rows.TALLY])
+    figures = tally.tolist()
+    rows, stepped, steps, most, unsolved, completed = map(int, figures[: cpu_rows.GAINED])
+    gained, left = figures[cpu_rows.GAINED : cpu_rows.TALLY]
     return HalfStepReport(rows, stepped, steps, most, unsolved, gained, left, completed)
 
 

@@ -1,8 +1,8 @@
 """A half-step on little data: prepared once for a side, and then one compiled call.
 
-`halfstep.solvers.half_step` cuts a side into blocks of rows for the threads, and asks BLAS and LAPACK for
-the algebra. That takes half a millisecond before any row is solved: for the half-steps of a small fit,
-most of the time. Here nothing is allocated but the result, and one thread does it all
+`halfstep.solvers.half_step` cuts a side into blocks of rows for the threads, and asks BLAS and LAPACK
+for the algebra. That takes half a millisecond before any row is solved: for the half-steps of a small
+fit, most of the time. Here nothing is allocated but the result, and one thread does it all
 (`halfstep.kernels.cpu.little`). The size of the data alone decides, so the bits do not depend on the
 number of threads.
 """
@@ -146,7 +146,7 @@ def _solve(
     )  # fmt: skip
     if at == little.SINGULAR:
         return None
-    if at == rows and not ways.any():
+    if at == little.DONE:
         return solution, tally
     while at < rows:
         one = slice(at, at + 1)

@@ -23,15 +23,19 @@ CHUNK = 64  # rows
 # The matrices in `square`: R, V and the Gramian; and in `triangles`: V, R' and V'.
 MATRICES = 3
 FORWARD, INWARD, OUTWARD = range(3)
-# What `solve_little` returns where the matrix cannot be factorised, or lambda is lost in it.
-SINGULAR = -1
+# What `solve_little` returns where all is done; and where the matrix cannot be factorised, or lambda is
+# lost in it.
+DONE, SINGULAR = -1, -2
 
 
 @called
 def _multiply(
     A: Any, stride: int, rows: int, f: int, R: Any, wide: int, lower: int, out: Any
 ) -> None:
-    """Write A R, (rows, wide), to `out`; A (rows, f) has rows `stride` apart, R (f, wide) is a triangle."""
+    """Write A R, (rows, wide), to `out`.
+
+    A (rows, f) has rows `stride` apart, and R (f, wide) is a triangle.
+    """
     V = width(out)
     zero = splat(out, 0)
     whole = rows // 4 * 4
@@ -109,7 +113,7 @@ def whiten_little(
 ) -> bool:
     """Write V, R' and V' to `triangles` (3, wide, wide) and return whether they exist.
 
-    R'R = a0 Y'Y + lambda I and V = R^-1, as `halfstep.solvers.whitening` says, with `smallest` as lambda.
+    R'R = a0 Y'Y + lambda I and V = R^-1: see `halfstep.solvers.whitening`. `smallest` is lambda.
     `square` is scratch, float64: three matrices (wide, wide) and a chunk of rows.
     """
     rows, f = Y.shape
@@ -208,8 +212,8 @@ def solve_little(
 
     Returns
     -------
-    The number of rows; less where the row of that number is to be completed (`rule.step_rows`); or
-    SINGULAR.
+    DONE; SINGULAR; or the row that is to be completed, as `rule.step_rows` does: the number of rows for
+    none of them, while others are to be solved exactly.
     """
     f, wide, rows = Y.shape[1], side.Z.shape[1], len(ways)
     if not whiten_little(Y, numbers[0], numbers[1], numbers[2], square, triangles, wide):
@@ -227,4 +231,4 @@ def solve_little(
         if ways[i] != 0:
             return rows
     tally[-1] = finish_little(side.indptr, X, part, triangles, omega, spare, solution)
-    return rows
+    return DONE
