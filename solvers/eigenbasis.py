@@ -61,6 +61,7 @@ solutions (by full matrices if rows differ in lambda_u). A row of one step costs
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -124,6 +125,8 @@ class Eigenbasis(Solver):
     exact: bool = field(default=False, kw_only=True)
     compress: bool | None = field(default=None, kw_only=True)
     relaxation: float | None = field(default=None, kw_only=True)
+    # The solution of the last half-step of a fit, until the monitor has asked about it, if it is finite.
+    _finite: ClassVar[Any] = None
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
@@ -152,9 +155,15 @@ class Eigenbasis(Solver):
             with blas_threads(1):
                 solved = solve_rows(problem, X, self.num_threads, self._method(problem))
         solution, tally = solved
-        if problem.reports is not None and self._by_rule():
-            problem.reports.append(report_of(tally))
+        if problem.reports is not None:  # in a fit, whose monitor asks about every solution
+            if self._by_rule():
+                problem.reports.append(report_of(tally))
+            self._finite = solution if math.isfinite(tally[-1]) else None
         return solution
+
+    def _row_not_finite(self, factors: Any) -> int | None:
+        known, self._finite = self._finite, None
+        return None if factors is known else super()._row_not_finite(factors)
 
     def _omega(self, done: int) -> float:
         return over_relaxation(self.relaxation, self._takes_few_steps(), done)

@@ -86,14 +86,8 @@ def is_little(problem: Problem, f: int) -> bool:
 def _prepared(problem: Problem, X: Floats, method: Method, key: tuple[Any, ...]) -> Prepared | None:
     f, kind = X.shape[1], X.dtype
     wide = -(-f // padding(kind)) * padding(kind)
-    stored = problem.lam[np.diff(problem.indptr) > 0]
-    if (
-        method.bfloat16
-        or problem.a0 <= 0
-        or method.dual(wide)
-        or not len(stored)
-        or not 0 < stored.min() == stored.max()
-    ):
+    smallest, largest = problem.lambdas
+    if method.bfloat16 or problem.a0 <= 0 or method.dual(wide) or not 0 < smallest == largest:
         return None
     heavy = method.dual_when_heavy(wide)
     Z = np.zeros((problem.columns + 1, wide), kind)
@@ -122,7 +116,7 @@ def _prepared(problem: Problem, X: Floats, method: Method, key: tuple[Any, ...])
         key,
         side,
         work,
-        np.array([problem.a0, stored.min(), lost_share(float(np.finfo(kind).eps))]),
+        np.array([problem.a0, smallest, lost_share(float(np.finfo(kind).eps))]),
         np.zeros(problem.rows, np.int8),
         np.zeros(little.MATRICES * wide * wide + chunk),
         np.zeros((little.MATRICES, wide, wide), kind),

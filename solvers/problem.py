@@ -146,6 +146,17 @@ class Weights:
         """The number of rows with stored entries."""
         return int(np.count_nonzero(np.diff(self.indptr)))
 
+    @cached_property
+    def lambdas(self) -> tuple[float, float]:
+        """The smallest and the largest lambda_u of a row with stored entries; 1 without any."""
+        whole = self.__dict__.get("_whole")
+        if whole is not None:
+            smallest, largest = whole.lambdas
+        else:
+            lam = self.lam[np.diff(self.indptr) > 0]
+            smallest, largest = (lam.min(), lam.max()) if len(lam) else (1.0, 1.0)
+        return float(smallest), float(largest)
+
     def of_entries(self, piece: slice) -> tuple[Floats, Floats]:
         """Return w and t of the entries `piece`."""
         return self.rule.weights(self.values[piece])

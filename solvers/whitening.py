@@ -67,9 +67,7 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     """
     f = problem.Y.shape[1]
     eps = float(np.finfo(problem.Y.dtype).eps)
-    stored = np.diff(problem.indptr) > 0
-    lam = problem.lam[stored]
-    smallest, largest = (lam.min(), lam.max()) if len(lam) else (1.0, 1.0)
+    smallest, largest = problem.lambdas
     if problem.a0 == 0:
         size = float(np.einsum("if,if->", problem.Y, problem.Y, dtype=np.float64))
         return unwhitened(f, size / max(1, problem.columns), smallest, eps)
