@@ -53,7 +53,7 @@ def test_a_little_half_step_is_that_by_blocks(settings, dtype, monkeypatch):
             found.append(of.half_step(problem, X))
             reports += problem.reports
         assert was_little(weights)
-        eps = float(np.finfo(dtype).eps)
+        eps = 1e-8 if settings == HEAVY else float(np.finfo(dtype).eps)
         near = np.isclose(*found, rtol=0, atol=1e4 * eps * np.abs(found[1]).max()).all(axis=1)
         # Of a row of huge weights the last bit may decide which step is the last one.
         assert near.mean() > (0.9 if settings == HEAVY else 0.9999)
