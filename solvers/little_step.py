@@ -27,7 +27,7 @@ from halfstep.types import Floats
 
 # Of numbers that are read or multiplied in a half-step. A thread does some 4 billion a second; with more
 # to do, two threads are faster.
-LITTLE = 3_000_000
+LITTLE = 4_000_000
 MOST_FACTORS = 64
 _PASSES = 6  # over an entry's vector: two, of two operations, by most rows, and what is around them
 _NAME = "_little_step"
