@@ -189,7 +189,8 @@ class Eigenbasis(Solver):
 
         rule = self._stopping(problem)
         asked = self.compress, rule.theta
-        return solve_little(problem, X, rule, asked, lambda: self._method(problem))
+        method = lambda: self._method(problem)  # noqa: E731  (asked for once in a fit)
+        return solve_little(problem, X, rule, asked, method, self.num_threads)
 
     def _stopping(self, problem: Problem) -> Stopping:
         return stopping(

@@ -24,7 +24,7 @@ from halfstep.solvers.whitening import basis_of
 from halfstep.types import Floats
 
 _BLOCK_ENTRIES = 1 << 15
-_LINES = 16  # numbers of two cache lines
+LINES = 16  # numbers of two cache lines
 _BLOCK_NUMBERS = 1 << 18  # of factors in a block, which stay in the second-level cache
 
 Tally: TypeAlias = npt.NDArray[np.float64]
@@ -142,9 +142,9 @@ def solve_rows(
         method.block(side, work, begin, part, tallies[task])
         finish(begin, part, tallies[task])
 
-    apart, blocks = _planned(problem, side, method.high_degree is not None, block_rows)
+    apart, blocks = planned(problem, side, method.high_degree is not None, block_rows)
     # Two cache lines each, since two threads count in neighbours at one time.
-    tallies = np.zeros((len(blocks) + len(apart), _LINES))[:, : TALLY + 1]
+    tallies = np.zeros((len(blocks) + len(apart), LINES))[:, : TALLY + 1]
     spread(range(len(blocks)), threads, prepare, run)
     for u, tally in zip(apart, tallies[len(blocks) :], strict=True):
         part = np.zeros((1, wide), dtype)
@@ -163,24 +163,26 @@ def _starts_from_zero(problem: Problem) -> bool:
     return problem.a0 == 0 and bool((problem.lam <= 0).any())
 
 
-def _planned(
-    problem: Problem, side: Side, splits: bool, block_rows: int
+def planned(
+    problem: Problem, side: Side, splits: bool, block_rows: int, entries: int = _BLOCK_ENTRIES
 ) -> tuple[list[int], list[tuple[int, int]]]:
     """Return the rows to split over threads, and the blocks of the others: once for a side of a fit."""
     whole = problem.__dict__.get("_whole")
     kept = {} if whole is None else whole.__dict__.setdefault("_plans", {})
-    key = splits, block_rows
+    key = splits, block_rows, entries
     if key not in kept:
         apart = high_degree_rows(side) if splits else []
-        kept[key] = apart, _blocks(problem, apart, block_rows)
+        kept[key] = apart, _blocks(problem, apart, block_rows, entries)
     plan: tuple[list[int], list[tuple[int, int]]] = kept[key]
     return plan
 
 
-def _blocks(problem: Problem, without: list[int], block_rows: int) -> list[tuple[int, int]]:
-    """Return (begin, end) of the runs of rows that a thread solves at a time."""
-    entries = np.arange(0, int(problem.indptr[-1]) + 1, _BLOCK_ENTRIES)
-    cuts = np.searchsorted(problem.indptr, entries, side="left")
+def _blocks(
+    problem: Problem, without: list[int], block_rows: int, entries: int
+) -> list[tuple[int, int]]:
+    """Return (begin, end) of the runs of rows that a thread solves at a time, of about `entries`."""
+    multiples = np.arange(0, int(problem.indptr[-1]) + 1, entries)
+    cuts = np.searchsorted(problem.indptr, multiples, side="left")
     every = np.arange(0, problem.rows, block_rows)
     alone = [k for u in without for k in (u, u + 1)]
     ends = np.unique(np.concatenate([cuts, every, alone, [0, problem.rows]])).astype(np.int64)

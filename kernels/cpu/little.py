@@ -1,7 +1,8 @@
-"""A whole half-step in one call, on one thread: for little data.
+"""A whole half-step in one call, or one call for each block of rows: for few factors.
 
 Where a half-step takes tenths of a millisecond, calls from Python cost more than the arithmetic, and a
-second thread has finished before it has begun. So what `halfstep.solvers.half_step` does by BLAS and
+second thread has finished before it has begun. For more rows of few factors, calls of BLAS for narrow
+triangles still cost as much as the steps. So what `halfstep.solvers.half_step` does by BLAS and
 LAPACK for many rows is done here by loops for few: the Gramian, its Cholesky factor R and V = R^-1,
 Z = Y V, the rows' starts, their steps by the rule (`rule`), and their solutions, over-relaxed.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from halfstep.kernels.cpu.bfloat16 import pack
 from halfstep.kernels.cpu.cg import inner
 from halfstep.kernels.cpu.cholesky import add_outer
 from halfstep.kernels.cpu.compile import called, compiled, compiled_in, inlined
@@ -23,7 +25,7 @@ CHUNK = 64  # rows
 # The matrices in `square`: R, V and the Gramian; and in `triangles`: V, R' and V'.
 MATRICES = 3
 FORWARD, INWARD, OUTWARD = range(3)
-# What `solve_little` returns where all is done; and where the matrix cannot be factorised, or lambda is
+# What is returned where all is done; and where the matrix cannot be factorised, or lambda is
 # lost in it.
 DONE, SINGULAR = -1, -2
 
@@ -142,13 +144,54 @@ def whiten_little(
 
 
 @compiled
+def rotate_little(Y: Any, begin: int, stop: int, triangles: Any, Z: Any, sizes: Any) -> None:
+    """Write Y V of the rows from `begin` to `stop` - 1 to Z, and their squared lengths to `sizes`.
+
+    `sizes` may be empty.
+    """
+    f, wide = Y.shape[1], Z.shape[1]
+    forward = address(triangles[FORWARD])
+    _multiply(address(Y[begin:]), f, stop - begin, f, forward, wide, 0, address(Z[begin:]))
+    for i in range(begin, min(stop, len(sizes))):
+        z = address(Z[i])
+        total = inner(z, z, wide)
+        sizes[i] = total
+
+
+@compiled
+def rotate_packed(
+    Y: Any, begin: int, stop: int, triangles: Any, spare: Any, Z: Any, sizes: Any
+) -> None:
+    """Do what `rotate_little` does, with Z packed as bfloat16; `spare` (CHUNK, wide) is scratch."""
+    f, wide = Y.shape[1], spare.shape[1]
+    forward = address(triangles[FORWARD])
+    for start in range(begin, stop, CHUNK):
+        count = min(CHUNK, stop - start)
+        _multiply(address(Y[start:]), f, count, f, forward, wide, 0, address(spare))
+        for i in range(count):
+            pack(spare[i], Z[start + i])
+        for i in range(start, min(start + count, len(sizes))):
+            z = address(spare[i - start])
+            total = inner(z, z, wide)
+            sizes[i] = total
+
+
+@compiled
 def finish_little(
-    indptr: Any, X: Any, part: Any, triangles: Any, omega: Any, spare: Any, solution: Any
+    indptr: Any,
+    begin: int,
+    X: Any,
+    part: Any,
+    triangles: Any,
+    omega: Any,
+    spare: Any,
+    solution: Any,
 ) -> float:
     """Write the over-relaxed rows of `part`, out of whitened coordinates, to `solution` (rows, f).
 
-    `spare` is scratch of CHUNK rows as wide as those of `part`. Returns the sum of squares of the
-    solution, which is finite only if all of it is.
+    The first one is row `begin` of the side, and X (rows, f) holds their starts. `spare` is scratch of
+    CHUNK rows as wide as those of `part`. Returns the sum of squares of the solution, which is finite
+    only if all of it is.
     """
     rows, f = solution.shape
     wide = part.shape[1]
@@ -159,7 +202,7 @@ def finish_little(
         _multiply(address(part[start:]), wide, count, f, outward, wide, 1, out)
         for i in range(count):
             row = start + i
-            if omega != 1 and indptr[row] < indptr[row + 1]:
+            if omega != 1 and indptr[begin + row] < indptr[begin + row + 1]:
                 for k in range(f):
                     before = X[row, k]
                     solution[row, k] = before + omega * (spare[i, k] - before)
@@ -171,6 +214,54 @@ def finish_little(
         count = min(CHUNK * wide, len(flat) - start)
         total += inner(address(flat[start:]), address(flat[start:]), count)
     return total
+
+
+@compiled_in(2)
+def solve_part(
+    side: Any,
+    work: Any,
+    begin: int,
+    X: Any,
+    stopping: Any,
+    tally: Any,
+    ways: Any,
+    triangles: Any,
+    part: Any,
+    spare: Any,
+    omega: Any,
+    solution: Any,
+) -> int:
+    """Solve a block of rows by the rule, from their starts X (rows, f); the first is row `begin`.
+
+    Parameters
+    ----------
+    tally
+        (TALLY + 1,): the rows' figures, and then the sum of squares of the solution.
+    ways
+        (rows,) int8, written: as of `rule.step_rows`.
+    triangles, spare
+        As `whiten_little` writes them; and scratch: see `finish_little`.
+    part
+        (rows, wide) scratch: the rows in whitened coordinates.
+    solution
+        (rows, f), written, if no row is to be solved exactly.
+
+    Returns
+    -------
+    DONE, or the row that is to be completed, as `rule.step_rows` does: the number of rows for none of
+    them, while others are to be solved exactly.
+    """
+    rows, f = X.shape
+    wide = part.shape[1]
+    _multiply(address(X), f, rows, f, address(triangles[INWARD]), wide, 1, address(part))
+    at = step_rows(side, work, begin, 0, part, wide, stopping, tally, ways)
+    if at < rows:
+        return at
+    for i in range(rows):
+        if ways[i] != 0:
+            return rows
+    tally[-1] = finish_little(side.indptr, begin, X, part, triangles, omega, spare, solution)
+    return DONE
 
 
 @compiled_in(2)
@@ -190,45 +281,16 @@ def solve_little(
     omega: Any,
     solution: Any,
 ) -> int:
-    """Solve all rows of a side by the rule, from their starts X (rows, f).
+    """Solve all rows of a side as `solve_part` does, and before that whiten and rotate Y.
 
-    Parameters
-    ----------
-    side
-        Z, and `sizes` if not empty, are written.
-    numbers
-        (3,) a0, the rows' lambda, and the share of the Gramian's trace that rounding loses.
-    tally
-        (TALLY + 1,), zeros: the rows' figures, and then the sum of squares of the solution.
-    ways
-        (rows,) int8, written: as of `rule.step_rows`.
-    square, triangles, spare
-        Scratch: see `whiten_little` and `finish_little`. Of `triangles`, what is written is left for
-        `finish_little`.
-    part
-        (rows, wide) scratch: the rows in whitened coordinates.
-    solution
-        (rows, f), written, if no row is to be solved exactly.
-
-    Returns
-    -------
-    DONE; SINGULAR; or the row that is to be completed, as `rule.step_rows` does: the number of rows for
-    none of them, while others are to be solved exactly.
+    `numbers` (3,) are a0, the rows' lambda, and the share of the Gramian's trace that rounding loses.
+    Written: the side's Z, and its `sizes` if not empty; `triangles` and `square` as in `whiten_little`.
+    Returns SINGULAR, or what `solve_part` does.
     """
-    f, wide, rows = Y.shape[1], side.Z.shape[1], len(ways)
+    wide = part.shape[1]
     if not whiten_little(Y, numbers[0], numbers[1], numbers[2], square, triangles, wide):
         return SINGULAR
-    _multiply(address(Y), f, len(Y), f, address(triangles[FORWARD]), wide, 0, address(side.Z))
-    for i in range(len(side.sizes)):
-        z = address(side.Z[i])
-        total = inner(z, z, wide)
-        side.sizes[i] = total
-    _multiply(address(X), f, rows, f, address(triangles[INWARD]), wide, 1, address(part))
-    at = step_rows(side, work, 0, 0, part, wide, stopping, tally, ways)
-    if at < rows:
-        return at
-    for i in range(rows):
-        if ways[i] != 0:
-            return rows
-    tally[-1] = finish_little(side.indptr, X, part, triangles, omega, spare, solution)
-    return DONE
+    rotate_little(Y, 0, len(Y), triangles, side.Z, side.sizes)
+    return int(
+        solve_part(side, work, 0, X, stopping, tally, ways, triangles, part, spare, omega, solution)
+    )

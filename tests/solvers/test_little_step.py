@@ -42,12 +42,13 @@ def was_little(weights):
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_little_half_step_is_that_by_blocks(settings, dtype, monkeypatch):
+@pytest.mark.parametrize("least", [LITTLE, 1], ids=["whole", "in parts"])
+def test_a_little_half_step_is_that_by_blocks(settings, dtype, least, monkeypatch):
     of = model(dtype, **settings)
     for weights in sides(of):
         X, Y = start(weights.rows, weights.columns, dtype)
         reports, found = [], []
-        for most in (LITTLE, 0):
+        for most in (least, 0):
             monkeypatch.setattr(little_step, "LITTLE", most)
             problem = weights.fixing(Y, omega=1.4, reports=[])
             found.append(of.half_step(problem, X))
@@ -66,6 +67,27 @@ def test_a_little_half_step_is_that_by_blocks(settings, dtype, monkeypatch):
         )
         if settings == HEAVY and dtype == np.float32:  # rows of all kinds
             assert little.stepped < little.rows
+
+
+@pytest.mark.parametrize("settings", [{}, HEAVY, {"compress": True}], ids=str)
+def test_parts_have_the_same_bits_on_any_number_of_threads(settings, monkeypatch):
+    monkeypatch.setattr(little_step, "LITTLE", 1)
+    monkeypatch.setattr(little_step, "_ROTATED", 7)
+    matrix = sparse.random(900, 300, 0.05, "csr", random_state=0, dtype=np.float32)
+    matrix.data = np.ceil(9 * matrix.data)
+    ends = []
+    for threads in (1, 3):
+        of = model(num_threads=threads, iterations=3, **settings)
+        weights = sides(of, matrix)[0]
+        X, Y = start(900, 300, np.float32)
+        ends.append(of.half_step(weights.fixing(Y), X))
+        assert len(vars(weights)[little_step._NAME].blocks) >= 3
+        ends.append(of.fit(matrix, show_progress=False).user_factors)
+    np.testing.assert_array_equal(ends[0], ends[2])
+    np.testing.assert_array_equal(ends[1], ends[3])
+    monkeypatch.setattr(little_step, "LITTLE", 0)
+    by_blocks = of.half_step(weights.fixing(Y), X)
+    assert np.isclose(ends[0], by_blocks, rtol=1e-2, atol=1e-2).mean() > 0.98
 
 
 @pytest.mark.parametrize("factors", [1, 8, 33, 64])
