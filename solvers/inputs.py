@@ -279,9 +279,6 @@ def row_not_finite(factors: Floats) -> int | None:
 
 def whole_norm(factors: Floats) -> float:
     """Return the root of the sum of squares of all factors; infinity or NaN if one of them or it is."""
-    if factors.size <= _PIECE_NUMBERS and factors.flags.c_contiguous:
-        flat = factors.reshape(-1)  # a fit of little data asks thirty times: without more words
-        return math.sqrt(float(flat.dot(flat)))
     total = 0.0
     for piece in _pieces(factors):
         flat = factors[piece].reshape(-1)

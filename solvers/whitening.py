@@ -67,7 +67,7 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     """
     f = problem.Y.shape[1]
     eps = float(np.finfo(problem.Y.dtype).eps)
-    smallest, largest = problem.lambdas
+    smallest, largest = lambdas_of(problem)
     if problem.a0 == 0:
         size = float(np.einsum("if,if->", problem.Y, problem.Y, dtype=np.float64))
         return unwhitened(f, size / max(1, problem.columns), smallest, eps)
@@ -76,6 +76,16 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     G = problem.a0 * gramian(problem.Y, threads, kind)
     one_lambda = smallest == largest and smallest > least_lambda(G, eps)
     return whitened(G, smallest, eps, one_lambda=one_lambda)
+
+
+def lambdas_of(problem: Problem) -> tuple[float, float]:
+    """Return the smallest and the largest lambda_u of a row with stored entries; 1 without any."""
+    kept = vars(vars(problem).get("_whole", problem))  # once for a side of a fit
+    if "_lambdas" not in kept:
+        lam = problem.lam[np.diff(problem.indptr) > 0]
+        kept["_lambdas"] = (float(lam.min()), float(lam.max())) if len(lam) else (1.0, 1.0)
+    found: tuple[float, float] = kept["_lambdas"]
+    return found
 
 
 def whitened(
