@@ -165,9 +165,6 @@ class Weights:
         return problem
 
 
-_OF_WEIGHTS = tuple(field.name for field in fields(Weights))
-
-
 @dataclass(frozen=True)
 class Problem(Weights):
     """One half-step: find X (rows, f) given Y (columns, f).
@@ -272,6 +269,7 @@ class Problem(Weights):
         return self.scatter(self.t)
 
 
+_OF_WEIGHTS = tuple(f.name for f in fields(Weights))
 _DEFAULTS = {f.name: f.default for f in fields(Problem) if f.default is not MISSING}
 
 
