@@ -6,7 +6,7 @@ import numpy as np
 
 from halfstep.bench.method.timing import pairwise_ratio
 from halfstep.bench.report import numbers
-from halfstep.bench.report.tables import Table
+from halfstep.bench.report.table import Table
 from halfstep.bench.schema import Measure, Results
 from halfstep.bench.suite_small import NEAR, OURS, TO_EXACT, WHOLE
 from halfstep.bench.suite_small_fixed import GROUP
