@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -63,11 +64,12 @@ def _run(
     settings: BenchSettings, console: Console, case_done: Callable[[Results, CaseRecord], None]
 ) -> Results:
     chosen = plan(settings)
-    measure = {
+    measures: dict[str, Any] = {
         "queries": measure_queries,
         "roofline": measure_roofline,
         "small": measure_small,
-    }.get(settings.suite)
+    }
+    measure = measures.get(settings.suite)
     quality = settings.suite == "quality"
     if not chosen.cases and measure is None and not quality:
         raise InputError(

@@ -123,7 +123,8 @@ def generated(users: int, items: int, entries: int, seed: int) -> sparse.csr_mat
 
 
 def _measure(cell: Cell, settings: BenchSettings, say: Callable[[str], None]) -> list[Measure]:
-    exact = SOLVERS["eigenbasis"](
+    rung: Any = SOLVERS["eigenbasis"]
+    exact = rung(
         **cell.settings, exact=True, iterations=settings.iterations, init_factors=cell.start
     ).fit(cell.matrix, show_progress=False)
     target = cell.objective((exact.user_factors, exact.item_factors))
@@ -239,7 +240,8 @@ def _implicit(cell: Cell, iterations: int) -> Factors:
 
 
 def _irspack(cell: Cell, iterations: int, method: str) -> Factors:
-    model: Any = SOLVERS["irspack_cpu"](**cell.settings, method=method)
+    rung: Any = SOLVERS["irspack_cpu"]
+    model = rung(**cell.settings, method=method)
     with blas_threads(1):
         trainer = model._trainer(cell.sides[0], *cell.start)
         for _ in range(iterations):

@@ -125,8 +125,11 @@ class Eigenbasis(Solver):
     exact: bool = field(default=False, kw_only=True)
     compress: bool | None = field(default=None, kw_only=True)
     relaxation: float | None = field(default=None, kw_only=True)
-    # The solution of the last half-step of a fit, until the monitor has asked about it, if it is finite.
-    _finite: ClassVar[Any] = None
+
+    def __post_init__(self) -> None:
+        # The last half-step's solution in a fit, if finite, until the monitor has asked about it.
+        self._finite: Any = None
+        super().__post_init__()
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
@@ -162,7 +165,8 @@ class Eigenbasis(Solver):
         return solution
 
     def _row_not_finite(self, factors: Any) -> int | None:
-        known, self._finite = self._finite, None
+        # A model that was of another solver before has none.
+        known, self._finite = getattr(self, "_finite", None), None
         return None if factors is known else super()._row_not_finite(factors)
 
     def _omega(self, done: int) -> float:

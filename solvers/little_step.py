@@ -188,7 +188,8 @@ def _solve(
 def _solve_blocks(
     problem: Problem, X: Floats, stopping: Stopping, prepared: Prepared, threads: int
 ) -> tuple[Floats, Tally] | None:
-    _, side, _, _, blocks, numbers, ways, square, triangles, part = prepared
+    _, side, _, _, planned_blocks, numbers, ways, square, triangles, part = prepared
+    blocks = planned_blocks or []
     Y, wide = problem.Y, part.shape[1]
     a0, lam, lost = numbers.tolist()
     if not little.whiten_little(Y, a0, lam, lost, square, triangles, wide):
@@ -222,7 +223,6 @@ def _solve_blocks(
         if at != little.DONE:
             _complete(at, blocks[task], state, X, stopping, omega, tally, solution, prepared)
 
-    assert blocks is not None
     tallies = np.zeros((len(blocks), LINES))[:, : TALLY + 1]
     spread(range(0, len(Y), _ROTATED), threads, prepare, rotate)
     prepared.threads.extend(states)

@@ -254,7 +254,7 @@ def solve_part(
     rows, f = X.shape
     wide = part.shape[1]
     _multiply(address(X), f, rows, f, address(triangles[INWARD]), wide, 1, address(part))
-    at = step_rows(side, work, begin, 0, part, wide, stopping, tally, ways)
+    at: int = step_rows(side, work, begin, 0, part, wide, stopping, tally, ways)
     if at < rows:
         return at
     for i in range(rows):
