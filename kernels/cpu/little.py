@@ -259,7 +259,7 @@ def solve_part(
         return at
     for i in range(rows):
         if ways[i] != 0:
-            return rows
+            return int(rows)
     tally[-1] = finish_little(side.indptr, begin, X, part, triangles, omega, spare, solution)
     return DONE
 
