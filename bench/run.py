@@ -23,6 +23,7 @@ from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.bench.suite_memory import measure_memory, measure_preparation
 from halfstep.bench.suite_queries import measure_queries
 from halfstep.bench.suite_roofline import measure_roofline
+from halfstep.bench.suite_small import measure_small
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
@@ -66,7 +67,11 @@ def _run(
     chosen = plan(settings)
     measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
     on_cells = {"quality": run_quality, "acceleration": run_acceleration}.get(settings.suite)
-    own_data = {"memory": measure_memory, "preparation": measure_preparation}.get(settings.suite)
+    own_data = {
+        "memory": measure_memory,
+        "preparation": measure_preparation,
+        "small": measure_small,
+    }.get(settings.suite)
     if not chosen.cases and measure is None and on_cells is None and own_data is None:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"

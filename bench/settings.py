@@ -21,6 +21,8 @@ DEFAULT_DATA = "music-small"
 MILD = ("log", 20.0)
 # Raw play counts, the default of `implicit` and of this package.
 RAW = ("implicit", 0.01)
+# On the little data of the suite `small`, 20 leaves hardly anything of the factors.
+LITTLE = ("log", 1.0)
 _CONVENTIONS = {"plays-small": RAW, "plays-medium": RAW}
 
 
@@ -32,11 +34,11 @@ class BenchSettings:
     ----------
     data
         A preset, a path or "format:path", as for `halfstep.datasets.load`; None for the suite's default.
-        The suite `scaling` generates its own.
+        The suites `scaling` and `small` generate their own.
     suite
         `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
         `"quality"` or `"acceleration"`: see `halfstep.bench.quality`; or another of
-        `halfstep.defaults.SUITES`, each in a file of its own: `halfstep.bench.suite_memory`.
+        `halfstep.defaults.SUITES`, each in a file of its own, as `halfstep.bench.suite_memory`.
     solvers
         Contestants: names in `halfstep.SOLVERS`, with settings of their own behind colons
         (`eigenbasis:exact`; see `halfstep.bench.contestant_names`); None for the suite's. The reference
@@ -131,7 +133,8 @@ class BenchSettings:
         data
             Name of the data to be weighted; None for the data of the settings.
         """
-        confidence, regularization = _CONVENTIONS.get(data or self.data or DEFAULT_DATA, MILD)
+        default = LITTLE if self.suite == "small" else MILD
+        confidence, regularization = _CONVENTIONS.get(data or self.data or DEFAULT_DATA, default)
         return {
             "confidence": confidence if self.confidence is None else self.confidence,
             "alpha": self.alpha,

@@ -84,6 +84,7 @@ def warmup(dtype: npt.DTypeLike = np.float32) -> Warmup:
 def _run_all(dtype: str) -> None:
     from halfstep.evaluation.metrics import evaluate
     from halfstep.kernels.sparse.transpose import transpose
+    from halfstep.solvers.little_step import MOST_FACTORS
 
     matrix = _matrix(np.random.default_rng(0), dtype)
     narrow = matrix[:, :200].tocsr()
@@ -92,9 +93,11 @@ def _run_all(dtype: str) -> None:
         transpose(*arrays, matrix.shape[1], dtype)
     # Whitened factors are stored in bfloat16 where they are many; exact fits use float32 or float64.
     rung: Any = SOLVERS["eigenbasis"]
-    for fitted, exact in ((matrix, False), (narrow, False), (matrix, True)):
+    many = MOST_FACTORS + 1  # whose half-steps go by blocks of rows, as those of more data do
+    fits = (matrix, 8, False), (narrow, 8, False), (narrow, many, False), (matrix, 8, True)
+    for fitted, factors, exact in fits:
         model = rung(
-            factors=8, iterations=3, dtype=dtype, random_state=0, num_threads=1, exact=exact
+            factors=factors, iterations=3, dtype=dtype, random_state=0, num_threads=1, exact=exact
         )
         model.fit(fitted, show_progress=False)
     users = np.arange(matrix.shape[0])

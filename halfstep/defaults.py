@@ -33,5 +33,5 @@ PATIENCE = 2
 # The suites of the benchmark, in the order in which they are listed.
 SUITES = (
     *("quick", "full", "scaling", "queries", "roofline"),
-    *("quality", "acceleration", "memory", "preparation"),
+    *("quality", "acceleration", "memory", "preparation", "small"),
 )

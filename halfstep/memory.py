@@ -34,11 +34,16 @@ def available() -> int | None:
     InputError
         The variable is not a positive number.
     """
-    override = os.environ.get(VARIABLE)
+    override = overruled()
     if override:
         return _overruled(override)
     limits = [*_machine(_ROOT), *_groups(_ROOT), *_address_space()]
     return max(0, min(limits)) if limits else None
+
+
+def overruled() -> str:
+    """Return what the environment variable says, or ""."""
+    return os.environ.get(VARIABLE, "")
 
 
 def gigabytes(size: float) -> str:

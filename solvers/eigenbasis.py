@@ -61,6 +61,7 @@ solutions (by full matrices if rows differ in lambda_u). A row of one step costs
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -81,6 +82,7 @@ from halfstep.solvers.problem import Problem
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
+    from halfstep.kernels.stopping import Stopping
     from halfstep.solvers.half_step import Method
 
 _DUAL = 16
@@ -132,6 +134,11 @@ class Eigenbasis(Solver):
     compress: bool | None = field(default=None, kw_only=True)
     relaxation: Relaxation = field(default=None, kw_only=True)
 
+    def __post_init__(self) -> None:
+        # The last half-step's solution in a fit, if finite, until the monitor has asked about it.
+        self._finite: Any = None
+        super().__post_init__()
+
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule or would be ignored."""
         super().check()
@@ -154,11 +161,21 @@ class Eigenbasis(Solver):
         """Return factors (rows, f) after each row's steps from X (rows, f), or exact solutions."""
         from halfstep.solvers.half_step import solve_rows
 
-        with blas_threads(1):
-            solution, tally = solve_rows(problem, X, self.num_threads, self._method(problem))
-        if problem.reports is not None and self._by_rule():
-            problem.reports.append(report_of(tally))
+        solved = self._solve_little(problem, X) if self._by_rule() else None
+        if solved is None:
+            with blas_threads(1):
+                solved = solve_rows(problem, X, self.num_threads, self._method(problem))
+        solution, tally = solved
+        if problem.reports is not None:  # in a fit, whose monitor asks about every solution
+            if self._by_rule():
+                problem.reports.append(report_of(tally))
+            self._finite = solution if math.isfinite(tally[-1]) else None
         return solution
+
+    def _row_not_finite(self, factors: Any) -> int | None:
+        # A model that was of another solver before has none.
+        known, self._finite = getattr(self, "_finite", None), None
+        return None if factors is known else super()._row_not_finite(factors)
 
     def _omega(self, done: int) -> float:
         relaxation = settled(self.relaxation, self.cg_steps, exact=self.exact)
@@ -180,6 +197,23 @@ class Eigenbasis(Solver):
             and (np.dtype(self.dtype) == np.float32)
         )
 
+    def _solve_little(self, problem: Problem, X: Floats) -> tuple[Floats, Any] | None:
+        from halfstep.solvers.little_step import solve_little
+
+        rule = self._stopping(problem)
+        asked = self.compress, rule.theta
+        method = lambda: self._method(problem)  # noqa: E731  (asked for once in a fit)
+        return solve_little(problem, X, rule, asked, method, self.num_threads)
+
+    def _stopping(self, problem: Problem) -> Stopping:
+        return stopping(
+            self.cg_steps,
+            self.cg_tolerance,
+            self.cg_max_steps,
+            a0=problem.a0,
+            few_rows=problem.few_rows,
+        )
+
     def _method(self, problem: Problem) -> Method:
         from halfstep.kernels.cpu import rows as cpu_rows
         from halfstep.kernels.cpu import rule as cpu_rule
@@ -187,13 +221,7 @@ class Eigenbasis(Solver):
         from halfstep.kernels.stopping import HEAVY
         from halfstep.solvers.half_step import Method
 
-        rule = stopping(
-            self.cg_steps,
-            self.cg_tolerance,
-            self.cg_max_steps,
-            a0=problem.a0,
-            few_rows=problem.few_rows,
-        )
+        rule = self._stopping(problem)
 
         def exactly(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
             cpu_rows.solve_all_exactly(side, work, begin, part)
@@ -235,8 +263,9 @@ def report_of(tally: Any) -> HalfStepReport:
     """Return the tally (TALLY,) of the compiled loops as a report."""
     from halfstep.kernels.cpu import rows as cpu_rows
 
-    rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rows.GAINED])
-    gained, left = map(float, tally[cpu_rows.GAINED :])
+    figures = tally.tolist()
+    rows, stepped, steps, most, unsolved, completed = map(int, figures[: cpu_rows.GAINED])
+    gained, left = figures[cpu_rows.GAINED : cpu_rows.TALLY]
     return HalfStepReport(rows, stepped, steps, most, unsolved, gained, left, completed)
 
 

@@ -24,6 +24,7 @@ from halfstep.solvers.whitening import basis_of
 from halfstep.types import Floats
 
 _BLOCK_ENTRIES = 1 << 15
+LINES = 16  # numbers of two cache lines
 _BLOCK_NUMBERS = 1 << 18  # of factors in a block, which stay in the second-level cache
 
 Tally: TypeAlias = npt.NDArray[np.float64]
@@ -67,7 +68,10 @@ class Method:
 def solve_rows(
     problem: Problem, X: Floats, num_threads: int, method: Method
 ) -> tuple[Floats, Tally]:
-    """Return the solutions (rows, f), from the starts X (rows, f), and the rows' tally (TALLY,)."""
+    """Return the solutions (rows, f), from the starts X (rows, f), and the rows' tally (TALLY + 1,).
+
+    Its last figure is the sum of squares of the solutions: finite only if all of them are.
+    """
     check_half_step(problem, X)
     f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
@@ -116,11 +120,15 @@ def solve_rows(
                 inward(X[begin + rows], spare[: len(rows)])
                 part[rows] = spare[: len(rows)]
 
-    def finish(begin: int, part: Floats) -> None:
+    def finish(begin: int, part: Floats, tally: Tally) -> None:
         end = begin + len(part)
         outward(part, solution[begin:end])
         if omega != 1:
             cpu_rows.over_relax(problem.indptr, begin, X[begin:end], solution[begin:end], omega)
+        flat = solution[begin:end].reshape(-1)
+        tally[TALLY] = flat.dot(
+            flat
+        )  # here, where it is in the cache, and not by one thread at the end
 
     def prepare() -> tuple[Scratch, Floats, Floats]:
         shape = (min(block_rows, problem.rows), wide)
@@ -132,11 +140,11 @@ def solve_rows(
         part = buffer[: end - begin]
         start(begin, part, work, spare)
         method.block(side, work, begin, part, tallies[task])
-        finish(begin, part)
+        finish(begin, part, tallies[task])
 
-    apart = [] if method.high_degree is None else high_degree_rows(side)
-    blocks = _blocks(problem, apart, block_rows)
-    tallies = np.zeros((len(blocks) + len(apart), TALLY))
+    apart, blocks = planned(problem, side, method.high_degree is not None, block_rows)
+    # Two cache lines each, since two threads count in neighbours at one time.
+    tallies = np.zeros((len(blocks) + len(apart), LINES))[:, : TALLY + 1]
     spread(range(len(blocks)), threads, prepare, run)
     for u, tally in zip(apart, tallies[len(blocks) :], strict=True):
         part = np.zeros((1, wide), dtype)
@@ -144,7 +152,7 @@ def solve_rows(
             inward(X[u : u + 1], part)
         assert method.high_degree is not None
         part[0] = method.high_degree(HighDegreeRow(side, u, wide, threads, scratch), part[0], tally)
-        finish(u, part)
+        finish(u, part, tally)
     total = tallies.sum(axis=0)
     total[MOST] = tallies[:, MOST].max(initial=0)
     return solution, total
@@ -155,10 +163,26 @@ def _starts_from_zero(problem: Problem) -> bool:
     return problem.a0 == 0 and bool((problem.lam <= 0).any())
 
 
-def _blocks(problem: Problem, without: list[int], block_rows: int) -> list[tuple[int, int]]:
-    """Return (begin, end) of the runs of rows that a thread solves at a time."""
-    entries = np.arange(0, int(problem.indptr[-1]) + 1, _BLOCK_ENTRIES)
-    cuts = np.searchsorted(problem.indptr, entries, side="left")
+def planned(
+    problem: Problem, side: Side, splits: bool, block_rows: int, entries: int = _BLOCK_ENTRIES
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return the rows to split over threads, and the blocks of the others: once for a side of a fit."""
+    whole = problem.__dict__.get("_whole")
+    kept = {} if whole is None else whole.__dict__.setdefault("_plans", {})
+    key = splits, block_rows, entries
+    if key not in kept:
+        apart = high_degree_rows(side) if splits else []
+        kept[key] = apart, _blocks(problem, apart, block_rows, entries)
+    plan: tuple[list[int], list[tuple[int, int]]] = kept[key]
+    return plan
+
+
+def _blocks(
+    problem: Problem, without: list[int], block_rows: int, entries: int
+) -> list[tuple[int, int]]:
+    """Return (begin, end) of the runs of rows that a thread solves at a time, of about `entries`."""
+    multiples = np.arange(0, int(problem.indptr[-1]) + 1, entries)
+    cuts = np.searchsorted(problem.indptr, multiples, side="left")
     every = np.arange(0, problem.rows, block_rows)
     alone = [k for u in without for k in (u, u + 1)]
     ends = np.unique(np.concatenate([cuts, every, alone, [0, problem.rows]])).astype(np.int64)

@@ -67,9 +67,7 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     """
     f = problem.Y.shape[1]
     eps = float(np.finfo(problem.Y.dtype).eps)
-    stored = np.diff(problem.indptr) > 0
-    lam = problem.lam[stored]
-    smallest, largest = (lam.min(), lam.max()) if len(lam) else (1.0, 1.0)
+    smallest, largest = lambdas_of(problem)
     if problem.a0 == 0:
         size = float(np.einsum("if,if->", problem.Y, problem.Y, dtype=np.float64))
         return unwhitened(f, size / max(1, problem.columns), smallest, eps)
@@ -78,6 +76,16 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
     G = problem.a0 * gramian(problem.Y, threads, kind)
     one_lambda = smallest == largest and smallest > least_lambda(G, eps)
     return whitened(G, smallest, eps, one_lambda=one_lambda)
+
+
+def lambdas_of(problem: Problem) -> tuple[float, float]:
+    """Return the smallest and the largest lambda_u of a row with stored entries; 1 without any."""
+    kept = vars(vars(problem).get("_whole", problem))  # once for a side of a fit
+    if "_lambdas" not in kept:
+        lam = problem.lam[np.diff(problem.indptr) > 0]
+        kept["_lambdas"] = (float(lam.min()), float(lam.max())) if len(lam) else (1.0, 1.0)
+    found: tuple[float, float] = kept["_lambdas"]
+    return found
 
 
 def whitened(
@@ -101,7 +109,7 @@ def whitened(
     """
     f, xp = len(G), algebra.xp
     if one_lambda:
-        lam = xp.maximum(smallest, xp.trace(G) * _lost(eps))
+        lam = xp.maximum(smallest, xp.trace(G) * lost_share(eps))
         R = algebra.cholesky(G + lam * xp.eye(f))
         inverse = algebra.inverse_of_upper(R)
         return Basis(inverse, R.T, inverse.T, xp.ones(f), xp.zeros(f), triangular=True)
@@ -131,10 +139,11 @@ def unwhitened(
 
 def least_lambda(G: Matrix, eps: float) -> float:
     """Return the lambda below which G + lambda I is singular: in float64 rounding loses lambda."""
-    return float(np.trace(G)) * _lost(eps)
+    return float(np.trace(G)) * lost_share(eps)
 
 
-def _lost(eps: float) -> float:
+def lost_share(eps: float) -> float:
+    """Return the share of a Gramian's trace that rounding loses; `eps` is of the factors' dtype."""
     return max(eps * eps, 2.0**-50)
 
 

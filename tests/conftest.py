@@ -54,6 +54,12 @@ def one_blas_thread():
         yield
 
 
+@pytest.fixture
+def by_blocks(monkeypatch):
+    """Let half-steps on little data, too, be those of large data."""
+    monkeypatch.setattr("halfstep.solvers.little_step.LITTLE", 0)
+
+
 @pytest.fixture(params=parameters(SOLVERS))
 def any_solver(request):
     return require(request.param)

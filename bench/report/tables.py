@@ -10,6 +10,8 @@ import numpy as np
 
 from halfstep.bench.contestant_names import PEERS
 from halfstep.bench.report import numbers
+from halfstep.bench.report.small import small_tables
+from halfstep.bench.report.table import Table as Table
 from halfstep.bench.schema import CaseRecord, Measure, Results, Row
 
 Cell = Callable[[Row, CaseRecord], str]
@@ -32,30 +34,6 @@ class Column:
     cell: Cell
     numeric: bool = True
     optional: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as text.
-
-    Attributes
-    ----------
-    parts
-        The group of each column, see `Column.part`.
-    numeric
-        For each column, whether its cells are numbers.
-    lines
-        Each line has a cell for each heading; the first cell names the line.
-    notes
-        Sentences that belong below the table.
-    """
-
-    title: str
-    headings: tuple[str, ...]
-    parts: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    lines: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
 
 
 COLUMNS = (
@@ -179,6 +157,8 @@ def sweep_table(results: Results) -> Table | None:
 
 def measure_tables(results: Results) -> list[Table]:
     """Return one table for each group of measures, the fastest measure first."""
+    if results.suite == "small":
+        return small_tables(results)
     groups: dict[str, list[Measure]] = {}
     for measure in results.measures:
         groups.setdefault(measure.group, []).append(measure)

@@ -3,7 +3,7 @@
 The compiled loops release the GIL, so Python's threads are enough. Numba's own `prange` is not: its
 fallback layer aborts the process when two threads call it, and its OpenMP layer does not survive a fork.
 Tasks are handed out in order, each to the next thread that is free. No result depends on which thread
-that is.
+that is. The threads are kept: to start one takes as long as a half-step on little data.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
 State = TypeVar("State")
+# Only as many are started as work at one time. With more wanted than this, some tasks wait.
+_MOST = 1024
+_pools: list[ThreadPoolExecutor] = []
 
 
 def cores(num_threads: int) -> int:
@@ -49,12 +52,30 @@ def spread(
     if threads <= 1:
         work()
         return
-    with ThreadPoolExecutor(threads - 1) as pool:
-        try:
-            others = [pool.submit(work) for _ in range(threads - 1)]
-            work()
-            for other in others:
+    others: list[Future[None]] = []
+    try:
+        pool = _pool()
+        for _ in range(threads - 1):
+            others.append(pool.submit(work))
+        work()
+        for other in others:
+            # One that has not begun by now has nothing left to do. Were it waited for, a task that
+            # spreads tasks of its own could wait for itself.
+            if not other.cancel():
                 other.result()
-        except BaseException:  # Ctrl-C too: the other threads finish their current task and end
-            queue.clear()
-            raise
+    except BaseException:  # Ctrl-C too: the other threads finish their current task and end
+        queue.clear()
+        wait([other for other in others if not other.cancel()])
+        raise
+
+
+def _pool() -> ThreadPoolExecutor:
+    # Two threads that come here at once make a pool each at worst.
+    if not _pools:
+        _pools.append(ThreadPoolExecutor(_MOST, thread_name_prefix="halfstep"))
+    return _pools[-1]
+
+
+if hasattr(os, "register_at_fork"):
+    # A fork has none of its parent's threads.
+    os.register_at_fork(after_in_child=_pools.clear)

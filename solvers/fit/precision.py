@@ -34,8 +34,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import NumericalWarning
-from halfstep.solvers.fit.weighing import weigh_by
-from halfstep.solvers.fit.weights import row_regularization
+from halfstep.solvers.fit.weights import background_weight, row_regularization, weighed
 from halfstep.types import Floats
 
 LIMIT = 0.01
@@ -76,25 +75,23 @@ def lost_precision(model: Any, matrix: sparse.csr_matrix) -> float:
     """
     eps = float(np.finfo(model.dtype).eps)
     largest = max(float(matrix.data.max(initial=0)), -float(matrix.data.min(initial=0)))
-    one = _weigh(model, np.array([largest]))
-    lams = _lambdas(model, matrix, one.a0)
-    most = max(abs(float(one.w[0])), 1.0)
-    if one.a0 > 0:
-        if eps * most / one.a0 <= LIMIT:
+    a0 = background_weight(model.confidence, model.background)
+    most = max(float(_excess(model, np.array([largest]))[0]), 1.0)
+    if a0 > 0:
+        if eps * most / a0 <= LIMIT:
             return 0.0
-        if eps * sum(float(w.sum()) for _, w in _pieces(model, matrix)) / matrix.nnz <= (
-            LIMIT * one.a0
-        ):
+        if eps * sum(float(w.sum()) for _, w in _pieces(model, matrix)) / matrix.nnz <= LIMIT * a0:
             return 0.0
-    else:
+    lams = _lambdas(model, matrix, a0)
+    if a0 == 0:
         least = min(float(lam.min()) for lam in lams)
         # Without any regularisation a row may have many solutions: the rungs say which they return.
         if least <= 0 or eps * most * _LARGEST_SQUARE * max(largest, 1.0) / least <= LIMIT:
             return 0.0
     X, Y = model._fitted()
     # The shared part of the users' matrices is of the items' factors, and the other way round.
-    of_items, of_users = _shares(Y, one.a0, lams[0]), _shares(X, one.a0, lams[1])
-    by_user, by_item = (1.0 / lam if one.a0 == 0 else np.ones(len(lam)) for lam in lams)
+    of_items, of_users = _shares(Y, a0, lams[0]), _shares(X, a0, lams[1])
+    by_user, by_item = (1.0 / lam if a0 == 0 else np.ones(len(lam)) for lam in lams)
     sums = np.zeros(2)
     for start, w in _pieces(model, matrix):
         column = matrix.indices[start : start + len(w)]
@@ -106,19 +103,18 @@ def lost_precision(model: Any, matrix: sparse.csr_matrix) -> float:
     return float(eps * float(sums.max()) / matrix.nnz)
 
 
-def _weigh(model: Any, values: npt.NDArray[Any]) -> Any:
-    """Return the weights of a row of these values."""
-    count = len(values)
-    indices = np.arange(count, dtype=np.int32)
-    row = sparse.csr_matrix((values, indices, np.array([0, count])), shape=(1, count))
-    return weigh_by(model, row)
+def _excess(model: Any, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Return the absolute excess weights of entries with these values."""
+    kind = np.dtype(model.dtype)
+    of, rule = weighed(values, kind, model.confidence, model.alpha, model.epsilon)
+    return np.abs(rule.weights(of)[0].astype(np.float64))
 
 
 def _pieces(model: Any, matrix: sparse.csr_matrix) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
     """Yield where a piece of the entries starts, and the absolute values of its excess weights."""
     for start in range(0, matrix.nnz, _PIECE):
         stop = min(start + _PIECE, matrix.nnz)
-        yield start, np.abs(_weigh(model, matrix.data[start:stop]).w.astype(np.float64))
+        yield start, _excess(model, matrix.data[start:stop])
 
 
 def _rows(indptr: npt.NDArray[Any], start: int, count: int) -> npt.NDArray[np.int64]:

@@ -23,6 +23,7 @@ from halfstep.types import Floats, Integers
 _PIECE = 1 << 18
 # With fewer entries, SciPy finishes before the compiled code is loaded.
 _FEW_ENTRIES = 1 << 19
+_VERY_FEW_ENTRIES = 1 << 10
 
 
 def weigh(
@@ -121,6 +122,13 @@ def _transposed(
     dtype: npt.DTypeLike,
     num_threads: int,
 ) -> tuple[Integers, Integers, Floats]:
+    if len(values) < _VERY_FEW_ENTRIES:
+        # SciPy's three matrices would take ten times as long as its loop.
+        order = np.argsort(indices, kind="stable")
+        pointers = np.zeros(columns + 1, np.int64)
+        np.cumsum(np.bincount(indices, minlength=columns), out=pointers[1:])
+        row = np.repeat(np.arange(len(indptr) - 1, dtype=indices.dtype), np.diff(indptr))
+        return pointers, row[order], values[order].astype(dtype, copy=False)
     if len(values) < _FEW_ENTRIES:
         shape = (len(indptr) - 1, columns)
         csr = sparse.csr_matrix((values, indices, indptr), shape=shape, copy=False).T.tocsr()
@@ -170,6 +178,14 @@ def _values(
 
     spread(range(len(starts)), threads, lambda: None, run)
     return values, float(constants.sum())
+
+
+def weighed(
+    stored: Floats, kind: np.dtype[Any], confidence: str, alpha: float, epsilon: float
+) -> tuple[Floats, Rule]:
+    """Return `Weights.values` of some stored values, and the rule that makes weights of them."""
+    rule = _rule(confidence, alpha)
+    return _values(stored, kind, confidence, epsilon, rule, 1)[0], rule
 
 
 def background_weight(confidence: str, background: float | None) -> float:

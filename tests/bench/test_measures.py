@@ -10,7 +10,13 @@ import pytest
 from rich.console import Console
 from scipy import sparse
 
-from halfstep.bench import suite_memory, suite_queries, suite_roofline
+from halfstep.bench import (
+    suite_memory,
+    suite_queries,
+    suite_roofline,
+    suite_small,
+    suite_small_fixed,
+)
 from halfstep.bench.method import stages
 from halfstep.bench.report.curves import bound_curves
 from halfstep.bench.report.growth import bound_bytes, growth_table
@@ -50,6 +56,40 @@ def roofline_results(bench_file):
         return run(bench_file, "roofline", factors=(64, 128))
 
 
+@pytest.fixture(scope="module")
+def small_results():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suite_small, "GRID", ((60, 40, 500), (50, 70, 600)))
+        patch.setattr(suite_small_fixed, "_CALLS", 2)
+        settings = BenchSettings(suite="small", repeats=2, factors=(3,), num_threads=1)
+        return run_bench(replace(settings, iterations=3, memory=False), Console(file=io.StringIO()))
+
+
+def test_little_data_has_a_line_a_cell_with_everybodys_quality(small_results):
+    whole, to_exact, fixed = measure_tables(small_results)
+    assert [line[0].partition(" entries")[0] for line in whole.lines] == ["500", "600"]
+    ours = 1 + list(suite_small.contestants()).index(suite_small.OURS)
+    for line in whole.lines:
+        assert len(line) == len(whole.headings)
+        assert "%" in line[ours]
+        assert all("×" in cell for cell in line[2:])
+    assert all("iterations" in line[ours] for line in to_exact.lines)
+    assert suite_small_fixed.WHOLE_FIT in {line[0] for line in fixed.lines}
+
+
+def test_little_data_is_fitted_by_everybody_to_the_same_objective():
+    settings = BenchSettings(suite="small", num_threads=1)
+    matrix = suite_small.generated(60, 40, 500, seed=1)
+    assert matrix.nnz == 500
+    cell = suite_small.cell_of(settings, matrix, 3)
+    ends = {name: cell.objective(fit(cell, 30)) for name, fit in suite_small.contestants().items()}
+    assert max(ends.values()) < 1.02 * min(ends.values()), ends
+    ours = suite_small.contestants()[suite_small.OURS]
+    target = cell.objective(ours(cell, 4)) / (1 + suite_small.NEAR) + 1e-9
+    assert suite_small._iterations_to(cell, ours, target, 10) == 4
+    assert suite_small._iterations_to(cell, ours, 0.0, 10) is None
+
+
 def test_queries_time_everybody_as_often(query_results):
     measures = query_results.measures
     assert all(len(m.seconds) == 2 and min(m.seconds) > 0 for m in measures)
@@ -72,7 +112,7 @@ def test_roofline_sets_the_iteration_against_its_bounds(roofline_results):
     assert "Time over the higher of the two bounds" in html(roofline_results)
 
 
-@pytest.mark.parametrize("which", ["query_results", "roofline_results"])
+@pytest.mark.parametrize("which", ["query_results", "roofline_results", "small_results"])
 def test_measures_are_written_read_and_shown(which, request, tmp_path):
     results = request.getfixturevalue(which)
     write_results(results, tmp_path / "r.json")

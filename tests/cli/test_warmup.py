@@ -20,6 +20,7 @@ whole = sparse.random(300, 9000, 0.03, "csr", random_state=3, dtype=np.float32)
 whole.data = draws.geometric(0.3, whole.nnz).astype(np.float32)
 for settings in ({}, {"confidence": "log"}, {"alpha": 1000.0}):
     model = halfstep.AlternatingLeastSquares(factors=20, iterations=3, **settings)
+    model.fit(whole[:, :90], show_progress=False)
     model.fit(whole, show_progress=False)
 model.recommend(np.arange(300), whole)
 model.recommend(0, whole[0], recalculate_user=True)

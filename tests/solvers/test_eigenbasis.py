@@ -13,6 +13,8 @@ from halfstep.solvers.fit.weights import weigh
 from halfstep.solvers.naive import Naive
 from halfstep.solvers.objective import relative_residuals
 
+pytestmark = pytest.mark.usefixtures("by_blocks")
+
 
 @pytest.mark.parametrize("convention", ROW_CONVENTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

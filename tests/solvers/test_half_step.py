@@ -10,6 +10,7 @@ from halfstep import NumericalWarning
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import relative_residuals
 
+pytestmark = pytest.mark.usefixtures("by_blocks")
 EPS = {np.float32: np.finfo(np.float32).eps, np.float64: np.finfo(np.float64).eps}
 
 

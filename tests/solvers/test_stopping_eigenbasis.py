@@ -12,6 +12,7 @@ from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.fit.stopping import THETA
 from halfstep.solvers.fit.weights import weigh
 
+pytestmark = pytest.mark.usefixtures("by_blocks")
 BOUNDED = ("linear", "log", "binary", "explicit", "scaled", "huge")
 SIZES = (7, 33, 130)
 

@@ -12,6 +12,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from halfstep import SOLVERS
 from halfstep.blas import blas_threads
 
+pytestmark = pytest.mark.usefixtures("by_blocks")
+
 
 def limits():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
