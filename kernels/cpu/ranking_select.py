@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cpu.compile import called, compiled
-from halfstep.kernels.cpu.ranking_scan import above
+from halfstep.kernels.cpu.ranking_scan import above, reaching
 from halfstep.kernels.cpu.vectors import address, width
 
 
@@ -55,6 +55,29 @@ def offer(scores: Any, at: int, count: int, first: int, best: Any, items: Any) -
         if scores[at + i] > limit:
             replace_worst(best, items, best.size, scores[at + i], first + i)
             limit = best[0]
+
+
+@called
+def offer_in_any_order(scores: Any, count: int, ids: Any, best: Any, items: Any) -> None:
+    """Put into the heap those of `scores[:count]`, of the items `ids`, that are among the k best so far.
+
+    An item may be lower than one that was offered before it, so a score that equals the k-th best is
+    compared by item. `count` is a multiple of a vector's width; what lies beyond `ids` is -inf.
+    """
+    row = address(scores)
+    V = width(row)
+    limit = best[0]
+    for start in range(0, count, V):
+        better = reaching(row, start, limit)
+        while better:
+            lane = trailing(better)
+            better &= better - 1
+            score = scores[start + lane]
+            if score > limit or (score == limit and score > -np.inf):
+                item = ids[start + lane]
+                if is_worse(best[0], items[0], score, item):
+                    replace_worst(best, items, best.size, score, item)
+                    limit = best[0]
 
 
 @called
