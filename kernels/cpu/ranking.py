@@ -153,7 +153,8 @@ def rank(
         if bounded:
             columns = longest_first(rows, part_of_order, part_of_factor, strips)
         if len(columns.places):
-            part_of_order = part_of_order[columns.places] if len(part_of_order) else columns.places
+            places_ = columns.places.astype(np.int64)
+            part_of_order = part_of_order[places_] if len(part_of_order) else places_
         ids = columns.places.astype(np.int32) + np.int32(first)
         _pack(rows, part_of_order, part_of_factor, panels, -(-count // W), threads)
 

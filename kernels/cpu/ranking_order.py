@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from halfstep.types import Floats, Integers
 
-_ROWS = 4096
+_BYTES = 1 << 16
 # Squares of norms between these neither overflow nor lose digits below the least normal number.
 _SAFE = 1e-120, 1e120
 
@@ -71,8 +71,9 @@ def longest_first(rows: Floats, chosen: Integers, scale: Floats, strip: int) -> 
 def lengths_of(rows: Floats) -> npt.NDArray[np.float64]:
     """Return the Euclidean norms of `rows` (n, f), in float64; (n,)."""
     lengths = np.empty(len(rows))
-    for start in range(0, len(rows), _ROWS):
-        part = np.asarray(rows[start : start + _ROWS], np.float64)
+    step = max(1, _BYTES // (8 * max(1, rows.shape[1])))
+    for start in range(0, len(rows), step):
+        part = np.asarray(rows[start : start + step], np.float64)
         with np.errstate(over="ignore", under="ignore"):
             found = np.sqrt(np.vecdot(part, part))
         odd = np.flatnonzero(~((found > _SAFE[0]) & (found < _SAFE[1])))
@@ -80,5 +81,5 @@ def lengths_of(rows: Floats) -> npt.NDArray[np.float64]:
             largest = np.abs(part[odd]).max(axis=1, initial=0, keepdims=True)
             scaled = part[odd] / np.where(largest > 0, largest, 1)
             found[odd] = largest[:, 0] * np.sqrt(np.vecdot(scaled, scaled))
-        lengths[start : start + _ROWS] = found
+        lengths[start : start + step] = found
     return lengths

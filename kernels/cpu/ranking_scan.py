@@ -67,6 +67,26 @@ def _lanes_that(predicate: str, pointer: Any) -> Any:
 
 
 @builtin
+def lowest_bit(typing: Any, bits: Any) -> Any:
+    """Return the number of zero bits below the lowest one that is set, of an integer that is not 0."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(types.intp), build
+
+
+@builtin
+def ones(typing: Any, bits: Any) -> Any:
+    """Return how many bits of an integer are set."""
+
+    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.intp(types.intp), build
+
+
+@builtin
 def compressed(typing: Any, pointer: Any, source: Any, target: Any, limit: Any) -> Any:
     """Move those of the vector at `pointer[source:]` that reach `limit` to `target`; return how many.
 
@@ -208,11 +228,12 @@ def ranks(
             run(builder.add(start, builder.mul(builder.add(done, loop.index), intp(n))))
         below, more = builder.load(total), builder.load(same)
         summed = builder.add(more, below if twice else builder.add(below, below))
-        result = intp(0)
-        for lane in range(n):
-            one = builder.extract_element(summed, ir.IntType(32)(lane))
-            result = builder.add(result, builder.zext(one, intp) if bits < 64 else one)
-        return result
+        name = f"llvm.vector.reduce.add.v{n}i{bits}"
+        reduced = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.IntType(bits), [places]), name
+        )
+        result = builder.call(reduced, [summed])
+        return builder.zext(result, intp) if bits < 64 else result
 
     whole = types.intp
     return whole(scores, whole, whole, sorted_, whole, steps, repeated), build

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cpu.compile import called, compiled
-from halfstep.kernels.cpu.ranking_scan import above, reaching
+from halfstep.kernels.cpu.ranking_scan import above, lowest_bit, ones, reaching
 from halfstep.kernels.cpu.vectors import address, width
 
 
@@ -45,7 +45,7 @@ def offer(scores: Any, at: int, count: int, first: int, best: Any, items: Any) -
     for start in range(0, whole, V):
         better = above(row, at + start, limit)
         while better:
-            lane = trailing(better)
+            lane = lowest_bit(better)
             better &= better - 1
             score = scores[at + start + lane]
             if score > limit:
@@ -67,26 +67,41 @@ def offer_in_any_order(scores: Any, count: int, ids: Any, best: Any, items: Any)
     row = address(scores)
     V = width(row)
     limit = best[0]
+    if limit == -np.inf:
+        limit = reached_by(scores, count, best.size)
     for start in range(0, count, V):
         better = reaching(row, start, limit)
         while better:
-            lane = trailing(better)
+            lane = lowest_bit(better)
             better &= better - 1
             score = scores[start + lane]
             if score > limit or (score == limit and score > -np.inf):
                 item = ids[start + lane]
                 if is_worse(best[0], items[0], score, item):
                     replace_worst(best, items, best.size, score, item)
-                    limit = best[0]
+                    limit = max(limit, best[0])
 
 
 @called
-def trailing(bits: int) -> int:
-    """Return the number of zero bits below the lowest one that is set."""
-    place = 0
-    while not (bits >> place) & 1:
-        place += 1
-    return place
+def reached_by(scores: Any, count: int, k: int) -> Any:
+    """Return a number that at least k of `scores[:count]` reach, and few more; -inf if there is none.
+
+    It is the k-th highest of the maxima of two vectors' lanes: with k = 10 of 512 scores about the
+    twelfth highest score. A heap that begins with it takes in few scores that it would lose again.
+    """
+    V = width(address(scores))
+    if k > 2 * V or count % (2 * V):
+        return scores.dtype.type(-np.inf)
+    highest = scores[: 2 * V].copy()
+    for start in range(2 * V, count, 2 * V):
+        for lane in range(2 * V):
+            highest[lane] = max(highest[lane], scores[start + lane])
+    lanes = address(highest)
+    found = scores.dtype.type(-np.inf)
+    for least in highest:
+        if ones(reaching(lanes, 0, least)) + ones(reaching(lanes, V, least)) >= k:
+            found = max(found, least)
+    return found
 
 
 @called
