@@ -27,6 +27,7 @@ _BLOCK = 128
 # With fewer queries than this, ordering the items costs more than the products that it saves.
 _WORTH_AN_ORDER = 256
 _PACKED_TOGETHER = 64
+_FINISHED = 1 << 13
 # The scores of W queries that a thread keeps for a sort then take 16 MB at most.
 _KEPT_TOGETHER = 1 << 17
 
@@ -184,7 +185,11 @@ def rank(
 
         spread(blocks, threads, prepare, run)
     if not long:
-        ranking_scores.finish(best, items)
+
+        def finish(part: slice, _: None) -> None:
+            ranking_scores.finish(best, items, part.start, min(part.stop, m))
+
+        spread(_blocks(m, threads, W, _FINISHED), threads, lambda: None, finish)
     return items, best, pairs
 
 

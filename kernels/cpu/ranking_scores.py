@@ -86,7 +86,15 @@ def score_held_out(X: Any, Y: Any, users: Any, indptr: Any, indices: Any, out: A
             for k in range(x.size):
                 s = fma_one(x[k], y[k], s)
             out[e] = s
-        out[begin:end].sort()
+        if end - begin > 32:
+            out[begin:end].sort()
+            continue
+        for e in range(begin + 1, end):
+            s = out[e]
+            while e > begin and out[e - 1] > s:
+                out[e] = out[e - 1]
+                e -= 1
+            out[e] = s
 
 
 @compiled_in(3)
@@ -300,7 +308,7 @@ def sort_by_strip(
 
 
 @compiled
-def finish(best: Any, items: Any) -> None:
-    """Sort all heaps, best first."""
-    for q in range(len(best)):
+def finish(best: Any, items: Any, first: int, last: int) -> None:
+    """Sort the heaps from `first` to `last`, best first."""
+    for q in range(first, last):
         sort_heap(best[q], items[q])

@@ -14,6 +14,10 @@ from halfstep.kernels.cpu.compile import called, compiled
 from halfstep.kernels.cpu.ranking_scan import above, lowest_bit, ones, reaching
 from halfstep.kernels.cpu.vectors import address, width
 
+# Up to this length a heap is kept sorted, worst first: a step of a sift down a heap is two branches that
+# no processor foresees, a step of an insertion none.
+SHORT = 40
+
 
 @compiled
 def select_rows(block: Any, best: Any, items: Any) -> None:
@@ -107,15 +111,36 @@ def reached_by(scores: Any, count: int, k: int) -> Any:
 @called
 def sort_heap(best: Any, items: Any) -> None:
     """Sort the heap, best first."""
+    if best.size <= SHORT:
+        for place in range(best.size // 2):
+            other = best.size - 1 - place
+            best[place], best[other] = best[other], best[place]
+            items[place], items[other] = items[other], items[place]
+        return
     for last in range(best.size - 1, 0, -1):
         score, item = best[last], items[last]
         best[last], items[last] = best[0], items[0]
-        replace_worst(best, items, last, score, item)
+        sift(best, items, last, score, item)
 
 
 @called
 def replace_worst(best: Any, items: Any, size: int, score: Any, item: int) -> None:
     """Replace the root, which is the heap's worst pair, by (score, item)."""
+    if size > SHORT:
+        sift(best, items, size, score, item)
+        return
+    place = 1
+    while place < size and is_worse(best[place], items[place], score, item):
+        best[place - 1] = best[place]
+        items[place - 1] = items[place]
+        place += 1
+    best[place - 1] = score
+    items[place - 1] = item
+
+
+@called
+def sift(best: Any, items: Any, size: int, score: Any, item: int) -> None:
+    """Put (score, item) into a long heap whose root is free."""
     hole = 0
     child = 1
     while child < size:
