@@ -133,12 +133,12 @@ def rank(
 
     nowhere = np.empty((0, 0), dtype)
     found = np.zeros(m if long else 0, np.int64)  # of a long list, how many items it has so far
-    together = ranking_scores.TOGETHER
+    strip = ranking_scores.STRIP
+    scratch_size = ranking_scores.TOGETHER * (strip + ranking_scores.APART)
 
     def prepare() -> tuple[Floats, Floats, Floats]:
         kept = np.empty((W, min(slab, n)), dtype) if long else nowhere
-        queries_packed = np.empty(f * _BLOCK, dtype)
-        return queries_packed, np.empty(together * ranking_scores.STRIP, dtype), kept
+        return np.empty(f * _BLOCK, dtype), np.empty(scratch_size, dtype), kept
 
     for first in range(0, n, slab):
         count = min(slab, n - first)
@@ -149,10 +149,9 @@ def rank(
             rows = np.array(rows[part_of_order] if len(order) else rows, order="C")
             part_of_factor = factor[part_of_order] if len(order) and len(factor) else part_of_factor
             part_of_order = order[:0]
-        strips = ranking_scores.STRIP
-        columns = in_item_order(count, strips)
+        columns = in_item_order(count, strip)
         if bounded:
-            columns = longest_first(rows, part_of_order, part_of_factor, strips)
+            columns = longest_first(rows, part_of_order, part_of_factor, strip)
         if len(columns.places):
             places_ = columns.places.astype(np.int64)
             part_of_order = part_of_order[places_] if len(part_of_order) else places_

@@ -31,8 +31,10 @@ from halfstep.kernels.cpu.ranking_select import offer, offer_in_any_order, sort_
 from halfstep.kernels.cpu.vectors import address, put, width
 
 # Without AVX-512 each strip costs a table of held-out scores, which only a long strip pays for.
-STRIP = 512 if SEARCHES else 4096
+STRIP = 1024 if SEARCHES else 4096
 TOGETHER = 8
+# Scores between the rows of eight queries' scores, so that these do not fall on the same cache lines.
+APART = 16
 
 
 @compiled
@@ -147,7 +149,7 @@ def rank_block(
         (rows,) and (strips,) float64: no score of a query with an item of a strip is above the product
         of the two, plus the least normal number. `reach` must not rise.
     packed, scores
-        Scratch: (block f,), block rounded up to 8, and (8 STRIP,).
+        Scratch: (block f,), block rounded up to 8, and (8 (STRIP + APART),).
     kept
         (block, count or more) takes all scores, -inf for what is left out; empty to keep none.
     """
@@ -205,12 +207,13 @@ def rank_block(
         for group in range(0, taking_part, TOGETHER):
             for p in range(padded // W):
                 at = (low // W + p) * f * W
-                tile(left, group * f, panel, at, W, f, target, p * W, padded)
+                tile(left, group * f, panel, at, W, f, target, p * W, padded + APART)
             for r in range(min(TOGETHER, members - group)):
                 q = chosen[group + r]
                 if not ranked[q] and not counted[q]:
                     continue
-                row = scores[r * padded : (r + 1) * padded]
+                place = r * (padded + APART)
+                row = scores[place : place + padded]
                 row[used:] = -np.inf
                 for e in range(begins[q, strip], begins[q, strip + 1]):
                     row[columns[e] - low] = -np.inf
