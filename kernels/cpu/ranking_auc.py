@@ -89,18 +89,15 @@ def search(row: Any, positives: int, tables: Any, at: int, repeated: bool) -> in
     while True:
         count = min(positives, 2 * V - 1)
         if repeated:
-            if 2 * V > 16:
-                total += ranks(scores, 0, left, table, at, 5, True)
-            else:
-                total += ranks(scores, 0, left, table, at, 4, True)
+            total += ranks(scores, 0, left, table, at, 0, True)
         elif count <= 3:
             total += ranks(scores, 0, left, table, at, 2, False)
-        elif count <= 7:
+        elif count <= 7 and V > 8:
             total += ranks(scores, 0, left, table, at, 3, False)
-        elif count <= 15:
-            total += ranks(scores, 0, left, table, at, 4, False)
+        elif count <= V - 1:
+            total += ranks(scores, 0, left, table, at, 1, False)
         else:
-            total += ranks(scores, 0, left, table, at, 5, False)
+            total += ranks(scores, 0, left, table, at, 0, False)
         positives -= count
         if not positives:
             return total

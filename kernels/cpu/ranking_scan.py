@@ -135,17 +135,20 @@ def ranks(
 
     The thresholds p are the 2^steps - 1 ascending numbers at `sorted_[first:]`, padded with infinity;
     from there on two vectors can be read, of which those beyond the thresholds hold infinity. `count` is
-    a multiple of the vector's width. `steps` is a literal, at least 1; thresholds and one infinity fit
-    two vectors. `repeated` is a literal: False promises that the thresholds differ, and saves half of
+    a multiple of the vector's width. `steps` is a literal: 2 or 3, or 1 for as many as a search of one
+    vector takes, 0 of two. `repeated` is a literal: False promises that the thresholds differ, and saves half of
     the work. AVX-512 only.
     """
     if not isinstance(repeated, types.BooleanLiteral):
         raise RequireLiteralValue("repeated")
     if not isinstance(steps, types.IntegerLiteral):
         raise RequireLiteralValue("steps")
-    twice, depth = repeated.literal_value, steps.literal_value
+    twice = repeated.literal_value
     bits = scores.dtype.bitwidth
     n = lanes(bits // 8)
+    depth = steps.literal_value
+    if depth < 2:
+        depth = n.bit_length() - depth
     one_vector = 2**depth <= n  # thresholds that fit one vector are permuted by a cheaper instruction
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
