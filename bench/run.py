@@ -19,6 +19,7 @@ from halfstep.bench.report.html import write_html
 from halfstep.bench.results_file import write_results
 from halfstep.bench.schema import SCHEMA, CaseRecord, Method, Results
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
+from halfstep.bench.suite_evaluation import measure_evaluation
 from halfstep.bench.suite_queries import measure_queries
 from halfstep.bench.suite_roofline import measure_roofline
 from halfstep.bench.suites import plan
@@ -62,7 +63,12 @@ def _run(
     settings: BenchSettings, console: Console, case_done: Callable[[Results, CaseRecord], None]
 ) -> Results:
     chosen = plan(settings)
-    measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
+    measures = {
+        "queries": measure_queries,
+        "evaluation": measure_evaluation,
+        "roofline": measure_roofline,
+    }
+    measure = measures.get(settings.suite)
     quality = settings.suite == "quality"
     if not chosen.cases and measure is None and not quality:
         raise InputError(

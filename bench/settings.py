@@ -13,7 +13,7 @@ from halfstep.datasets import FORMATS
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 
-SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality")
+SUITES = ("quick", "full", "scaling", "queries", "evaluation", "roofline", "quality")
 DEFAULT_DATA = "music-small"
 # (confidence, regularization). Of the settings tried on music-small this one beats popularity in both
 # NDCG@10 and AUC.
@@ -33,8 +33,8 @@ class BenchSettings:
         A preset, a path or "format:path", as for `halfstep.datasets.load`; None for the suite's default.
         The suite `scaling` generates its own.
     suite
-        `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
-        `"quality"`: see `halfstep.bench.quality.plan`.
+        `"quick"`, `"full"`, `"scaling"`, `"queries"`, `"evaluation"` or `"roofline"`: see
+        `halfstep.bench.suites`; or `"quality"`: see `halfstep.bench.quality.plan`.
     solvers
         Contestants: names in `halfstep.SOLVERS`, with settings of their own behind colons
         (`eigenbasis:exact`; see `halfstep.bench.contestant_names`); None for the suite's. The reference

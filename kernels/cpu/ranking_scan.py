@@ -136,8 +136,8 @@ def ranks(
     The thresholds p are the 2^steps - 1 ascending numbers at `sorted_[first:]`, padded with infinity;
     from there on two vectors can be read, of which those beyond the thresholds hold infinity. `count` is
     a multiple of the vector's width. `steps` is a literal: 2 or 3, or 1 for as many as a search of one
-    vector takes, 0 of two. `repeated` is a literal: False promises that the thresholds differ, and saves half of
-    the work. AVX-512 only.
+    vector takes, 0 of two. `repeated` is a literal: False promises that the thresholds differ, and saves
+    half of the work. AVX-512 only.
     """
     if not isinstance(repeated, types.BooleanLiteral):
         raise RequireLiteralValue("repeated")
@@ -149,7 +149,9 @@ def ranks(
     depth = steps.literal_value
     if depth < 2:
         depth = n.bit_length() - depth
-    one_vector = 2**depth <= n  # thresholds that fit one vector are permuted by a cheaper instruction
+    one_vector = (
+        2**depth <= n
+    )  # thresholds that fit one vector are permuted by a cheaper instruction
 
     def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         base, start, length, table, begin, _, _ = args
@@ -163,9 +165,7 @@ def ranks(
         else:
             name = f"llvm.x86.avx512.vpermi2var.{letters}.512"
             takes = [kind, places, kind]
-        permute = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(kind, takes), name
-        )
+        permute = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, takes), name)
 
         def vector(pointer: Any, offset: Any) -> Any:
             place = builder.bitcast(builder.gep(pointer, [offset]), kind.as_pointer())
@@ -294,7 +294,9 @@ def tile(
             for row, totals in enumerate(sums, top):
                 offset = builder.add(c_0, builder.mul(ld_, intp(row)))
                 for column, total in enumerate(totals):
-                    builder.store(builder.load(total), vector_at(target, offset, column), align=align)
+                    builder.store(
+                        builder.load(total), vector_at(target, offset, column), align=align
+                    )
         return context.get_dummy_value()
 
     whole = types.intp

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from halfstep.bench import suite_queries, suite_roofline
+from halfstep.bench import suite_evaluation, suite_queries, suite_roofline
 from halfstep.bench.report.curves import bound_curves
 from halfstep.bench.report.growth import bound_bytes, growth_table
 from halfstep.bench.report.html import html
@@ -44,6 +44,37 @@ def roofline_results(bench_file):
         patch.setattr(suite_roofline, "_GATHERED", 1 << 10)
         patch.setattr(suite_roofline, "_TABLE_BYTES", 1 << 20)
         return run(bench_file, "roofline", factors=(64, 128))
+
+
+def test_evaluation_is_compared_with_the_product(bench_file):
+    measures = run(bench_file, "evaluation", factors=(3,)).measures
+    assert {m.reference for m in measures} == {suite_evaluation.PRODUCT}
+    groups = {m.group for m in measures}
+    assert len(groups) == 2
+    for group in groups:
+        names = {m.name for m in measures if m.group == group}
+        assert suite_evaluation.PRODUCT in names
+        assert sum(name.startswith("halfstep") for name in names) == 2
+    assert all(len(m.seconds) == 2 and min(m.seconds) > 0 for m in measures)
+
+
+def test_the_product_forms_every_score(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, Y = (rng.standard_normal((n, 5)).astype(np.float32) for n in (31, 47))
+    users = np.array([3, 30, 7, 0, 12])
+    formed = np.zeros((5, 47), int)
+    matmul = np.matmul
+
+    def watched(part, items, out):
+        matmul(part, items, out=out)
+        rows = [int(np.flatnonzero((X[users] == x).all(1))[0]) for x in part]
+        columns = [int(np.flatnonzero((y == Y).all(1))[0]) for y in items.T]
+        np.testing.assert_allclose(out, (X[users] @ Y.T)[np.ix_(rows, columns)], atol=1e-5)
+        formed[np.ix_(rows, columns)] += 1
+
+    monkeypatch.setattr(np, "matmul", watched)
+    suite_evaluation.multiply(X, Y, users, (2, 10), 1)
+    assert (formed == 1).all()
 
 
 def test_queries_time_everybody_as_often(query_results):
