@@ -28,7 +28,7 @@ DIRECT = 8
 
 
 @compiled
-def twice_the_positives_below(row: Any, positives: Any, registers: bool) -> int:
+def twice_the_positives_below(row: Any, positives: Any, registers: bool) -> Any:
     """Sum #{p < s} + #{p <= s} over the scores s of `row`, exactly, for sorted `positives`.
 
     `row` is C-contiguous. `registers` allows the search with AVX-512, where the host has it; the length
@@ -41,7 +41,7 @@ def twice_the_positives_below(row: Any, positives: Any, registers: bool) -> int:
 
 
 @called
-def without_registers(row: Any, positives: Any) -> int:
+def without_registers(row: Any, positives: Any) -> Any:
     """Sum the same where the host lacks AVX-512."""
     reach = positives[-1] - positives[0]
     if positives.size <= DIRECT or not reach < np.inf:
@@ -50,7 +50,7 @@ def without_registers(row: Any, positives: Any) -> int:
 
 
 @called
-def table_size(row: Any, positives: int) -> int:
+def table_size(row: Any, positives: int) -> Any:
     """Return how many numbers `tabulate` writes for so many positives."""
     both = 2 * width(address(row))
     return (positives + both - 2) // (both - 1) * both
@@ -76,7 +76,7 @@ def tabulate(positives: Any, tables: Any, at: int) -> bool:
 
 
 @called
-def search(row: Any, positives: int, tables: Any, at: int, repeated: bool) -> int:
+def search(row: Any, positives: int, tables: Any, at: int, repeated: bool) -> Any:
     """Find the place of every score among the positives, a table of them at a time.
 
     `row`, of which only scores that reach the next table's least positive are looked at again, is
