@@ -83,7 +83,9 @@ TestFraction = Annotated[
 ]
 Suite = Annotated[
     str,
-    typer.Option(help="What to measure: quick, full, scaling, queries, evaluation, roofline or quality."),
+    typer.Option(
+        help="What to measure: quick, full, scaling, queries, evaluation, roofline or quality."
+    ),
 ]
 Names = Annotated[
     str | None,

@@ -5,9 +5,9 @@ right after the product, while they are in the cache. Without the AUC most of th
 the bounds of `halfstep.kernels.cpu.ranking_order`.
 
 Tried for the AUC: bounds on the scores that decide the order of most pairs without the full product
-(f = 64, `music-medium`, 20 held-out items a user). The 16 leading principal coordinates of the items leave 93 %
-of a user's items undecided, 32 leave 89 %; factors rounded to 8 bits leave 26 %, whose dot products
-would cost about as much as is saved.
+(f = 64, `music-medium`, 20 held-out items a user). The 16 leading principal coordinates of the items
+leave 93 % of a user's items undecided, 32 leave 89 %; factors rounded to 8 bits leave 26 %, whose dot
+products would cost about as much as is saved.
 """
 
 from dataclasses import dataclass
