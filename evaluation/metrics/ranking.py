@@ -2,7 +2,7 @@
 
 `halfstep.kernels.cpu.ranking`, which `recommend` also uses, does the work: it ranks and counts scores
 right after the product, while they are in the cache. Without the AUC most of the product is left out, by
-the bounds of `halfstep.kernels.cpu.ranking_order`.
+the bounds of `halfstep.kernels.cpu.ranking_sort`.
 
 Tried for the AUC: bounds on the scores that decide the order of most pairs without the full product
 (f = 64, `music-medium`, 20 held-out items a user). The 16 leading principal coordinates of the items

@@ -3,7 +3,7 @@
 The catalogue is packed one slab of bounded size at a time, and every query is scored against a slab
 before the next one is packed. So a catalogue of millions of items is never copied as a whole. Short
 lists are kept in heaps while scores are computed; a slab is then packed in the order of the items'
-norms (`ranking_order`), so that most of the products need not be formed. For long lists (`ranking_sort`)
+norms (`ranking_sort`), so that most of the products need not be formed. For long lists
 the scores of a few queries with a slab are kept and sorted.
 """
 
@@ -14,10 +14,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.cpu import ranking_scores
+from halfstep.kernels.cpu import ranking_auc, ranking_scores
 from halfstep.kernels.cpu.border import check_length, check_pair, check_rows, check_within
-from halfstep.kernels.cpu.ranking_order import Columns, in_item_order, lengths_of, longest_first
-from halfstep.kernels.cpu.ranking_sort import is_long, merged
+from halfstep.kernels.cpu.ranking_sort import (
+    Columns,
+    in_item_order,
+    is_long,
+    lengths_of,
+    longest_first,
+    merged,
+)
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.kernels.cpu.vectors import lanes
 from halfstep.types import Floats, Integers
@@ -249,7 +255,7 @@ def _score_held_out(
     scores = np.empty(len(held_out.indices), X.dtype)
 
     def run(users: npt.NDArray[np.int64], _: None) -> None:
-        ranking_scores.score_held_out(X, Y, users, *held_out, scores)
+        ranking_auc.score_held_out(X, Y, users, *held_out, scores)
 
     spread(blocks, threads, lambda: None, run)
     return scores

@@ -30,20 +30,6 @@ SEARCHES = has_avx512()
 
 
 @builtin
-def fma_one(typing: Any, a: Any, b: Any, c: Any) -> Any:
-    """Return a * b + c of three numbers, rounded once, as a lane of `outer` computes it."""
-
-    def build(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = args[0].type
-        name = f"llvm.fma.f{32 if isinstance(kind, ir.FloatType) else 64}"
-        signature_ = ir.FunctionType(kind, [kind] * 3)
-        function = cgutils.get_or_insert_function(builder.module, signature_, name)
-        return builder.call(function, args)
-
-    return a(a, a, a), build
-
-
-@builtin
 def above(typing: Any, pointer: Any, offset: Any, limit: Any) -> Any:
     """Return an integer whose bit i tells whether `pointer[offset + i]` is above `limit`."""
     return _lanes_that(">", pointer)

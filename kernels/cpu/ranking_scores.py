@@ -26,7 +26,7 @@ import numpy as np
 
 from halfstep.kernels.cpu.compile import called, compiled, compiled_in
 from halfstep.kernels.cpu.ranking_auc import search, table_size, tabulate, without_registers
-from halfstep.kernels.cpu.ranking_scan import SEARCHES, fma_one, tile
+from halfstep.kernels.cpu.ranking_scan import SEARCHES, tile
 from halfstep.kernels.cpu.ranking_select import offer, offer_in_any_order, sort_heap
 from halfstep.kernels.cpu.vectors import address, put, width
 
@@ -62,41 +62,6 @@ def pack(rows: Any, chosen: Any, scale: Any, panels: Any, first: int, last: int)
                 if scale.size:
                     value *= scale[row]
                 put(target, place + k * W, value)
-
-
-@compiled
-def score_held_out(X: Any, Y: Any, users: Any, indptr: Any, indices: Any, out: Any) -> None:
-    """Write each user's held-out scores, ascending, to `out[indptr[u] : indptr[u + 1]]`."""
-    for u in users:
-        begin, end = indptr[u], indptr[u + 1]
-        x = X[u]
-        # Four sums at once: each is a chain of operations that wait for each other.
-        whole = begin + (end - begin) // 4 * 4
-        for e in range(begin, whole, 4):
-            y_0, y_1 = Y[indices[e]], Y[indices[e + 1]]
-            y_2, y_3 = Y[indices[e + 2]], Y[indices[e + 3]]
-            s_0 = s_1 = s_2 = s_3 = X.dtype.type(0)
-            for k in range(x.size):
-                s_0 = fma_one(x[k], y_0[k], s_0)
-                s_1 = fma_one(x[k], y_1[k], s_1)
-                s_2 = fma_one(x[k], y_2[k], s_2)
-                s_3 = fma_one(x[k], y_3[k], s_3)
-            out[e], out[e + 1], out[e + 2], out[e + 3] = s_0, s_1, s_2, s_3
-        for e in range(whole, end):
-            y = Y[indices[e]]
-            s = X.dtype.type(0)
-            for k in range(x.size):
-                s = fma_one(x[k], y[k], s)
-            out[e] = s
-        if end - begin > 32:
-            out[begin:end].sort()
-            continue
-        for e in range(begin + 1, end):
-            s = out[e]
-            while e > begin and out[e - 1] > s:
-                out[e] = out[e - 1]
-                e -= 1
-            out[e] = s
 
 
 @compiled_in(3)

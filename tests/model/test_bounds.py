@@ -5,8 +5,8 @@ import pytest
 
 from halfstep.kernels.cpu import ranking
 from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
-from halfstep.kernels.cpu.ranking_order import lengths_of, longest_first
 from halfstep.kernels.cpu.ranking_scores import STRIP
+from halfstep.kernels.cpu.ranking_sort import lengths_of, longest_first
 
 USERS, ITEMS = 300, 3 * STRIP + 77
 
