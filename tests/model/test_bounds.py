@@ -8,7 +8,7 @@ from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
 from halfstep.kernels.cpu.ranking_scores import STRIP
 from halfstep.kernels.cpu.ranking_sort import lengths_of, longest_first
 
-USERS, ITEMS = 300, 3 * STRIP + 77
+USERS, ITEMS = 70, 3 * STRIP + 77
 
 
 def factors(kind, dtype):
@@ -55,7 +55,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("k", [0, 1, 21, 60])
+@pytest.mark.parametrize("k", [0, 60])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("kind", KINDS)
 def test_bounds_change_no_list_no_score_and_no_count_of_pairs(kind, dtype, k):
