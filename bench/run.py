@@ -20,6 +20,7 @@ from halfstep.bench.report.html import write_html
 from halfstep.bench.results_file import write_results
 from halfstep.bench.schema import SCHEMA, CaseRecord, Method, Results
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
+from halfstep.bench.suite_evaluation import measure_evaluation
 from halfstep.bench.suite_memory import measure_memory, measure_preparation
 from halfstep.bench.suite_queries import measure_queries
 from halfstep.bench.suite_roofline import measure_roofline
@@ -65,7 +66,11 @@ def _run(
     settings: BenchSettings, console: Console, case_done: Callable[[Results, CaseRecord], None]
 ) -> Results:
     chosen = plan(settings)
-    measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
+    measure = {
+        "queries": measure_queries,
+        "evaluation": measure_evaluation,
+        "roofline": measure_roofline,
+    }.get(settings.suite)
     on_cells = {"quality": run_quality, "acceleration": run_acceleration}.get(settings.suite)
     own_data = {
         "memory": measure_memory,

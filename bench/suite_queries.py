@@ -94,16 +94,16 @@ def _groups(model: Solver, dataset: SplitDataset) -> list[tuple[str, str, Work]]
     items = np.arange(min(len(Y), max(1, MOST_SCORES // len(Y))))
     train, test = dataset.train, dataset.test
     of_users, one = train[users], train[7]
-    peer = _implicit(X, Y)
+    peer = implicit_model(X, Y)
     top: Work = {"halfstep": lambda: model.recommend(users, of_users, N=10)}
     alike: Work = {"halfstep": lambda: model.similar_items(items, N=10)}
     single: Work = {"halfstep": lambda: _often(lambda: model.recommend(7, one, N=10))}
     if peer is not None:
         for size in BATCHES:
-            top[f"implicit, batches of {size}"] = lambda size=size: _batches(  # type: ignore[misc]
+            top[f"implicit, batches of {size}"] = lambda size=size: batches(  # type: ignore[misc]
                 lambda part: peer.recommend(users[part], train[users[part]], N=10), users, size
             )
-            alike[f"implicit, batches of {size}"] = lambda size=size: _batches(  # type: ignore[misc]
+            alike[f"implicit, batches of {size}"] = lambda size=size: batches(  # type: ignore[misc]
                 lambda part: peer.similar_items(items[part], N=10), items, size
             )
         single["implicit"] = lambda: _often(lambda: peer.recommend(7, one, N=10))
@@ -140,7 +140,7 @@ def _groups(model: Solver, dataset: SplitDataset) -> list[tuple[str, str, Work]]
     ]
 
 
-def _implicit(X: Any, Y: Any) -> Any:
+def implicit_model(X: Any, Y: Any) -> Any:
     """Return implicit's CPU model with these factors, or None where it is not installed."""
     if SOLVERS["implicit_cpu"].unavailable() is not None:
         return None
@@ -153,9 +153,11 @@ def _implicit(X: Any, Y: Any) -> Any:
     return model
 
 
-def _batches(ask: Callable[[slice], Any], ids: Any, size: int) -> None:
-    # implicit shares a batch among its own threads; with BLAS threads as well it takes up to twice as
-    # long.
+def batches(ask: Callable[[slice], Any], ids: Any, size: int) -> None:
+    """Ask implicit for all ids, `size` at a time, with one thread of the BLAS.
+
+    It shares a batch among its own threads; with BLAS threads as well it takes up to twice as long.
+    """
     with blas_threads(1):
         for start in range(0, len(ids), size):
             ask(slice(start, start + size))

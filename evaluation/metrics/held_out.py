@@ -132,7 +132,7 @@ def evaluate(
         count them as held out although they are in train.
     block_bytes : int
         Upper limit, in bytes, of the copy of `item_factors` in the order that the product reads; the
-        catalogue is ranked in pieces of that size. Scores take half a megabyte per thread.
+        catalogue is ranked in pieces of that size. Scores take 70 kB per thread.
     num_threads : int
         Number of threads; 0 means all cores.
     device : "cpu" or "gpu"

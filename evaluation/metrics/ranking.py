@@ -1,12 +1,13 @@
 """Rank the items for each user: the best items, hits and areas under the ROC curve of all metrics.
 
 `halfstep.kernels.cpu.ranking`, which `recommend` also uses, does the work: it ranks and counts scores
-right after the product, while they are in the cache.
+right after the product, while they are in the cache. Without the AUC most of the product is left out, by
+the bounds of `halfstep.kernels.cpu.ranking_sort`.
 
-Tried: bounds on the scores that decide the order of most pairs without the full product (f = 64,
-`music-medium`, 20 held-out items a user). The 16 leading principal coordinates of the items leave 93 %
-of a user's items undecided, 32 leave 89 %; factors rounded to 8 bits leave 26 %, whose dot products
-would cost about as much as is saved.
+Tried for the AUC: bounds on the scores that decide the order of most pairs without the full product
+(f = 64, `music-medium`, 20 held-out items a user). The 16 leading principal coordinates of the items
+leave 93 % of a user's items undecided, 32 leave 89 %; factors rounded to 8 bits leave 26 %, whose dot
+products would cost about as much as is saved.
 """
 
 from dataclasses import dataclass

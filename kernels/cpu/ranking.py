@@ -2,8 +2,9 @@
 
 The catalogue is packed one slab of bounded size at a time, and every query is scored against a slab
 before the next one is packed. So a catalogue of millions of items is never copied as a whole. Short
-lists are kept in heaps while scores are computed. For long lists (`ranking_sort`) the scores of a few
-queries with a slab are kept and sorted.
+lists are kept in heaps while scores are computed; a slab is then packed in the order of the items'
+norms (`ranking_sort`), so that most of the products need not be formed. For long lists
+the scores of a few queries with a slab are kept and sorted.
 """
 
 from __future__ import annotations
@@ -13,16 +14,26 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels.cpu import ranking_scores
+from halfstep.kernels.cpu import ranking_auc, ranking_scores
 from halfstep.kernels.cpu.border import check_length, check_pair, check_rows, check_within
-from halfstep.kernels.cpu.ranking_sort import is_long, merged
+from halfstep.kernels.cpu.ranking_sort import (
+    Columns,
+    in_item_order,
+    is_long,
+    lengths_of,
+    longest_first,
+    merged,
+)
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.kernels.cpu.vectors import lanes
 from halfstep.types import Floats, Integers
 
 SLAB_BYTES = 64 << 20
 _BLOCK = 128
+# With fewer queries than this, ordering the items costs more than the products that it saves.
+_WORTH_AN_ORDER = 256
 _PACKED_TOGETHER = 64
+_FINISHED = 1 << 13
 # The scores of W queries that a thread keeps for a sort then take 16 MB at most.
 _KEPT_TOGETHER = 1 << 17
 
@@ -53,6 +64,7 @@ def rank(
     scale: Floats | None = None,
     slab_bytes: int = SLAB_BYTES,
     num_threads: int = 0,
+    bounded: bool | None = None,
 ) -> tuple[npt.NDArray[np.int32], Floats, npt.NDArray[np.int64]]:
     """Return each query's k best items, their scores, and its count of pairs for the AUC.
 
@@ -80,6 +92,9 @@ def rank(
         The largest size of the packed copy, in bytes; one panel is packed even if it is larger.
     num_threads
         0 for all cores.
+    bounded
+        Whether to leave out products that cannot change the result; None to decide by the number of
+        queries and by the norms. The result is the same.
 
     Returns
     -------
@@ -117,12 +132,19 @@ def rank(
         slab = min(slab, _KEPT_TOGETHER)
     panels = np.empty(-(-min(slab, n) // W) * W * f, dtype)
 
+    if bounded is None:
+        bounded = m >= _WORTH_AN_ORDER
+    bounded = bounded and not long
+    lengths = lengths_of(X) if bounded else np.ones(len(X))
+
     nowhere = np.empty((0, 0), dtype)
     found = np.zeros(m if long else 0, np.int64)  # of a long list, how many items it has so far
+    strip = ranking_scores.STRIP
+    scratch_size = ranking_scores.TOGETHER * (strip + ranking_scores.APART)
 
     def prepare() -> tuple[Floats, Floats, Floats]:
         kept = np.empty((W, min(slab, n)), dtype) if long else nowhere
-        return np.empty(f * W, dtype), np.empty(W * ranking_scores.STRIP, dtype), kept
+        return np.empty(f * _BLOCK, dtype), np.empty(scratch_size, dtype), kept
 
     for first in range(0, n, slab):
         count = min(slab, n - first)
@@ -133,6 +155,13 @@ def rank(
             rows = np.array(rows[part_of_order] if len(order) else rows, order="C")
             part_of_factor = factor[part_of_order] if len(order) and len(factor) else part_of_factor
             part_of_order = order[:0]
+        columns = in_item_order(count, strip)
+        if bounded:
+            columns = longest_first(rows, part_of_order, part_of_factor, strip)
+        if len(columns.places):
+            places_ = columns.places.astype(np.int64)
+            part_of_order = part_of_order[places_] if len(part_of_order) else places_
+        ids = columns.places.astype(np.int32) + np.int32(first)
         _pack(rows, part_of_order, part_of_factor, panels, -(-count // W), threads)
 
         def run(
@@ -140,13 +169,17 @@ def rank(
             scratch: tuple[Floats, Floats, Floats],
             first: int = first,
             count: int = count,
+            ids: npt.NDArray[np.int32] = ids,
+            columns: Columns = columns,
         ) -> None:
             heaps = best[part], items[part]
             if long:
                 heaps = best[part][:, :0].copy(), items[part][:, :0].copy()
+            asked = _asked(X, queries[part])
+            lengths_asked = lengths if asked[0] is X else lengths[queries[part]]
             ranking_scores.rank_block(
-                *_asked(X, queries[part]), panels, first, count, places[part], *excluded, left_out,
-                held_indptr, held_scores, *heaps, pairs[part], *scratch,
+                *asked, panels, ids, columns.place_of, first, count, places[part], *excluded, left_out,
+                held_indptr, held_scores, *heaps, pairs[part], lengths_asked, columns.reach, *scratch,
             )  # fmt: skip
             if long:
                 for q, row in zip(range(m)[part], scratch[-1], strict=False):
@@ -157,7 +190,11 @@ def rank(
 
         spread(blocks, threads, prepare, run)
     if not long:
-        ranking_scores.finish(best, items)
+
+        def finish(part: slice, _: None) -> None:
+            ranking_scores.finish(best, items, part.start, min(part.stop, m))
+
+        spread(_blocks(m, threads, W, _FINISHED), threads, lambda: None, finish)
     return items, best, pairs
 
 
@@ -218,7 +255,7 @@ def _score_held_out(
     scores = np.empty(len(held_out.indices), X.dtype)
 
     def run(users: npt.NDArray[np.int64], _: None) -> None:
-        ranking_scores.score_held_out(X, Y, users, *held_out, scores)
+        ranking_auc.score_held_out(X, Y, users, *held_out, scores)
 
     spread(blocks, threads, lambda: None, run)
     return scores

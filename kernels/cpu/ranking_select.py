@@ -11,8 +11,12 @@ from typing import Any
 import numpy as np
 
 from halfstep.kernels.cpu.compile import called, compiled
-from halfstep.kernels.cpu.ranking_scan import above
+from halfstep.kernels.cpu.ranking_scan import above, lowest_bit, ones, reaching
 from halfstep.kernels.cpu.vectors import address, width
+
+# Up to this length a heap is kept sorted, worst first: a step of a sift down a heap is two branches that
+# no processor foresees, a step of an insertion none.
+SHORT = 40
 
 
 @compiled
@@ -45,7 +49,7 @@ def offer(scores: Any, at: int, count: int, first: int, best: Any, items: Any) -
     for start in range(0, whole, V):
         better = above(row, at + start, limit)
         while better:
-            lane = trailing(better)
+            lane = lowest_bit(better)
             better &= better - 1
             score = scores[at + start + lane]
             if score > limit:
@@ -58,26 +62,85 @@ def offer(scores: Any, at: int, count: int, first: int, best: Any, items: Any) -
 
 
 @called
-def trailing(bits: int) -> int:
-    """Return the number of zero bits below the lowest one that is set."""
-    place = 0
-    while not (bits >> place) & 1:
-        place += 1
-    return place
+def offer_in_any_order(scores: Any, count: int, ids: Any, best: Any, items: Any) -> None:
+    """Put into the heap those of `scores[:count]`, of the items `ids`, that are among the k best so far.
+
+    An item may be lower than one that was offered before it, so a score that equals the k-th best is
+    compared by item. `count` is a multiple of a vector's width; what lies beyond `ids` is -inf.
+    """
+    row = address(scores)
+    V = width(row)
+    limit = best[0]
+    if limit == -np.inf:
+        limit = reached_by(scores, count, best.size)
+    for start in range(0, count, V):
+        better = reaching(row, start, limit)
+        while better:
+            lane = lowest_bit(better)
+            better &= better - 1
+            score = scores[start + lane]
+            if score > limit or (score == limit and score > -np.inf):
+                item = ids[start + lane]
+                if is_worse(best[0], items[0], score, item):
+                    replace_worst(best, items, best.size, score, item)
+                    limit = max(limit, best[0])
+
+
+@called
+def reached_by(scores: Any, count: int, k: int) -> Any:
+    """Return a number that at least k of `scores[:count]` reach, and few more; -inf if there is none.
+
+    It is the k-th highest of the maxima of two vectors' lanes: with k = 10 of 512 scores about the
+    twelfth highest score. A heap that begins with it takes in few scores that it would lose again.
+    """
+    V = width(address(scores))
+    if k > 2 * V or count % (2 * V):
+        return scores.dtype.type(-np.inf)
+    highest = scores[: 2 * V].copy()
+    for start in range(2 * V, count, 2 * V):
+        for lane in range(2 * V):
+            highest[lane] = max(highest[lane], scores[start + lane])
+    lanes = address(highest)
+    found = scores.dtype.type(-np.inf)
+    for least in highest:
+        if ones(reaching(lanes, 0, least)) + ones(reaching(lanes, V, least)) >= k:
+            found = max(found, least)
+    return found
 
 
 @called
 def sort_heap(best: Any, items: Any) -> None:
     """Sort the heap, best first."""
+    if best.size <= SHORT:
+        for place in range(best.size // 2):
+            other = best.size - 1 - place
+            best[place], best[other] = best[other], best[place]
+            items[place], items[other] = items[other], items[place]
+        return
     for last in range(best.size - 1, 0, -1):
         score, item = best[last], items[last]
         best[last], items[last] = best[0], items[0]
-        replace_worst(best, items, last, score, item)
+        sift(best, items, last, score, item)
 
 
 @called
 def replace_worst(best: Any, items: Any, size: int, score: Any, item: int) -> None:
     """Replace the root, which is the heap's worst pair, by (score, item)."""
+    if size > SHORT:
+        sift(best, items, size, score, item)
+        return
+    place = 1
+    while place < size and is_worse(best[place], items[place], score, item):
+        best[place - 1] = best[place]
+        items[place - 1] = items[place]
+        place += 1
+    best[place - 1] = score
+    items[place - 1] = item
+
+
+@called
+def sift(best: Any, items: Any, size: int, score: Any, item: int) -> None:
+    """Put (score, item) into a long heap whose root is free."""
     hole = 0
     child = 1
     while child < size:

@@ -11,6 +11,7 @@ from rich.console import Console
 from scipy import sparse
 
 from halfstep.bench import (
+    suite_evaluation,
     suite_memory,
     suite_queries,
     suite_roofline,
@@ -88,6 +89,37 @@ def test_little_data_is_fitted_by_everybody_to_the_same_objective():
     target = cell.objective(ours(cell, 4)) / (1 + suite_small.NEAR) + 1e-9
     assert suite_small._iterations_to(cell, ours, target, 10) == 4
     assert suite_small._iterations_to(cell, ours, 0.0, 10) is None
+
+
+def test_evaluation_is_compared_with_the_product(bench_file):
+    measures = run(bench_file, "evaluation", factors=(3,)).measures
+    assert {m.reference for m in measures} == {suite_evaluation.PRODUCT}
+    groups = {m.group for m in measures}
+    assert len(groups) == 2
+    for group in groups:
+        names = {m.name for m in measures if m.group == group}
+        assert suite_evaluation.PRODUCT in names
+        assert sum(name.startswith("halfstep") for name in names) == 2
+    assert all(len(m.seconds) == 2 and min(m.seconds) > 0 for m in measures)
+
+
+def test_the_product_forms_every_score(monkeypatch):
+    rng = np.random.default_rng(0)
+    X, Y = (rng.standard_normal((n, 5)).astype(np.float32) for n in (31, 47))
+    users = np.array([3, 30, 7, 0, 12])
+    formed = np.zeros((5, 47), int)
+    matmul = np.matmul
+
+    def watched(part, items, out):
+        matmul(part, items, out=out)
+        rows = [int(np.flatnonzero((X[users] == x).all(1))[0]) for x in part]
+        columns = [int(np.flatnonzero((y == Y).all(1))[0]) for y in items.T]
+        np.testing.assert_allclose(out, (X[users] @ Y.T)[np.ix_(rows, columns)], atol=1e-5)
+        formed[np.ix_(rows, columns)] += 1
+
+    monkeypatch.setattr(np, "matmul", watched)
+    suite_evaluation.multiply(X, Y, users, (2, 10), 1)
+    assert (formed == 1).all()
 
 
 def test_queries_time_everybody_as_often(query_results):
