@@ -44,12 +44,14 @@ def tune(
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Time for the whole command, as 90s, 20m or 1h; climb takes 20m if not given."
+            help="Time for the whole command, as 90s, 20m or 1h; climb takes 20m without --trials."
         ),
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option(help="Largest number of trials; if not given, 12 for random and 40 for tpe."),
+        typer.Option(
+            help="Largest number of trials, of climb in its first stage; 12 for random, 40 for tpe."
+        ),
     ] = None,
     metric: Annotated[
         str, typer.Option(help="Metric to maximise: auc, or ndcg@K, recall@K, map@K, ...")
@@ -108,6 +110,7 @@ def tune(
     Trials are kept in OUT/trials.db: to continue an interrupted search, run
     the same command again.
     """
+    from halfstep.bench.environment import environment
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
     from halfstep.evaluation.protocols.partitions import part_of
@@ -129,7 +132,8 @@ def tune(
         raise InputError(reason)
     k = list_length(metric) or d.LIST_LENGTH
     kept = j.overlap_of(overlap)
-    allowed = seconds_of(budget or _DEFAULT_BUDGET) if search == "climb" or budget else None
+    by_time = budget is not None or (search == "climb" and trials is None)
+    allowed = seconds_of(budget or _DEFAULT_BUDGET) if by_time else None
     lists = {
         name: numbers(name, text)
         for name, text in (
@@ -148,11 +152,11 @@ def tune(
         if search == "climb":
             from halfstep.evaluation.tuning.budget import climb
 
-            assert allowed is not None
+            left = None if allowed is None else allowed - (time.perf_counter() - begin)
             result = climb(
-                split.train, budget=allowed - (time.perf_counter() - begin), metric=metric,
-                solver=solver, max_factors=max_factors, iterations=iterations, store=store,
-                seed=seed, num_threads=threads, after=lambda _, trial: advance(trial, None),
+                split.train, budget=left, trials=trials, metric=metric, solver=solver,
+                max_factors=max_factors, iterations=iterations, store=store, seed=seed,
+                num_threads=threads, after=lambda _, trial: advance(trial, None),
                 min_value=min_value, **ids,
             ).together  # fmt: skip
         else:
@@ -194,7 +198,7 @@ def tune(
         "kind": "tuning",
         "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
                  "items": source.items, "entries": source.entries, "test entries": split.test.nnz},
-        "search": search, "metric": metric, "budget": allowed, "seed": seed,
+        "search": search, "metric": metric, "budget": allowed, "seed": seed, "most_trials": trials,
         "min_value": min_value, "overlap": kept,
         "solver": model.solver_, "seconds": {
             # The sum includes trials of earlier, interrupted runs.
@@ -205,7 +209,7 @@ def tune(
         },
         "chosen": asdict(chosen), "best": asdict(result.best), "simplest": asdict(result.simplest),
         "test": test, "trials": [asdict(t) for t in result.trials],
-        "environment": _environment(),
+        "environment": environment(),
     }  # fmt: skip
     # The model saw the training part alone; what users have is all of the data.
     fitted = replace(source, interactions=split.train, test=None, negatives=None, times=None)
@@ -261,7 +265,7 @@ def _space(
 def _refuse_ignored(context: typer.Context, search: str) -> None:
     """Raise InputError for an option that this search would ignore."""
     unused = {
-        "climb": ("trials", "factors", "regularization", "alpha", "confidence", "transform",
+        "climb": ("factors", "regularization", "alpha", "confidence", "transform",
                   "patience", "protocol", "repeats"),
         "tpe": ("regularization", "alpha", "confidence", "transform", "max_factors"),
     }.get(search, ("max_factors",))  # fmt: skip
@@ -292,9 +296,3 @@ def _write(
     paths.append(out / "search.svg")
     tuning_plot.plot_search(result, paths[-1], f"{name}: {result.metric} on the validation part")
     return paths
-
-
-def _environment() -> Any:
-    from halfstep.bench.environment import environment
-
-    return environment()

@@ -21,7 +21,7 @@ REFUSED = [
     (("--search", "best"), "--search must be climb, grid, random, tpe, got 'best'"),
     (("--choose", "first"), "--choose must be best or simplest, got 'first'"),
     (("--metric", "rmse"), "metric must be auc, or one of ndcg"),
-    (("--trials", "3"), "--trials has no meaning with --search climb"),
+    (("--alpha", "3"), "--alpha has no meaning with --search climb"),
     (("--search", "tpe", "--alpha", "1"), "--alpha has no meaning with --search tpe"),
     (("--search", "grid", "--max-factors", "9"), "--max-factors has no meaning with --search grid"),
     (("--search", "grid", "--factors", "1.5"), "--factors must be numbers separated by commas"),
