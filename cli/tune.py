@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from dataclasses import asdict, replace
@@ -15,6 +14,7 @@ from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
 from halfstep.cli.tables import read, takes_tables, words
+from halfstep.cli.tune_options import numbers, seconds_of
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from halfstep.recommender.recommender import Recommender
 
 console = Screen()
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DEFAULT_BUDGET = "20m"
 
 
@@ -99,6 +98,12 @@ def tune(
     out: Annotated[
         Path, typer.Option(help="Folder for the trials, results, plot and model.")
     ] = Path("tune-report"),
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="results.json of an earlier search: measure its choice beside this one's."
+        ),
+    ] = None,
     seed: o.Seed = d.SEED,
     threads: o.Threads = d.THREADS,
     json: o.Json = None,
@@ -111,7 +116,7 @@ def tune(
     the same command again.
     """
     from halfstep.bench.environment import environment
-    from halfstep.cli import show_tuning
+    from halfstep.cli import show_tuning, tune_against
     from halfstep.evaluation.protocols.early_stopping import list_length
     from halfstep.evaluation.protocols.partitions import part_of
     from halfstep.evaluation.protocols.split import train_and_test
@@ -143,6 +148,7 @@ def tune(
     }  # fmt: skip
     _refuse_ignored(context, search)
     choose_solver(solver)
+    models = tune_against.earlier(against, seed, threads)
     source = read(console, data, table)
     split = train_and_test(source, test_fraction, seed, overlap=kept)
     ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
@@ -190,10 +196,11 @@ def tune(
     )  # fmt: skip
     # The test part is used only here, by a model that is fitted on all training data.
     validation = validate(
-        {"tuned": lambda: model}, [part_of(split, **ids)], ks=(k,), min_value=min_value, overlap=kept,
-        num_threads=threads,
+        {"tuned": lambda: model} | models, [part_of(split, **ids)], ks=(k,), min_value=min_value,
+        overlap=kept, num_threads=threads,
     )  # fmt: skip
     test = show_tuning.quality(console, f"{source!r}, test part", validation, seed, min_value)
+    test |= tune_against.show_paired(console, validation, k)
     record = {
         "kind": "tuning",
         "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
@@ -231,23 +238,6 @@ def fit_command(data: str, solver: str, chosen: Trial, seed: int) -> str:
     options = {f"--{name.replace('_', '-')}": v for name, v in (values | chosen.settings).items()}
     words = (str(word) for option in options.items() for word in option)
     return shlex.join(["halfstep", "fit", *words])
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of `90s`, `20m`, `1.5h` or a bare number of seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
-    if not match or float(match[1]) <= 0:
-        raise InputError(f"--budget must be a time like 90s, 20m or 1h, got {text!r}")
-    return float(match[1]) * _UNITS[match[2] or "s"]
-
-
-def numbers(name: str, text: str) -> tuple[float, ...]:
-    """Return the numbers of a comma-separated option; the numbers of `factors` are integers."""
-    kind = int if name == "factors" else float
-    try:
-        return tuple(kind(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--{name} must be numbers separated by commas, got {text!r}") from None
 
 
 def _space(

@@ -8,9 +8,9 @@ each way. Three rules follow from it:
   leader at the same iteration lies below 0. After the second it must lie below -5 % of the leader's
   value, since a fit with more regularisation starts slower. Past the leader's peak, the peak counts.
 * An iteration is **measured on a sample** of the users first, and on the others only if the interval of
-  its difference with the leader's peak reaches 0: otherwise it cannot be the best of the search. The
-  others then count as the leader's values plus the sample's mean difference, which is the estimate of
-  the mean by control variates.
+  its difference with the leader's peak reaches 0: otherwise it cannot be the best of the search. What
+  the others would have is then taken from the leader's values by linear regression on the sample: the
+  mean by control variates.
 * A fit has **fallen** if the interval of its difference with its own best iteration lies below 0: it
   ends before its patience does.
 
@@ -79,7 +79,7 @@ class Race:
             best = self.curve[self.peak - 1].values
             mean, half = difference(values[sample], best[sample])
             if mean + half < 0:
-                values[rest] = best[rest] + mean
+                values[rest] = _likely(values[sample], best[sample], best[rest])
                 return Measured(values, whole=False)
         if rest.any():
             values[rest] = measure(rest)
@@ -99,6 +99,14 @@ class Race:
         best = curve[peak - 1]
         if best.whole and (not self.curve or best.mean > self.curve[self.peak - 1].mean):
             self.curve, self.peak = curve, peak
+
+
+def _likely(values: Values, known: Values, others: Values) -> Values:
+    """Return what others (m,) likely have, who have `others` of what the sample (n,) has `known` of."""
+    spread = float(np.var(known))
+    slope = float(np.mean((known - known.mean()) * values)) / spread if spread > 0 else 0.0
+    likely: Values = values.mean() + min(max(slope, 0.0), 1.0) * (others - known.mean())
+    return likely
 
 
 def fallen(now: Measured, best: Measured, sample: npt.NDArray[np.bool_]) -> bool:

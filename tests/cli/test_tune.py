@@ -1,6 +1,7 @@
 """The tune command: what it refuses, what it says when something is missing, its progress."""
 
 import importlib.util
+import json
 import os
 import shlex
 
@@ -10,7 +11,7 @@ from cases.tuning import trial
 from halfstep import InputError, Solver, progress_task
 from halfstep.cli.main import run
 from halfstep.cli.show_tuning import Trials
-from halfstep.cli.tune import numbers, seconds_of
+from halfstep.cli.tune_options import numbers, seconds_of
 from halfstep.evaluation.tuning import plot, store
 from halfstep.evaluation.tuning.search import Search
 from halfstep.evaluation.tuning.space import LogUniform
@@ -28,6 +29,7 @@ REFUSED = [
     (("--solver", "fast"), "solver must be one of auto, cpu"),
     (("--data", "absent"), "existing folder or file, got 'absent'"),
     (("--out", "file"), "--out: 'file' cannot be made"),
+    (("--against", "few.csv"), "--against must be the results.json of an earlier halfstep tune"),
 ]
 
 
@@ -78,6 +80,19 @@ def test_the_choice_can_be_asked_and_fitted_to_all(tmp_path, monkeypatch, capsys
     same = ("factors", "regularization", "alpha", "confidence")
     assert [getattr(fitted, name) for name in same] == [getattr(tuned, name) for name in same]
     assert run(["similar", "out/model.npz", "3"]) == 0  # it carries its ids
+    # The same search again, beside its own choice: the difference is none.
+    capsys.readouterr()
+    again = ["--out", "again", "--seed", "3", "--against", "out/results.json"]
+    assert run(["tune", *asked, *again]) == 0
+    assert "ndcg@10: tuned - earlier = +0.0000 [+0.0000, +0.0000], paired over 30" in (
+        capsys.readouterr().out
+    )
+    record = json.loads((tmp_path / "again" / "results.json").read_text())
+    assert record["test"]["against"]["recall@10"]["difference"] == 0
+    del record["chosen"]["settings"]
+    (tmp_path / "broken.json").write_text(json.dumps(record))
+    assert run(["tune", *asked, "--against", "broken.json"]) == 2
+    assert "'broken.json' must have the field 'settings'" in capsys.readouterr().err
 
 
 def test_times_and_numbers():

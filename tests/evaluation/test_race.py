@@ -82,6 +82,10 @@ def test_all_users_are_measured_only_if_the_iteration_can_be_the_best():
         # The estimate from a quarter of the users is as good as their differences are alike.
         assert now.mean == pytest.approx(mean, abs=4 * 0.014 / np.sqrt(100))
         assert abs(values[SAMPLE].mean() - mean) > 0.01  # which the sample's own mean is not
+    # Of a trial that has nothing in common with the leader, the sample's own mean is the estimate.
+    noise = np.random.default_rng(3).uniform(0, 0.01, USERS)
+    now = race.measured(SAMPLE, lambda mask: noise[mask])
+    assert now.mean == pytest.approx(noise[SAMPLE].mean(), abs=1e-3)
     first = Race().measured(SAMPLE, lambda mask: of_users(0.2)[mask])
     assert first.whole
     assert first.mean == pytest.approx(0.2)
