@@ -4,9 +4,10 @@ Two trials are evaluated on the same users, and users differ far more than trial
 *difference* is what tells them apart. It is the mean of the users' differences, and 1.96 standard errors
 each way. Three rules follow from it:
 
-* A trial ends if it is **behind**: from the third iteration on, the interval of its difference with the
-  leader at the same iteration lies below 0. After the second it must lie below -5 % of the leader's
-  value, since a fit with more regularisation starts slower. Past the leader's peak, the peak counts.
+* A trial ends if it is **behind**: from the third iteration on, the interval of the difference of its
+  best iteration and the leader's value after as many lies below 0. After the second it must lie below
+  -5 % of the leader's value, since a fit with more regularisation starts slower. Past the leader's
+  peak, the peak counts.
 * An iteration is **measured on a sample** of the users first, and on the others only if the interval of
   its difference with the leader's peak reaches 0: otherwise it cannot be the best of the search. What
   the others would have is then taken from the leader's values by linear regression on the sample: the
@@ -14,8 +15,8 @@ each way. Three rules follow from it:
 * A fit has **fallen** if the interval of its difference with its own best iteration lies below 0: it
   ends before its patience does.
 
-On gowalla, f = 720, the values of 11 trials after two iterations spread 2.7 times as far as their last
-ones, in nearly the same order; after three, as far, in the same order but for neighbours.
+On gowalla, f = 720, the values of 11 trials after two iterations spread 2.3 times as far as their last
+ones, with a rank correlation of .95; after three, 1.3 times.
 """
 
 from __future__ import annotations
@@ -85,12 +86,12 @@ class Race:
             values[rest] = measure(rest)
         return Measured(values, whole=True)
 
-    def behind(self, iteration: int, now: Measured, sample: npt.NDArray[np.bool_]) -> bool:
-        """Return whether a trial that is at `now` after that many iterations has lost to the leader."""
+    def behind(self, iteration: int, best: Measured, sample: npt.NDArray[np.bool_]) -> bool:
+        """Return whether a trial, with `best` of so many iterations, has lost to the leader."""
         if not self.curve or iteration < _EARLY:
             return False
         then = self.curve[min(iteration, self.peak) - 1]
-        mean, half = paired(now, then, sample)
+        mean, half = paired(best, then, sample)
         margin = _MARGIN * then.mean if iteration == _EARLY else 0.0
         return mean + half < -margin
 

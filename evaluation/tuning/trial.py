@@ -194,7 +194,7 @@ class _Curve:
             self.peak = done
         # `prune` first: it notes the value.
         self.pruned = self._prune is not None and self._prune(done, now.mean)
-        self.pruned |= race is not None and race.behind(done, now, judge.sample)
+        self.pruned |= race is not None and race.behind(done, self.best, judge.sample)
         past = done - self.peak >= self._patience
         if race is not None and done > self.peak:
             past |= fallen(now, self.best, judge.sample)

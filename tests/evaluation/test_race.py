@@ -13,7 +13,7 @@ from halfstep.evaluation.tuning.race import Measured, Race, difference, fallen
 from halfstep.evaluation.tuning.search import tune
 from halfstep.evaluation.tuning.shared_weights import SharedWeights
 from halfstep.evaluation.tuning.space import Choice, LogUniform
-from halfstep.evaluation.tuning.trial import Tuner
+from halfstep.evaluation.tuning.trial import Tuner, _Curve
 
 USERS = 400
 SAMPLE = np.arange(USERS) < 100
@@ -110,6 +110,26 @@ def test_a_fit_has_fallen_when_its_interval_says_so():
     now = best.values + gaps
     assert fallen(Measured(now, whole=True), best, SAMPLE)
     assert not fallen(Measured(now, whole=False), best, SAMPLE)
+
+
+def test_a_trial_that_is_past_its_peak_has_not_lost():
+    """Its later iterations are below the leader's peak, but it peaked as high."""
+
+    class Script:
+        rows, sample, means = np.arange(USERS), SAMPLE, [0.1, 0.4, 0.4999, 0.48]
+
+        def measure(self, model, mask):
+            return whole(self.means[len(curve.measured)], seed=7).values[mask]
+
+    for means, (length, pruned) in (
+        ([0.1, 0.4, 0.4999, 0.48], (4, False)),
+        ([0.1, 0.4, 0.48, 0.49], (3, True)),
+    ):
+        script = Script()
+        script.means = means
+        curve = _Curve(None, script, 2, raced(0.1, 0.4, 0.5), lambda *_: False)
+        ended = [k for k in range(4) if curve(k, 0.0, None)]
+        assert (ended[0] + 1, curve.pruned) == (length, pruned)
 
 
 class Toy:
