@@ -55,8 +55,10 @@ class SharedWeights:
                 lam = row_regularization(
                     np.diff(items.indptr), users.a0, users.rows, *regularization
                 )
-                kept = {"indptr": items.indptr, "indices": items.indices, "values": items.values}
-                return replace(users, **kept, lam=lam, columns=users.rows)
+                return replace(
+                    users, indptr=items.indptr, indices=items.indices, values=items.values, lam=lam,
+                    columns=users.rows,
+                )  # fmt: skip
         items = transposed_weights(users, *regularization, int(model.num_threads))
         self.transpositions += 1
         self._kept = [*self._kept, (users, items)][-_MOST:]
