@@ -14,7 +14,6 @@ from halfstep import defaults as d
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
 from halfstep.cli.tables import read, takes_tables, words
-from halfstep.cli.tune_options import numbers, seconds_of
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 from halfstep.files import check_writable, write_json
@@ -116,7 +115,7 @@ def tune(
     the same command again.
     """
     from halfstep.bench.environment import environment
-    from halfstep.cli import show_tuning, tune_against
+    from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
     from halfstep.evaluation.protocols.partitions import part_of
     from halfstep.evaluation.protocols.split import train_and_test
@@ -138,9 +137,9 @@ def tune(
     k = list_length(metric) or d.LIST_LENGTH
     kept = j.overlap_of(overlap)
     by_time = budget is not None or (search == "climb" and trials is None)
-    allowed = seconds_of(budget or _DEFAULT_BUDGET) if by_time else None
+    allowed = o.seconds_of(budget or _DEFAULT_BUDGET) if by_time else None
     lists = {
-        name: numbers(name, text)
+        name: o.numbers(name, text)
         for name, text in (
             ("factors", factors), ("regularization", regularization), ("alpha", alpha),
         )
@@ -148,7 +147,7 @@ def tune(
     }  # fmt: skip
     _refuse_ignored(context, search)
     choose_solver(solver)
-    models = tune_against.earlier(against, seed, threads)
+    models = show_tuning.earlier(against, seed, threads)
     source = read(console, data, table)
     split = train_and_test(source, test_fraction, seed, overlap=kept)
     ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
@@ -200,7 +199,7 @@ def tune(
         overlap=kept, num_threads=threads,
     )  # fmt: skip
     test = show_tuning.quality(console, f"{source!r}, test part", validation, seed, min_value)
-    test |= tune_against.show_paired(console, validation, k)
+    test |= show_tuning.show_paired(console, validation, k)
     record = {
         "kind": "tuning",
         "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
