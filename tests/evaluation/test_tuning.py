@@ -87,7 +87,7 @@ def test_tpe_prunes_what_runs_below_and_never_the_best(two_tastes):
     assert all(len(t.curve) >= 2 for t in pruned)
     assert all(len(t.curve) > t.iterations or len(t.curve) == 6 for t in search.complete)
     assert search.best.value == max(t.value for t in search.complete)
-    assert {t.params["confidence"] for t in search.trials} == {"binary", "bm25", "log", "linear"}
+    assert {t.params["confidence"] for t in search.trials} == {"binary", "log", "linear"}
 
 
 def test_only_the_parts_are_fitted(two_tastes, monkeypatch):
@@ -128,10 +128,8 @@ def test_one_range_of_background_and_strength_means_the_same_in_every_convention
     plays = sparse.csr_matrix(np.ceil(np.abs(awkward(negative=False).toarray())))
     b, s = 0.05, 0.01
     models = {}
-    conventions = (("binary", 0), ("binary", 1), ("log", 0), ("linear", 1), ("bm25", 0))
-    for confidence, exponent in conventions:
+    for confidence, exponent in (("binary", 0), ("binary", 1), ("log", 0), ("linear", 1)):
         params = {"background": b, "strength": s, "exponent": exponent, "confidence": confidence}
-        params["discount"] = 0.3
         settings = settings_of(params, plays) | {"dtype": np.float64}
         models[confidence, exponent] = SOLVERS["cholesky"](factors=2, **settings)
     for model in models.values():
@@ -142,13 +140,8 @@ def test_one_range_of_background_and_strength_means_the_same_in_every_convention
             s * (plays.nnz / plays.shape[0] + b * plays.shape[1]) / b
         )
     assert np.ptp(models["binary", 1].weights(plays)[0].lam) > 0
-    axes = {"background", "strength", "exponent", "confidence", "discount"}
-    assert set(als_space(plays)) == axes
-    assert als_space(plays)["confidence"].values == ("binary", "bm25", "log", "linear")
+    assert set(als_space(plays)) == {"background", "strength", "exponent", "confidence"}
     plays.data[:] = 1
-    assert set(als_space(plays)) == axes
-    assert als_space(plays)["confidence"].values == ("binary", "bm25")
-    plays.data[0] = -1
     assert set(als_space(plays)) == {"background", "strength", "exponent"}
 
 
