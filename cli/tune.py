@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from dataclasses import asdict, replace
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from halfstep.recommender.recommender import Recommender
 
 console = Screen()
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DEFAULT_BUDGET = "20m"
 
 
@@ -44,12 +42,14 @@ def tune(
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Time for the whole command, as 90s, 20m or 1h; climb takes 20m if not given."
+            help="Time for the whole command, as 90s, 20m or 1h; climb takes 20m without --trials."
         ),
     ] = None,
     trials: Annotated[
         int | None,
-        typer.Option(help="Largest number of trials; if not given, 12 for random and 40 for tpe."),
+        typer.Option(
+            help="Largest number of trials, of climb in its first stage; 12 for random, 40 for tpe."
+        ),
     ] = None,
     metric: Annotated[
         str, typer.Option(help="Metric to maximise: auc, or ndcg@K, recall@K, map@K, ...")
@@ -97,6 +97,12 @@ def tune(
     out: Annotated[
         Path, typer.Option(help="Folder for the trials, results, plot and model.")
     ] = Path("tune-report"),
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="results.json of an earlier search: measure its choice beside this one's."
+        ),
+    ] = None,
     seed: o.Seed = d.SEED,
     threads: o.Threads = d.THREADS,
     json: o.Json = None,
@@ -108,6 +114,7 @@ def tune(
     Trials are kept in OUT/trials.db: to continue an interrupted search, run
     the same command again.
     """
+    from halfstep.bench.environment import environment
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
     from halfstep.evaluation.protocols.partitions import part_of
@@ -129,9 +136,10 @@ def tune(
         raise InputError(reason)
     k = list_length(metric) or d.LIST_LENGTH
     kept = j.overlap_of(overlap)
-    allowed = seconds_of(budget or _DEFAULT_BUDGET) if search == "climb" or budget else None
+    by_time = budget is not None or (search == "climb" and trials is None)
+    allowed = o.seconds_of(budget or _DEFAULT_BUDGET) if by_time else None
     lists = {
-        name: numbers(name, text)
+        name: o.numbers(name, text)
         for name, text in (
             ("factors", factors), ("regularization", regularization), ("alpha", alpha),
         )
@@ -139,6 +147,7 @@ def tune(
     }  # fmt: skip
     _refuse_ignored(context, search)
     choose_solver(solver)
+    models = show_tuning.earlier(against, seed, threads)
     source = read(console, data, table)
     split = train_and_test(source, test_fraction, seed, overlap=kept)
     ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
@@ -148,11 +157,11 @@ def tune(
         if search == "climb":
             from halfstep.evaluation.tuning.budget import climb
 
-            assert allowed is not None
+            left = None if allowed is None else allowed - (time.perf_counter() - begin)
             result = climb(
-                split.train, budget=allowed - (time.perf_counter() - begin), metric=metric,
-                solver=solver, max_factors=max_factors, iterations=iterations, store=store,
-                seed=seed, num_threads=threads, after=lambda _, trial: advance(trial, None),
+                split.train, budget=left, trials=trials, metric=metric, solver=solver,
+                max_factors=max_factors, iterations=iterations, store=store, seed=seed,
+                num_threads=threads, after=lambda _, trial: advance(trial, None),
                 min_value=min_value, **ids,
             ).together  # fmt: skip
         else:
@@ -186,15 +195,16 @@ def tune(
     )  # fmt: skip
     # The test part is used only here, by a model that is fitted on all training data.
     validation = validate(
-        {"tuned": lambda: model}, [part_of(split, **ids)], ks=(k,), min_value=min_value, overlap=kept,
-        num_threads=threads,
+        {"tuned": lambda: model} | models, [part_of(split, **ids)], ks=(k,), min_value=min_value,
+        overlap=kept, num_threads=threads,
     )  # fmt: skip
     test = show_tuning.quality(console, f"{source!r}, test part", validation, seed, min_value)
+    test |= show_tuning.show_paired(console, validation, k)
     record = {
         "kind": "tuning",
         "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
                  "items": source.items, "entries": source.entries, "test entries": split.test.nnz},
-        "search": search, "metric": metric, "budget": allowed, "seed": seed,
+        "search": search, "metric": metric, "budget": allowed, "seed": seed, "most_trials": trials,
         "min_value": min_value, "overlap": kept,
         "solver": model.solver_, "seconds": {
             # The sum includes trials of earlier, interrupted runs.
@@ -205,7 +215,7 @@ def tune(
         },
         "chosen": asdict(chosen), "best": asdict(result.best), "simplest": asdict(result.simplest),
         "test": test, "trials": [asdict(t) for t in result.trials],
-        "environment": _environment(),
+        "environment": environment(),
     }  # fmt: skip
     # The model saw the training part alone; what users have is all of the data.
     fitted = replace(source, interactions=split.train, test=None, negatives=None, times=None)
@@ -229,23 +239,6 @@ def fit_command(data: str, solver: str, chosen: Trial, seed: int) -> str:
     return shlex.join(["halfstep", "fit", *words])
 
 
-def seconds_of(text: str) -> float:
-    """Return the seconds of `90s`, `20m`, `1.5h` or a bare number of seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
-    if not match or float(match[1]) <= 0:
-        raise InputError(f"--budget must be a time like 90s, 20m or 1h, got {text!r}")
-    return float(match[1]) * _UNITS[match[2] or "s"]
-
-
-def numbers(name: str, text: str) -> tuple[float, ...]:
-    """Return the numbers of a comma-separated option; the numbers of `factors` are integers."""
-    kind = int if name == "factors" else float
-    try:
-        return tuple(kind(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"--{name} must be numbers separated by commas, got {text!r}") from None
-
-
 def _space(
     search: str, lists: dict[str, tuple[float, ...]], fixed: dict[str, Any], train: Any
 ) -> tuple[Space, dict[str, Any]]:
@@ -261,7 +254,7 @@ def _space(
 def _refuse_ignored(context: typer.Context, search: str) -> None:
     """Raise InputError for an option that this search would ignore."""
     unused = {
-        "climb": ("trials", "factors", "regularization", "alpha", "confidence", "transform",
+        "climb": ("factors", "regularization", "alpha", "confidence", "transform",
                   "patience", "protocol", "repeats"),
         "tpe": ("regularization", "alpha", "confidence", "transform", "max_factors"),
     }.get(search, ("max_factors",))  # fmt: skip
@@ -292,9 +285,3 @@ def _write(
     paths.append(out / "search.svg")
     tuning_plot.plot_search(result, paths[-1], f"{name}: {result.metric} on the validation part")
     return paths
-
-
-def _environment() -> Any:
-    from halfstep.bench.environment import environment
-
-    return environment()

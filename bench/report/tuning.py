@@ -64,9 +64,11 @@ def _markdown(record: dict[str, Any]) -> str:
     minutes = max(took["this run"], took["trials"] + took["last fit and test"]) / 60
     metric = record["metric"]
     asked = "" if metric == METRIC else f" --metric {metric}"
+    budget = record["budget"]
+    limit = f"trials {record['most_trials']}" if budget is None else f"budget {budget / 60:g}m"
     return "\n".join(
         [
-            f"**{data['name']}: `halfstep tune{asked} --budget {record['budget'] / 60:g}m`** on "
+            f"**{data['name']}: `halfstep tune{asked} --{limit}`** on "
             f"{where['cpu']}, {where['cores']} cores, {minutes:.0f} minutes in all",
             "",
             "| model | recall@20 | NDCG@20 | |",

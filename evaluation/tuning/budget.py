@@ -6,12 +6,16 @@ an iteration at 64. So the search climbs from few factors to many:
 
 | stage | factors | share of the time | what it tries |
 | --- | --- | --- | --- |
-| 1 | 64 | 25 % | the whole space of `halfstep.evaluation.tuning.space.als_space` |
-| 2 | 256 | 25 % | the neighbourhood of the best trials of stage 1 |
+| 1 | 64 | 15 % | the whole space of `halfstep.evaluation.tuning.space.als_space` |
+| 2 | 256 | 20 % | the neighbourhood of the best trials of stage 1 |
 | 3 | 1,024, or as many as the time allows | the rest | stage 2's best trials, their neighbourhood |
 
-Early stopping ends each trial, and so chooses the number of iterations. The result is the best trial of
-all stages, not only of the last: on small data few factors are best.
+Within a stage trials are raced: `halfstep.evaluation.tuning.search`. Early stopping ends each trial, and
+so chooses the number of iterations. The result is the best trial of all stages, not only of the last: on
+small data few factors are best.
+
+A budget in seconds ends where the machine's speed lets it. A number of trials gives the same search
+wherever it runs: so many in stage 1, and a quarter as many, but at least two, in each that follows.
 
 Only the training part is used: a tenth of each user's entries is held out from it for the choice.
 """
@@ -22,7 +26,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +35,7 @@ from scipy.sparse import csr_matrix
 
 from halfstep import defaults
 from halfstep.errors import InputError
+from halfstep.evaluation.metrics.inputs import whole_number
 from halfstep.evaluation.protocols.draws import hashed
 from halfstep.evaluation.protocols.partitions import part_of
 from halfstep.evaluation.protocols.split import per_user
@@ -42,9 +47,11 @@ from halfstep.evaluation.tuning.trial import Tuner
 MAX_FACTORS = 1024
 VALIDATION = 0.1
 _SMALL = 64
-_SHARES = (0.25, 0.25)
+_SHARES = (0.15, 0.2)
 _NEIGHBOURS = 5  # number of best trials of a stage around which the next stage searches
 _STAGE_TRIALS = 150
+_RANDOM = 10  # trials before the first stage learns from them
+_FEWER, _FEWEST = 4, 2  # trials of a stage: one of how many of the stage before, and at least
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,8 @@ class Climb:
 def climb(
     train: csr_matrix,
     *,
-    budget: float,
+    budget: float | None = None,
+    trials: int | None = None,
     metric: str = defaults.METRIC,
     solver: str = "auto",
     user_ids: Any = None,
@@ -84,12 +92,16 @@ def climb(
 ) -> Climb:
     """Search for about `budget` seconds, less the time of a last fit of the winner on all of `train`.
 
+    Without a budget, a number of trials limits the search; with both, what is reached first.
+
     Parameters
     ----------
     train : csr_matrix, shape (users, items)
         The training part. This function holds out a tenth of each user's entries from it.
     budget
         Seconds, at least 1; includes the seconds of trials that `store` already holds.
+    trials
+        Largest number of trials of the first stage, at least 1; 150 if None.
     user_ids, item_ids
         The ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
     min_value
@@ -104,8 +116,11 @@ def climb(
     InputError
         An argument is out of range, no user has enough entries, or no trial ended in time.
     """
-    if not budget >= 1:
+    if budget is None and trials is None:
+        raise InputError("budget or trials must say how long to search, got neither")
+    if budget is not None and not budget >= 1:
         raise InputError(f"budget must be at least 1 second, got {budget}")
+    most = _STAGE_TRIALS if trials is None else whole_number("trials", trials, least=1)
     begin = time.perf_counter()
     ids = hashed(train.shape, user_ids, item_ids)
     split = per_user(train, VALIDATION, user_ids=ids, random_state=seed)
@@ -123,31 +138,35 @@ def climb(
     for stage, size in enumerate(sizes):
         last = stage == len(sizes) - 1
         near = list(stages.values())[-1].complete[:_NEIGHBOURS] if stages else []
-        share = budget - used if last else budget * _SHARES[stage]
-        if near and last:
-            size = _affordable(near[0], size, share, evaluated)
-            share -= _last_fit(near[0], size, evaluated)
+        share = None
+        if budget is not None:
+            share = budget - used if last else budget * _SHARES[stage]
+            if near and last:
+                size = _affordable(near[0], size, share, evaluated)
+                share -= _last_fit(near[0], size, evaluated)
         if near and size <= near[0].settings["factors"]:
             break
         begin = time.perf_counter()
         search = tune(
-            replace(common, fixed={"factors": size}),
+            common.with_fixed({"factors": size}),
             narrowed(whole, [t.params for t in near]) if near else whole,
-            trials=_STAGE_TRIALS,
+            trials=most,
             seconds=share,
             expected=_trial(near[0], size) if near else 0.0,
             first=[t.params for t in near],
-            startup=1 if near and last else 5,
+            random=len(near) or _RANDOM,
             store=store,
             name=f"{name} factors {size}",
             after=None if after is None else partial(_with_factors, after, size),
         )
+        most = max(_FEWEST, most // _FEWER)
         # Trials from the store took their time before this call.
         used += max(time.perf_counter() - begin, sum(t.seconds for t in search.trials))
         if search.complete:
             stages[size] = search
     if not stages:
-        raise InputError(f"budget must allow at least one trial, got {budget:g} s")
+        got = f"{trials} trials" if budget is None else f"{budget:g} s"
+        raise InputError(f"budget must allow at least one trial that ends, got {got}")
     return Climb(stages)
 
 
@@ -183,10 +202,11 @@ def _trial(trial: Trial, factors: int) -> float:
 def _last_fit(trial: Trial, factors: int, evaluated: float) -> float:
     """Return the seconds of a fit on all entries and its evaluation on all users.
 
-    `evaluated` is the share of the users on whom trials are evaluated.
+    `evaluated` is the share of the users on whom trials are evaluated, often on fewer, and by one metric,
+    which takes about half as long as all of them.
     """
     fit, evaluation = _costs(trial, factors)
-    return 1.2 * trial.iterations * fit + evaluation / max(evaluated, 0.01)
+    return 1.2 * trial.iterations * fit + 2 * evaluation / max(evaluated, 0.01)
 
 
 def _costs(trial: Trial, factors: int) -> tuple[float, float]:

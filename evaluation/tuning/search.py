@@ -2,8 +2,12 @@
 
 Every configuration is fitted and evaluated on the same parts, on the same users and from the same
 start, so two configurations differ only in their arguments. A fit ends early when it stops improving,
-and the number of iterations is part of the result. From the fourth iteration on, `"tpe"` prunes a
-configuration whose curve on the first part is below the median of the earlier ones.
+and the number of iterations is part of the result.
+
+Trials of `"tpe"` are raced on the first part. Successive halving keeps, of those that got to their third
+iteration, the best third, and of these at the ninth again; it does not wait for others (Li et al., "A
+system for massively parallel hyperparameter tuning", MLSys 2020). A trial ends too when the interval of
+its paired difference with the best one excludes it: `halfstep.evaluation.tuning.race`.
 
 The winner of many trials has also been lucky: its value on the validation part is too good, the more so
 the more trials there were. Measure its quality once, on entries that no trial has seen.
@@ -23,6 +27,7 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
+from halfstep.evaluation.tuning.race import Race
 from halfstep.evaluation.tuning.space import Choice, Space, within
 from halfstep.evaluation.tuning.store import (
     Trial,
@@ -37,6 +42,7 @@ from halfstep.interruption import interrupted_at_once
 
 SEARCHES = ("grid", "random", "tpe")
 DEFAULT_TRIALS = {"random": 12, "tpe": 40}
+_FIRST_RUNG, _KEPT = 3, 3  # iterations; one of how many
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def tune(
     seconds: float | None = None,
     expected: float = 0.0,
     first: Iterable[dict[str, Any]] = (),
-    startup: int = 5,
+    random: int = 10,
     store: Path | None = None,
     name: str | None = None,
     after: Callable[[Trial, int | None], Any] | None = None,
@@ -111,7 +117,7 @@ def tune(
     ----------
     search
         `"grid"`: all combinations in order; the space must consist of choices. `"random"`: random
-        configurations, none twice in a space of choices. `"tpe"`: Optuna's TPE with median pruning.
+        configurations, none twice in a space of choices. `"tpe"`: Optuna's TPE, raced.
     trials
         Largest number of trials. None means the whole grid, 12 random trials or 40 TPE trials.
     seconds
@@ -119,10 +125,11 @@ def tune(
         (`expected` seconds for the first), it would end in time. Time before an interruption counts.
     first
         Configurations that `"tpe"` tries first, if they are in `space`.
-    startup
-        Number of complete trials before `"tpe"` begins to prune.
+    random
+        Number of trials, `first` included, before `"tpe"` begins to learn from them.
     store
         SQLite file that keeps the trials; trials of this search that it already holds are not repeated.
+        It does not keep the users' values: the race begins anew with the first trial that runs.
     name
         The search's name in the file; if None, a hash of its data and settings.
     after
@@ -144,11 +151,12 @@ def tune(
         queue = _grid(space)[:trials] if search == "grid" else _draws(space, total, tuner.seed)
         total = len(queue)
     known = name or tuner.name(search=search, space=space)
-    with open_study(store, known, space, _sampler(tuner.seed), _pruner(search, startup)) as study:
+    race = Race() if search == "tpe" else None
+    with open_study(store, known, space, None, _pruner(search)) as study:
         searched = space_of(study)
         done = finished(study)
         # The seed depends on the number of trials, so a resumed search does not repeat its draws.
-        study.sampler = _sampler(tuner.seed + len(done))
+        study.sampler = _sampler(tuner.seed + len(done), random)
         shown = None if seconds is not None and trials is None else total
         for trial in done:
             if after is not None:
@@ -163,7 +171,7 @@ def tune(
             if late or failures == 10:
                 break
             fixed = left.pop(0) if left else None
-            trial_done = _one(tuner, study, searched, fixed, prunes=search == "tpe")
+            trial_done = _one(tuner, study, searched, fixed, race)
             if trial_done is None:
                 failures += 1
                 continue
@@ -174,7 +182,7 @@ def tune(
 
 
 def _one(
-    tuner: Tuner, study: Any, space: Space, fixed: dict[str, Any] | None, *, prunes: bool
+    tuner: Tuner, study: Any, space: Space, fixed: dict[str, Any] | None, race: Race | None
 ) -> Trial | None:
     """Run and record one trial; return None if its numbers overflowed."""
     from optuna.trial import TrialState
@@ -185,12 +193,12 @@ def _one(
 
     def prune(iterations: int, value: float) -> bool:
         trial.report(value, iterations)
-        return prunes and bool(trial.should_prune())
+        return bool(trial.should_prune())
 
     try:
         # Ctrl-C must raise here: a fit that it ended early would look like a finished trial.
         with interrupted_at_once():
-            facts = tuner.run(trial.params, prune)
+            facts = tuner.run(trial.params, prune, race)
     except (FloatingPointError, OverflowError):
         study.tell(trial, state=TrialState.FAIL)
         return None
@@ -230,15 +238,16 @@ def _draws(space: Space, number: int | None, seed: int) -> list[dict[str, Any]]:
     ]
 
 
-def _sampler(seed: int) -> Any:
+def _sampler(seed: int, random: int) -> Any:
     from optuna.samplers import TPESampler
 
-    return TPESampler(seed=seed % 2**32, multivariate=True)  # NumPy's RandomState takes 32 bits
+    # NumPy's RandomState takes 32 bits.
+    return TPESampler(seed=seed % 2**32, multivariate=True, n_startup_trials=random)
 
 
-def _pruner(search: str, startup: int) -> Any:
-    from optuna.pruners import MedianPruner, NopPruner
+def _pruner(search: str) -> Any:
+    from optuna.pruners import NopPruner, SuccessiveHalvingPruner
 
-    return (
-        MedianPruner(n_startup_trials=startup, n_warmup_steps=4) if search == "tpe" else NopPruner()
-    )
+    if search != "tpe":
+        return NopPruner()
+    return SuccessiveHalvingPruner(min_resource=_FIRST_RUNG, reduction_factor=_KEPT)

@@ -11,6 +11,12 @@ fits all data, all confidence conventions and all numbers of factors:
 * `strength` s, log-uniform from 1e-4 to 0.3: the regularisation as a share of a row's total weight,
   n_u + b N. With exponent 1, s is `regularization` itself. With exponent 0 all rows have the same
   lambda, s times the mean of n_u + b N over the users.
+
+Tried: weights that fall with an item's popularity, `transform="bm25"` with B from 0.01 to 0.5 as an axis.
+On gowalla the search chose them at every number of factors, for 0.0015 of NDCG@20 on the validation part
+at 1,024; on the data's own test part they were 2.4 % below the earlier search's choice. That part was not
+drawn evenly: it holds 34 % of the entries of the items with a thousand or more, and 21 % of all. No
+validation part that is drawn from the training part can tell.
 """
 
 from __future__ import annotations
@@ -64,6 +70,7 @@ LAB_GRID: Space = {
     "alpha": Choice((1.0, 15.0, 30.0, 40.0)),
 }
 _COUNTED = ("binary", "log", "linear")
+_AXES = ("background", "strength", "exponent")
 
 
 def als_space(train: csr_matrix) -> Space:
@@ -81,7 +88,7 @@ def settings_of(params: dict[str, Any], train: csr_matrix) -> dict[str, Any]:
     """Return the solver's arguments for a choice from `als_space`; any other choice is unchanged."""
     if "strength" not in params:
         return dict(params)
-    rest = {k: v for k, v in params.items() if k not in ("background", "strength", "exponent")}
+    rest = {k: v for k, v in params.items() if k not in _AXES}
     b, s = params["background"], params["strength"]
     confidence = rest.setdefault("confidence", "binary")
     users, items = train.shape

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,28 @@ from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import Indices, whole_number
 from halfstep.evaluation.metrics.intervals import standard_error
-from halfstep.evaluation.metrics.judged import checked_value, judged
-from halfstep.evaluation.protocols.draws import chosen_users
-from halfstep.evaluation.protocols.early_stopping import EarlyStopping, list_length
+from halfstep.evaluation.metrics.judged import checked_value
+from halfstep.evaluation.protocols.early_stopping import list_length
 from halfstep.evaluation.protocols.partitions import Part
 from halfstep.evaluation.protocols.validation import mean_by_user
+from halfstep.evaluation.tuning.judge import Judge
+from halfstep.evaluation.tuning.race import Measured, Race, fallen
+from halfstep.evaluation.tuning.shared_weights import SharedWeights
 from halfstep.evaluation.tuning.space import settings_of
 from halfstep.evaluation.tuning.store import fingerprint
 from halfstep.progress import wanted
 from halfstep.solvers import make
 
 JUDGED_USERS = 5000
+_RULES = 2  # of what ends a trial: trials by other rules are another search's
 
 
 @dataclass(frozen=True)
 class Tuner:
     """Runs trials; all trials of a search share these settings.
+
+    They also share what does not depend on a configuration: the drawn users with their entries, and
+    the transposed weights of each part.
 
     Parameters
     ----------
@@ -71,34 +78,51 @@ class Tuner:
 
     def name(self, **more: Any) -> str:
         """Return the name of a search by this tuner, a hash of the data and the settings."""
-        settings = {k: v for k, v in vars(self).items() if k not in ("parts", "num_threads")}
-        return fingerprint(self.parts, **settings, **more)
+        names = self.__dataclass_fields__.keys() - {"parts", "num_threads"}
+        settings = {name: getattr(self, name) for name in sorted(names)}
+        return fingerprint(self.parts, **settings, rules=_RULES, **more)
+
+    @cached_property
+    def shared(self) -> list[tuple[Judge, SharedWeights]]:
+        """For each part what its trials share."""
+        judging = self.metric, self.users, self.seed, self.min_value, self.num_threads
+        return [(Judge(part, *judging), SharedWeights()) for part in self.parts]
+
+    def with_fixed(self, fixed: dict[str, Any]) -> Tuner:
+        """Return a tuner with other fixed arguments, which shares what these trials share."""
+        from dataclasses import replace
+
+        other = replace(self, fixed=fixed)
+        vars(other)["shared"] = self.shared
+        return other
 
     def judged_users(self, part: Part) -> Indices:
         """Return the rows of a part on which trials are evaluated: users with a history, if any has."""
-        relevant = judged(part.history, part.test, self.min_value)
-        held_out = np.diff(relevant.held_out.indptr) > 0
-        known = held_out & relevant.has_history
-        able: Indices = np.flatnonzero(known if known.any() else held_out).astype(np.int64)
-        return chosen_users(able, self.users, part.hashes.users, self.seed)
+        place = next(k for k, one in enumerate(self.parts) if one is part)
+        return self.shared[place][0].rows
 
-    def run(self, params: dict[str, Any], prune: Callable[[int, float], bool]) -> dict[str, Any]:
+    def run(
+        self,
+        params: dict[str, Any],
+        prune: Callable[[int, float], bool],
+        race: Race | None = None,
+    ) -> dict[str, Any]:
         """Fit and evaluate one configuration; return the facts of a `Trial`.
 
-        `prune(iterations, value)` is called after each iteration on the first part; True ends the trial.
+        Parameters
+        ----------
+        prune
+            Called as `prune(iterations, value)` after each iteration on the first part; True ends the
+            trial.
+        race
+            The race that the trial takes part in, on the first part; a trial that runs to its end may
+            take the lead.
         """
         begin = time.perf_counter()
         settings = (self.fixed or {}) | settings_of(params, self.parts[0].train)
-        stops: list[EarlyStopping] = []
+        curves: list[_Curve] = []
         steps: list[float] = []
-        for place, part in enumerate(self.parts):
-            pruned = False
-
-            def after(iterations: int, value: float) -> bool:
-                nonlocal pruned
-                pruned = place == 0 and prune(iterations, value)  # noqa: B023
-                return pruned
-
+        for place, (part, (judge, weights)) in enumerate(zip(self.parts, self.shared, strict=True)):
             model = make(
                 self.solver,
                 **settings,
@@ -106,34 +130,72 @@ class Tuner:
                 random_state=self.seed + place,
                 num_threads=self.num_threads,
             )
-            stop = EarlyStopping(
-                model,
-                part.history,
-                part.test,
-                metric=self.metric,
-                patience=self.patience,
-                users=self.judged_users(part),
-                min_value=self.min_value,
-                judged_factors=part.judged_factors,
-                after=after,
-                num_threads=self.num_threads,
+            weights.serve(model)
+            first = place == 0
+            curve = _Curve(
+                model, judge, self.patience, race if first else None, prune if first else None
             )
-            model.fit(part.train, show_progress=wanted(), callback=stop)
-            stops.append(stop)
+            model.fit(part.train, show_progress=wanted(), callback=curve)
+            curves.append(curve)
             steps += model.seconds_
-            if pruned:
+            if curve.pruned:
                 break
+        pruned = curves[0].pruned
+        if race is not None and not pruned:
+            race.enter(curves[0].measured, curves[0].peak)
         _, values = mean_by_user(
-            [p.users[s.judged_users] for p, s in zip(self.parts, stops, strict=False)],
-            [s.per_user for s in stops],
+            [p.users[c.judge.rows] for p, c in zip(self.parts, curves, strict=False)],
+            [c.best.values for c in curves],
         )
         return {
             "settings": settings,
             "pruned": pruned,
             "value": float(values.mean()),
             "error": standard_error(values),
-            "iterations": math.ceil(float(np.median([s.iterations for s in stops]))),
+            "iterations": math.ceil(float(np.median([c.peak for c in curves]))),
             "seconds": time.perf_counter() - begin,
             "fit_seconds": float(np.median(steps)),
-            "curve": stops[0].history,
+            "curve": [m.mean for m in curves[0].measured],
         }
+
+
+class _Curve:
+    """A callback: measures a fit after each iteration, and ends it when it is past its peak or has lost.
+
+    No factors are kept: a search's winner is fitted anew.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        judge: Judge,
+        patience: int,
+        race: Race | None,
+        prune: Callable[[int, float], bool] | None,
+    ) -> None:
+        self.judge, self.measured, self.peak, self.pruned = judge, list[Measured](), 0, False
+        self._model, self._patience, self._race, self._prune = model, patience, race, prune
+
+    @property
+    def best(self) -> Measured:
+        """The best iteration so far."""
+        return self.measured[self.peak - 1]
+
+    def __call__(self, iteration: int, seconds: float, loss: float | None) -> bool:
+        """Return True to end the fit; `fit` calls this after each iteration."""
+        judge, done, race = self.judge, len(self.measured) + 1, self._race
+        if race is None:
+            everybody = np.ones(len(judge.rows), bool)
+            now = Measured(judge.measure(self._model, everybody), whole=True)
+        else:
+            now = race.measured(judge.sample, lambda mask: judge.measure(self._model, mask))
+        self.measured.append(now)
+        if self.peak == 0 or now.mean > self.best.mean:
+            self.peak = done
+        # `prune` first: it notes the value.
+        self.pruned = self._prune is not None and self._prune(done, now.mean)
+        self.pruned |= race is not None and race.behind(done, self.best, judge.sample)
+        past = done - self.peak >= self._patience
+        if race is not None and done > self.peak:
+            past |= fallen(now, self.best, judge.sample)
+        return self.pruned or past

@@ -43,6 +43,8 @@ def test_published_rows_belong_to_their_split():
     usual = record(known) | {"metric": "ndcg@10"}
     assert "`halfstep tune --budget 20m`" in markdown(usual)
     assert "22 minutes" in text
+    counted = record(known) | {"budget": None, "most_trials": 40}
+    assert "`halfstep tune --metric ndcg@20 --trials 40`" in markdown(counted)
 
 
 def test_the_readme_shows_it(tmp_path):

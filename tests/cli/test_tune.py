@@ -1,6 +1,7 @@
 """The tune command: what it refuses, what it says when something is missing, its progress."""
 
 import importlib.util
+import json
 import os
 import shlex
 
@@ -8,26 +9,36 @@ import pytest
 from cases.tuning import trial
 
 from halfstep import InputError, Solver, progress_task
+from halfstep.cli import show_tuning
 from halfstep.cli.main import run
+from halfstep.cli.options import numbers, seconds_of
 from halfstep.cli.show_tuning import Trials
-from halfstep.cli.tune import numbers, seconds_of
 from halfstep.evaluation.tuning import plot, store
 from halfstep.evaluation.tuning.search import Search
 from halfstep.evaluation.tuning.space import LogUniform
 
+EARLIER = {
+    "kind": "tuning",
+    "solver": "cholesky",
+    "chosen": {
+        "settings": {"factors": 2, "alpha": 7.0, "regularization": 3.0, "confidence": "linear"},
+        "iterations": 2,
+    },
+}
 REFUSED = [
     (("--budget", "soon"), "--budget must be a time like 90s, 20m or 1h, got 'soon'"),
     (("--budget", "0m"), "--budget must be a time like 90s"),
     (("--search", "best"), "--search must be climb, grid, random, tpe, got 'best'"),
     (("--choose", "first"), "--choose must be best or simplest, got 'first'"),
     (("--metric", "rmse"), "metric must be auc, or one of ndcg"),
-    (("--trials", "3"), "--trials has no meaning with --search climb"),
+    (("--alpha", "3"), "--alpha has no meaning with --search climb"),
     (("--search", "tpe", "--alpha", "1"), "--alpha has no meaning with --search tpe"),
     (("--search", "grid", "--max-factors", "9"), "--max-factors has no meaning with --search grid"),
     (("--search", "grid", "--factors", "1.5"), "--factors must be numbers separated by commas"),
     (("--solver", "fast"), "solver must be one of auto, cpu"),
     (("--data", "absent"), "existing folder or file, got 'absent'"),
     (("--out", "file"), "--out: 'file' cannot be made"),
+    (("--against", "few.csv"), "--against must be the results.json of an earlier halfstep tune"),
 ]
 
 
@@ -71,13 +82,39 @@ def test_the_choice_can_be_asked_and_fitted_to_all(tmp_path, monkeypatch, capsys
     (tmp_path / "my plays.csv").write_text(rows)
     space = ["--factors", "2", "--regularization", "0.5", "--alpha", "1,3", "--iterations", "3"]
     asked = ["--data", "my plays.csv", "--search", "grid", *space, "--solver", "cholesky"]
+    (tmp_path / "earlier.json").write_text(json.dumps(EARLIER))
+    asked += ["--against", "earlier.json"]
     assert run(["tune", *asked, "--out", "out", "--seed", "3"]) == 0
-    line = next(x for x in capsys.readouterr().out.splitlines() if "halfstep fit" in x)
+    out = capsys.readouterr().out
+    line = next(x for x in out.splitlines() if "halfstep fit" in x)
+    record = json.loads((tmp_path / "out" / "results.json").read_text())["test"]
+    means = {name: record["models"][name]["ndcg@10"]["mean"] for name in ("tuned", "earlier")}
+    gap = record["against"]["ndcg@10"]["difference"]
+    assert gap == pytest.approx(means["tuned"] - means["earlier"])
+    assert gap != 0
+    assert f"ndcg@10: tuned - earlier = {gap:+.4f} [" in out
+    assert "paired over 30 users" in out
     assert run(shlex.split(line.partition("halfstep ")[2])) == 0
     tuned, fitted = Solver.load("out/model.npz"), Solver.load("model.npz")
     same = ("factors", "regularization", "alpha", "confidence")
     assert [getattr(fitted, name) for name in same] == [getattr(tuned, name) for name in same]
     assert run(["similar", "out/model.npz", "3"]) == 0  # it carries its ids
+
+
+def test_what_an_earlier_search_chose_is_read_and_checked(tmp_path):
+    path = tmp_path / "earlier.json"
+    for record, message in (
+        ({"kind": "tuning"}, "must have the field 'chosen'"),
+        ({"kind": "other"}, "--against must be the results.json of an earlier halfstep tune"),
+        (EARLIER | {"solver": "fast"}, "solver must be one of"),
+    ):
+        path.write_text(json.dumps(record))
+        with pytest.raises(InputError, match=message):
+            show_tuning.earlier(path, 0, 1)
+    path.write_text(json.dumps(EARLIER))
+    model = show_tuning.earlier(path, 5, 1)["earlier"]()
+    assert (model.factors, model.alpha, model.iterations) == (2, 7.0, 2)
+    assert show_tuning.earlier(None, 0, 1) == {}
 
 
 def test_times_and_numbers():
