@@ -65,7 +65,7 @@ class ConjugateGradient(Solver):
         Steps of every row in a half-step, at least 1; a row stops earlier if its residual is only
         rounding error. None means as many as the row needs.
     cg_tolerance
-        theta, between 0 and 1: the part of its gain that a row may leave. None means 0.05, or less
+        theta, between 0 and 1: the part of its gain that a row may leave. None means 0.02, or less
         in the cases that `halfstep.solvers.fit.stopping` lists.
     cg_max_steps
         The largest number of steps of a row, at least 1. None means 64.

@@ -36,7 +36,7 @@ the coordinates until its own shared part is the identity (`halfstep.solvers.whi
 
 **When a row stops.** The shared part is the identity, so the |r|^2 of `conjugate_gradient` is the plain
 squared norm of the residual. A row stops when the bound on what it can still gain is at most theta =
-0.05 times the sum of its gains (less for rows with heavy entries; rows with a negative w take at least
+0.02 times the sum of its gains (less for rows with heavy entries; rows with a negative w take at least
 two steps): the rule of `halfstep.solvers.fit.stopping`. An entry of weight w
 can make an eigenvalue of 1 + w |z|^2, and the steps must find each of the large ones. If the weights
 have nearly one size, such as logarithms of counts, one or two steps do for most rows; raw play counts
@@ -109,7 +109,7 @@ class Eigenbasis(Solver):
         many as the row needs, by the rule of `halfstep.solvers.fit.stopping`.
     cg_tolerance
         The rule's theta, between 0 and 1: a row stops when it can still gain at most theta times what
-        it has gained in this half-step. None means 0.05, or less in the cases that `stopping` lists.
+        it has gained in this half-step. None means 0.02, or less in the cases that `stopping` lists.
     cg_max_steps
         The largest number of steps that the rule lets a row take. None means 64.
     exact

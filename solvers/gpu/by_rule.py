@@ -101,7 +101,12 @@ class RuledSolver(WhitenedSolver, ABC):
         `few_rows` says whether the whole side has at most 2 f rows; it changes no bin.
         """
         return stopping(
-            self.cg_steps, self.cg_tolerance, self.cg_max_steps, a0=side.a0, few_rows=few_rows
+            self.cg_steps,
+            self.cg_tolerance,
+            self.cg_max_steps,
+            a0=side.a0,
+            few_rows=few_rows,
+            by_last_step=True,
         )
 
     def _rules(

@@ -60,7 +60,7 @@ def test_the_lesson_about_steps_shows_what_it_says(tmp_path, monkeypatch):
     ends = {
         name: {way: of[-1] for way, (_, of) in c.items()} for name, c in names["curves"].items()
     }
-    assert ends["raw"]["two steps"] > 1.01 > 1.001 > ends["raw"]["the rule"]
+    assert ends["raw"]["two steps"] > 1.01 > 1.003 > ends["raw"]["the rule"]
     assert max(ends["log"].values()) < 1.001
     assert all((np.diff(seconds) > 0).all() for seconds, _ in names["curves"]["raw"].values())
     steps, row, fits, pace = told

@@ -21,7 +21,7 @@ from scipy import sparse
 from halfstep import SOLVERS, InputError
 from halfstep.errors import NumericalWarning
 from halfstep.kernels.cuda.backend import using
-from halfstep.solvers.fit.stopping import THETA_EXPLICIT
+from halfstep.solvers.fit.stopping import LAST_STEP, THETA_EXPLICIT
 from halfstep.solvers.gpu.cg_5_binned import SHORT, _rank
 from halfstep.solvers.inputs import as_csr
 
@@ -220,4 +220,4 @@ def test_explicit_ratings_get_a_smaller_tolerance(backend):
     from halfstep.solvers.gpu.device.side import Side
 
     side = Side.upload(backend, model.weights(as_csr(matrix))[0])
-    assert model._stopping(side).theta == THETA_EXPLICIT
+    assert model._stopping(side).theta == LAST_STEP * THETA_EXPLICIT

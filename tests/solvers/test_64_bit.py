@@ -63,7 +63,7 @@ def test_half_steps(rung, far):
     tally("Numbers", f"{rung.name}: half-step beyond 2^31 entries", "same bits as from entry 0")
 
 
-def test_rows_that_are_split_over_threads(far, monkeypatch):
+def test_rows_that_are_split_over_threads(far, by_blocks, monkeypatch):
     from halfstep import SOLVERS
     from halfstep.kernels.cpu import high_degree
 
