@@ -227,7 +227,7 @@ def report_of(tally: Any) -> HalfStepReport:
     from halfstep.kernels.cpu import rows as cpu_rows
 
     rows, stepped, steps, most, unsolved, completed = map(int, tally[: cpu_rows.GAINED])
-    gained, left = map(float, tally[cpu_rows.GAINED :])
+    gained, left = map(float, tally[[cpu_rows.GAINED, cpu_rows.LEFT]])
     return HalfStepReport(rows, stepped, steps, most, unsolved, gained, left, completed)
 
 

@@ -12,11 +12,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.kernels import phases
 from halfstep.kernels.cpu import rows as cpu_rows
 from halfstep.kernels.cpu.border import check_half_step
 from halfstep.kernels.cpu.high_degree import HighDegreeRow, high_degree_rows
 from halfstep.kernels.cpu.rotation import rotate, rotation
-from halfstep.kernels.cpu.rows import MOST, TALLY
+from halfstep.kernels.cpu.rows import MOST, OPERATIONS, TALLY
 from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers.problem import Problem, Rule
@@ -25,6 +26,9 @@ from halfstep.types import Floats
 
 _BLOCK_ENTRIES = 1 << 15
 _BLOCK_NUMBERS = 1 << 18  # of factors in a block, which stay in the second-level cache
+# Numbers from one block's tally to the next: the threads write to theirs for every row, and shall not
+# share a pair of cache lines.
+_TALLY_APART = 32
 
 Tally: TypeAlias = npt.NDArray[np.float64]
 Block: TypeAlias = Callable[[Side, Scratch, int, Floats, Tally], None]
@@ -69,11 +73,13 @@ def solve_rows(
 ) -> tuple[Floats, Tally]:
     """Return the solutions (rows, f), from the starts X (rows, f), and the rows' tally (TALLY,)."""
     check_half_step(problem, X)
+    phases.lap(phases.REST)
     f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
     wide = -(-f // padding(dtype)) * padding(dtype)
     block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
     basis = basis_of(problem, threads, narrow=method.bfloat16)
+    phases.lap(phases.ALGEBRA)
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
     base[:f], slope[:f] = basis.base, basis.slope
     from_zero = _starts_from_zero(problem)
@@ -131,12 +137,16 @@ def solve_rows(
         work, buffer, spare = state
         part = buffer[: end - begin]
         start(begin, part, work, spare)
+        phases.lap(phases.INWARD)
         method.block(side, work, begin, part, tallies[task])
+        phases.lap(phases.SOLVE)
         finish(begin, part)
+        phases.lap(phases.OUTWARD)
 
     apart = [] if method.high_degree is None else high_degree_rows(side)
     blocks = _blocks(problem, apart, block_rows)
-    tallies = np.zeros((len(blocks) + len(apart), TALLY))
+    tallies = np.zeros((len(blocks) + len(apart), _TALLY_APART))[:, :TALLY]
+    phases.lap(phases.REST)
     spread(range(len(blocks)), threads, prepare, run)
     for u, tally in zip(apart, tallies[len(blocks) :], strict=True):
         part = np.zeros((1, wide), dtype)
@@ -145,8 +155,10 @@ def solve_rows(
         assert method.high_degree is not None
         part[0] = method.high_degree(HighDegreeRow(side, u, wide, threads, scratch), part[0], tally)
         finish(u, part)
+        phases.lap(phases.LONG)
     total = tallies.sum(axis=0)
     total[MOST] = tallies[:, MOST].max(initial=0)
+    phases.count("operations", float(total[OPERATIONS]))
     return solution, total
 
 

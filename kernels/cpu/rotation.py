@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.kernels import phases
 from halfstep.kernels.cpu.bfloat16 import pack
 from halfstep.kernels.cpu.threads import spread
 from halfstep.kernels.cpu.triangle import times_triangle
@@ -69,6 +70,7 @@ def rotate(
             pack(rotated, target)
         if len(sizes):
             np.vecdot(rotated, rotated, out=sizes[start : start + rows])
+        phases.lap(phases.FIXED)
 
     spread(range(0, len(Y), rows), threads, lambda: np.empty((rows, padded_to), Y.dtype), run)
     return Z

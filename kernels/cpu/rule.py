@@ -32,21 +32,8 @@ import numpy as np
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
 from halfstep.kernels.cpu.compile import compiled_in, inlined, merged
 from halfstep.kernels.cpu.rows import (
-    COMPLETED,
-    COMPLETING,
-    DUAL,
-    GAINED,
-    LEFT,
-    MOST,
-    PRIMAL,
-    ROWS,
-    STEPPED,
-    STEPPING,
-    STEPS,
-    UNSOLVED,
-    solve_block_exactly,
-    suits_dual,
-    weights_within,
+    COMPLETED, COMPLETING, DUAL, GAINED, LEFT, MOST, OPERATIONS, PRIMAL, ROWS, STEPPED, STEPPING,
+    STEPS, UNSOLVED, solve_block_exactly, suits_dual, weights_within,
 )  # fmt: skip
 from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.tiles import dots, locate, update
@@ -155,6 +142,7 @@ def steps_by_rule(
     combine(0.0, r, r, p, f)
     rs = inner(r, r, f)
     gained, left, taken, unsolved, completed = 0.0, rs, 0, True, False
+    half_passes = 2.0  # dot products and updates, of 2 f operations for each entry
     for step in range(stopping.most):
         # |x| <= |A x|, so a residual below eps |x| is rounding error. An infinite one is not.
         if rs < np.inf and rs <= inner(x, x, f) * scratch.eps * scratch.eps:
@@ -174,12 +162,15 @@ def steps_by_rule(
                 g = excess(entries, first + e) * item(q, e)
                 pAp += float(g) * float(item(q, e))
                 put(q, e, g)
+            half_passes += 1
         elif last:
             pAp = inner(p, p, f) + curvature(entries, scratch, first, stop, f, p)
+            half_passes += 1
         else:
             combine(0.0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
             pAp = inner(p, Ap, f)
+            half_passes += 2
         if pAp <= 0:  # false for a NaN, which must reach x
             left, unsolved = 0.0, False
             break
@@ -198,9 +189,11 @@ def steps_by_rule(
             update(entries.Z, rows, n, f, q, scratch.total)
             for k in range(0, f, width(p)):
                 store(Ap, k, fma(load(scratch.total, k), load(scratch.scale, k), load(p, k)))
+            half_passes += 1
         elif last:  # the guess was wrong: the second half is needed after all
             combine(0.0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
+            half_passes += 2
         combine(-alpha, Ap, r, r, f)
         rs_next = inner(r, r, f)
         if taken >= enough and left < np.inf:  # a NaN must reach x
@@ -219,6 +212,7 @@ def steps_by_rule(
     tally[COMPLETED] += completed
     tally[GAINED] += gained
     tally[LEFT] += left
+    tally[OPERATIONS] += 2.0 * f * n * half_passes
     return completed
 
 

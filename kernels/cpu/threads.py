@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from halfstep.kernels import nodes, phases
+
 Task = TypeVar("Task")
 State = TypeVar("State")
 
@@ -37,8 +39,12 @@ def spread(
     queue = deque(tasks)
     threads = min(threads, len(queue))
 
-    def work() -> None:
+    def work(worker: int = 0) -> None:
+        if worker:  # the caller's own thread stays where it may
+            nodes.settle(worker)
+        phases.begin()
         state = prepare()
+        phases.lap(phases.SCRATCH)
         while True:
             try:
                 task = queue.popleft()
@@ -51,10 +57,11 @@ def spread(
         return
     with ThreadPoolExecutor(threads - 1) as pool:
         try:
-            others = [pool.submit(work) for _ in range(threads - 1)]
+            others = [pool.submit(work, worker) for worker in range(1, threads)]
             work()
             for other in others:
                 other.result()
+            phases.lap(phases.WAITING)
         except BaseException:  # Ctrl-C too: the other threads finish their current task and end
             queue.clear()
             raise
