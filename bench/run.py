@@ -10,6 +10,8 @@ from rich.console import Console
 
 from halfstep.bench.environment import environment
 from halfstep.bench.inputs import SplitDataset, load_data
+from halfstep.bench.limits.run import SUITES as LIMITS
+from halfstep.bench.limits.run import run_limits
 from halfstep.bench.method.check import SECOND_TOLERANCE, TARGET_TOLERANCE
 from halfstep.bench.method.contest import run_case
 from halfstep.bench.method.ratios import CONFIDENCE, RESAMPLES
@@ -20,7 +22,6 @@ from halfstep.bench.results_file import write_results
 from halfstep.bench.schema import SCHEMA, CaseRecord, Method, Results
 from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.bench.suite_queries import measure_queries
-from halfstep.bench.suite_roofline import measure_roofline
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
 from halfstep.evaluation.equivalence import MARGIN, OBJECTIVE_TOLERANCE
@@ -62,9 +63,9 @@ def _run(
     settings: BenchSettings, console: Console, case_done: Callable[[Results, CaseRecord], None]
 ) -> Results:
     chosen = plan(settings)
-    measure = {"queries": measure_queries, "roofline": measure_roofline}.get(settings.suite)
-    quality = settings.suite == "quality"
-    if not chosen.cases and measure is None and not quality:
+    measure = {"queries": measure_queries}.get(settings.suite)
+    whole = {"quality": run_quality, **dict.fromkeys(LIMITS, run_limits)}.get(settings.suite)
+    if not chosen.cases and measure is None and whole is None:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
         )
@@ -86,8 +87,8 @@ def _run(
         cases=[],
         left_out=list(chosen.left_out),
     )
-    if quality:
-        return run_quality(
+    if whole is not None:
+        return whole(
             settings, results, lambda line: console.print(line, style="dim", highlight=False)
         )
     dataset: SplitDataset | None = None

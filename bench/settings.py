@@ -13,7 +13,7 @@ from halfstep.datasets import FORMATS
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
 
-SUITES = ("quick", "full", "scaling", "queries", "roofline", "quality")
+SUITES = ("quick", "full", "scaling", "queries", "roofline", "threads", "quality")
 DEFAULT_DATA = "music-small"
 # (confidence, regularization). Of the settings tried on music-small this one beats popularity in both
 # NDCG@10 and AUC.
@@ -33,8 +33,8 @@ class BenchSettings:
         A preset, a path or "format:path", as for `halfstep.datasets.load`; None for the suite's default.
         The suite `scaling` generates its own.
     suite
-        `"quick"`, `"full"`, `"scaling"`, `"queries"` or `"roofline"`: see `halfstep.bench.suites`; or
-        `"quality"`: see `halfstep.bench.quality.plan`.
+        `"quick"`, `"full"`, `"scaling"`, `"queries"`, `"roofline"` or `"threads"`: see
+        `halfstep.bench.suites`; or `"quality"`: see `halfstep.bench.quality.plan`.
     solvers
         Contestants: names in `halfstep.SOLVERS`, with settings of their own behind colons
         (`eigenbasis:exact`; see `halfstep.bench.contestant_names`); None for the suite's. The reference
@@ -52,7 +52,8 @@ class BenchSettings:
     seed
         Seed of the split, the starting factors, the bootstrap and generated data.
     num_threads
-        Threads of each fit, 0 for all cores. Unless it is given, the suite `scaling` compares several.
+        Threads of each fit, 0 for all cores. Unless it is given, the suite `scaling` compares several;
+        in the suite `threads` the most threads.
     confidence, alpha, epsilon, background, regularization, regularization_exponent,
     transform, bm25_k1, bm25_b
         The weighting, as for every solver: see `halfstep.solvers.problem`. None for the data's default:

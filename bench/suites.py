@@ -6,8 +6,8 @@
   all methods of the peers.
 * `scaling`: the time per iteration on generated data of a million entries and more, as far as memory
   allows, with one, two and all threads.
-* `queries`, `roofline`, `quality`: these have no cases; see `suite_queries`, `suite_roofline` and
-  `quality.plan`.
+* `queries`, `roofline`, `threads`, `quality`: these have no cases; see `suite_queries`, `suite_roofline`,
+  `suite_threads` and `quality.plan`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def plan(settings: BenchSettings) -> Plan:
     """Return the cases of the settings' suite on this machine."""
     if settings.suite == "scaling":
         return _scaling(settings)
-    if settings.suite in ("queries", "roofline", "quality"):
+    if settings.suite in ("queries", "roofline", "threads", "quality"):
         return Plan(())
     budget = settings.budget or BUDGETS[settings.suite]
     if settings.suite == "full" or settings.factors:

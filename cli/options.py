@@ -83,7 +83,9 @@ TestFraction = Annotated[
 ]
 Suite = Annotated[
     str,
-    typer.Option(help="What to measure: quick, full, scaling, queries, roofline or quality."),
+    typer.Option(
+        help="What to measure: quick, full, scaling, queries, roofline, threads or quality."
+    ),
 ]
 Names = Annotated[
     str | None,

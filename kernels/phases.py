@@ -1,12 +1,13 @@
 """Seconds of each phase of a half-step: recorded where somebody asks for them, and free elsewhere.
 
-A thread that runs a half-step calls `lap(PHASE)` at the end of a piece of work, which charges the seconds
+A thread that runs a half-step calls `lap(PHASE)` at the end of a piece of work, which charges the time
 since the thread's last lap to that phase. Without a recording a lap is one comparison, and there are
 three of them for each block of about a thousand rows.
 
-A recording keeps two sums for each phase: the seconds of the thread that began the recording, which add
-up to its wall time, and the seconds of all threads together. Their ratio is how many threads a phase kept
-busy; it is 1 for a serial phase. What that thread waits for the others is a phase of its own.
+A recording keeps two sums for each phase: the seconds by the clock of the thread that began the
+recording, which add up to its whole time, and the seconds that all threads together ran on a processor.
+The second are the same whatever else the machine does; their ratio is how many threads a phase kept busy,
+and 1 for a serial phase. What the first thread waits for the others is a phase of its own.
 
     with recorded() as phases:
         model.fit(matrix)
@@ -40,7 +41,7 @@ PHASES = (
 
 
 class Seconds(NamedTuple):
-    """Seconds of one phase: `wall` of the thread that records, `busy` of all threads together."""
+    """Seconds of a phase: `wall` by the clock of the thread that records, `busy` of all processors."""
 
     wall: float
     busy: float
@@ -52,30 +53,31 @@ class Phases:
     def __init__(self) -> None:
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._threads: list[dict[str, float]] = []
+        self._threads: list[dict[str, Seconds]] = []
         self._counts: Counter[str] = Counter()
         self._own = self._seconds()
 
-    def _seconds(self) -> dict[str, float]:
+    def _seconds(self) -> dict[str, Seconds]:
         """Return the sums of the thread that calls, whose first lap begins now if it is new."""
         if not hasattr(self._local, "seconds"):
-            self._local.seconds, self._local.last = {}, time.perf_counter()
+            self._local.seconds, self._local.last = {}, _now()
             with self._lock:
                 self._threads.append(self._local.seconds)
-        found: dict[str, float] = self._local.seconds
+        found: dict[str, Seconds] = self._local.seconds
         return found
 
     def lap(self, phase: str) -> None:
         """See `lap`."""
-        seconds, now = self._seconds(), time.perf_counter()
-        seconds[phase] = seconds.get(phase, 0.0) + now - self._local.last
+        seconds, now = self._seconds(), _now()
+        sums, last = seconds.get(phase, Seconds(0.0, 0.0)), self._local.last
+        seconds[phase] = Seconds(sums.wall + now.wall - last.wall, sums.busy + now.busy - last.busy)
         self._local.last = now
 
     def begin(self) -> None:
         """See `begin`."""
         if self._seconds() is self._own:
             self.lap(STARTING)
-        self._local.last = time.perf_counter()
+        self._local.last = _now()
 
     def count(self, what: str, number: float) -> None:
         """See `count`."""
@@ -88,9 +90,11 @@ class Phases:
         To be called by the thread that records, while no other thread is in a half-step.
         """
         names = {name for thread in self._threads for name in thread}
+        none = Seconds(0.0, 0.0)
         found = {
             name: Seconds(
-                self._own.get(name, 0.0), sum(thread.get(name, 0.0) for thread in self._threads)
+                self._own.get(name, none).wall,
+                sum(thread.get(name, none).busy for thread in self._threads),
             )
             for name in sorted(names, key=PHASES.index)
         }
@@ -102,6 +106,10 @@ class Phases:
         """Return what was counted since the last call."""
         found, self._counts = dict(self._counts), Counter()
         return found
+
+
+def _now() -> Seconds:
+    return Seconds(time.perf_counter(), time.thread_time())
 
 
 _recording: Phases | None = None

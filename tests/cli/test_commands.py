@@ -124,7 +124,7 @@ REFUSED = [
     ),
     (
         ("bench", "--suite", "long"),
-        "suite must be one of quick, full, scaling, queries, roofline, quality, got 'long'",
+        "suite must be one of quick, full, scaling, queries, roofline, threads, quality, got 'long'",
     ),
     (("bench", "--solvers", "fast"), "solvers must be among popularity"),
     (("bench", "--factors", "32;64"), "--factors must be integers separated by commas"),

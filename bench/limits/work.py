@@ -1,0 +1,79 @@
+"""What an iteration must compute and move, by phase: counted from the data and from what the rows took.
+
+Of a half-step that solves R rows against C fixed ones, with n stored entries, an operation being one
+multiplication or one addition:
+
+| phase | operations | bytes |
+| --- | --- | --- |
+| Gramian Y'Y, half of it | C f^2 | read Y |
+| rotate the fixed side, by a triangle | C f^2 | read Y, write Z |
+| rotate in, the rows that take steps | R f^2 | read X |
+| gather and solve | counted by the loops: 2 f for a dot product or an update of one entry | a row of Z, an index and a value for each entry |
+| rotate out | R f^2 | write X; over-relaxation reads the old one |
+
+By full matrices in place of triangles, which is where rows differ in lambda, the rotations compute twice
+as much. A number has four bytes, in Z two where it is bfloat16.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from halfstep.kernels.phases import FIXED, GRAMIAN, INWARD, OUTWARD, SOLVE
+
+FLOAT = 4
+ENTRY = 8  # an index and a value
+
+
+@dataclass(frozen=True)
+class HalfStep:
+    """The sizes of one half-step.
+
+    Attributes
+    ----------
+    rows, fixed, stepped
+        Rows to solve, rows of the fixed side, and rows that took steps.
+    entries
+        Stored entries.
+    stored_bytes
+        Bytes of a number of Z.
+    triangular
+        Whether the rotations are by triangles.
+    relaxed
+        Whether the rows are over-relaxed.
+    """
+
+    rows: int
+    fixed: int
+    stepped: int
+    entries: int
+    factors: int
+    stored_bytes: int
+    triangular: bool
+    relaxed: bool
+
+    def operations(self) -> dict[str, float]:
+        """Return the operations of each phase but the solve, whose loops count theirs."""
+        product = self.factors**2 * (1 if self.triangular else 2)
+        return {
+            GRAMIAN: float(self.fixed * self.factors**2),
+            FIXED: float(self.fixed * product),
+            INWARD: float(self.stepped * product),
+            OUTWARD: float(self.rows * product),
+        }
+
+    def bytes(self) -> dict[str, float]:
+        """Return the bytes that each phase reads or writes at least."""
+        row, stored = FLOAT * self.factors, self.stored_bytes * self.factors
+        return {
+            GRAMIAN: float(self.fixed * row),
+            FIXED: float(self.fixed * (row + stored)),
+            INWARD: float(self.stepped * row),
+            SOLVE: float(self.entries * (stored + ENTRY)),
+            OUTWARD: float(self.rows * row * (2 if self.relaxed else 1)),
+        }
+
+
+def added(parts: list[dict[str, float]]) -> dict[str, float]:
+    """Return the sums of several half-steps, phase by phase."""
+    return {name: sum(part[name] for part in parts) for name in parts[0]}
