@@ -1,11 +1,12 @@
 """The suite `roofline`: how close each phase of an iteration comes to what the machine can do.
 
-The machine's rates are measured on the threads of the run: float32 products of large square matrices, all
-cores at once; copies; and gathers of rows, in the order in which the data ask for them, from a table of
-the size that the solver reads. What a phase must compute and move is counted (`halfstep.bench.limits.work`).
-A phase cannot take less than its operations at the rate of products, nor less than its bytes at the rate
-of copies or, for the solve, than the same gather alone. `loops` is the rate of the solve's own loops
-where every gathered row is in the first-level cache: what they would reach if nothing were moved.
+The machine's rates are measured on the threads of the run: float32 products of large square matrices,
+all cores at once; copies; and gathers of rows, in the order in which the data ask for them, from a table
+of the size that the solver reads. What a phase must compute and move is counted
+(`halfstep.bench.limits.work`). A phase cannot take less than its operations at the rate of products, nor
+less than its bytes at the rate of copies or, for the solve, than the same gather alone. `loops` is the
+rate of the solve's own loops where every gathered row is in the first-level cache: what they would reach
+if nothing were moved.
 """
 
 from __future__ import annotations
@@ -180,8 +181,8 @@ def _bounds(cell: PhaseCell, name: str) -> list[Measure]:
     operations = sum(phase.operations or 0 for phase in cell.phases)
     arithmetic = sum(phase.at_peak or 0 for phase in cell.phases)
     detail = (
-        f"{operations / 1e9:.1f} billion operations, {(solve.bytes or 0) / 1e9:.2f} GB gathered; the rows "
-        f"took {cell.steps:.2f} steps each"
+        f"{operations / 1e9:.1f} billion operations, {(solve.bytes or 0) / 1e9:.2f} GB gathered; the "
+        f"rows took {cell.steps:.2f} steps each"
     )
     bounds = {ARITHMETIC: [arithmetic], GATHER: [solve.at_bandwidth]}
     return [

@@ -6,8 +6,8 @@
   all methods of the peers.
 * `scaling`: the time per iteration on generated data of a million entries and more, as far as memory
   allows, with one, two and all threads.
-* `queries`, `roofline`, `threads`, `quality`: these have no cases; see `suite_queries`, `suite_roofline`,
-  `suite_threads` and `quality.plan`.
+* `queries`, `roofline`, `threads`, `quality`: these have no cases; see `suite_queries`,
+  `suite_roofline`, `suite_threads` and `quality.plan`.
 """
 
 from __future__ import annotations

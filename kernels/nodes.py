@@ -1,16 +1,16 @@
 """NUMA nodes: the parts of a machine whose cores reach one part of the memory sooner than the rest.
 
-A page of memory lies on the node of the thread that first writes to it. Most of what a half-step reads is
-written by the threads that share its work, so it is spread over the nodes without further ado: the
-rotated fixed side, the solution, each thread's scratch, the transposed entries. Two things are left to do
-where there are several nodes, and neither is done where there is one:
+A page of memory lies on the node of the thread that first writes to it. Most of what a half-step reads
+is written by the threads that share its work, so it is spread over the nodes without further ado: the
+rotated fixed side, the solution, each thread's scratch, the transposed entries. Two things are left to
+do where there are several nodes, and neither is done where there is one:
 
 * A worker thread stays on the cores of one node, near to its scratch: `settle`.
 * The caller's entries were written by one thread, so they all lie on one node, whose memory would serve
   all cores. `shared_out` copies them in pieces, on all threads.
 
-Neither was measured on more than one node. By count, the entries are 8 bytes each in a half-step, and the
-row that each of them gathers is 2 f or 4 f bytes: the copy can gain some per cent at f = 64.
+Neither was measured on more than one node. By count, the entries are 8 bytes each in a half-step, and
+the row that each of them gathers is 2 f or 4 f bytes: the copy can gain some per cent at f = 64.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ three of them for each block of about a thousand rows.
 
 A recording keeps two sums for each phase: the seconds by the clock of the thread that began the
 recording, which add up to its whole time, and the seconds that all threads together ran on a processor.
-The second are the same whatever else the machine does; their ratio is how many threads a phase kept busy,
-and 1 for a serial phase. What the first thread waits for the others is a phase of its own.
+The second are the same whatever else the machine does; their ratio is how many threads a phase kept
+busy, and 1 for a serial phase. What the first thread waits for the others is a phase of its own.
 
     with recorded() as phases:
         model.fit(matrix)

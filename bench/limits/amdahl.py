@@ -1,8 +1,9 @@
 """What more threads gain: Amdahl's law, and the serial fraction that two measurements give.
 
-An iteration of which the share s is serial takes T(n) = T(1) (s + (1 - s) / n) on n threads. From T(1) and
-T(n) this gives s = (n T(n) / T(1) - 1) / (n - 1), and no number of threads gains more than 1 / s. What is
-not serial but slows down all the same, such as memory that the threads share, counts as serial too.
+An iteration of which the share s is serial takes T(n) = T(1) (s + (1 - s) / n) on n threads. From T(1)
+and T(n) this gives s = (n T(n) / T(1) - 1) / (n - 1), and no number of threads gains more than 1 / s.
+What is not serial but slows down all the same, such as memory that the threads share, counts as serial
+too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What this machine can do at best: float32 products, copies, and gathers of rows.
 
 A rate is the best of several runs, by the seconds that the threads ran on a processor, as the phases of
-an iteration are measured. Gathers are measured with the loads and prefetches that the solvers' loops use and next to no arithmetic: each
-gathered row is added to one sum.
+an iteration are measured. Gathers are measured with the loads and prefetches that the solvers' loops use
+and next to no arithmetic: each gathered row is added to one sum.
 """
 
 from __future__ import annotations

@@ -8,11 +8,12 @@ multiplication or one addition:
 | Gramian Y'Y, half of it | C f^2 | read Y |
 | rotate the fixed side, by a triangle | C f^2 | read Y, write Z |
 | rotate in, the rows that take steps | R f^2 | read X |
-| gather and solve | counted by the loops: 2 f for a dot product or an update of one entry | a row of Z, an index and a value for each entry |
+| gather and solve | counted by the loops: 2 f for half a pass | for each entry, a row of Z and 8 |
 | rotate out | R f^2 | write X; over-relaxation reads the old one |
 
-By full matrices in place of triangles, which is where rows differ in lambda, the rotations compute twice
-as much. A number has four bytes, in Z two where it is bfloat16.
+Half a pass is a dot product or an update for each of a row's entries; the 8 bytes are an index and a
+value. By full matrices in place of triangles, which is where rows differ in lambda, the rotations
+compute twice as much. A number has four bytes, in Z two where it is bfloat16.
 """
 
 from __future__ import annotations

@@ -94,7 +94,8 @@ def rates_table(results: Results) -> Table:
     return Table(
         title="What the machine does at best",
         headings=(
-            "data, size", "products, GFLOP/s", "our loops in cache, GFLOP/s", "copy of the factors, GB/s",
+            "data, size", "products, GFLOP/s", "our loops in cache, GFLOP/s",
+            "copy of the factors, GB/s",
             "copy of 1 GiB", "gather as the data ask", "float32 rows, cache", "float32, memory",
             "bfloat16, cache", "bfloat16, memory",
         ),
