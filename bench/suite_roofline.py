@@ -177,7 +177,8 @@ def _loops(model: Any, sides: tuple[Weights, Weights]) -> float:
 
 def _bounds(cell: PhaseCell, name: str) -> list[Measure]:
     solve = cell.phase(SOLVE)
-    assert solve is not None and solve.at_bandwidth is not None
+    assert solve is not None
+    assert solve.at_bandwidth is not None
     operations = sum(phase.operations or 0 for phase in cell.phases)
     arithmetic = sum(phase.at_peak or 0 for phase in cell.phases)
     detail = (

@@ -116,8 +116,8 @@ def _said(results: Results) -> list[str]:
     return [
         f"The solve takes {min(of_solve):.0f} to {max(of_solve):.0f} % of an iteration. It has "
         f"{min(have):.1f} to {max(have):.1f} operations for each byte that it gathers, and the roof "
-        f"bends at {min(knees):.1f} to {max(knees):.1f}: to the left of that the gather is the bound, to the "
-        "right of it the products are.",
+        f"bends at {min(knees):.1f} to {max(knees):.1f}: to the left of that the gather is the bound, to "
+        "the right of it the products are.",
         f"Nearest to its roof is {name_of(results, least)} with {min(times):.1f} times, furthest away "
         f"{name_of(results, most)} with {max(times):.1f} times.",
     ]

@@ -18,7 +18,15 @@ from halfstep.kernels.cpu.cholesky import solve
 from halfstep.kernels.cpu.compile import compiled, compiled_in
 from halfstep.kernels.cpu.exact import add_entries
 from halfstep.kernels.cpu.rows import (
-    COMPLETED, GAINED, LEFT, MOST, OPERATIONS, ROWS, STEPPED, STEPS, UNSOLVED,
+    COMPLETED,
+    GAINED,
+    LEFT,
+    MOST,
+    OPERATIONS,
+    ROWS,
+    STEPPED,
+    STEPS,
+    UNSOLVED,
 )  # fmt: skip
 from halfstep.kernels.cpu.rule import primal_cost
 from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale

@@ -32,8 +32,22 @@ import numpy as np
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
 from halfstep.kernels.cpu.compile import compiled_in, inlined, merged
 from halfstep.kernels.cpu.rows import (
-    COMPLETED, COMPLETING, DUAL, GAINED, LEFT, MOST, OPERATIONS, PRIMAL, ROWS, STEPPED, STEPPING,
-    STEPS, UNSOLVED, solve_block_exactly, suits_dual, weights_within,
+    COMPLETED,
+    COMPLETING,
+    DUAL,
+    GAINED,
+    LEFT,
+    MOST,
+    OPERATIONS,
+    PRIMAL,
+    ROWS,
+    STEPPED,
+    STEPPING,
+    STEPS,
+    UNSOLVED,
+    solve_block_exactly,
+    suits_dual,
+    weights_within,
 )  # fmt: skip
 from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.tiles import dots, locate, update
@@ -79,9 +93,7 @@ def dual_cost(n: int, f: int) -> float:
     return 4 + 130 / f + (0.12 + 12 / f) * n
 
 
-_expected_steps = inlined(expected_steps)
-_primal_cost = inlined(primal_cost)
-_dual_cost = inlined(dual_cost)
+_expected_steps, _primal_cost, _dual_cost = map(inlined, (expected_steps, primal_cost, dual_cost))
 
 
 @merged
@@ -132,7 +144,7 @@ def steps_by_rule(
     residual and scratch.Ap its x.
     """
     x, r, p, Ap, q, rows = scratch.x, scratch.r, scratch.p, scratch.Ap, scratch.q, scratch.rows
-    n = stop - first
+    n, half_passes = stop - first, 2.0  # each of 2 f operations an entry; the residual takes two
     keeps = n <= scratch.kept_dots
     least = 2 if has_negative(entries, first, stop) else stopping.least
     enough = _primal_cost(n, f) if scratch.largest_order >= f else np.inf
@@ -142,7 +154,6 @@ def steps_by_rule(
     combine(0.0, r, r, p, f)
     rs = inner(r, r, f)
     gained, left, taken, unsolved, completed = 0.0, rs, 0, True, False
-    half_passes = 2.0  # dot products and updates, of 2 f operations for each entry
     for step in range(stopping.most):
         # |x| <= |A x|, so a residual below eps |x| is rounding error. An infinite one is not.
         if rs < np.inf and rs <= inner(x, x, f) * scratch.eps * scratch.eps:
@@ -151,6 +162,7 @@ def steps_by_rule(
         # A guess, right if alpha > 1/2: then the step gains more than half of rs, and the rule holds.
         last = step > 0 and rs <= 2 * theta * gained
         halves = keeps and (step == 0 or last)
+        half_passes += 1 if halves or last else 2
         if halves:
             for k in range(0, f, width(p)):
                 store(scratch.scaled, k, multiply(load(p, k), load(scratch.scale, k)))
@@ -162,15 +174,12 @@ def steps_by_rule(
                 g = excess(entries, first + e) * item(q, e)
                 pAp += float(g) * float(item(q, e))
                 put(q, e, g)
-            half_passes += 1
         elif last:
             pAp = inner(p, p, f) + curvature(entries, scratch, first, stop, f, p)
-            half_passes += 1
         else:
             combine(0.0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
             pAp = inner(p, Ap, f)
-            half_passes += 2
         if pAp <= 0:  # false for a NaN, which must reach x
             left, unsolved = 0.0, False
             break
@@ -189,11 +198,10 @@ def steps_by_rule(
             update(entries.Z, rows, n, f, q, scratch.total)
             for k in range(0, f, width(p)):
                 store(Ap, k, fma(load(scratch.total, k), load(scratch.scale, k), load(p, k)))
-            half_passes += 1
         elif last:  # the guess was wrong: the second half is needed after all
             combine(0.0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
-            half_passes += 2
+        half_passes += halves + 2 * (last and not halves)
         combine(-alpha, Ap, r, r, f)
         rs_next = inner(r, r, f)
         if taken >= enough and left < np.inf:  # a NaN must reach x
@@ -237,8 +245,7 @@ def step_rows(
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
     sizes, weighs, mean = address(side.sizes), len(side.sizes) > 0, 1.0
-    scaled_for = -1.0
-    rows = len(ways)
+    scaled_for, rows = -1.0, len(ways)
     for i in range(at, rows):
         first, stop = item(indptr, begin + i), item(indptr, begin + i + 1)
         row = i * f
