@@ -188,13 +188,13 @@ def _bounds(cell: PhaseCell, name: str) -> list[Measure]:
     bounds = {ARITHMETIC: [arithmetic], GATHER: [solve.at_bandwidth]}
     return [
         Measure(
-            group=f"{GROUP}, {name}, f = {cell.factors}",
+            group=f"{GROUP}, f = {cell.factors}, data {name}",
             name=what,
             seconds=seconds,
             reference="",
             speed_up=None,
             detail=detail if what == MEASURED else "",
-            x=float(cell.factors),
+            x=float(cell.factors) if cell.data == 0 else None,  # the chart shows one data set
         )
         for what, seconds in ({MEASURED: cell.seconds} | bounds).items()
     ]

@@ -114,11 +114,11 @@ def _said(results: Results) -> list[str]:
     knees = [_knee(cell) for cell in cells]
     have = [_intensity(cell) for cell in cells]
     return [
-        f"The solve takes {min(of_solve):.0f} to {max(of_solve):.0f} % of an iteration. It has "
-        f"{min(have):.1f} to {max(have):.1f} operations for each byte that it gathers, and the roof "
-        f"bends at {min(knees):.1f} to {max(knees):.1f}: to the left of that the gather is the bound, to "
-        "the right of it the products are.",
-        f"Nearest to its roof is {name_of(results, least)} with {min(times):.1f} times, furthest away "
+        f"The solve takes {min(of_solve):.0f} to {max(of_solve):.0f} % of an iteration. For each byte "
+        f"that it gathers it has {min(have):.1f} to {max(have):.1f} operations, and the roof bends at "
+        f"{min(knees):.1f} to {max(knees):.1f}: to the left of that the gather is the bound, to the "
+        "right of it the products are.",
+        f"Nearest to its roof is {name_of(results, least)} with {min(times):.1f} times, furthest "
         f"{name_of(results, most)} with {max(times):.1f} times.",
     ]
 
