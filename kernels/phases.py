@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -54,7 +53,7 @@ class Phases:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._threads: list[dict[str, Seconds]] = []
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, float] = {}
         self._own = self._seconds()
 
     def _seconds(self) -> dict[str, Seconds]:
@@ -82,7 +81,7 @@ class Phases:
     def count(self, what: str, number: float) -> None:
         """See `count`."""
         with self._lock:
-            self._counts[what] += number  # type: ignore[assignment]
+            self._counts[what] = self._counts.get(what, 0.0) + number
 
     def taken(self) -> dict[str, Seconds]:
         """Return the seconds of each phase since the last call; the sums begin anew.
@@ -104,7 +103,7 @@ class Phases:
 
     def counted(self) -> dict[str, float]:
         """Return what was counted since the last call."""
-        found, self._counts = dict(self._counts), Counter()
+        found, self._counts = self._counts, {}
         return found
 
 

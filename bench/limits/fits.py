@@ -28,7 +28,7 @@ class Recorded:
     def steps(self) -> float:
         """Return the conjugate gradient steps per row in the last iteration."""
         last = self.model.report_[-1]
-        return sum(half.steps for half in last) / max(1, sum(half.rows for half in last))
+        return float(sum(half.steps for half in last) / max(1, sum(half.rows for half in last)))
 
 
 def fit(

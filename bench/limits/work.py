@@ -78,3 +78,25 @@ class HalfStep:
 def added(parts: list[dict[str, float]]) -> dict[str, float]:
     """Return the sums of several half-steps, phase by phase."""
     return {name: sum(part[name] for part in parts) for name in parts[0]}
+
+
+# Adds and shuffles that end the dot products of four entries: see `kernels.cpu.vectors.store_sums`.
+_SUMMING = 9 + 9
+_LANES = 16
+
+
+def loops_share(factors: int, stored_bytes: int) -> float:
+    """Return the largest share of the products' peak that the solve's loops can reach, by count.
+
+    The processor has two ports for arithmetic on vectors of 16 numbers, and products keep both busy with
+    multiply-adds. Of one pass over one entry they take
+
+    * f / 16 multiply-adds for the dot product and as many for the update;
+    * with bfloat16, f / 32 shifts for each of the two: every second vector is unpacked by one;
+    * a quarter of the 9 adds and 9 shuffles that turn the sums of four entries into four numbers.
+
+    Counted in the compiled loops for AVX-512. Loads, offsets and the weights' arithmetic come on top.
+    """
+    fused = 2 * factors / _LANES
+    shifts = fused / 2 if stored_bytes == 2 else 0.0
+    return fused / (fused + shifts + _SUMMING / 4)

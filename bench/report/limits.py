@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from halfstep.bench.limits.amdahl import serial_fraction, speed_up
 from halfstep.bench.limits.record import SERIAL, PhaseCell, PhaseRecord
+from halfstep.bench.limits.work import loops_share
 from halfstep.bench.report import numbers
 from halfstep.bench.report.tables import Table
 from halfstep.bench.schema import Results
@@ -61,19 +62,28 @@ def summary_table(results: Results) -> Table:
                 numbers.duration(whole),
                 _times(cell.running(), whole),
                 f"{cell.steps:.2f}",
+                f"{cell.stored_bytes} bytes",
+                f"{100 * loops_share(cell.factors, cell.stored_bytes):.0f} %",
+                f"{100 * _loops_reached(cell):.0f} %",
             )
         )
     return Table(
         title="An iteration against its roof",
         headings=(
             "data, size", "iteration", "without waiting", "its phases' roofs", "times that",
-            "the higher bound of the whole", "times that", "steps a row",
+            "the higher bound of the whole", "times that", "steps a row", "a number of Z",
+            "loops / products by count", "measured",
         ),
-        parts=("",) * 8,
-        numeric=(False, *(True,) * 7),
+        parts=("",) * 11,
+        numeric=(False, *(True,) * 10),
         lines=tuple(lines),
         notes=(f"goal: at most {ROOF_GOAL:g} times for f = 32, 64 and 128",),
     )  # fmt: skip
+
+
+def _loops_reached(cell: PhaseCell) -> float:
+    rates = {rate.what: rate.per_second for rate in cell.rates}
+    return rates["loops"] / rates["float32 products"]
 
 
 def rates_table(results: Results) -> Table:
@@ -206,7 +216,9 @@ def amdahl_table(results: Results) -> Table:
         for cell in (cell for cell in cells if cell.threads > 1):
             s = serial_fraction(one.of_fit(), cell.of_fit(), cell.threads)
             serial = sum(_seconds(cell, name) for name in SERIAL)
-            largest = max(SERIAL, key=lambda name, cell=cell: _seconds(cell, name))
+            largest, longest = max(
+                ((n, _seconds(cell, n)) for n in SERIAL), key=lambda each: each[1]
+            )
             lines.append(
                 (
                     title,
@@ -214,7 +226,7 @@ def amdahl_table(results: Results) -> Table:
                     f"{one.median() / cell.median():.2f}×",
                     f"{100 * s:.1f} %",
                     f"{100 * serial / one.median():.1f} %",
-                    f"{largest}, {_share(_seconds(cell, largest), cell.median())}",
+                    f"{largest}, {_share(longest, cell.median())}",
                     *(f"{speed_up(s, n):.1f}×" for n in _FORECAST),
                 )
             )

@@ -1,7 +1,8 @@
 """The generated parts of docs/limits.md, and its pictures.
 
 Run as `python -m halfstep.bench.report.limits_page docs bench/results`, this draws the picture of each
-run of the suite `roofline` into the folder pictures of the docs; `halfstep.bench.report.markdown` writes the tables.
+run of the suite `roofline` into the folder pictures of the docs; `halfstep.bench.report.markdown` writes
+the tables.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from halfstep.bench import suite_roofline, suite_threads
 from halfstep.bench.limits import rates
 from halfstep.bench.limits.amdahl import serial_fraction, speed_up, thread_counts
 from halfstep.bench.limits.record import PhaseCell, PhaseRecord
-from halfstep.bench.limits.work import HalfStep, added
+from halfstep.bench.limits.work import HalfStep, added, loops_share
 from halfstep.bench.report import limits, limits_page, markdown
 from halfstep.bench.report.html import html
 from halfstep.bench.report.roofline_picture import draw, points
@@ -78,6 +78,12 @@ def test_work_is_counted_by_the_sizes():
     assert full.operations() == {GRAMIAN: 1920, FIXED: 3840, INWARD: 10240, OUTWARD: 12800}
     assert full.bytes()[OUTWARD] == 3200
     assert added([step.bytes(), full.bytes()])[OUTWARD] == 9600
+
+
+def test_the_loops_share_of_the_peak_is_counted():
+    assert loops_share(64, 2) == pytest.approx(8 / (8 + 4 + 4.5))
+    assert loops_share(64, 4) == pytest.approx(8 / (8 + 4.5))
+    assert loops_share(1 << 20, 4) == pytest.approx(1, abs=1e-4)
 
 
 @pytest.mark.parametrize("width", [16, 48, 64])
