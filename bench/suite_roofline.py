@@ -40,6 +40,7 @@ PRODUCTS, COPY, GATHERED, LOOPS = "float32 products", "copy", "gather", "loops"
 _GATHERED = 1 << 20
 _TABLE_BYTES = 1 << 30
 _NEAR = 16  # rows that stay in the first-level cache
+_TIMES = 3
 
 
 def measure_roofline(
@@ -47,8 +48,6 @@ def measure_roofline(
 ) -> tuple[list[PhaseCell], list[Measure]]:
     """Return, for each f, an iteration phase by phase, and its seconds beside its two bounds."""
     threads = cores(settings.num_threads)
-    say(f"{dataset.record.name}: products")
-    peak = rates.products(threads)
     cells, measures = [], []
     for factors in settings.factors or FACTORS:
         say(f"{dataset.record.name}, f = {factors}: fit")
@@ -60,8 +59,8 @@ def measure_roofline(
             settings.seed,
             settings.convention(),
         )
-        say(f"{dataset.record.name}, f = {factors}: gathers and copies")
-        cell = _cell(found, dataset, data, factors, threads, peak)
+        say(f"{dataset.record.name}, f = {factors}: products, gathers and copies")
+        cell = _cell(found, dataset, data, factors, threads, rates.products(threads))
         cells.append(cell)
         measures += _bounds(cell, dataset.record.name)
     return cells, measures
@@ -167,12 +166,17 @@ def _random_gathers(rows: int, factors: int, threads: int) -> list[Rate]:
 def _loops(model: Any, sides: tuple[Weights, Weights]) -> float:
     """Return the operations per second of the solve where all entries gather the same few rows."""
     factors = [np.asarray(model.user_factors), np.asarray(model.item_factors)]
-    with recorded() as phases:
-        for side, X, Y in zip(sides, factors, factors[::-1], strict=True):
-            near = replace(side, indices=side.indices % _NEAR, values=np.ones_like(side.values))
-            model.half_step(near.fixing(Y), X)
-        busy = phases.taken()[SOLVE].busy
-        return phases.counted()["operations"] * cores(model.num_threads) / busy
+    operations, seconds = 0.0, 0.0
+    for side, X, Y in zip(sides, factors, factors[::-1], strict=True):
+        near = replace(side, indices=side.indices % _NEAR, values=np.ones_like(side.values))
+        taken = []
+        for _ in range(_TIMES):
+            with recorded() as phases:
+                model.half_step(near.fixing(Y), X)
+                taken.append(phases.taken()[SOLVE].busy)
+                counted = phases.counted()["operations"]
+        operations, seconds = operations + counted, seconds + float(np.median(taken))
+    return operations * cores(model.num_threads) / seconds
 
 
 def _bounds(cell: PhaseCell, name: str) -> list[Measure]:

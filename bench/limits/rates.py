@@ -1,8 +1,8 @@
 """What this machine can do at best: float32 products, copies, and gathers of rows.
 
-A rate is the best of several runs, by the seconds that the threads ran on a processor, as the phases of
-an iteration are measured. Gathers are measured with the loads and prefetches that the solvers' loops use
-and next to no arithmetic: each gathered row is added to one sum.
+A rate is the median of several runs, by the seconds that the threads ran on a processor, as the phases
+of an iteration are measured. Gathers are measured with the loads and prefetches that the solvers' loops
+use and next to no arithmetic: each gathered row is added to one sum.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from halfstep.kernels.cpu.compile import compiled
 from halfstep.kernels.cpu.threads import spread
 from halfstep.kernels.cpu.vectors import add, address, item, lanes, load, prefetch, store, width
 
-_SIDE = 1536
+_SIDE = 1024
 _PIECE = 1 << 14  # gathered rows that a thread takes at a time
 _AHEAD = (16, 64)  # rows between a prefetch and its use; the better one counts
 
@@ -89,8 +89,8 @@ def table_of(rows: int, row_bytes: int) -> npt.NDArray[np.float32]:
     return room[skip : skip + rows * words].reshape(rows, words)
 
 
-def _timed(work: Callable[[], Any], threads: int, times: int = 4) -> float:
-    """Return the shortest seconds of `work`, the threads' mean, after one call that is not counted.
+def _timed(work: Callable[[], Any], threads: int, times: int = 5) -> float:
+    """Return the median seconds of `work`, the threads' mean, after one call that is not counted.
 
     `work` spreads tasks that end with a lap of the phase SOLVE.
     """
@@ -100,7 +100,7 @@ def _timed(work: Callable[[], Any], threads: int, times: int = 4) -> float:
         with phases.recorded() as recording:
             work()
             seconds.append(recording.taken()[phases.SOLVE].busy / threads)
-    return min(seconds)
+    return float(np.median(seconds))
 
 
 @compiled

@@ -13,7 +13,7 @@ SERIAL = (ALGEBRA, STARTING, REST)
 
 @dataclass(frozen=True)
 class Rate:
-    """What the machine did at best, on the threads of its run.
+    """What the machine did where nothing else was to be done, on the threads of its run.
 
     Attributes
     ----------

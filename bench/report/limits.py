@@ -87,7 +87,7 @@ def _loops_reached(cell: PhaseCell) -> float:
 
 
 def rates_table(results: Results) -> Table:
-    """Return what the machine did at best, a line for each f."""
+    """Return what the machine did, a line for each data set and f."""
     lines = []
     for cell in results.phases:
         by_name: dict[str, list[float]] = {}
@@ -102,7 +102,7 @@ def rates_table(results: Results) -> Table:
             )
         )
     return Table(
-        title="What the machine does at best",
+        title="What the machine does where nothing else is to be done",
         headings=(
             "data, size", "products, GFLOP/s", "our loops in cache, GFLOP/s",
             "copy of the factors, GB/s",

@@ -46,10 +46,17 @@ def _figure(results: Results) -> Any:
     figure = Figure(_SIZE, layout="constrained")
     there = sorted({cell.data for cell in results.phases})
     panels = figure.subplots(1, len(there), squeeze=False, sharey=True)[0]
+    reached = [y for cell in results.phases for _, y in points(cell).values()]
     for axes, data in zip(panels, there, strict=True):
         cells = [cell for cell in results.phases if cell.data == data]
         _panel(axes, cells)
         axes.set_title(results.data[data].name)
+        axes.set_xlabel("operations a byte")
+    top = max(rate.per_second for cell in results.phases for rate in cell.rates[:1])
+    panels[0].set_ylim(min(reached) / 1.5, top * 1.5)
+    for axes in panels:
+        for axis in (axes.xaxis, axes.yaxis):
+            pictures.label_log_axis(axis)
     panels[0].set_ylabel("operations a second")
     panels[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
@@ -84,7 +91,4 @@ def _panel(axes: Any, cells: Sequence[PhaseCell]) -> None:
     )
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("operations a byte")
-    for axis in (axes.xaxis, axes.yaxis):
-        pictures.label_log_axis(axis)
     axes.grid(True)
