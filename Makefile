@@ -7,9 +7,10 @@ STAGE ?= first
 FILES ?= build/gpu/results.jsonl
 SOAK_SHARE ?= 1
 SOAK_PAGE ?= docs/reliability.md
+MACHINE ?= this-machine
 
 .PHONY: gpu gpu-install-proof gpu-rehearsal gpu-report gpu-kernels bench test soak check table microbench kernels kernels-record clean
-.PHONY: lab notebook
+.PHONY: lab notebook roofline threads
 
 bench: $(VENV)/.bench
 	$(BIN)/halfstep bench --out bench-report $(ARGS)
@@ -46,8 +47,19 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -m types tests/cli
 
 table: $(VENV)/.bench
-	$(BIN)/python -m halfstep.bench.report.markdown README.md docs/measurements.md bench/results
+	$(BIN)/python -m halfstep.bench.report.markdown README.md docs/measurements.md docs/limits.md bench/results
 	$(BIN)/python -m halfstep.bench.report.metrics_page docs/metrics.md
+
+# How near to the machine's limits: docs/limits.md, its picture and bench/results/MACHINE-roofline.json.
+roofline: $(VENV)/.bench
+	$(BIN)/halfstep bench --suite roofline --out bench/results/$(MACHINE)-roofline.json $(ARGS)
+	$(BIN)/python -m halfstep.bench.report.limits_page docs bench/results
+	$(BIN)/python -m halfstep.bench.report.markdown docs/limits.md bench/results
+
+# 1, 2, 4, ... threads up to all cores, in one go. ARGS="--threads 16": up to 16.
+threads: $(VENV)/.bench
+	$(BIN)/halfstep bench --suite threads --out bench/results/$(MACHINE)-threads.json $(ARGS)
+	$(BIN)/python -m halfstep.bench.report.markdown docs/limits.md bench/results
 
 microbench: $(VENV)/.test
 	$(BIN)/python -m pytest -o addopts=--import-mode=importlib bench/micro_benchmarks.py --benchmark-only $(ARGS)

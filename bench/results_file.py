@@ -45,6 +45,7 @@ def read_results(path: str | Path) -> Results:
         results: Results = decode(Results, value, "results", schema)
         where = {f"cases[{n}]": case.data for n, case in enumerate(results.cases)}
         where |= {f"cells[{n}]": cell.data for n, cell in enumerate(results.cells)}
+        where |= {f"phases[{n}]": cell.data for n, cell in enumerate(results.phases)}
         for name, data in where.items():
             if not 0 <= data < len(results.data):
                 raise InputError(

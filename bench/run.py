@@ -10,6 +10,8 @@ from rich.console import Console
 
 from halfstep.bench.environment import environment
 from halfstep.bench.inputs import SplitDataset, load_data
+from halfstep.bench.limits.run import SUITES as LIMITS
+from halfstep.bench.limits.run import run_limits
 from halfstep.bench.method.check import SECOND_TOLERANCE, TARGET_TOLERANCE
 from halfstep.bench.method.contest import run_case
 from halfstep.bench.method.ratios import CONFIDENCE, RESAMPLES
@@ -23,7 +25,6 @@ from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.bench.suite_evaluation import measure_evaluation
 from halfstep.bench.suite_memory import measure_memory, measure_preparation
 from halfstep.bench.suite_queries import measure_queries
-from halfstep.bench.suite_roofline import measure_roofline
 from halfstep.bench.suite_small import measure_small
 from halfstep.bench.suites import plan
 from halfstep.errors import InputError
@@ -66,18 +67,18 @@ def _run(
     settings: BenchSettings, console: Console, case_done: Callable[[Results, CaseRecord], None]
 ) -> Results:
     chosen = plan(settings)
-    measure = {
-        "queries": measure_queries,
-        "evaluation": measure_evaluation,
-        "roofline": measure_roofline,
+    measure = {"queries": measure_queries, "evaluation": measure_evaluation}.get(settings.suite)
+    whole = {
+        "quality": run_quality,
+        "acceleration": run_acceleration,
+        **dict.fromkeys(LIMITS, run_limits),
     }.get(settings.suite)
-    on_cells = {"quality": run_quality, "acceleration": run_acceleration}.get(settings.suite)
     own_data = {
         "memory": measure_memory,
         "preparation": measure_preparation,
         "small": measure_small,
     }.get(settings.suite)
-    if not chosen.cases and measure is None and on_cells is None and own_data is None:
+    if not chosen.cases and measure is None and whole is None and own_data is None:
         raise InputError(
             f"suite {settings.suite!r} has nothing to run: {'; '.join(chosen.left_out)}"
         )
@@ -99,8 +100,8 @@ def _run(
         cases=[],
         left_out=list(chosen.left_out),
     )
-    if on_cells is not None:
-        return on_cells(
+    if whole is not None:
+        return whole(
             settings, results, lambda line: console.print(line, style="dim", highlight=False)
         )
     if own_data is not None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from halfstep.bench.limits.record import PhaseCell
 from halfstep.bench.method.spread import Interval, Spread
 from halfstep.bench.quality.record import QualityCell
 
-SCHEMA = 3
+SCHEMA = 4
 _LATER: dict[str, Any] = {"since": 2}
 _OF_A_CARD: dict[str, Any] = {"since": 3}
+_OF_PHASES: dict[str, Any] = {"since": 4}
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,7 @@ class Results:
     left_out: list[str]
     measures: list[Measure] = field(default_factory=list, metadata=_LATER)
     cells: list[QualityCell] = field(default_factory=list, metadata=_LATER)
+    phases: list[PhaseCell] = field(default_factory=list, metadata=_OF_PHASES)
 
     def tables(self) -> list[CaseRecord]:
         """Return the cases that were run by the whole method."""

@@ -56,7 +56,8 @@ class BenchSettings:
     seed
         Seed of the split, the starting factors, the bootstrap and generated data.
     num_threads
-        Threads of each fit, 0 for all cores. Unless it is given, the suite `scaling` compares several.
+        Threads of each fit, 0 for all cores. Unless it is given, the suite `scaling` compares several;
+        in the suite `threads` the most threads.
     confidence, alpha, epsilon, background, regularization, regularization_exponent,
     transform, bm25_k1, bm25_b
         The weighting, as for every solver: see `halfstep.solvers.problem`. None for the data's default:

@@ -1,126 +1,204 @@
-"""The suite `roofline`: how close an iteration comes to what the machine can do.
+"""The suite `roofline`: how close each phase of an iteration comes to what the machine can do.
 
-Two rates of the machine are measured: float32 products of large square matrices, on all cores at once,
-and gathers of rows of f numbers at random, from a table that fits the last-level cache and from one
-that does not. An iteration of `eigenbasis` needs, for each stored entry and side, one pass for the
-residual of the start and one for each CG step, 4 f operations each; 2 f^2 operations for each row in
-the rotations and in the Gramians; and the gather of one row of f numbers for each stored entry and
-side (two bytes a number where the solver stores them in bfloat16).
+The machine's rates are measured on the threads of the run: float32 products of large square matrices,
+all cores at once; copies; and gathers of rows, in the order in which the data ask for them, from a table
+of the size that the solver reads. What a phase must compute and move is counted
+(`halfstep.bench.limits.work`). A phase cannot take less than its operations at the rate of products, nor
+less than its bytes at the rate of copies or, for the solve, than the same gather alone. `loops` is the
+rate of the solve's own loops where every gathered row is in the first-level cache: what they would reach
+if nothing were moved.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from halfstep.bench.inputs import SplitDataset
+from halfstep.bench.limits import rates
+from halfstep.bench.limits.fits import SOLVER, Recorded, fit
+from halfstep.bench.limits.record import PhaseCell, PhaseRecord, Rate
+from halfstep.bench.limits.work import HalfStep, added
 from halfstep.bench.schema import Measure
 from halfstep.bench.settings import BenchSettings
-from halfstep.blas import blas_threads
-from halfstep.kernels.cpu.compile import compiled
-from halfstep.kernels.cpu.threads import cores, spread
-from halfstep.solvers import SOLVERS
+from halfstep.kernels.cpu.threads import cores
+from halfstep.kernels.phases import SOLVE, recorded
+from halfstep.solvers.problem import Weights
 
-FACTORS = (64, 128, 256, 512)
+FACTORS = (32, 64, 128)
+DATA = ("music-medium", "plays-medium")
 GROUP = "Roofline"
 MEASURED, ARITHMETIC, GATHER = (
-    "eigenbasis, measured",
+    f"{SOLVER}, measured",
     "arithmetic at its peak",
     "gather at its peak",
 )
-_SIDE = 1536
+PRODUCTS, COPY, GATHERED, LOOPS = "float32 products", "copy", "gather", "loops"
 _GATHERED = 1 << 20
 _TABLE_BYTES = 1 << 30
+_NEAR = 16  # rows that stay in the first-level cache
+_TIMES = 3
 
 
 def measure_roofline(
-    settings: BenchSettings, dataset: SplitDataset, say: Callable[[str], None]
-) -> list[Measure]:
-    """Return, for each f, the seconds of an iteration and its two bounds."""
+    settings: BenchSettings, dataset: SplitDataset, data: int, say: Callable[[str], None]
+) -> tuple[list[PhaseCell], list[Measure]]:
+    """Return, for each f, an iteration phase by phase, and its seconds beside its two bounds."""
     threads = cores(settings.num_threads)
-    say("roofline: products")
-    products = max(_products(threads) for _ in range(settings.repeats))
-    rows = int(min(dataset.train.shape))
-    measures = []
+    cells, measures = [], []
     for factors in settings.factors or FACTORS:
-        say(f"roofline: f = {factors}")
-        model = SOLVERS["eigenbasis"](
-            **settings.convention(),
-            factors=factors,
-            iterations=2 + settings.repeats,
-            num_threads=settings.num_threads,
-            random_state=settings.seed,
+        say(f"{dataset.record.name}, f = {factors}: fit")
+        found = fit(
+            dataset.train,
+            factors,
+            threads,
+            settings.repeats,
+            settings.seed,
+            settings.convention(),
         )
-        model.fit(dataset.train, show_progress=False)
-        # The solver decides by size whether it stores the gathered rows in bfloat16.
-        compresses: Any = getattr(model, "_compresses", lambda: False)
-        bytes_each = 2 if compresses() else 4
-        width = factors * bytes_each // 4
-        small = max(_gather(rows, width, threads) for _ in range(settings.repeats))
-        large = max(_gather(_TABLE_BYTES // (4 * width), width, threads) for _ in range(2))
-        entries = dataset.train.nnz
-        last = model.report_[-1]  # with the steps that the rows took
-        steps = sum(half.steps for half in last) / max(1, sum(half.rows for half in last))
-        both = sum(dataset.train.shape)
-        operations = 2 * entries * (steps + 1) * 4 * factors + 3 * both * 2 * factors**2
-        gathered = 2 * entries * factors * bytes_each
-        detail = (
-            f"{operations / 1e9:.0f} billion operations at {products / 1e9:.0f} GFLOP/s; "
-            f"{gathered / 1e9:.1f} GB at {small / 1e9:.0f} GB/s (a table of {rows:,} rows; "
-            f"{large / 1e9:.0f} GB/s from memory)"
-        )
-        seconds = list(model.seconds_[2:])
-        bounds = {ARITHMETIC: operations / products, GATHER: gathered / small}
-        for name, values in ((MEASURED, seconds), *((n, [b]) for n, b in bounds.items())):
-            measures.append(
-                Measure(
-                    group=f"{GROUP}, f = {factors}",
-                    name=name,
-                    seconds=values,
-                    reference="",
-                    speed_up=None,
-                    detail=detail if name == MEASURED else "",
-                    x=float(factors),
-                )
+        say(f"{dataset.record.name}, f = {factors}: products, gathers and copies")
+        cell = _cell(found, dataset, data, factors, threads, rates.products(threads))
+        cells.append(cell)
+        measures += _bounds(cell, dataset.record.name)
+    return cells, measures
+
+
+def _cell(
+    found: Recorded, dataset: SplitDataset, data: int, factors: int, threads: int, peak: float
+) -> PhaseCell:
+    model = found.model
+    sides = model.weights(dataset.train)
+    stored = _stored_bytes(model, sides)
+    steps = _half_steps(found, sides, stored)
+    operations = added([step.operations() for step in steps])
+    operations[SOLVE] = found.operations
+    moved = added([step.bytes() for step in steps])
+    rows = sum(dataset.train.shape)
+    copied = rates.copy(4 * factors * rows // 2, threads)
+    gathers = [_gather(side, step, threads) for side, step in zip(sides, steps, strict=True)]
+    gathered = sum(
+        side.indices.size * step.stored_bytes for side, step in zip(sides, steps, strict=True)
+    )
+    least = {name: size / copied for name, size in moved.items()}
+    least[SOLVE] = sum(gathers)
+    names = list(dict.fromkeys(name for phases in found.phases for name in phases))
+    return PhaseCell(
+        data=data,
+        factors=factors,
+        threads=threads,
+        seconds=found.seconds,
+        outside=[found.outside],
+        rounds=len(found.seconds),
+        steps=found.steps(),
+        stored_bytes=stored[0],
+        phases=[
+            PhaseRecord(
+                name,
+                [phases[name].wall for phases in found.phases if name in phases],
+                [phases[name].busy for phases in found.phases if name in phases],
+                operations.get(name),
+                moved.get(name),
+                operations[name] / peak if name in operations else None,
+                least.get(name),
             )
-    return measures
+            for name in names
+        ],
+        rates=[
+            Rate(PRODUCTS, peak),
+            Rate(LOOPS, _loops(model, sides)),
+            Rate(COPY, copied, table_bytes=4 * factors * rows // 2),
+            Rate(COPY, rates.copy(_TABLE_BYTES, threads), table_bytes=_TABLE_BYTES),
+            Rate(GATHERED, gathered * factors / sum(gathers), row_bytes=stored[0] * factors),
+            *_random_gathers(min(dataset.train.shape), factors, threads),
+        ],
+    )
 
 
-def _products(threads: int) -> float:
-    """Return the operations per second of float32 products on all cores, one product each at a time."""
-    A = np.random.default_rng(0).random((_SIDE, _SIDE), np.float32)
-
-    def run(_: int, out: Any) -> None:
-        np.matmul(A, A, out=out)
-
-    with blas_threads(1):
-        began = time.perf_counter()
-        spread(range(4 * threads), threads, lambda: np.empty_like(A), run)
-        return 4 * threads * 2 * _SIDE**3 / (time.perf_counter() - began)
-
-
-def _gather(rows: int, width: int, threads: int) -> float:
-    """Return the bytes per second of reading rows of `width` float32 in random order, on all cores."""
-    rng = np.random.default_rng(0)
-    table = np.ones((rows, width), np.float32)
-    places = rng.integers(0, rows, _GATHERED * 64 // max(64, width), dtype=np.int32)
-    add_rows(table, places[:1], np.zeros(width, np.float32))
-
-    def run(part: int, total: Any) -> None:
-        add_rows(table, places[part :: 4 * threads].copy(), total)
-
-    began = time.perf_counter()
-    spread(range(4 * threads), threads, lambda: np.zeros(width, np.float32), run)
-    return len(places) * width * 4 / (time.perf_counter() - began)
+def _half_steps(
+    found: Recorded, sides: tuple[Weights, Weights], stored: list[int]
+) -> list[HalfStep]:
+    model = found.model
+    relaxed = model._omega(len(model.seconds_)) != 1
+    return [
+        HalfStep(
+            rows=side.rows,
+            fixed=side.columns,
+            stepped=half.stepped,
+            entries=side.indices.size,
+            factors=int(model.factors),
+            stored_bytes=size,
+            triangular=len(np.unique(side.lam[np.diff(side.indptr) > 0])) == 1,
+            relaxed=relaxed,
+        )
+        for side, half, size in zip(sides, model.report_[-1], stored, strict=True)
+    ]
 
 
-@compiled
-def add_rows(table: Any, places: Any, total: Any) -> None:
-    """Add the rows of `table` at `places` to `total`, which is the least work on a gathered row."""
-    for place in places:
-        row = table[np.uint64(place)]
-        for k in range(total.size):
-            total[k] += row[k]
+def _stored_bytes(model: Any, sides: tuple[Weights, Weights]) -> list[int]:
+    """Return the bytes of a number of Z, of the users' and of the items' half-step."""
+    fixed = model.item_factors, model.user_factors
+    return [
+        2 if model._method(side.fixing(np.asarray(Y))).bfloat16 else 4
+        for side, Y in zip(sides, fixed, strict=True)
+    ]
+
+
+def _gather(side: Weights, step: HalfStep, threads: int) -> float:
+    """Return the seconds of reading the rows of Z that a half-step reads, in its order."""
+    table = rates.table_of(step.fixed, step.stored_bytes * step.factors)
+    return rates.gather(np.asarray(side.indices, np.int32), table, threads)
+
+
+def _random_gathers(rows: int, factors: int, threads: int) -> list[Rate]:
+    """Return the rates at which rows come from random places: float32 and bfloat16, cache and memory."""
+    found = []
+    for row_bytes in (4 * factors, 2 * factors):
+        for there in (rows, max(1, _TABLE_BYTES // row_bytes)):
+            count = max(1, _GATHERED * 256 // max(256, row_bytes))
+            rate = rates.random_gather(there, row_bytes, count, threads)
+            found.append(Rate(GATHERED, rate, row_bytes, there * row_bytes))
+    return found
+
+
+def _loops(model: Any, sides: tuple[Weights, Weights]) -> float:
+    """Return the operations per second of the solve where all entries gather the same few rows."""
+    factors = [np.asarray(model.user_factors), np.asarray(model.item_factors)]
+    operations, seconds = 0.0, 0.0
+    for side, X, Y in zip(sides, factors, factors[::-1], strict=True):
+        near = replace(side, indices=side.indices % _NEAR, values=np.ones_like(side.values))
+        taken = []
+        for _ in range(_TIMES):
+            with recorded() as phases:
+                model.half_step(near.fixing(Y), X)
+                taken.append(phases.taken()[SOLVE].busy)
+                counted = phases.counted()["operations"]
+        operations, seconds = operations + counted, seconds + float(np.median(taken))
+    return operations * cores(model.num_threads) / seconds
+
+
+def _bounds(cell: PhaseCell, name: str) -> list[Measure]:
+    solve = cell.phase(SOLVE)
+    assert solve is not None
+    assert solve.at_bandwidth is not None
+    operations = sum(phase.operations or 0 for phase in cell.phases)
+    arithmetic = sum(phase.at_peak or 0 for phase in cell.phases)
+    detail = (
+        f"{operations / 1e9:.1f} billion operations, {(solve.bytes or 0) / 1e9:.2f} GB gathered; the "
+        f"rows took {cell.steps:.2f} steps each"
+    )
+    bounds = {ARITHMETIC: [arithmetic], GATHER: [solve.at_bandwidth]}
+    return [
+        Measure(
+            group=f"{GROUP}, f = {cell.factors}, data {name}",
+            name=what,
+            seconds=seconds,
+            reference="",
+            speed_up=None,
+            detail=detail if what == MEASURED else "",
+            x=float(cell.factors) if cell.data == 0 else None,  # the chart shows one data set
+        )
+        for what, seconds in ({MEASURED: cell.seconds} | bounds).items()
+    ]

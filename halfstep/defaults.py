@@ -32,6 +32,6 @@ MOST_ITERATIONS = 20
 PATIENCE = 2
 # The suites of the benchmark, in the order in which they are listed.
 SUITES = (
-    *("quick", "full", "scaling", "queries", "evaluation", "roofline"),
+    *("quick", "full", "scaling", "queries", "evaluation", "roofline", "threads"),
     *("quality", "acceleration", "memory", "preparation", "small"),
 )

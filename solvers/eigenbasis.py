@@ -265,7 +265,7 @@ def report_of(tally: Any) -> HalfStepReport:
 
     figures = tally.tolist()
     rows, stepped, steps, most, unsolved, completed = map(int, figures[: cpu_rows.GAINED])
-    gained, left = figures[cpu_rows.GAINED : cpu_rows.TALLY]
+    gained, left = figures[cpu_rows.GAINED : cpu_rows.OPERATIONS]
     return HalfStepReport(rows, stepped, steps, most, unsolved, gained, left, completed)
 
 

@@ -12,11 +12,12 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.kernels import phases
 from halfstep.kernels.cpu import rows as cpu_rows
 from halfstep.kernels.cpu.border import check_half_step
 from halfstep.kernels.cpu.high_degree import HighDegreeRow, high_degree_rows
 from halfstep.kernels.cpu.rotation import rotate, rotation
-from halfstep.kernels.cpu.rows import MOST, TALLY
+from halfstep.kernels.cpu.rows import MOST, OPERATIONS, TALLY
 from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers.problem import Problem, Rule
@@ -73,11 +74,13 @@ def solve_rows(
     Its last figure is the sum of squares of the solutions: finite only if all of them are.
     """
     check_half_step(problem, X)
+    phases.lap(phases.REST)
     f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
     wide = -(-f // padding(dtype)) * padding(dtype)
     block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
     basis = basis_of(problem, threads, narrow=method.bfloat16)
+    phases.lap(phases.ALGEBRA)
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
     base[:f], slope[:f] = basis.base, basis.slope
     from_zero = _starts_from_zero(problem)
@@ -139,12 +142,16 @@ def solve_rows(
         work, buffer, spare = state
         part = buffer[: end - begin]
         start(begin, part, work, spare)
+        phases.lap(phases.INWARD)
         method.block(side, work, begin, part, tallies[task])
+        phases.lap(phases.SOLVE)
         finish(begin, part, tallies[task])
+        phases.lap(phases.OUTWARD)
 
     apart, blocks = planned(problem, side, method.high_degree is not None, block_rows)
     # Two cache lines each, since two threads count in neighbours at one time.
     tallies = np.zeros((len(blocks) + len(apart), LINES))[:, : TALLY + 1]
+    phases.lap(phases.REST)
     spread(range(len(blocks)), threads, prepare, run)
     for u, tally in zip(apart, tallies[len(blocks) :], strict=True):
         part = np.zeros((1, wide), dtype)
@@ -153,8 +160,10 @@ def solve_rows(
         assert method.high_degree is not None
         part[0] = method.high_degree(HighDegreeRow(side, u, wide, threads, scratch), part[0], tally)
         finish(u, part, tally)
+        phases.lap(phases.LONG)
     total = tallies.sum(axis=0)
     total[MOST] = tallies[:, MOST].max(initial=0)
+    phases.count("operations", float(total[OPERATIONS]))
     return solution, total
 
 

@@ -10,7 +10,8 @@ result. The size of the data alone decides, so the bits do not depend on the num
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -91,6 +92,17 @@ def solve_little(
         solved = _solve_blocks(problem, X, stopping, prepared, cores(num_threads))
     kept[_NAME] = prepared
     return solved
+
+
+@contextmanager
+def by_blocks() -> Iterator[None]:
+    """Solve half-steps on little data, too, as those on much data: by blocks of rows."""
+    global LITTLE
+    before, LITTLE = LITTLE, 0
+    try:
+        yield
+    finally:
+        LITTLE = before
 
 
 def work_of(problem: Problem, f: int) -> int:

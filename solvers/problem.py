@@ -158,9 +158,8 @@ class Weights:
     def fixing(self, Y: Floats, **more: Any) -> Problem:
         """Return the half-step with the other side fixed at Y (columns, f); `more`: see `Problem`."""
         problem = Problem.__new__(Problem)  # its constructor takes longer: 30 times in a fit
-        kept = {name: vars(self)[name] for name in _OF_WEIGHTS}
         own = {**_DEFAULTS, "Y": Y, "side_rows": self.stored_rows, "_whole": self, **more}
-        vars(problem).update({**kept, **own})
+        vars(problem).update({name: vars(self)[name] for name in _OF_WEIGHTS} | own)
         return problem
 
 

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.kernels import phases
 from halfstep.kernels.algebra import HOST, Algebra
 from halfstep.kernels.cpu.threads import spread
 from halfstep.solvers.problem import Problem
@@ -73,6 +74,7 @@ def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
         return unwhitened(f, size / max(1, problem.columns), smallest, eps)
     size = problem.a0 * float(np.vdot(problem.Y, problem.Y))
     kind = problem.Y.dtype if narrow and size < smallest * _DROWNED else np.float64
+    phases.lap(phases.REST)
     G = problem.a0 * gramian(problem.Y, threads, kind)
     one_lambda = smallest == largest and smallest > least_lambda(G, eps)
     return whitened(G, smallest, eps, one_lambda=one_lambda)
@@ -162,6 +164,7 @@ def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:
                 np.copyto(wide[: len(block)], block)
                 block = wide[: len(block)]
             sums[group] += block.T @ block
+        phases.lap(phases.GRAMIAN)
 
     spread(range(_GROUPS), threads, lambda: np.empty((rows, f), kind), run)
     total: Matrix = sums.sum(axis=0)

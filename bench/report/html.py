@@ -18,6 +18,7 @@ from halfstep.bench.report.curves import (
     sweep_curves,
 )
 from halfstep.bench.report.growth import growth_table
+from halfstep.bench.report.limits import limits_tables
 from halfstep.bench.report.sentences import (
     convention_line,
     data_line,
@@ -142,7 +143,7 @@ def _sweep(results: Results) -> list[str]:
 
 def _measures(results: Results) -> list[str]:
     parts = []
-    for table in measure_tables(results):
+    for table in (*measure_tables(results), *limits_tables(results)):
         parts += [f"<h2>{escape(table.title)}</h2>", *_table(table)]
     curves = bound_curves(results)
     if curves:

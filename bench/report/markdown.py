@@ -9,7 +9,8 @@ two markers of a page, `<!-- NAME:begin -->` and `<!-- NAME:end -->`, comes what
 * `headline`: all of its cells, a line per case whose target is exact ALS, and the tuned models.
 * `earlier`: a line per case with another target.
 * `published`: published results beside what the same settings gave here.
-* `table`: every table of every results file.
+* `roofline`, `threads` and the names in `bench/report/limits_page.py`: the parts of docs/limits.md.
+* `table`: every table of every other results file.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from halfstep.bench.gpu.record import read_gpu
 from halfstep.bench.quality.record import QualityCell
 from halfstep.bench.quality.table import compact_table, data_names, quality_tables
 from halfstep.bench.report import gpu as gpu_table
-from halfstep.bench.report import ladder, published, tuning
+from halfstep.bench.report import ladder, limits_page, published, tuning
 from halfstep.bench.report.growth import growth_table
 from halfstep.bench.report.headline import headline
 from halfstep.bench.report.markdown_table import escaped, markdown_table
@@ -78,6 +79,7 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
         (HEADLINE_BEGIN, HEADLINE_END, _headlines),
         (EARLIER_BEGIN, EARLIER_END, _earlier),
         (*_markers("published"), _published),
+        *((*_markers(name), _limits(name)) for name in limits_page.PARTS),
         (BEGIN, END, lambda files: "\n\n".join(filter(None, map(_tables, files)))),
     ]
     there = [block for block in blocks if block[0] in text or block[1] in text]
@@ -124,6 +126,12 @@ def _published(files: Sequence[Path]) -> str:
     return "\n\n".join(published.markdown(record) for record in records if record is not None)
 
 
+def _limits(name: str) -> Callable[[Sequence[Path]], str]:
+    return lambda files: limits_page.part(
+        name, [(file.stem, read_results(file)) for file in _run_files(files)]
+    )
+
+
 def _quality(
     runs: Sequence[Results], wanted: Callable[[QualityCell], bool] = lambda cell: True
 ) -> Table | None:
@@ -147,8 +155,12 @@ def _against_implicit(runs: Sequence[Results]) -> Table | None:
 
 def _runs(files: Sequence[Path]) -> list[Results]:
     """Return the runs of solvers against each other."""
+    return [read_results(file) for file in _run_files(files)]
+
+
+def _run_files(files: Sequence[Path]) -> list[Path]:
     others = tuning.read_tuning, read_gpu, published.read_published
-    return [read_results(file) for file in files if all(read(file) is None for read in others)]
+    return [file for file in files if all(read(file) is None for read in others)]
 
 
 def _by_machine(
@@ -172,7 +184,10 @@ def _tables(file: Path) -> str:
     if published.read_published(file) is not None:
         return ""  # it has markers of its own
     tuned = tuning.read_tuning(file)
-    return markdown(read_results(file)) if tuned is None else tuning.markdown(tuned)
+    if tuned is not None:
+        return tuning.markdown(tuned)
+    results = read_results(file)
+    return "" if limits_page.shows(results) else markdown(results)
 
 
 def markdown(results: Results) -> str:

@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from halfstep.bench.quality.table import quality_tables
 from halfstep.bench.report.growth import growth_table
+from halfstep.bench.report.limits import limits_tables
 from halfstep.bench.report.sentences import environment_line, reading_lines
 from halfstep.bench.report.tables import Table, case_table, measure_tables, sweep_table
 from halfstep.bench.schema import CaseRecord, Results
@@ -44,7 +45,7 @@ def print_results(results: Results, console: Console, *, cases: bool = True) -> 
     growth = growth_table(results)
     if growth is not None:
         _print(growth, console)
-    for table in measure_tables(results):
+    for table in (*measure_tables(results), *limits_tables(results)):
         _print(table, console)
     for table in quality_tables(results)[
         :2

@@ -12,15 +12,26 @@ from typing import Any
 
 import numpy as np
 
+from halfstep.kernels import phases
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, pass_over
 from halfstep.kernels.cpu.cholesky import solve
 from halfstep.kernels.cpu.compile import compiled, compiled_in
 from halfstep.kernels.cpu.exact import add_entries
-from halfstep.kernels.cpu.rows import COMPLETED, GAINED, LEFT, MOST, ROWS, STEPPED, STEPS, UNSOLVED
-from halfstep.kernels.cpu.rule import primal_cost
+from halfstep.kernels.cpu.rows import (
+    COMPLETED,
+    GAINED,
+    LEFT,
+    MOST,
+    OPERATIONS,
+    ROWS,
+    STEPPED,
+    STEPS,
+    UNSOLVED,
+)  # fmt: skip
 from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.threads import spread
 from halfstep.kernels.cpu.vectors import address, lanes
+from halfstep.kernels.cpu.ways import primal_cost
 from halfstep.kernels.stopping import HEAVY, Stopping
 from halfstep.types import Floats
 
@@ -120,10 +131,11 @@ class HighDegreeRow:
             solution = self.solve()
             gained += float(r @ (solution / self.scale - x))
             left, unsolved = 0.0, False
+        operations = 4.0 * self.f * n * (1 + taken) + (n + self.f / 3) * self.f**2 * completed
         tally[MOST] = max(tally[MOST], taken)
         for place, value in (
             (ROWS, 1), (STEPPED, 1), (STEPS, taken), (UNSOLVED, unsolved), (COMPLETED, completed),
-            (GAINED, gained), (LEFT, left),
+            (GAINED, gained), (LEFT, left), (OPERATIONS, operations),
         ):  # fmt: skip
             tally[place] += value
         return solution
@@ -136,6 +148,7 @@ class HighDegreeRow:
         def run(piece: int, work: Scratch) -> None:
             first, stop = self.pieces[piece]
             _add_piece(self.side, work, self.u, first, stop, A[piece], b[piece], self.f)
+            phases.lap(phases.LONG)
 
         spread(range(PIECES), self.threads, self.scratch, run)
         whole, x = A.sum(axis=0), np.zeros(self.f, dtype)
@@ -169,6 +182,7 @@ class HighDegreeRow:
             _pass_over_piece(
                 self.side, work, self.u, first, stop, vector, sums[piece], self.f, mode
             )
+            phases.lap(phases.LONG)
 
         spread(range(PIECES), self.threads, self.scratch, run)
         total: Floats = sums.sum(axis=0, dtype=np.float64)

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba.extending import get_cython_function_address
 
+from halfstep.kernels import phases
 from halfstep.kernels.cpu.bfloat16 import pack
 from halfstep.kernels.cpu.threads import spread
 from halfstep.types import Floats
@@ -76,6 +77,7 @@ def rotate(
             pack(rotated, target)
         if len(sizes):
             np.vecdot(rotated, rotated, out=sizes[start : start + rows])
+        phases.lap(phases.FIXED)
 
     spread(range(0, len(Y), rows), threads, lambda: np.empty((rows, padded_to), Y.dtype), run)
     return Z

@@ -22,8 +22,8 @@ from halfstep.types import Floats
 # How a row is solved. One that is COMPLETING has taken steps and is solved exactly after all.
 STEPPING, DUAL, PRIMAL, COMPLETING = range(4)
 # Places in a block's tally (TALLY,), float64: what its rows came to, for `solvers.fit.stopping`.
-ROWS, STEPPED, STEPS, MOST, UNSOLVED, COMPLETED, GAINED, LEFT = range(8)
-TALLY = 8
+ROWS, STEPPED, STEPS, MOST, UNSOLVED, COMPLETED, GAINED, LEFT, OPERATIONS = range(9)
+TALLY = 9
 _NO_WAYS, _NO_TALLY = np.zeros(0, np.int8), np.zeros(0)
 
 
@@ -137,10 +137,13 @@ def solve_block_exactly(
         if item(lam, begin + i) != scaled_for:
             scaled_for = item(lam, begin + i)
             set_scale(side, begin + i, f, scratch.scale)
+        n = float(stop - first)
         if way == DUAL:
             solve_dual(entries, scratch, first, stop - first, f)
         else:
             solve_primal(entries, scratch, first, stop, f)
+        if len(tally):
+            tally[OPERATIONS] += n * n * (f + n / 3) if way == DUAL else f * f * (n + f / 3)
         if way == COMPLETING:  # the steps left their residual r in p and x in Ap: r'(x* - x)
             tally[GAINED] += inner(scratch.p, x, f) - inner(scratch.p, scratch.Ap, f)
         for k in range(f):

@@ -11,21 +11,11 @@ stay in the first-level cache. All rows do so in later steps, which are seldom t
 residual foretells that a step will be the last, it begins with the dot products alone. The new residual,
 which the second half brings, tightens the bound, so the rule is tested after that half as well.
 
-**Heavy rows** can take more steps than an exact solution costs. An entry is heavy if w |z|^2 > 10 and
-very heavy if w |z|^2 > 100; each makes an eigenvalue far from 1. A row is expected to take
-
-    3 + 2 sqrt(heavy) + 0.7 very_heavy
-
-steps, whatever f, and at most one more than it has entries. (On 12,000 rows of generated counts, with
-f = 32 to 128 and weights up to 10^7, this was within a quarter of the truth for nine rows in ten.) Where
-that is more than the cheaper of the primal and the dual solve costs, the row is solved that way and
-takes no step. Where the forecast fails, a row that has taken as many steps as the primal solve costs is
-solved exactly after all, so it costs at most about twice its primal solve.
+Rows with heavy entries may be solved exactly instead: `halfstep.kernels.cpu.ways`.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -39,7 +29,7 @@ from halfstep.kernels.cpu.rows import (
     GAINED,
     LEFT,
     MOST,
-    PRIMAL,
+    OPERATIONS,
     ROWS,
     STEPPED,
     STEPPING,
@@ -47,20 +37,14 @@ from halfstep.kernels.cpu.rows import (
     UNSOLVED,
     solve_block_exactly,
     suits_dual,
-    weights_within,
 )  # fmt: skip
 from halfstep.kernels.cpu.scratch import Scratch, Side, entries_of, pointers, set_scale
 from halfstep.kernels.cpu.tiles import dots, locate, update
 from halfstep.kernels.cpu.vectors import address, fma, item, load, multiply, put, store, width
+from halfstep.kernels.cpu.ways import cheapest, heavy_entries, primal_cost_of
 from halfstep.kernels.cpu.weights import excess
-from halfstep.kernels.stopping import HEAVY, Stopping
+from halfstep.kernels.stopping import Stopping
 from halfstep.types import Floats
-
-# An exact solution may cost so many times what the steps cost, since it leaves nothing to gain.
-PREFERENCE = 1.25
-# The largest w eps in the dual solve of a heavy row. Its square bounds the error, which is then less
-# than what the rule leaves.
-TINY = 1 / 16
 
 
 @inlined
@@ -72,60 +56,6 @@ def has_negative(entries: Any, first: int, stop: int) -> bool:
     for e in range(first, stop):
         count += excess(entries, e) < 0
     return count > 0
-
-
-def expected_steps(heavy: int, very_heavy: int) -> float:
-    """Return how many steps a row with so many heavy entries is expected to take: see the head."""
-    return 3 + 2 * math.sqrt(heavy) + 0.7 * very_heavy
-
-
-def primal_cost(n: int, f: int) -> float:
-    """Return how many steps take as long as the primal solve of a row: n entries, f factors.
-
-    Fitted to times with f = 8 to 256 and n = 16 to 512; with AVX2 and with AVX-512 they agree to within
-    a quarter.
-    """
-    return 4 + f / 11 + (200 + 7 * f) / n
-
-
-def dual_cost(n: int, f: int) -> float:
-    """Return how many steps take as long as the dual solve of a row; fitted to the same times."""
-    return 4 + 130 / f + (0.12 + 12 / f) * n
-
-
-_expected_steps = inlined(expected_steps)
-_primal_cost = inlined(primal_cost)
-_dual_cost = inlined(dual_cost)
-
-
-@merged
-def heavy_entries(entries: Any, sizes: Any, mean: float, first: int, stop: int) -> tuple[int, int]:
-    """Return how many entries are heavy and how many very heavy; `mean` is the mean squared scale."""
-    heavy, very_heavy = 0, 0
-    for e in range(first, stop):
-        weight = excess(entries, e) * item(sizes, item(entries.indices, e)) * mean
-        heavy += weight > HEAVY
-        very_heavy += weight > 10 * HEAVY
-    return heavy, very_heavy
-
-
-@merged
-def cheapest(
-    entries: Any, scratch: Any, first: int, stop: int, f: int, heavy: int, very_heavy: int
-) -> int:
-    """Return the cheapest way to solve a row with heavy entries: STEPPING, DUAL or PRIMAL."""
-    n = stop - first
-    steps = 1 + min(_expected_steps(heavy, very_heavy), n + 1.0)
-    kind, cost = STEPPING, PREFERENCE * steps
-    if scratch.largest_order >= f and _primal_cost(n, f) < cost:
-        kind, cost = PRIMAL, _primal_cost(n, f)
-    if (
-        n <= scratch.dual_when_heavy
-        and _dual_cost(n, f) < cost
-        and weights_within(entries, first, stop, TINY / scratch.eps)
-    ):
-        kind = DUAL
-    return kind
 
 
 @merged
@@ -146,11 +76,11 @@ def steps_by_rule(
     residual and scratch.Ap its x.
     """
     x, r, p, Ap, q, rows = scratch.x, scratch.r, scratch.p, scratch.Ap, scratch.q, scratch.rows
-    n = stop - first
+    n, half_passes = stop - first, 2.0  # each of 2 f operations an entry; the residual takes two
     keeps = n <= scratch.kept_dots
     negative = has_negative(entries, first, stop)
     least = 2 if negative else stopping.least
-    enough = _primal_cost(n, f) if scratch.largest_order >= f else np.inf
+    enough = primal_cost_of(n, f) if scratch.largest_order >= f else np.inf
     clear(r, f)
     combine(-1.0, x, r, r, f)
     pass_over(entries, scratch, first, stop, f, x, r, RESIDUAL)  # r_0 = b - A x_0
@@ -166,6 +96,7 @@ def steps_by_rule(
         # A guess, right if the step gains more than half of what it can: then the rule holds.
         last = step > 0 and bound * rs <= 2 * theta * gained
         halves = keeps and (step == 0 or last)
+        half_passes += 1 if halves or last else 2
         if halves:
             for k in range(0, f, width(p)):
                 store(scratch.scaled, k, multiply(load(p, k), load(scratch.scale, k)))
@@ -204,6 +135,7 @@ def steps_by_rule(
         elif last:  # the guess was wrong: the second half is needed after all
             combine(0.0, p, p, Ap, f)
             pass_over(entries, scratch, first, stop, f, p, Ap, PRODUCT)
+        half_passes += halves + 2 * (last and not halves)
         combine(-alpha, Ap, r, r, f)
         rs_next = inner(r, r, f)
         if not negative:
@@ -229,6 +161,7 @@ def steps_by_rule(
     tally[COMPLETED] += completed
     tally[GAINED] += gained
     tally[LEFT] += left
+    tally[OPERATIONS] += 2.0 * f * n * half_passes
     return completed
 
 
@@ -253,8 +186,7 @@ def step_rows(
     entries, scratch = entries_of(side, f), pointers(work)
     indptr, lam, X, x = address(side.indptr), address(side.lam), address(start), scratch.x
     sizes, weighs, mean = address(side.sizes), len(side.sizes) > 0, 1.0
-    scaled_for = -1.0
-    rows = len(ways)
+    scaled_for, rows = -1.0, len(ways)
     for i in range(at, rows):
         first, stop = item(indptr, begin + i), item(indptr, begin + i + 1)
         row = i * f

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
+from halfstep.kernels import nodes, phases
+
 Task = TypeVar("Task")
 State = TypeVar("State")
 # Only as many are started as work at one time. With more wanted than this, some tasks wait.
@@ -40,8 +42,12 @@ def spread(
     queue = deque(tasks)
     threads = min(threads, len(queue))
 
-    def work() -> None:
+    def work(worker: int = 0) -> None:
+        if worker:  # the caller's own thread stays where it may
+            nodes.settle(worker)
+        phases.begin()
         state = prepare()
+        phases.lap(phases.SCRATCH)
         while True:
             try:
                 task = queue.popleft()
@@ -55,14 +61,15 @@ def spread(
     others: list[Future[None]] = []
     try:
         pool = _pool()
-        for _ in range(threads - 1):
-            others.append(pool.submit(work))
+        for worker in range(1, threads):
+            others.append(pool.submit(work, worker))
         work()
         for other in others:
             # One that has not begun by now has nothing left to do. Were it waited for, a task that
             # spreads tasks of its own could wait for itself.
             if not other.cancel():
                 other.result()
+        phases.lap(phases.WAITING)
     except BaseException:  # Ctrl-C too: the other threads finish their current task and end
         queue.clear()
         wait([other for other in others if not other.cancel()])

@@ -40,7 +40,7 @@ steps.
 
 `theta` is 0.02, but smaller in three cases:
 
-* 0.004 for rows with heavy entries (defined in `kernels.cpu.rule`). If all rows have them, what the
+* 0.004 for rows with heavy entries (defined in `kernels.cpu.ways`). If all rows have them, what the
   steps leave adds up over the iterations.
 * 0.002 with `"explicit"` weights. There M is lambda_u I alone, so the residual says little about the
   error, and exact solutions cost many steps.

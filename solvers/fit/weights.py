@@ -17,6 +17,7 @@ from scipy import sparse
 from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.kernels.cpu.threads import cores, spread
+from halfstep.kernels.nodes import shared_out
 from halfstep.solvers.problem import Rule, Weights
 from halfstep.types import Floats, Integers
 
@@ -62,15 +63,23 @@ def weigh(
     columns = matrix.shape[1]
     a0 = background_weight(confidence, background)
     entries = slice(0, int(matrix.indptr[-1]))
-    values, constant = _values(
-        matrix.data[entries], kind, confidence, epsilon, rule, cores(num_threads)
-    )
+    threads = cores(num_threads)
+    values, constant = _values(matrix.data[entries], kind, confidence, epsilon, rule, threads)
     if not _fits(values, rule):
         _refuse_overflow(matrix.data, values, rule, alpha)
+
+    def placed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return shared_out(
+            array,
+            lambda pieces, copy: spread(
+                pieces, threads, lambda: None, lambda piece, _: copy(piece)
+            ),
+        )
+
     return Weights(
         indptr=matrix.indptr.astype(np.int64),
-        indices=_plain(matrix.indices[entries], index_type(columns)),
-        values=values,
+        indices=placed(_plain(matrix.indices[entries], index_type(columns))),
+        values=placed(values) if np.may_share_memory(values, matrix.data) else values,
         rule=rule,
         lam=row_regularization(
             np.diff(matrix.indptr), a0, columns, regularization, regularization_exponent

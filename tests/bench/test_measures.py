@@ -18,6 +18,7 @@ from halfstep.bench import (
     suite_small,
     suite_small_fixed,
 )
+from halfstep.bench.limits import rates
 from halfstep.bench.method import stages
 from halfstep.bench.report.curves import bound_curves
 from halfstep.bench.report.growth import bound_bytes, growth_table
@@ -51,7 +52,7 @@ def query_results(bench_file):
 @pytest.fixture(scope="module")
 def roofline_results(bench_file):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suite_roofline, "_SIDE", 64)
+        patch.setattr(rates, "_SIDE", 64)
         patch.setattr(suite_roofline, "_GATHERED", 1 << 10)
         patch.setattr(suite_roofline, "_TABLE_BYTES", 1 << 20)
         return run(bench_file, "roofline", factors=(64, 128))
@@ -182,13 +183,6 @@ def test_growth_is_per_entry_and_against_a_bound(bench_results):
     expected = 16 * small.entries + (8 + 4 * 3) * (small.users + small.items) + 200_000_000
     assert bound_bytes(small, 3) == expected
     assert "Growth" in markdown(grown)
-
-
-def test_a_gathered_sum_is_the_sum():
-    table = np.arange(12, dtype=np.float32).reshape(4, 3)
-    total = np.zeros(3, np.float32)
-    suite_roofline.add_rows(table, np.array([1, 1, 3], np.int32), total)
-    np.testing.assert_array_equal(total, table[[1, 1, 3]].sum(axis=0))
 
 
 @pytest.mark.parametrize("suite", ["memory", "preparation"])

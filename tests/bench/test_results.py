@@ -83,8 +83,8 @@ def damage(results, change):
     ("change", "message"),
     [
         (lambda v: v.pop("schema"), "has no field 'schema'"),
-        (lambda v: v.update(schema=4), "schema must be from 1 to 3, got 4"),
-        (lambda v: v.update(schema=True), "schema must be from 1 to 3, got True"),
+        (lambda v: v.update(schema=5), "schema must be from 1 to 4, got 5"),
+        (lambda v: v.update(schema=True), "schema must be from 1 to 4, got True"),
         (lambda v: v["cases"][0].pop("second"), r"cases\[0\] must have the field 'second'"),
         (lambda v: v.pop("cases"), "results must have the field 'cases'"),
         (lambda v: v.update(extra=1), "results must not have the field 'extra'"),

@@ -52,7 +52,7 @@ def lines_of(text):
     return [line for line in stripped if line]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/measurements.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/measurements.md", "docs/limits.md"])
 def test_a_page_is_what_the_results_files_make_of_it(page, tmp_path):
     copy = tmp_path / "page.md"
     shutil.copy(ROOT / page, copy)
