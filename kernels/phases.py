@@ -132,6 +132,11 @@ def count(what: str, number: float) -> None:
         _recording.count(what, number)
 
 
+def recording() -> bool:
+    """Whether phases are being recorded."""
+    return _recording is not None
+
+
 @contextmanager
 def recorded() -> Iterator[Phases]:
     """Record all half-steps of this process, which should be those of this thread alone.

@@ -10,8 +10,7 @@ result. The size of the data alone decides, so the bits do not depend on the num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,6 +21,7 @@ from halfstep.kernels.cpu.rows import MOST, STEPPING, TALLY, solve_block_exactly
 from halfstep.kernels.cpu.rule import step_rows
 from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
 from halfstep.kernels.cpu.threads import cores, spread
+from halfstep.kernels.phases import recording
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.half_step import LINES, Method, Tally, planned
 from halfstep.solvers.problem import Problem, Rule
@@ -73,8 +73,8 @@ def solve_little(
     The tally has one figure more than TALLY: the sum of squares of the solutions. `asked` is on what
     `method()`, how the rows are solved, depends besides the problem.
     """
-    if not 0 < work_of(problem, X.shape[1]) <= MIDDLING or not LITTLE:
-        return None
+    if not 0 < work_of(problem, X.shape[1]) <= MIDDLING or not LITTLE or recording():
+        return None  # one call has no phases to record
     key = X.shape, X.dtype, problem.Y.shape, asked
     # Taken out while it is used, so that two half-steps on one side at once do not share it.
     whole = problem.__dict__.get("_whole")
@@ -92,17 +92,6 @@ def solve_little(
         solved = _solve_blocks(problem, X, stopping, prepared, cores(num_threads))
     kept[_NAME] = prepared
     return solved
-
-
-@contextmanager
-def by_blocks() -> Iterator[None]:
-    """Solve half-steps on little data, too, as those on much data: by blocks of rows."""
-    global LITTLE
-    before, LITTLE = LITTLE, 0
-    try:
-        yield
-    finally:
-        LITTLE = before
 
 
 def work_of(problem: Problem, f: int) -> int:

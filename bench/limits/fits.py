@@ -10,7 +10,6 @@ from scipy import sparse
 
 from halfstep.kernels.phases import REST, Seconds, recorded
 from halfstep.solvers import SOLVERS
-from halfstep.solvers.little_step import by_blocks
 
 SOLVER = "eigenbasis"
 WARMING = 3  # iterations before the first that is recorded: over-relaxation begins with the third
@@ -53,7 +52,7 @@ def fit(
         random_state=seed,
     )
     found = Recorded(model)
-    with by_blocks(), recorded() as phases:  # the one call for little data has no phases
+    with recorded() as phases:
 
         def after(iteration: int, seconds: float, loss: float | None) -> None:
             phases.lap(REST)

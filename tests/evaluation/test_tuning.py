@@ -180,8 +180,8 @@ def test_stages():
     assert _sizes(1024) == [64, 256, 1024]
     assert _sizes(128) == [64, 128]
     assert _sizes(40) == [40]
-    # One trial at 128 factors takes 6 (4 * 0.5 + 2 * 0.5) = 18 s, its last fit 1.2 * 5 * 2 + 1 s.
-    assert _affordable(trial(0.1), 1024, 49.5, 1.0) == 128
+    # One trial at 128 factors takes 6 (4 * 0.5 + 2 * 0.5) = 18 s, its last fit 1.2 * 5 * 2 + 2 s.
+    assert _affordable(trial(0.1), 1024, 50.5, 1.0) == 128
     assert _affordable(trial(0.1), 1024, 10_000, 1.0) == 1024
     small, large = trial(0.2), trial(0.3, factors=128)
     of = {64: Search("auc", SMALL, [small]), 128: Search("auc", SMALL, [large])}
