@@ -196,9 +196,9 @@ def test_memory_is_measured_in_processes_of_its_own(suite, monkeypatch, tmp_path
     if suite == "memory":
         assert names == ["3,000,000 entries, implicit"]
         ratio = float(re.search(r"MB, (.*) times both sides and the factors", details)[1])
-        # Besides these there are the factors of the iteration before, in two forms on so little data, and
-        # scratch. One more array of a number for each entry would be another .24. Elsewhere the peak is
-        # that of what came before.
+        # Besides these there are the factors of the iteration before, on so little data in two forms,
+        # and scratch. One more array of a number for each entry would be another .24. Elsewhere the
+        # peak is that of what came before.
         assert 0.8 < ratio < 1.4 or not stages._RESET.exists()
     else:
         assert names[:3] == ["checks", "weights, implicit", "transpose, implicit"]
