@@ -147,12 +147,11 @@ def group_counts(
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
     totals: NDArray[np.int64],
-) -> int:
-    """Group triples by row and column, add the counts of equal pairs, and return the number of entries.
+) -> None:
+    """Group triples by row and column, in their order where these are equal.
 
-    Two stable counting sorts, by column and then by row, need no comparisons. `indptr` (rows + 1,) is
-    written; `indices` and `totals` have the length of the triples and are written up to the number of
-    entries.
+    Two stable counting sorts, by column and then by row, need no comparisons. `indptr` (rows + 1,),
+    and `indices` and `totals`, of the length of the triples, are written.
     """
     wide = int(columns.max()) + 1
     next_place = np.zeros(wide + 1, np.int64)
@@ -177,18 +176,3 @@ def group_counts(
         indices[place[row]] = columns[triple]
         totals[place[row]] = counts[triple]
         place[row] += 1
-    filled = 0
-    start = 0
-    for row in range(tall):
-        end = indptr[row + 1]
-        first = filled
-        for at in range(start, end):
-            if filled > first and indices[filled - 1] == indices[at]:
-                totals[filled - 1] += totals[at]
-            else:
-                indices[filled] = indices[at]
-                totals[filled] = totals[at]
-                filled += 1
-        start = end
-        indptr[row + 1] = filled
-    return filled

@@ -10,6 +10,7 @@ from scipy.sparse import csr_matrix
 
 from halfstep.datasets.text.kernels import group_counts
 from halfstep.errors import InputError
+from halfstep.kernels.sparse.order import add_duplicates
 
 # A table of all ids up to the largest is faster than hashing if it is not much longer than the data.
 _DENSE = 1 << 26
@@ -52,7 +53,8 @@ def count_matrix(
     indptr = np.empty(shape[0] + 1, np.int64)
     indices = np.empty(len(rows), np.int32)
     totals = np.empty(len(rows), np.int64)
-    entries = group_counts(rows, columns, counts, indptr, indices, totals)
+    group_counts(rows, columns, counts, indptr, indices, totals)
+    entries = add_duplicates(indptr, indices, totals)
     totals.resize(entries, refcheck=False)
     indices.resize(entries, refcheck=False)
     single = int(totals.max()) <= _EXACT_IN_FLOAT32 or bool(
