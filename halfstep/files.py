@@ -6,6 +6,7 @@ import glob
 import json
 import math
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -99,8 +100,12 @@ def check_writable(path: Path | None, argument: str, *others: str | Path | None)
         raise InputError(f"{argument} must be a file, got the folder '{path}'")
     if not path.parent.is_dir():
         raise InputError(f"{argument}: the folder '{path.parent}' does not exist")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"{argument}: the folder '{path.parent}' cannot be written to")
+    # Whether it can be written to is tried: what the rights say does not hold on every file system.
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError:
+        raise InputError(f"{argument}: the folder '{path.parent}' cannot be written to") from None
 
 
 def make_folder(path: Path, argument: str) -> None:

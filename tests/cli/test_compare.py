@@ -163,7 +163,7 @@ def test_auto_says_which_solver_it_stood_for(compared):
      {"exact": True, "relaxation": 1.6}, {"relaxation": (0.9, 1.1)}],
 )  # fmt: skip
 @pytest.mark.parametrize("iterations", [2, 5])
-def test_relaxation_is_what_the_fit_does(own, iterations, monkeypatch):
+def test_relaxation_is_what_the_fit_does(own, iterations, by_blocks, monkeypatch):
     eigenbasis = SOLVERS["eigenbasis"]
     solve, seen = eigenbasis._method, []
 

@@ -191,17 +191,17 @@ def test_block_bytes_bounds_the_memory_and_changes_no_result():
 
 def test_num_threads_is_the_number_of_threads_at_work(monkeypatch):
     X, Y, train, test = random_case(301, 67, 7, np.float32, 2)
-    pools = []
+    pool, at_once = cpu_workers._pool(), []
 
-    class Pool(cpu_workers.ThreadPoolExecutor):
-        def __init__(self, threads):
-            pools.append(1 + threads)  # the caller's thread works as well
-            super().__init__(threads)
+    class Counting:
+        def submit(self, work, worker):
+            at_once.append(1 + worker)  # the caller's thread works as well
+            return pool.submit(work, worker)
 
-    monkeypatch.setattr(cpu_workers, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(cpu_workers, "_pool", Counting)
     results = [evaluate(X, Y, *as_sparse(train, test), num_threads=n).means() for n in (1, 3)]
     assert results[0] == results[1]
-    assert set(pools) == {3}
+    assert set(at_once) == {2, 3}
 
 
 def test_several_evaluations_at_once():
