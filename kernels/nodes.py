@@ -16,6 +16,7 @@ the row that each of them gathers is 2 f or 4 f bytes: the copy can gain some pe
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+Cores = frozenset[int]
 
 _FOLDER = Path("/sys/devices/system/node")
 _LEAST_BYTES = 1 << 22  # a smaller array is in the caches after the first half-step
@@ -53,18 +56,29 @@ def nodes() -> tuple[frozenset[int], ...]:
     return read_nodes(_FOLDER)
 
 
-def settle(worker: int) -> None:
-    """Keep the calling thread on one node's cores; the next worker gets the next node.
+_where = threading.local()
 
-    Cores that this process may not use are left out, and where the machine has one node, or all of this
-    process's cores are on one, nothing is done.
+
+def allowed() -> Cores | None:
+    """Return the cores that the calling thread may use; None where the system does not say."""
+    affinity: Any = getattr(os, "sched_getaffinity", None)
+    return frozenset(affinity(0)) if affinity else None
+
+
+def settle(worker: int, may: Cores | None) -> None:
+    """Keep the calling thread on those cores of one node that are in `may`; the next worker on the next.
+
+    `may` is what the thread that wants the work may use, which can change between two pieces of work.
+    Where the machine has one node, or all cores of `may` are on one, the thread may use all of `may`.
     """
-    if len(nodes()) < 2:
+    if may is None:
         return
-    allowed = os.sched_getaffinity(0)
-    near = [there for node in nodes() if (there := node & allowed)]
-    if len(near) > 1:
-        os.sched_setaffinity(0, near[worker % len(near)])
+    near = [there for node in nodes() if (there := node & may)]
+    wanted = near[worker % len(near)] if len(near) > 1 else may
+    if wanted != getattr(_where, "cores", None):
+        if wanted != allowed():
+            os.sched_setaffinity(0, wanted)
+        _where.cores = wanted
 
 
 def shared_out(

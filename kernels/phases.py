@@ -116,20 +116,20 @@ _recording: Phases | None = None
 
 def lap(phase: str) -> None:
     """Charge the seconds since this thread's last lap to `phase`, one of PHASES."""
-    if _recording is not None:
-        _recording.lap(phase)
+    if (now := _recording) is not None:
+        now.lap(phase)
 
 
 def begin() -> None:
     """Begin this thread's first lap of a piece of work that several threads share."""
-    if _recording is not None:
-        _recording.begin()
+    if (now := _recording) is not None:
+        now.begin()
 
 
 def count(what: str, number: float) -> None:
     """Add to a count of the recording, such as the operations of a half-step."""
-    if _recording is not None:
-        _recording.count(what, number)
+    if (now := _recording) is not None:
+        now.count(what, number)
 
 
 def recording() -> bool:

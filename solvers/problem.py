@@ -158,6 +158,7 @@ class Weights:
     def fixing(self, Y: Floats, **more: Any) -> Problem:
         """Return the half-step with the other side fixed at Y (columns, f); `more`: see `Problem`."""
         problem = Problem.__new__(Problem)  # its constructor takes longer: 30 times in a fit
+        assert more.keys() <= _DEFAULTS.keys(), more
         own = {**_DEFAULTS, "Y": Y, "side_rows": self.stored_rows, "_whole": self, **more}
         vars(problem).update({name: vars(self)[name] for name in _OF_WEIGHTS} | own)
         return problem
@@ -280,10 +281,8 @@ def check_convention(values: dict[str, Any]) -> None:
     background = values["background"]
     if background is not None:
         if confidence != "binary":
-            raise InputError(
-                f"background belongs to confidence 'binary' alone, got {background} "
-                f"with {confidence!r}"
-            )
+            said = f"got {background} with {confidence!r}"
+            raise InputError(f"background belongs to confidence 'binary' alone, {said}")
         if background <= 0:
             raise InputError(f"background must be positive, got {background}")
     if confidence in ("binary", "explicit") and values["alpha"] != 1.0:

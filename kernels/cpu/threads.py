@@ -42,9 +42,11 @@ def spread(
     queue = deque(tasks)
     threads = min(threads, len(queue))
 
+    may = nodes.allowed() if threads > 1 else None
+
     def work(worker: int = 0) -> None:
-        if worker:  # the caller's own thread stays where it may
-            nodes.settle(worker)
+        if worker:  # the caller's own thread stays where it is
+            nodes.settle(worker, may)
         phases.begin()
         state = prepare()
         phases.lap(phases.SCRATCH)

@@ -55,7 +55,9 @@ def settled(monkeypatch, allowed, worker):
     monkeypatch.setattr(
         os, "sched_setaffinity", lambda _, cores: chosen.append(cores), raising=False
     )
-    nodes.settle(worker)
+    monkeypatch.setattr(nodes, "_where", threading.local())
+    nodes.settle(worker, nodes.allowed())
+    nodes.settle(worker, nodes.allowed())  # it is there already
     return chosen
 
 
@@ -79,7 +81,7 @@ def test_the_threads_of_a_half_step_settle_and_the_callers_does_not(machine, mon
     machine("0", "1")
     where = {}
     monkeypatch.setattr(
-        nodes, "settle", lambda worker: where.update({threading.get_ident(): worker})
+        nodes, "settle", lambda worker, may: where.update({threading.get_ident(): worker})
     )
     barrier = threading.Barrier(3, timeout=10)
     spread(range(3), 3, lambda: None, lambda task, state: barrier.wait())
@@ -87,9 +89,31 @@ def test_the_threads_of_a_half_step_settle_and_the_callers_does_not(machine, mon
     assert threading.get_ident() not in where
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_kept_threads_follow_the_cores_that_the_caller_may_use():
+    every = os.sched_getaffinity(0)
+    found = []
+
+    def look(task, state):
+        barrier.wait()
+        if threading.get_ident() != caller:
+            found.append(os.sched_getaffinity(0))
+
+    caller = threading.get_ident()
+    try:
+        for may in (every, {min(every)}, every):
+            barrier = threading.Barrier(2, timeout=10)
+            os.sched_setaffinity(0, may)
+            spread(range(2), 2, lambda: None, look)
+    finally:
+        os.sched_setaffinity(0, every)
+    if len(nodes.nodes()) < 2:
+        assert found == [every, {min(every)}, every]
+
+
 def test_entries_are_copied_by_all_threads_where_there_are_several_nodes(machine, monkeypatch):
     machine("0", "1")
-    monkeypatch.setattr(nodes, "settle", lambda worker: None)
+    monkeypatch.setattr(nodes, "settle", lambda worker, may: None)
     monkeypatch.setattr(nodes, "_LEAST_BYTES", 1000)
     monkeypatch.setattr(nodes, "_PIECE_BYTES", 256)
     array = np.arange(1003, dtype=np.int32)
@@ -118,7 +142,7 @@ def test_weights_are_the_same_on_several_nodes_and_share_nothing(machine, monkey
     one = weigh(matrix, num_threads=2)
     assert np.may_share_memory(one.indices, matrix.indices)
     machine("0", "1")
-    monkeypatch.setattr(nodes, "settle", lambda worker: None)
+    monkeypatch.setattr(nodes, "settle", lambda worker, may: None)
     monkeypatch.setattr(nodes, "_LEAST_BYTES", 0)
     several = weigh(matrix, num_threads=2)
     for name in ("indices", "values"):
