@@ -202,8 +202,8 @@ def _trial(trial: Trial, factors: int) -> float:
 def _last_fit(trial: Trial, factors: int, evaluated: float) -> float:
     """Return the seconds of a fit on all entries and its evaluation on all users.
 
-    `evaluated` is the share of the users on whom trials are evaluated, often on fewer, and by one
-    metric, which takes about half as long as all of them.
+    `evaluated` is the share of the users on whom trials are evaluated. The factor 2 is a guess: a trial
+    measures many of its iterations on a sample of them, and without the AUC.
     """
     fit, evaluation = _costs(trial, factors)
     return 1.2 * trial.iterations * fit + 2 * evaluation / max(evaluated, 0.01)

@@ -2,8 +2,9 @@
 
 Trials differ in alpha, the background and the regularisation, which are numbers of the `Rule` and of the
 rows. The values that are kept for each entry are the same in all of them: ones, stored values or their
-logarithms. So the items' side needs no new transposition. On 730,000 entries it is all but 2 ms of the
-15 ms of processor time that the weights take, of some 700 ms for a trial with few factors.
+logarithms. So the items' side needs no new transposition. On gowalla's 730,000 entries the weights take
+2 ms of processor time instead of 16, of some 2 s for a trial with 64 factors. Values that `"bm25"` or
+`"tfidf"` transforms in another way are transposed anew.
 """
 
 from __future__ import annotations
