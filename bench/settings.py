@@ -15,6 +15,21 @@ from halfstep.errors import InputError
 
 SUITES = defaults.SUITES
 ON_CELLS = ("quality", "acceleration")
+_CONTESTANTS = ("solvers", "reference")
+_WEIGHTING = ("confidence", "background", "regularization", "transform")
+# What a suite chooses by itself.
+_OWN: dict[str, tuple[str, ...]] = {
+    "scaling": ("data",),
+    "queries": _CONTESTANTS,
+    "evaluation": _CONTESTANTS,
+    "roofline": _CONTESTANTS,
+    "threads": _CONTESTANTS,
+    "quality": (*_CONTESTANTS, *_WEIGHTING),
+    "acceleration": (*_CONTESTANTS, *_WEIGHTING),
+    "memory": ("data", *_CONTESTANTS, *_WEIGHTING),
+    "preparation": ("data", "factors", *_CONTESTANTS, *_WEIGHTING),
+    "small": ("data", *_CONTESTANTS),
+}
 DEFAULT_DATA = "music-small"
 # (confidence, regularization). Of the settings tried on music-small this one beats popularity in both
 # NDCG@10 and AUC.
@@ -115,16 +130,16 @@ class BenchSettings:
         self._check_numbers()
         self._check_solvers()
         self._check_out()
-        if self.suite not in ON_CELLS and (self.cells or self.data_folder or self.resume):
+        if self.suite not in ON_CELLS and (self.cells or self.data_folder):
             raise InputError(
-                f"cells, data_folder and resume belong to the suite 'quality', and the first two to "
-                f"'acceleration' too, got {self.suite!r}"
+                f"cells and data_folder belong to the suites {' and '.join(ON_CELLS)}, "
+                f"got {self.suite!r}"
             )
-        if self.suite == "quality":
-            own = "solvers", "reference", "confidence", "background", "regularization", "transform"
-            for name in own:
-                if getattr(self, name) is not None:
-                    raise InputError(f"the suite 'quality' has {name} of its own, got {name}")
+        if self.resume and self.suite != "quality":
+            raise InputError(f"resume belongs to the suite 'quality', got {self.suite!r}")
+        for name in _OWN.get(self.suite, ()):
+            if getattr(self, name) is not None:
+                raise InputError(f"the suite {self.suite!r} has {name} of its own, got {name}")
 
     def convention(self, data: str | None = None) -> dict[str, Any]:
         """Return the weighting that all contestants share, as arguments of `Solver`.

@@ -122,8 +122,8 @@ class Eigenbasis(Solver):
     relaxation
         The over-relaxation factor omega from the third iteration of a fit on, between 0 and 2, or a
         sequence with that of each iteration, whose last one goes on. None means 1 with `exact` or more
-        than three fixed steps; otherwise omega follows what the iterations gain, as
-        `fit.over_relaxation` says. `relaxation_` has the factors of a fit.
+        than three fixed steps, and 1.4 with up to three; otherwise omega follows what the iterations
+        gain, as `fit.over_relaxation` says. `relaxation_` has the factors of a fit.
     """
 
     name: ClassVar[str] = "eigenbasis"

@@ -12,7 +12,9 @@ from halfstep.kernels.phases import REST, Seconds, recorded
 from halfstep.solvers import SOLVERS
 
 SOLVER = "eigenbasis"
-WARMING = 3  # iterations before the first that is recorded: over-relaxation begins with the third
+WARMING = (
+    3  # iterations before the first that is recorded: the over-relaxation factor is then settled
+)
 
 
 @dataclass

@@ -67,11 +67,6 @@ class PhaseRecord:
             return float(np.median(self.wall))
         return float(np.median(self.busy)) / threads
 
-    def threads_used(self) -> float:
-        """Return how many threads the phase kept busy on average."""
-        wall = sum(self.wall)
-        return sum(self.busy) / wall if wall else 1.0
-
     def roof(self) -> float | None:
         """Return the seconds that the phase takes at least: the longer of the two bounds."""
         bounds = [bound for bound in (self.at_peak, self.at_bandwidth) if bound is not None]

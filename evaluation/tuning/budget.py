@@ -159,7 +159,8 @@ def climb(
             name=f"{name} factors {size}",
             after=None if after is None else partial(_with_factors, after, size),
         )
-        most = max(_FEWEST, most // _FEWER)
+        if trials is not None:
+            most = max(_FEWEST, most // _FEWER)
         # Trials from the store took their time before this call.
         used += max(time.perf_counter() - begin, sum(t.seconds for t in search.trials))
         if search.complete:

@@ -9,6 +9,7 @@ logarithms. So the items' side needs no new transposition. On gowalla's 730,000 
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -41,10 +42,12 @@ class SharedWeights:
 
     def serve(self, model: Solver) -> None:
         """Let the fits of a model take their weights from here."""
+        served = weakref.ref(model)  # so that the model ends with its trial
 
         def weights(transformed: csr_matrix) -> tuple[Weights, Weights]:
-            users = weighing.weigh_by(model, transformed)
-            return users, self._items(model, users)
+            fitting = served()
+            users = weighing.weigh_by(fitting, transformed)
+            return users, self._items(fitting, users)
 
         vars(model)["_weights"] = weights  # in place of the method
 

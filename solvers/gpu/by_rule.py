@@ -68,7 +68,8 @@ class RuledSolver(WhitenedSolver, ABC):
     relaxation
         The over-relaxation factor omega from the third iteration of a fit on, between 0 and 2, or a
         sequence with that of each iteration, whose last one goes on. None means 1 with more than three
-        fixed steps; otherwise omega follows what the iterations gain: `fit.over_relaxation`.
+        fixed steps, and 1.4 with up to three; otherwise omega follows what the iterations gain:
+        `fit.over_relaxation`.
     """
 
     cg_steps: int | None = field(default=None, kw_only=True)  # type: ignore[assignment]

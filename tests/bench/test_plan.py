@@ -60,8 +60,20 @@ def test_many_users_are_sampled(two_tastes, monkeypatch):
         ({"budget": 0.0}, "budget must be"),
         ({"confidence": "cubic"}, "confidence must be"),
         ({"regularization": -1.0}, "regularization must be"),
-        ({"cells": "gowalla"}, "cells, data_folder and resume belong to the suite 'quality'"),
-        ({"resume": True}, "cells, data_folder and resume belong to the suite 'quality'"),
+        (
+            {"cells": "gowalla"},
+            "cells and data_folder belong to the suites quality and acceleration",
+        ),
+        ({"resume": True}, "resume belongs to the suite 'quality'"),
+        ({"suite": "small", "data": "plays.csv"}, "the suite 'small' has data of its own"),
+        (
+            {"suite": "preparation", "factors": (8,)},
+            "the suite 'preparation' has factors of its own",
+        ),
+        (
+            {"suite": "threads", "solvers": ("cholesky",)},
+            "the suite 'threads' has solvers of its own",
+        ),
         (
             {"suite": "quality", "solvers": ("cholesky",)},
             "the suite 'quality' has solvers of its own",

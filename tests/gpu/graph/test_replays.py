@@ -78,7 +78,7 @@ def test_replayed_iterations_have_the_bits_of_others(name, convention, more, car
     plain = fitted(name, (*EAGER, *more), **settings)
     assert not card.replays
     same_bits(fitted(name, (*GRAPH, *more), **settings), plain)
-    # Not the first iteration, nor, where it is relaxed from the third on, the second.
+    # Not the first iteration, nor, where the factor of the third is another, the second.
     assert card.replays == (5 if convention == "fixed" else 4)
     assert len(card.tapes) == 1
 

@@ -119,7 +119,7 @@ def test_a_resumed_fit_has_the_factors_of_one_that_never_stopped(tmp_path):
 def test_a_fit_that_fails_leaves_the_factors_of_the_one_before():
     matrix = heavy_tailed()
     model = SOLVERS["eigenbasis"](**SETTINGS, iterations=3).fit(matrix, show_progress=False)
-    before = model.relaxation_, list(model._gains)
+    before = list(model.relaxation_), list(model._gains)
 
     def fails(*_):
         raise ValueError
