@@ -55,6 +55,8 @@ def test_the_factor_is_youngs_where_the_slowest_rate_is_known(rate, omega):
         (2, [1.0, USUAL], [100.0, 30.0], USUAL),
         (2, [1.0, USUAL], [100.0, None], USUAL),
         (3, [1.0, USUAL, USUAL], [1.0, 1.0, 2.0], USUAL),  # it is still on its way
+        (3, [1.0, USUAL, FAST], [9.0, 1.0, 2.0], USUAL),
+        (4, [1.0, USUAL, FAST, FAST], [9.0, 1.0, 0.6, 0.7], FAST),
         (3, [1.0, USUAL, USUAL], [9.0, 10.0, 1.0], USUAL),  # faster than omega - 1
         (3, [1.0, USUAL, USUAL], [9.0, 10.0, 9.0], USUAL + 0.1),  # a tenth at a time
         (9, [FASTEST, FASTEST], [10.0, 9.9], FASTEST),
