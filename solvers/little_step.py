@@ -5,7 +5,8 @@ each block of rows. That takes half a millisecond before any row is solved: for 
 fit, most of the time; and BLAS is slow on narrow triangles, so that with f = 8 its products cost as much
 as the steps. Here one compiled call (`halfstep.kernels.cpu.little`) does all of a small half-step, on
 one thread; and where there are more rows, all of a block, on all threads. Nothing is allocated but the
-result. The size of the data alone decides, so the bits do not depend on the number of threads.
+result. The data and the settings alone decide, so the bits do not depend on the number of threads. A
+half-step whose phases are recorded goes by blocks of rows, as on much data.
 """
 
 from __future__ import annotations

@@ -120,7 +120,10 @@ REFUSED = [
     (("eigenbasis:steps=2",), "eigenbasis has no argument 'steps'"),
     (("eigenbasis:cg_steps=0",), "cg_steps must be at least 1, got 0"),
     (("eigenbasis:exact=maybe",), "exact must be true or false, got 'maybe'"),
-    (("eigenbasis:relaxation=far",), "relaxation must be between 0 and 2, or such a number"),
+    (
+        ("eigenbasis:relaxation=far",),
+        "relaxation must be between 0 and 2, or a list with such a number",
+    ),
     (("auto:factors=3",), "factors must be the same for all compared solvers"),
     (("auto:init_factors",), "init_factors must be the same for all compared solvers"),
     (("eigenbasis:exact", "--iterations", "0"), "--iterations must be at least 1"),

@@ -177,7 +177,7 @@ def test_a_class_may_have_a_name_of_its_own(tmp_path):
     [
         (
             {"relaxation": "x"},
-            "relaxation must be between 0 and 2, or such a number",
+            "relaxation must be between 0 and 2, or a list with such a number",
         ),
         ({"exact": 2}, "exact must be True or False, got 2"),
         ({"compress": "x"}, "compress must be True or False, got 'x'"),

@@ -58,6 +58,8 @@ def test_the_factor_is_youngs_where_the_slowest_rate_is_known(rate, omega):
         (3, [1.0, USUAL, FAST], [9.0, 1.0, 2.0], USUAL),
         (4, [1.0, USUAL, FAST, FAST], [9.0, 1.0, 0.6, 0.7], FAST),
         (3, [1.0, USUAL, USUAL], [9.0, 10.0, 1.0], USUAL),  # faster than omega - 1
+        (3, [1.0, USUAL, USUAL], [9.0, 10.0, 0.2], USUAL),
+        (5, [1.9, 1.9], [10.0, 9.0], FASTEST),  # of a fit that was given more before
         (3, [1.0, USUAL, USUAL], [9.0, 10.0, 9.0], USUAL + 0.1),  # a tenth at a time
         (9, [FASTEST, FASTEST], [10.0, 9.9], FASTEST),
         (9, [1.6, 1.6], [10.0, 5.0], 1.6),  # and never back
@@ -79,7 +81,21 @@ def test_a_given_factor_and_a_given_sequence():
 
 
 @pytest.mark.parametrize(
-    "wrong", [0, 2, -1, "1.4", True, [], [1.0, 2.0], [1.4, None], float("nan")]
+    "wrong",
+    [
+        0,
+        2,
+        -1,
+        "1.4",
+        b"\x01",
+        True,
+        [],
+        [1.0, 2.0],
+        [1.4, None],
+        float("nan"),
+        10**400,
+        np.ones(3),
+    ],
 )
 def test_what_is_no_factor(wrong):
     with pytest.raises(InputError, match="relaxation must"):
