@@ -33,8 +33,9 @@ left. This gives lambda, mu^2 and with it the best omega.
    differ from device to device, to seldom matter.
 
 With f = 64, the objective is within 0.5 % of what exact ALS without over-relaxation has after 15
-iterations after 5.8 to 6.3 on raw play counts (a constant 1.4 from the third iteration on: 7.7 to 8.4),
-and after 3.8 to 4.9 with mild weights (3.9 to 5.0).
+iterations after 5.8 to 6.7 on raw play counts (a constant 1.4 from the third iteration on: 7.7 to 8.8;
+exact ALS itself: 13.7 to 14.7), and after 3.8 to 5.3 with mild weights (3.9 to 5.2; 3.9 to 6.7):
+`halfstep bench --suite acceleration`.
 
 **Tried, and no better**, in the same iterations on raw counts, although each of them passes over all
 stored entries once more in an iteration: an exact line search along the joint step of both sides, where
