@@ -46,6 +46,7 @@ class SharedWeights:
 
         def weights(transformed: csr_matrix) -> tuple[Weights, Weights]:
             fitting = served()
+            assert fitting is not None  # it is what calls this
             users = weighing.weigh_by(fitting, transformed)
             return users, self._items(fitting, users)
 

@@ -152,4 +152,5 @@ def _kept(omega: float) -> float:
 
 
 def _is_factor(value: Any) -> bool:
-    return type(value) is not bool and isinstance(value, Real) and bool(0 < value < 2)
+    number: Any = value  # not made a float, which a large integer has none of
+    return type(value) is not bool and isinstance(value, Real) and bool(0 < number < 2)
