@@ -36,7 +36,8 @@ CONVENTIONS = {
     "explicit": {"confidence": "explicit", "regularization": 0.3, "regularization_exponent": 0.5},
     "fixed": {**LOG, "cg_steps": 4, "dtype": "float64"},
 }
-COMMON = {"factors": 9, "iterations": 6, "random_state": 0}
+# Relaxed alike from the third iteration on, so that it is known how many iterations are replayed.
+COMMON = {"factors": 9, "iterations": 6, "random_state": 0, "relaxation": 1.4}
 
 
 @pytest.fixture
@@ -51,8 +52,11 @@ def hubs(monkeypatch):
 
 
 def fitted(name, options, solver=None, **settings):
+    of, settings = solver or SOLVERS[name], {**COMMON, **settings}
+    if not hasattr(of, "relaxation") or "cg_steps" in settings:
+        del settings["relaxation"]
     with optional(*options):
-        model = (solver or SOLVERS[name])(**{**COMMON, **settings})
+        model = of(**settings)
         return model.fit(awkward(), show_progress=False)
 
 
@@ -81,6 +85,15 @@ def test_replayed_iterations_have_the_bits_of_others(name, convention, more, car
     # Not the first iteration, nor, where the factor of the third is another, the second.
     assert card.replays == (5 if convention == "fixed" else 4)
     assert len(card.tapes) == 1
+
+
+@pytest.mark.parametrize("convention", ["log", "raw"])
+def test_a_factor_that_follows_the_gains_is_replayed_with_the_same_bits(convention, card, hubs):
+    settings = {**CONVENTIONS[convention], "relaxation": None, "iterations": 9}
+    plain, replayed = (fitted("gpu_cg_6_split", way, **settings) for way in (EAGER, GRAPH))
+    same_bits(replayed, plain)
+    assert replayed.relaxation_ == plain.relaxation_
+    assert card.replays
 
 
 def test_rows_that_are_solved_exactly_are_replayed(card):
