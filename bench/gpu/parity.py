@@ -24,8 +24,8 @@ from halfstep.solvers.fit.start import starting_factors
 # How far the objective of solved rows may be from that of the CPU's exact rung: for float32's rounding
 # over ten iterations, and for float16's of the fixed side.
 WITHIN, WITHIN_ROUNDED = 1e-5, 1e-4
-# How much higher the objective may be than the CPU's by its rule: the device has a looser bound on what a
-# row leaves, and the thetas that go with it.
+# How much higher the objective may be than the CPU's by its rule: the device has a looser bound on what
+# a row leaves, and the thetas that go with it.
 HIGHER = 0.01
 # How much lower NDCG@10 may be: this share of it, and two standard errors of the difference.
 LOWER, ERRORS = 0.005, 2.0
