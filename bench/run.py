@@ -66,6 +66,9 @@ def run_bench(
 def _run(
     settings: BenchSettings, console: Console, case_done: Callable[[Results, CaseRecord], None]
 ) -> Results:
+    def say(line: str) -> None:
+        console.print(line, style="dim", highlight=False)
+
     chosen = plan(settings)
     measure = {"queries": measure_queries, "evaluation": measure_evaluation}.get(settings.suite)
     whole = {
@@ -101,13 +104,9 @@ def _run(
         left_out=list(chosen.left_out),
     )
     if whole is not None:
-        return whole(
-            settings, results, lambda line: console.print(line, style="dim", highlight=False)
-        )
+        return whole(settings, results, say)
     if own_data is not None:
-        results.measures = own_data(
-            settings, lambda line: console.print(line, style="dim", highlight=False)
-        )
+        results.measures = own_data(settings, say)
         return results
     dataset: SplitDataset | None = None
     loaded: tuple[int | None, str | None] = (None, None)
@@ -125,7 +124,7 @@ def _run(
             dataset,
             len(results.data) - 1,
             settings,
-            lambda line: console.print(line, style="dim", highlight=False),
+            say,
         )
         results.cases = [found[place] for place in sorted(found)]
         case_done(results, found[place])
@@ -133,9 +132,7 @@ def _run(
     if measure is not None:
         dataset = load_data(settings)
         results.data.append(dataset.record)
-        results.measures = measure(
-            settings, dataset, lambda line: console.print(line, style="dim", highlight=False)
-        )
+        results.measures = measure(settings, dataset, say)
     return results
 
 

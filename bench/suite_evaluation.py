@@ -17,13 +17,18 @@ import numpy as np
 from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.schema import Measure
 from halfstep.bench.settings import BenchSettings
-from halfstep.bench.suite_queries import ITERATIONS, Work, batches, implicit_model, timed
+from halfstep.bench.suite_queries import (
+    Work,
+    batches,
+    briefly_fitted,
+    implicit_model,
+    timed,
+)
 from halfstep.blas import blas_threads
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.trace import factors_of
 from halfstep.kernels.cpu.ranking import Lists, rank
 from halfstep.kernels.cpu.threads import cores, spread
-from halfstep.solvers import SOLVERS
 
 FACTORS = (64, 128)
 CUT_OFFS = (10, 20)
@@ -41,13 +46,7 @@ def measure_evaluation(
     """Return the seconds of all metrics and of all users' lists, and of the product alone."""
     measures = []
     for factors in settings.factors or FACTORS:
-        model = SOLVERS["eigenbasis"](
-            **settings.convention(),
-            factors=factors,
-            iterations=ITERATIONS,
-            num_threads=settings.num_threads,
-            random_state=settings.seed,
-        ).fit(dataset.train, show_progress=False)
+        model = briefly_fitted(settings, dataset, factors)
         for group, work in _groups(model, dataset, settings.num_threads):
             measures += timed(f"{group}, f = {factors}", PRODUCT, work, settings.repeats, say)
     return measures

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,17 +40,23 @@ def measure_queries(
     """Return the seconds of every query, of this package and of its peers."""
     measures = []
     for factors in settings.factors or (FACTORS,):
-        model = SOLVERS["eigenbasis"](
-            **settings.convention(),
-            factors=factors,
-            iterations=ITERATIONS,
-            num_threads=settings.num_threads,
-            random_state=settings.seed,
-        ).fit(dataset.train, show_progress=False)
+        model = briefly_fitted(settings, dataset, factors)
         for group, reference, work in _groups(model, dataset):
             title = f"{group}, f = {factors}"
             measures += timed(title, reference, work, settings.repeats, say)
     return measures
+
+
+def briefly_fitted(settings: BenchSettings, dataset: SplitDataset, factors: int) -> Solver:
+    """Return the model that all contestants answer with."""
+    model = SOLVERS["eigenbasis"](
+        **settings.convention(),
+        factors=factors,
+        iterations=ITERATIONS,
+        num_threads=settings.num_threads,
+        random_state=settings.seed,
+    )
+    return model.fit(dataset.train, show_progress=False)
 
 
 def timed(
@@ -72,10 +78,15 @@ def timed(
             work[name]()
             if repeat >= 0:
                 seconds[name].append(time.perf_counter() - began)
-    if reference not in seconds:
-        # A peer counts at its best setting.
-        peers = [name for name in seconds if name.startswith(reference)]
-        reference = min(peers, key=lambda name: float(np.median(seconds[name])), default="")
+    if reference in seconds:
+        return compared(group, seconds, [reference])
+    # A peer counts at its best setting.
+    return compared(group, seconds, [name for name in seconds if name.startswith(reference)])
+
+
+def compared(group: str, seconds: Mapping[str, list[float]], peers: Sequence[str]) -> list[Measure]:
+    """Return a measure for each name, against the fastest of `peers`, or against nothing without any."""
+    reference = min(peers, key=lambda name: float(np.median(seconds[name])), default="")
     return [
         Measure(
             group=group,

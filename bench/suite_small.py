@@ -17,16 +17,16 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from halfstep.bench.method.contestants import FAILURES, rotated
-from halfstep.bench.method.timing import pairwise_ratio
 from halfstep.bench.schema import Measure
 from halfstep.bench.settings import BenchSettings
+from halfstep.bench.suite_queries import compared
 from halfstep.bench.suite_small_fixed import fixed_cost
 from halfstep.blas import blas_threads
 from halfstep.kernels.cpu.threads import cores
@@ -182,19 +182,10 @@ def _timed(
             began = time.perf_counter()
             fit(cell, iterations)
             seconds[name].append(time.perf_counter() - began)
-    peers = [name for name in work if name != OURS]
-    reference = min(peers, key=lambda name: float(np.median(seconds[name])), default="")
+    measures = compared(group, seconds, [name for name in work if name != OURS])
     return [
-        Measure(
-            group=group,
-            name=name,
-            seconds=values,
-            reference=reference,
-            speed_up=pairwise_ratio(seconds[reference], values) if reference else None,
-            detail=f"{name}: {notes[name]}",
-            x=float(cell.settings["factors"]),
-        )
-        for name, values in seconds.items()
+        replace(m, detail=f"{m.name}: {notes[m.name]}", x=float(cell.settings["factors"]))
+        for m in measures
     ]
 
 

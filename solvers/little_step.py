@@ -18,8 +18,8 @@ import numpy as np
 
 from halfstep.kernels.cpu import little
 from halfstep.kernels.cpu.border import check_half_step, check_pair
-from halfstep.kernels.cpu.rows import MOST, STEPPING, TALLY, solve_block_exactly
-from halfstep.kernels.cpu.rule import step_rows
+from halfstep.kernels.cpu.rows import MOST, STEPPING, TALLY
+from halfstep.kernels.cpu.rule import complete_rows
 from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.kernels.phases import recording
@@ -259,14 +259,7 @@ def _complete(
     work, spare = state
     side, place = prepared.side, slice(begin, end)
     part, ways = prepared.part[place], prepared.ways[place]
-    count, wide = part.shape
-    while at < count:
-        one = slice(at, at + 1)
-        solve_block_exactly(side, work, begin + at, part[one], wide, ways[one], tally)
-        ways[at] = STEPPING
-        at = step_rows(side, work, begin, at + 1, part, wide, stopping, tally, ways)
-    if ways.any():
-        solve_block_exactly(side, work, begin, part, wide, ways, tally)
+    complete_rows(side, work, begin, at, part, stopping, tally, ways)
     tally[-1] = little.finish_little(
         side.indptr, begin, X[place], part, prepared.triangles, omega, spare, solution[place]
     )

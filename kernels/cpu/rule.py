@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from halfstep.kernels.cpu.cg import PRODUCT, RESIDUAL, clear, combine, curvature, inner, pass_over
 from halfstep.kernels.cpu.compile import compiled_in, inlined, merged
@@ -232,6 +233,24 @@ def solve_block_by_rule(
     rows, f = start.shape
     ways = np.zeros(rows, np.int8)
     at = step_rows(side, work, begin, 0, start, f, stopping, tally, ways)
+    complete_rows(side, work, begin, at, start, stopping, tally, ways)
+
+
+def complete_rows(
+    side: Side,
+    work: Scratch,
+    begin: int,
+    at: int,
+    start: Floats,
+    stopping: Stopping,
+    tally: Floats,
+    ways: npt.NDArray[np.int8],
+) -> None:
+    """Solve exactly the rows that `step_rows` left alone; after row `at`, which it returned, it goes on.
+
+    The other arguments are those of `step_rows`.
+    """
+    rows, f = start.shape
     while at < rows:
         one = slice(at, at + 1)
         solve_block_exactly(side, work, begin + at, start[one], f, ways[one], tally)
