@@ -129,9 +129,8 @@ def solve_rows(
         if omega != 1:
             cpu_rows.over_relax(problem.indptr, begin, X[begin:end], solution[begin:end], omega)
         flat = solution[begin:end].reshape(-1)
-        tally[TALLY] = flat.dot(
-            flat
-        )  # here, where it is in the cache, and not by one thread at the end
+        # Here, where the rows are in the cache, and not by one thread at the end.
+        tally[TALLY] = flat.dot(flat)
 
     def prepare() -> tuple[Scratch, Floats, Floats]:
         shape = (min(block_rows, problem.rows), wide)

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.solvers.problem import Problem, Weights
+from halfstep.solvers.whitening import gramian
 from halfstep.types import Floats
-
-_BLOCK_NUMBERS = 1 << 20
 
 
 def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
@@ -39,20 +38,9 @@ def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
         stored += float(np.sum(z * (block.w.astype(np.float64) * z - 2 * block.t)))
     background = 0.0
     if users.a0 != 0:
-        background = users.a0 * float(np.sum(_gramian(X) * _gramian(Y)))
+        background = users.a0 * float(np.sum(gramian(X, 1, np.float64) * gramian(Y, 1, np.float64)))
     penalty = _penalty(users, X) + _penalty(items, Y)
     return users.constant + stored + background + penalty
-
-
-def _gramian(X: Floats) -> npt.NDArray[np.float64]:
-    """Return X'X (f, f) in float64, of blocks of rows."""
-    f = X.shape[1]
-    total = np.zeros((f, f))
-    rows = max(f, _BLOCK_NUMBERS // f)
-    for start in range(0, len(X), rows):
-        block = X[start : start + rows].astype(np.float64)
-        total += block.T @ block
-    return total
 
 
 def _penalty(side: Weights, X: Floats) -> float:
