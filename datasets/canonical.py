@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, sparray, spmatrix
 
 from halfstep.errors import InputError
-from halfstep.kernels.sparse.canonical import canonical, exact_single
-
-_PIECE = 1 << 18
+from halfstep.kernels.sparse.canonical import canonical, exact_single, first_not_finite
 
 
 def canonical_csr(matrix: spmatrix | sparray) -> csr_matrix:
@@ -74,8 +72,6 @@ def _fits_64_bits(values: NDArray[Any]) -> bool:
 
 
 def _check_finite(values: NDArray[Any]) -> None:
-    for start in range(0, len(values), _PIECE):
-        finite = np.isfinite(values[start : start + _PIECE])
-        if not finite.all():
-            where = start + int(np.argmin(finite))
-            raise InputError(f"values must be finite, got {values[where]} at position {where}")
+    where = first_not_finite(values)
+    if where is not None:
+        raise InputError(f"values must be finite, got {values[where]} at position {where}")

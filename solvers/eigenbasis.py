@@ -37,13 +37,12 @@ the coordinates until its own shared part is the identity (`halfstep.solvers.whi
 **When a row stops.** The shared part is the identity, so the |r|^2 of `conjugate_gradient` is the plain
 squared norm of the residual. A row stops when the bound on what it can still gain is at most theta =
 0.02 times the sum of its gains (less for rows with heavy entries; rows with a negative w take at least
-two steps): the rule of `halfstep.solvers.fit.stopping`. An entry of weight w
-can make an eigenvalue of 1 + w |z|^2, and the steps must find each of the large ones. If the weights
-have nearly one size, such as logarithms of counts, one or two steps do for most rows; raw play counts
-need 2 to 20 on average. (Two steps for every row would end some per cent above the objective of exact
-half-steps on raw play counts, and at two or three times it with the heaviest weights:
-`docs/measurements.md`.) A row whose steps would cost more than an exact solution is solved exactly:
-`halfstep.kernels.cpu.rule`.
+two steps): the rule of `halfstep.solvers.fit.stopping`. An entry of weight w can make an eigenvalue of 1
++ w |z|^2, and the steps must find each of the large ones. If the weights have nearly one size, such as
+logarithms of counts, one or two steps do for most rows; raw play counts need 2 to 20 on average. (Two
+steps for every row would end some per cent above the objective of exact half-steps on raw play counts,
+and at two or three times it with the heaviest weights: `docs/measurements.md`.) A row whose steps would
+cost more than an exact solution is solved exactly: `halfstep.kernels.cpu.ways`.
 
 **Over-relaxation.** Let x_0 be a row's start and x where its exact solve or its steps end. From the
 second iteration on, the row becomes x_0 + omega (x - x_0) with omega = 1.4 to 1.7. On this line the

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError, UnknownId
-from halfstep.kernels.sparse.canonical import canonical
+from halfstep.kernels.sparse.canonical import canonical, first_not_finite
 from halfstep.solvers.single_row import is_plain_row
 from halfstep.types import Floats, Integers
 
@@ -72,15 +72,13 @@ def as_csr(matrix: Any, name: str = "user_items", num_threads: int = 1) -> spars
         raise InputError(f"{name} must hold real numbers, got dtype {matrix.dtype}")
     _check_indices(matrix, name)
     csr = canonical(matrix, num_threads)
-    for start in range(0, len(csr.data), _PIECE_NUMBERS):
-        finite = np.isfinite(csr.data[start : start + _PIECE_NUMBERS])
-        if not finite.all():
-            entry = start + int(np.argmin(finite))
-            row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
-            raise InputError(
-                f"{name} must be finite, got {csr.data[entry]} at row {row}, "
-                f"column {csr.indices[entry]}"
-            )
+    entry = first_not_finite(csr.data)
+    if entry is not None:
+        row = int(np.searchsorted(csr.indptr, entry, side="right")) - 1
+        raise InputError(
+            f"{name} must be finite, got {csr.data[entry]} at row {row}, "
+            f"column {csr.indices[entry]}"
+        )
     return csr
 
 

@@ -99,6 +99,15 @@ def exact_single(values: npt.NDArray[Any]) -> npt.NDArray[np.float32] | None:
     return single
 
 
+def first_not_finite(values: npt.NDArray[Any]) -> int | None:
+    """Return the place of the first number (entries,) that is not finite, or None."""
+    for start in range(0, len(values), _PIECE):
+        finite = np.isfinite(values[start : start + _PIECE])
+        if not finite.all():
+            return start + int(np.argmin(finite))
+    return None
+
+
 def order_of(indptr: Integers, indices: Integers, num_threads: int = 0) -> int:
     """Return 0 if the columns of each row rise, 1 if some are equal, and 2 if some fall."""
     starts = range(1, len(indices), _PIECE)
