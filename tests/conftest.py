@@ -8,6 +8,7 @@ datasets/    readers, generators, downloads, the description of data
 bench/       the benchmark: its method, its suites, its report
 cli/         the command, the lab, the installed package
 house/       the rules of the layout, and that the pages are what the program prints
+cluster/     more than one machine: blocks, numbering, fits over Dask workers, their faults
 faults/      processes killed, disks full, files spoilt; soak.py counts, reliability.py writes a page
 cases/       what several files share: solvers.py (solvers, conventions, the awkward matrix), rows.py
              (rows of every length), bench.py, tuning.py, fuzz.py, limits.py, gpu*.py,

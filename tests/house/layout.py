@@ -21,15 +21,18 @@ BELOW = {
     "datasets": "ground kernels",
     "evaluation": "ground kernels solvers datasets",
     "recommender": "ground kernels solvers datasets",
-    "bench": "ground kernels solvers datasets evaluation recommender face",
-    "lab": "ground kernels solvers datasets evaluation recommender bench face",
-    "cli": "ground kernels solvers datasets evaluation recommender bench lab face",
-    "face": "ground kernels solvers datasets evaluation recommender bench lab cli",
+    "distributed": "ground kernels solvers datasets evaluation recommender",
+    "bench": "ground kernels solvers datasets evaluation recommender distributed face",
+    "lab": "ground kernels solvers datasets evaluation recommender distributed bench face",
+    "cli": "ground kernels solvers datasets evaluation recommender distributed bench lab face",
+    "face": "ground kernels solvers datasets evaluation recommender distributed bench lab cli",
 }
 FOLDERS = (
     *("halfstep", "kernels", "solvers", "datasets", "evaluation", "recommender"),
-    *("bench", "cli", "lab"),
+    *("cluster", "bench", "cli", "lab"),
 )
+# A folder whose import name under `halfstep` is another: `cluster` says why.
+IMPORTED_AS = {"cluster": "distributed"}
 FACE = ("halfstep", "halfstep.__main__")
 SOURCES = (".py", ".cu", ".cuh")
 MOST_FILES, MOST_LINES = 25, 300
@@ -41,7 +44,8 @@ def modules(root: Path) -> dict[str, Path]:
     found = {}
     for folder in FOLDERS:
         for file in sorted((root / folder).rglob("*.py")):
-            parts = file.relative_to(root).with_suffix("").parts
+            top, *rest = file.relative_to(root).with_suffix("").parts
+            parts = (IMPORTED_AS.get(top, top), *rest)
             parts = parts if parts[0] == "halfstep" else ("halfstep", *parts)
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
     return found

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from house.layout import FOLDERS, modules
+from house.layout import FOLDERS, IMPORTED_AS, modules
 
 PAGES = ("README.md", "SECURITY.md", "docs/*.md")
 # In backticks, a name with one of these endings is a file of the repository; others may be a user's.
@@ -21,7 +21,8 @@ _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 _SPAN = re.compile(r"(?<![`\\])`([^`]+)`(?!`)")
 _PATH = re.compile(r"[\w.*-]+(/[\w.*-]+)*/?")
 _FULL = re.compile(r"(?<![\w./-])halfstep(?:\.[A-Za-z_]\w*)+")
-_SHORT = re.compile(rf"(?:{'|'.join(FOLDERS[1:])})(?:\.[A-Za-z_]\w*)+")
+_LAYERS = "|".join(IMPORTED_AS.get(folder, folder) for folder in FOLDERS[1:])
+_SHORT = re.compile(rf"(?:{_LAYERS})(?:\.[A-Za-z_]\w*)+")
 
 
 def broken_paths(root: Path) -> list[str]:
