@@ -27,6 +27,7 @@ from halfstep.bench.settings import BenchSettings
 from halfstep.kernels.cpu.threads import cores
 from halfstep.kernels.phases import SOLVE, recorded
 from halfstep.solvers.problem import Weights
+from halfstep.solvers.shared import frame_of
 
 FACTORS = (32, 64, 128)
 DATA = ("music-medium", "plays-medium")
@@ -141,7 +142,7 @@ def _stored_bytes(model: Any, sides: tuple[Weights, Weights]) -> list[int]:
     """Return the bytes of a number of Z, of the users' and of the items' half-step."""
     fixed = model.item_factors, model.user_factors
     return [
-        2 if model._method(side.fixing(np.asarray(Y))).bfloat16 else 4
+        2 if model._method(frame_of(side.fixing(np.asarray(Y)))).bfloat16 else 4
         for side, Y in zip(sides, fixed, strict=True)
     ]
 

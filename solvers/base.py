@@ -31,6 +31,7 @@ from halfstep.solvers.model.factors import assign_both
 from halfstep.solvers.model.origin import note_origin
 from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem, Weights
+from halfstep.solvers.stages import Stages
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, repr=False)
-class Solver(FittedModel, ABC):
+class Solver(Stages, FittedModel, ABC):
     """Implicit-feedback matrix factorisation by alternating least squares.
 
     Parameters
@@ -182,9 +183,8 @@ class Solver(FittedModel, ABC):
         show_progress
             Draw a bar on a terminal or in a notebook; elsewhere write a line to stderr now and then.
         callback
-            Called as `callback(iteration, seconds, loss)` after each iteration, when
-            `user_factors` and `item_factors` hold its result. Returning True ends the fit. None means
-            the attribute `fit_callback`, if it is set.
+            Called as `callback(iteration, seconds, loss)` after each iteration, whose result the
+            factors are. Returning True ends the fit. None means `fit_callback`, if it is set.
         checkpoint, checkpoint_every
             A file for the fit's state, replaced after every `checkpoint_every` iterations, the last one
             and on Ctrl-C; whole whatever kills the process. If it cannot be written (a full disk),

@@ -44,11 +44,11 @@ from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.memory import Size
 from halfstep.solvers.fit.stopping import HalfStepReport, check_stopping, stopping
+from halfstep.solvers.gramian import gramian
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats, Integers
 
 _BLOCK_ENTRIES = 1 << 17
-_GRAMIAN_ROWS = 1 << 13
 
 Doubles = npt.NDArray[np.float64]
 
@@ -118,10 +118,12 @@ class _Shared:
 
     def __init__(self, problem: Problem) -> None:
         Y, f = problem.Y, problem.Y.shape[1]
-        G = np.zeros((f, f))
-        for start in range(0, len(Y) if problem.a0 else 0, _GRAMIAN_ROWS):
-            piece = Y[start : start + _GRAMIAN_ROWS].astype(np.float64)
-            G += problem.a0 * (piece.T @ piece)
+        YtY = problem.YtY
+        if not problem.a0:
+            YtY = np.zeros((f, f))
+        elif YtY is None or YtY.dtype != np.float64:
+            YtY = gramian(Y, 1, np.float64)
+        G = problem.a0 * YtY
         L, Q = np.linalg.eigh(G)
         self.L: Doubles = np.maximum(L, 0)  # rounding alone makes an eigenvalue negative
         self.Q: Floats = Q.astype(Y.dtype)

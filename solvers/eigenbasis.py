@@ -78,6 +78,8 @@ from halfstep.solvers.fit.over_relaxation import (
 )
 from halfstep.solvers.fit.stopping import THETA, HalfStepReport, check_stopping, stopping
 from halfstep.solvers.problem import Problem
+from halfstep.solvers.shared import Frame, frame_of
+from halfstep.solvers.stages import WhitenedStages
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -94,7 +96,7 @@ COMPLETED_FACTORS = (
 
 
 @dataclass(eq=False, repr=False)
-class Eigenbasis(Solver):
+class Eigenbasis(WhitenedStages, Solver):
     """ALS in whitened coordinates, by as many steps as a row needs: compiled, on all cores.
 
     Without regularisation the solution is the one of minimum norm. The exception is confidence
@@ -163,13 +165,16 @@ class Eigenbasis(Solver):
         solved = self._solve_little(problem, X) if self._by_rule() else None
         if solved is None:
             with blas_threads(1):
-                solved = solve_rows(problem, X, self.num_threads, self._method(problem))
+                solved = solve_rows(problem, X, self.num_threads, self._method(frame_of(problem)))
         solution, tally = solved
+        self._report(tally, problem.reports)
         if problem.reports is not None:  # in a fit, whose monitor asks about every solution
-            if self._by_rule():
-                problem.reports.append(report_of(tally))
             self._finite = solution if math.isfinite(tally[-1]) else None
         return solution
+
+    def _report(self, tally: Any, reports: list[Any] | None) -> None:
+        if reports is not None and self._by_rule():
+            reports.append(report_of(tally))
 
     def _row_not_finite(self, factors: Any) -> int | None:
         # A model that was of another solver before has none.
@@ -199,28 +204,29 @@ class Eigenbasis(Solver):
     def _solve_little(self, problem: Problem, X: Floats) -> tuple[Floats, Any] | None:
         from halfstep.solvers.little_step import solve_little
 
-        rule = self._stopping(problem)
+        frame = frame_of(problem)
+        rule = self._stopping(frame)
         asked = self.compress, rule.theta
-        method = lambda: self._method(problem)  # noqa: E731  (asked for once in a fit)
+        method = lambda: self._method(frame)  # noqa: E731  (asked for once in a fit)
         return solve_little(problem, X, rule, asked, method, self.num_threads)
 
-    def _stopping(self, problem: Problem) -> Stopping:
+    def _stopping(self, frame: Frame) -> Stopping:
         return stopping(
             self.cg_steps,
             self.cg_tolerance,
             self.cg_max_steps,
-            a0=problem.a0,
-            few_rows=problem.few_rows,
+            a0=frame.a0,
+            few_rows=frame.few_rows,
         )
 
-    def _method(self, problem: Problem) -> Method:
+    def _method(self, frame: Frame) -> Method:
         from halfstep.kernels.cpu import rows as cpu_rows
         from halfstep.kernels.cpu import rule as cpu_rule
         from halfstep.kernels.cpu.vectors import lanes
         from halfstep.kernels.stopping import HEAVY
         from halfstep.solvers.half_step import Method
 
-        rule = self._stopping(problem)
+        rule = self._stopping(frame)
 
         def exactly(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
             cpu_rows.solve_all_exactly(side, work, begin, part)
@@ -240,18 +246,18 @@ class Eigenbasis(Solver):
                 dual=lambda f: max(_DUAL, f * 5 // 8),
                 largest_order=lambda f: f,
             )
-        large = problem.Y.nbytes > _CACHED_BYTES
+        large = frame.fixed_bytes > _CACHED_BYTES
         # |z|^2 is at most 1 / a0. So if no w is above HEAVY a0, no entry is heavy.
-        heavy = self._by_rule() and problem.largest_excess > HEAVY * problem.a0
+        heavy = self._by_rule() and frame.side.largest_excess > HEAVY * frame.a0
         # Of a singular row's solutions, steps find the one of minimum norm, and Cholesky any.
-        loose = problem.a0 == 0 and bool((problem.lam <= 0).any())
-        completes = self._by_rule() and problem.Y.shape[1] <= COMPLETED_FACTORS and not loose
+        loose = frame.a0 == 0 and frame.side.unregularized
+        completes = self._by_rule() and frame.factors <= COMPLETED_FACTORS and not loose
         return Method(
             block=by_rule if self._by_rule() else by_steps,
             high_degree=lambda row, start, tally: row.step(start, rule, tally, completes),
             warm=True,
             bfloat16=self._compresses(rule.theta) and bool(large or self.compress),
-            dual=lambda f: dual_limit(f, min(rule.most, 2), lanes(problem.Y.itemsize)),
+            dual=lambda f: dual_limit(f, min(rule.most, 2), lanes(frame.dtype.itemsize)),
             largest_order=lambda f: f if completes else 0,
             kept_dots=kept_entries,
             dual_when_heavy=lambda f: max(_DUAL, f * 5 // 8) if heavy else 0,

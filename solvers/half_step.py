@@ -1,6 +1,8 @@
 """A half-step in whitened coordinates: rotate in, solve blocks of rows on all threads, rotate out.
 
-This is the part that is not compiled. A rung passes a `Method`, which says how its rows are solved.
+This is the part that is not compiled. A rung passes a `Method`, which says how its rows are solved. The
+three stages (`halfstep.solvers.shared`) are `shared_of` or `whitened_by` there, and here `rotated` and
+`solve_rotated`.
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from halfstep.kernels import phases
 from halfstep.kernels.cpu import rows as cpu_rows
 from halfstep.kernels.cpu.border import check_half_step
 from halfstep.kernels.cpu.high_degree import HighDegreeRow, high_degree_rows
-from halfstep.kernels.cpu.rotation import rotate, rotation
+from halfstep.kernels.cpu.rotation import aligned, rotate, rotation
 from halfstep.kernels.cpu.rows import MOST, OPERATIONS, TALLY
 from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
 from halfstep.kernels.cpu.threads import cores, spread
-from halfstep.solvers.problem import Problem, Rule
-from halfstep.solvers.whitening import basis_of
+from halfstep.solvers.problem import Problem, Rule, Weights
+from halfstep.solvers.shared import Rows, Shared, shared_of
+from halfstep.solvers.whitening import Basis
 from halfstep.types import Floats
 
 _BLOCK_ENTRIES = 1 << 15
@@ -75,28 +78,73 @@ def solve_rows(
     """
     check_half_step(problem, X)
     phases.lap(phases.REST)
-    f, dtype = X.shape[1], X.dtype
     threads = cores(num_threads)
-    wide = -(-f // padding(dtype)) * padding(dtype)
-    block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
-    basis = basis_of(problem, threads, narrow=method.bfloat16)
+    shared = shared_of(problem, threads, narrow=method.bfloat16)
     phases.lap(phases.ALGEBRA)
+    rows = rotated(problem.Y, shared, threads, method)
+    return solve_rotated(problem, X, rows, shared, threads, method, problem.omega)
+
+
+def rotated(Y: Floats, shared: Shared, threads: int, method: Method) -> Rows:
+    """Return rows of the fixed side, Y (rows, f), in whitened coordinates; and a row of zeros more."""
+    basis, kind = _basis(shared), shared.frame.dtype
+    wide = width(shared)
+    weighs = not _starts_from_zero(shared) and method.dual_when_heavy(wide)
+    sizes = np.empty(len(Y) if weighs else 0, kind)
+    Z = rotate(Y, basis.forward, basis.triangular, wide, threads, method.bfloat16, sizes)
+    return Rows(Z, sizes)
+
+
+def room_for(count: int, shared: Shared, method: Method) -> Rows:
+    """Return room for `count` rows as `rotated` returns them, with the row of zeros behind them."""
+    kind, wide = shared.frame.dtype, width(shared)
+    weighs = not _starts_from_zero(shared) and method.dual_when_heavy(wide)
+    Z = (
+        aligned(count + 1, wide // 2, np.uint32)
+        if method.bfloat16
+        else aligned(count + 1, wide, kind)
+    )
+    Z[-1] = 0
+    return Rows(Z, np.empty(count if weighs else 0, kind))
+
+
+def width(shared: Shared) -> int:
+    """Return the padded number of working coordinates."""
+    multiple = padding(shared.frame.dtype)
+    return -(-shared.frame.factors // multiple) * multiple
+
+
+def solve_rotated(
+    problem: Weights,
+    X: Floats,
+    rows: Rows,
+    shared: Shared,
+    threads: int,
+    method: Method,
+    omega: float,
+) -> tuple[Floats, Tally]:
+    """Return what `solve_rows` does, given the fixed side's rows as `rotated` returns them.
+
+    The indices of `problem` count the rows of `rows`, of which the last one is zero.
+    """
+    basis = _basis(shared)
+    f, dtype, wide = X.shape[1], X.dtype, width(shared)
+    block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
     base[:f], slope[:f] = basis.base, basis.slope
-    from_zero = _starts_from_zero(problem)
+    from_zero = _starts_from_zero(shared)
     # Without regularisation, the dual system of a row with more entries than its rank is singular.
     dual, when_heavy = (0, 0) if from_zero else (method.dual(wide), method.dual_when_heavy(wide))
-    sizes = np.empty(problem.columns if when_heavy else 0, dtype)
-    Z = rotate(problem.Y, basis.forward, basis.triangular, wide, threads, method.bfloat16, sizes)
     lam = problem.lam.astype(dtype)
     rule = Rule(*map(dtype.type, problem.rule))
-    side = Side(problem.indptr, problem.indices, problem.values, rule, Z, base, slope, lam, sizes)
+    entries = problem.indptr, problem.indices, problem.values
+    side = Side(*entries, rule, rows.Z, base, slope, lam, rows.sizes)
     lower = False if basis.triangular else None
     inward = rotation(basis.inward, f, wide, dtype, lower)
     outward = rotation(basis.outward, wide, f, dtype, lower)
     solution = np.empty((problem.rows, f), dtype)
     # Over-relaxation would bring back a start's components in directions that the basis drops.
-    omega = dtype.type(1 if from_zero or not basis.complete() else problem.omega)
+    omega = dtype.type(1 if from_zero or not basis.complete() else omega)
 
     def scratch() -> Scratch:
         return make_scratch(
@@ -147,7 +195,8 @@ def solve_rows(
         finish(begin, part, tallies[task])
         phases.lap(phases.OUTWARD)
 
-    apart, blocks = planned(problem, side, method.high_degree is not None, block_rows)
+    splits = method.high_degree is not None
+    apart, blocks = planned(problem, side, splits, block_rows, total=shared.frame.side.entries)
     # Two cache lines each, since two threads count in neighbours at one time.
     tallies = np.zeros((len(blocks) + len(apart), LINES))[:, : TALLY + 1]
     phases.lap(phases.REST)
@@ -166,27 +215,40 @@ def solve_rows(
     return solution, total
 
 
-def _starts_from_zero(problem: Problem) -> bool:
+def _starts_from_zero(shared: Shared) -> bool:
     """Return whether all rows start from zero: a singular row would keep its start's null space."""
-    return problem.a0 == 0 and bool((problem.lam <= 0).any())
+    return shared.frame.a0 == 0 and shared.frame.side.unregularized
+
+
+def _basis(shared: Shared) -> Basis:
+    assert shared.basis is not None
+    return shared.basis
 
 
 def planned(
-    problem: Problem, side: Side, splits: bool, block_rows: int, entries: int = _BLOCK_ENTRIES
+    problem: Weights,
+    side: Side,
+    splits: bool,
+    block_rows: int,
+    entries: int = _BLOCK_ENTRIES,
+    total: int | None = None,
 ) -> tuple[list[int], list[tuple[int, int]]]:
-    """Return the rows to split over threads, and the blocks of the others: once for a side of a fit."""
+    """Return the rows to split over threads, and the blocks of the others: once for a side of a fit.
+
+    `total` is the number of entries of the whole side, if the problem is a part of it.
+    """
     whole = problem.__dict__.get("_whole")
     kept = {} if whole is None else whole.__dict__.setdefault("_plans", {})
     key = splits, block_rows, entries
     if key not in kept:
-        apart = high_degree_rows(side) if splits else []
+        apart = high_degree_rows(side, total) if splits else []
         kept[key] = apart, _blocks(problem, apart, block_rows, entries)
     plan: tuple[list[int], list[tuple[int, int]]] = kept[key]
     return plan
 
 
 def _blocks(
-    problem: Problem, without: list[int], block_rows: int, entries: int
+    problem: Weights, without: list[int], block_rows: int, entries: int
 ) -> list[tuple[int, int]]:
     """Return (begin, end) of the runs of rows that a thread solves at a time, of about `entries`."""
     multiples = np.arange(0, int(problem.indptr[-1]) + 1, entries)

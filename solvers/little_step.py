@@ -26,7 +26,8 @@ from halfstep.kernels.phases import recording
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.half_step import LINES, Method, Tally, planned
 from halfstep.solvers.problem import Problem, Rule
-from halfstep.solvers.whitening import lambdas_of, lost_share
+from halfstep.solvers.shared import side_facts
+from halfstep.solvers.whitening import lost_share
 from halfstep.types import Floats
 
 # Of numbers that are read or multiplied in a half-step. A thread does some 4 billion a second; with more
@@ -105,7 +106,7 @@ def work_of(problem: Problem, f: int) -> int:
 def _prepared(problem: Problem, X: Floats, method: Method, key: tuple[Any, ...]) -> Prepared | None:
     f, kind = X.shape[1], X.dtype
     wide = -(-f // padding(kind)) * padding(kind)
-    smallest, largest = lambdas_of(problem)
+    smallest, largest = side_facts(problem).lambdas
     one = work_of(problem, f) <= LITTLE
     if (
         (one and method.bfloat16)

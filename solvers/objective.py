@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.solvers.gramian import gramian
 from halfstep.solvers.problem import Problem, Weights
-from halfstep.solvers.whitening import gramian
 from halfstep.types import Floats
 
 

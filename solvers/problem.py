@@ -53,6 +53,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from halfstep.errors import InputError
+from halfstep.solvers.gramian import gramian
 from halfstep.types import Floats, Integers
 
 CONFIDENCES = ("implicit", "linear", "log", "binary", "explicit")
@@ -158,7 +159,7 @@ class Weights:
     def fixing(self, Y: Floats, **more: Any) -> Problem:
         """Return the half-step with the other side fixed at Y (columns, f); `more`: see `Problem`."""
         problem = Problem.__new__(Problem)  # its constructor takes longer: 30 times in a fit
-        assert more.keys() <= _DEFAULTS.keys(), more
+        assert more.keys() <= {"side_rows", *_DEFAULTS}, more
         own = {**_DEFAULTS, "Y": Y, "side_rows": self.stored_rows, "_whole": self, **more}
         vars(problem).update({name: vars(self)[name] for name in _OF_WEIGHTS} | own)
         return problem
@@ -253,9 +254,9 @@ class Problem(Weights):
 
     def gramian(self) -> Floats:
         """Return a0 Y'Y, (f, f), which is part of every row's matrix."""
-        YtY = self.Y.T @ self.Y if self.YtY is None else self.YtY
-        gramian: Floats = YtY * YtY.dtype.type(self.a0)
-        return gramian
+        YtY = gramian(self.Y, 1, self.Y.dtype) if self.YtY is None else self.YtY
+        whole: Floats = YtY.astype(self.Y.dtype) * self.Y.dtype.type(self.a0)
+        return whole
 
     def apply(self, P: Floats, gramian: Floats) -> Floats:
         """Return each row's matrix times its row of P (rows, f); `gramian` is a0 Y'Y."""

@@ -28,7 +28,7 @@ Rendle, Krichene, Zhang, Koren: iALS++: Speeding up Matrix Factorization with Su
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -36,13 +36,18 @@ from halfstep.blas import blas_threads
 from halfstep.solvers.base import Solver
 from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.problem import Problem
+from halfstep.solvers.shared import Frame, frame_of
+from halfstep.solvers.stages import WhitenedStages
 from halfstep.types import Floats
+
+if TYPE_CHECKING:
+    from halfstep.solvers.half_step import Method
 
 _DUAL = 16
 
 
 @dataclass(eq=False, repr=False)
-class Subspace(Solver):
+class Subspace(WhitenedStages, Solver):
     """ALS by iALS++: one sweep of exact solutions on blocks of coordinates; compiled, on all cores.
 
     Parameters
@@ -62,11 +67,17 @@ class Subspace(Solver):
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return factors (rows, f) after one sweep over the blocks from X (rows, f)."""
+        from halfstep.solvers.half_step import solve_rows
+
+        with blas_threads(1):
+            return solve_rows(problem, X, self.num_threads, self._method(frame_of(problem)))[0]
+
+    def _method(self, frame: Frame) -> Method:
         from halfstep.kernels.cpu.scratch import padding
         from halfstep.kernels.cpu.subspace import solve_block_by_subspaces
-        from halfstep.solvers.half_step import Method, solve_rows
+        from halfstep.solvers.half_step import Method
 
-        whole = padding(X.dtype)
+        whole = padding(frame.dtype)
         size = -(-int(self.block_size) // whole) * whole
 
         def sweep(side: Any, work: Any, begin: int, part: Floats, tally: Any) -> None:
@@ -75,7 +86,7 @@ class Subspace(Solver):
             products = np.empty(longest, part.dtype)
             solve_block_by_subspaces(side, work, begin, rows, part, f, min(size, f), products)
 
-        method = Method(
+        return Method(
             block=sweep,
             high_degree=None,
             warm=True,
@@ -83,5 +94,3 @@ class Subspace(Solver):
             dual=lambda f: _DUAL,
             largest_order=lambda f: min(size, f),
         )
-        with blas_threads(1):
-            return solve_rows(problem, X, self.num_threads, method)[0]

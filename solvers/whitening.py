@@ -26,18 +26,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.kernels import phases
 from halfstep.kernels.algebra import HOST, Algebra
-from halfstep.kernels.cpu.threads import spread
-from halfstep.solvers.problem import Problem
-from halfstep.types import Floats
 
 Matrix = npt.NDArray[np.float64]
-_BLOCK_NUMBERS = 1 << 17
-_GROUPS = 8
-# If lambda is more than the trace of G divided by this, float32 sums in Y'Y err by less than storing Y
-# as bfloat16 does.
-_DROWNED = 2.0**15
 
 
 class Basis(NamedTuple):
@@ -59,35 +50,6 @@ class Basis(NamedTuple):
     def complete(self) -> bool:
         """Return whether no direction was dropped."""
         return self.forward is None or bool(self.forward.any(axis=0).all())
-
-
-def basis_of(problem: Problem, threads: int, narrow: bool = False) -> Basis:
-    """Return the coordinates for a half-step on the CPU.
-
-    `narrow` allows float32 sums in Y'Y if lambda is large enough: see `_DROWNED`.
-    """
-    f = problem.Y.shape[1]
-    eps = float(np.finfo(problem.Y.dtype).eps)
-    smallest, largest = lambdas_of(problem)
-    if problem.a0 == 0:
-        size = float(np.einsum("if,if->", problem.Y, problem.Y, dtype=np.float64))
-        return unwhitened(f, size / max(1, problem.columns), smallest, eps)
-    size = problem.a0 * float(np.vdot(problem.Y, problem.Y))
-    kind = problem.Y.dtype if narrow and size < smallest * _DROWNED else np.float64
-    phases.lap(phases.REST)
-    G = problem.a0 * gramian(problem.Y, threads, kind)
-    one_lambda = smallest == largest and smallest > least_lambda(G, eps)
-    return whitened(G, smallest, eps, one_lambda=one_lambda)
-
-
-def lambdas_of(problem: Problem) -> tuple[float, float]:
-    """Return the smallest and the largest lambda_u of a row with stored entries; 1 without any."""
-    kept = vars(vars(problem).get("_whole", problem))  # once for a side of a fit
-    if "_lambdas" not in kept:
-        lam = problem.lam[np.diff(problem.indptr) > 0]
-        kept["_lambdas"] = (float(lam.min()), float(lam.max())) if len(lam) else (1.0, 1.0)
-    found: tuple[float, float] = kept["_lambdas"]
-    return found
 
 
 def whitened(
@@ -147,25 +109,3 @@ def least_lambda(G: Matrix, eps: float) -> float:
 def lost_share(eps: float) -> float:
     """Return the share of a Gramian's trace that rounding loses; `eps` is of the factors' dtype."""
     return max(eps * eps, 2.0**-50)
-
-
-def gramian(Y: Floats, threads: int, kind: npt.DTypeLike) -> Matrix:
-    """Return Y'Y (f, f): blocks of rows in the dtype `kind`, summed in float64 in a fixed order."""
-    f = Y.shape[1]
-    # With smaller blocks, adding up the f^2 numbers of each would cost as much as the products.
-    rows = max(1024, _BLOCK_NUMBERS // f)
-    starts = range(0, len(Y), rows)
-    sums = np.zeros((_GROUPS, f, f))
-
-    def run(group: int, wide: Floats) -> None:
-        for start in starts[group::_GROUPS]:
-            block = Y[start : start + rows]
-            if block.dtype != kind:
-                np.copyto(wide[: len(block)], block)
-                block = wide[: len(block)]
-            sums[group] += block.T @ block
-        phases.lap(phases.GRAMIAN)
-
-    spread(range(_GROUPS), threads, lambda: np.empty((rows, f), kind), run)
-    total: Matrix = sums.sum(axis=0)
-    return total

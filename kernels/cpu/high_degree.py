@@ -189,8 +189,8 @@ class HighDegreeRow:
         return total
 
 
-def high_degree_rows(side: Side) -> list[int]:
-    """Return the numbers of the rows to split."""
+def high_degree_rows(side: Side, entries: int | None = None) -> list[int]:
+    """Return the numbers of the rows to split; `entries` are those of all rows, if there are others."""
     lengths = np.diff(side.indptr)
-    limit = max(SHORTEST, int(side.indptr[-1]) // SHARE)
+    limit = max(SHORTEST, (int(side.indptr[-1]) if entries is None else entries) // SHARE)
     return [int(u) for u in np.flatnonzero(lengths > limit)]

@@ -60,9 +60,9 @@ def rotate(
     """
     f = Y.shape[1]
     Z = (
-        _aligned(len(Y) + 1, padded_to // 2, np.uint32)
+        aligned(len(Y) + 1, padded_to // 2, np.uint32)
         if bfloat16
-        else _aligned(len(Y) + 1, padded_to, Y.dtype)
+        else aligned(len(Y) + 1, padded_to, Y.dtype)
     )
     Z[-1] = 0
     upper = True if triangular else None
@@ -83,7 +83,7 @@ def rotate(
     return Z
 
 
-def _aligned(rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def aligned(rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Return an array whose first element is at the start of a cache line."""
     size = np.dtype(dtype).itemsize
     room = np.empty(rows * columns + 64 // size, dtype)

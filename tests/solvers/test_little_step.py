@@ -9,6 +9,7 @@ from scipy import sparse
 
 from halfstep import SOLVERS
 from halfstep.solvers import little_step
+from halfstep.solvers.shared import frame_of
 
 F = 7
 LITTLE = little_step.LITTLE
@@ -135,9 +136,10 @@ def test_a_nan_reaches_the_solution_and_the_sum_of_squares():
     weights = sides(of)[0]
     X, Y = start(weights.rows, weights.columns, np.float32)
     X[11, 2] = np.nan
-    rule = of._stopping(weights.fixing(Y))
+    rule = of._stopping(frame_of(weights.fixing(Y)))
     problem = weights.fixing(Y)
-    solution, tally = little_step.solve_little(problem, X, rule, (), lambda: of._method(problem))
+    method = of._method(frame_of(problem))
+    solution, tally = little_step.solve_little(problem, X, rule, (), lambda: method)
     assert weights.indptr[11] < weights.indptr[12]
     assert np.flatnonzero(~np.isfinite(solution).all(axis=1)).tolist() == [11]
     assert np.isnan(tally[-1])
@@ -151,9 +153,12 @@ def test_the_sum_of_squares_is_that_of_the_solution(monkeypatch):
     X, Y = start(weights.rows, weights.columns, np.float32)
     problem = weights.fixing(Y, omega=1.4)
     little = little_step.solve_little(
-        problem, X, of._stopping(problem), (), lambda: of._method(problem)
+        problem, X, of._stopping(frame_of(problem)), (), lambda: of._method(frame_of(problem))
     )
-    for solution, tally in (little, half_step.solve_rows(problem, X, 2, of._method(problem))):
+    for solution, tally in (
+        little,
+        half_step.solve_rows(problem, X, 2, of._method(frame_of(problem))),
+    ):
         assert tally[-1] == pytest.approx(np.square(solution, dtype=np.float64).sum(), rel=1e-5)
 
 

@@ -1,0 +1,128 @@
+"""The three stages of a half-step as methods of a solver, for rows that are on several machines.
+
+`halfstep.solvers.shared` says what the stages are. Here is what they are for a rung that solves in the
+factors' own coordinates: the rows travel as they are, and a `half_step` on the gathered ones is given
+the Gramian of all. Rungs in whitened coordinates have their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from halfstep.blas import blas_threads
+from halfstep.kernels.cpu.threads import cores
+from halfstep.solvers.gramian import Matrix
+from halfstep.solvers.problem import Problem, Weights
+from halfstep.solvers.shared import Frame, Rows, Shared, gramian_type, whitened_by
+from halfstep.types import Floats
+
+if TYPE_CHECKING:
+    from halfstep.solvers.half_step import Method
+
+
+class Stages:
+    """What a half-step on rows of several machines calls, in this order: see `halfstep.distributed`."""
+
+    # Why the rung's half-step cannot be shared by several machines, or None.
+    not_shared: ClassVar[str | None] = None
+
+    def half_step(self, problem: Problem, X: Floats) -> Floats:
+        """See `Solver.half_step`."""
+        raise NotImplementedError
+
+    def gramian_type(self, frame: Frame, squared: float) -> np.dtype[Any]:
+        """Return the dtype of the products of which the fixed side's Gramian is the sum.
+
+        `squared` is the sum of the squares of the fixed side's factors.
+        """
+        return gramian_type(frame, squared, narrow=False)
+
+    def share(self, frame: Frame, squared: float, YtY: Matrix | None) -> Shared:
+        """Return what all rows share, given the sum of squares and the Gramian of the fixed side."""
+        return Shared(frame, YtY, None)
+
+    def rotate(self, Y: Floats, shared: Shared) -> Rows:
+        """Return rows of the fixed side, Y (rows, f), as they travel and are read: (rows, ·)."""
+        return Rows(Y, np.empty(0, Y.dtype))
+
+    def room(self, count: int, shared: Shared) -> Rows:
+        """Return room for `count` rows as `rotate` returns them, to be filled and given to `solve`."""
+        frame = shared.frame
+        return Rows(np.empty((count, frame.factors), frame.dtype), np.empty(0, frame.dtype))
+
+    def solve(
+        self,
+        weights: Weights,
+        X: Floats,
+        rows: Rows,
+        shared: Shared,
+        *,
+        omega: float = 1.0,
+        reports: list[Any] | None = None,
+    ) -> Floats:
+        """Return the solved rows (rows, f) of `weights`, whose indices count the gathered `rows`.
+
+        X (rows, f) is their start; `omega` and `reports` as in `Problem`.
+        """
+        Z = rows.Z
+        given = weights if weights.columns == len(Z) else replace(weights, columns=len(Z))
+        more = {"side_rows": shared.frame.side.rows, "YtY": shared.gramian}
+        return self.half_step(given.fixing(Z, omega=omega, reports=reports, **more), X)
+
+
+class WhitenedStages(Stages):
+    """The stages of a compiled rung in whitened coordinates: see `halfstep.solvers.half_step`."""
+
+    num_threads: int
+
+    def _method(self, frame: Frame) -> Method:
+        """Return how the rows are solved."""
+        raise NotImplementedError
+
+    def gramian_type(self, frame: Frame, squared: float) -> np.dtype[Any]:
+        """See `Stages`: the factors' own dtype where lambda drowns its errors."""
+        return gramian_type(frame, squared, narrow=self._method(frame).bfloat16)
+
+    def share(self, frame: Frame, squared: float, YtY: Matrix | None) -> Shared:
+        """See `Stages`: the coordinates come with it."""
+        with blas_threads(1):
+            return whitened_by(frame, squared, YtY)
+
+    def rotate(self, Y: Floats, shared: Shared) -> Rows:
+        """See `Stages`: (rows, padded f), or packed as bfloat16 (rows, padded f / 2) uint32."""
+        from halfstep.solvers.half_step import rotated
+
+        with blas_threads(1):
+            Z, sizes = rotated(Y, shared, cores(self.num_threads), self._method(shared.frame))
+        return Rows(Z[:-1], sizes)
+
+    def room(self, count: int, shared: Shared) -> Rows:
+        """See `Stages`: the rows begin at a cache line, and are followed by one of zeros."""
+        from halfstep.solvers.half_step import room_for
+
+        return room_for(count, shared, self._method(shared.frame))
+
+    def solve(
+        self,
+        weights: Weights,
+        X: Floats,
+        rows: Rows,
+        shared: Shared,
+        *,
+        omega: float = 1.0,
+        reports: list[Any] | None = None,
+    ) -> Floats:
+        """See `Stages`."""
+        from halfstep.solvers.half_step import solve_rotated
+
+        method, threads = self._method(shared.frame), cores(self.num_threads)
+        with blas_threads(1):
+            solution, tally = solve_rotated(weights, X, rows, shared, threads, method, omega)
+        self._report(tally, reports)
+        return solution
+
+    def _report(self, tally: Any, reports: list[Any] | None) -> None:
+        """Append what the tally of a half-step says to `reports`, if the rung measures it."""
