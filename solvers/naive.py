@@ -33,6 +33,7 @@ class Naive(Solver):
     name: ClassVar[str] = "naive"
     native: ClassVar[bool] = False
     exact_only: ClassVar[bool] = True
+    not_shared: ClassVar[str | None] = "each row reads all rows of the fixed side"
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """Return the exact solution of every row; of X (rows, f) only shape and dtype are used."""

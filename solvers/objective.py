@@ -28,22 +28,27 @@ def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
 
         constant + sum over stored (w z^2 - 2 t z) + a0 tr(X'X Y'Y) + sum lambda |x|^2 + sum lambda |y|^2
     """
+    stored = stored_part(users.fixing(Y), X)
+    background = 0.0
+    if users.a0 != 0:
+        background = users.a0 * float(np.sum(gramian(X, 1, np.float64) * gramian(Y, 1, np.float64)))
+    return users.constant + stored + background + penalty(users, X) + penalty(items, Y)
+
+
+def stored_part(problem: Problem, X: Floats) -> float:
+    """Return the sum over stored entries w z^2 - 2 t z, with z = x_u . y_i for X (rows, f)."""
     stored = 0.0
-    problem = users.fixing(Y)
     # In blocks, so that the products of 100 million entries are not in memory at once. Both sides become
     # float64 when their rows are gathered: copies would be twice as large as the factors.
     for start, stop in problem.blocks(1 << 20):
         block = problem.block(start, stop)
         z = block.stored_products(X[start:stop].astype(np.float64))
         stored += float(np.sum(z * (block.w.astype(np.float64) * z - 2 * block.t)))
-    background = 0.0
-    if users.a0 != 0:
-        background = users.a0 * float(np.sum(gramian(X, 1, np.float64) * gramian(Y, 1, np.float64)))
-    penalty = _penalty(users, X) + _penalty(items, Y)
-    return users.constant + stored + background + penalty
+    return stored
 
 
-def _penalty(side: Weights, X: Floats) -> float:
+def penalty(side: Weights, X: Floats) -> float:
+    """Return the sum of lambda |x|^2 over the rows of X (rows, f)."""
     return float(side.lam @ np.einsum("uf,uf->u", X, X, dtype=np.float64))
 
 

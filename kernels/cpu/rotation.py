@@ -24,6 +24,7 @@ from halfstep.types import Floats
 
 Matrix = npt.NDArray[np.float64]
 _BLOCK_NUMBERS = 1 << 17
+UNIT = 8  # rows
 _POINTERS = [ctypes.c_void_p] * 11
 _ONE: dict[int, Any] = {4: np.ones(1, np.float32), 8: np.ones(1, np.float64)}
 
@@ -97,7 +98,7 @@ def rotation(
     """Return a function that writes its first argument times `matrix`, padded, to its second.
 
     The function's arguments are C-contiguous, (n, rows) and (n, columns); where `matrix` is a triangle,
-    the wider of the two is overwritten. `upper` says which triangle: True, False, or None for a full
+    the wider of the two may be overwritten. `upper` says which triangle: True, False, or None for a full
     matrix.
     """
     width, small = max(rows, columns), min(rows, columns)
@@ -110,13 +111,26 @@ def rotation(
         return copy
     square = np.zeros((width, width), dtype)
     square[: matrix.shape[0], : matrix.shape[1]] = matrix
-    if upper is None:
+    if upper is None and np.dtype(dtype) == np.float64:
         padded = np.ascontiguousarray(square[:rows, :columns])
 
         def multiply(source: Floats, target: Floats) -> None:
             np.matmul(source, padded, out=target)
 
-        return multiply
+        return _by_whole_units(multiply, rows, columns, dtype)
+
+    if upper is None:
+        above, below = np.triu(square), np.tril(square, -1)
+
+        def add_triangles(source: Floats, target: Floats) -> None:
+            first = np.zeros((len(source), width), dtype)
+            copy(source, first)
+            second = first.copy()
+            times_triangle(first, above, True)
+            times_triangle(second, below, False)
+            np.add(first[:, :columns], second[:, :columns], out=target)
+
+        return _by_whole_units(add_triangles, rows, columns, dtype)
 
     def apply(source: Floats, target: Floats) -> None:
         wide = target if columns == width else source
@@ -125,6 +139,31 @@ def rotation(
         times_triangle(wide, square, upper)
         if wide is source:
             copy(source, target)
+
+    return _by_whole_units(apply, rows, columns, dtype)
+
+
+def _by_whole_units(
+    product: Callable[[Floats, Floats], None], rows: int, columns: int, dtype: npt.DTypeLike
+) -> Callable[[Floats, Floats], None]:
+    """Return a product that takes UNIT rows at a time or a multiple, the last ones padded with zeros.
+
+    No row's result may depend on how many rows are beside it, or on its place among them, or the bits
+    of a fit would depend on how its rows are cut into blocks and shards. BLAS adds up a row's sums in
+    one order in whole units of rows. (Its float32 products with full matrices change the order even
+    inside these, so they are made of two triangles; and with more than 320 factors those do, too.)
+    """
+
+    def apply(source: Floats, target: Floats) -> None:
+        whole = len(source) // UNIT * UNIT
+        if whole:
+            product(source[:whole], target[:whole])
+        left = len(source) - whole
+        if left:
+            last, solved = np.zeros((UNIT, rows), dtype), np.empty((UNIT, columns), dtype)
+            last[:left] = source[whole:]
+            product(last, solved)
+            target[whole:] = solved[:left]
 
     return apply
 

@@ -11,6 +11,7 @@ from halfstep.errors import InputError
 from halfstep.solvers.inputs import on_host
 from halfstep.types import Floats
 
+SCALE = 0.01
 RandomState: TypeAlias = int | np.integer | np.random.Generator | np.random.RandomState | None
 
 
@@ -38,7 +39,7 @@ def check_random_state(random_state: RandomState) -> None:
 def random_rows(random_state: RandomState, rows: int, factors: int, dtype: npt.DTypeLike) -> Floats:
     """Return (rows, factors) numbers drawn uniformly from [0, 0.01)."""
     kind: Any = np.dtype(dtype)
-    drawn: Floats = generator(random_state).random((rows, factors), kind) * kind.type(0.01)
+    drawn: Floats = generator(random_state).random((rows, factors), kind) * kind.type(SCALE)
     return drawn
 
 

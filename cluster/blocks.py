@@ -1,0 +1,301 @@
+"""Blocks: a shard's rows of one side as a sparse matrix, whose columns are the rows that it needs.
+
+A block's indices are places among its needed rows, so they fit 32 bits however many rows the other side
+has. `halfstep.distributed.numbering` makes blocks from tables, `blocks_of` from a matrix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import zipfile
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.distributed.facts import Facts
+from halfstep.distributed.storage import Folder
+from halfstep.errors import InputError
+from halfstep.kernels.cpu.high_degree import PIECES, SHARE, SHORTEST
+from halfstep.solvers.gramian import ROWS
+from halfstep.types import Integers
+
+_ROW_WORK = 8  # entries that a row costs besides its own
+
+
+class Block(NamedTuple):
+    """A shard's rows of one side.
+
+    Attributes
+    ----------
+    lengths
+        (rows,) int64, the stored entries of each row; 0 for a hub, whose entries are in pieces.
+    indices
+        (entries,) int32 or int64, places among `needed`, rising in each row.
+    values
+        (entries,) float32 if that is exact, else float64.
+    needed
+        int64, rising: the rows of the other side that the entries name.
+    """
+
+    lengths: npt.NDArray[np.int64]
+    indices: Integers
+    values: npt.NDArray[Any]
+    needed: npt.NDArray[np.int64]
+
+
+class Hub(NamedTuple):
+    """A row with so many entries that they stay where the other side's rows live, in pieces.
+
+    Attributes
+    ----------
+    row
+        Its number.
+    numbers, values
+        Of each piece: the rows of the other side, rising, and the stored values.
+    """
+
+    row: int
+    numbers: list[npt.NDArray[np.int64]]
+    values: list[npt.NDArray[Any]]
+
+
+def build_block(
+    rows: Integers, columns: Integers, values: npt.NDArray[Any], first_row: int, row_count: int
+) -> Block:
+    """Return the block of triples in any order, by numbers of whole sides; duplicates are summed."""
+    needed, places = np.unique(columns, return_inverse=True)
+    kind = np.int32 if max(row_count, len(needed)) <= np.iinfo(np.int32).max else np.int64
+    shape = (row_count, max(1, len(needed)))
+    where = (rows - first_row).astype(kind), places.reshape(-1).astype(kind)
+    matrix: Any = sparse.coo_array((values.astype(np.float64), where), shape=shape).tocsr()
+    matrix.sort_indices()
+    return block_of(matrix, needed)
+
+
+def block_of(matrix: Any, needed: Integers) -> Block:
+    """Return the block of a canonical CSR matrix whose columns are the `needed` rows, all of them."""
+    kind = np.int32 if len(needed) <= np.iinfo(np.int32).max else np.int64
+    return Block(
+        np.diff(matrix.indptr).astype(np.int64),
+        matrix.indices.astype(kind, copy=False),
+        exact(matrix.data),
+        np.asarray(needed, np.int64),
+    )
+
+
+def exact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the values as float32 if that changes none of them, else as float64."""
+    with np.errstate(over="ignore"):
+        small = values.astype(np.float32)
+    return small if (small == values).all() else values.astype(np.float64, copy=False)
+
+
+def block_name(side: str, shard: int) -> str:
+    """Return the name of a block's file."""
+    return f"blocks/{side}-{shard:05d}.npz"
+
+
+def hub_name(side: str, row: int) -> str:
+    """Return the name of a hub's file."""
+    return f"hubs/{side}-{row}.npz"
+
+
+def save_block(folder: Folder, side: str, shard: int, block: Block) -> str:
+    """Write a block to its file; return its digest."""
+    with folder.writing(block_name(side, shard)) as file:
+        np.savez(file, **dict[str, Any](block._asdict()))
+    return digest_of(*block)
+
+
+def load_block(folder: Folder, side: str, shard: int) -> Block:
+    """Read a block.
+
+    Raises
+    ------
+    InputError
+        Its file is missing or damaged.
+    """
+    return Block(**_load(folder, block_name(side, shard), Block._fields))
+
+
+def save_hub(folder: Folder, side: str, hub: Hub) -> str:
+    """Write a hub's pieces to its file; return their digest."""
+    parts = {f"numbers{k:02d}": part for k, part in enumerate(hub.numbers)}
+    parts |= {f"values{k:02d}": exact(part) for k, part in enumerate(hub.values)}
+    with folder.writing(hub_name(side, hub.row)) as file:
+        np.savez(file, **parts)
+    return digest_of(*hub.numbers, *hub.values)
+
+
+def load_hub(folder: Folder, side: str, row: int) -> Hub:
+    """Read a hub's pieces."""
+    names = [f"{what}{k:02d}" for what in ("numbers", "values") for k in range(PIECES)]
+    found = list(_load(folder, hub_name(side, row), names).values())
+    return Hub(row, found[:PIECES], found[PIECES:])
+
+
+def _load(folder: Folder, name: str, keys: Any) -> dict[str, Any]:
+    where = folder.path(name)
+    try:
+        with folder.reading(name) as file, np.load(io.BytesIO(file.read())) as archive:
+            return {key: archive[key] for key in keys}
+    except FileNotFoundError:
+        raise InputError(f"{where} is missing: make the data anew") from None
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        raise InputError(f"{where} is damaged: make the data anew") from None
+
+
+def digest_of(*arrays: Any) -> str:
+    """Return a digest of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def hub_limit(entries: int, shards: int) -> int:
+    """Return the number of entries beyond which a row is kept as a hub."""
+    return max(SHORTEST, entries // SHARE, entries // (2 * shards))
+
+
+def cuts(lengths: Integers, shards: int) -> list[int]:
+    """Return where each shard of rows with so many entries begins, and their number.
+
+    The shards have about as many entries; they begin at multiples of the Gramian's blocks of rows, if
+    there are at least two of these for each shard.
+    """
+    rows = len(lengths)
+    align = ROWS if rows >= 2 * ROWS * shards else 1
+    work = np.cumsum(lengths + _ROW_WORK)
+    total = work[-1] if rows else 0
+    inner = np.searchsorted(work, total * np.arange(1, shards) / shards)
+    inner = np.minimum(np.round(inner / align).astype(np.int64) * align, rows)
+    return [0, *inner.tolist(), rows]
+
+
+def blocks_of(
+    matrix: Any,
+    shards: int,
+    folder: Folder,
+    *,
+    user_ids: Any = None,
+    item_ids: Any = None,
+    hub_entries: int | None = None,
+) -> Facts:
+    """Write the blocks of a matrix that one machine holds: for tests, benchmarks and small data.
+
+    Parameters
+    ----------
+    matrix
+        Sparse (users, items); duplicates are summed.
+    folder
+        Written to. What is there of other data is removed first.
+    user_ids, item_ids
+        Integers or texts, (users,) and (items,); None means the numbers of the rows.
+    hub_entries
+        As `hub_limit` returns it if None.
+    """
+    folder.remove("facts.json")
+    for name in ("blocks", "hubs", "ids"):
+        folder.remove(name)
+    csr: Any = sparse.csr_matrix(matrix, copy=True)
+    csr.sum_duplicates()
+    limit = hub_limit(csr.nnz, shards) if hub_entries is None else hub_entries
+    digest = hashlib.sha256()
+    starts: dict[str, list[int]] = {}
+    hubs: dict[str, list[list[int]]] = {}
+    types = {}
+    for side, whole in (("user", csr), ("item", csr.T.tocsr())):
+        whole.sort_indices()
+        lengths = np.diff(whole.indptr)
+        starts[side] = cuts(lengths, shards)
+        hubs[side] = [[int(u), int(lengths[u])] for u in np.flatnonzero(lengths > limit)]
+        for u, _ in hubs[side]:
+            digest.update(save_hub(folder, side, hub_of(whole, u)).encode())
+        whole = without(whole, [u for u, _ in hubs[side]])
+        for k, (first, stop) in enumerate(itertools.pairwise(starts[side])):
+            part = whole[first:stop]
+            needed, places = np.unique(part.indices, return_inverse=True)
+            part.indices = places.reshape(-1).astype(np.int32)
+            digest.update(save_block(folder, side, k, block_of(part, needed)).encode())
+        ids = {"user": user_ids, "item": item_ids}[side]
+        types[side] = save_ids(
+            folder, side, starts[side], np.arange(starts[side][-1]) if ids is None else ids
+        )
+    columns: dict[str, str | None] = {"user": "user", "item": "item", "value": "value"}
+    facts = Facts(
+        digest.hexdigest(),
+        shards,
+        starts,
+        int(csr.nnz),
+        columns,
+        types,
+        hubs,
+        {"matrix": list(csr.shape)},
+    )
+    facts.write(folder)
+    return facts
+
+
+def hub_of(matrix: Any, row: int) -> Hub:
+    """Return a row of a canonical CSR matrix as a hub."""
+    span = slice(matrix.indptr[row], matrix.indptr[row + 1])
+    numbers, values = matrix.indices[span].astype(np.int64), matrix.data[span]
+    inner = np.linspace(0, len(numbers), PIECES + 1).astype(np.int64)[1:-1]
+    return Hub(row, np.split(numbers, inner), np.split(values, inner))
+
+
+def without(matrix: Any, rows: list[int]) -> Any:
+    """Return a canonical CSR matrix whose `rows` are empty."""
+    if not rows:
+        return matrix
+    lengths = np.diff(matrix.indptr)
+    kept = np.ones(len(lengths), np.bool_)
+    kept[rows] = False
+    entries = np.repeat(kept, lengths)
+    pointers = np.concatenate([[0], np.cumsum(np.where(kept, lengths, 0))])
+    parts = matrix.data[entries], matrix.indices[entries], pointers
+    return sparse.csr_matrix(parts, shape=matrix.shape)
+
+
+def save_ids(folder: Folder, side: str, starts: list[int], ids: Any) -> str:
+    """Write the ids of a side's rows, one file a shard; return their type."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    array = np.asarray(ids)
+    whole = pa.array(array.tolist(), pa.int64() if array.dtype.kind in "iu" else pa.string())
+    for k, (first, stop) in enumerate(itertools.pairwise(starts)):
+        with folder.writing(f"ids/{side}-{k:05d}.parquet") as file:
+            parquet.write_table(pa.table({"id": whole[first:stop]}), file)
+    return "int64" if array.dtype.kind in "iu" else "string"
+
+
+def join(folder: Folder) -> Any:
+    """Return the matrix (users, items) of the data in a folder, canonical CSR, float64."""
+    facts = Facts.read(folder)
+    rows: list[Any] = []
+    columns: list[Any] = []
+    values: list[Any] = []
+    for k in range(facts.shards):
+        block = load_block(folder, "user", k)
+        first = facts.starts["user"][k]
+        rows.append(np.repeat(np.arange(len(block.lengths)) + first, block.lengths))
+        columns.append(block.needed[block.indices])
+        values.append(block.values.astype(np.float64))
+    for row, _ in facts.hubs["user"]:
+        hub = load_hub(folder, "user", row)
+        numbers = np.concatenate(hub.numbers)
+        rows.append(np.full(len(numbers), row))
+        columns.append(numbers)
+        values.append(np.concatenate(hub.values).astype(np.float64))
+    shape = facts.rows("user"), facts.rows("item")
+    triples = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+    matrix: Any = sparse.csr_matrix(triples, shape=shape)
+    matrix.sort_indices()
+    matrix.has_canonical_format = True
+    return matrix

@@ -1,0 +1,115 @@
+"""`fit`: a fit over the workers of a Dask cluster, from Parquet or a matrix to a `ShardedModel`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from halfstep import defaults
+from halfstep.distributed.storage import Folder
+
+Callback = Callable[[int, float, "float | None"], Any]
+
+
+def fit(
+    source: Any = None,
+    *,
+    folder: Any,
+    client: Any = None,
+    user: str | None = None,
+    item: str | None = None,
+    value: str | None = None,
+    solver: str = "eigenbasis",
+    shards: int | None = None,
+    groups: int | None = None,
+    num_threads: int | None = None,
+    iterations: int = defaults.ITERATIONS,
+    random_state: int | None = None,
+    resume: bool = False,
+    checkpoint_every: int = 1,
+    calculate_training_loss: bool = False,
+    early_stopping: float | None = None,
+    callback: Callback | None = None,
+    show_progress: bool = True,
+    on_interrupt: str = "raise",
+    storage_options: dict[str, Any] | None = None,
+    patience: float = 30.0,
+    replacement: float = 60.0,
+    **settings: Any,
+) -> Any:
+    """Factorise interactions over the workers of a cluster.
+
+    Parameters
+    ----------
+    source
+        A path, a pattern or a folder of Parquet files, at any URL that fsspec knows; a Dask dataframe; a
+        sparse matrix (users, items); or None for the data that `folder` has from an earlier fit.
+    folder
+        A folder that this process and all workers see, at any URL that fsspec knows: for the numbered
+        data, the checkpoints and the model.
+    client
+        A `distributed.Client`. None starts a cluster on this machine, and ends it after the fit.
+    user, item, value
+        The columns of a table. Without `value` each row counts 1; values of a pair of ids are summed.
+    solver
+        A rung of `halfstep.SOLVERS`. `settings` are its arguments: `factors`, `regularization`, ...
+    shards
+        Into how many parts rows are cut; None means the number of workers. The result does not depend on
+        which worker has which, or on their number.
+    groups
+        In how many groups each worker solves its rows, with the rows that one of them needs in memory at
+        a time. None means as many as the workers' memory asks for.
+    num_threads
+        Threads of each worker's solver; None means what the worker was started with.
+    random_state
+        A seed of the starting factors, those of a fit in one process. None means a random one.
+    resume
+        Go on from the last manifest in `folder`, if there is one.
+    checkpoint_every
+        Iterations between two checkpoints; 0 for none. With 1 a lost worker costs a half-step.
+    calculate_training_loss
+        Append the float64 objective to `loss_history_` after each iteration; the users' factors travel
+        once more for that.
+    early_stopping
+        End when an iteration lowers the objective by less than this part of it. Calculates it.
+    callback
+        Called as `callback(iteration, seconds, loss)` after each iteration; True ends the fit.
+    on_interrupt
+        As in `Solver.fit`. After Ctrl-C the model is that of the last whole iteration.
+    patience
+        Seconds after which a worker that does not answer is taken for lost.
+    replacement
+        Seconds to wait for the next process of a lost worker that a nanny looks after.
+
+    Returns
+    -------
+    The `ShardedModel` in `folder`.
+
+    Raises
+    ------
+    InputError
+        Bad arguments or data, a folder that a worker does not see, versions that differ.
+    NotFinite
+        A row's factors are not finite; the message names side, row and id.
+    ClusterLost
+        No worker is left, or the scheduler is gone. The last manifest is whole.
+    """
+    from halfstep.distributed.fitting.arguments import check_run, seed_of, solver_of
+    from halfstep.distributed.fitting.clusters import connected
+    from halfstep.distributed.fitting.preparing import data_of
+    from halfstep.distributed.fitting.run import run
+
+    made = solver_of(solver, iterations, settings)
+    check_run(checkpoint_every, early_stopping, on_interrupt, random_state, groups)
+    place = Folder(folder, storage_options)
+    with connected(client) as of:
+        facts = data_of(
+            source, of, place, shards=shards, user=user, item=item, value=value, resume=resume
+        )
+        return run(
+            of, place, facts, made,
+            seed=seed_of(random_state), threads=num_threads, groups=groups, resume=resume,
+            every=checkpoint_every, losses=calculate_training_loss or early_stopping is not None,
+            early=early_stopping, callback=callback, show=show_progress,
+            on_interrupt=on_interrupt, patience=patience, replacement=replacement,
+        )  # fmt: skip

@@ -1,0 +1,70 @@
+"""The arguments of a fit over workers: what they must be, and what of a solver's own cannot be had."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from halfstep.errors import InputError
+from halfstep.solvers.fit.run import ON_INTERRUPT
+from halfstep.solvers.inputs import check_integers, check_number
+from halfstep.solvers.registry import SOLVERS, check_known
+
+_REFUSED = {
+    "init_factors": "factors are drawn by each worker",
+    "warm_start": "a fit goes on from its folder with resume=True",
+    "transform": "its counts are of the whole data; give transformed values",
+}
+
+
+def solver_of(name: str, iterations: int, settings: dict[str, Any]) -> Any:
+    """Return the rung with its settings, checked.
+
+    Raises
+    ------
+    InputError
+        An unknown rung or argument, or one that cannot be shared by several machines.
+    """
+    check_known("solver", [name], [n for n, rung in SOLVERS.items() if rung.kind == "rung"])
+    rung: Any = SOLVERS[name]
+    if rung.not_shared is not None:
+        raise InputError(
+            f"solver must be one whose rows can be shared, got {name!r}: {rung.not_shared}"
+        )
+    for argument, reason in _REFUSED.items():
+        if settings.get(argument) not in (None, False):
+            raise InputError(f"{argument} has no meaning in a fit over workers: {reason}")
+    try:
+        return rung(iterations=iterations, **settings)
+    except TypeError as error:
+        raise InputError(f"{name}: {str(error).replace('__init__()', 'it')}") from None
+
+
+def check_run(
+    every: Any, early_stopping: Any, on_interrupt: str, random_state: Any, groups: Any
+) -> None:
+    """Raise InputError for an argument of `fit` that breaks its rule."""
+    check_integers({"checkpoint_every": every}, checkpoint_every=0)
+    if groups is not None:
+        check_integers({"groups": groups}, groups=1)
+    if early_stopping is not None:
+        check_number("early_stopping", early_stopping)
+        if not 0 < early_stopping < 1:
+            raise InputError(f"early_stopping must be between 0 and 1, got {early_stopping}")
+    if on_interrupt not in ON_INTERRUPT:
+        raise InputError(f"on_interrupt must be 'raise' or 'keep', got {on_interrupt!r}")
+    if random_state is not None:
+        if not isinstance(random_state, int | np.integer) or isinstance(random_state, bool):
+            kind = type(random_state).__name__
+            raise InputError(
+                f"random_state must be None or an int, which workers share, got {kind}"
+            )
+        check_integers({"random_state": random_state}, random_state=0)
+
+
+def seed_of(random_state: int | None) -> int:
+    """Return the seed of the starting factors."""
+    if random_state is None:
+        return int(np.random.SeedSequence().generate_state(1, np.uint32)[0])
+    return int(random_state)

@@ -1,0 +1,215 @@
+"""What a worker keeps for the whole fit, and what it does when the driver calls: a Dask worker plugin.
+
+One call of all workers is a round (`Client.run` of a coroutine): some 2 ms, where tasks take 12 and
+more. The calls run one after the other on a thread of the plugin's own; only `abandon` runs at once, on
+the worker's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import numpy as np
+from distributed import WorkerPlugin
+
+from halfstep.distributed.blocks import load_block
+from halfstep.distributed.facts import OTHER
+from halfstep.distributed.fitting.exchange import Exchange
+from halfstep.distributed.fitting.factor_files import read_rows
+from halfstep.distributed.fitting.gathering import Gathering, gathering_of
+from halfstep.distributed.fitting.orders import Answer, Job, Order, Solved, Trouble
+from halfstep.distributed.fitting.sides import ShardSide
+from halfstep.distributed.fitting.starting import rows_of_start
+from halfstep.distributed.fitting.stepping import half_step, loss
+from halfstep.errors import InputError
+from halfstep.solvers.gramian import Matrix, Node, gramian_nodes, square_nodes
+from halfstep.solvers.registry import SOLVERS
+from halfstep.solvers.shared import SideFacts
+from halfstep.types import Floats
+
+_STARTING = 100  # tenths of a second
+
+
+class Home(WorkerPlugin):
+    """The shards that live on a worker, and the rows that it gathers."""
+
+    idempotent = False
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.name = job, job.name
+
+    def setup(self, worker: Any) -> None:
+        """Begin without shards; called by Dask when the worker starts, too."""
+        self.worker = worker
+        threads = self.job.threads or worker.state.nthreads
+        settings = {**self.job.settings, "num_threads": threads}
+        self.solver: Any = SOLVERS[self.job.solver](**settings)
+        self.sides: dict[tuple[str, int], ShardSide] = {}
+        self.gatherings: dict[str, list[Gathering]] = {}
+        self.homes: dict[int, str] = {}
+        self.exchange = Exchange(worker, self.name)
+        self.pool = ThreadPoolExecutor(1, "halfstep")
+        self.pending: list[Future[Any]] = []
+
+    def teardown(self, worker: Any) -> None:
+        """Forget all of it."""
+        self.exchange.close()
+        self.pool.shutdown(wait=False)
+        self.sides, self.gatherings = {}, {}
+
+    def abandon(self, attempt: int) -> None:
+        """Give up the half-step of an older attempt; called on the event loop."""
+        self.exchange.abandon(attempt)
+        for future in self.pending:
+            future.cancel()
+
+    async def _begin(self, attempt: int) -> None:
+        self.exchange.abandon(attempt)
+
+    def mine(self, side: str) -> dict[int, ShardSide]:
+        """Return a side's shards that live here."""
+        return {k: self.sides[side, k] for k in self.homes if (side, k) in self.sides}
+
+    def open(self, attempt: int, homes: dict[int, str]) -> dict[tuple[str, int], Any]:
+        """Load the blocks of shards that have come to live here; return the facts about each."""
+        job, found = self.job, {}
+        data = job.folder.child("data")
+        self.homes = homes
+        self.on_loop(self._begin(attempt)).result()
+        here = {k for k, home in homes.items() if home == self.worker.address}
+        for key in [key for key in self.sides if key[1] not in here]:
+            del self.sides[key]
+        for side in OTHER:
+            for k in sorted(here):
+                if (side, k) not in self.sides:
+                    block = load_block(data, side, k)
+                    try:
+                        one = ShardSide(block, side, k, job.facts, self.solver, job.groups)
+                    except InputError as error:
+                        return {("trouble", 0): Trouble("input", str(error), side, k, None)}
+                    self.sides[side, k] = one
+                    found[side, k] = one.facts, one.constant
+        for side in OTHER:
+            starts = job.facts.starts[OTHER[side]]
+            counts = [starts[k + 1] - starts[k] for k in range(job.facts.shards)]
+            mine = self.mine(side)
+            self.gatherings[side] = [
+                gathering_of({k: one.parts[group] for k, one in mine.items()}, counts)
+                for group in range(job.groups)
+            ]
+        return found
+
+    def send_lists(self) -> int:
+        """Tell each other worker which of its rows are wanted here; return how many are in all."""
+        lists: dict[str, dict[tuple[str, int, int], Any]] = {}
+        wanted = 0
+        for side, gatherings in self.gatherings.items():
+            for group, gathering in enumerate(gatherings):
+                for source in gathering.sources:
+                    home = self.homes[source.shard]
+                    starts = self.job.facts.starts[OTHER[side]]
+                    count = starts[source.shard + 1] - starts[source.shard]
+                    key = OTHER[side], source.shard, group
+                    lists.setdefault(home, {})[key] = source.rows, count
+                    wanted += source.stop - source.first
+        here = self.worker.address
+        for side, shard, group in lists.pop(here, {}):
+            self.exchange.lists[side, shard, here, group] = None
+        calls = [self.on_loop(self.exchange.send_lists(*item)) for item in lists.items()]
+        for call in calls:
+            call.result(self.job.patience)
+        return wanted
+
+    def draw(self, seed: int, kind: Mapping[str, str]) -> dict[tuple[str, int], Solved]:
+        """Draw the starting factors of the shards here, as a fit in one process draws them."""
+        self.redraw(seed, self.sides)
+        return self.measure(kind)
+
+    def redraw(self, seed: int, keys: Iterable[tuple[str, int]]) -> None:
+        """Draw the starting factors of some shards, where they are here."""
+        for side, k in keys:
+            if (side, k) in self.sides:
+                X = rows_of_start(self.job.facts, side, k, self.solver, seed)
+                self.sides[side, k].put(X, -2 if side == "user" else -1)
+
+    def measure(self, kind: Mapping[str, str]) -> dict[tuple[str, int], Solved]:
+        """Return the Gramians of the factors that are here, with products in a dtype for each side."""
+        return {
+            (side, k): Solved(self.nodes(one, kind[side]), self.squares(one), [])
+            for (side, k), one in self.sides.items()
+            if side in kind
+        }
+
+    def nodes(self, one: ShardSide, kind: str) -> dict[Node, Matrix]:
+        """Return the nodes of a shard's Gramian, with products in the dtype `kind`."""
+        return gramian_nodes(one.X, self.solver.num_threads, np.dtype(kind), one.first_block)
+
+    def squares(self, one: ShardSide) -> dict[Node, Any]:
+        """Return the nodes of a shard's sum of squares."""
+        return square_nodes(one.X, one.first_block)
+
+    def half_step(self, order: Order) -> Answer | Trouble:
+        """Rotate, exchange and solve the rows that live here: `stepping.half_step`."""
+        return half_step(self, order)
+
+    def loss(self, step: int, attempt: int) -> dict[tuple[str, int], tuple[float, float]]:
+        """Return each shard's parts of the objective: `stepping.loss`."""
+        return loss(self, step, attempt)
+
+    def roll_back(self, step_of: Mapping[str, int]) -> list[tuple[str, int]]:
+        """Go back to the factors of these half-steps where they are here; return whose are not."""
+        return [(s, k) for (s, k), one in self.sides.items() if not one.back_to(step_of[s])]
+
+    def read(self, files: Mapping[tuple[str, int], tuple[str, int]]) -> None:
+        """Read the factors of shards that are here from their files, (name, half-step) of each."""
+        for key, (name, step) in files.items():
+            if key in self.sides:
+                self.sides[key].put(read_rows(self.job.folder.child("fit"), name), step)
+
+    def save_all(self, files: Mapping[tuple[str, int], str]) -> dict[tuple[str, int], Any]:
+        """Write the factors that are here to files of the model; return what it says of each."""
+        from halfstep.distributed.model_files import write_factors
+
+        return {
+            key: write_factors(self.job.folder.child("model"), *key, self.sides[key].X)
+            for key in files
+            if key in self.sides
+        }
+
+    def factors(self, side: str) -> dict[int, Floats]:
+        """Return the factors of one side's shards that are here."""
+        return {k: one.X for (s, k), one in self.sides.items() if s == side}
+
+    def on_loop(self, coroutine: Any) -> Future[Any]:
+        """Run a coroutine on the worker's event loop."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.worker.loop.asyncio_loop)
+
+
+async def call(name: str, method: str, *args: Any, dask_worker: Any = None) -> Any:
+    """Run a method of a fit's `Home` on its thread, or `abandon` at once; for `Client.run`."""
+    for _ in range(_STARTING):  # a worker that has just come sets up its plugins first
+        if name in dask_worker.plugins:
+            break
+        await asyncio.sleep(0.1)
+    home = dask_worker.plugins[name]
+    if method == "abandon":
+        return home.abandon(*args)
+    if method == "ping":
+        return None
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(home.pool, partial(getattr(home, method), *args))
+
+
+def together(found: Iterable[Mapping[tuple[str, int], Any]]) -> dict[tuple[str, int], Any]:
+    """Return one mapping of what all workers found, by side and shard in their order."""
+    merged = {key: value for part in found for key, value in part.items()}
+    return {key: merged[key] for key in sorted(merged)}
+
+
+def facts_of(found: Mapping[tuple[str, int], Any], side: str) -> SideFacts:
+    """Return the facts about a side from those of its shards."""
+    return SideFacts.together(value[0] for (s, _), value in found.items() if s == side)

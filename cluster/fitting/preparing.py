@@ -1,0 +1,49 @@
+"""The data of a fit over workers: numbered and cut into blocks, or found in the folder from before."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from scipy import sparse
+
+from halfstep.distributed.blocks import blocks_of
+from halfstep.distributed.facts import Facts
+from halfstep.distributed.storage import Folder
+from halfstep.errors import InputError
+from halfstep.solvers.inputs import as_csr
+
+log = logging.getLogger("halfstep")
+
+
+def data_of(
+    source: Any,
+    client: Any,
+    folder: Folder,
+    *,
+    shards: int | None,
+    user: str | None,
+    item: str | None,
+    value: str | None,
+    resume: bool,
+) -> Facts:
+    """Return the facts of the data in `folder`, which is made from `source` if it is not there yet."""
+    data = folder.child("data")
+    if shards is None:
+        shards = max(1, len(client.scheduler_info()["workers"]))
+    if source is None:
+        if not data.exists("facts.json"):
+            raise InputError(f"source is None, and {data.url} has no data of an earlier fit")
+        return Facts.read(data)
+    if sparse.issparse(source):
+        if user or item or value:
+            raise InputError("user, item and value are columns of a table, and source is a matrix")
+        return blocks_of(as_csr(source), shards, data)
+    if user is None or item is None:
+        raise InputError("user and item must name the columns of the table's ids")
+    from halfstep.distributed.numbering import number_ids
+
+    facts: Facts = number_ids(
+        client, source, data, shards=shards, user=user, item=item, value=value, resume=resume
+    )
+    return facts

@@ -1,0 +1,164 @@
+"""Calls of all workers at once, and how the driver hears that one of them is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from halfstep.distributed.fitting.home import call
+
+log = logging.getLogger("halfstep")
+
+_PING_SECONDS = 5.0
+_AFTER_ERROR = 5.0  # seconds in which the news of a loss may follow the error that it causes
+
+
+class WorkerLost(Exception):
+    """A worker that has shards is gone, or does not answer any more."""
+
+
+class Rounds:
+    """Runs the methods of a fit's homes on their workers.
+
+    Parameters
+    ----------
+    client
+        Dask's client.
+    name
+        The fit's name.
+    patience
+        Seconds after which workers that do not answer a ping are taken for lost.
+
+    Attributes
+    ----------
+    lost
+        The addresses of workers that are gone or silent.
+    attempt
+        Counts the losses.
+    """
+
+    def __init__(self, client: Any, name: str, patience: float) -> None:
+        self.client, self.name, self.patience = client, name, patience
+        self.attempt = 0
+        self.lost: set[str] = set()
+        self.at: list[str] = []
+        self._news: asyncio.Event | None = None
+        client.subscribe_topic("all", self._event)
+
+    def close(self) -> None:
+        """Listen no more. Before the client closes, or it prints a traceback."""
+        try:
+            self.client.unsubscribe_topic("all")
+        except (OSError, RuntimeError, ValueError, KeyError):
+            log.debug("the topic was closed before", exc_info=True)
+
+    def all(self, method: str, *args: Any) -> list[Any]:
+        """Return what a method returns on each worker that has shards, in the order of addresses.
+
+        Raises
+        ------
+        WorkerLost
+            One is gone, or silent. The others have been told to give up.
+        """
+        return self.on(self.at, method, *args)
+
+    def on(self, addresses: Iterable[str], method: str, *args: Any) -> list[Any]:
+        """Return what a method returns on these workers."""
+        at = sorted(addresses)
+        found: list[Any] = self.client.sync(self._on, at, method, args)
+        return found
+
+    async def _on(self, at: list[str], method: str, args: tuple[Any, ...]) -> list[Any]:
+        self._news = asyncio.Event()
+        running = self.client._run(call, self.name, method, *args, workers=at, on_error="return")
+        task = asyncio.ensure_future(running)
+        try:
+            while not task.done():
+                news = asyncio.ensure_future(self._news.wait())
+                await asyncio.wait(
+                    {task, news}, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED
+                )
+                quiet = not task.done() and not news.done()
+                news.cancel()
+                if quiet:
+                    self.lost |= set(await self._silent(at))
+                if self.lost & set(at):
+                    await self._abandon()
+                    raise WorkerLost
+            found = task.result()
+        finally:
+            task.cancel()
+        errors = [found[a] for a in at if isinstance(found.get(a), BaseException)]
+        missing = [a for a in at if a not in found]
+        if not errors and not missing:
+            return [found[a] for a in at]
+        await self._wait_for_news(at)
+        if self.lost & set(at):
+            await self._abandon()
+            raise WorkerLost
+        if missing:
+            self.lost |= set(missing)
+            await self._abandon()
+            raise WorkerLost
+        raise errors[0]
+
+    async def _wait_for_news(self, at: list[str]) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _AFTER_ERROR
+        while loop.time() < end and not self.lost & set(at):
+            await asyncio.sleep(0.01)
+
+    async def _event(self, event: Any) -> None:
+        """Note that a worker is gone as soon as the scheduler says so, and let the others give up."""
+        _, message = event
+        if not isinstance(message, dict) or message.get("action") != "remove-worker":
+            return
+        if message["worker"] in self.at:
+            self.lost.add(message["worker"])
+            if self._news is not None:
+                self._news.set()
+
+    async def _abandon(self) -> None:
+        self.attempt += 1
+        rest = sorted(set(self.at) - self.lost)
+        if rest:
+            news = self.client._run(
+                call, self.name, "abandon", self.attempt, workers=rest, on_error="return"
+            )
+            try:
+                await asyncio.wait_for(news, _PING_SECONDS)
+            except (asyncio.TimeoutError, OSError):
+                log.debug("not all workers heard that attempt %d begins", self.attempt)
+
+    async def _silent(self, at: list[str]) -> list[str]:
+        async def answers(address: str) -> bool:
+            ping = self.client._run(call, self.name, "ping", workers=[address], on_error="return")
+            try:
+                found = await asyncio.wait_for(ping, _PING_SECONDS)
+            except (asyncio.TimeoutError, OSError):
+                return False
+            return address in found and not isinstance(found[address], OSError)
+
+        found = await asyncio.gather(*(answers(address) for address in at))
+        return [address for address, good in zip(at, found, strict=True) if not good]
+
+    def workers(self) -> dict[str, Any]:
+        """Return what the scheduler knows of each worker that is not lost, by address."""
+        try:
+            info = self.client.scheduler_info(n_workers=-1)
+        except TypeError:  # before 2025.4 there was no limit
+            info = self.client.scheduler_info()
+        return {a: w for a, w in sorted(info["workers"].items()) if a not in self.lost}
+
+    def forgive(self) -> None:
+        """Take back workers that were silent and answer again."""
+        try:
+            info = self.client.scheduler_info(n_workers=-1)["workers"]
+        except TypeError:
+            info = self.client.scheduler_info()["workers"]
+        candidates = sorted(self.lost & set(info))
+        if candidates:
+            silent = self.client.sync(self._silent, candidates)
+            self.lost -= set(candidates) - set(silent)

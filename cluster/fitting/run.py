@@ -1,0 +1,160 @@
+"""The iterations of a fit over workers: checkpoints, loss, progress, Ctrl-C, the model at the end."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from typing import Any
+
+import numpy as np
+
+from halfstep.distributed.facts import Facts
+from halfstep.distributed.fitting.driver import ClusterLost, Driver
+from halfstep.distributed.fitting.home import together
+from halfstep.distributed.fitting.manifest import Keeper
+from halfstep.distributed.fitting.orders import Job
+from halfstep.distributed.storage import Folder
+from halfstep.files import plain
+from halfstep.interruption import Interruption, interruption
+from halfstep.progress import Advance, progress_bar
+from halfstep.solvers.fit.stopping import warn_of_unsolved_rows
+
+log = logging.getLogger("halfstep")
+
+_NOT_IDENTITY = (
+    *("iterations", "num_threads", "random_state", "calculate_training_loss"),
+    *("init_factors", "warm_start", "devices", "memory_limit"),
+)
+
+
+class Run:
+    """One fit: the driver, and what its iterations have found so far."""
+
+    def __init__(
+        self, client: Any, folder: Folder, facts: Facts, solver: Any, options: Any
+    ) -> None:
+        self.folder, self.facts, self.solver, self.options = folder, facts, solver, options
+        self.losses: list[float] = []
+        self.seconds: list[float] = []
+        settings = {k: v for k, v in solver._settings().items() if k not in ("num_threads",)}
+        keeper = Keeper(folder.child("fit"), options["every"], self._identity())
+        self.keeper = keeper
+        self.manifest = keeper.read() if options["resume"] else None
+        keeper.clear()
+        job = Job(
+            f"halfstep-{uuid.uuid4().hex[:12]}", folder, facts, solver.name, settings,
+            options["groups"] or 1, options["threads"], options["patience"],
+        )  # fmt: skip
+        seed = options["seed"]
+        self.driver = Driver(client, job, solver, seed, keeper, options["replacement"])
+
+    def _identity(self) -> dict[str, Any]:
+        settings = self.solver._settings()
+        named = {k: v for k, v in settings.items() if k not in _NOT_IDENTITY}
+        named["dtype"] = np.dtype(self.solver.dtype).name
+        return dict(plain({"solver": self.solver.name, "data": self.facts.identity, **named}))
+
+    def begin(self) -> None:
+        """Give the workers their shards and factors."""
+        self.driver.begin(self.manifest)
+        if self.manifest is not None:
+            self.losses = list(self.manifest.losses)
+            self.seconds = list(self.manifest.seconds)
+            log.info("going on %s", self.keeper.where())
+
+    def iterate(self, ctrl_c: Interruption, advance: Advance) -> str:
+        """Take the iterations; return what Ctrl-C has ended, or an empty text."""
+        driver, iterations = self.driver, int(self.solver.iterations)
+        begun = time.perf_counter()
+        while driver.step < 2 * iterations:
+            step = driver.step
+            driver.half_step(save=self.keeper.due(step, iterations))
+            if ctrl_c.requested:
+                return self._interrupted()
+            if driver.step != step + 1 or step % 2 == 0:
+                self._cut(driver.step // 2)
+                continue
+            self.seconds.append(time.perf_counter() - begun)
+            done = driver.step // 2
+            loss = self._loss()
+            if self.keeper.due(step, iterations):
+                pace = driver.omegas, driver.gains
+                self.keeper.write(self.facts.shards, driver.step, pace, self.losses, self.seconds)
+            self._tell(done, loss, advance)
+            asked = self.options["callback"]
+            stop = None if asked is None else asked(done - 1, self.seconds[-1], loss)
+            if (isinstance(stop, bool) and stop) or self._slow():
+                break
+            begun = time.perf_counter()
+        return ""
+
+    def _loss(self) -> float | None:
+        if not self.options["losses"]:
+            return None
+        self.losses.append(self.driver.loss())
+        return self.losses[-1]
+
+    def _slow(self) -> bool:
+        early, losses = self.options["early"], self.losses
+        return (
+            early is not None and len(losses) > 1 and losses[-2] - losses[-1] < early * losses[-2]
+        )
+
+    def _cut(self, done: int) -> None:
+        del self.losses[done:], self.seconds[done:]
+
+    def _tell(self, done: int, loss: float | None, advance: Advance) -> None:
+        clocks = self.driver.clocks[-2:]
+        received = sum(clock.received for both in clocks for clock in both)
+        slowest = max((clock.seconds for both in clocks for clock in both), default=0.0)
+        advance(loss)
+        event = {"iteration": done, "loss": loss, "bytes": received, "slowest": slowest}
+        self.driver.client.log_event("halfstep", event)
+
+    def _interrupted(self) -> str:
+        driver = self.driver
+        done, half = divmod(driver.step, 2)
+        if half:  # back to the last whole iteration
+            driver.rounds.all("roll_back", {"user": driver.step - 3, "item": driver.step - 2})
+            driver.step -= 1
+        self._cut(done)
+        said = f"fit interrupted after {done} of {self.solver.iterations} iterations"
+        log.warning("%s: the model has the factors of that point", said)
+        return said
+
+    def save(self) -> Any:
+        """Write the model to the folder; return it."""
+        from halfstep.distributed.model_files import finish_model
+
+        keys = {(s, k): "" for s in ("user", "item") for k in range(self.facts.shards)}
+        written = together(self.driver.rounds.all("save_all", keys))
+        return finish_model(self, written)
+
+
+def run(client: Any, folder: Folder, facts: Facts, solver: Any, **options: Any) -> Any:
+    """Fit `solver` to the data that `facts` describes; return the `ShardedModel`."""
+    fitting = Run(client, folder, facts, solver, options)
+    said = ""
+    try:
+        fitting.begin()
+        left = int(solver.iterations) - fitting.driver.step // 2
+        with (
+            progress_bar(max(0, left), options["show"], f"fit, {solver.name}") as advance,
+            interruption() as ctrl_c,
+        ):
+            said = fitting.iterate(ctrl_c, advance)
+        model = fitting.save()
+    except OSError as error:
+        if client.status in ("running", "newworker"):
+            raise
+        raise ClusterLost(
+            f"the scheduler is gone ({error}): fit with resume=True on another cluster to go on "
+            f"{fitting.keeper.where()}"
+        ) from error
+    finally:
+        fitting.driver.close()
+    warn_of_unsolved_rows(fitting.driver.report_)
+    if said and options["on_interrupt"] == "raise":
+        raise KeyboardInterrupt(said)
+    return model

@@ -1,0 +1,159 @@
+"""A shard of one side on its worker: its rows' weights, their factors, and how it takes a step back."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.distributed.blocks import Block
+from halfstep.distributed.facts import OTHER, Facts
+from halfstep.solvers.fit import weighing
+from halfstep.solvers.fit.weights import row_regularization
+from halfstep.solvers.gramian import blocks_of
+from halfstep.solvers.problem import Weights
+from halfstep.solvers.shared import SideFacts, side_facts
+from halfstep.types import Floats, Integers
+
+
+class Part:
+    """Rows of a shard that are solved together, and which rows of the fixed side these need.
+
+    Attributes
+    ----------
+    begin, end
+        The shard's rows that they are.
+    weights
+        Their weights. The indices count the rows that the worker gathers for them
+        (`halfstep.distributed.fitting.gathering`).
+    needed
+        The rows of the fixed side that they need: for each of its shards, (·,) int64, rising, counted
+        from the shard's first row.
+    """
+
+    def __init__(
+        self, begin: int, end: int, weights: Weights, needed: Integers, starts: list[int]
+    ) -> None:
+        self.begin, self.end, self.weights = begin, end, weights
+        cuts = np.searchsorted(needed, starts)
+        spans = zip(starts, cuts, cuts[1:], strict=False)
+        self.needed: list[Integers] = [needed[low:high] - start for start, low, high in spans]
+        self._places: Integers = np.arange(len(needed), dtype=np.int64)
+
+    def count_in(self, places: Integers, room: int) -> None:
+        """Let the indices count the gathered rows, `room` of them; `places` (·,) has the needed ones."""
+        indices = self.weights.indices
+        if len(places) != len(self._places) or (places != self._places).any():
+            # Both rise, so an old place leads back to the needed row that an entry names.
+            indices = places[np.searchsorted(self._places, indices)].astype(indices.dtype)
+            self._places = places
+        self.weights = replace(self.weights, indices=indices, columns=max(1, room))
+
+
+class ShardSide:
+    """The rows of one side that a shard has.
+
+    Parameters
+    ----------
+    groups
+        How many parts there are, which are solved one after the other.
+
+    Attributes
+    ----------
+    facts, constant
+        The facts about these rows, and their part of `Weights.constant`.
+    lam
+        (rows,) their regularisation.
+    X, step
+        (rows, f) their factors, and the half-step that made them: -2 or -1 at the start.
+    before
+        Their factors before that half-step, to go back to; None if there is no way back.
+    """
+
+    def __init__(
+        self, block: Block, side: str, shard: int, facts: Facts, solver: Any, groups: int = 1
+    ) -> None:
+        starts = facts.starts[OTHER[side]]
+        weights = weights_of(block, facts.rows(OTHER[side]), solver)
+        self.facts: SideFacts = side_facts(weights)
+        self.constant, self.lam = weights.constant, weights.lam
+        self.rows = weights.rows
+        self.parts = parts_of(weights, block.needed, starts, groups)
+        self.X: Floats = np.empty((0, 0))
+        self.before: Floats | None = None
+        self.step = -3
+        self.first = facts.starts[side][shard]
+        before = zip(facts.starts[side][:shard], facts.starts[side][1:], strict=False)
+        self.first_block = sum(blocks_of(stop - start) for start, stop in before)
+
+    def advance(self, X: Floats, step: int) -> None:
+        """Take the factors X (rows, f) of half-step `step`."""
+        self.before, self.X, self.step = self.X, X, step
+
+    def put(self, X: Floats, step: int) -> None:
+        """Take factors from elsewhere: there is no way back from them."""
+        self.before, self.X, self.step = None, X, step
+
+    def back_to(self, step: int) -> bool:
+        """Go back to the factors of `step`, if a half-step took one further; return whether they are."""
+        if self.step > step and self.before is not None:
+            self.put(self.before, self.step - 2)
+        return self.step == step
+
+
+def parts_of(weights: Weights, needed: Integers, starts: list[int], groups: int) -> list[Part]:
+    """Return a shard's rows in `groups` parts of about as many entries; `needed` is as in a block."""
+    if groups == 1:
+        return [Part(0, weights.rows, weights, needed, starts)]
+    pointers = weights.indptr
+    inner = np.searchsorted(pointers, pointers[-1] * np.arange(1, groups) / groups)
+    cuts = [0, *inner.tolist(), weights.rows]
+    parts = []
+    for begin, end in itertools.pairwise(cuts):
+        end = max(begin, end)
+        piece = slice(int(pointers[begin]), int(pointers[end]))
+        ranks, indices = np.unique(weights.indices[piece], return_inverse=True)
+        own = replace(
+            weights,
+            indptr=pointers[begin : end + 1] - pointers[begin],
+            indices=indices.reshape(-1).astype(weights.indices.dtype),
+            values=weights.values[piece],
+            lam=weights.lam[begin:end],
+        )
+        parts.append(Part(begin, end, own, needed[ranks], starts))
+    return parts
+
+
+def weights_of(block: Block, columns: int, solver: Any) -> Weights:
+    """Return a block's weights by a solver's convention; `columns` are the rows of the other side."""
+    pointers = np.concatenate([[0], np.cumsum(block.lengths)])
+    shape = (len(block.lengths), max(1, len(block.needed)))
+    matrix: Any = sparse.csr_matrix(
+        (block.values, block.indices, pointers), shape=shape, copy=False
+    )
+    matrix.has_canonical_format = True
+    weights = weighing.weigh_by(solver, matrix)
+    lam = row_regularization(
+        block.lengths,
+        weights.a0,
+        columns,
+        solver.regularization,
+        solver.regularization_exponent,
+    )
+    return replace(weights, lam=lam)
+
+
+def bitmap(rows: Integers, count: int) -> npt.NDArray[np.uint8]:
+    """Return a set of rows, numbers below `count`, as bits: (count / 8,)."""
+    marks = np.zeros(count, np.bool_)
+    marks[rows] = True
+    return np.packbits(marks)
+
+
+def rows_in(bits: npt.NDArray[np.uint8], count: int) -> Integers:
+    """Return the rows whose bits are set, rising, (·,) int64."""
+    return np.flatnonzero(np.unpackbits(bits, count=count))

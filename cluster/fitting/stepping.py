@@ -1,0 +1,211 @@
+"""A half-step on one worker: rotate the rows that live here, exchange, solve, and sum up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from halfstep.distributed.facts import OTHER
+from halfstep.distributed.fitting.exchange import Abandoned, Wanted
+from halfstep.distributed.fitting.factor_files import write_rows
+from halfstep.distributed.fitting.gathering import Gathering
+from halfstep.distributed.fitting.orders import Answer, Clock, Order, Solved, Trouble
+from halfstep.errors import InputError, NotFinite
+from halfstep.solvers.inputs import row_not_finite
+from halfstep.solvers.objective import stored_part
+from halfstep.solvers.shared import Rows
+from halfstep.types import Floats
+
+if TYPE_CHECKING:
+    from halfstep.distributed.fitting.home import Home
+
+Asked: TypeAlias = "dict[str, tuple[Wanted, Future[list[Rows]]]]"
+
+RAW = 0.5  # behind a half-step, the factors themselves are exchanged
+
+
+def half_step(home: Home, order: Order) -> Answer | Trouble:
+    """Take a half-step for the rows that live on a worker.
+
+    Raises
+    ------
+    Abandoned
+        A worker was lost. The rows keep the factors of before, or can go back to them.
+    """
+    side, fixed, step = order.side, OTHER[order.side], order.step
+    if order.attempt != home.exchange.attempt:
+        raise Abandoned
+    clock = _Laps()
+    gatherings = home.gatherings[side]
+    fetching = Fetching(home, fixed, step, order.attempt, gatherings)
+    own = {k: home.solver.rotate(one.X, order.shared) for k, one in _at(home, fixed, step - 1)}
+    fetching.offer(own)
+    clock.lap("rotate")
+    mine = dict(_at(home, side, step - 2))
+    solutions = {k: np.empty_like(one.X) for k, one in mine.items()}
+    reports: dict[int, list[Any]] = {k: [] for k in mine}
+    for group, gathering in enumerate(gatherings):
+        rows = home.solver.room(gathering.room, order.shared)
+        fetching.fill(group, rows, own)
+        clock.lap("wait")
+        for k, part in gathering.parts.items():
+            own_rows = slice(part.begin, part.end)
+            try:
+                with np.errstate(all="ignore"):
+                    solutions[k][own_rows] = home.solver.solve(
+                        part.weights, mine[k].X[own_rows], rows, order.shared,
+                        omega=order.omega, reports=reports[k],
+                    )  # fmt: skip
+            except NotFinite as error:
+                row = None if error.row is None else error.row + part.begin + mine[k].first
+                return Trouble("not finite", error.reason, side, k, row)
+        clock.lap("solve")
+    shards: dict[int, Solved] = {}
+    for k, one in mine.items():
+        row = row_not_finite(solutions[k])
+        if row is not None:
+            return Trouble("not finite", "", side, k, row + one.first)
+    for k, one in mine.items():
+        one.advance(solutions[k], step)
+        shards[k] = Solved(home.nodes(one, order.kind), home.squares(one), reports[k])
+        clock.lap("gramian")
+        if order.save:
+            shards[k] = _saved(home, shards[k], order, k, one.X)
+            clock.lap("save")
+    return Answer(shards, Clock(**clock.seconds, received=fetching.received))
+
+
+def loss(home: Home, step: int, attempt: int) -> dict[tuple[str, int], tuple[float, float]]:
+    """Return each shard's parts of the objective after half-step `step`, of the items.
+
+    They are the sum over the stored entries (of item shards; 0 of user shards) and the penalty. The
+    users' factors travel in their own dtype.
+    """
+    gatherings = home.gatherings["item"]
+    fetching = Fetching(home, "user", step + RAW, attempt, gatherings)
+    users = home.mine("user")
+    own = {k: Rows(one.X, np.empty(0, one.X.dtype)) for k, one in users.items()}
+    fetching.offer(own)
+    found = {("user", k): (0.0, _penalty(one)) for k, one in users.items()}
+    items = home.mine("item")
+    stored = dict.fromkeys(items, 0.0)
+    kind, f = np.dtype(home.solver.dtype), int(home.solver.factors)
+    for group, gathering in enumerate(gatherings):
+        room = Rows(np.empty((max(1, gathering.room), f), kind), np.empty(0, kind))
+        fetching.fill(group, room, own)
+        for k, part in gathering.parts.items():
+            stored[k] += stored_part(part.weights.fixing(room.Z), items[k].X[part.begin : part.end])
+    return found | {("item", k): (stored[k], _penalty(one)) for k, one in items.items()}
+
+
+class Fetching:
+    """The exchange of one half-step: the groups' rows are asked for one group ahead.
+
+    Parameters
+    ----------
+    side, step
+        The side whose rows are exchanged, and the half-step.
+
+    Attributes
+    ----------
+    received
+        Bytes that came from other workers.
+    """
+
+    def __init__(
+        self, home: Home, side: str, step: float, attempt: int, gatherings: list[Gathering]
+    ) -> None:
+        self.home, self.side, self.step, self.attempt = home, side, step, attempt
+        self.gatherings = gatherings
+        self.received = 0
+        self._asked = self._ask(0)
+
+    def offer(self, own: Mapping[int, Rows]) -> None:
+        """Answer the other workers' requests by these rows, of shards that live here."""
+        exchange, loop = self.home.exchange, self.home.worker.loop.asyncio_loop
+        for shard, rows in own.items():
+            offer: Callable[[], None] = partial(
+                exchange.offer, self.side, shard, self.step, rows, self.attempt
+            )
+            loop.call_soon_threadsafe(offer)
+
+    def fill(self, group: int, rows: Rows, own: Mapping[int, Rows]) -> None:
+        """Fill `rows` with those of a group, and ask for those of the next one."""
+        asked = self._asked
+        if group + 1 < len(self.gatherings):
+            self._asked = self._ask(group + 1)
+        sources = {source.shard: source for source in self.gatherings[group].sources}
+
+        def put(shard: int, part: Rows, wanted: Any) -> None:
+            span = slice(sources[shard].first, sources[shard].stop)
+            rows.Z[span] = part.Z[wanted]
+            if len(rows.sizes):
+                rows.sizes[span] = part.sizes[wanted]
+
+        for shard in sorted(sources.keys() & own.keys()):
+            wanted = sources[shard].rows
+            put(shard, own[shard], slice(None) if wanted is None else wanted)
+        for address, (request, future) in asked.items():
+            try:
+                parts = future.result()
+            except CancelledError:
+                raise Abandoned from None
+            except OSError as error:
+                raise Abandoned(f"{address} is gone: {error}") from None
+            for shard, part in zip(request.shards, parts, strict=True):
+                self.received += part.Z.nbytes + part.sizes.nbytes
+                put(shard, part, slice(None))
+
+    def _ask(self, group: int) -> Asked:
+        home = self.home
+        by_address: dict[str, list[int]] = {}
+        for source in self.gatherings[group].sources:
+            by_address.setdefault(home.homes[source.shard], []).append(source.shard)
+        by_address.pop(home.worker.address, None)
+        asked = {}
+        for address, shards in by_address.items():
+            wanted = Wanted(self.side, self.step, self.attempt, group, shards)
+            asked[address] = wanted, home.on_loop(home.exchange.ask(address, wanted))
+        home.pending = [future for _, future in asked.values()]
+        return asked
+
+
+class _Laps:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        names = ("rotate", "wait", "solve", "gramian", "save")
+        self.seconds = dict.fromkeys(names, 0.0)
+        self._last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        """Count the time since the last call to a phase."""
+        now = time.perf_counter()
+        self.seconds[phase] += now - self._last
+        self._last = now
+
+
+def _at(home: Home, side: str, step: int) -> list[tuple[int, Any]]:
+    """Return a side's shards, which must be at half-step `step`, or can go back to it."""
+    shards = sorted(home.mine(side).items())
+    for k, one in shards:
+        if not one.back_to(step):
+            raise RuntimeError(f"shard {k} of the {side}s is at half-step {one.step}, not {step}")
+    return shards
+
+
+def _penalty(one: Any) -> float:
+    return float(one.lam @ np.vecdot(one.X, one.X, dtype=np.float64))
+
+
+def _saved(home: Home, part: Solved, order: Order, shard: int, X: Floats) -> Solved:
+    try:
+        name = write_rows(home.job.folder.child("fit"), order.side, shard, order.step, X)
+    except (OSError, InputError) as error:  # a full disk is no reason to lose the fit
+        return part._replace(unwritten=str(error))
+    return part._replace(file=name)
