@@ -23,7 +23,7 @@ from halfstep.kernels.cpu.rows import MOST, OPERATIONS, TALLY
 from halfstep.kernels.cpu.scratch import Scratch, Side, make_scratch, padding
 from halfstep.kernels.cpu.threads import cores, spread
 from halfstep.solvers.problem import Problem, Rule, Weights
-from halfstep.solvers.shared import Rows, Shared, shared_of
+from halfstep.solvers.shared import Frame, Rows, Shared, shared_of
 from halfstep.solvers.whitening import Basis
 from halfstep.types import Floats
 
@@ -88,8 +88,8 @@ def solve_rows(
 def rotated(Y: Floats, shared: Shared, threads: int, method: Method) -> Rows:
     """Return rows of the fixed side, Y (rows, f), in whitened coordinates; and a row of zeros more."""
     basis, kind = _basis(shared), shared.frame.dtype
-    wide = width(shared)
-    weighs = not _starts_from_zero(shared) and method.dual_when_heavy(wide)
+    wide = width(shared.frame)
+    weighs = not _starts_from_zero(shared.frame) and method.dual_when_heavy(wide)
     sizes = np.empty(len(Y) if weighs else 0, kind)
     Z = rotate(Y, basis.forward, basis.triangular, wide, threads, method.bfloat16, sizes)
     return Rows(Z, sizes)
@@ -97,8 +97,8 @@ def rotated(Y: Floats, shared: Shared, threads: int, method: Method) -> Rows:
 
 def room_for(count: int, shared: Shared, method: Method) -> Rows:
     """Return room for `count` rows as `rotated` returns them, with the row of zeros behind them."""
-    kind, wide = shared.frame.dtype, width(shared)
-    weighs = not _starts_from_zero(shared) and method.dual_when_heavy(wide)
+    kind, wide = shared.frame.dtype, width(shared.frame)
+    weighs = not _starts_from_zero(shared.frame) and method.dual_when_heavy(wide)
     Z = (
         aligned(count + 1, wide // 2, np.uint32)
         if method.bfloat16
@@ -108,10 +108,17 @@ def room_for(count: int, shared: Shared, method: Method) -> Rows:
     return Rows(Z, np.empty(count if weighs else 0, kind))
 
 
-def width(shared: Shared) -> int:
+def bytes_of_row(frame: Frame, method: Method) -> int:
+    """Return the bytes of a row of `rotated`, and of its size where there is one."""
+    wide, size = width(frame), frame.dtype.itemsize
+    weighs = not _starts_from_zero(frame) and method.dual_when_heavy(wide)
+    return wide * (2 if method.bfloat16 else size) + (size if weighs else 0)
+
+
+def width(frame: Frame) -> int:
     """Return the padded number of working coordinates."""
-    multiple = padding(shared.frame.dtype)
-    return -(-shared.frame.factors // multiple) * multiple
+    multiple = padding(frame.dtype)
+    return -(-frame.factors // multiple) * multiple
 
 
 def solve_rotated(
@@ -128,11 +135,11 @@ def solve_rotated(
     The indices of `problem` count the rows of `rows`, of which the last one is zero.
     """
     basis = _basis(shared)
-    f, dtype, wide = X.shape[1], X.dtype, width(shared)
+    f, dtype, wide = X.shape[1], X.dtype, width(shared.frame)
     block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
     base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
     base[:f], slope[:f] = basis.base, basis.slope
-    from_zero = _starts_from_zero(shared)
+    from_zero = _starts_from_zero(shared.frame)
     # Without regularisation, the dual system of a row with more entries than its rank is singular.
     dual, when_heavy = (0, 0) if from_zero else (method.dual(wide), method.dual_when_heavy(wide))
     lam = problem.lam.astype(dtype)
@@ -215,9 +222,9 @@ def solve_rotated(
     return solution, total
 
 
-def _starts_from_zero(shared: Shared) -> bool:
+def _starts_from_zero(frame: Frame) -> bool:
     """Return whether all rows start from zero: a singular row would keep its start's null space."""
-    return shared.frame.a0 == 0 and shared.frame.side.unregularized
+    return frame.a0 == 0 and frame.side.unregularized
 
 
 def _basis(shared: Shared) -> Basis:

@@ -53,6 +53,10 @@ class Stages:
         frame = shared.frame
         return Rows(np.empty((count, frame.factors), frame.dtype), np.empty(0, frame.dtype))
 
+    def row_bytes(self, frame: Frame) -> int:
+        """Return the bytes of a row of the fixed side as it travels."""
+        return frame.factors * frame.dtype.itemsize
+
     def solve(
         self,
         weights: Weights,
@@ -104,6 +108,12 @@ class WhitenedStages(Stages):
         from halfstep.solvers.half_step import room_for
 
         return room_for(count, shared, self._method(shared.frame))
+
+    def row_bytes(self, frame: Frame) -> int:
+        """See `Stages`."""
+        from halfstep.solvers.half_step import bytes_of_row
+
+        return bytes_of_row(frame, self._method(frame))
 
     def solve(
         self,

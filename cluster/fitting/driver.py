@@ -13,6 +13,7 @@ from halfstep.distributed.facts import OTHER
 from halfstep.distributed.fitting.answers import added, error_of
 from halfstep.distributed.fitting.home import Home, facts_of, together
 from halfstep.distributed.fitting.manifest import Keeper, Manifest
+from halfstep.distributed.fitting.memory import groups_for, said
 from halfstep.distributed.fitting.orders import Answer, Clock, Job, Order, Solved, Trouble
 from halfstep.distributed.fitting.rounds import Rounds, WorkerLost
 from halfstep.errors import InputError, NotFinite
@@ -46,6 +47,8 @@ class Driver:
         Of the starting factors.
     keeper
         What keeps checkpoints.
+    groups
+        In how many groups a worker solves its rows; None means as many as its memory asks for.
     replacement
         Seconds to wait for the next process of a worker that a nanny looks after.
 
@@ -58,11 +61,20 @@ class Driver:
     """
 
     def __init__(
-        self, client: Any, job: Job, solver: Any, seed: int, keeper: Keeper, replacement: float
+        self,
+        client: Any,
+        job: Job,
+        solver: Any,
+        seed: int,
+        keeper: Keeper,
+        *,
+        groups: int | None = None,
+        replacement: float = 60.0,
     ) -> None:
         self.client, self.job, self.solver, self.seed = client, job, solver, seed
         self.keeper, self.replacement = keeper, replacement
         self.facts = job.facts
+        self.groups, self._given = groups or 1, groups is not None
         self.shards = range(job.facts.shards)
         self.step = 0
         self.homes: dict[int, str] = {}
@@ -92,6 +104,8 @@ class Driver:
         while True:
             try:
                 self._settle()
+                if not self._given:
+                    self._plan()
                 if manifest is None:
                     self._keep_measured(self.rounds.all("draw", self.seed, self.kinds))
                     self.step = 0
@@ -218,13 +232,24 @@ class Driver:
             held[home] += 1
         self.rounds.at = sorted(set(self.homes.values()))
         self._nannies = {a for a in self.rounds.at if alive[a].get("nanny")}
-        opened = together(self.rounds.all("open", self.rounds.attempt, self.homes))
+        opened = together(self.rounds.all("open", self.rounds.attempt, self.homes, self.groups))
         for found in opened.values():
             if isinstance(found, Trouble):
                 raise InputError(f"{found.side} shard {found.shard}: {found.reason}")
         self.side_facts.update(opened)
         self.rounds.all("send_lists")
         return homeless
+
+    def _plan(self) -> None:
+        """Choose the number of groups by the workers' memory."""
+        f, size = int(self.solver.factors), np.dtype(self.solver.dtype).itemsize
+        row_bytes = {side: self.solver.row_bytes(self.frame(side)) for side in SIDES}
+        demands = dict(zip(self.rounds.at, self.rounds.all("demands"), strict=True))
+        log.info("%s", said(demands, row_bytes, f * size))
+        self.groups, self._given = groups_for(demands, row_bytes, f * size), True
+        if self.groups > 1:
+            log.info("the rows that are needed do not fit: solving in %d groups", self.groups)
+            self._settle()
 
     def _alive(self) -> dict[str, Any]:
         alive = self.rounds.workers()

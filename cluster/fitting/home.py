@@ -21,11 +21,13 @@ from halfstep.distributed.facts import OTHER
 from halfstep.distributed.fitting.exchange import Exchange
 from halfstep.distributed.fitting.factor_files import read_rows
 from halfstep.distributed.fitting.gathering import Gathering, gathering_of
+from halfstep.distributed.fitting.memory import Demand
 from halfstep.distributed.fitting.orders import Answer, Job, Order, Solved, Trouble
 from halfstep.distributed.fitting.sides import ShardSide
 from halfstep.distributed.fitting.starting import rows_of_start
 from halfstep.distributed.fitting.stepping import half_step, loss
 from halfstep.errors import InputError
+from halfstep.memory import available
 from halfstep.solvers.gramian import Matrix, Node, gramian_nodes, square_nodes
 from halfstep.solvers.registry import SOLVERS
 from halfstep.solvers.shared import SideFacts
@@ -54,6 +56,7 @@ class Home(WorkerPlugin):
         self.exchange = Exchange(worker, self.name)
         self.pool = ThreadPoolExecutor(1, "halfstep")
         self.pending: list[Future[Any]] = []
+        self.groups = 1
 
     def teardown(self, worker: Any) -> None:
         """Forget all of it."""
@@ -74,9 +77,11 @@ class Home(WorkerPlugin):
         """Return a side's shards that live here."""
         return {k: self.sides[side, k] for k in self.homes if (side, k) in self.sides}
 
-    def open(self, attempt: int, homes: dict[int, str]) -> dict[tuple[str, int], Any]:
+    def open(self, attempt: int, homes: dict[int, str], groups: int) -> dict[tuple[str, int], Any]:
         """Load the blocks of shards that have come to live here; return the facts about each."""
         job, found = self.job, {}
+        if groups != self.groups:
+            self.groups, self.sides = groups, {}
         data = job.folder.child("data")
         self.homes = homes
         self.on_loop(self._begin(attempt)).result()
@@ -88,7 +93,7 @@ class Home(WorkerPlugin):
                 if (side, k) not in self.sides:
                     block = load_block(data, side, k)
                     try:
-                        one = ShardSide(block, side, k, job.facts, self.solver, job.groups)
+                        one = ShardSide(block, side, k, job.facts, self.solver, groups)
                     except InputError as error:
                         return {("trouble", 0): Trouble("input", str(error), side, k, None)}
                     self.sides[side, k] = one
@@ -99,8 +104,24 @@ class Home(WorkerPlugin):
             mine = self.mine(side)
             self.gatherings[side] = [
                 gathering_of({k: one.parts[group] for k, one in mine.items()}, counts)
-                for group in range(job.groups)
+                for group in range(groups)
             ]
+        return found
+
+    def demands(self) -> list[Demand]:
+        """Return what the half-steps of the users and of the items need here."""
+        free = available()
+        limit = getattr(self.worker.memory_manager, "memory_limit", None)
+        if limit:
+            left = max(0, int(limit) - self.worker.monitor.get_process_memory())
+            free = left if free is None else min(free, left)
+        found = []
+        for side in OTHER:
+            gathered = sum(gathering.room for gathering in self.gatherings[side])
+            rows, fixed = (
+                sum(one.rows for one in self.mine(s).values()) for s in (side, OTHER[side])
+            )
+            found.append(Demand(gathered, fixed, rows, free))
         return found
 
     def send_lists(self) -> int:

@@ -109,7 +109,7 @@ class Keeper:
         if None in users or None in items:
             return False
         named = list(map(str, users)), list(map(str, items))
-        omegas, gains = map(list, pace)
+        omegas, gains = list(pace[0]), list(pace[1])
         manifest = Manifest(step, self.identity, *named, omegas, gains, list(losses), list(seconds))
         text = json.dumps({"format": FORMAT, **asdict(manifest)}, indent=1)
         try:

@@ -21,8 +21,6 @@ class Job(NamedTuple):
         The `Facts` of its data.
     solver, settings
         The rung's name and its arguments.
-    groups
-        In how many groups a worker solves its rows.
     threads
         For each worker's solver; None means the worker's own number.
     patience
@@ -34,7 +32,6 @@ class Job(NamedTuple):
     facts: Any
     solver: str
     settings: dict[str, Any]
-    groups: int
     threads: int | None
     patience: float
 

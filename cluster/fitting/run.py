@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.distributed.facts import Facts
+from halfstep.distributed.fitting.checks import check_folder, check_workers
 from halfstep.distributed.fitting.driver import ClusterLost, Driver
 from halfstep.distributed.fitting.home import together
 from halfstep.distributed.fitting.manifest import Keeper
@@ -44,10 +45,13 @@ class Run:
         keeper.clear()
         job = Job(
             f"halfstep-{uuid.uuid4().hex[:12]}", folder, facts, solver.name, settings,
-            options["groups"] or 1, options["threads"], options["patience"],
+            options["threads"], options["patience"],
         )  # fmt: skip
         seed = options["seed"]
-        self.driver = Driver(client, job, solver, seed, keeper, options["replacement"])
+        self.driver = Driver(
+            client, job, solver, seed, keeper,
+            groups=options["groups"], replacement=options["replacement"],
+        )  # fmt: skip
 
     def _identity(self) -> dict[str, Any]:
         settings = self.solver._settings()
@@ -134,6 +138,8 @@ class Run:
 
 def run(client: Any, folder: Folder, facts: Facts, solver: Any, **options: Any) -> Any:
     """Fit `solver` to the data that `facts` describes; return the `ShardedModel`."""
+    check_workers(client)
+    check_folder(client, folder)
     fitting = Run(client, folder, facts, solver, options)
     said = ""
     try:
