@@ -76,8 +76,8 @@ def numbers_of(
         left -= len(rows)
     if distinct.null_count:
         numbers[np.asarray(distinct.is_null())] = -1
-    found: npt.NDArray[np.int64] = numbers[compute.index_in(wanted, value_set=distinct).to_numpy()]
-    return found
+    result: Any = numbers[compute.index_in(wanted, value_set=distinct).to_numpy()]
+    return np.asarray(result, np.int64)
 
 
 def required(
