@@ -76,8 +76,9 @@ def numbers_of(
         left -= len(rows)
     if distinct.null_count:
         numbers[np.asarray(distinct.is_null())] = -1
-    found: npt.NDArray[np.int64] = numbers[compute.index_in(wanted, value_set=distinct).to_numpy()]
-    return found
+    places = compute.index_in(wanted, value_set=distinct).to_numpy()
+    of_all: npt.NDArray[np.int64] = numbers[places]
+    return of_all
 
 
 def required(
