@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from typing import Any
 
@@ -11,14 +12,12 @@ import numpy as np
 from halfstep.datasets.canonical import canonical_csr
 from halfstep.datasets.dataset import Dataset
 from halfstep.distributed.blocks import join
-from halfstep.distributed.facts import Facts
 from halfstep.distributed.ids import ids_of_shard
 from halfstep.distributed.model.kept import memory
 from halfstep.distributed.model.record import (
     SIDES,
     Record,
     discard_model,
-    has_model,
     read_side,
     write_record,
 )
@@ -34,6 +33,8 @@ from halfstep.solvers.registry import SOLVERS
 
 log = logging.getLogger("halfstep")
 
+# A folder that has this file was written by `save`, to the end or not, and may be written to again.
+_COPY = "copy.json"
 _PIECE = 1 << 24
 # What an id of text takes in NumPy's array of objects, in a list or a set while it is checked, and twice
 # in Arrow's columns; and what a number takes there.
@@ -44,44 +45,31 @@ def save(folder: Folder, record: Record, target: Folder, history: bool) -> None:
     """Copy a model; see `ShardedModel.save`."""
     if target.url == folder.url:
         raise InputError(f"folder must be another one than the model's own, {folder.url}")
-    if any(True for _ in target.names("")) and not has_model(target):
+    if target.names() and (not target.exists(_COPY) or target.child("fit").names()):
         raise InputError(
-            f"{target.url} has files and is no model, so it is not written to: give an empty folder, or "
-            "one that save has written"
-        )
-    if target.exists("data/facts.json") and not _is_copy(target, record):
-        raise InputError(
-            f"{target.url} has the data of a fit, so it is not written to: give an empty folder"
+            f"{target.url} has files and is no copy of a model, so it is not written to: give an empty "
+            "folder, or one that save has written"
         )
     data = folder.child("data")
     if history and not data.exists("facts.json"):
         raise InputError(
             f"{folder.url} has a model without what its users have: give history=False"
         )
+    with target.writing(_COPY) as stream:
+        stream.write(json.dumps({"copy of": folder.url}).encode())
     discard_model(target)
     kept = {f"model/{file.name}": file.digest for side in SIDES for file in record.files[side]}
     kept |= {f"data/ids/{name}": "" for name in data.child("ids").names("")}
     if history:
         for part in ("blocks", "hubs"):
             kept |= {f"data/{part}/{name}": "" for name in data.child(part).names("")}
-    # The facts of the data go first and come last: they say that the data are whole.
-    if target.exists("data/facts.json"):
-        target.remove("data/facts.json")
+    for part in ("model", "data"):
+        target.remove(part)
     for name, digest in kept.items():
         _copy(folder, target, name, digest)
     if history:
         _copy(folder, target, "data/facts.json", "")
     write_record(target, record)
-    for part in ("model", "data/ids", "data/blocks", "data/hubs"):
-        stale = {f"{part}/{name}" for name in target.child(part).names("")}
-        for name in sorted(stale - kept.keys() - {"model/model.json"}):
-            target.remove(name)  # of the model that was there before
-
-
-def _is_copy(target: Folder, record: Record) -> bool:
-    """Return whether a folder with data is a copy of this model, not a fit's folder."""
-    same = Facts.read(target.child("data")).identity == record.facts.identity
-    return same and not any(True for _ in target.child("fit").names(""))
 
 
 def to_model(folder: Folder, record: Record) -> Any:
