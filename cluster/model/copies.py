@@ -11,7 +11,7 @@ import numpy as np
 
 from halfstep.datasets.canonical import canonical_csr
 from halfstep.datasets.dataset import Dataset
-from halfstep.distributed.blocks import join
+from halfstep.distributed.blocks import block_name, hub_name, join
 from halfstep.distributed.ids import ids_of_shard
 from halfstep.distributed.model.kept import memory
 from halfstep.distributed.model.record import (
@@ -59,10 +59,12 @@ def save(folder: Folder, record: Record, target: Folder, history: bool) -> None:
         stream.write(json.dumps({"copy of": folder.url}).encode())
     discard_model(target)
     kept = {f"model/{file.name}": file.digest for side in SIDES for file in record.files[side]}
-    kept |= {f"data/ids/{name}": "" for name in data.child("ids").names("")}
+    shards = [(side, shard) for side in SIDES for shard in range(record.facts.shards)]
+    kept |= {f"data/ids/{side}-{shard:05d}.parquet": "" for side, shard in shards}
     if history:
-        for part in ("blocks", "hubs"):
-            kept |= {f"data/{part}/{name}": "" for name in data.child(part).names("")}
+        kept |= {f"data/{block_name(side, shard)}": "" for side, shard in shards}
+        hubs = [(side, row) for side in SIDES for row, _ in record.facts.hubs[side]]
+        kept |= {f"data/{hub_name(side, row)}": "" for side, row in hubs}
     for part in ("model", "data"):
         target.remove(part)
     for name, digest in kept.items():

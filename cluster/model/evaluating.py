@@ -26,7 +26,7 @@ from halfstep.distributed.model.tasks import over_shards
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError, NotEnoughMemory
 from halfstep.evaluation.metrics.held_out import Evaluation, PerUser, top_k_metrics
-from halfstep.evaluation.metrics.inputs import cut_offs
+from halfstep.evaluation.metrics.inputs import whole_number
 from halfstep.evaluation.metrics.judged import (
     OVERLAPS,
     Overlap,
@@ -100,7 +100,7 @@ def evaluate(
 ) -> Evaluation:
     """Return the evaluation of all users; see `ShardedModel.evaluate`."""
     facts = record.facts
-    (k,) = cut_offs([wanted.k])
+    k = whole_number("k", wanted.k, least=1)
     if wanted.overlap not in OVERLAPS:
         raise InputError(f"overlap must be one of {', '.join(OVERLAPS)}, got {wanted.overlap!r}")
     wanted = wanted._replace(k=k, min_value=checked_value(wanted.min_value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from halfstep import defaults
@@ -173,7 +174,7 @@ class ShardedModel:
         self,
         test: Any,
         k: int = defaults.LIST_LENGTH,
-        metrics: tuple[str, ...] = evaluating.METRICS,
+        metrics: str | Iterable[str] = evaluating.METRICS,
         *,
         client: Any = None,
         min_value: float | None = None,
@@ -197,7 +198,7 @@ class ShardedModel:
         k
             The length of the recommended lists.
         metrics
-            Some of precision, recall, recall_capped, ndcg, map, hit_rate and auc, as
+            One or some of precision, recall, recall_capped, ndcg, map, hit_rate and auc, as
             `halfstep.evaluation.metrics.held_out` defines them. Without auc it is several times as fast.
         min_value, overlap
             As there: the least value of a relevant entry, and what to do with entries of the fit's data.
@@ -223,7 +224,8 @@ class ShardedModel:
         NotEnoughMemory
             The item factors do not fit into a worker's memory.
         """
-        wanted = evaluating.Wanted(k, tuple(metrics), min_value, overlap)
+        names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        wanted = evaluating.Wanted(k, names, min_value, overlap)
         return evaluating.evaluate(
             self.folder, self._record, test, wanted, client=client,
             columns={"user": user, "item": item, "value": value},
