@@ -22,7 +22,7 @@ from halfstep.evaluation import evaluate
 def client():
     with (
         LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -84,7 +84,7 @@ def test_a_killed_worker_costs_its_shards_only(tmp_path):
     model, matrix = model_of((6000, 3000), factors=64), having((6000, 3000))
     sharded = cut(tmp_path / "fit", model, matrix, shards=12)
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         pids = client.run(os.getpid)
