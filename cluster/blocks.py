@@ -7,19 +7,25 @@ has. `halfstep.distributed.numbering` makes blocks from tables, `blocks_of` from
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
-import zipfile
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.distributed.arrays import digest_of, exact, load_arrays
 from halfstep.distributed.facts import Facts
+from halfstep.distributed.hubs import (
+    Hub,
+    hub_limit,
+    hub_of,
+    load_hub,
+    middles_of,
+    save_hub,
+    without,
+)
 from halfstep.distributed.storage import Folder
-from halfstep.errors import InputError
-from halfstep.kernels.cpu.high_degree import PIECES, SHARE, SHORTEST
 from halfstep.solvers.gramian import ROWS
 from halfstep.types import Integers
 
@@ -47,22 +53,6 @@ class Block(NamedTuple):
     needed: npt.NDArray[np.int64]
 
 
-class Hub(NamedTuple):
-    """A row with so many entries that they stay where the other side's rows live, in pieces.
-
-    Attributes
-    ----------
-    row
-        Its number.
-    numbers, values
-        Of each piece: the rows of the other side, rising, and the stored values.
-    """
-
-    row: int
-    numbers: list[npt.NDArray[np.int64]]
-    values: list[npt.NDArray[Any]]
-
-
 def build_block(
     rows: Integers, columns: Integers, values: npt.NDArray[Any], first_row: int, row_count: int
 ) -> Block:
@@ -87,27 +77,16 @@ def block_of(matrix: Any, needed: Integers) -> Block:
     )
 
 
-def exact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the values as float32 if that changes none of them, else as float64."""
-    with np.errstate(over="ignore"):
-        small = values.astype(np.float32)
-    return small if (small == values).all() else values.astype(np.float64, copy=False)
-
-
 def block_name(side: str, shard: int) -> str:
     """Return the name of a block's file."""
     return f"blocks/{side}-{shard:05d}.npz"
 
 
-def hub_name(side: str, row: int) -> str:
-    """Return the name of a hub's file."""
-    return f"hubs/{side}-{row}.npz"
-
-
 def save_block(folder: Folder, side: str, shard: int, block: Block) -> str:
     """Write a block to its file; return its digest."""
+    arrays: Any = block._asdict()
     with folder.writing(block_name(side, shard)) as file:
-        np.savez(file, **dict[str, Any](block._asdict()))
+        np.savez(file, **arrays)
     return digest_of(*block)
 
 
@@ -119,47 +98,25 @@ def load_block(folder: Folder, side: str, shard: int) -> Block:
     InputError
         Its file is missing or damaged.
     """
-    return Block(**_load(folder, block_name(side, shard), Block._fields))
+    return Block(**load_arrays(folder, block_name(side, shard), Block._fields))
 
 
-def save_hub(folder: Folder, side: str, hub: Hub) -> str:
-    """Write a hub's pieces to its file; return their digest."""
-    parts = {f"numbers{k:02d}": part for k, part in enumerate(hub.numbers)}
-    parts |= {f"values{k:02d}": exact(part) for k, part in enumerate(hub.values)}
-    with folder.writing(hub_name(side, hub.row)) as file:
-        np.savez(file, **parts)
-    return digest_of(*hub.numbers, *hub.values)
-
-
-def load_hub(folder: Folder, side: str, row: int) -> Hub:
-    """Read a hub's pieces."""
-    names = [f"{what}{k:02d}" for what in ("numbers", "values") for k in range(PIECES)]
-    found = list(_load(folder, hub_name(side, row), names).values())
-    return Hub(row, found[:PIECES], found[PIECES:])
-
-
-def _load(folder: Folder, name: str, keys: Any) -> dict[str, Any]:
-    where = folder.path(name)
-    try:
-        with folder.reading(name) as file, np.load(io.BytesIO(file.read())) as archive:
-            return {key: archive[key] for key in keys}
-    except FileNotFoundError:
-        raise InputError(f"{where} is missing: make the data anew") from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise InputError(f"{where} is damaged: make the data anew") from None
-
-
-def digest_of(*arrays: Any) -> str:
-    """Return a digest of arrays."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
-
-
-def hub_limit(entries: int, shards: int) -> int:
-    """Return the number of entries beyond which a row is kept as a hub."""
-    return max(SHORTEST, entries // SHARE, entries // (2 * shards))
+def with_hubs(block: Block, hubs: list[Hub], first_row: int) -> Block:
+    """Return a block with the entries of its hubs in their rows."""
+    if not hubs:
+        return block
+    rows = np.repeat(np.arange(len(block.lengths)), block.lengths)
+    extra = [np.concatenate(hub.numbers) for hub in hubs]
+    places = [
+        np.full(len(part), hub.row - first_row) for part, hub in zip(extra, hubs, strict=True)
+    ]
+    return build_block(
+        np.concatenate([rows, *places]) + first_row,
+        np.concatenate([block.needed[block.indices], *extra]),
+        np.concatenate([block.values, *(value for hub in hubs for value in hub.values)]),
+        first_row,
+        len(block.lengths),
+    )
 
 
 def cuts(lengths: Integers, shards: int) -> list[int]:
@@ -208,14 +165,18 @@ def blocks_of(
     digest = hashlib.sha256()
     starts: dict[str, list[int]] = {}
     hubs: dict[str, list[list[int]]] = {}
+    middles: dict[str, list[list[int]]] = {}
     types = {}
     for side, whole in (("user", csr), ("item", csr.T.tocsr())):
         whole.sort_indices()
         lengths = np.diff(whole.indptr)
         starts[side] = cuts(lengths, shards)
         hubs[side] = [[int(u), int(lengths[u])] for u in np.flatnonzero(lengths > limit)]
+        middles[side] = []
         for u, _ in hubs[side]:
-            digest.update(save_hub(folder, side, hub_of(whole, u)).encode())
+            hub = hub_of(whole, u)
+            middles[side].append(middles_of(hub))
+            digest.update(save_hub(folder, side, hub).encode())
         whole = without(whole, [u for u, _ in hubs[side]])
         for k, (first, stop) in enumerate(itertools.pairwise(starts[side])):
             part = whole[first:stop]
@@ -227,39 +188,11 @@ def blocks_of(
             folder, side, starts[side], np.arange(starts[side][-1]) if ids is None else ids
         )
     columns: dict[str, str | None] = {"user": "user", "item": "item", "value": "value"}
-    facts = Facts(
-        digest.hexdigest(),
-        shards,
-        starts,
-        int(csr.nnz),
-        columns,
-        types,
-        hubs,
-        {"matrix": list(csr.shape)},
-    )
+    source = {"matrix": list(csr.shape)}
+    made = digest.hexdigest(), shards, starts, int(csr.nnz), columns, types, hubs, middles, source
+    facts = Facts(*made)
     facts.write(folder)
     return facts
-
-
-def hub_of(matrix: Any, row: int) -> Hub:
-    """Return a row of a canonical CSR matrix as a hub."""
-    span = slice(matrix.indptr[row], matrix.indptr[row + 1])
-    numbers, values = matrix.indices[span].astype(np.int64), matrix.data[span]
-    inner = np.linspace(0, len(numbers), PIECES + 1).astype(np.int64)[1:-1]
-    return Hub(row, np.split(numbers, inner), np.split(values, inner))
-
-
-def without(matrix: Any, rows: list[int]) -> Any:
-    """Return a canonical CSR matrix whose `rows` are empty."""
-    if not rows:
-        return matrix
-    lengths = np.diff(matrix.indptr)
-    kept = np.ones(len(lengths), np.bool_)
-    kept[rows] = False
-    entries = np.repeat(kept, lengths)
-    pointers = np.concatenate([[0], np.cumsum(np.where(kept, lengths, 0))])
-    parts = matrix.data[entries], matrix.indices[entries], pointers
-    return sparse.csr_matrix(parts, shape=matrix.shape)
 
 
 def save_ids(folder: Folder, side: str, starts: list[int], ids: Any) -> str:

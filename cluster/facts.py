@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -34,6 +35,9 @@ class Facts:
         For each side "int64" or "string".
     hubs
         For each side [row, entries] of the rows whose entries are kept in pieces.
+    middles
+        For each side, of each hub and piece the row of the other side in its middle: a piece lives where
+        that row does.
     source
         What the data was made from.
     """
@@ -45,11 +49,16 @@ class Facts:
     columns: dict[str, str | None]
     id_types: dict[str, str]
     hubs: dict[str, list[list[int]]] = field(default_factory=lambda: {"user": [], "item": []})
+    middles: dict[str, list[list[int]]] = field(default_factory=lambda: {"user": [], "item": []})
     source: dict[str, Any] = field(default_factory=dict)
 
     def rows(self, side: str) -> int:
         """Return the number of rows of a side."""
         return self.starts[side][-1]
+
+    def shard_of(self, side: str, row: int) -> int:
+        """Return the shard that has a row."""
+        return bisect.bisect_right(self.starts[side], row) - 1
 
     @classmethod
     def read(cls, folder: Folder) -> Facts:

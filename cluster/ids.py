@@ -76,9 +76,8 @@ def numbers_of(
         left -= len(rows)
     if distinct.null_count:
         numbers[np.asarray(distinct.is_null())] = -1
-    places = compute.index_in(wanted, value_set=distinct).to_numpy()
-    of_all: npt.NDArray[np.int64] = numbers[places]
-    return of_all
+    result: Any = numbers[compute.index_in(wanted, value_set=distinct).to_numpy()]
+    return np.asarray(result, np.int64)
 
 
 def required(

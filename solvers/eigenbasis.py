@@ -128,6 +128,7 @@ class Eigenbasis(WhitenedStages, Solver):
     """
 
     name: ClassVar[str] = "eigenbasis"
+    splits_hubs: ClassVar[bool] = True
     cg_steps: int | None = field(default=None, kw_only=True)
     cg_tolerance: float | None = field(default=None, kw_only=True)
     cg_max_steps: int | None = field(default=None, kw_only=True)

@@ -87,9 +87,9 @@ def solve_rows(
 
 def rotated(Y: Floats, shared: Shared, threads: int, method: Method) -> Rows:
     """Return rows of the fixed side, Y (rows, f), in whitened coordinates; and a row of zeros more."""
-    basis, kind = _basis(shared), shared.frame.dtype
+    basis, kind = basis_of(shared), shared.frame.dtype
     wide = width(shared.frame)
-    weighs = not _starts_from_zero(shared.frame) and method.dual_when_heavy(wide)
+    weighs = not starts_from_zero(shared.frame) and method.dual_when_heavy(wide)
     sizes = np.empty(len(Y) if weighs else 0, kind)
     Z = rotate(Y, basis.forward, basis.triangular, wide, threads, method.bfloat16, sizes)
     return Rows(Z, sizes)
@@ -98,7 +98,7 @@ def rotated(Y: Floats, shared: Shared, threads: int, method: Method) -> Rows:
 def room_for(count: int, shared: Shared, method: Method) -> Rows:
     """Return room for `count` rows as `rotated` returns them, with the row of zeros behind them."""
     kind, wide = shared.frame.dtype, width(shared.frame)
-    weighs = not _starts_from_zero(shared.frame) and method.dual_when_heavy(wide)
+    weighs = not starts_from_zero(shared.frame) and method.dual_when_heavy(wide)
     Z = (
         aligned(count + 1, wide // 2, np.uint32)
         if method.bfloat16
@@ -111,7 +111,7 @@ def room_for(count: int, shared: Shared, method: Method) -> Rows:
 def bytes_of_row(frame: Frame, method: Method) -> int:
     """Return the bytes of a row of `rotated`, and of its size where there is one."""
     wide, size = width(frame), frame.dtype.itemsize
-    weighs = not _starts_from_zero(frame) and method.dual_when_heavy(wide)
+    weighs = not starts_from_zero(frame) and method.dual_when_heavy(wide)
     return wide * (2 if method.bfloat16 else size) + (size if weighs else 0)
 
 
@@ -134,18 +134,11 @@ def solve_rotated(
 
     The indices of `problem` count the rows of `rows`, of which the last one is zero.
     """
-    basis = _basis(shared)
+    basis = basis_of(shared)
     f, dtype, wide = X.shape[1], X.dtype, width(shared.frame)
     block_rows = max(1024, min(4096, _BLOCK_NUMBERS // wide))
-    base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
-    base[:f], slope[:f] = basis.base, basis.slope
-    from_zero = _starts_from_zero(shared.frame)
-    # Without regularisation, the dual system of a row with more entries than its rank is singular.
-    dual, when_heavy = (0, 0) if from_zero else (method.dual(wide), method.dual_when_heavy(wide))
-    lam = problem.lam.astype(dtype)
-    rule = Rule(*map(dtype.type, problem.rule))
-    entries = problem.indptr, problem.indices, problem.values
-    side = Side(*entries, rule, rows.Z, base, slope, lam, rows.sizes)
+    from_zero = starts_from_zero(shared.frame)
+    side = side_of(problem, rows, shared)
     lower = False if basis.triangular else None
     inward = rotation(basis.inward, f, wide, dtype, lower)
     outward = rotation(basis.outward, wide, f, dtype, lower)
@@ -154,15 +147,7 @@ def solve_rotated(
     omega = dtype.type(1 if from_zero or not basis.complete() else omega)
 
     def scratch() -> Scratch:
-        return make_scratch(
-            wide,
-            dtype,
-            dual,
-            method.largest_order(wide),
-            problem.a0,
-            method.kept_dots(wide),
-            when_heavy,
-        )
+        return scratch_of(shared, method)
 
     def start(begin: int, part: Floats, work: Scratch, spare: Floats) -> None:
         end = begin + len(part)
@@ -222,12 +207,33 @@ def solve_rotated(
     return solution, total
 
 
-def _starts_from_zero(frame: Frame) -> bool:
+def scratch_of(shared: Shared, method: Method) -> Scratch:
+    """Return the scratch of one thread."""
+    frame, wide = shared.frame, width(shared.frame)
+    from_zero = starts_from_zero(frame)
+    # Without regularisation, the dual system of a row with more entries than its rank is singular.
+    dual, when_heavy = (0, 0) if from_zero else (method.dual(wide), method.dual_when_heavy(wide))
+    order, kept = method.largest_order(wide), method.kept_dots(wide)
+    return make_scratch(wide, frame.dtype, dual, order, frame.a0, kept, when_heavy)
+
+
+def side_of(problem: Weights, rows: Rows, shared: Shared) -> Side:
+    """Return the data of a half-step as the compiled loops read it."""
+    basis, wide, dtype = basis_of(shared), width(shared.frame), shared.frame.dtype
+    base, slope = np.ones(wide, dtype), np.zeros(wide, dtype)
+    base[: len(basis.base)], slope[: len(basis.base)] = basis.base, basis.slope
+    rule = Rule(*map(dtype.type, problem.rule))
+    entries = problem.indptr, problem.indices, problem.values
+    return Side(*entries, rule, rows.Z, base, slope, problem.lam.astype(dtype), rows.sizes)
+
+
+def starts_from_zero(frame: Frame) -> bool:
     """Return whether all rows start from zero: a singular row would keep its start's null space."""
     return frame.a0 == 0 and frame.side.unregularized
 
 
-def _basis(shared: Shared) -> Basis:
+def basis_of(shared: Shared) -> Basis:
+    """Return the coordinates, which rungs in whitened coordinates have."""
     assert shared.basis is not None
     return shared.basis
 

@@ -28,6 +28,8 @@ class Stages:
 
     # Why the rung's half-step cannot be shared by several machines, or None.
     not_shared: ClassVar[str | None] = None
+    # Whether the entries of a hub may be in pieces on several machines: `halfstep.solvers.hub_rows`.
+    splits_hubs: ClassVar[bool] = False
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
         """See `Solver.half_step`."""
@@ -114,6 +116,37 @@ class WhitenedStages(Stages):
         from halfstep.solvers.half_step import bytes_of_row
 
         return bytes_of_row(frame, self._method(frame))
+
+    def piece(self, weights: Weights, rows: Rows, shared: Shared, what: str, given: Any) -> Any:
+        """Return what a piece of a hub adds to a pass: see `halfstep.solvers.hub_rows`."""
+        from halfstep.solvers.hub_rows import answer
+
+        with blas_threads(1):
+            return answer(weights, rows, shared, self._method(shared.frame), what, given)
+
+    def solve_hub(
+        self,
+        weights: Weights,
+        entries: int,
+        X: Floats,
+        shared: Shared,
+        ask: Any,
+        *,
+        omega: float = 1.0,
+        reports: list[Any] | None = None,
+    ) -> Floats:
+        """Return the solved row (1, f) of a hub with so many entries, whose pieces answer by `ask`.
+
+        `weights` has the row, without its entries; X (1, f) is its start.
+        """
+        from halfstep.solvers.hub_rows import HubRow, solve_hub
+
+        method = self._method(shared.frame)
+        with blas_threads(1):
+            row = HubRow(weights, entries, shared, method, ask)
+            solution, tally = solve_hub(row, X, shared, method, omega)
+        self._report(tally, reports)
+        return solution
 
     def solve(
         self,

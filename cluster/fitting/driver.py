@@ -13,7 +13,7 @@ from halfstep.distributed.facts import OTHER
 from halfstep.distributed.fitting.answers import added, error_of
 from halfstep.distributed.fitting.home import Home, facts_of, together
 from halfstep.distributed.fitting.manifest import Keeper, Manifest
-from halfstep.distributed.fitting.memory import groups_for, said
+from halfstep.distributed.fitting.memory import planned
 from halfstep.distributed.fitting.orders import Answer, Clock, Job, Order, Solved, Trouble
 from halfstep.distributed.fitting.rounds import Rounds, WorkerLost
 from halfstep.errors import InputError, NotFinite
@@ -78,7 +78,7 @@ class Driver:
         self.shards = range(job.facts.shards)
         self.step = 0
         self.homes: dict[int, str] = {}
-        self.side_facts: dict[tuple[str, int], Any] = {}
+        self.side_facts: dict[Any, Any] = {}
         self.measured: dict[tuple[str, int], Solved] = {}
         self.kinds = dict.fromkeys(SIDES, np.dtype(solver.dtype).name)
         self.reports: dict[str, list[HalfStepReport]] = {}
@@ -105,7 +105,9 @@ class Driver:
             try:
                 self._settle()
                 if not self._given:
-                    self._plan()
+                    self.groups, self._given = planned(self), True
+                    if self.groups > 1:
+                        self._settle()
                 if manifest is None:
                     self._keep_measured(self.rounds.all("draw", self.seed, self.kinds))
                     self.step = 0
@@ -150,7 +152,7 @@ class Driver:
             self.measured[side, k] = found[k]
         self.clocks.append([answer.clock for answer in answers])
         self.keeper.note(side, self.step, [found[k] for k in self.shards])
-        self.reports[side] = [found[k].reports[0] for k in self.shards if found[k].reports]
+        self.reports[side] = [report for k in self.shards for report in found[k].reports]
         self.step += 1
         if side == "item":
             self._note_pace(omega)
@@ -205,22 +207,6 @@ class Driver:
     def _keep_measured(self, answers: list[Any]) -> None:
         self.measured.update(together(answers))
 
-    def loss(self) -> float:
-        """Return the float64 objective after the last whole iteration; exchanges the users' factors."""
-        parts = together(self.rounds.all("loss", self.step - 1, self.rounds.attempt))
-        a0, background = self.frame("user").a0, 0.0
-        if a0:
-            kinds = dict.fromkeys(SIDES, "float64")
-            exact = together(self.rounds.all("measure", kinds))
-            grams = [
-                whole({n: G for k in self.shards for n, G in exact[side, k].gramian.items()})
-                for side in SIDES
-            ]
-            background = a0 * float(np.sum(grams[0] * grams[1]))
-        constant = sum(self.side_facts["user", k][1] for k in self.shards)
-        stored, penalty = (sum(part[i] for part in parts.values()) for i in (0, 1))
-        return float(constant + stored + background + penalty)
-
     def _settle(self) -> list[int]:
         """Give every shard without a home one, load it there, and tell all what to send."""
         alive = self._alive()
@@ -236,20 +222,10 @@ class Driver:
         for found in opened.values():
             if isinstance(found, Trouble):
                 raise InputError(f"{found.side} shard {found.shard}: {found.reason}")
-        self.side_facts.update(opened)
+        # What pieces of hubs know is of whoever holds them now.
+        self.side_facts = {k: v for k, v in self.side_facts.items() if len(k) == 2} | opened
         self.rounds.all("send_lists")
         return homeless
-
-    def _plan(self) -> None:
-        """Choose the number of groups by the workers' memory."""
-        f, size = int(self.solver.factors), np.dtype(self.solver.dtype).itemsize
-        row_bytes = {side: self.solver.row_bytes(self.frame(side)) for side in SIDES}
-        demands = dict(zip(self.rounds.at, self.rounds.all("demands"), strict=True))
-        log.info("%s", said(demands, row_bytes, f * size))
-        self.groups, self._given = groups_for(demands, row_bytes, f * size), True
-        if self.groups > 1:
-            log.info("the rows that are needed do not fit: solving in %d groups", self.groups)
-            self._settle()
 
     def _alive(self) -> dict[str, Any]:
         alive = self.rounds.workers()

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.distributed.blocks import digest_of
+from halfstep.distributed.arrays import digest_of
 from halfstep.errors import InputError
 from halfstep.types import Floats
 

@@ -10,8 +10,9 @@ other, each with a gathering of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,10 +48,19 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True)
 class Gathering:
-    """The rows that one group of a worker's rows needs; `parts` are its rows, by shard."""
+    """The rows that one group of a worker's rows needs; `parts` are its rows, by shard.
+
+    The pieces of hubs that live on the worker are parts by (row, piece).
+    """
 
     sources: list[Source]
-    parts: dict[int, Part]
+    parts: dict[Any, Part]
+
+    def shards(self) -> Iterator[tuple[int, Part]]:
+        """Yield the shards' own parts, without the pieces of hubs."""
+        for key, part in self.parts.items():
+            if isinstance(key, int):
+                yield key, part
 
     @property
     def room(self) -> int:
@@ -58,7 +68,7 @@ class Gathering:
         return self.sources[-1].stop if self.sources else 0
 
 
-def gathering_of(parts: dict[int, Part], counts: list[int]) -> Gathering:
+def gathering_of(parts: dict[Any, Part], counts: list[int]) -> Gathering:
     """Return what a worker gathers for one group, a part of each of its shards.
 
     The parts' indices then count the gathered rows. `counts` are the rows of each shard of the fixed

@@ -16,16 +16,18 @@ from typing import Any
 import numpy as np
 from distributed import WorkerPlugin
 
-from halfstep.distributed.blocks import load_block
+from halfstep.distributed.blocks import Block, load_block, with_hubs
 from halfstep.distributed.facts import OTHER
 from halfstep.distributed.fitting.exchange import Exchange
 from halfstep.distributed.fitting.factor_files import read_rows
 from halfstep.distributed.fitting.gathering import Gathering, gathering_of
+from halfstep.distributed.fitting.hubs import HubPieces
 from halfstep.distributed.fitting.memory import Demand
 from halfstep.distributed.fitting.orders import Answer, Job, Order, Solved, Trouble
-from halfstep.distributed.fitting.sides import ShardSide
+from halfstep.distributed.fitting.sides import Part, ShardSide
 from halfstep.distributed.fitting.starting import rows_of_start
 from halfstep.distributed.fitting.stepping import half_step, loss
+from halfstep.distributed.hubs import load_hub
 from halfstep.errors import InputError
 from halfstep.memory import available
 from halfstep.solvers.gramian import Matrix, Node, gramian_nodes, square_nodes
@@ -57,18 +59,36 @@ class Home(WorkerPlugin):
         self.pool = ThreadPoolExecutor(1, "halfstep")
         self.pending: list[Future[Any]] = []
         self.groups = 1
+        self.splits = bool(self.solver.splits_hubs)
+        self.hubs = {side: HubPieces(self, side) for side in OTHER}
+        worker.handlers[f"{self.name}_hub"] = self._answer
 
     def teardown(self, worker: Any) -> None:
         """Forget all of it."""
         self.exchange.close()
+        worker.handlers.pop(f"{self.name}_hub", None)
         self.pool.shutdown(wait=False)
         self.sides, self.gatherings = {}, {}
 
     def abandon(self, attempt: int) -> None:
         """Give up the half-step of an older attempt; called on the event loop."""
         self.exchange.abandon(attempt)
+        for hubs in self.hubs.values():
+            hubs.abandon()
         for future in self.pending:
             future.cancel()
+
+    async def _answer(self, side: str, **question: Any) -> dict[str, Any]:
+        return await self.hubs[side].answer(**question)
+
+    def _block(self, side: str, shard: int) -> Block:
+        data, facts = self.job.folder.child("data"), self.job.facts
+        block = load_block(data, side, shard)
+        if self.splits:
+            return block
+        first, stop = facts.starts[side][shard : shard + 2]
+        hubs = [load_hub(data, side, u) for u, _ in facts.hubs[side] if first <= u < stop]
+        return with_hubs(block, hubs, first)
 
     async def _begin(self, attempt: int) -> None:
         self.exchange.abandon(attempt)
@@ -79,10 +99,10 @@ class Home(WorkerPlugin):
 
     def open(self, attempt: int, homes: dict[int, str], groups: int) -> dict[tuple[str, int], Any]:
         """Load the blocks of shards that have come to live here; return the facts about each."""
-        job, found = self.job, {}
+        job = self.job
+        found: dict[Any, Any] = {}
         if groups != self.groups:
             self.groups, self.sides = groups, {}
-        data = job.folder.child("data")
         self.homes = homes
         self.on_loop(self._begin(attempt)).result()
         here = {k for k, home in homes.items() if home == self.worker.address}
@@ -91,7 +111,7 @@ class Home(WorkerPlugin):
         for side in OTHER:
             for k in sorted(here):
                 if (side, k) not in self.sides:
-                    block = load_block(data, side, k)
+                    block = self._block(side, k)
                     try:
                         one = ShardSide(block, side, k, job.facts, self.solver, groups)
                     except InputError as error:
@@ -102,10 +122,17 @@ class Home(WorkerPlugin):
             starts = job.facts.starts[OTHER[side]]
             counts = [starts[k + 1] - starts[k] for k in range(job.facts.shards)]
             mine = self.mine(side)
-            self.gatherings[side] = [
-                gathering_of({k: one.parts[group] for k, one in mine.items()}, counts)
-                for group in range(groups)
+            groupings: list[dict[Any, Part]] = [
+                {k: one.parts[group] for k, one in mine.items()} for group in range(groups)
             ]
+            if self.splits:
+                self.hubs[side].load()
+                groupings[0] |= self.hubs[side].parts
+            self.gatherings[side] = [gathering_of(parts, counts) for parts in groupings]
+        if self.splits:
+            for side in OTHER:
+                for k in job.facts.hubs[side] and range(job.facts.shards):
+                    found[side, k, self.worker.address] = self.hubs[side].found(k)
         return found
 
     def demands(self) -> list[Demand]:
@@ -233,4 +260,4 @@ def together(found: Iterable[Mapping[tuple[str, int], Any]]) -> dict[tuple[str, 
 
 def facts_of(found: Mapping[tuple[str, int], Any], side: str) -> SideFacts:
     """Return the facts about a side from those of its shards."""
-    return SideFacts.together(value[0] for (s, _), value in found.items() if s == side)
+    return SideFacts.together(value[0] for key, value in found.items() if key[0] == side)

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import logging
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
+from halfstep.distributed.facts import OTHER
 from halfstep.errors import NotEnoughMemory
 from halfstep.memory import gigabytes
+
+if TYPE_CHECKING:
+    from halfstep.distributed.fitting.driver import Driver
+
+log = logging.getLogger("halfstep")
 
 MOST_GROUPS = 256
 
@@ -84,3 +93,16 @@ def said(demands: dict[str, list[Demand]], row_bytes: dict[str, int], factor_byt
     free = [d.free for listed in demands.values() for d in listed if d.free is not None]
     room = f", and {gigabytes(min(free))} are free on the fullest" if free else ""
     return f"a half-step needs up to {gigabytes(largest)} on a worker{room}"
+
+
+def planned(driver: Driver) -> int:
+    """Return the number of groups that the workers' memory asks for; the log says what is needed."""
+    solver = driver.solver
+    factor_bytes = int(solver.factors) * np.dtype(solver.dtype).itemsize
+    row_bytes = {side: solver.row_bytes(driver.frame(side)) for side in OTHER}
+    demands = dict(zip(driver.rounds.at, driver.rounds.all("demands"), strict=True))
+    log.info("%s", said(demands, row_bytes, factor_bytes))
+    groups = groups_for(demands, row_bytes, factor_bytes)
+    if groups > 1:
+        log.info("the rows that are needed do not fit: solving in %d groups", groups)
+    return groups

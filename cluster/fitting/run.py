@@ -13,6 +13,7 @@ from halfstep.distributed.facts import Facts
 from halfstep.distributed.fitting.checks import check_folder, check_workers
 from halfstep.distributed.fitting.driver import ClusterLost, Driver
 from halfstep.distributed.fitting.home import together
+from halfstep.distributed.fitting.losses import objective_of
 from halfstep.distributed.fitting.manifest import Keeper
 from halfstep.distributed.fitting.orders import Job
 from halfstep.distributed.storage import Folder
@@ -96,7 +97,7 @@ class Run:
     def _loss(self) -> float | None:
         if not self.options["losses"]:
             return None
-        self.losses.append(self.driver.loss())
+        self.losses.append(objective_of(self.driver))
         return self.losses[-1]
 
     def _slow(self) -> bool:

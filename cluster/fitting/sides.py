@@ -66,6 +66,8 @@ class ShardSide:
     ----------
     facts, constant
         The facts about these rows, and their part of `Weights.constant`.
+    hubs
+        The entries of its rows whose entries are in pieces elsewhere.
     lam
         (rows,) their regularisation.
     X, step
@@ -78,8 +80,12 @@ class ShardSide:
         self, block: Block, side: str, shard: int, facts: Facts, solver: Any, groups: int = 1
     ) -> None:
         starts = facts.starts[OTHER[side]]
-        weights = weights_of(block, facts.rows(OTHER[side]), solver)
-        self.facts: SideFacts = side_facts(weights)
+        first, stop = facts.starts[side][shard : shard + 2]
+        hubs = [(u - first, n) for u, n in facts.hubs[side] if first <= u < stop]
+        # Where the block has its hubs' entries, it solves them as other rows.
+        self.hubs = {u: n for u, n in hubs if not block.lengths[u]}
+        weights = weights_of(block, facts.rows(OTHER[side]), solver, self.hubs)
+        self.facts: SideFacts = facts_with(side_facts(weights), weights, self.hubs)
         self.constant, self.lam = weights.constant, weights.lam
         self.rows = weights.rows
         self.parts = parts_of(weights, block.needed, starts, groups)
@@ -89,6 +95,17 @@ class ShardSide:
         self.first = facts.starts[side][shard]
         before = zip(facts.starts[side][:shard], facts.starts[side][1:], strict=False)
         self.first_block = sum(blocks_of(stop - start) for start, stop in before)
+
+    def row(self, u: int) -> Weights:
+        """Return the weights of one row without entries."""
+        whole = self.parts[0].weights
+        return replace(
+            whole,
+            indptr=np.zeros(2, np.int64),
+            indices=whole.indices[:0],
+            values=whole.values[:0],
+            lam=self.lam[u : u + 1],
+        )
 
     def advance(self, X: Floats, step: int) -> None:
         """Take the factors X (rows, f) of half-step `step`."""
@@ -128,8 +145,42 @@ def parts_of(weights: Weights, needed: Integers, starts: list[int], groups: int)
     return parts
 
 
-def weights_of(block: Block, columns: int, solver: Any) -> Weights:
-    """Return a block's weights by a solver's convention; `columns` are the rows of the other side."""
+def facts_with(facts: SideFacts, weights: Weights, hubs: dict[int, int]) -> SideFacts:
+    """Return the facts about a side's rows with those of hubs, without their entries' weights."""
+    if not hubs:
+        return facts
+    lam = weights.lam[list(hubs)]
+    of_hubs = SideFacts(
+        len(hubs), sum(hubs.values()), float(lam.min()), float(lam.max()), False, -np.inf
+    )
+    return SideFacts.together([facts, of_hubs])
+
+
+def weights_of_entries(values: Any, degree: int, columns: int, solver: Any) -> Weights:
+    """Return the weights of some entries of one row, which has `degree` in all, as a row of their own.
+
+    The indices count the entries.
+    """
+    n = len(values)
+    lengths, places = np.array([n], np.int64), np.arange(n, dtype=np.int32)
+    block = Block(lengths, places, values, places.astype(np.int64))
+    weights = weights_of(block, columns, solver)
+    return replace(weights, lam=regularized(np.array([degree]), columns, weights.a0, solver))
+
+
+def regularized(degrees: Integers, columns: int, a0: float, solver: Any) -> npt.NDArray[np.float64]:
+    """Return lambda (rows,) of rows with so many entries."""
+    terms = solver.regularization, solver.regularization_exponent
+    return row_regularization(degrees, a0, columns, *terms)
+
+
+def weights_of(
+    block: Block, columns: int, solver: Any, hubs: dict[int, int] | None = None
+) -> Weights:
+    """Return a block's weights by a solver's convention.
+
+    `columns` are the rows of the other side; `hubs` the entries of rows whose entries are elsewhere.
+    """
     pointers = np.concatenate([[0], np.cumsum(block.lengths)])
     shape = (len(block.lengths), max(1, len(block.needed)))
     matrix: Any = sparse.csr_matrix(
@@ -137,14 +188,10 @@ def weights_of(block: Block, columns: int, solver: Any) -> Weights:
     )
     matrix.has_canonical_format = True
     weights = weighing.weigh_by(solver, matrix)
-    lam = row_regularization(
-        block.lengths,
-        weights.a0,
-        columns,
-        solver.regularization,
-        solver.regularization_exponent,
-    )
-    return replace(weights, lam=lam)
+    degrees = block.lengths.copy()
+    for row, entries in (hubs or {}).items():
+        degrees[row] = entries
+    return replace(weights, lam=regularized(degrees, columns, weights.a0, solver))
 
 
 def bitmap(rows: Integers, count: int) -> npt.NDArray[np.uint8]:

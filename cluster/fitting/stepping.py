@@ -14,7 +14,9 @@ from halfstep.distributed.facts import OTHER
 from halfstep.distributed.fitting.exchange import Abandoned, Wanted
 from halfstep.distributed.fitting.factor_files import write_rows
 from halfstep.distributed.fitting.gathering import Gathering
+from halfstep.distributed.fitting.hubs import STORED, Ready, ask
 from halfstep.distributed.fitting.orders import Answer, Clock, Order, Solved, Trouble
+from halfstep.distributed.fitting.sides import ShardSide
 from halfstep.errors import InputError, NotFinite
 from halfstep.solvers.inputs import row_not_finite
 from halfstep.solvers.objective import stored_part
@@ -52,8 +54,10 @@ def half_step(home: Home, order: Order) -> Answer | Trouble:
     for group, gathering in enumerate(gatherings):
         rows = home.solver.room(gathering.room, order.shared)
         fetching.fill(group, rows, own)
+        if group == 0:
+            _offer_to_hubs(home, side, Ready(step, rows, order.shared))
         clock.lap("wait")
-        for k, part in gathering.parts.items():
+        for k, part in gathering.shards():
             own_rows = slice(part.begin, part.end)
             try:
                 with np.errstate(all="ignore"):
@@ -65,6 +69,13 @@ def half_step(home: Home, order: Order) -> Answer | Trouble:
                 row = None if error.row is None else error.row + part.begin + mine[k].first
                 return Trouble("not finite", error.reason, side, k, row)
         clock.lap("solve")
+    for k, one in mine.items():
+        for u, entries in one.hubs.items():
+            try:
+                solutions[k][u] = _hub(home, order, one, u, entries, reports[k])[0]
+            except NotFinite as error:
+                return Trouble("not finite", error.reason, side, k, u + one.first)
+    clock.lap("solve")
     shards: dict[int, Solved] = {}
     for k, one in mine.items():
         row = row_not_finite(solutions[k])
@@ -98,9 +109,37 @@ def loss(home: Home, step: int, attempt: int) -> dict[tuple[str, int], tuple[flo
     for group, gathering in enumerate(gatherings):
         room = Rows(np.empty((max(1, gathering.room), f), kind), np.empty(0, kind))
         fetching.fill(group, room, own)
-        for k, part in gathering.parts.items():
+        if group == 0:
+            _offer_to_hubs(home, "item", Ready(step + RAW, room, None))
+        for k, part in gathering.shards():
             stored[k] += stored_part(part.weights.fixing(room.Z), items[k].X[part.begin : part.end])
+    for k, one in items.items():
+        for u in one.hubs:
+            question = home, "item", u + one.first, step + RAW, attempt, STORED, one.X[u : u + 1]
+            stored[k] += sum(ask(*question))
     return found | {("item", k): (stored[k], _penalty(one)) for k, one in items.items()}
+
+
+def _offer_to_hubs(home: Home, side: str, ready: Ready) -> None:
+    if home.splits and home.hubs[side].parts:
+        offer: Callable[[], None] = partial(home.hubs[side].offer, ready)
+        home.worker.loop.asyncio_loop.call_soon_threadsafe(offer)
+
+
+def _hub(
+    home: Home, order: Order, one: ShardSide, u: int, entries: int, reports: list[Any]
+) -> Floats:
+    """Return the solved row (1, f) of a hub that lives here, over its pieces elsewhere."""
+    row = u + one.first
+
+    def pieces(what: str, given: Any) -> list[Any]:
+        return ask(home, order.side, row, order.step, order.attempt, what, given)
+
+    weights = one.row(u)
+    solved: Floats = home.solver.solve_hub(
+        weights, entries, one.X[u : u + 1], order.shared, pieces, omega=order.omega, reports=reports
+    )
+    return solved
 
 
 class Fetching:

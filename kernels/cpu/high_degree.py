@@ -97,9 +97,9 @@ class HighDegreeRow:
         r = self._sum(RESIDUAL, x) - x
         p, rs = r, float(r @ r)
         gained, left, taken, unsolved = 0.0, rs, 0, True
-        negative = self._has_negative()
+        negative = self.has_negative()
         least = 2 if negative else stopping.least
-        theta = stopping.theta_heavy if self._is_heavy() else stopping.theta
+        theta = stopping.theta_heavy if self.is_heavy() else stopping.theta
         n = int(self.pieces[-1][1] - self.pieces[0][0])
         enough = primal_cost(n, self.f) if completes else np.inf
         completed, bound = False, 1.0
@@ -142,15 +142,8 @@ class HighDegreeRow:
 
     def solve(self) -> Floats:
         """Return the row's exact solution (f,)."""
-        dtype, ld = self.side.base.dtype, self.f + lanes(self.side.base.dtype.itemsize)
-        A, b = np.zeros((PIECES, self.f, ld), dtype), np.zeros((PIECES, self.f), dtype)
-
-        def run(piece: int, work: Scratch) -> None:
-            first, stop = self.pieces[piece]
-            _add_piece(self.side, work, self.u, first, stop, A[piece], b[piece], self.f)
-            phases.lap(phases.LONG)
-
-        spread(range(PIECES), self.threads, self.scratch, run)
+        dtype = self.side.base.dtype
+        A, b = self.systems()
         whole, x = A.sum(axis=0), np.zeros(self.f, dtype)
         whole[:, : self.f] += np.eye(self.f, dtype=dtype)
         whole[:, self.f] = b.sum(axis=0)
@@ -158,35 +151,80 @@ class HighDegreeRow:
         solution: Floats = x * self.scale
         return solution
 
-    def _excess(self) -> Floats:
-        rule, entries = self.side.rule, slice(self.pieces[0][0], self.pieces[-1][1])
-        excess: Floats = rule.excess_slope * np.abs(self.side.values[entries]) + rule.excess_shift
-        return excess
-
-    def _has_negative(self) -> bool:
-        return self.side.rule.excess_shift < 0 and bool((self._excess() < 0).any())
-
-    def _is_heavy(self) -> bool:
-        if not len(self.side.sizes):
-            return False
-        columns = self.side.indices[self.pieces[0][0] : self.pieces[-1][1]]
-        mean = float(self.scale @ self.scale) / self.f
-        return bool((self._excess() * self.side.sizes[columns] * mean > HEAVY).any())
-
-    def _sum(self, mode: float, v: Floats) -> Floats:
-        vector = v.astype(self.side.base.dtype)
-        sums = np.zeros((PIECES, self.f), self.side.base.dtype)
+    def systems(self) -> tuple[Floats, Floats]:
+        """Return the pieces' parts of the matrix (PIECES, f, ·) and right-hand side (PIECES, f)."""
+        dtype, ld = self.side.base.dtype, self.f + lanes(self.side.base.dtype.itemsize)
+        A, b = np.zeros((PIECES, self.f, ld), dtype), np.zeros((PIECES, self.f), dtype)
 
         def run(piece: int, work: Scratch) -> None:
-            first, stop = self.pieces[piece]
-            _pass_over_piece(
-                self.side, work, self.u, first, stop, vector, sums[piece], self.f, mode
-            )
+            add_piece(self.side, work, self.u, self.pieces[piece], A[piece], b[piece])
             phases.lap(phases.LONG)
 
         spread(range(PIECES), self.threads, self.scratch, run)
-        total: Floats = sums.sum(axis=0, dtype=np.float64)
+        return A, b
+
+    def sums(self, mode: float, vector: Floats) -> Floats:
+        """Return the pieces' sums in a pass over the entries, (PIECES, f)."""
+        sums = np.zeros((PIECES, self.f), self.side.base.dtype)
+
+        def run(piece: int, work: Scratch) -> None:
+            pass_over_piece(self.side, work, self.u, self.pieces[piece], vector, sums[piece], mode)
+            phases.lap(phases.LONG)
+
+        spread(range(PIECES), self.threads, self.scratch, run)
+        return sums
+
+    def has_negative(self) -> bool:
+        """Return whether an excess weight is negative."""
+        return has_negative(self.side, slice(self.pieces[0][0], self.pieces[-1][1]))
+
+    def is_heavy(self) -> bool:
+        """Return whether an entry is heavy: see `ways`."""
+        entries = slice(self.pieces[0][0], self.pieces[-1][1])
+        return has_heavy(self.side, entries, float(self.scale @ self.scale) / self.f)
+
+    def _sum(self, mode: float, v: Floats) -> Floats:
+        vector = v.astype(self.side.base.dtype)
+        total: Floats = self.sums(mode, vector).sum(axis=0, dtype=np.float64)
         return total
+
+
+def pass_over_piece(
+    side: Side,
+    work: Scratch,
+    u: int,
+    piece: tuple[int, int],
+    vector: Floats,
+    out: Floats,
+    mode: float,
+) -> None:
+    """Add a piece's sum in a pass over its entries to `out` (f,)."""
+    _pass_over_piece(side, work, u, *piece, vector, out, len(out), mode)
+
+
+def add_piece(
+    side: Side, work: Scratch, u: int, piece: tuple[int, int], A: Floats, b: Floats
+) -> None:
+    """Add a piece's part of the row's matrix to A (f, ·), and of its right-hand side to b (f,)."""
+    _add_piece(side, work, u, *piece, A, b, len(b))
+
+
+def _excess(side: Side, entries: slice) -> Floats:
+    excess: Floats = side.rule.excess_slope * np.abs(side.values[entries]) + side.rule.excess_shift
+    return excess
+
+
+def has_negative(side: Side, entries: slice) -> bool:
+    """Return whether an excess weight of these entries is negative."""
+    return side.rule.excess_shift < 0 and bool((_excess(side, entries) < 0).any())
+
+
+def has_heavy(side: Side, entries: slice, mean: float) -> bool:
+    """Return whether one of these entries is heavy; `mean` is that of the row's squared scale."""
+    if not len(side.sizes):
+        return False
+    sizes = side.sizes[side.indices[entries]]
+    return bool((_excess(side, entries) * sizes * mean > HEAVY).any())
 
 
 def high_degree_rows(side: Side, entries: int | None = None) -> list[int]:

@@ -1,0 +1,42 @@
+"""Arrays in files, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from halfstep.distributed.storage import Folder
+from halfstep.errors import InputError
+
+
+def exact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the values as float32 if that changes none of them, else as float64."""
+    with np.errstate(over="ignore"):
+        small = values.astype(np.float32)
+    return small if (small == values).all() else values.astype(np.float64, copy=False)
+
+
+def digest_of(*arrays: Any) -> str:
+    """Return a digest of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def load_arrays(folder: Folder, name: str, keys: Iterable[str]) -> dict[str, Any]:
+    """Return the arrays of an .npz file; InputError if it is missing or damaged."""
+    where = folder.path(name)
+    try:
+        with folder.reading(name) as file, np.load(io.BytesIO(file.read())) as archive:
+            return {key: archive[key] for key in keys}
+    except FileNotFoundError:
+        raise InputError(f"{where} is missing: make the data anew") from None
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        raise InputError(f"{where} is damaged: make the data anew") from None
