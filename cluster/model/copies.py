@@ -11,7 +11,8 @@ import numpy as np
 
 from halfstep.datasets.canonical import canonical_csr
 from halfstep.datasets.dataset import Dataset
-from halfstep.distributed.blocks import block_name, hub_name, join
+from halfstep.distributed.blocks import block_name, join
+from halfstep.distributed.hubs import hub_name
 from halfstep.distributed.ids import ids_of_shard
 from halfstep.distributed.model.kept import memory
 from halfstep.distributed.model.record import (

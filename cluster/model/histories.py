@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from halfstep.distributed.blocks import load_block, load_hub
+from halfstep.distributed.blocks import load_block
 from halfstep.distributed.facts import Facts
+from halfstep.distributed.hubs import load_hub
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
 from halfstep.types import Floats
