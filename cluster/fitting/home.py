@@ -220,10 +220,10 @@ class Home(WorkerPlugin):
 
     def save_all(self, files: Mapping[tuple[str, int], str]) -> dict[tuple[str, int], Any]:
         """Write the factors that are here to files of the model; return what it says of each."""
-        from halfstep.distributed.model_files import write_factors
+        from halfstep.distributed.model.factor_files import write_factors
 
         return {
-            key: write_factors(self.job.folder.child("model"), *key, self.sides[key].X)
+            key: write_factors(self.job.folder, *key, self.sides[key].X)
             for key in files
             if key in self.sides
         }

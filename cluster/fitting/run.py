@@ -130,11 +130,19 @@ class Run:
 
     def save(self) -> Any:
         """Write the model to the folder; return it."""
-        from halfstep.distributed.model_files import finish_model
+        from halfstep.distributed.model.record import discard_model, write_model
+        from halfstep.distributed.model.sharded import ShardedModel
 
         keys = {(s, k): "" for s in ("user", "item") for k in range(self.facts.shards)}
+        discard_model(self.folder)
         written = together(self.driver.rounds.all("save_all", keys))
-        return finish_model(self, written)
+        files = {side: [file for (s, _), file in written.items() if s == side] for side, _ in keys}
+        record = write_model(
+            self.folder, self.facts, self.solver._settings(), files,
+            solver=self.solver.name, iterations=self.driver.step // 2, loss_history=self.losses,
+            seconds=self.seconds, relaxation=self.driver.omegas,
+        )  # fmt: skip
+        return ShardedModel(self.folder, record)
 
 
 def run(client: Any, folder: Folder, facts: Facts, solver: Any, **options: Any) -> Any:
