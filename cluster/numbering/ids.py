@@ -106,7 +106,8 @@ def shard_of(ids: Any, shards: int) -> npt.NDArray[np.int64]:
     import pandas as pd
 
     hashed = pd.util.hash_array(ids.to_numpy(zero_copy_only=False), categorize=False)
-    return (hashed % np.uint64(shards)).astype(np.int64)
+    shard: npt.NDArray[np.int64] = (hashed % np.uint64(shards)).astype(np.int64)
+    return shard
 
 
 def write_ids(

@@ -1,4 +1,4 @@
-"""`fit`: a fit over the workers of a Dask cluster, from Parquet or a matrix to a `ShardedModel`."""
+"""The public `fit`: over the workers of a Dask cluster, from Parquet or a matrix to a `ShardedModel`."""
 
 from __future__ import annotations
 
