@@ -96,19 +96,11 @@ def test_what_is_not_there_is_refused(matrix, tmp_path):
 
 
 def test_a_fit_exchanges_what_the_plan_says(matrix, tmp_path):
-    distributed = pytest.importorskip("distributed")
+    pytest.importorskip("distributed")
     from halfstep.distributed.fit import fit
-    from halfstep.distributed.fitting.clusters import MEMORY
+    from halfstep.distributed.fitting.clusters import connected
 
-    dask = pytest.importorskip("dask")
-    with (
-        dask.config.set(MEMORY),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):  # fmt: skip
+    with connected(workers=2) as client:
         fit(matrix, folder=tmp_path, client=client, factors=9, iterations=2, shards=4,
             random_state=0, show_progress=False)  # fmt: skip
         told = [event["bytes"] for _, event in client.get_events("halfstep")]
