@@ -15,7 +15,7 @@ from halfstep.files import check_writable
 from halfstep.screen import Screen
 
 if TYPE_CHECKING:
-    from halfstep.distributed.planning.paper import Machines, Work
+    from halfstep.distributed.planning.figures import Machines, Work
 
 console = Screen()
 _MOST_FACTORS = 100_000
@@ -41,7 +41,9 @@ def plan(
     float64: Annotated[bool, typer.Option("--float64", help="Factors in float64.")] = False,
     exact: Annotated[
         bool,
-        typer.Option("--exact", help="Rows travel as factors, as for exact solves, not as bfloat16."),
+        typer.Option(
+            "--exact", help="Rows travel as factors, as for exact solves, not as bfloat16."
+        ),
     ] = False,
     groups: Annotated[
         int | None,
@@ -54,13 +56,11 @@ def plan(
     Give --users, --items and --entries, or the folder of a fit whose data is
     numbered already.
     """
-    from halfstep.distributed.planning.paper import Machines
+    from halfstep.distributed.planning.figures import Machines
 
     check_writable(json, "--json")
     _check(factors, workers, groups)
-    machines = Machines(
-        workers, cores, bytes_of("--memory", memory), rate_of("--network", network)
-    )
+    machines = Machines(workers, cores, bytes_of("--memory", memory), rate_of("--network", network))
     how = {
         "factors": factors,
         "dtype": "float64" if float64 else "float32",
@@ -89,7 +89,7 @@ def _check(factors: int, workers: int, groups: int | None) -> None:
 
 
 def _work(users: str | None, items: str | None, entries: str | None, how: dict[str, Any]) -> Work:
-    from halfstep.distributed.planning.paper import Work
+    from halfstep.distributed.planning.figures import Work
 
     if users is None or items is None or entries is None:
         raise InputError("give --users, --items and --entries, or the folder of a fit")
@@ -113,7 +113,7 @@ def _counted(
     from halfstep.distributed.facts import NAME, Facts
     from halfstep.distributed.fitting.clusters import check_installed
     from halfstep.distributed.planning.counted import plan_of
-    from halfstep.distributed.planning.paper import Work
+    from halfstep.distributed.planning.figures import Work
     from halfstep.distributed.planning.paper import plan as planned
     from halfstep.distributed.storage import Folder
 

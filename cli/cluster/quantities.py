@@ -30,7 +30,7 @@ def bytes_of(option: str, text: str) -> float:
 
 
 def rate_of(option: str, text: str) -> float:
-    """Return the bytes a second of `25Gb/s` (bits) or `3GB/s` (bytes), or raise InputError."""
+    """Return the bytes a second of "25Gb/s" (bits) or "3GB/s" (bytes), or raise InputError."""
     match = re.fullmatch(rf"{_NUMBER} ?([kKMGT]?)(b|bit|B)/s", text.strip(), re.ASCII)
     value = float(match[1]) * _PREFIXES[match[2]] / (1 if match[3] == "B" else 8) if match else 0.0
     if not 0 < value < 1e21:

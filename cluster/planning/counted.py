@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -152,7 +153,7 @@ def _groups(block: Block, groups: int) -> list[Integers]:
     pointers = np.concatenate([[0], np.cumsum(block.lengths)])
     inner = np.searchsorted(pointers, pointers[-1] * np.arange(1, groups) / groups)
     cuts = pointers[np.array([0, *inner.tolist(), len(block.lengths)])]
-    spans = zip(cuts, cuts[1:], strict=False)
+    spans = itertools.pairwise(cuts)
     return [np.unique(block.needed[block.indices[low:high]]) for low, high in spans]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from halfstep.distributed.planning.paper import SIDES, Work
+from halfstep.distributed.facts import OTHER
+from halfstep.distributed.planning.figures import Work
 from halfstep.distributed.planning.share import share_needed
 from halfstep.errors import InputError
 
@@ -82,13 +83,17 @@ def gpu_plan(work: Work, nodes: Nodes) -> GpuPlan:
     """Return what a fit costs on GPUs. Rows travel as bfloat16."""
     count = nodes.nodes * nodes.gpus
     gathered = {}
-    for side, fixed in (SIDES, SIDES[::-1]):
+    for side, fixed in OTHER.items():
         needed = share_needed(work.degrees(fixed), 1 / nodes.nodes)
         gathered[side] = work.rows(fixed) * needed * work.row_bytes
     received = sum(gathered.values()) * (1 - 1 / nodes.nodes)
     memory = {
         "entries": 2 * work.entries / count * 8,
-        "factors, now and before": 2 * (work.users + work.items) / count * work.factors * work.itemsize,
+        "factors, now and before": 2
+        * (work.users + work.items)
+        / count
+        * work.factors
+        * work.itemsize,
         "gathered rows": max(gathered.values()) / nodes.gpus,
     }
     read = 2 * work.entries / count * work.row_bytes

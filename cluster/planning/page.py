@@ -10,8 +10,9 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from halfstep.distributed.planning.figures import Machines, Work
 from halfstep.distributed.planning.gpus import Nodes, gpu_plan
-from halfstep.distributed.planning.paper import Machines, Work, plan
+from halfstep.distributed.planning.paper import plan
 from halfstep.errors import InputError
 from halfstep.files import whole_file
 
@@ -112,7 +113,13 @@ def gpus() -> str:
         times = f"{time(own.best)} to {time(own.slow)}" if own.fits else "does not fit"
         row = [f"{count} x {nodes.gpus}", size(own.memory_bytes), size(own.node_bytes)]
         lines.append([*row, time(own.seconds["network"]), times])
-    headings = ("nodes x GPUs", "memory of a GPU", "received by a node", "network", "**an iteration**")
+    headings = (
+        "nodes x GPUs",
+        "memory of a GPU",
+        "received by a node",
+        "network",
+        "**an iteration**",
+    )
     return _table(headings, lines)
 
 
@@ -127,13 +134,14 @@ def assumed() -> str:
             f"{w.item_sigma} for items.",
             f"* A row travels as bfloat16, {w.row_bytes} bytes. A machine has one worker, {m.cores} "
             f"cores, {size(m.memory)} of memory, of which nine tenths are used, "
-            f"{size(m.bandwidth)}/s from memory, and {m.network * 8 / 1e9:.0f} Gb/s of network, of which "
-            f"one process takes {size(m.process)}/s.",
+            f"{size(m.bandwidth)}/s from memory, and {m.network * 8 / 1e9:.0f} Gb/s of network, of "
+            f"which one process takes {size(m.process)}/s.",
             f"* An entry takes {1e9 * entry:.0f} ns of a core in each half-step, and its row is read "
             f"{m.passes:.0f} times from memory; products of float32 matrices run at "
             f"{m.flops / 1e9:.0f} GFLOP/s a core. Nothing overlaps.",
-            f"* A GPU has {size(n.memory)}, of which nine tenths are used, {size(n.link)}/s to the others of its node, and a node "
-            f"{n.network * 8 / 1e9:,.0f} Gb/s. The fast time reads each entry's row once at full speed; "
+            f"* A GPU has {size(n.memory)}, of which nine tenths are used, {size(n.link)}/s to the "
+            f"others of its node, and a node {n.network * 8 / 1e9:,.0f} Gb/s. The fast time "
+            "reads each entry's row once at full speed; "
             f"the slow one three times, at {100 * n.efficiency:.0f} % of it.",
             f"* Numbering moves each row of the table three times, 24 bytes and "
             f"{1e6 * m.shuffle_seconds:.1f} us of a core each time.",

@@ -43,7 +43,9 @@ def lognormal_degrees(mean: float, sigma: float) -> Floats:
     return np.asarray(mean * np.exp(sigma * ndtri(quantiles) - sigma**2 / 2))
 
 
-def bytes_of_row(factors: int, dtype: str = "float32", packed: bool = True, multiple: int = 32) -> int:
+def bytes_of_row(
+    factors: int, dtype: str = "float32", packed: bool = True, multiple: int = 32
+) -> int:
     """Return the bytes of a row as it travels.
 
     Parameters

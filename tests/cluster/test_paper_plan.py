@@ -11,8 +11,9 @@ from scipy import sparse
 from halfstep.distributed.blocks import blocks_of
 from halfstep.distributed.planning import page
 from halfstep.distributed.planning.counted import plan_of
+from halfstep.distributed.planning.figures import ENTRY_SECONDS, Machines, Work
 from halfstep.distributed.planning.gpus import Nodes, gpu_plan
-from halfstep.distributed.planning.paper import ENTRY_SECONDS, Machines, Work, plan
+from halfstep.distributed.planning.paper import plan
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
 
@@ -102,7 +103,10 @@ def test_more_nodes_take_less_memory_of_a_gpu():
     [
         (lambda: Work(0, 1, 1), "users must be at least 1, got 0"),
         (lambda: Work(10, 10, 101), "entries must be at most users x items, 100, got 101"),
-        (lambda: Work(9, 9, 9, item_sigma=float("nan")), "item_sigma must be from 0 to 10, got nan"),
+        (
+            lambda: Work(9, 9, 9, item_sigma=float("nan")),
+            "item_sigma must be from 0 to 10, got nan",
+        ),
         (lambda: Machines(0), "workers must be at least 1, got 0"),
         (lambda: Machines(2, memory=float("nan")), "memory must be positive, got nan"),
         (lambda: Nodes(0), "nodes must be positive, got 0"),
