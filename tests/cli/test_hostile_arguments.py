@@ -265,17 +265,7 @@ def test_every_argument_with_every_kind_of_value(name, rounds, folder, capsys):
     "arguments",
     [
         ("data prepare", "audioscrobbler", "dump", "-o", "out.npz", "--json", "./out.npz"),
-        (
-            "data prepare",
-            "audioscrobbler",
-            "dump",
-            "-o",
-            "out.npz",
-            "--json",
-            "a",
-            "--bad-rows",
-            "a",
-        ),
+        ("data prepare", "audioscrobbler", "dump", "-o", "o", "--json", "a", "--bad-rows", "a"),
         ("data info", "plays.csv", "--json", "plays.csv"),
         ("recommend", "model.npz", "--user", "1", "--data", "plays.csv", "--json", "model.npz"),
         ("evaluate", *FAST, "--json", "folder/../plays.csv"),

@@ -8,8 +8,10 @@ from halfstep.distributed.blocks import blocks_of
 from halfstep.distributed.facts import Facts
 from halfstep.distributed.fitting.gathering import WHOLE
 from halfstep.distributed.planning.counted import plan_of
+from halfstep.distributed.planning.share import bytes_of_row
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
+from halfstep.kernels.cpu.scratch import padding
 
 SIZE = {"user": 10, "item": 14}
 
@@ -101,14 +103,12 @@ def test_a_fit_exchanges_what_the_plan_says(matrix, tmp_path):
     from halfstep.distributed.fitting.clusters import connected
 
     with connected(workers=2) as client:
-        fit(matrix, folder=tmp_path, client=client, factors=9, iterations=2, shards=4,
+        fit(matrix, folder=tmp_path, client=client, factors=9, compress=True, iterations=2, shards=4,
             random_state=0, show_progress=False)  # fmt: skip
         told = [event["bytes"] for _, event in client.get_events("halfstep")]
     folder = Folder(tmp_path).child("data")
     facts = Facts.read(folder)
     homes = {k: f"worker {k % 2}" for k in range(facts.shards)}
-    rows = sum(one.rows for one in plan_of(folder, SIZE, homes=homes).received.values())
-    assert len(told) == 2
-    size, rest = divmod(told[0], rows)
-    assert (rest, told[1]) == (0, told[0])
-    assert size >= 9 * 2
+    size = bytes_of_row(9, multiple=padding(np.float32))
+    plan = plan_of(folder, {"user": size, "item": size}, homes=homes)
+    assert told == [plan.bytes_per_iteration] * 2
