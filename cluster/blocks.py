@@ -30,6 +30,8 @@ from halfstep.solvers.gramian import ROWS
 from halfstep.solvers.shards import cuts as balanced
 from halfstep.types import Integers
 
+_INT32 = np.iinfo(np.int32).max
+
 
 class Block(NamedTuple):
     """A shard's rows of one side.
@@ -53,21 +55,42 @@ class Block(NamedTuple):
 
 
 def build_block(
-    rows: Integers, columns: Integers, values: npt.NDArray[Any], first_row: int, row_count: int
+    rows: Integers,
+    columns: Integers,
+    values: npt.NDArray[Any],
+    first_row: int,
+    row_count: int,
+    column_count: int | None = None,
 ) -> Block:
-    """Return the block of triples in any order, by numbers of whole sides; duplicates are summed."""
-    needed, places = np.unique(columns, return_inverse=True)
-    kind = np.int32 if max(row_count, len(needed)) <= np.iinfo(np.int32).max else np.int64
+    """Return the block of triples in any order, by numbers of whole sides; duplicates are summed.
+
+    With `column_count`, the rows of the other side, a table takes the place of a search for each entry.
+    """
+    if column_count is not None and column_count <= 8 * len(columns) + 1024:
+        seen = np.zeros(column_count, np.bool_)
+        seen[columns] = True
+        needed = np.flatnonzero(seen)
+        table = np.zeros(column_count, np.int64 if column_count > _INT32 else np.int32)
+        table[needed] = np.arange(len(needed), dtype=table.dtype)
+        places = table[columns]
+    else:
+        needed, places = np.unique(columns, return_inverse=True)
+        places = places.reshape(-1)
+    if len(values) and (values != np.floor(values)).any():
+        # The sum of duplicates must not depend on their order.
+        order = np.argsort(values, kind="stable")
+        rows, places, values = rows[order], places[order], values[order]
+    kind = np.int32 if max(row_count, len(needed)) <= _INT32 else np.int64
     shape = (row_count, max(1, len(needed)))
-    where = (rows - first_row).astype(kind), places.reshape(-1).astype(kind)
-    matrix: Any = sparse.coo_array((values.astype(np.float64), where), shape=shape).tocsr()
-    matrix.sort_indices()
+    where = (rows - first_row).astype(kind), places.astype(kind)
+    # Twice a counting sort, which leaves the columns of each row in order.
+    matrix: Any = sparse.coo_array((values.astype(np.float64), where), shape=shape).tocsc().tocsr()
     return block_of(matrix, needed)
 
 
 def block_of(matrix: Any, needed: Integers) -> Block:
     """Return the block of a canonical CSR matrix whose columns are the `needed` rows, all of them."""
-    kind = np.int32 if len(needed) <= np.iinfo(np.int32).max else np.int64
+    kind = np.int32 if len(needed) <= _INT32 else np.int64
     return Block(
         np.diff(matrix.indptr).astype(np.int64),
         matrix.indices.astype(kind, copy=False),
@@ -170,7 +193,7 @@ def blocks_of(
         for u, _ in hubs[side]:
             hub = hub_of(whole, u)
             middles[side].append(middles_of(hub))
-            digest.update(save_hub(folder, side, hub).encode())
+            digest.update("".join(save_hub(folder, side, hub)).encode())
         whole = without(whole, [u for u, _ in hubs[side]])
         for k, (first, stop) in enumerate(itertools.pairwise(starts[side])):
             part = whole[first:stop]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,33 +30,38 @@ class Hub(NamedTuple):
     values: list[npt.NDArray[Any]]
 
 
-def hub_name(side: str, row: int) -> str:
-    """Return the name of a hub's file."""
-    return f"hubs/{side}-{row}.npz"
+def piece_name(side: str, row: int, piece: int) -> str:
+    """Return the name of the file of a hub's piece."""
+    return f"hubs/{side}-{row}-{piece:02d}.npz"
 
 
-def save_hub(folder: Folder, side: str, hub: Hub) -> str:
-    """Write a hub's pieces to its file; return their digest."""
-    parts: Any = {f"numbers{k:02d}": part for k, part in enumerate(hub.numbers)}
-    parts |= {f"values{k:02d}": exact(part) for k, part in enumerate(hub.values)}
-    with folder.writing(hub_name(side, hub.row)) as file:
-        np.savez(file, **parts)
-    return digest_of(*hub.numbers, *hub.values)
+def save_piece(folder: Folder, side: str, row: int, piece: int, numbers: Any, values: Any) -> str:
+    """Write a hub's piece to its file; return its digest."""
+    small = exact(values)
+    with folder.writing(piece_name(side, row, piece)) as file:
+        np.savez(file, numbers=numbers, values=small)
+    return digest_of(numbers, small)
+
+
+def save_hub(folder: Folder, side: str, hub: Hub) -> list[str]:
+    """Write a hub's pieces to their files; return their digests."""
+    parts = zip(hub.numbers, hub.values, strict=True)
+    return [save_piece(folder, side, hub.row, k, *part) for k, part in enumerate(parts)]
+
+
+def load_pieces(
+    folder: Folder, side: str, row: int, pieces: Iterable[int]
+) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
+    """Read some pieces of a hub: the numbers and the values of each."""
+    names = [piece_name(side, row, piece) for piece in pieces]
+    found = [load_arrays(folder, name, ("numbers", "values")) for name in names]
+    return [(arrays["numbers"], arrays["values"]) for arrays in found]
 
 
 def load_hub(folder: Folder, side: str, row: int) -> Hub:
     """Read a hub's pieces."""
-    names = [f"{what}{k:02d}" for what in ("numbers", "values") for k in range(PIECES)]
-    found = list(load_arrays(folder, hub_name(side, row), names).values())
-    return Hub(row, found[:PIECES], found[PIECES:])
-
-
-def load_pieces(
-    folder: Folder, side: str, row: int, pieces: list[int]
-) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
-    """Read some pieces of a hub: the numbers and the values of each. The others are not read."""
-    with folder.reading(hub_name(side, row)) as file, np.load(file) as archive:
-        return [(archive[f"numbers{k:02d}"], archive[f"values{k:02d}"]) for k in pieces]
+    numbers, values = zip(*load_pieces(folder, side, row, range(PIECES)), strict=True)
+    return Hub(row, list(numbers), list(values))
 
 
 def hub_limit(entries: int, shards: int) -> int:
@@ -63,11 +69,16 @@ def hub_limit(entries: int, shards: int) -> int:
     return max(SHORTEST, entries // SHARE, entries // (2 * shards))
 
 
+def piece_cuts(entries: int) -> npt.NDArray[np.int64]:
+    """Return where the pieces of a hub with so many entries begin, and their number."""
+    return np.linspace(0, entries, PIECES + 1).astype(np.int64)
+
+
 def hub_of(matrix: Any, row: int) -> Hub:
     """Return a row of a canonical CSR matrix as a hub."""
     span = slice(matrix.indptr[row], matrix.indptr[row + 1])
     numbers, values = matrix.indices[span].astype(np.int64), matrix.data[span]
-    inner = np.linspace(0, len(numbers), PIECES + 1).astype(np.int64)[1:-1]
+    inner = piece_cuts(len(numbers))[1:-1]
     return Hub(row, np.split(numbers, inner), np.split(values, inner))
 
 

@@ -1,0 +1,190 @@
+"""The table to number: its files and their types, checked before anything runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from halfstep.errors import InputError
+
+_READERS = 16
+
+
+class Columns(NamedTuple):
+    """The names of the columns; `value` may be None."""
+
+    user: str
+    item: str
+    value: str | None
+
+    def of(self, side: str) -> str:
+        """Return the name of a side's column of ids."""
+        return self.user if side == "user" else self.item
+
+    def all(self) -> list[str]:
+        """Return the names of those there are."""
+        return [name for name in self if name is not None]
+
+
+class Table(NamedTuple):
+    """A table as a Dask dataframe.
+
+    Attributes
+    ----------
+    frame
+        Its columns are those of `columns`.
+    id_types
+        For each side "int64" or "string".
+    rows
+        How many there are, or None if that is not known.
+    source
+        What a later run compares, to know whether it is the same table.
+    """
+
+    frame: Any
+    columns: Columns
+    id_types: dict[str, str]
+    rows: int | None
+    source: dict[str, Any]
+
+
+class _File(NamedTuple):
+    path: str
+    schema: Any
+    rows: int
+    size: int
+
+
+def opened(table: Any, columns: Columns, storage_options: dict[str, Any]) -> Table:
+    """Return a table whose columns and types are known to be good."""
+    if len(set(columns.all())) < len(columns.all()):
+        raise InputError(f"user, item and value must be different columns, got {columns.all()}")
+    if isinstance(table, str | os.PathLike):
+        return _of_files(os.fspath(table), columns, storage_options)
+    if hasattr(table, "to_delayed") and hasattr(table, "dtypes"):
+        return _of_frame(table, columns)
+    raise InputError(
+        "source must be a path or pattern of Parquet files, a Dask dataframe or a sparse matrix, "
+        f"got {type(table).__name__}"
+    )
+
+
+def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -> Table:
+    import dask.dataframe as dd
+
+    files = _files(pattern, storage_options)
+    for file in files:
+        for name in columns.all():
+            if name not in file.schema.names:
+                raise InputError(
+                    f"'{file.path}' has no column {name!r}: it has {', '.join(file.schema.names)}"
+                )
+    types = {side: _one_type(files, columns.of(side)) for side in ("user", "item")}
+    if columns.value is not None:
+        for file in files:
+            _check_numbers(file.schema.field(columns.value).type, f"'{file.path}'", columns.value)
+    rows = sum(file.rows for file in files)
+    if not rows:
+        raise InputError(f"'{pattern}' must have rows: its {len(files)} Parquet files have none")
+    full = [file.path for file in files if file.rows]
+    frame = dd.read_parquet(
+        full,
+        columns=columns.all(),
+        storage_options=storage_options or None,
+        split_row_groups="adaptive",
+    )
+    listed = [[os.path.basename(file.path), file.size, file.rows] for file in files]
+    return Table(frame, columns, types, rows, {"files": sorted(listed)})
+
+
+def _files(pattern: str, storage_options: dict[str, Any]) -> list[_File]:
+    import fsspec
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    text = pattern if "://" in pattern else os.path.abspath(os.path.expanduser(pattern))
+    try:
+        fs, root = fsspec.core.url_to_fs(text, **storage_options)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"'{pattern}' cannot be opened: {error}") from None
+    if any(mark in root for mark in "*?["):
+        paths = sorted(fs.glob(root))
+    elif fs.isdir(root):
+        paths = sorted(path for path in fs.find(root) if path.endswith((".parquet", ".pq")))
+    else:
+        paths = [root] if fs.exists(root) else []
+    if not paths:
+        raise InputError(f"no Parquet files match '{pattern}'")
+
+    def look(path: str) -> _File:
+        try:
+            with fs.open(path, "rb") as file:
+                found = parquet.ParquetFile(file)
+                rows, schema = found.metadata.num_rows, found.schema_arrow
+        except (pa.ArrowInvalid, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"'{path}' cannot be read as Parquet: {reason}") from None
+        return _File(fs.unstrip_protocol(path), schema, rows, int(fs.size(path) or 0))
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(look, paths))
+
+
+def _one_type(files: Iterable[_File], column: str) -> str:
+    first: tuple[str, str] | None = None
+    for file in files:
+        kind = _id_type(file.schema.field(column).type, f"'{file.path}'", column)
+        if first is None:
+            first = kind, file.path
+        elif kind != first[0]:
+            raise InputError(
+                f"column {column!r} must have ids of one type: {_words(first[0])} in '{first[1]}', "
+                f"{_words(kind)} in '{file.path}'"
+            )
+    assert first is not None
+    return first[0]
+
+
+def _words(kind: str) -> str:
+    return {"int64": "integers", "string": "texts"}[kind]
+
+
+def _id_type(kind: Any, where: str, column: str) -> str:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    if types.is_integer(kind) and not types.is_uint64(kind):
+        return "int64"
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return "string"
+    raise InputError(f"column {column!r} of {where} must be integers or texts, got {kind}")
+
+
+def _check_numbers(kind: Any, where: str, column: str) -> None:
+    from pyarrow import types
+
+    if not (types.is_integer(kind) or types.is_floating(kind)):
+        raise InputError(f"column {column!r} of {where} must be numbers, got {kind}")
+
+
+def _of_frame(frame: Any, columns: Columns) -> Table:
+    import pyarrow as pa
+
+    for name in columns.all():
+        if name not in frame.columns:
+            raise InputError(
+                f"the dataframe has no column {name!r}: it has {', '.join(frame.columns)}"
+            )
+    schema = pa.Schema.from_pandas(frame._meta[columns.all()], preserve_index=False)
+    types = {}
+    for side in ("user", "item"):
+        kind = schema.field(columns.of(side)).type
+        # An empty column of objects has no type of its own.
+        text = pa.string() if pa.types.is_null(kind) else kind
+        types[side] = _id_type(text, "the dataframe", columns.of(side))
+    if columns.value is not None:
+        _check_numbers(schema.field(columns.value).type, "the dataframe", columns.value)
+    return Table(frame[columns.all()], columns, types, None, {"dataframe": frame._name})
