@@ -27,10 +27,10 @@ from halfstep.distributed.hubs import (
 )
 from halfstep.distributed.storage import Folder
 from halfstep.solvers.gramian import ROWS
+from halfstep.solvers.shards import cuts as balanced
 from halfstep.types import Integers
 
 _INT32 = np.iinfo(np.int32).max
-_ROW_WORK = 8  # entries that a row costs besides its own
 
 
 class Block(NamedTuple):
@@ -147,13 +147,8 @@ def cuts(lengths: Integers, shards: int) -> list[int]:
     The shards have about as many entries; they begin at multiples of the Gramian's blocks of rows, if
     there are at least two of these for each shard.
     """
-    rows = len(lengths)
-    align = ROWS if rows >= 2 * ROWS * shards else 1
-    work = np.cumsum(lengths + _ROW_WORK)
-    total = work[-1] if rows else 0
-    inner = np.searchsorted(work, total * np.arange(1, shards) / shards)
-    inner = np.minimum(np.round(inner / align).astype(np.int64) * align, rows)
-    return [0, *inner.tolist(), rows]
+    align = ROWS if len(lengths) >= 2 * ROWS * shards else 1
+    return balanced(lengths, shards, align)
 
 
 def blocks_of(
