@@ -12,7 +12,7 @@ import numpy as np
 from halfstep.datasets.canonical import canonical_csr
 from halfstep.datasets.dataset import Dataset
 from halfstep.distributed.blocks import block_name, join
-from halfstep.distributed.hubs import hub_name
+from halfstep.distributed.hubs import piece_name
 from halfstep.distributed.ids import ids_of_shard
 from halfstep.distributed.model.kept import memory
 from halfstep.distributed.model.record import (
@@ -24,6 +24,7 @@ from halfstep.distributed.model.record import (
 )
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError, NotEnoughMemory
+from halfstep.kernels.cpu.high_degree import PIECES
 from halfstep.memory import gigabytes
 from halfstep.recommender.recommender import Recommender
 from halfstep.solvers.model.conversion import to_device
@@ -65,7 +66,8 @@ def save(folder: Folder, record: Record, target: Folder, history: bool) -> None:
     if history:
         kept |= {f"data/{block_name(side, shard)}": "" for side, shard in shards}
         hubs = [(side, row) for side in SIDES for row, _ in record.facts.hubs[side]]
-        kept |= {f"data/{hub_name(side, row)}": "" for side, row in hubs}
+        pieces = [piece_name(side, row, k) for side, row in hubs for k in range(PIECES)]
+        kept |= {f"data/{name}": "" for name in pieces}
     for part in ("model", "data"):
         target.remove(part)
     for name, digest in kept.items():
