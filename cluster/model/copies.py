@@ -66,7 +66,7 @@ def save(folder: Folder, record: Record, target: Folder, history: bool) -> None:
     if history:
         kept |= {f"data/{block_name(side, shard)}": "" for side, shard in shards}
         hubs = [(side, row) for side in SIDES for row, _ in record.facts.hubs[side]]
-        pieces = [piece_name(*hub, piece) for hub in hubs for piece in range(PIECES)]
+        pieces = [piece_name(side, row, k) for side, row in hubs for k in range(PIECES)]
         kept |= {f"data/{name}": "" for name in pieces}
     for part in ("model", "data"):
         target.remove(part)

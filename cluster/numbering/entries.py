@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,18 +14,16 @@ from halfstep.distributed.hubs import hub_limit
 from halfstep.distributed.numbering.hub_files import save_part, write_hubs
 from halfstep.distributed.numbering.ids import (
     Side,
-    encoded,
-    numbers_of,
     read_hashed,
 )
+from halfstep.distributed.numbering.numbers import SIDES, entries_meta, with_numbers
 from halfstep.distributed.numbering.placing import KEY, gathered, keys_of, shuffled
-from halfstep.distributed.numbering.table import Columns, Table
+from halfstep.distributed.numbering.table import Table
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
 from halfstep.solvers.gramian import ROWS
 
 SMALL_IDS = 1 << 28  # bytes of a side's ids that each worker may hold whole
-SIDES = ("user", "item")
 
 
 def blocks_from(
@@ -94,7 +91,7 @@ def _shuffled_twice(
     import dask
     import dask.dataframe as dd
 
-    keys, meta = keys_of(shards), _meta(key=True)
+    keys, meta = keys_of(shards), entries_meta(key=True)
     build = dask.delayed(write_block, pure=False)
     by_user = numbered.map_partitions(
         addressed, "user", starts, hubs, keys, meta=meta, enforce_metadata=False
@@ -125,64 +122,18 @@ def aligned(starts: list[int]) -> list[int]:
     return [0, *inner.tolist(), rows]
 
 
-def _meta(key: bool = False) -> Any:
-    import pandas as pd
-
-    columns: dict[str, Any] = {
-        "user": np.empty(0, np.int64), "item": np.empty(0, np.int64), "value": np.empty(0)
-    }  # fmt: skip
-    return pd.DataFrame(columns | ({KEY: np.empty(0, np.int64)} if key else {}))
-
-
 def _numbered(table: Table, folder: Folder, sides: dict[str, Side], shards: int) -> Any:
     """Return the entries with numbers in place of ids: columns user, item, value."""
     large = [side for side in SIDES if sides[side].text_bytes > SMALL_IDS]
     starts = {side: sides[side].starts for side in SIDES}
     if not large:
         how = table.columns, table.id_types, folder, starts, SIDES
-        return table.frame.map_partitions(with_numbers, *how, meta=_meta(), enforce_metadata=False)
+        return table.frame.map_partitions(
+            with_numbers, *how, meta=entries_meta(), enforce_metadata=False
+        )
     from halfstep.distributed.numbering.large import numbered_by_shuffles
 
     return numbered_by_shuffles(table, folder, starts, large, shards)
-
-
-def with_numbers(
-    part: Any,
-    columns: Columns,
-    kinds: dict[str, str],
-    folder: Folder,
-    starts: dict[str, list[int]],
-    small: Iterable[str],
-) -> Any:
-    """Return a part of the table as user, item, value, with numbers for the ids of `small` sides."""
-    import pandas as pd
-
-    values = values_of(part, columns)
-    found: dict[str, Any] = {}
-    for side in SIDES:
-        kind, name = kinds[side], columns.of(side)
-        codes, ids = encoded(part[name], name, kind)
-        if side in small:
-            found[side] = numbers_of(ids, folder, side, starts[side], kind)[codes]
-        else:
-            found[side] = ids.to_pandas().to_numpy()[codes]
-    return pd.DataFrame({**found, "value": values})
-
-
-def values_of(part: Any, columns: Columns) -> npt.NDArray[np.float64]:
-    """Return the checked values of a part of the table, (n,)."""
-    if columns.value is None:
-        return np.ones(len(part))
-    values = part[columns.value].to_numpy(np.float64, na_value=np.nan)
-    bad = ~((values >= 0) & (values < np.inf))
-    if bad.any():
-        row = part.iloc[int(np.argmax(bad))]
-        raise InputError(
-            f"column {columns.value!r} must be numbers of at least 0, got {row[columns.value]} for "
-            f"{columns.user} {row[columns.user]!r}, {columns.item} {row[columns.item]!r}"
-        )
-    checked: npt.NDArray[np.float64] = values
-    return checked
 
 
 def addressed(

@@ -174,7 +174,10 @@ def test_factors_come_back_as_numpy_reads_them(tmp_path, shape, dtype):
     assert (read_factors(folder, file) == factors).all()
 
 
-def test_a_copy_stands_alone(fit, tmp_path):
+def test_a_copy_stands_alone(tmp_path):
+    model, matrix = model_of(SMALL), having(SMALL)
+    fit = cut(tmp_path / "fit", model, matrix, hub_entries=8)
+    assert fit.facts.hubs["user"]
     copy = fit.save(tmp_path / "copy", history=True)
     fit.folder.remove("data")
     fit.folder.remove("model")
@@ -182,7 +185,7 @@ def test_a_copy_stands_alone(fit, tmp_path):
     again = ShardedModel.load(tmp_path / "copy")
     again.recommend_all(str(tmp_path / "lists"), 5, show_progress=False)
     lists = lists_in(Folder(tmp_path / "lists"), again)
-    assert lists.to_pydict() == table_of(model_of(SMALL), having(SMALL), 5)
+    assert lists.to_pydict() == table_of(model, matrix, 5)
 
 
 def test_a_copy_replaces_a_copy_and_nothing_else(fit, tmp_path):
