@@ -48,7 +48,7 @@ def fit(
         A folder that this process and all workers see, at any URL that fsspec knows: for the numbered
         data, the checkpoints and the model.
     client
-        A `distributed.Client`. None starts a cluster on this machine, and ends it after the fit.
+        A client of Dask. None starts a cluster on this machine, and ends it after the fit.
     user, item, value
         The columns of a table. Without `value` each row counts 1; values of a pair of ids are summed.
     solver

@@ -1,6 +1,6 @@
 """The files of a fitted model: factors of each shard and side, and `model.json`, written last.
 
-`model/user-00003.npy` has the factors of the users of shard 3, in the order of their numbers. Workers
+user-00003.npy has the factors of the users of shard 3, in the order of their numbers. Workers
 write these files, each its own; then one process writes `model.json`, which names each of them with its
 SHA-256 digest and shape, and has the settings, the course of the fit and the facts of the data. So a
 folder without `model.json` has no model, however many files of one it has. A fit that replaces a model

@@ -27,7 +27,7 @@ class ShardedModel:
 
     `halfstep.distributed.fit` returns one, and `load` reads one again. It holds no factors: each method
     reads what it needs, so that no machine must hold more than a shard of the users and, if they fit,
-    all items. With `client=` (a `distributed.Client`) the shards are spread over its workers, which must
+    all items. With `client=` (a client of Dask) the shards are spread over its workers, which must
     reach the folder under the same URL; without, this process takes one after the other.
 
     Attributes

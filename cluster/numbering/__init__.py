@@ -48,7 +48,7 @@ def number_ids(
     table
         A path, a pattern or a folder of Parquet files, at any URL; or a Dask dataframe.
     folder
-        Where `ids/`, `blocks/`, `hubs/` and, at the end, `facts.json` go.
+        Where ids, blocks, hubs and, at the end, `facts.json` go.
     user, item, value
         Columns: ids are integers or texts. Without `value` each row counts 1. Rows of one user and item
         are summed.

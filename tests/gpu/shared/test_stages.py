@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from cases.cluster.gpu_shared import ITEMS, USERS, in_parts, ratings, shared_by, whole_problem
 from cases.gpu import mostly_long
-from cases.gpu_shared import ITEMS, USERS, in_parts, ratings, shared_by, whole_problem
 from cases.solvers import GPU_RUNGS
 
 from halfstep import SOLVERS, InputError

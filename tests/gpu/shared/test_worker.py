@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases.gpu_shared import gathered, ratings, shared_by, whole_problem
+from cases.cluster.gpu_shared import gathered, ratings, shared_by, whole_problem
 from emulator import EmulatorBackend, build
 
 from halfstep import SOLVERS
