@@ -18,6 +18,7 @@ from distributed import WorkerPlugin
 
 from halfstep.distributed.blocks import Block, load_block, with_hubs
 from halfstep.distributed.facts import OTHER
+from halfstep.distributed.fitting.allocation import give_back, keep_memory
 from halfstep.distributed.fitting.exchange import Exchange
 from halfstep.distributed.fitting.factor_files import read_rows
 from halfstep.distributed.fitting.gathering import Gathering, gathering_of
@@ -49,6 +50,7 @@ class Home(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Begin without shards; called by Dask when the worker starts, too."""
         self.worker = worker
+        keep_memory()
         threads = self.job.threads or worker.state.nthreads
         settings = {**self.job.settings, "num_threads": threads}
         self.solver: Any = SOLVERS[self.job.solver](**settings)
@@ -69,6 +71,7 @@ class Home(WorkerPlugin):
         worker.handlers.pop(f"{self.name}_hub", None)
         self.pool.shutdown(wait=False)
         self.sides, self.gatherings = {}, {}
+        give_back()
 
     def abandon(self, attempt: int) -> None:
         """Give up the half-step of an older attempt; called on the event loop."""
