@@ -46,7 +46,8 @@ def bench(
     als_wr: Annotated[
         bool,
         typer.Option(
-            "--als-wr", help="Scale each row's regularisation by its number of entries, as Spark does."
+            "--als-wr",
+            help="Scale each row's regularisation by its number of entries, as Spark does.",
         ),
     ] = False,
     alpha: o.Alpha = d.ALPHA,

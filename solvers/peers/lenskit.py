@@ -84,7 +84,10 @@ class LensKit(Solver):
         self._start_threads()
         scale = self._scale(users)
         X, Y = X * scale, Y * scale
-        matrices, regularization = [self._entries(s) for s in (users, items)], self._regularization(users)
+        matrices, regularization = (
+            [self._entries(s) for s in (users, items)],
+            self._regularization(users),
+        )
         for side, factors in ((users, X), (items, Y)):
             # LensKit leaves a row without entries as it is; its solution is 0.
             factors[np.diff(side.indptr) == 0] = 0

@@ -94,12 +94,12 @@ class Spark(Solver):
         """Run Spark's fit twice, without iterations and with all of them, and report once."""
         from halfstep.kernels.cpu.threads import cores
 
+        ratings, scale, regularization = self._mapped(users)
+        if not self.iterations:
+            return
         reason = why_unavailable()
         if reason is not None:
             raise SolverUnavailable(f"solver 'spark' cannot run here: {reason}")
-        if not self.iterations:
-            return
-        ratings, scale, regularization = self._mapped(users)
         running = session(cores(int(self.num_threads)))
         with tempfile.TemporaryDirectory(dir=running.folder) as name:
             folder = Path(name)

@@ -92,7 +92,7 @@ def stop() -> None:
 
 def _start(threads: int) -> Session:
     from pyspark import SparkConf, SparkContext
-    from pyspark.java_gateway import launch_gateway
+    from pyspark import java_gateway
     from pyspark.sql import SparkSession
 
     folder = Path(tempfile.mkdtemp(prefix="halfstep-spark-"))
@@ -101,11 +101,12 @@ def _start(threads: int) -> Session:
     for name, value in _settings(threads, folder).items():
         conf.set(name, value)
     said = folder / "java.txt"
+    launch: Any = java_gateway.launch_gateway  # pyspark has types for some of its functions alone
     gateway = None
     try:
         with open(said, "wb") as output:
             kwargs = {"stdout": output, "stderr": subprocess.STDOUT}
-            gateway = launch_gateway(conf, popen_kwargs=kwargs)
+            gateway = launch(conf, popen_kwargs=kwargs)
         context = SparkContext(conf=conf, gateway=gateway)
         return Session(SparkSession(context), gateway, threads, folder)
     except Exception as error:
