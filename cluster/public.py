@@ -43,7 +43,8 @@ def fit(
     ----------
     source
         A path, a pattern or a folder of Parquet files, at any URL that fsspec knows; a Dask dataframe; a
-        sparse matrix (users, items); or None for the data that `folder` has from an earlier fit.
+        sparse matrix (users, items); a `halfstep.Dataset`; or None for the data that `folder` has from
+        an earlier fit.
     folder
         A folder that this process and all workers see, at any URL that fsspec knows: for the numbered
         data, the checkpoints and the model.

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from halfstep.cli.cluster import plan
+from halfstep.cli.cluster import fit, plan, results
 
 app = typer.Typer(
-    help="Fits over several machines, on Dask: plan one before you begin it.",
+    help="Fits over several machines, on Dask: plan one, make it, use what it has fitted.",
     no_args_is_help=True,
 )
 app.command()(plan.plan)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `plan` a command of a group, also while it is the only one."""
+app.command()(fit.fit)
+app.command()(results.recommend)
+app.command()(results.export)

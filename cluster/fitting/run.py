@@ -19,6 +19,7 @@ from halfstep.distributed.fitting.orders import Job
 from halfstep.distributed.storage import Folder
 from halfstep.files import plain
 from halfstep.interruption import Interruption, interruption
+from halfstep.memory import gigabytes
 from halfstep.progress import Advance, progress_bar
 from halfstep.solvers.fit.stopping import warn_of_unsolved_rows
 
@@ -113,7 +114,7 @@ class Run:
         clocks = self.driver.clocks[-2:]
         received = sum(clock.received for both in clocks for clock in both)
         slowest = max((clock.seconds for both in clocks for clock in both), default=0.0)
-        advance(loss)
+        advance(loss, f"{gigabytes(received)} moved, slowest worker {slowest:.2f} s")
         event = {"iteration": done, "loss": loss, "bytes": received, "slowest": slowest}
         self.driver.client.log_event("halfstep", event)
 
@@ -137,8 +138,9 @@ class Run:
         discard_model(self.folder)
         written = together(self.driver.rounds.all("save_all", keys))
         files = {side: [file for (s, _), file in written.items() if s == side] for side, _ in keys}
+        settings = {**self.solver._settings(), "random_state": self.options["seed"]}
         record = write_model(
-            self.folder, self.facts, self.solver._settings(), files,
+            self.folder, self.facts, settings, files,
             solver=self.solver.name, iterations=self.driver.step // 2, loss_history=self.losses,
             seconds=self.seconds, relaxation=self.driver.omegas,
         )  # fmt: skip
@@ -160,6 +162,7 @@ def run(client: Any, folder: Folder, facts: Facts, solver: Any, **options: Any) 
         ):
             said = fitting.iterate(ctrl_c, advance)
         model = fitting.save()
+        model.interrupted_ = fitting.driver.step // 2 if said else None
     except OSError as error:
         if client.status in ("running", "newworker"):
             raise

@@ -42,6 +42,8 @@ class ShardedModel:
         The solver's name, and how many iterations the fit did.
     loss_history_, seconds_, relaxation_ : list of float
         As a solver's.
+    interrupted_
+        How many whole iterations the fit that returned this had done when Ctrl-C ended it, or None.
     """
 
     def __init__(self, folder: Folder, record: Record) -> None:
@@ -50,6 +52,7 @@ class ShardedModel:
         self.solver_, self.iterations_ = record.solver, record.iterations
         self.loss_history_ = list(record.loss_history)
         self.seconds_, self.relaxation_ = list(record.seconds), list(record.relaxation)
+        self.interrupted_: int | None = None
 
     @classmethod
     def load(cls, folder: str | Folder, storage_options: dict[str, Any] | None = None) -> Self:

@@ -72,7 +72,7 @@ def number_ids(
             check_same(found, source, folder)
             return found
     folder.remove("facts.json")
-    for name in ("ids", "blocks", "hubs"):
+    for name in ("ids", "blocks", "hubs", "hashed", "parts"):
         folder.remove(name)
     return _number(client, given, folder, shards, columns, source, hub_entries)
 

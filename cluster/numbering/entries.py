@@ -180,8 +180,8 @@ def write_block(
     for row in hubs[other]:
         at = columns == row
         hub_parts[row] = save_part(folder, other, row, shard, rows[at], values[at])
-    if hubs[side] or hubs[other]:
-        kept = ~(np.isin(rows, hubs[side]) | np.isin(columns, hubs[other]))
+    if hubs[side]:  # those of the other side's stay: they are in the pieces as well
+        kept = ~np.isin(rows, hubs[side])
         rows, columns, values = rows[kept], columns[kept], values[kept]
     count = starts[other][-1]
     if not len(rows):

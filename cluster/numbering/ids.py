@@ -117,15 +117,11 @@ def write_ids(
     import pyarrow as pa
     from pyarrow import compute, parquet
 
-    table = pa.table(
-        {
-            "id": pa.array(part["id"], pa.int64() if kind == "int64" else pa.string()),
-            "count": pa.array(part["count"].to_numpy(np.int64)),
-        }
-    )
-    table = table.group_by("id").aggregate([("count", "sum")])
-    order = compute.sort_indices(table["id"])
-    ids, counts = table["id"].take(order), table["count_sum"].take(order).to_numpy()
+    codes, distinct = encoded(part["id"], "id", kind)
+    told = part["count"].to_numpy(np.int64)
+    totals = np.bincount(codes, weights=told, minlength=len(distinct)).astype(np.int64)
+    order = compute.sort_indices(distinct)
+    ids, counts = distinct.take(order), totals[order.to_numpy()]
     with folder.writing(f"hashed/{side}-{shard:05d}.parquet") as file:
         parquet.write_table(pa.table({"id": ids}), file)
     top = np.argsort(-counts, kind="stable")[:_HEAVIEST]

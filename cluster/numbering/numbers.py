@@ -57,10 +57,11 @@ def values_of(part: Any, columns: Columns) -> npt.NDArray[np.float64]:
     values = part[columns.value].to_numpy(np.float64, na_value=np.nan)
     bad = ~((values >= 0) & (values < np.inf))
     if bad.any():
-        row = part.iloc[int(np.argmax(bad))]
+        at = int(np.argmax(bad))
+        user, item = (part[name].iloc[at] for name in (columns.user, columns.item))
         raise InputError(
-            f"column {columns.value!r} must be numbers of at least 0, got {row[columns.value]} for "
-            f"{columns.user} {row[columns.user]!r}, {columns.item} {row[columns.item]!r}"
+            f"column {columns.value!r} must be numbers of at least 0, got {values[at]} for "
+            f"{columns.user} {user}, {columns.item} {item}"
         )
     checked: npt.NDArray[np.float64] = values
     return checked
