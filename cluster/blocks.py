@@ -77,9 +77,13 @@ def build_block(
         needed, places = np.unique(columns, return_inverse=True)
         places = places.reshape(-1)
     if len(values) and (values != np.floor(values)).any():
-        # The sum of duplicates must not depend on their order.
-        order = np.argsort(values, kind="stable")
+        # Sums of whole numbers are exact; of others they must not depend on the order of duplicates.
+        order = np.lexsort((values, places, rows))
         rows, places, values = rows[order], places[order], values[order]
+        new = np.concatenate([[True], (np.diff(rows) != 0) | (np.diff(places) != 0)])
+        begins = np.flatnonzero(new)
+        rows, places = rows[begins], places[begins]
+        values = np.add.reduceat(values.astype(np.float64), begins)
     kind = np.int32 if max(row_count, len(needed)) <= _INT32 else np.int64
     shape = (row_count, max(1, len(needed)))
     where = (rows - first_row).astype(kind), places.astype(kind)

@@ -18,9 +18,9 @@ from halfstep.kernels.cpu.high_degree import PIECES
 
 def save_part(folder: Folder, side: str, row: int, shard: int, numbers: Any, values: Any) -> int:
     """Write a hub's entries that one shard of the other side has, summed; return how many."""
-    there, places = np.unique(numbers, return_inverse=True)
-    order = np.argsort(values, kind="stable")  # a sum that does not depend on the rows' order
-    summed = np.bincount(places.reshape(-1)[order], weights=values[order], minlength=len(there))
+    order = np.lexsort((values, numbers))  # sums that do not depend on the rows' order
+    there, begins = np.unique(numbers[order], return_index=True)
+    summed = np.add.reduceat(values[order], begins) if len(there) else np.empty(0)
     with folder.writing(f"parts/{side}-{row}-{shard:05d}.npz") as file:
         np.savez(file, numbers=there, values=summed)
     return len(there)

@@ -82,6 +82,10 @@ def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -
                 raise InputError(
                     f"'{file.path}' has no column {name!r}: it has {', '.join(file.schema.names)}"
                 )
+    rows = sum(file.rows for file in files)
+    if not rows:
+        raise InputError(f"'{pattern}' must have rows: its {len(files)} Parquet files have none")
+    files = [file for file in files if file.rows]
     for file in files:
         for name in (columns.user, columns.item):
             if count := file.missing.get(name, 0):
@@ -92,10 +96,7 @@ def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -
     if columns.value is not None:
         for file in files:
             _check_numbers(file.schema.field(columns.value).type, f"'{file.path}'", columns.value)
-    rows = sum(file.rows for file in files)
-    if not rows:
-        raise InputError(f"'{pattern}' must have rows: its {len(files)} Parquet files have none")
-    full = [file.path for file in files if file.rows]
+    full = [file.path for file in files]
     frame = dd.read_parquet(
         full,
         columns=columns.all(),

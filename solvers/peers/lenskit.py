@@ -118,7 +118,7 @@ class LensKit(Solver):
     def _scale(self, side: Weights) -> np.float32:
         """Return LensKit's factors over ours."""
         scale = math.sqrt(1 + side.a0) if self.confidence == "binary" else 1.0
-        return np.float32(scale)
+        return np.float32(scale)  # type: ignore[no-any-return]
 
     def _regularization(self, side: Weights) -> float:
         """Return LensKit's regularisation."""
