@@ -210,7 +210,7 @@ class Fetching:
         for address, shards in by_address.items():
             wanted = Wanted(self.side, self.step, self.attempt, group, shards)
             asked[address] = wanted, home.on_loop(home.exchange.ask(address, wanted))
-        home.pending = [future for _, future in asked.values()]
+        home.wait_for([future for _, future in asked.values()], self.attempt)
         return asked
 
 
