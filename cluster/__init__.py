@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from halfstep.lazy import offered
 
 if TYPE_CHECKING:
-    from halfstep.distributed.fitting.driver import ClusterLost
+    from halfstep.distributed.fitting.rounds import ClusterLost
     from halfstep.distributed.model import ShardedModel
     from halfstep.distributed.public import fit
 
-_OFFERED = {"ClusterLost": "fitting.driver", "ShardedModel": "model", "fit": "public"}
+_OFFERED = {"ClusterLost": "fitting.rounds", "ShardedModel": "model", "fit": "public"}
 __getattr__ = offered(__name__, _OFFERED)
 __all__ = ["ClusterLost", "ShardedModel", "fit"]
 

@@ -1,22 +1,23 @@
-"""The driver of a fit: homes of the shards, half-steps, what happens after a loss."""
+"""The driver of a fit: its half-steps, and what is known of the factors between them."""
 
 from __future__ import annotations
 
 import logging
-import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from halfstep.blas import blas_threads
 from halfstep.distributed.facts import OTHER
-from halfstep.distributed.fitting.answers import added, error_of
-from halfstep.distributed.fitting.home import Home, facts_of, together
+from halfstep.distributed.fitting.answers import added, error_of, facts_of, together
+from halfstep.distributed.fitting.home import Home
 from halfstep.distributed.fitting.manifest import Keeper, Manifest
 from halfstep.distributed.fitting.memory import planned
 from halfstep.distributed.fitting.orders import Answer, Clock, Job, Order, Solved, Trouble
-from halfstep.distributed.fitting.rounds import Rounds, WorkerLost
-from halfstep.errors import InputError, NotFinite
+from halfstep.distributed.fitting.recovery import SIDES, Recovery
+from halfstep.distributed.fitting.rounds import Rounds
+from halfstep.errors import NotFinite
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.fit.weights import background_weight
 from halfstep.solvers.gramian import whole
@@ -24,12 +25,7 @@ from halfstep.solvers.shared import Frame, Shared
 
 log = logging.getLogger("halfstep")
 
-SIDES = ("user", "item")
-_TRIES = 20  # recoveries without a half-step in between
-
-
-class ClusterLost(RuntimeError):
-    """No worker, or no scheduler, is left; the message says how to go on."""
+T = TypeVar("T")
 
 
 class Driver:
@@ -72,7 +68,7 @@ class Driver:
         replacement: float = 60.0,
     ) -> None:
         self.client, self.job, self.solver, self.seed = client, job, solver, seed
-        self.keeper, self.replacement = keeper, replacement
+        self.keeper = keeper
         self.facts = job.facts
         self.groups, self._given = groups or 1, groups is not None
         self.shards = range(job.facts.shards)
@@ -87,8 +83,8 @@ class Driver:
         self.gains: list[float | None] = []
         self.clocks: list[list[Clock]] = []
         self.recoveries: list[dict[str, Any]] = []
-        self._nannies: set[str] = set()
         self.rounds = Rounds(client, job.name, job.patience)
+        self.recovery = Recovery(self, replacement)
         client.register_plugin(Home(job))
 
     def close(self) -> None:
@@ -101,36 +97,44 @@ class Driver:
 
     def begin(self, manifest: Manifest | None) -> None:
         """Give the shards homes and factors: drawn, or those of a manifest."""
-        while True:
-            try:
-                self._settle()
-                if not self._given:
-                    self.groups, self._given = planned(self), True
-                    if self.groups > 1:
-                        self._settle()
-                if manifest is None:
-                    self._keep_measured(self.rounds.all("draw", self.seed, self.kinds))
-                    self.step = 0
-                else:
-                    self._go_to(manifest)
-                return
-            except WorkerLost:
-                log.warning("a worker was lost while the fit began: beginning again")
+        self.recovery.until_done(lambda: self._begin(manifest), lambda begun: None)
+
+    def _begin(self, manifest: Manifest | None) -> None:
+        self.recovery.settle()
+        if not self._given:
+            self.groups, self._given = planned(self), True
+            if self.groups > 1:
+                self.recovery.settle()
+        if manifest is None:
+            self.keep_measured(self.rounds.all("draw", self.seed, self.kinds))
+            self.step = 0
+        else:
+            self.recovery.go_to(manifest)
 
     def half_step(self, save: bool) -> None:
-        """Take the next half-step, as often as workers are lost in it."""
-        tries = 0
-        while True:
-            begun = time.perf_counter()
-            wanted = self.step
-            try:
-                self._half_step(save)
-                return
-            except WorkerLost:
-                tries += 1
-                self._recover(begun)
-                if self.step < wanted or tries > _TRIES:
-                    return  # further back: the caller counts the half-steps
+        """Take the next half-step, as often as workers are lost in it.
+
+        Afterwards `step` is one more, unless a loss led back to an earlier half-step than this one.
+        """
+        self.between_losses(lambda: self._half_step(save))
+
+    def between_losses(self, what: Callable[[], T]) -> T | None:
+        """Return what `what` returns, which is repeated where a worker is lost in it.
+
+        Where the losses led back to an earlier half-step, it is not repeated, and None returned.
+        """
+        step = self.step
+
+        def recover(begun: float) -> bool:
+            self.recovery.recover(begun)
+            return self.step < step
+
+        return self.recovery.until_done(what, recover)
+
+    def step_back(self) -> None:
+        """Give up a half-step of the users: go back to the last whole iteration."""
+        if self.step % 2:
+            self.recovery.bring_to(self.step - 1)
 
     def _half_step(self, save: bool) -> None:
         side = SIDES[self.step % 2]
@@ -188,7 +192,7 @@ class Driver:
             kind = self.solver.gramian_type(frame, squared).name
             if kind != self.kinds[fixed]:
                 self.kinds[fixed] = kind
-                self._keep_measured(self.rounds.all("measure", {fixed: kind}))
+                self.keep_measured(self.rounds.all("measure", {fixed: kind}))
             YtY = whole(self._nodes(fixed, "gramian"))
         try:
             with blas_threads(1):
@@ -204,91 +208,6 @@ class Driver:
             nodes.update(getattr(self.measured[side, k], what))
         return nodes
 
-    def _keep_measured(self, answers: list[Any]) -> None:
+    def keep_measured(self, answers: list[Any]) -> None:
+        """Note what the workers have measured of their factors."""
         self.measured.update(together(answers))
-
-    def _settle(self) -> list[int]:
-        """Give every shard without a home one, load it there, and tell all what to send."""
-        alive = self._alive()
-        homeless = [k for k in self.shards if self.homes.get(k) not in alive]
-        held = {a: sum(home == a for home in self.homes.values()) for a in alive}
-        for k in homeless:
-            home = min(alive, key=lambda a: (held[a], a))
-            self.homes[k] = home
-            held[home] += 1
-        self.rounds.at = sorted(set(self.homes.values()))
-        self._nannies = {a for a in self.rounds.at if alive[a].get("nanny")}
-        opened = together(self.rounds.all("open", self.rounds.attempt, self.homes, self.groups))
-        for found in opened.values():
-            if isinstance(found, Trouble):
-                raise InputError(f"{found.side} shard {found.shard}: {found.reason}")
-        # What pieces of hubs know is of whoever holds them now.
-        self.side_facts = {k: v for k, v in self.side_facts.items() if len(k) == 2} | opened
-        self.rounds.all("send_lists")
-        return homeless
-
-    def _alive(self) -> dict[str, Any]:
-        alive = self.rounds.workers()
-        if not alive:
-            self.rounds.forgive()
-            alive = self.rounds.workers()
-        if not alive:
-            raise ClusterLost(
-                "no worker is left: start some, and fit with resume=True to go on "
-                f"{self.keeper.where()}"
-            )
-        return alive
-
-    def _recover(self, begun: float) -> None:
-        """Bring all shards to the last completed half-step, or to the last manifest."""
-        for _ in range(_TRIES):
-            try:
-                self._recover_once(begun)
-                return
-            except WorkerLost:
-                log.warning("a worker was lost while another was being replaced")
-        raise ClusterLost(f"workers are lost again and again: fit with resume=True to go on "
-                          f"{self.keeper.where()}")  # fmt: skip
-
-    def _recover_once(self, begun: float) -> None:
-        gone = sorted(set(self.rounds.at) & self.rounds.lost)
-        wanted = len(self.rounds.at)
-        if self._nannies & set(gone):
-            end = time.perf_counter() + self.replacement
-            while len(self.rounds.workers()) < wanted and time.perf_counter() < end:
-                time.sleep(0.05)
-        step = self.step
-        moved = self._settle()
-        last = {SIDES[step % 2]: step - 2, SIDES[(step + 1) % 2]: step - 1}
-        behind = [key for found in self.rounds.all("roll_back", last) for key in found]
-        files = self.keeper.files_of(behind, last)
-        if files is not None:
-            self.rounds.all("read", files)
-        elif step < 2 and all(last[side] < 0 for side, _ in behind):
-            self.rounds.all("redraw", self.seed, behind)
-        else:
-            self._go_back()
-        self._keep_measured(self.rounds.all("measure", self.kinds))
-        took = time.perf_counter() - begun
-        self.recoveries.append(
-            {"step": step, "from": self.step, "gone": gone, "moved": moved, "seconds": took}
-        )
-        log.warning(
-            "worker %s was lost in half-step %d: going on from half-step %d after %.1f s",
-            ", ".join(gone) or "(none)", step, self.step, took,
-        )  # fmt: skip
-
-    def _go_back(self) -> None:
-        manifest = self.keeper.last
-        if manifest is None:
-            self._keep_measured(self.rounds.all("draw", self.seed, self.kinds))
-            self.step, self.omegas, self.gains, self.report_ = 0, [], [], []
-            return
-        self._go_to(manifest)
-
-    def _go_to(self, manifest: Manifest) -> None:
-        self.rounds.all("read", manifest.files())
-        self.step = manifest.step
-        self.omegas, self.gains = list(manifest.omegas), list(manifest.gains)
-        self.report_ = self.report_[: self.step // 2]
-        self._keep_measured(self.rounds.all("measure", self.kinds))

@@ -8,10 +8,12 @@ the worker's event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import signal
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from distributed import WorkerPlugin
@@ -19,7 +21,7 @@ from distributed import WorkerPlugin
 from halfstep.distributed.blocks import Block, load_block, with_hubs
 from halfstep.distributed.facts import OTHER
 from halfstep.distributed.fitting.allocation import give_back, keep_memory
-from halfstep.distributed.fitting.exchange import Exchange
+from halfstep.distributed.fitting.exchange import Abandoned, Exchange
 from halfstep.distributed.fitting.factor_files import read_rows
 from halfstep.distributed.fitting.gathering import Gathering, gathering_of
 from halfstep.distributed.fitting.hubs import HubPieces
@@ -33,10 +35,11 @@ from halfstep.errors import InputError
 from halfstep.memory import available
 from halfstep.solvers.gramian import Matrix, Node, gramian_nodes, square_nodes
 from halfstep.solvers.registry import SOLVERS
-from halfstep.solvers.shared import SideFacts
 from halfstep.types import Floats
 
 _STARTING = 100  # tenths of a second
+
+T = TypeVar("T")
 
 
 class Home(WorkerPlugin):
@@ -64,9 +67,16 @@ class Home(WorkerPlugin):
         self.splits = bool(self.solver.splits_hubs)
         self.hubs = {side: HubPieces(self, side) for side in OTHER}
         worker.handlers[f"{self.name}_hub"] = self._answer
+        self._sigint: Any = None
+        if worker.nanny and threading.current_thread() is threading.main_thread():
+            # A terminal sends Ctrl-C to the workers of a cluster on this machine, too: it is the driver
+            # that ends the fit.
+            self._sigint = signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def teardown(self, worker: Any) -> None:
         """Forget all of it."""
+        if self._sigint is not None:
+            signal.signal(signal.SIGINT, self._sigint)
         self.exchange.close()
         worker.handlers.pop(f"{self.name}_hub", None)
         self.pool.shutdown(wait=False)
@@ -75,11 +85,27 @@ class Home(WorkerPlugin):
 
     def abandon(self, attempt: int) -> None:
         """Give up the half-step of an older attempt; called on the event loop."""
+        if attempt <= self.exchange.attempt:
+            return
         self.exchange.abandon(attempt)
         for hubs in self.hubs.values():
             hubs.abandon()
         for future in self.pending:
             future.cancel()
+
+    def wait_for(self, futures: Iterable[Future[Any]], attempt: int) -> None:
+        """Let `abandon` cancel these replies of other workers, too.
+
+        Raises
+        ------
+        Abandoned
+            The attempt has been given up meanwhile.
+        """
+        self.pending = [*(future for future in self.pending if not future.done()), *futures]
+        if attempt != self.exchange.attempt:
+            for future in self.pending:
+                future.cancel()
+            raise Abandoned
 
     async def _answer(self, side: str, **question: Any) -> dict[str, Any]:
         return await self.hubs[side].answer(**question)
@@ -94,7 +120,7 @@ class Home(WorkerPlugin):
         return with_hubs(block, hubs, first)
 
     async def _begin(self, attempt: int) -> None:
-        self.exchange.abandon(attempt)
+        self.abandon(attempt)
 
     def mine(self, side: str) -> dict[int, ShardSide]:
         """Return a side's shards that live here."""
@@ -154,7 +180,7 @@ class Home(WorkerPlugin):
             found.append(Demand(gathered, fixed, rows, free))
         return found
 
-    def send_lists(self) -> int:
+    def send_lists(self, attempt: int) -> int:
         """Tell each other worker which of its rows are wanted here; return how many are in all."""
         lists: dict[str, dict[tuple[str, int, int], Any]] = {}
         wanted = 0
@@ -171,8 +197,12 @@ class Home(WorkerPlugin):
         for side, shard, group in lists.pop(here, {}):
             self.exchange.lists[side, shard, here, group] = None
         calls = [self.on_loop(self.exchange.send_lists(*item)) for item in lists.items()]
+        self.wait_for(calls, attempt)
         for call in calls:
-            call.result(self.job.patience)
+            try:
+                call.result()
+            except CancelledError:
+                raise Abandoned from None
         return wanted
 
     def draw(self, seed: int, kind: Mapping[str, str]) -> dict[tuple[str, int], Solved]:
@@ -205,11 +235,19 @@ class Home(WorkerPlugin):
 
     def half_step(self, order: Order) -> Answer | Trouble:
         """Rotate, exchange and solve the rows that live here: `stepping.half_step`."""
-        return half_step(self, order)
+        return self._or_nobody(order.attempt, lambda: half_step(self, order))
 
     def loss(self, step: int, attempt: int) -> dict[tuple[str, int], tuple[float, float]]:
         """Return each shard's parts of the objective: `stepping.loss`."""
-        return loss(self, step, attempt)
+        return self._or_nobody(attempt, lambda: loss(self, step, attempt))
+
+    def _or_nobody(self, attempt: int, what: Callable[[], T]) -> T:
+        """Return what `what` returns; where it fails, let those that wait for rows of here give up."""
+        try:
+            return what()
+        except BaseException:
+            self.on_loop(self._begin(attempt + 1)).result()
+            raise
 
     def roll_back(self, step_of: Mapping[str, int]) -> list[tuple[str, int]]:
         """Go back to the factors of these half-steps where they are here; return whose are not."""
@@ -253,14 +291,3 @@ async def call(name: str, method: str, *args: Any, dask_worker: Any = None) -> A
         return None
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(home.pool, partial(getattr(home, method), *args))
-
-
-def together(found: Iterable[Mapping[tuple[str, int], Any]]) -> dict[tuple[str, int], Any]:
-    """Return one mapping of what all workers found, by side and shard in their order."""
-    merged = {key: value for part in found for key, value in part.items()}
-    return {key: merged[key] for key in sorted(merged)}
-
-
-def facts_of(found: Mapping[tuple[str, int], Any], side: str) -> SideFacts:
-    """Return the facts about a side from those of its shards."""
-    return SideFacts.together(value[0] for key, value in found.items() if key[0] == side)

@@ -160,7 +160,7 @@ def ask(
                 given=given,
             )
         )
-    home.pending = [*home.pending, *calls.values()]
+    home.wait_for(calls.values(), attempt)
     answers: dict[int, Any] = {}
     for address, future in calls.items():
         try:

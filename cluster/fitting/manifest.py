@@ -104,6 +104,7 @@ class Keeper:
         seconds: list[float],
     ) -> bool:
         """Replace the manifest by one of before half-step `step`, if its files are there."""
+        self._remove(step)
         users = [self._names.get(("user", k, step - 2)) for k in range(shards)]
         items = [self._names.get(("item", k, step - 1)) for k in range(shards)]
         if None in users or None in items:
@@ -123,8 +124,10 @@ class Keeper:
         return True
 
     def _remove(self, step: int) -> None:
+        """Remove files that neither the last manifest nor a recovery before half-step `step` needs."""
+        kept = set() if self.last is None else {*self.last.users, *self.last.items}
         for key, name in list(self._names.items()):
-            if key[2] < step - 2:
+            if key[2] < step - 2 and name not in kept:
                 del self._names[key]
                 self._try_to_remove(name)
 

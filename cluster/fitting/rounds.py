@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+from halfstep.distributed.fitting.exchange import Abandoned
 from halfstep.distributed.fitting.home import call
 
 log = logging.getLogger("halfstep")
@@ -17,6 +18,10 @@ _AFTER_ERROR = 5.0  # seconds in which the news of a loss may follow the error t
 
 class WorkerLost(Exception):
     """A worker that has shards is gone, or does not answer any more."""
+
+
+class ClusterLost(RuntimeError):
+    """No worker, or no scheduler, is left; the message says how to go on."""
 
 
 class Rounds:
@@ -35,6 +40,8 @@ class Rounds:
     ----------
     lost
         The addresses of workers that are gone or silent.
+    removed
+        Those of them of which the scheduler has said that they are gone.
     attempt
         Counts the losses.
     """
@@ -43,6 +50,7 @@ class Rounds:
         self.client, self.name, self.patience = client, name, patience
         self.attempt = 0
         self.lost: set[str] = set()
+        self.removed: set[str] = set()
         self.at: list[str] = []
         self._news: asyncio.Event | None = None
         client.subscribe_topic("all", self._event)
@@ -72,6 +80,8 @@ class Rounds:
 
     async def _on(self, at: list[str], method: str, args: tuple[Any, ...]) -> list[Any]:
         self._news = asyncio.Event()
+        if self.lost & set(at):  # heard of between two rounds
+            await self._give_up()
         running = self.client._run(call, self.name, method, *args, workers=at, on_error="return")
         task = asyncio.ensure_future(running)
         try:
@@ -85,24 +95,31 @@ class Rounds:
                 if quiet:
                     self.lost |= set(await self._silent(at))
                 if self.lost & set(at):
-                    await self._abandon()
-                    raise WorkerLost
+                    await self._give_up()
             found = task.result()
         finally:
             task.cancel()
-        errors = [found[a] for a in at if isinstance(found.get(a), BaseException)]
+        errors = {a: found[a] for a in at if isinstance(found.get(a), BaseException)}
         missing = [a for a in at if a not in found]
         if not errors and not missing:
             return [found[a] for a in at]
-        await self._wait_for_news(at)
         if self.lost & set(at):
-            await self._abandon()
-            raise WorkerLost
-        if missing:
-            self.lost |= set(missing)
-            await self._abandon()
-            raise WorkerLost
-        raise errors[0]
+            await self._give_up()
+        for error in errors.values():
+            if not isinstance(error, (Abandoned, OSError, KeyError)):
+                raise error
+        await self._wait_for_news(at)
+        self.lost |= set(missing)
+        if not self.lost & set(at):
+            self.lost |= set(await self._silent(at))
+        causes = [e for e in errors.values() if not isinstance(e, Abandoned)]
+        if self.lost & set(at) or not causes:  # without a loss, a connection broke
+            await self._give_up()
+        raise causes[0]
+
+    async def _give_up(self) -> None:
+        await self._abandon()
+        raise WorkerLost
 
     async def _wait_for_news(self, at: list[str]) -> None:
         loop = asyncio.get_running_loop()
@@ -113,12 +130,17 @@ class Rounds:
     async def _event(self, event: Any) -> None:
         """Note that a worker is gone as soon as the scheduler says so, and let the others give up."""
         _, message = event
-        if not isinstance(message, dict) or message.get("action") != "remove-worker":
-            return
-        if message["worker"] in self.at:
-            self.lost.add(message["worker"])
-            if self._news is not None:
-                self._news.set()
+        action = message.get("action") if isinstance(message, dict) else None
+        if action == "remove-worker":
+            self.removed.add(message["worker"])
+            if message["worker"] in self.at:
+                self.lost.add(message["worker"])
+                if self._news is not None:
+                    self._news.set()
+        elif action == "add-worker" and message["worker"] in self.removed:
+            # Another process at the address of one that is gone: it has none of the fit's state.
+            self.removed.discard(message["worker"])
+            self.lost.discard(message["worker"])
 
     async def _abandon(self) -> None:
         self.attempt += 1

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from halfstep.distributed.facts import Facts
+from halfstep.distributed.fitting.answers import together
 from halfstep.distributed.fitting.checks import check_folder, check_workers
-from halfstep.distributed.fitting.driver import ClusterLost, Driver
-from halfstep.distributed.fitting.home import together
+from halfstep.distributed.fitting.driver import Driver
 from halfstep.distributed.fitting.losses import objective_of
 from halfstep.distributed.fitting.manifest import Keeper
 from halfstep.distributed.fitting.orders import Job
+from halfstep.distributed.fitting.rounds import ClusterLost
 from halfstep.distributed.storage import Folder
 from halfstep.files import plain
 from halfstep.interruption import Interruption, interruption
@@ -78,12 +79,12 @@ class Run:
             driver.half_step(save=self.keeper.due(step, iterations))
             if ctrl_c.requested:
                 return self._interrupted()
+            loss = self._loss() if driver.step == step + 1 and step % 2 else None
             if driver.step != step + 1 or step % 2 == 0:
                 self._cut(driver.step // 2)
                 continue
             self.seconds.append(time.perf_counter() - begun)
             done = driver.step // 2
-            loss = self._loss()
             if self.keeper.due(step, iterations):
                 pace = driver.omegas, driver.gains
                 self.keeper.write(self.facts.shards, driver.step, pace, self.losses, self.seconds)
@@ -98,8 +99,10 @@ class Run:
     def _loss(self) -> float | None:
         if not self.options["losses"]:
             return None
-        self.losses.append(objective_of(self.driver))
-        return self.losses[-1]
+        loss = self.driver.between_losses(lambda: objective_of(self.driver))
+        if loss is not None:
+            self.losses.append(loss)
+        return loss
 
     def _slow(self) -> bool:
         early, losses = self.options["early"], self.losses
@@ -120,10 +123,8 @@ class Run:
 
     def _interrupted(self) -> str:
         driver = self.driver
-        done, half = divmod(driver.step, 2)
-        if half:  # back to the last whole iteration
-            driver.rounds.all("roll_back", {"user": driver.step - 3, "item": driver.step - 2})
-            driver.step -= 1
+        driver.between_losses(driver.step_back)
+        done = driver.step // 2
         self._cut(done)
         said = f"fit interrupted after {done} of {self.solver.iterations} iterations"
         log.warning("%s: the model has the factors of that point", said)

@@ -189,7 +189,8 @@ class Fetching:
         for shard in sorted(sources.keys() & own.keys()):
             wanted = sources[shard].rows
             put(shard, own[shard], slice(None) if wanted is None else wanted)
-        for address, (request, future) in asked.items():
+        while asked:  # a reply is let go of as soon as its rows are in their places
+            address, (request, future) = asked.popitem()
             try:
                 parts = future.result()
             except CancelledError:
@@ -199,6 +200,8 @@ class Fetching:
             for shard, part in zip(request.shards, parts, strict=True):
                 self.received += part.Z.nbytes + part.sizes.nbytes
                 put(shard, part, slice(None))
+            self.home.pending = [other for other in self.home.pending if other is not future]
+            del parts, part, future
 
     def _ask(self, group: int) -> Asked:
         home = self.home
@@ -210,7 +213,7 @@ class Fetching:
         for address, shards in by_address.items():
             wanted = Wanted(self.side, self.step, self.attempt, group, shards)
             asked[address] = wanted, home.on_loop(home.exchange.ask(address, wanted))
-        home.pending = [future for _, future in asked.values()]
+        home.wait_for([future for _, future in asked.values()], self.attempt)
         return asked
 
 
