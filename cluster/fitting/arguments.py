@@ -9,7 +9,7 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.solvers.fit.run import ON_INTERRUPT
 from halfstep.solvers.inputs import check_integers, check_number
-from halfstep.solvers.registry import SOLVERS, check_known
+from halfstep.solvers.registry import SOLVERS
 
 _REFUSED = {
     "init_factors": "factors are drawn by each worker",
@@ -26,7 +26,9 @@ def solver_of(name: str, iterations: int, settings: dict[str, Any]) -> Any:
     InputError
         An unknown rung or argument, or one that cannot be shared by several machines.
     """
-    check_known("solver", [name], [n for n, rung in SOLVERS.items() if rung.kind == "rung"])
+    rungs = [known for known, rung in SOLVERS.items() if rung.kind == "rung"]
+    if name not in rungs:
+        raise InputError(f"solver must be one of {', '.join(rungs)}, got {name!r}")
     rung: Any = SOLVERS[name]
     if rung.not_shared is not None:
         raise InputError(

@@ -1,0 +1,156 @@
+"""Workers killed in every phase, paused, full; the scheduler gone; Ctrl-C: the same bits or a message."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from cases.cluster import fits
+from cases.cluster.fits import in_process, over, plays, same_bits
+from cases.cluster.workers import ROOT, workers
+
+from halfstep import distributed
+
+pytestmark = pytest.mark.usefixtures("by_blocks")
+
+PHASES = ["rotating", "waiting", "solving", "writing", "answering"]
+
+
+def broken(client, tmp_path, phase, step, what="kill", **settings):
+    """Return the model of a fit in which one worker breaks, and the mark that it has."""
+    mark = tmp_path / "broken"
+    victim = min(client.scheduler_info()["workers"])
+    client.run(fits.breaks, phase, str(mark), step, what, workers=[victim])
+    model = over(client, plays(), tmp_path / "fit", patience=2.0, **settings)
+    assert mark.exists()
+    return model
+
+
+@pytest.mark.parametrize(
+    ("phase", "step"),
+    [
+        ("solving", 3),
+        *(pytest.param(p, s, marks=pytest.mark.soak) for p in PHASES for s in (0, 1, 4, 7)),
+    ],
+)
+def test_a_killed_worker_costs_no_bit(tmp_path, phase, step, caplog):
+    with workers(2) as client, caplog.at_level(logging.WARNING, "halfstep"):
+        begun = time.perf_counter()
+        same_bits(broken(client, tmp_path, phase, step), in_process(plays()))
+        assert f"going on from half-step {step}" in caplog.text
+        print(f"{time.perf_counter() - begun:.1f} s")
+
+
+@pytest.mark.parametrize(
+    ("phase", "step", "every"),
+    [("waiting", 4, 1), *(pytest.param(p, 6, 2, marks=pytest.mark.soak) for p in PHASES)],
+)
+def test_without_a_replacement_the_survivor_takes_all(tmp_path, phase, step, every, caplog):
+    with workers(2) as client, caplog.at_level(logging.WARNING, "halfstep"):
+        # A nanny that has no process any more starts no other.
+        settings = {"checkpoint_every": every, "replacement": 0.0, "shards": 4}
+        model = broken(client, tmp_path, phase, step, **settings)
+        assert "was lost in half-step" in caplog.text
+        expected = over(client, plays(), tmp_path / "undisturbed", shards=4).to_model()
+        np.testing.assert_array_equal(model.to_model().user_factors, expected.user_factors)
+
+
+@pytest.mark.soak
+def test_a_paused_worker_is_left_behind_and_does_no_harm(tmp_path):
+    with workers(3) as client:
+        pids = client.run(os.getpid)
+        victim = pids[min(pids)]
+        waking = threading.Timer(15.0, os.kill, (victim, signal.SIGCONT))
+        waking.start()
+        try:
+            same_bits(
+                broken(client, tmp_path, "solving", 3, "stop", shards=2, iterations=4),
+                in_process(plays()),
+            )
+        finally:
+            waking.join()
+        same_bits(over(client, plays(), tmp_path / "again", shards=2), in_process(plays()))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(20))
+def test_random_kills_cost_no_bit(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    with workers(2) as client:
+        pids = sorted(client.run(os.getpid).values())
+        delay, victim = 0.3 + rng.random(), pids[rng.integers(2)]
+        killing = threading.Timer(delay, os.kill, (victim, signal.SIGKILL))
+        killing.start()
+        try:
+            model = over(client, plays(), tmp_path, iterations=40, patience=2.0)
+        finally:
+            killing.join()
+        same_bits(model, in_process(plays(), iterations=40))
+
+
+def test_a_full_disk_does_not_end_a_fit(tmp_path, caplog):
+    with workers(2) as client, caplog.at_level(logging.WARNING, "halfstep"):
+        over(client, plays(), tmp_path, iterations=2)
+        manifest = (tmp_path / "fit" / "manifest.json").read_bytes()
+        client.run(fits.full_disk)
+        model = over(client, plays(), tmp_path, iterations=4, resume=True)
+        assert "no checkpoint of half-step 4: [Errno 28] No space left" in caplog.text
+        assert (tmp_path / "fit" / "manifest.json").read_bytes() == manifest
+        same_bits(model, in_process(plays()))
+
+
+def test_without_a_scheduler_another_cluster_goes_on(tmp_path):
+    with workers(2) as client:
+
+        def callback(iteration, seconds, loss):
+            if iteration == 1:
+                client.cluster.scheduler.stop()
+                client.sync(client.cluster.scheduler.close)
+
+        said = r"with resume=True .* after iteration 2 \(.*manifest.json\)"
+        with pytest.raises(distributed.ClusterLost, match=said):
+            over(client, plays(), tmp_path, callback=callback)
+    with workers(2) as client:
+        same_bits(over(client, plays(), tmp_path, resume=True), in_process(plays()))
+
+
+PROGRAM = """
+import sys
+from cases.cluster.fits import over, plays
+def say(iteration, seconds, loss):
+    print(iteration, flush=True)
+if __name__ == "__main__":
+    from halfstep.distributed.fitting.clusters import connected
+    with connected(workers=2) as client:
+        over(client, plays(), sys.argv[1], iterations=2000, callback=say)
+"""
+
+
+def test_ctrl_c_keeps_the_last_iteration(client, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    process = subprocess.Popen(
+        [sys.executable, str(program), str(tmp_path / "fit")],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if line.strip() == "5":
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
+            break
+    _, errors = process.communicate(timeout=60)
+    assert "KeyboardInterrupt: fit interrupted after" in errors
+    done = distributed.ShardedModel.load(tmp_path / "fit").iterations_
+    assert 6 <= done < 2000
+    model = over(client, plays(), tmp_path / "fit", iterations=done, resume=True)
+    expected = over(client, plays(), tmp_path / "whole", iterations=done).to_model()
+    np.testing.assert_array_equal(model.to_model().item_factors, expected.item_factors)
