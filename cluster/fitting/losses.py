@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from halfstep.distributed.fitting.driver import SIDES, Driver
+from halfstep.distributed.fitting.driver import Driver
 from halfstep.distributed.fitting.home import together
+from halfstep.distributed.fitting.recovery import SIDES
 from halfstep.solvers.gramian import whole
 
 

@@ -1,4 +1,4 @@
-"""Homes for the shards, and how a fit goes on after a loss: from the last half-step, or the last manifest."""
+"""Homes for the shards, and how a fit goes on after a loss: from a half-step or the last manifest."""
 
 from __future__ import annotations
 
