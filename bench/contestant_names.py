@@ -14,9 +14,15 @@ from typing import Any
 from halfstep.errors import InputError
 from halfstep.solvers import SOLVERS, Solver
 from halfstep.solvers.peers.cmfrec_cpu import CmfrecCpu
+from halfstep.solvers.peers.lenskit import LensKit
+from halfstep.solvers.peers.spark import Spark
 
 # Peers without a half-step: they run a whole fit, from a start of their own.
-WHOLE: dict[str, type[Solver]] = {CmfrecCpu.name: CmfrecCpu}
+WHOLE: dict[str, type[Solver]] = {CmfrecCpu.name: CmfrecCpu, Spark.name: Spark}
+# Peers with half-steps that are contestants alone.
+BESIDE: dict[str, type[Solver]] = {LensKit.name: LensKit}
+# Why a process that fits with them does not have their memory.
+MEMORY_ELSEWHERE = {Spark.name: "Java has a process of its own"}
 # The peers' other methods: which one is fastest differs from size to size.
 VARIANTS = (
     "irspack_cpu:method=ialspp",
@@ -30,6 +36,8 @@ SLOW = ("naive", "cholesky", "conjugate_gradient")
 EXACT, RELAXED = "eigenbasis:exact", "eigenbasis:exact:relaxation=1.4"
 # Every table states speed-ups over these peers; the first one's objective is a second target.
 PEERS = ("implicit_cpu", "implicit_cpu:use_cg=false")
+# The peer whose objective is the second target in its place, with speed-ups to that.
+SECOND_PEER = Spark.name
 # Rungs that solve every half-step exactly, without over-relaxation.
 _EXACT_RUNGS = ("cholesky", "naive")
 
@@ -43,7 +51,7 @@ def solver_and_settings(name: str) -> tuple[type[Solver], dict[str, Any]]:
         There is no such solver, or the solver has no such setting.
     """
     solver_name, *settings = name.split(":")
-    known = {**SOLVERS, **WHOLE}
+    known = {**SOLVERS, **WHOLE, **BESIDE}
     if solver_name not in known:
         raise InputError(f"solvers must be among {', '.join(known)}, got {solver_name!r}")
     solver = known[solver_name]

@@ -84,7 +84,8 @@ class Row:
         The reference's seconds over this row's, formed pair by pair within a repeat: seconds to the
         target in a table, seconds per iteration otherwise.
     speed_ups
-        The speed-up over each of `halfstep.bench.contestant_names.PEERS` that reached the target.
+        The speed-up over each of `halfstep.bench.contestant_names.PEERS` that reached the target; and
+        over Spark, to the second target, where Spark sets that.
     peak_memory_bytes
         Peak resident memory of a process that loads the data and fits.
     peak_device_bytes

@@ -77,6 +77,9 @@ class BenchSettings:
     transform, bm25_k1, bm25_b
         The weighting, as for every solver: see `halfstep.solvers.problem`. None for the data's default:
         raw counts for plays-small and plays-medium, logarithms of counts for all other data.
+    als_wr
+        Suites quick, full and scaling: scale each row's regularization by the number of its entries,
+        as Spark does; see `halfstep.solvers.als_wr`.
     test_fraction
         Share of each user's entries to hold out where the data has no held-out part of its own.
     budget
@@ -115,6 +118,7 @@ class BenchSettings:
     transform: str | None = None
     bm25_k1: float = defaults.BM25_K1
     bm25_b: float = defaults.BM25_B
+    als_wr: bool = False
     test_fraction: float = defaults.TEST_FRACTION
     budget: float | None = None
     memory: bool = True
@@ -135,6 +139,10 @@ class BenchSettings:
                 f"cells and data_folder belong to the suites {' and '.join(ON_CELLS)}, "
                 f"got {self.suite!r}"
             )
+        if self.als_wr and self.suite not in ("quick", "full", "scaling"):
+            raise InputError(
+                f"als_wr belongs to the suites quick, full and scaling, got {self.suite!r}"
+            )
         if self.resume and self.suite != "quality":
             raise InputError(f"resume belongs to the suite 'quality', got {self.suite!r}")
         for name in _OWN.get(self.suite, ()):
@@ -151,7 +159,9 @@ class BenchSettings:
         """
         default = LITTLE if self.suite == "small" else MILD
         confidence, regularization = _CONVENTIONS.get(data or self.data or DEFAULT_DATA, default)
-        return {
+        # Without it the arguments are those of every solver, and results say nothing of it.
+        scaling = {"als_wr": True} if self.als_wr else {}
+        return scaling | {
             "confidence": confidence if self.confidence is None else self.confidence,
             "alpha": self.alpha,
             "epsilon": self.epsilon,
@@ -172,7 +182,7 @@ class BenchSettings:
     def record(self) -> dict[str, Any]:
         """Return the settings as the results file keeps them: without the folders of this machine."""
         values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-        for name in ("out", "data_folder", "resume", "table"):
+        for name in ("out", "data_folder", "resume", "table", "als_wr"):
             del values[name]
         if self.data is not None:
             prefix, colon, rest = self.data.partition(":")
@@ -220,6 +230,7 @@ class BenchSettings:
     def _check_solvers(self) -> None:
         from halfstep.bench.contestant_names import WHOLE, solver_and_settings
         from halfstep.solvers import SOLVERS
+        from halfstep.solvers.als_wr import als_wr
 
         if self.solvers is not None and not self.solvers:
             raise InputError("solvers must name at least one, got none")
@@ -232,4 +243,6 @@ class BenchSettings:
                 f"reference must have iterations to be measured by, got {self.reference!r}"
             )
         # Every solver checks the weighting; this one has no limits of its own.
-        SOLVERS["conjugate_gradient"](**self.convention())
+        solver = SOLVERS["conjugate_gradient"]
+        convention = self.convention()
+        (als_wr(solver) if convention.pop("als_wr", False) else solver)(**convention)

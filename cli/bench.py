@@ -43,6 +43,13 @@ def bench(
             "implicit for plays-* and log for other data."
         ),
     ] = None,
+    als_wr: Annotated[
+        bool,
+        typer.Option(
+            "--als-wr",
+            help="Scale each row's regularisation by its number of entries, as Spark does.",
+        ),
+    ] = False,
     alpha: o.Alpha = d.ALPHA,
     epsilon: o.Epsilon = d.EPSILON,
     background: o.Background = None,
@@ -102,7 +109,7 @@ def bench(
         factors=o.integers("--factors", factors), iterations=iterations, repeats=repeats, seed=seed,
         num_threads=threads, confidence=confidence, alpha=alpha, epsilon=epsilon,
         background=background, transform=transform, bm25_k1=bm25_k1, bm25_b=bm25_b,
-        regularization=regularization, regularization_exponent=exponent,
+        regularization=regularization, regularization_exponent=exponent, als_wr=als_wr,
         test_fraction=test_fraction, memory=not no_memory, out=out, reference=reference, budget=budget,
         cells=cells, data_folder=data_folder, resume=resume, table=table,
     )  # fmt: skip

@@ -14,12 +14,12 @@ from collections.abc import Callable
 import typer
 from numpy.linalg import LinAlgError
 
-from halfstep.cli import bench, compare, data, doctor, evaluate, lab, model, query, tune
+from halfstep.cli import bench, cluster, compare, data, doctor, evaluate, lab, model, query, tune
 from halfstep.errors import DeviceLost, InputError, SolverUnavailable
 from halfstep.interruption import interrupted_at_once
 from halfstep.progress import shown
 
-# In the order of the help; `data` and `lab` have commands of their own.
+# In the order of the help; `data`, `cluster` and `lab` have commands of their own.
 COMMANDS: tuple[Callable[..., None], ...] = (
     doctor.doctor,
     model.fit,
@@ -42,6 +42,7 @@ app = typer.Typer(
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(data.app, name="data")
+app.add_typer(cluster.app, name="cluster")
 app.add_typer(lab.app, name="lab")
 _INTERRUPTED = model.INTERRUPTED
 

@@ -27,10 +27,10 @@ from halfstep.distributed.hubs import (
 )
 from halfstep.distributed.storage import Folder
 from halfstep.solvers.gramian import ROWS
+from halfstep.solvers.shards import cuts as balanced
 from halfstep.types import Integers
 
 _INT32 = np.iinfo(np.int32).max
-_ROW_WORK = 8  # entries that a row costs besides its own
 
 
 class Block(NamedTuple):
@@ -77,9 +77,13 @@ def build_block(
         needed, places = np.unique(columns, return_inverse=True)
         places = places.reshape(-1)
     if len(values) and (values != np.floor(values)).any():
-        # The sum of duplicates must not depend on their order.
-        order = np.argsort(values, kind="stable")
+        # Sums of whole numbers are exact; of others they must not depend on the order of duplicates.
+        order = np.lexsort((values, places, rows))
         rows, places, values = rows[order], places[order], values[order]
+        new = np.concatenate([[True], (np.diff(rows) != 0) | (np.diff(places) != 0)])
+        begins = np.flatnonzero(new)
+        rows, places = rows[begins], places[begins]
+        values = np.add.reduceat(values.astype(np.float64), begins)
     kind = np.int32 if max(row_count, len(needed)) <= _INT32 else np.int64
     shape = (row_count, max(1, len(needed)))
     where = (rows - first_row).astype(kind), places.astype(kind)
@@ -147,13 +151,8 @@ def cuts(lengths: Integers, shards: int) -> list[int]:
     The shards have about as many entries; they begin at multiples of the Gramian's blocks of rows, if
     there are at least two of these for each shard.
     """
-    rows = len(lengths)
-    align = ROWS if rows >= 2 * ROWS * shards else 1
-    work = np.cumsum(lengths + _ROW_WORK)
-    total = work[-1] if rows else 0
-    inner = np.searchsorted(work, total * np.arange(1, shards) / shards)
-    inner = np.minimum(np.round(inner / align).astype(np.int64) * align, rows)
-    return [0, *inner.tolist(), rows]
+    align = ROWS if len(lengths) >= 2 * ROWS * shards else 1
+    return balanced(lengths, shards, align)
 
 
 def blocks_of(

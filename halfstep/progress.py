@@ -93,9 +93,12 @@ class Advance:
     ) -> None:
         self._update, self._description = update, description
 
-    def __call__(self, loss: float | None) -> None:
-        """Note that an iteration has ended."""
-        self._update(advance=1, loss="" if loss is None else f"loss {loss:.6g}")
+    def __call__(self, loss: float | None, note: str = "") -> None:
+        """Note that an iteration has ended; `note` is what else is to be said of it."""
+        said = [note] if note else []
+        if loss is not None:
+            said.insert(0, f"loss {loss:.6g}")
+        self._update(advance=1, loss=", ".join(said))
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.bench.inputs import SplitDataset
-from halfstep.bench.method.contestants import FAILURES, Contestant, Start
+from halfstep.bench.method.contestants import FAILURES, Contestant, Start, scaled
 from halfstep.bench.suites import Case
 from halfstep.blas import blas_threads
 from halfstep.evaluation.metrics.held_out import Evaluation, evaluate
@@ -71,7 +71,8 @@ def float64_objective(contestant: Contestant, dataset: SplitDataset) -> Objectiv
     """Return the objective in float64, the same function for the factors of every contestant."""
     arguments = contestant.arguments | {"dtype": np.float64}
     # The weights of a solver that has float64, which the peers do not have.
-    users, items = SOLVERS["conjugate_gradient"](**arguments).weights(dataset.train)
+    solver = scaled(SOLVERS["conjugate_gradient"], contestant.als_wr)
+    users, items = solver(**arguments).weights(dataset.train)
     return _Objective(users, items)
 
 

@@ -10,7 +10,7 @@ from statistics import mean
 
 import numpy as np
 
-from halfstep.bench.contestant_names import PEERS, RELAXED
+from halfstep.bench.contestant_names import MEMORY_ELSEWHERE, PEERS, RELAXED, SECOND_PEER
 from halfstep.bench.inputs import SplitDataset
 from halfstep.bench.method import memory
 from halfstep.bench.method.check import (
@@ -69,7 +69,7 @@ def run_case(
         lambda repeat, name: report(f"timing {name}, repeat {repeat + 1}"),
     )
     rows = [_row(c, reference, timings, case, settings) for c in checks]
-    second = _add_second(checks, rows, reference, case)
+    second = _add_second(checks, rows, timings, reference, case)
     if case.table:
         _add_relaxed_gaps(checks, rows, case)
         _add_peers(checks, rows, timings)
@@ -167,19 +167,26 @@ def _add_timings(
 
 
 def _add_second(
-    checks: Sequence[Checked], rows: Sequence[Row], reference: Checked, case: Case
+    checks: Sequence[Checked],
+    rows: Sequence[Row],
+    timings: Timings,
+    reference: Checked,
+    case: Case,
 ) -> Checked | None:
     """Set each row's iterations and seconds to the second target; return the peer that sets it.
 
-    The second target is the objective of the first of `PEERS` after the case's iterations. None where
-    that peer did not take part, did not get so far, or is the reference.
+    The second target is the objective of the first of `PEERS` after the case's iterations, or that of
+    `SECOND_PEER` where the first takes no part; then the rows' speed-ups over it are formed as well.
+    None where neither took part, got so far, or is another than the reference.
     """
-    peer = next((c for c in checks if c.contestant.name == PEERS[0]), None)
+    named = {c.contestant.name.partition(":")[0]: c for c in checks}
+    peer = next((c for c in checks if c.contestant.name == PEERS[0]), named.get(SECOND_PEER))
     if not case.table or peer is None or peer is reference:
         return None
     if len(peer.objectives) < case.iterations:
         return None
     target = peer.objectives[case.iterations - 1]
+    theirs = timings.seconds.get(peer.contestant.name, [])
     for checked, row in zip(checks, rows, strict=True):
         if target is None or not row.seconds:
             continue
@@ -187,6 +194,12 @@ def _add_second(
         if reached is not None:
             row.iterations_to_second = reached
             row.seconds_to_second = spread([seconds_to(fit, reached) for fit in row.seconds])
+            found = pairwise_ratio(
+                [seconds_to(fit, case.iterations) for fit in theirs],
+                [seconds_to(fit, reached) for fit in timings.seconds.get(row.solver, [])],
+            )
+            if peer.contestant.solver.name == SECOND_PEER and found is not None:
+                row.speed_ups[SECOND_PEER] = found
     return peer
 
 
@@ -225,6 +238,10 @@ def _measure_memory(
         memory.write_input(path, checks[0].contestant, dataset.train)
         for checked, row in zip(checks, rows, strict=True):
             if checked.reason is not None:
+                continue
+            elsewhere = MEMORY_ELSEWHERE.get(checked.contestant.solver.name)
+            if elsewhere is not None:
+                row.notes.append(f"memory not measured: {elsewhere}")
                 continue
             if memory.ITERATIONS * checked.seconds_per_iteration > case.budget / 2:
                 row.notes.append("memory not measured: over the time budget")

@@ -13,6 +13,7 @@ from halfstep.bench.settings import BenchSettings
 from halfstep.bench.suites import Case
 from halfstep.errors import InputError, SolverUnavailable
 from halfstep.solvers import Solver
+from halfstep.solvers.als_wr import als_wr
 from halfstep.types import Floats
 
 Start = tuple[Floats, Floats]
@@ -41,12 +42,15 @@ class Contestant:
         The name in tables: see `halfstep.bench.contestant_names`.
     settings
         The contestant's own arguments, which override the shared ones.
+    als_wr
+        Whether rows are regularised as in `halfstep.solvers.als_wr`.
     """
 
     solver: type[Solver]
     arguments: dict[str, Any]
     name: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    als_wr: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", self.name or self.solver.name)
@@ -64,13 +68,26 @@ class Contestant:
     def model(self, iterations: int, start: Start | None = None) -> Solver:
         """Return an unfitted model that starts from `start`; None for a random start of its own."""
         fit: dict[str, Any] = {"iterations": iterations, "init_factors": start}
-        return self.solver(**{**self.arguments, **fit, **self.settings})
+        return scaled(self.solver, self.als_wr)(**{**self.arguments, **fit, **self.settings})
+
+
+def scaled(solver: type[Solver], by_als_wr: bool) -> type[Solver]:
+    """Return the solver's class; with ALS-WR, the one whose rows are regularised so.
+
+    Raises
+    ------
+    InputError
+        The solver has no ALS-WR.
+    """
+    return als_wr(solver) if by_als_wr else solver
 
 
 def contestant(name: str, arguments: dict[str, Any]) -> Contestant:
-    """Return the contestant of that name."""
+    """Return the contestant of that name; `arguments` may have `als_wr` among them."""
     solver, settings = solver_and_settings(name)
-    return Contestant(solver, arguments, name, settings)
+    shared = dict(arguments)
+    by_als_wr = shared.pop("als_wr", False)
+    return Contestant(solver, shared, name, settings, by_als_wr)
 
 
 def contestants(settings: BenchSettings, case: Case) -> list[Contestant]:
@@ -92,12 +109,14 @@ def contestants(settings: BenchSettings, case: Case) -> list[Contestant]:
 def choose_reference(arguments: dict[str, Any]) -> str:
     """Return the first of `REFERENCES` that runs here and accepts these arguments."""
     refused = []
+    shared = dict(arguments)
+    by_als_wr = shared.pop("als_wr", False)
     for name in REFERENCES:
         solver, settings = solver_and_settings(name)
         reason = solver.unavailable()
         if reason is None:
             try:
-                solver(**arguments, **settings)
+                scaled(solver, by_als_wr)(**shared, **settings)
             except InputError as error:
                 reason = str(error)
             else:

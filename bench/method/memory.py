@@ -27,7 +27,10 @@ _TIMEOUT_SECONDS = 3600
 
 def write_input(path: Path, contestant: Contestant, train: sparse.csr_matrix) -> None:
     """Write the input that the processes of `measure` read, the same for all contestants of a case."""
-    arguments = contestant.arguments | {"dtype": np.dtype(contestant.arguments["dtype"]).name}
+    arguments = contestant.arguments | {
+        "dtype": np.dtype(contestant.arguments["dtype"]).name,
+        "als_wr": contestant.als_wr,
+    }
     np.savez(
         path,
         arguments=np.array(json.dumps(arguments)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from halfstep.bench.contestant_names import is_exact
+from halfstep.bench.contestant_names import SECOND_PEER, is_exact
 from halfstep.bench.quality.table import quality_lines
 from halfstep.bench.report import numbers
 from halfstep.bench.schema import CaseRecord, DataRecord, Environment, Results
@@ -52,6 +52,8 @@ def weighting(convention: dict[str, Any]) -> str:
     values = [f"{name} {convention[name]}" for name in shown if convention.get(name) is not None]
     if convention.get("regularization_exponent"):
         values.append(f"regularization exponent {convention['regularization_exponent']}")
+    if convention.get("als_wr"):
+        values.append("times each row's number of entries (ALS-WR)")
     if convention.get("transform") == "bm25":
         values.insert(0, f"BM25 with K1 {convention['bm25_k1']:g} and B {convention['bm25_b']:g}")
     elif convention.get("transform"):
@@ -142,8 +144,9 @@ def _second_line(results: Results) -> list[str]:
     case, within = results.tables()[0], results.method.second_tolerance
     if not case.second or within is None:
         return []
+    of = "Spark" if case.second.partition(":")[0] == SECOND_PEER else "implicit"
     return [
-        f"“To implicit's” is the half-step time until a solver is within {within:g} (relative) of the "
+        f"“To {of}'s” is the half-step time until a solver is within {within:g} (relative) of the "
         f"objective of {case.second} after {case.iterations} iterations; it is looked for in the "
         f"first {case.iterations}, and for as long as the target is."
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halfstep.bench.contestant_names import PEERS
+from halfstep.bench.contestant_names import PEERS, SECOND_PEER
 from halfstep.bench.report import numbers
 from halfstep.bench.report.small import small_tables
 from halfstep.bench.report.table import Table as Table
@@ -57,7 +57,19 @@ COLUMNS = (
     Column(
         "to implicit's",
         "time",
-        lambda row, case: numbers.median_duration(row.seconds_to_second),
+        lambda row, case: _to_second(row, case, of_spark=False),
+        optional=True,
+    ),
+    Column(
+        "to Spark's",
+        "time",
+        lambda row, case: _to_second(row, case, of_spark=True),
+        optional=True,
+    ),
+    Column(
+        "its speed-up",
+        "time",
+        lambda row, case: numbers.ratio(row.speed_ups.get(SECOND_PEER)),
         optional=True,
     ),
     Column("objective", "quality", lambda row, case: numbers.number(row.objective)),
@@ -78,6 +90,12 @@ COLUMNS = (
         "verdict", "quality", lambda row, case: numbers.verdict(row, case.reference), numeric=False
     ),
 )
+
+
+def _to_second(row: Row, case: CaseRecord, *, of_spark: bool) -> str:
+    if (case.second.partition(":")[0] == SECOND_PEER) != of_spark:
+        return numbers.NONE
+    return numbers.median_duration(row.seconds_to_second)
 
 
 def case_table(results: Results, case: CaseRecord) -> Table:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from halfstep.distributed.fitting.orders import Job, Trouble
 from halfstep.distributed.ids import ids_at
 from halfstep.errors import NotFinite
 from halfstep.solvers.fit.stopping import HalfStepReport
+from halfstep.solvers.shared import SideFacts
 
 
 def error_of(trouble: Trouble, job: Job, iteration: int) -> NotFinite:
@@ -34,3 +38,8 @@ def added(reports: list[HalfStepReport]) -> HalfStepReport:
         left=sum(r.left for r in reports),
         completed=sum(r.completed for r in reports),
     )
+
+
+def facts_of(found: Mapping[tuple[str, int], Any], side: str) -> SideFacts:
+    """Return the facts about a side from those of its shards."""
+    return SideFacts.together(value[0] for key, value in found.items() if key[0] == side)

@@ -22,8 +22,8 @@ def asking() -> Callable[[], dict[str, str]]:
 
         found = {"python": ".".join(map(str, sys.version_info[:2])), "byte order": sys.byteorder}
         try:
-            from halfstep import __version__
             from halfstep.kernels.cpu.vectors import lanes
+            from halfstep.version import __version__
 
             found["halfstep"] = __version__
             found["vector length"] = f"{lanes(4)} numbers of float32"

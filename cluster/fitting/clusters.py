@@ -23,6 +23,12 @@ MEMORY = {
 OTHERS = {"distributed.scheduler.worker-ttl": "60s", "distributed.p2p.storage.disk": False}
 
 
+def quiet() -> None:
+    """Leave the log of Dask's own doings to errors: it writes a line for each connection."""
+    for name in ("distributed", "tornado", "bokeh"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
 def check_installed() -> None:
     """Raise SolverUnavailable if Dask is missing."""
     try:
@@ -44,6 +50,8 @@ def connected(client: Any = None, workers: int | None = None) -> Iterator[Any]:
     import dask
     from distributed import Client, LocalCluster
 
+    if client is None:
+        quiet()
     if client is not None:
         if not isinstance(client, Client):
             raise InputError(f"client must be a distributed.Client, got {type(client).__name__}")

@@ -10,8 +10,8 @@ import numpy as np
 
 from halfstep.blas import blas_threads
 from halfstep.distributed.facts import OTHER
-from halfstep.distributed.fitting.answers import added, error_of
-from halfstep.distributed.fitting.home import Home, facts_of, together
+from halfstep.distributed.fitting.answers import added, error_of, facts_of
+from halfstep.distributed.fitting.home import Home, together
 from halfstep.distributed.fitting.manifest import Keeper, Manifest
 from halfstep.distributed.fitting.memory import planned
 from halfstep.distributed.fitting.orders import Answer, Clock, Job, Order, Solved, Trouble

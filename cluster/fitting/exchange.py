@@ -87,7 +87,9 @@ class Exchange:
         if attempt != self.attempt:
             return {"abandoned": True}
         pairs = [(self._offers[side, k][1], self.lists[side, k, who, group]) for k in shards]
-        picked = await asyncio.to_thread(lambda: [_picked(rows, wanted) for rows, wanted in pairs])
+        picked = [rows for rows, _ in pairs]
+        if any(wanted is not None for _, wanted in pairs):
+            picked = await asyncio.to_thread(lambda: [_picked(*pair) for pair in pairs])
         return {"rows": [(to_serialize(Z), to_serialize(sizes)) for Z, sizes in picked]}
 
     async def ask(self, address: str, wanted: Wanted) -> list[Rows]:

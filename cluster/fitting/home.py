@@ -20,6 +20,7 @@ from distributed import WorkerPlugin
 
 from halfstep.distributed.blocks import Block, load_block, with_hubs
 from halfstep.distributed.facts import OTHER
+from halfstep.distributed.fitting.allocation import give_back, keep_memory
 from halfstep.distributed.fitting.exchange import Abandoned, Exchange
 from halfstep.distributed.fitting.factor_files import read_rows
 from halfstep.distributed.fitting.gathering import Gathering, gathering_of
@@ -34,7 +35,6 @@ from halfstep.errors import InputError
 from halfstep.memory import available
 from halfstep.solvers.gramian import Matrix, Node, gramian_nodes, square_nodes
 from halfstep.solvers.registry import SOLVERS
-from halfstep.solvers.shared import SideFacts
 from halfstep.types import Floats
 
 _STARTING = 100  # tenths of a second
@@ -53,6 +53,7 @@ class Home(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Begin without shards; called by Dask when the worker starts, too."""
         self.worker = worker
+        keep_memory()
         threads = self.job.threads or worker.state.nthreads
         settings = {**self.job.settings, "num_threads": threads}
         self.solver: Any = SOLVERS[self.job.solver](**settings)
@@ -80,6 +81,7 @@ class Home(WorkerPlugin):
         worker.handlers.pop(f"{self.name}_hub", None)
         self.pool.shutdown(wait=False)
         self.sides, self.gatherings = {}, {}
+        give_back()
 
     def abandon(self, attempt: int) -> None:
         """Give up the half-step of an older attempt; called on the event loop."""
@@ -259,10 +261,10 @@ class Home(WorkerPlugin):
 
     def save_all(self, files: Mapping[tuple[str, int], str]) -> dict[tuple[str, int], Any]:
         """Write the factors that are here to files of the model; return what it says of each."""
-        from halfstep.distributed.model_files import write_factors
+        from halfstep.distributed.model.factor_files import write_factors
 
         return {
-            key: write_factors(self.job.folder.child("model"), *key, self.sides[key].X)
+            key: write_factors(self.job.folder, *key, self.sides[key].X)
             for key in files
             if key in self.sides
         }
@@ -295,8 +297,3 @@ def together(found: Iterable[Mapping[tuple[str, int], Any]]) -> dict[tuple[str, 
     """Return one mapping of what all workers found, by side and shard in their order."""
     merged = {key: value for part in found for key, value in part.items()}
     return {key: merged[key] for key in sorted(merged)}
-
-
-def facts_of(found: Mapping[tuple[str, int], Any], side: str) -> SideFacts:
-    """Return the facts about a side from those of its shards."""
-    return SideFacts.together(value[0] for key, value in found.items() if key[0] == side)

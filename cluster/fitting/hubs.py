@@ -2,13 +2,15 @@
 
 `halfstep.solvers.hub_rows` says why there are pieces. A hub's own worker asks those that hold its pieces
 while it solves it; they answer beside their own work, once they have gathered their rows.
+
+`home` is the worker's state, a `halfstep.distributed.fitting.home.Home`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,9 +21,6 @@ from halfstep.distributed.hubs import load_pieces
 from halfstep.solvers.objective import stored_part
 from halfstep.solvers.problem import Weights
 from halfstep.solvers.shared import Rows, Shared, SideFacts
-
-if TYPE_CHECKING:
-    from halfstep.distributed.fitting.home import Home
 
 STORED = "stored"  # what a piece adds to the objective
 
@@ -52,7 +51,7 @@ class HubPieces:
         That of the hubs.
     """
 
-    def __init__(self, home: Home, side: str) -> None:
+    def __init__(self, home: Any, side: str) -> None:
         self.home, self.side = home, side
         self.parts: dict[tuple[int, int], Part] = {}  # (row, piece)
         self.constants: dict[tuple[int, int], tuple[float, float]] = {}
@@ -135,7 +134,7 @@ class HubPieces:
 
 
 def ask(
-    home: Home, side: str, row: int, step: float, attempt: int, what: str, given: Any
+    home: Any, side: str, row: int, step: float, attempt: int, what: str, given: Any
 ) -> list[Any]:
     """Return the answers of all pieces of a hub, in their order; on the worker's own thread."""
     from distributed.protocol import to_serialize

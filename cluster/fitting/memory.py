@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from halfstep.distributed.facts import OTHER
 from halfstep.errors import NotEnoughMemory
 from halfstep.memory import gigabytes
-
-if TYPE_CHECKING:
-    from halfstep.distributed.fitting.driver import Driver
 
 log = logging.getLogger("halfstep")
 
@@ -95,8 +92,11 @@ def said(demands: dict[str, list[Demand]], row_bytes: dict[str, int], factor_byt
     return f"a half-step needs up to {gigabytes(largest)} on a worker{room}"
 
 
-def planned(driver: Driver) -> int:
-    """Return the number of groups that the workers' memory asks for; the log says what is needed."""
+def planned(driver: Any) -> int:
+    """Return the number of groups that the workers' memory asks for; the log says what is needed.
+
+    `driver` is a `halfstep.distributed.fitting.driver.Driver`.
+    """
     solver = driver.solver
     factor_bytes = int(solver.factors) * np.dtype(solver.dtype).itemsize
     row_bytes = {side: solver.row_bytes(driver.frame(side)) for side in OTHER}

@@ -35,6 +35,9 @@ def data_of(
         if not data.exists("facts.json"):
             raise InputError(f"source is None, and {data.url} has no data of an earlier fit")
         return Facts.read(data)
+    if hasattr(source, "interactions"):  # a Dataset
+        ids = {"user_ids": source.user_ids, "item_ids": source.item_ids}
+        return blocks_of(as_csr(source.interactions), shards, data, **ids)
     if sparse.issparse(source):
         if user or item or value:
             raise InputError("user, item and value are columns of a table, and source is a matrix")

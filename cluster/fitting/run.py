@@ -20,6 +20,7 @@ from halfstep.distributed.fitting.rounds import ClusterLost
 from halfstep.distributed.storage import Folder
 from halfstep.files import plain
 from halfstep.interruption import Interruption, interruption
+from halfstep.memory import gigabytes
 from halfstep.progress import Advance, progress_bar
 from halfstep.solvers.fit.stopping import warn_of_unsolved_rows
 
@@ -116,7 +117,7 @@ class Run:
         clocks = self.driver.clocks[-2:]
         received = sum(clock.received for both in clocks for clock in both)
         slowest = max((clock.seconds for both in clocks for clock in both), default=0.0)
-        advance(loss)
+        advance(loss, f"{gigabytes(received)} moved, slowest worker {slowest:.2f} s")
         event = {"iteration": done, "loss": loss, "bytes": received, "slowest": slowest}
         self.driver.client.log_event("halfstep", event)
 
@@ -130,12 +131,24 @@ class Run:
         return said
 
     def save(self) -> Any:
-        """Write the model to the folder; return it."""
-        from halfstep.distributed.model_files import finish_model
+        """Write the model to the folder; return it, or None where a loss led back to an earlier one."""
+        return self.driver.between_losses(self._save)
+
+    def _save(self) -> Any:
+        from halfstep.distributed.model.record import discard_model, write_model
+        from halfstep.distributed.model.sharded import ShardedModel
 
         keys = {(s, k): "" for s in ("user", "item") for k in range(self.facts.shards)}
+        discard_model(self.folder)
         written = together(self.driver.rounds.all("save_all", keys))
-        return finish_model(self, written)
+        files = {side: [file for (s, _), file in written.items() if s == side] for side, _ in keys}
+        settings = {**self.solver._settings(), "random_state": self.options["seed"]}
+        record = write_model(
+            self.folder, self.facts, settings, files,
+            solver=self.solver.name, iterations=self.driver.step // 2, loss_history=self.losses,
+            seconds=self.seconds, relaxation=self.driver.omegas,
+        )  # fmt: skip
+        return ShardedModel(self.folder, record)
 
 
 def run(client: Any, folder: Folder, facts: Facts, solver: Any, **options: Any) -> Any:
@@ -151,8 +164,11 @@ def run(client: Any, folder: Folder, facts: Facts, solver: Any, **options: Any) 
             progress_bar(max(0, left), options["show"], f"fit, {solver.name}") as advance,
             interruption() as ctrl_c,
         ):
-            said = fitting.iterate(ctrl_c, advance)
-        model = fitting.save()
+            model = None
+            while model is None:
+                said = said or fitting.iterate(ctrl_c, advance)
+                model = fitting.save()
+        model.interrupted_ = fitting.driver.step // 2 if said else None
     except OSError as error:
         if client.status in ("running", "newworker"):
             raise

@@ -1,4 +1,7 @@
-"""A half-step on one worker: rotate the rows that live here, exchange, solve, and sum up."""
+"""A half-step on one worker: rotate the rows that live here, exchange, solve, and sum up.
+
+`home` is the worker's state, a `halfstep.distributed.fitting.home.Home`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -23,15 +26,12 @@ from halfstep.solvers.objective import stored_part
 from halfstep.solvers.shared import Rows
 from halfstep.types import Floats
 
-if TYPE_CHECKING:
-    from halfstep.distributed.fitting.home import Home
-
 Asked: TypeAlias = "dict[str, tuple[Wanted, Future[list[Rows]]]]"
 
 RAW = 0.5  # behind a half-step, the factors themselves are exchanged
 
 
-def half_step(home: Home, order: Order) -> Answer | Trouble:
+def half_step(home: Any, order: Order) -> Answer | Trouble:
     """Take a half-step for the rows that live on a worker.
 
     Raises
@@ -91,7 +91,7 @@ def half_step(home: Home, order: Order) -> Answer | Trouble:
     return Answer(shards, Clock(**clock.seconds, received=fetching.received))
 
 
-def loss(home: Home, step: int, attempt: int) -> dict[tuple[str, int], tuple[float, float]]:
+def loss(home: Any, step: int, attempt: int) -> dict[tuple[str, int], tuple[float, float]]:
     """Return each shard's parts of the objective after half-step `step`, of the items.
 
     They are the sum over the stored entries (of item shards; 0 of user shards) and the penalty. The
@@ -120,14 +120,14 @@ def loss(home: Home, step: int, attempt: int) -> dict[tuple[str, int], tuple[flo
     return found | {("item", k): (stored[k], _penalty(one)) for k, one in items.items()}
 
 
-def _offer_to_hubs(home: Home, side: str, ready: Ready) -> None:
+def _offer_to_hubs(home: Any, side: str, ready: Ready) -> None:
     if home.splits and home.hubs[side].parts:
         offer: Callable[[], None] = partial(home.hubs[side].offer, ready)
         home.worker.loop.asyncio_loop.call_soon_threadsafe(offer)
 
 
 def _hub(
-    home: Home, order: Order, one: ShardSide, u: int, entries: int, reports: list[Any]
+    home: Any, order: Order, one: ShardSide, u: int, entries: int, reports: list[Any]
 ) -> Floats:
     """Return the solved row (1, f) of a hub that lives here, over its pieces elsewhere."""
     row = u + one.first
@@ -157,7 +157,7 @@ class Fetching:
     """
 
     def __init__(
-        self, home: Home, side: str, step: float, attempt: int, gatherings: list[Gathering]
+        self, home: Any, side: str, step: float, attempt: int, gatherings: list[Gathering]
     ) -> None:
         self.home, self.side, self.step, self.attempt = home, side, step, attempt
         self.gatherings = gatherings
@@ -229,7 +229,7 @@ class _Laps:
         self._last = now
 
 
-def _at(home: Home, side: str, step: int) -> list[tuple[int, Any]]:
+def _at(home: Any, side: str, step: int) -> list[tuple[int, Any]]:
     """Return a side's shards, which must be at half-step `step`, or can go back to it."""
     shards = sorted(home.mine(side).items())
     for k, one in shards:
@@ -242,7 +242,7 @@ def _penalty(one: Any) -> float:
     return float(one.lam @ np.vecdot(one.X, one.X, dtype=np.float64))
 
 
-def _saved(home: Home, part: Solved, order: Order, shard: int, X: Floats) -> Solved:
+def _saved(home: Any, part: Solved, order: Order, shard: int, X: Floats) -> Solved:
     try:
         name = write_rows(home.job.folder.child("fit"), order.side, shard, order.step, X)
     except (OSError, InputError) as error:  # a full disk is no reason to lose the fit

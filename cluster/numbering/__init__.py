@@ -5,12 +5,12 @@
    plus its rank there. No machine holds all ids.
 2. The entries get their numbers. If the table of a side's ids is small, every worker reads all of it;
    otherwise the entries are shuffled by the ids' hash to where the ids are.
-3. The numbered entries are shuffled twice, by the users' shard and by the items', and each shard makes
-   its block. Entries of hubs are left out of the shuffle by their own side: their pieces are made of
-   what the shards of the other side have.
+3. The numbered entries are shuffled by the users' shard, and from there by the items', and each shard
+   makes its block. Entries of hubs do not go to their own shard: their pieces are made of what the
+   shards of the other side have.
 
 So an entry travels two to four times, 24 to 32 bytes each, and a shard's rows are the most that a worker
-holds. The table is read three times. The numbers depend on the ids and the number of shards alone.
+holds. The table is read twice. The numbers depend on the ids and the number of shards alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from halfstep.distributed.facts import Facts
 from halfstep.distributed.numbering.entries import blocks_from
-from halfstep.distributed.numbering.ids import number_side
+from halfstep.distributed.numbering.ids import number_sides
 from halfstep.distributed.numbering.table import Columns, Table, opened
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
@@ -48,7 +48,7 @@ def number_ids(
     table
         A path, a pattern or a folder of Parquet files, at any URL; or a Dask dataframe.
     folder
-        Where `ids/`, `blocks/`, `hubs/` and, at the end, `facts.json` go.
+        Where ids, blocks, hubs and, at the end, `facts.json` go.
     user, item, value
         Columns: ids are integers or texts. Without `value` each row counts 1. Rows of one user and item
         are summed.
@@ -72,7 +72,7 @@ def number_ids(
             check_same(found, source, folder)
             return found
     folder.remove("facts.json")
-    for name in ("ids", "blocks", "hubs"):
+    for name in ("ids", "blocks", "hubs", "hashed", "parts"):
         folder.remove(name)
     return _number(client, given, folder, shards, columns, source, hub_entries)
 
@@ -89,9 +89,7 @@ def _number(
     from halfstep.distributed.numbering.placing import storage_of_shuffles
 
     with storage_of_shuffles(client, table.rows):
-        sides = {
-            side: number_side(client, table, folder, side, shards) for side in ("user", "item")
-        }
+        sides = number_sides(client, table, folder, shards)
         facts = blocks_from(client, table, folder, sides, shards, hub_entries)
     names: dict[str, str | None] = {
         "user": columns.user,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,26 +12,31 @@ import numpy.typing as npt
 
 KEY = "shard"
 _ROW_BYTES = 64  # of an entry in a shuffle: as received, as grouped, and as handed over
+_CANDIDATES = 1 << 16
 _SHARE = 0.4  # of the workers' memory that a shuffle may take
 
 
+@lru_cache
 def keys_of(shards: int) -> npt.NDArray[np.int64]:
     """Return for each shard a number that Dask's hash sends to its partition, (shards,)."""
     import pandas as pd
     from dask.dataframe.shuffle import partitioning_index
 
     keys = np.full(shards, -1, np.int64)
-    candidates = np.arange(64 * shards**2 + 64, dtype=np.int64)
-    # Newer versions of Dask make float64 of numbers before they are hashed.
-    places, others = (
-        np.asarray(partitioning_index(pd.DataFrame({KEY: candidates.astype(kind)}), shards))
-        for kind in (np.int64, np.float64)
-    )
-    for at in np.flatnonzero(places == others)[::-1]:
-        keys[places[at]] = candidates[at]
-    if (keys < 0).any():  # with so many candidates for each this does not happen
-        raise RuntimeError(f"no number is hashed to partition {int(np.argmin(keys))} of {shards}")
-    return keys
+    for first in range(0, 64 * shards**2 + 64, _CANDIDATES):
+        candidates = np.arange(first, first + _CANDIDATES, dtype=np.int64)
+        # Newer versions of Dask make float64 of numbers before they are hashed.
+        places, others = (
+            np.asarray(partitioning_index(pd.DataFrame({KEY: candidates.astype(kind)}), shards))
+            for kind in (np.int64, np.float64)
+        )
+        for at in np.flatnonzero(places == others):
+            if keys[places[at]] < 0:
+                keys[places[at]] = candidates[at]
+        if (keys >= 0).all():
+            return keys
+    # With so many candidates for each this does not happen.
+    raise RuntimeError(f"no number is hashed to partition {int(np.argmin(keys))} of {shards}")
 
 
 def shuffled(frame: Any, shards: int) -> list[Any]:

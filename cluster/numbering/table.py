@@ -55,6 +55,7 @@ class _File(NamedTuple):
     schema: Any
     rows: int
     size: int
+    missing: dict[str, int]
 
 
 def opened(table: Any, columns: Columns, storage_options: dict[str, Any]) -> Table:
@@ -81,14 +82,21 @@ def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -
                 raise InputError(
                     f"'{file.path}' has no column {name!r}: it has {', '.join(file.schema.names)}"
                 )
+    rows = sum(file.rows for file in files)
+    if not rows:
+        raise InputError(f"'{pattern}' must have rows: its {len(files)} Parquet files have none")
+    files = [file for file in files if file.rows]
+    for file in files:
+        for name in (columns.user, columns.item):
+            if count := file.missing.get(name, 0):
+                raise InputError(
+                    f"column {name!r} of '{file.path}' must have an id in each row, {count:,} lack it"
+                )
     types = {side: _one_type(files, columns.of(side)) for side in ("user", "item")}
     if columns.value is not None:
         for file in files:
             _check_numbers(file.schema.field(columns.value).type, f"'{file.path}'", columns.value)
-    rows = sum(file.rows for file in files)
-    if not rows:
-        raise InputError(f"'{pattern}' must have rows: its {len(files)} Parquet files have none")
-    full = [file.path for file in files if file.rows]
+    full = [file.path for file in files]
     frame = dd.read_parquet(
         full,
         columns=columns.all(),
@@ -123,13 +131,26 @@ def _files(pattern: str, storage_options: dict[str, Any]) -> list[_File]:
             with fs.open(path, "rb") as file:
                 found = parquet.ParquetFile(file)
                 rows, schema = found.metadata.num_rows, found.schema_arrow
+                missing = _missing(found.metadata)
         except (pa.ArrowInvalid, OSError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"'{path}' cannot be read as Parquet: {reason}") from None
-        return _File(fs.unstrip_protocol(path), schema, rows, int(fs.size(path) or 0))
+        return _File(fs.unstrip_protocol(path), schema, rows, int(fs.size(path) or 0), missing)
 
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(look, paths))
+
+
+def _missing(footer: Any) -> dict[str, int]:
+    """Return how many values of each column are missing, as far as a file's footer says."""
+    found: dict[str, int] = {}
+    for group in range(footer.num_row_groups):
+        for at in range(footer.num_columns):
+            column = footer.row_group(group).column(at)
+            told = column.statistics
+            if told is not None and told.has_null_count:
+                found[column.path_in_schema] = found.get(column.path_in_schema, 0) + told.null_count
+    return found
 
 
 def _one_type(files: Iterable[_File], column: str) -> str:
@@ -160,7 +181,9 @@ def _id_type(kind: Any, where: str, column: str) -> str:
         return "int64"
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return "string"
-    raise InputError(f"column {column!r} of {where} must be integers or texts, got {kind}")
+    raise InputError(
+        f"column {column!r} of {where} must be integers of 64 bits or texts, got {kind}"
+    )
 
 
 def _check_numbers(kind: Any, where: str, column: str) -> None:

@@ -15,8 +15,9 @@
 
 The monitor of the fit checks each half-step's result, and calls `_loss` after an iteration.
 
-A rung implements `_prepare` and `_advance`, and `_finish` if it solves rows in other coordinates. The
-factors are copied to the host only when they are read there.
+A rung implements the parts of `_prepare`, which `halfstep.solvers.gpu.stages` has, and `_advance`, and
+`_finish` if it solves rows in other coordinates. The factors are copied to the host only when they are
+read there.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import stored_sides
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.gpu.fallback import falling_back
+from halfstep.solvers.gpu.stages import DeviceStages
 from halfstep.solvers.model.held import SIDES, Held, check_widths
 from halfstep.solvers.problem import Problem
 from halfstep.types import Floats, Integers
@@ -59,7 +61,7 @@ log = logging.getLogger("halfstep")
 
 
 @dataclass(eq=False, repr=False)
-class GpuSolver(Solver, ABC):
+class GpuSolver(DeviceStages, Solver, ABC):
     """ALS on a CUDA device. Every sum has a fixed order, so each run on a device gives the same bits.
 
     Parameters
@@ -93,17 +95,6 @@ class GpuSolver(Solver, ABC):
         """Raise InputError for an argument that breaks its rule."""
         super().check()
         check_settings(self)
-
-    @abstractmethod
-    def _prepare(
-        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
-    ) -> tuple[Any, Array]:
-        """Return what the half-step with Y fixed needs, and the start X in the half-step's coordinates.
-
-        Called once per half-step and device, before any row is solved. The arrays of `side` must not be
-        read: in a streamed fit it has none yet. The start must be a new array, because the model keeps X
-        until the solution is known to be finite.
-        """
 
     @abstractmethod
     def _advance(self, backend: Backend, side: Side, fixed: Any, x: Array) -> None:

@@ -25,7 +25,7 @@ from halfstep.kernels.algebra import HOST, Algebra
 from halfstep.kernels.cuda.backend import Array, Backend
 from halfstep.solvers.gpu.device.coordinates import Coordinates
 from halfstep.solvers.gpu.device.side import Side
-from halfstep.solvers.whitening import unwhitened, whitened
+from halfstep.solvers.whitening import Basis, unwhitened, whitened
 
 _LARGEST = 2.0**14  # a quarter of the largest float16
 Matrix: TypeAlias = Any  # float64, NumPy's, or CuPy's if the algebra is on the card
@@ -98,25 +98,74 @@ def _basis(
     start: Array | Coordinates | None,
     keeps: bool,
 ) -> DeviceBasis:
-    xp, f, dtype = algebra.xp, Y.shape[1], np.dtype(Y.dtype)
-    eps, smallest = float(np.finfo(dtype).eps), side.smallest_lam
+    xp = algebra.xp
     gramian = _gramian(backend, algebra, Y)
+    squared = xp.trace(gramian) if side.a0 == 0 else None
+    basis = coordinates_of(side, np.dtype(Y.dtype), gramian, squared, algebra)
+    bound = xp.sqrt(gramian.diagonal().max()) if side.a0 == 0 else _largest(side, xp)
+    return _on_device(
+        backend, algebra, side, basis, wide, Y.dtype, bound if scaled else None, (Y, start), keeps
+    )
+
+
+def coordinates_of(
+    side: Side, dtype: np.dtype[Any], gramian: Matrix, squared: Any, algebra: Algebra = HOST
+) -> Basis:
+    """Return the coordinates as the kernels take them: Cholesky's unless D is a `diagonal`.
+
+    Parameters
+    ----------
+    gramian, squared
+        Y'Y (f, f), which is read if there is a background; and its trace, which is read without one.
+    """
+    eps, smallest = float(np.finfo(dtype).eps), side.smallest_lam
     if side.a0 == 0:
-        size = xp.trace(gramian) / max(1, side.columns)
-        basis = unwhitened(f, size, smallest, eps, algebra=algebra)
-        bound = xp.sqrt(gramian.diagonal().max())
-    else:
-        one_lambda = not diagonal(side)
-        basis = whitened(side.a0 * gramian, smallest, eps, one_lambda=one_lambda, algebra=algebra)
-        bound = xp.full((), side.a0**-0.5)
+        size = squared / max(1, side.columns)
+        return unwhitened(len(gramian), size, smallest, eps, algebra=algebra)
+    one_lambda = not diagonal(side)
+    return whitened(side.a0 * gramian, smallest, eps, one_lambda=one_lambda, algebra=algebra)
+
+
+def uploaded(
+    backend: Backend, side: Side, basis: Basis, wide: int, dtype: np.dtype[Any], *, scaled: bool
+) -> DeviceBasis:
+    """Return coordinates that came from elsewhere; the rest as in `basis_of`.
+
+    Z of a side without background cannot be scaled: nothing bounds its numbers.
+    """
+    bound = _largest(side, np) if scaled else None
+    return _on_device(backend, HOST, side, basis, wide, dtype, bound, (None, None), keeps=False)
+
+
+def _largest(side: Side, xp: Any) -> Any:
+    """Return the largest length of a z, if there is a background."""
+    return xp.full((), side.a0**-0.5)
+
+
+def _on_device(
+    backend: Backend,
+    algebra: Algebra,
+    side: Side,
+    basis: Basis,
+    wide: int,
+    dtype: Any,
+    bound: Any,
+    factors: tuple[Any, Any],
+    keeps: bool,
+) -> DeviceBasis:
+    """Return the basis padded to `wide`, scaled by `bound` unless that is None, on the device.
+
+    `factors` are the fixed side's and the start, which may be `Coordinates`.
+    """
+    xp, f = algebra.xp, len(basis.base)
     forward, inward, outward = (
         xp.eye(f) if matrix is None else matrix
         for matrix in (basis.forward, basis.inward, basis.outward)
     )
-    if side.a0 == 0 and smallest <= 0:  # a start's part in a row's null space would remain
+    if side.a0 == 0 and side.smallest_lam <= 0:  # a start's part in a row's null space would remain
         inward = xp.zeros((f, f))
     scale: Any = 1.0
-    if scaled:
+    if bound is not None:
         scale = 2.0 ** xp.floor(xp.log2(_LARGEST / xp.where(bound > 0, bound, _LARGEST)))
 
     def padded(array: Matrix, shape: tuple[int, ...], beyond: float = 0.0) -> Matrix:
@@ -128,8 +177,8 @@ def _basis(
         return backend.to_device(array.astype(dtype))
 
     into, onto = (
-        algebra.product(factors.outward, matrix) if isinstance(factors, Coordinates) else matrix
-        for factors, matrix in ((Y, forward), (start, inward))
+        algebra.product(one.outward, matrix) if isinstance(one, Coordinates) else matrix
+        for one, matrix in zip(factors, (forward, inward), strict=True)
     )
     whole_outward = padded(outward * scale, (wide, f))
     return DeviceBasis(

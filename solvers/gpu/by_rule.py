@@ -77,6 +77,7 @@ class RuledSolver(WhitenedSolver, ABC):
     cg_max_steps: int | None = field(default=None, kw_only=True)
     relaxation: Relaxation = field(default=None, kw_only=True)
     _replayable: ClassVar[bool] = True
+    _tallied: ClassVar[bool] = True
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""

@@ -17,7 +17,7 @@ passes gathers n_u f numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -28,8 +28,18 @@ from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
 from halfstep.solvers.inputs import check_integers
+from halfstep.solvers.shared import Rows, Shared
+from halfstep.solvers.stages import Stages
+from halfstep.types import Floats
 
 _BLOCKS_PER_MULTIPROCESSOR = 32
+
+
+class Own(NamedTuple):
+    """The factors' own coordinates: a0 Y'Y, and what a start is multiplied by, (f, f), if it is."""
+
+    G: Array
+    projection: Array | None
 
 
 @dataclass(eq=False, repr=False)
@@ -54,22 +64,50 @@ class GpuCgNaive(GpuSolver):
         defines = factor_per_thread(self.factors, self.dtype)
         return super()._variants(backend, side) | {("cg_1_naive.cu", defines)}
 
-    def _prepare(
-        self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
-    ) -> tuple[tuple[Array, Array], Array]:
-        dtype = X.dtype
-        gramian = backend.to_host(backend.gram(Y))
+    def _basis(self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration) -> Own:
+        return self._own(backend, side, backend.to_host(backend.gram(Y)), X.dtype)
+
+    def _uploaded(self, backend: Backend, side: Side, shared: Shared) -> Own:
+        f = self.factors
+        gramian = np.zeros((f, f)) if shared.gramian is None else shared.gramian
+        return self._own(backend, side, gramian, shared.frame.dtype)
+
+    def _own(
+        self, backend: Backend, side: Side, gramian: np.ndarray[Any, Any], dtype: np.dtype[Any]
+    ) -> Own:
         G = backend.to_device((side.a0 * gramian).astype(dtype))
-        projection = _range(gramian, dtype) if side.smallest_lam <= 0 else None
-        if projection is not None:
-            # No step changes the part of a start that lies in the null space of Y, so it is removed.
-            # Without a background every row has a null space of its own; a start from zero has no part
-            # in any of them.
-            projection = projection if side.a0 else np.zeros_like(projection)
-            return (Y, G), backend.product(X, backend.to_device(projection))
-        start = backend.empty(X.shape, dtype)
+        if side.smallest_lam > 0:
+            return Own(G, None)
+        # No step changes the part of a start that lies in the null space of Y, so it is removed. Without
+        # a background every row has a null space of its own; a start from zero has no part in any of
+        # them.
+        projection = _range(gramian, dtype) if side.a0 else np.zeros(gramian.shape, dtype)
+        return Own(G, backend.to_device(projection))
+
+    def rotate(self, Y: Floats, shared: Shared) -> Rows:
+        """See `Stages`: the rows are not rotated."""
+        return Stages.rotate(self, Y, shared)
+
+    def _rotated(self, backend: Backend, side: Side, basis: Own, Y: Array) -> Array:
+        return Y
+
+    def _fixed(
+        self,
+        backend: Backend,
+        side: Side,
+        Z: Array,
+        basis: Own,
+        iteration: Iteration,
+        X: Array,
+    ) -> tuple[Array, Array]:
+        return Z, basis.G
+
+    def _start(self, backend: Backend, side: Side, basis: Own, X: Array) -> Array:
+        if basis.projection is not None:
+            return backend.product(X, basis.projection)
+        start = backend.empty(X.shape, X.dtype)
         backend.copy(start, X)  # the model keeps X until the solution is known to be finite
-        return (Y, G), start
+        return start
 
     def _advance(self, backend: Backend, side: Side, fixed: tuple[Array, Array], x: Array) -> None:
         backend.launch(

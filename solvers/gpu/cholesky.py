@@ -30,6 +30,7 @@ from halfstep.kernels.cuda.catalogue import real
 from halfstep.kernels.cuda.lanes import numbers_of
 from halfstep.kernels.device.compiling import Variant
 from halfstep.solvers.gpu.base import GpuSolver
+from halfstep.solvers.gpu.basis import DeviceBasis, basis_of, coordinates_of, uploaded
 from halfstep.solvers.gpu.device.memory import DeviceSize
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration
@@ -44,7 +45,9 @@ from halfstep.solvers.gpu.exact_plan import (
     layout,
     primal_order,
 )
-from halfstep.solvers.gpu.whitened import DeviceBasis, basis_of
+from halfstep.solvers.gramian import Matrix
+from halfstep.solvers.shared import Shared
+from halfstep.solvers.whitening import Basis
 
 _BLOCKS_PER_MULTIPROCESSOR = 4
 # Rows of more than HUB entries are hubs: several blocks add them up, each a part of PART entries.
@@ -77,11 +80,36 @@ class GpuCholesky(GpuSolver):
         found.add((PRIMAL, _primal_layout(backend, f, dtype).block.defines(dtype)))
         return super()._variants(backend, side) | found | {("tally.cu", (real(dtype),))}
 
-    def _prepare(
+    def _basis(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
-    ) -> tuple[tuple[Array, DeviceBasis], Array]:
-        basis = basis_of(backend, side, Y, self.factors, on_card=iteration.on_card)
-        return (backend.product(Y, basis.forward), basis), backend.empty(X.shape, X.dtype)
+    ) -> DeviceBasis:
+        return basis_of(backend, side, Y, self.factors, on_card=iteration.on_card)
+
+    def _coordinates(self, side: Side, squared: float, YtY: Matrix | None) -> Basis:
+        gramian = np.empty((self.factors, self.factors)) if YtY is None else YtY
+        return coordinates_of(side, np.dtype(self.dtype), gramian, squared)
+
+    def _uploaded(self, backend: Backend, side: Side, shared: Shared) -> DeviceBasis:
+        assert shared.basis is not None
+        dtype = shared.frame.dtype
+        return uploaded(backend, side, shared.basis, self.factors, dtype, scaled=False)
+
+    def _rotated(self, backend: Backend, side: Side, basis: DeviceBasis, Y: Array) -> Array:
+        return backend.product(Y, basis.forward)
+
+    def _fixed(
+        self,
+        backend: Backend,
+        side: Side,
+        Z: Array,
+        basis: DeviceBasis,
+        iteration: Iteration,
+        X: Array,
+    ) -> tuple[Array, DeviceBasis]:
+        return Z, basis
+
+    def _start(self, backend: Backend, side: Side, basis: DeviceBasis, X: Array) -> Array:
+        return backend.empty(X.shape, X.dtype)
 
     def _advance(
         self, backend: Backend, side: Side, fixed: tuple[Array, DeviceBasis], x: Array

@@ -3,9 +3,9 @@
 `halfstep.solvers.whitening` explains the coordinates, and `basis` makes them. In these coordinates |z|
 is at most a0^-1/2.
 
-`_prepare` computes Z = Y forward and the start X inward, `_advance` takes the steps (by `_steps`, which
-each rung implements, and which over-relax the rows), and `_finish` multiplies the solution by outward,
-or leaves it in these coordinates (option `coordinates`).
+A half-step computes Z = Y forward (`_rotated`) and the start X inward (`_start`). `_advance` takes the
+steps (by `_steps`, which each rung implements, and which over-relax the rows), and `_finish` multiplies
+the solution by outward, or leaves it in these coordinates (option `coordinates`).
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, Lanes, lanes
+from halfstep.kernels.cuda.lanes import MOST_FACTORS_FLOAT64, STORED, Lanes, lanes
 from halfstep.kernels.device.options import enabled
 from halfstep.solvers.gpu.base import GpuSolver
 from halfstep.solvers.gpu.basis import DeviceBasis as DeviceBasis
 from halfstep.solvers.gpu.basis import basis_of as basis_of
-from halfstep.solvers.gpu.basis import diagonal
+from halfstep.solvers.gpu.basis import coordinates_of, diagonal, uploaded
 from halfstep.solvers.gpu.device.coordinates import Coordinates, numbers_of
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.tally import Iteration, Tally
+from halfstep.solvers.gramian import Matrix
 from halfstep.solvers.inputs import check_integers
+from halfstep.solvers.shared import Shared
+from halfstep.solvers.whitening import Basis
 
 
 class Whitened(NamedTuple):
-    """What `_prepare` computes once per half-step for `_advance` and `_finish`.
+    """What `_fixed` returns, once per half-step for `_advance` and `_finish`.
 
     Attributes
     ----------
@@ -122,28 +125,66 @@ class WhitenedSolver(GpuSolver, ABC):
         """Raise InputError for a bad number of steps; called by `check`, overridden in `by_rule`."""
         check_integers(self._settings(), cg_steps=1)
 
-    def _prepare(
+    def _basis(
         self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration
-    ) -> tuple[Whitened, Array]:
-        """See `GpuSolver._prepare`; x is X in the coordinates of the basis, padded to `wide` columns."""
+    ) -> DeviceBasis:
+        """See `DeviceStages._basis`."""
         wide, scaled = self._storage(X.dtype, side)
         keeps, on_card = iteration.coordinates, iteration.on_card
-        basis = basis_of(
+        return basis_of(
             backend, side, Y, wide, scaled=scaled, start=X, keeps=keeps, on_card=on_card
         )
+
+    def _coordinates(self, side: Side, squared: float, YtY: Matrix | None) -> Basis:
+        """See `DeviceStages._coordinates`."""
+        gramian = np.empty((self.factors, self.factors)) if YtY is None else YtY
+        return coordinates_of(side, np.dtype(self.dtype), gramian, squared)
+
+    def _uploaded(self, backend: Backend, side: Side, shared: Shared) -> DeviceBasis:
+        """See `DeviceStages._uploaded`."""
+        assert shared.basis is not None
+        dtype = shared.frame.dtype
+        wide, scaled = self._storage(dtype, side)
+        return uploaded(backend, side, shared.basis, wide, dtype, scaled=scaled)
+
+    def _travels(self, side: Side) -> tuple[int, np.dtype[Any]]:
+        """See `DeviceStages._travels`."""
+        stored = self._stored(np.dtype(self.dtype), side)
+        kind = np.uint16 if STORED[stored][1] == 2 else stored
+        return self._storage(np.dtype(self.dtype), side)[0], np.dtype(kind)
+
+    def _read(self, side: Side, Z: Array) -> Array:
+        """See `DeviceStages._read`."""
+        return Z.view(np.float16) if self._stored(self.dtype, side) == "float16" else Z
+
+    def _rotated(self, backend: Backend, side: Side, basis: DeviceBasis, Y: Array) -> Array:
+        """See `DeviceStages._rotated`."""
         # float16 has no more digits than TF32, and bfloat16 fewer.
-        rounded = self._stored(X.dtype, side) != np.dtype(X.dtype).name
+        rounded = self._stored(Y.dtype, side) != np.dtype(Y.dtype).name
         tf32 = rounded and enabled("tf32-fixed")
-        Z = self._store(backend, side, backend.product(numbers_of(Y), basis.forward, tf32=tf32))
+        return self._store(backend, side, backend.product(numbers_of(Y), basis.forward, tf32=tf32))
+
+    def _fixed(
+        self,
+        backend: Backend,
+        side: Side,
+        Z: Array,
+        basis: DeviceBasis,
+        iteration: Iteration,
+        X: Array,
+    ) -> Whitened:
+        """See `DeviceStages._fixed`."""
         # Rows without regularisation and background do not depend on their start (`basis_of`).
         relaxes = iteration.omega != 1 and (side.a0 != 0 or side.smallest_lam > 0)
         tallies = iteration.tallies
         tally = None if tallies is None else tallies.next(backend, side)
-        omega, few_rows = iteration.omega if relaxes else 1.0, side.rows <= 2 * self.factors
-        into = X if iteration.in_place and not keeps else None
-        fixed = Whitened(Z, basis, omega, tally, few_rows, {}, keeps, into)
-        start = backend.product(numbers_of(X), basis.inward, tf32=enabled("tf32-start"))
-        return fixed, start
+        omega, few_rows = iteration.omega if relaxes else 1.0, side.few_rows(self.factors)
+        into = X if iteration.in_place and not iteration.coordinates else None
+        return Whitened(Z, basis, omega, tally, few_rows, {}, iteration.coordinates, into)
+
+    def _start(self, backend: Backend, side: Side, basis: DeviceBasis, X: Array) -> Array:
+        """See `DeviceStages._start`; X in the coordinates of the basis, padded to `wide` columns."""
+        return backend.product(numbers_of(X), basis.inward, tf32=enabled("tf32-start"))
 
     def _advance(self, backend: Backend, side: Side, fixed: Whitened, x: Array) -> None:
         """See `GpuSolver._advance`; every row takes `cg_steps` steps. Overridden in `by_rule`."""
@@ -157,7 +198,7 @@ class WhitenedSolver(GpuSolver, ABC):
         return backend.product(x, fixed.basis.outward, out=fixed.into)
 
     def _store(self, backend: Backend, side: Side, Z: Array) -> Array:
-        """Return the fixed side as the kernels read it; called by `_prepare`.
+        """Return the fixed side as the kernels read it; called by `_rotated`.
 
         `gpu_cg_7_half` overrides it to round Z to 16 bits.
         """
@@ -166,7 +207,7 @@ class WhitenedSolver(GpuSolver, ABC):
     def _storage(self, dtype: Any, side: Side) -> tuple[int, bool]:
         """Return how many columns rows are padded to, and whether Z must fit a float16.
 
-        Called by `_prepare`. Overridden by `gpu_cg_2_whitened`, which does not pad, and `gpu_cg_7_half`.
+        Called by `_basis`. Overridden by `gpu_cg_2_whitened`, which does not pad, and `gpu_cg_7_half`.
         """
         return self._lanes(dtype, side).wide, False
 

@@ -187,14 +187,14 @@ def _from_halfstep(cls: Any, label: str, archive: Any) -> Any:
     settings = dict(header["settings"])
     settings["dtype"] = np.dtype(settings["dtype"]).type
     if _is_rung(cls):
-        return cls(**_suiting(cls, settings))
+        return cls(**suiting(cls, settings))
     if header["solver"] not in SOLVERS:
         raise InputError(
             f"{label} was saved by the solver {header['solver']!r}, which is not known here: "
             "load it by that solver's class"
         )
     saved_by = SOLVERS[header["solver"]]
-    model = saved_by(**_suiting(saved_by, settings))
+    model = saved_by(**suiting(saved_by, settings))
     reason = saved_by.unavailable()
     if reason:
         model = to_device(model, "cpu") if saved_by.device != "cpu" else model
@@ -203,7 +203,7 @@ def _from_halfstep(cls: Any, label: str, archive: Any) -> Any:
     return model
 
 
-def _suiting(solver: Any, settings: dict[str, Any]) -> dict[str, Any]:
+def suiting(solver: Any, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that are arguments of `solver`, without None where its default is not None."""
     known = solver.parameters()
     return {

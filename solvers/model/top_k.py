@@ -33,6 +33,7 @@ def top_k(
     among: Integers | None = None,
     without: Integers | None = None,
     num_threads: int = 0,
+    few: bool | None = None,
 ) -> tuple[npt.NDArray[np.int32], Floats]:
     """Return the N candidates of highest score for each query, best first.
 
@@ -53,6 +54,9 @@ def top_k(
         Ascending indices of candidates to return for no query, or None.
     num_threads
         0 for all cores.
+    few
+        What `are_few` says of a larger set of queries and candidates, where these are a part of it: the
+        scores then have the bits that they have in the whole. None for a set that stands alone.
 
     Returns
     -------
@@ -64,20 +68,28 @@ def top_k(
     m, n = len(queries), len(candidates)
     among, without, left = _offered(n, among, without)
     k = min(N, left)
-    if m == 1:
+    if m == 1 and few is not False:
         return _one(queries[0], candidates, k, scale, excluded, among, without)
     if among is not None:
         if excluded is not None:
             excluded = excluded[:, among]
         if without is not None:
             without = np.searchsorted(among, np.intersect1d(among, without))
-    if m * n <= _FEW_SCORES or m < _FEW_QUERIES:
+    if are_few(m, n) if few is None else few:
         indices, best = _few(queries, candidates, k, scale, excluded, among, without)
     else:
         indices, best = _many(queries, candidates, k, scale, excluded, among, without, num_threads)
     if among is not None and len(among):
         indices = np.where(indices < 0, -1, among[indices]).astype(np.int32)
     return indices, best
+
+
+def are_few(m: int, n: int) -> bool:
+    """Return whether m queries of n candidates take one matrix product, and not the compiled loop.
+
+    The loop adds up a score in one order whatever else it ranks; a matrix product need not.
+    """
+    return m * n <= _FEW_SCORES or m < _FEW_QUERIES
 
 
 def _offered(

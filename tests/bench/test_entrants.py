@@ -106,6 +106,47 @@ def test_one_that_fits_as_a_whole_is_left_out_over_its_budget(bench_data, whole)
     assert row.reason.startswith("left out: 3 iterations would take about")
 
 
+def test_als_wr_is_the_objective_of_the_whole_table(bench_data):
+    names = ("conjugate_gradient", "implicit_cpu")
+    settings = replace(
+        SETTINGS, als_wr=True, confidence="linear", solvers=names, reference="cholesky"
+    )
+    assert settings.record()["als_wr"] is True
+    assert "als_wr" not in SETTINGS.record()
+    case = replace(CASE, convention=settings.convention())
+    record = run_case(case, bench_data, 0, settings, lambda line: None)
+    rows = {row.solver: row for row in record.rows}
+    assert record.convention["als_wr"] is True
+    assert rows["conjugate_gradient"].objective == pytest.approx(
+        rows["cholesky"].objective, rel=0.1
+    )
+    assert "implicit_cpu has no ALS-WR" in rows["implicit_cpu"].reason
+    other = run_case(CASE, bench_data, 0, replace(settings, als_wr=False), lambda line: None)
+    assert other.rows[0].objective != pytest.approx(rows["cholesky"].objective, rel=1e-3)
+    with pytest.raises(InputError, match="als_wr belongs to the suites quick, full and scaling"):
+        BenchSettings(suite="small", als_wr=True)
+
+
+def test_sparks_objective_is_a_second_target_with_speed_ups(bench_data, whole, monkeypatch):
+    monkeypatch.setitem(contestant_names.WHOLE, "spark", type("Spark", (Whole,), {"name": "spark"}))
+    settings = replace(SETTINGS, solvers=("spark", "cholesky"), reference="conjugate_gradient")
+    case = replace(CASE, memory=True)
+    settings = replace(settings, memory=True)
+    monkeypatch.setattr("halfstep.bench.method.memory.measure", lambda path, solver: 1)
+    record = run_case(case, bench_data, 0, settings, lambda line: None)
+    rows = {row.solver: row for row in record.rows}
+    assert record.second == "spark"
+    assert record.second_target == rows["spark"].objectives[CASE.iterations - 1]
+    assert rows["cholesky"].iterations_to_second <= CASE.iterations
+    pairs = [
+        sum(theirs) / sum(mine[: rows["cholesky"].iterations_to_second])
+        for theirs, mine in zip(rows["spark"].seconds, rows["cholesky"].seconds, strict=True)
+    ]
+    assert rows["cholesky"].speed_ups["spark"].lowest == pytest.approx(min(pairs))
+    assert "memory not measured: Java has a process of its own" in rows["spark"].notes
+    assert rows["spark"].peak_memory_bytes is None
+
+
 def require_cmfrec():
     reason = CmfrecCpu.unavailable()
     if reason:

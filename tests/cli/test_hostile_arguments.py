@@ -16,6 +16,8 @@ from halfstep import SOLVERS, Recommender
 from halfstep.cli.main import app, run
 from halfstep.datasets import load
 from halfstep.datasets.generated.dump import generate_dump
+from halfstep.distributed.blocks import blocks_of
+from halfstep.distributed.storage import Folder
 
 VALUES = (
     *(
@@ -87,6 +89,7 @@ BASES = {
     "tune": (*TUNE, *GRID, "--solver", "cholesky"),
     "compare": ("cholesky", "eigenbasis", *FAST),
     "bench": (*FAST, "--repeats", "1", "--no-memory", "--solvers", "cholesky", "--out", "report"),
+    "cluster plan": ("--users", "1e4", "--items", "1e3", "--entries", "1e5"),
     "lab check": ("mine.py",),
     "lab run": ("page.csv", "-o", "page.html"),
     "lab exercises": ("none.ipynb", "-o", "out.ipynb"),
@@ -102,6 +105,7 @@ BASES |= {
     "tune: tpe": (*TUNE, "--search", "tpe", "--trials", "2", "--factors", "2"),
     "tune: climb": (*TUNE, "--budget", "1", "--max-factors", "2"),
     "doctor: data": ("--data", "plays.csv", "--factors", "2"),
+    "cluster plan: folder": ("blocks",),
     "recommend: like": ("model.npz", "--like", "1", "--data", "plays.csv"),
     "recommend: alone": ("whole.npz", "--user", "1"),
     "recommend: all": ("whole.npz", "--all", "-o", "lists.csv"),
@@ -152,6 +156,7 @@ def original(tmp_path_factory):
     (path / "none.ipynb").write_text(json.dumps({"cells": [], "nbformat": 4}))
     (path / "mine.py").write_text("def objective(*given):\n    return 1.0\n")
     generate_dump(path / "dump", 1000, seed=0)
+    blocks_of(data.interactions, 2, Folder(path / "blocks"))
     return path
 
 
@@ -227,6 +232,7 @@ ARGUMENTS = {
     "similar": (("model.npz",), ("0",)),
     "explain": (("model.npz",), ("0",)),
     "compare": ((), ()),
+    "cluster plan: folder": ((),),
     "lab check": ((),),
     "lab run": ((),),
     "lab exercises": ((),),
@@ -246,7 +252,7 @@ def test_every_argument_with_every_kind_of_value(name, rounds, folder, capsys):
     for place, value in (every[k] for k in order):
         given = list(BASES[name])
         given[place] = value
-        code = call((*name.split(), *given), capsys)
+        code = call((*name.partition(":")[0].split(), *given), capsys)
         assert code == 2 or value in ARGUMENTS[name][place], given
         tally(
             "Command line",
@@ -259,17 +265,7 @@ def test_every_argument_with_every_kind_of_value(name, rounds, folder, capsys):
     "arguments",
     [
         ("data prepare", "audioscrobbler", "dump", "-o", "out.npz", "--json", "./out.npz"),
-        (
-            "data prepare",
-            "audioscrobbler",
-            "dump",
-            "-o",
-            "out.npz",
-            "--json",
-            "a",
-            "--bad-rows",
-            "a",
-        ),
+        ("data prepare", "audioscrobbler", "dump", "-o", "o", "--json", "a", "--bad-rows", "a"),
         ("data info", "plays.csv", "--json", "plays.csv"),
         ("recommend", "model.npz", "--user", "1", "--data", "plays.csv", "--json", "model.npz"),
         ("evaluate", *FAST, "--json", "folder/../plays.csv"),

@@ -53,6 +53,7 @@ COMMANDS = {
     "similar": ("similar", "model.npz", "Radiohead"),
     "explain": ("explain", "model.npz", "Radiohead", "--user", "2000"),
     "lab": ("lab", "check", "mine.py"),
+    "plan": ("cluster", "plan", "--users", "1e9", "--items", "1e8", "--entries", "1e11"),
 }
 
 

@@ -15,9 +15,9 @@ from halfstep.kernels.cuda.backend import using
 from halfstep.solvers.gpu import cg_7_half
 from halfstep.solvers.gpu.device import memory as gpu_memory
 from halfstep.solvers.gpu.device.memory import DeviceSize, parts_of, plan_memory
-from halfstep.solvers.gpu.device.partition import shares_of
 from halfstep.solvers.inputs import as_csr
 from halfstep.solvers.objective import objective
+from halfstep.solvers.shards import cuts
 
 needs_compiler = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_not()))
 BEST, EXACT = "gpu_cg_7_half", "gpu_cholesky"
@@ -158,14 +158,15 @@ def test_more_devices_than_rows_and_streaming_on_each(on, small_world):
 
 def test_shares_are_of_equal_work():
     lengths = np.array([0, 1000, 0, 0, 10, 10, 10, 970, 0])
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    assert shares_of(indptr, 1) == [0, 9]
+    assert cuts(lengths, 1) == [0, 9]
     # The long rows are one of 1,000 and one of 970 entries; a row costs eight more.
-    assert shares_of(indptr, 2) == [0, 5, 9]
-    cuts = shares_of(indptr, 20)
-    assert cuts[0] == 0
-    assert cuts[-1] == 9
-    assert cuts == sorted(cuts)
+    assert cuts(lengths, 2) == [0, 5, 9]
+    many = cuts(lengths, 20)
+    assert many[0] == 0
+    assert many[-1] == 9
+    assert many == sorted(many)
+    assert cuts(lengths, 3, align=4) == [0, 4, 8, 9]
+    assert cuts(lengths[:0], 3, align=4) == [0, 0, 0, 0]
 
 
 def test_the_plan_is_resident_streamed_or_says_what_would_fit():

@@ -8,7 +8,7 @@ from halfstep.kernels.cpu import ranking, ranking_scores
 from halfstep.kernels.cpu.ranking import Lists, no_lists, rank
 from halfstep.kernels.cpu.ranking_sort import best_of
 from halfstep.solvers.model import top_k as topk
-from halfstep.solvers.model.top_k import top_k
+from halfstep.solvers.model.top_k import are_few, top_k
 
 
 def case(m, n, f, dtype, seed=0):
@@ -111,6 +111,17 @@ def test_one_query_is_its_row_of_many(filtered, k):
         one = top_k(X[[u]], Y, k, excluded=row, **filters)
         np.testing.assert_array_equal(one[0][0], ids[u])
         np.testing.assert_array_equal(one[1][0], scores[u])
+
+
+@pytest.mark.parametrize("part", [slice(0, 1), slice(3, 12), slice(100, 190)])
+def test_a_part_of_many_queries_has_the_bits_of_the_whole(part):
+    X, Y, excluded = case(400, 1700, 33, np.float32)
+    assert are_few(len(X[part]), 1700)
+    assert not are_few(400, 1700)
+    ids, scores = top_k(X, Y, 9, excluded=excluded)
+    found = top_k(X[part], Y, 9, excluded=excluded[part], few=False)
+    np.testing.assert_array_equal(found[0], ids[part])
+    np.testing.assert_array_equal(found[1], scores[part])
 
 
 def test_a_heap_and_a_sort_find_the_same(monkeypatch):

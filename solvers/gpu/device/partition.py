@@ -23,9 +23,7 @@ from halfstep.solvers.gpu.device.replay import OPTION, warn_without
 from halfstep.solvers.gpu.device.side import Side
 from halfstep.solvers.gpu.device.streaming import Stored, Stream
 from halfstep.solvers.gpu.device.tally import Iteration
-
-# The work of a row beside its entries, in entries: its vectors are read, rotated and written.
-_ROW = 8
+from halfstep.solvers.shards import cuts
 
 
 class Rung(Protocol):
@@ -71,7 +69,7 @@ class PartitionedSide:
     def __init__(self, backends: Sequence[Backend], stored: Stored, plans: Sequence[MemoryPlan]):
         self.backends = backends
         self.whole = stored.facts()
-        self.cuts = shares_of(stored.indptr, len(backends))
+        self.cuts = cuts(np.diff(stored.indptr), len(backends))
         self.shares: list[Iterable[tuple[int, int, Side]]] = []
         for backend, plan, start, stop in zip(
             backends, plans, self.cuts[:-1], self.cuts[1:], strict=True
@@ -153,11 +151,3 @@ def alternate(
         solver._end(now)
         if monitor(iteration, time.perf_counter() - start, all_X[0], all_Y[0]):
             break
-
-
-def shares_of(indptr: np.ndarray, devices: int) -> list[int]:
-    """Return the first row of each device's share, of about equal work, and the number of rows."""
-    work = indptr + _ROW * np.arange(len(indptr))
-    wanted = work[-1] * np.arange(1, devices) / devices
-    inner = np.searchsorted(work, wanted)
-    return [0, *(int(cut) for cut in inner), len(indptr) - 1]

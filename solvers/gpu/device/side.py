@@ -13,6 +13,7 @@ from halfstep.errors import InputError
 if TYPE_CHECKING:
     from halfstep.kernels.cuda.backend import Array, Backend
     from halfstep.solvers.problem import Weights
+    from halfstep.solvers.shared import Frame
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Side:
         As in `Weights`.
     kept
         What solvers compute from the side once and use in every half-step of the fit, by name.
+    frame
+        What is known of the whole half-step, if several machines share the side's rows.
     """
 
     indptr: Array
@@ -47,6 +50,7 @@ class Side:
     a0: float
     constant: float
     kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    frame: Frame | None = None
 
     @property
     def starts(self) -> npt.NDArray[np.int64]:
@@ -57,6 +61,19 @@ class Side:
     def rows(self) -> int:
         """Number of rows of the side being solved."""
         return len(self.lengths)
+
+    def few_rows(self, factors: int) -> bool:
+        """Return whether the whole side has at most 2 f rows; of a shared side, with entries."""
+        return self.rows <= 2 * factors if self.frame is None else self.frame.few_rows
+
+    @classmethod
+    def of_frame(cls, frame: Frame) -> Side:
+        """Return a side without rows: all that the rows of a shared side have in common."""
+        none = cls.without_entries(
+            np.empty(0, np.int64), np.empty(0), frame.columns, frame.a0, constant=0.0
+        )
+        smallest, largest = frame.side.lambdas
+        return replace(none, smallest_lam=smallest, largest_lam=largest, frame=frame)
 
     @classmethod
     def without_entries(

@@ -117,18 +117,18 @@ class Tallies:
 
     def report(self) -> IterationReport:
         """Return the report of both half-steps; call it when both have ended on all devices."""
-        all_sums = np.zeros((2, 0, NUMBERS))
-        rows = [0, 0]
+        return IterationReport(self.half(0), self.half(1))
+
+    def half(self, half: int) -> HalfStepReport:
+        """Return the report of the first half-step (0) or the second (1), which has ended."""
+        all_sums, rows = [np.zeros((0, NUMBERS))], 0
         for board, tallies in self._of.values():
-            if not tallies:
+            if half >= len(tallies):
                 continue
-            sums = board.sums()
-            for half, tally in enumerate(tallies):
-                rows[half] = tally.rows
-                if not tally.added:  # no row of this side belongs to this device
-                    sums[half] = 0
-            all_sums = np.concatenate([all_sums, sums], axis=1)
-        return IterationReport(*(_half(rows[half], all_sums[half]) for half in range(2)))
+            rows = tallies[half].rows
+            if tallies[half].added:  # some rows of this side belong to this device
+                all_sums.append(board.sums()[half])
+        return _half(rows, np.concatenate(all_sums))
 
     def _on(self, backend: Backend) -> tuple[Board, list[Tally]]:
         if id(backend) not in self._of:

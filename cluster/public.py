@@ -1,4 +1,4 @@
-"""`fit`: a fit over the workers of a Dask cluster, from Parquet or a matrix to a `ShardedModel`."""
+"""The public `fit`: over the workers of a Dask cluster, from Parquet or a matrix to a `ShardedModel`."""
 
 from __future__ import annotations
 
@@ -43,12 +43,13 @@ def fit(
     ----------
     source
         A path, a pattern or a folder of Parquet files, at any URL that fsspec knows; a Dask dataframe; a
-        sparse matrix (users, items); or None for the data that `folder` has from an earlier fit.
+        sparse matrix (users, items); a `halfstep.Dataset`; or None for the data that `folder` has from
+        an earlier fit.
     folder
         A folder that this process and all workers see, at any URL that fsspec knows: for the numbered
         data, the checkpoints and the model.
     client
-        A `distributed.Client`. None starts a cluster on this machine, and ends it after the fit.
+        A client of Dask. None starts a cluster on this machine, and ends it after the fit.
     user, item, value
         The columns of a table. Without `value` each row counts 1; values of a pair of ids are summed.
     solver

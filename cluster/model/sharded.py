@@ -1,0 +1,284 @@
+"""The result of a distributed fit, which stays in the shards' files: `ShardedModel`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from halfstep import defaults
+from halfstep.distributed.model import copies, evaluating, recommending
+from halfstep.distributed.model.recommending import Written
+from halfstep.distributed.model.record import Record, read_model
+from halfstep.distributed.storage import Folder
+from halfstep.errors import InputError
+from halfstep.evaluation.metrics.held_out import Evaluation
+from halfstep.plural import counted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from typing_extensions import Self
+
+    from halfstep.evaluation.metrics.judged import Overlap
+    from halfstep.recommender.recommender import Recommender
+
+
+class ShardedModel:
+    """Factors of users and items in files, a shard each, and what can be asked of them.
+
+    `halfstep.distributed.fit` returns one, and `load` reads one again. It holds no factors: each method
+    reads what it needs, so that no machine must hold more than a shard of the users and, if they fit,
+    all items. With `client=` (a client of Dask) the shards are spread over its workers, which must
+    reach the folder under the same URL; without, this process takes one after the other.
+
+    Attributes
+    ----------
+    folder : Folder
+        The folder of the fit.
+    facts : Facts
+        Of the data: numbers of users and items by shard, entries, kinds of ids.
+    settings : dict
+        The solver's constructor arguments.
+    solver_, iterations_
+        The solver's name, and how many iterations the fit did.
+    loss_history_, seconds_, relaxation_ : list of float
+        As a solver's.
+    interrupted_
+        How many whole iterations the fit that returned this had done when Ctrl-C ended it, or None.
+    """
+
+    def __init__(self, folder: Folder, record: Record) -> None:
+        self.folder, self._record = folder, record
+        self.facts, self.settings = record.facts, dict(record.settings)
+        self.solver_, self.iterations_ = record.solver, record.iterations
+        self.loss_history_ = list(record.loss_history)
+        self.seconds_, self.relaxation_ = list(record.seconds), list(record.relaxation)
+        self.interrupted_: int | None = None
+
+    @classmethod
+    def load(cls, folder: str | Folder, storage_options: dict[str, Any] | None = None) -> Self:
+        """Read the model of a fit's folder, or of one that `save` wrote.
+
+        Raises
+        ------
+        InputError
+            There is no model, it is damaged or of another format, or of other data than the folder's.
+        """
+        where = _folder(folder, storage_options)
+        return cls(where, read_model(where))
+
+    def __repr__(self) -> str:
+        users, items = self.facts.rows("user"), self.facts.rows("item")
+        return (
+            f"<ShardedModel in {self.folder.url!r}: {self.solver_}, {self._record.factors} factors, "
+            f"{counted(self.iterations_, 'iterations')}, {counted(users, 'users')} x "
+            f"{counted(items, 'items')}, {counted(self.facts.shards, 'shards')}>"
+        )
+
+    def save(
+        self,
+        folder: str | Folder,
+        storage_options: dict[str, Any] | None = None,
+        *,
+        history: bool = False,
+    ) -> ShardedModel:
+        """Copy the model and its ids to another folder, and return the copy.
+
+        A model that `folder` has is replaced; from the first byte to the last it has none, so that what
+        was broken off is not taken for whole.
+
+        Parameters
+        ----------
+        history
+            Whether to copy what each user has, too: the lists leave it out, and evaluations need it.
+
+        Raises
+        ------
+        InputError
+            `folder` has files and no model; a file of this model is missing or damaged.
+        """
+        target = _folder(folder, storage_options)
+        copies.save(self.folder, self._record, target, history)
+        return type(self)(target, self._record)
+
+    def recommend_all(
+        self,
+        folder: str | Folder,
+        N: int = defaults.LIST_LENGTH,
+        *,
+        client: Any = None,
+        filter_already_liked_items: bool = True,
+        items: Any = None,
+        num_threads: int | None = None,
+        show_progress: bool = True,
+        storage_options: dict[str, Any] | None = None,
+    ) -> Written:
+        """Write the N best items of each user, `recommendations-00003.parquet` for the users of shard 3.
+
+        The columns are `user` and `item` (original ids), `score`, and `rank` from 1. The lists are those
+        that `recommend` of `to_model()` returns for all users at once. A file is written whole or not at
+        all; files of the same names are replaced.
+
+        Parameters
+        ----------
+        folder
+            For the files. They may be read as one table.
+        items
+            Original ids of the items to choose among; None for all.
+        num_threads
+            For each shard; None for the fit's setting, 0 for all cores of a machine, shared by what it
+            does at one time.
+        storage_options
+            Of `folder`; None for those of the model's folder.
+
+        Returns
+        -------
+        Written
+            How many users have a list, the rows of all files, and how many lists are short.
+
+        Raises
+        ------
+        InputError
+            N is below 1, an item is not known, a score overflows, or a file is missing or damaged.
+        """
+        return recommending.recommend_all(
+            self.folder, self._record, self._target(folder, storage_options), N, client=client,
+            filter_already_liked_items=filter_already_liked_items, items=items,
+            num_threads=self._threads(num_threads), show_progress=show_progress,
+        )  # fmt: skip
+
+    def recommend(
+        self,
+        user_ids: Any,
+        N: int = defaults.LIST_LENGTH,
+        *,
+        filter_already_liked_items: bool = True,
+        items: Any = None,
+    ) -> pa.Table:
+        """Return the N best items of one user or of a few, as a table like those of `recommend_all`.
+
+        Only these users' shards and the item factors are read. For many, `recommend_all` is faster.
+
+        Parameters
+        ----------
+        user_ids
+            An original id, or some; a number and its text are the same id.
+
+        Raises
+        ------
+        InputError
+            Users or items are not known; the message names them.
+        """
+        return recommending.recommend(
+            self.folder, self._record, user_ids, N,
+            filter_already_liked_items=filter_already_liked_items, items=items,
+        )  # fmt: skip
+
+    def evaluate(
+        self,
+        test: Any,
+        k: int = defaults.LIST_LENGTH,
+        metrics: str | Iterable[str] = evaluating.METRICS,
+        *,
+        client: Any = None,
+        min_value: float | None = None,
+        overlap: Overlap = "error",
+        folder: str | Folder | None = None,
+        user: str | None = None,
+        item: str | None = None,
+        value: str | None = None,
+        num_threads: int | None = None,
+        show_progress: bool = True,
+        storage_options: dict[str, Any] | None = None,
+    ) -> Evaluation:
+        """Return how well the model ranks held-out items; the numbers are those of `halfstep.evaluate`.
+
+        Parameters
+        ----------
+        test
+            What was held out of the fit: Parquet files of rows with a user's and an item's original id
+            (a path, a folder, a pattern, or a list of these), or a SciPy matrix (users, items) in the
+            numbering of the fit's data. Rows of unknown ids are left out, and the log says so.
+        k
+            The length of the recommended lists.
+        metrics
+            One or some of precision, recall, recall_capped, ndcg, map, hit_rate and auc, as
+            `halfstep.evaluation.metrics.held_out` defines them. Without auc it is several times as fast.
+        min_value, overlap
+            As there: the least value of a relevant entry, and what to do with entries of the fit's data.
+        folder
+            Where to write what each user got, one `per-user-00003.parquet` a shard; None for nowhere.
+        user, item, value
+            The columns of the files; None for their names in the fit's data. If `value` is None and
+            there is no such column, each row counts 1.
+        num_threads, storage_options
+            As in `recommend_all`; the files of `test` are read with the options of the model's folder.
+
+        Returns
+        -------
+        Evaluation
+            It has each evaluated user's numbers, of which `means()` and
+            `halfstep.evaluation.metrics.intervals.bootstrap_intervals` make the same as in one process.
+
+        Raises
+        ------
+        InputError
+            `test` has another shape, no such columns, entries of the fit's data (with overlap "error"),
+            or nothing relevant; or an argument is outside its range.
+        NotEnoughMemory
+            The item factors do not fit into a worker's memory.
+        """
+        names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        wanted = evaluating.Wanted(k, names, min_value, overlap)
+        return evaluating.evaluate(
+            self.folder, self._record, test, wanted, client=client,
+            columns={"user": user, "item": item, "value": value},
+            target=None if folder is None else self._target(folder, storage_options),
+            num_threads=self._threads(num_threads), show_progress=show_progress,
+        )  # fmt: skip
+
+    def to_model(self) -> Any:
+        """Return the solver in this process, as if it had been fitted here, with all factors.
+
+        Rows are in the numbering of the fit's data; `to_recommender` has the ids as well.
+
+        Raises
+        ------
+        NotEnoughMemory
+            The factors do not fit into this process's memory.
+        """
+        return copies.to_model(self.folder, self._record)
+
+    def to_recommender(self, *, history: bool = True) -> Recommender:
+        """Return the model with the original ids, whose `save` writes what `halfstep fit` writes.
+
+        Parameters
+        ----------
+        history
+            Whether it keeps what each user has.
+
+        Raises
+        ------
+        NotEnoughMemory
+            Factors, ids and entries do not fit into this process's memory.
+        InputError
+            The folder is a copy without what the users have.
+        """
+        return copies.to_recommender(self.folder, self._record, history)
+
+    def _threads(self, num_threads: int | None) -> int:
+        given = self._record.settings.get("num_threads", 0) if num_threads is None else num_threads
+        return int(given or 0)
+
+    def _target(self, folder: str | Folder, storage_options: dict[str, Any] | None) -> Folder:
+        if storage_options is None and isinstance(folder, str) and "://" in self.folder.url:
+            is_alike = folder.partition("://")[0] == self.folder.url.partition("://")[0]
+            storage_options = self.folder.storage_options if is_alike else None
+        return _folder(folder, storage_options)
+
+
+def _folder(folder: Any, storage_options: dict[str, Any] | None) -> Folder:
+    if isinstance(folder, Folder):
+        return folder
+    if not isinstance(folder, str) and not hasattr(folder, "__fspath__"):
+        raise InputError(f"folder must be a path or a URL, got {type(folder).__name__}")
+    return Folder(str(folder), storage_options)

@@ -1,0 +1,93 @@
+"""Functions of a model's shards, called one after the other in this process, or as tasks of Dask.
+
+A task reads what it needs from the model's folder, and what it returns is small. So Dask may repeat one
+whose worker died, and keeps nothing when all have ended.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from halfstep.distributed.model import kept
+from halfstep.kernels.cpu.threads import cores
+from halfstep.progress import count_bar
+
+Result = TypeVar("Result")
+
+
+def over_shards(
+    client: Any,
+    function: Callable[..., Result],
+    tasks: Sequence[tuple[Any, ...]],
+    what: str,
+    *,
+    num_threads: int = 0,
+    show_progress: bool = True,
+) -> list[Result]:
+    """Return `function(*task, num_threads=...)` of each task, in their order.
+
+    Parameters
+    ----------
+    client
+        Dask's client, on whose workers the tasks run, or None for this process.
+    what
+        What is done, for the line of progress.
+    num_threads
+        0 for all cores of a machine, shared by the tasks that run on it at one time.
+
+    Raises
+    ------
+    InputError
+        As the function does; the other tasks are given up.
+    """
+    with count_bar(what, len(tasks), "shards", show=show_progress) as advance:
+        if client is None:
+            try:
+                return [
+                    _counted(function(*task, num_threads=num_threads), advance) for task in tasks
+                ]
+            finally:
+                kept.forget()
+        from distributed import as_completed
+
+        share = num_threads or -tasks_at_once(client)
+        name = function.__name__
+        futures = [client.submit(_run, function, task, share, key=_key(name)) for task in tasks]
+        results = {}
+        try:
+            for future, result in as_completed(futures, with_results=True):
+                results[future.key] = result
+                advance(1)
+            return [results[future.key] for future in futures]
+        except BaseException:
+            client.cancel(futures)
+            raise
+        finally:
+            client.run(kept.forget, on_error="ignore")
+
+
+def tasks_at_once(client: Any) -> int:
+    """Return how many tasks the workers of one machine run at one time, at most."""
+    on_host: Counter[str] = Counter()
+    for worker in client.scheduler_info(n_workers=-1)["workers"].values():
+        on_host[worker["host"]] += worker["nthreads"]
+    return max(on_host.values(), default=1)
+
+
+def _run(function: Callable[..., Result], task: tuple[Any, ...], share: int) -> Result:
+    """Call the function on a worker; a negative share of threads is one of so many in all cores."""
+    threads = share if share > 0 else max(1, cores(0) // -share)
+    return function(*task, num_threads=threads)
+
+
+def _counted(result: Result, advance: Callable[[int], None]) -> Result:
+    advance(1)
+    return result
+
+
+def _key(name: str) -> str:
+    from uuid import uuid4
+
+    return f"{name}-{uuid4().hex}"

@@ -1,0 +1,165 @@
+"""Numbers of ids and blocks from tables: the same triples as pandas has, whatever the ids are like."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from halfstep.distributed.blocks import join, load_block
+from halfstep.distributed.facts import Facts
+from halfstep.distributed.ids import ids_of_shard
+from halfstep.distributed.numbering import number_ids
+from halfstep.distributed.storage import Folder
+from halfstep.errors import InputError
+
+COLUMNS = {"user": "u", "item": "i", "value": "v"}
+
+
+def frame_of(kind, rows=4000):
+    """Return a table with skewed ids, pairs that come more than once, and values that are not whole."""
+    rng = np.random.default_rng(0)
+    users, items = rng.zipf(1.4, rows) % 301, rng.zipf(1.5, rows) % 97
+    values = np.round(rng.random(rows), 3) + 0.1
+    if kind == "wide":
+        users, items = users * 10**16 - 7, (items - 40).astype(np.int8)
+    if kind == "text":
+        users, items = (np.array([f"ж{x}" for x in side], object) for side in (users, items))
+    if kind == "mixed":
+        items = np.array([f"item {x}" for x in items], object)
+    return pd.DataFrame({"u": users, "i": items, "v": values})
+
+
+def matrix_in(folder):
+    """Return a folder's entries as a frame of ids, which the workers' numbers are taken out of."""
+    facts, matrix = Facts.read(folder.child("data")), join(folder.child("data")).tocoo()
+    ids = {
+        side: np.concatenate(
+            [ids_of_shard(folder, facts, side, k).to_numpy() for k in range(facts.shards)]
+        )
+        for side in ("user", "item")
+    }
+    assert matrix.shape == (len(ids["user"]), len(ids["item"]))
+    found = {"u": ids["user"][matrix.row], "i": ids["item"][matrix.col], "v": matrix.data}
+    return pd.DataFrame(found).sort_values(["u", "i"], ignore_index=True)
+
+
+def check_items(folder):
+    """Assert that the items' blocks and hubs have the entries that the users' have."""
+    data = folder.child("data")
+    facts, whole = Facts.read(data), join(data)
+    hubs = [row for row, _ in facts.hubs["item"]]
+    for k in range(facts.shards):
+        block, first = load_block(data, "item", k), facts.starts["item"][k]
+        rows = np.repeat(np.arange(len(block.lengths)) + first, block.lengths)
+        shape = whole.shape[::-1]
+        entries = block.values, (rows, block.needed[block.indices])
+        part = sparse.csr_matrix(entries, shape=shape)[first : first + len(block.lengths)]
+        expected = whole.T.tocsr()[first : first + len(block.lengths)].tolil()
+        for row in hubs:
+            if first <= row < first + len(block.lengths):
+                expected[row - first] = 0
+        assert abs(part - expected.tocsr()).max() == 0
+
+
+SLOWER = [
+    ("narrow", 60),
+    ("wide", None),
+    ("wide", 60),
+    ("text", None),
+    ("text", 60),
+    ("mixed", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "hub_entries"),
+    [
+        ("narrow", None),
+        ("mixed", 60),
+        *(pytest.param(*case, marks=pytest.mark.soak) for case in SLOWER),
+    ],
+)
+def test_entries_are_those_of_pandas(client, tables, tmp_path, kind, hub_entries):
+    frame, folder = frame_of(kind), Folder(tmp_path / "fit")
+    facts = number_ids(
+        client, tables(frame), folder.child("data"), shards=3, hub_entries=hub_entries, **COLUMNS
+    )
+    found = matrix_in(folder)
+    expected = frame.groupby(["u", "i"], as_index=False).v.sum().sort_values(["u", "i"])
+    assert facts.entries == len(found) == len(expected)
+    assert (found[["u", "i"]].to_numpy() == expected[["u", "i"]].to_numpy()).all()
+    np.testing.assert_allclose(found.v, expected.v, rtol=4 * np.finfo(float).eps)
+    check_items(folder)
+    assert all(facts.hubs.values()) == (hub_entries is not None)
+    assert folder.child("data").names() == sorted(
+        ["blocks", "facts.json", "ids", *(["hubs"] if hub_entries else [])]
+    )
+    assert not any(client.has_what().values())
+
+
+def test_result_does_not_depend_on_files_order_or_storage(client, tables, tmp_path, monkeypatch):
+    frame = frame_of("mixed")
+    one = number_ids(client, tables(frame), Folder(tmp_path / "1"), shards=3, **COLUMNS)
+    order = np.random.default_rng(1).permutation(len(frame))
+    for small in (1 << 28, 0):  # the second time ids are found by a shuffle
+        monkeypatch.setattr("halfstep.distributed.numbering.entries.SMALL_IDS", small)
+        monkeypatch.setattr("halfstep.distributed.numbering.placing._SHARE", 0.4 if small else 0.0)
+        table = tables(frame, 3, f"table {small}", order)
+        two = number_ids(client, table, Folder(tmp_path / f"two {small}"), shards=3, **COLUMNS)
+        assert (two.identity, two.starts) == (one.identity, one.starts)
+
+
+def test_without_values_rows_count(client, tables, tmp_path):
+    frame, folder = frame_of("narrow"), Folder(tmp_path / "fit")
+    facts = number_ids(client, tables(frame), folder.child("data"), shards=1, user="u", item="i")
+    found = matrix_in(folder)
+    assert found.v.sum() == len(frame)
+    assert facts.columns["value"] is None
+
+
+def test_data_that_is_there_is_used_or_refused(client, tables, tmp_path):
+    table, folder = tables(frame_of("narrow")), Folder(tmp_path / "data")
+    one = number_ids(client, table, folder, shards=2, **COLUMNS)
+    block = (tmp_path / "data" / "blocks" / "user-00000.npz").stat().st_mtime_ns
+    assert number_ids(client, table, folder, shards=2, resume=True, **COLUMNS) == one
+    assert (tmp_path / "data" / "blocks" / "user-00000.npz").stat().st_mtime_ns == block
+    with pytest.raises(InputError, match="another table: shards 2 there, 3 here"):
+        number_ids(client, table, folder, shards=3, resume=True, **COLUMNS)
+    other = tables(frame_of("narrow", 3000), name="other")
+    with pytest.raises(InputError, match=r"another table: files .* there, .* here"):
+        number_ids(client, other, folder, shards=2, resume=True, **COLUMNS)
+
+
+def test_what_a_killed_numbering_left_is_removed(client, tables, tmp_path):
+    folder = Folder(tmp_path / "data")
+    for name in ("blocks/user-00007.npz", "hashed/user-00009.parquet", "parts/item-1-00000.npz"):
+        with folder.writing(name) as file:
+            file.write(b"half")
+    number_ids(client, tables(frame_of("narrow")), folder, shards=2, resume=True, **COLUMNS)
+    assert folder.child("blocks").names() == [
+        f"{side}-0000{k}.npz" for side in ("item", "user") for k in (0, 1)
+    ]
+    assert folder.names() == ["blocks", "facts.json", "ids"]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("v", -2.5, r"'v' must be numbers of at least 0, got -2\.5 for u 300, i x"),
+        ("v", np.inf, r"'v' must be numbers of at least 0, got inf for u 300, i x"),
+        ("v", np.nan, r"'v' must be numbers of at least 0, got nan for u 300, i x"),
+        ("u", np.nan, r"column 'u' of .*parquet' must have an id in each row, 1 lack it"),
+        ("i", None, r"column 'i' of .*parquet' must have an id in each row, 1 lack it"),
+    ],
+)
+def test_bad_rows_are_refused(client, tables, tmp_path, column, value, words):
+    frame = frame_of("mixed", 200)
+    bad = pd.DataFrame({"u": [300], "i": ["x"], "v": [1.0]})
+    bad[column] = pd.array([value], "Int64") if column == "u" else [value]
+    frame["u"] = frame["u"].astype("Int64")
+    with pytest.raises(InputError, match=words):
+        number_ids(
+            client, tables(pd.concat([frame, bad])), Folder(tmp_path / "x"), shards=2, **COLUMNS
+        )
+    assert not (tmp_path / "x" / "facts.json").exists()
+    assert not any(client.has_what().values())
