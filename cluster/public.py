@@ -34,7 +34,7 @@ def fit(
     on_interrupt: str = "raise",
     storage_options: dict[str, Any] | None = None,
     patience: float = 30.0,
-    replacement: float = 60.0,
+    replacement: float = 20.0,
     **settings: Any,
 ) -> Any:
     """Factorise interactions over the workers of a cluster.

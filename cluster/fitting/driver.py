@@ -65,7 +65,7 @@ class Driver:
         keeper: Keeper,
         *,
         groups: int | None = None,
-        replacement: float = 60.0,
+        replacement: float = 20.0,
     ) -> None:
         self.client, self.job, self.solver, self.seed = client, job, solver, seed
         self.keeper = keeper

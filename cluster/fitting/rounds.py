@@ -12,6 +12,7 @@ from halfstep.distributed.fitting.home import call
 
 log = logging.getLogger("halfstep")
 
+_LOOK = 1.0  # seconds between looks whether the scheduler is there
 _PING_SECONDS = 5.0
 _AFTER_ERROR = 5.0  # seconds in which the news of a loss may follow the error that it causes
 
@@ -22,6 +23,10 @@ class WorkerLost(Exception):
 
 class ClusterLost(RuntimeError):
     """No worker, or no scheduler, is left; the message says how to go on."""
+
+
+class SchedulerLost(OSError):
+    """The scheduler does not answer any more."""
 
 
 class Rounds:
@@ -75,6 +80,7 @@ class Rounds:
     def on(self, addresses: Iterable[str], method: str, *args: Any) -> list[Any]:
         """Return what a method returns on these workers."""
         at = sorted(addresses)
+        self._check_scheduler()
         found: list[Any] = self.client.sync(self._on, at, method, args)
         return found
 
@@ -85,15 +91,17 @@ class Rounds:
         running = self.client._run(call, self.name, method, *args, workers=at, on_error="return")
         task = asyncio.ensure_future(running)
         try:
+            loop = asyncio.get_running_loop()
+            heard = loop.time()
             while not task.done():
                 news = asyncio.ensure_future(self._news.wait())
-                await asyncio.wait(
-                    {task, news}, timeout=self.patience, return_when=asyncio.FIRST_COMPLETED
-                )
-                quiet = not task.done() and not news.done()
+                waited = {task, news}
+                await asyncio.wait(waited, timeout=_LOOK, return_when=asyncio.FIRST_COMPLETED)
                 news.cancel()
-                if quiet:
+                self._check_scheduler()
+                if not task.done() and loop.time() - heard > self.patience:
                     self.lost |= set(await self._silent(at))
+                    heard = loop.time()
                 if self.lost & set(at):
                     await self._give_up()
             found = task.result()
@@ -166,21 +174,29 @@ class Rounds:
         found = await asyncio.gather(*(answers(address) for address in at))
         return [address for address, good in zip(at, found, strict=True) if not good]
 
-    def workers(self) -> dict[str, Any]:
-        """Return what the scheduler knows of each worker that is not lost, by address."""
+    def _check_scheduler(self) -> None:
+        if self.client.status not in ("running", "newly-created"):
+            raise SchedulerLost("it does not answer any more")
+
+    def _known(self) -> dict[str, Any]:
+        """Return what the scheduler knows of each worker, by address."""
+        self._check_scheduler()
         try:
             info = self.client.scheduler_info(n_workers=-1)
         except TypeError:  # before 2025.4 there was no limit
             info = self.client.scheduler_info()
-        return {a: w for a, w in sorted(info["workers"].items()) if a not in self.lost}
+        if "workers" not in info:
+            raise SchedulerLost("it does not say which workers there are")
+        found: dict[str, Any] = info["workers"]
+        return found
+
+    def workers(self) -> dict[str, Any]:
+        """Return what the scheduler knows of each worker that is not lost, by address."""
+        return {a: w for a, w in sorted(self._known().items()) if a not in self.lost}
 
     def forgive(self) -> None:
         """Take back workers that were silent and answer again."""
-        try:
-            info = self.client.scheduler_info(n_workers=-1)["workers"]
-        except TypeError:
-            info = self.client.scheduler_info()["workers"]
-        candidates = sorted(self.lost & set(info))
+        candidates = sorted(self.lost & set(self._known()))
         if candidates:
             silent = self.client.sync(self._silent, candidates)
             self.lost -= set(candidates) - set(silent)

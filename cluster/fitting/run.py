@@ -16,7 +16,7 @@ from halfstep.distributed.fitting.driver import Driver
 from halfstep.distributed.fitting.losses import objective_of
 from halfstep.distributed.fitting.manifest import Keeper
 from halfstep.distributed.fitting.orders import Job
-from halfstep.distributed.fitting.rounds import ClusterLost
+from halfstep.distributed.fitting.rounds import ClusterLost, SchedulerLost
 from halfstep.distributed.storage import Folder
 from halfstep.files import plain
 from halfstep.interruption import Interruption, interruption
@@ -131,7 +131,10 @@ class Run:
         return said
 
     def save(self) -> Any:
-        """Write the model to the folder; return it."""
+        """Write the model to the folder; return it, or None where a loss led back to an earlier one."""
+        return self.driver.between_losses(self._save)
+
+    def _save(self) -> Any:
         from halfstep.distributed.model.record import discard_model, write_model
         from halfstep.distributed.model.sharded import ShardedModel
 
@@ -161,11 +164,13 @@ def run(client: Any, folder: Folder, facts: Facts, solver: Any, **options: Any) 
             progress_bar(max(0, left), options["show"], f"fit, {solver.name}") as advance,
             interruption() as ctrl_c,
         ):
-            said = fitting.iterate(ctrl_c, advance)
-        model = fitting.save()
+            model = None
+            while model is None:
+                said = said or fitting.iterate(ctrl_c, advance)
+                model = fitting.save()
         model.interrupted_ = fitting.driver.step // 2 if said else None
     except OSError as error:
-        if client.status in ("running", "newworker"):
+        if client.status == "running" and not isinstance(error, SchedulerLost):
             raise
         raise ClusterLost(
             f"the scheduler is gone ({error}): fit with resume=True on another cluster to go on "
