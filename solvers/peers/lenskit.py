@@ -117,7 +117,8 @@ class LensKit(Solver):
 
     def _scale(self, side: Weights) -> np.float32:
         """Return LensKit's factors over ours."""
-        return np.float32(math.sqrt(1 + side.a0) if self.confidence == "binary" else 1.0)
+        scale: np.float32 = np.float32(math.sqrt(1 + side.a0) if self.confidence == "binary" else 1)
+        return scale
 
     def _regularization(self, side: Weights) -> float:
         """Return LensKit's regularisation."""
@@ -157,4 +158,5 @@ def _solve(matrix: Any, X: Floats, Y: Floats, regularization: float) -> None:
 
     context = TrainContext.create("row", matrix, X, Y, regularization)
     # It uses nothing of the trainer, which would need a data set of LensKit's.
-    ImplicitMFTrainer.als_half_epoch(None, 0, context)
+    half_epoch: Any = ImplicitMFTrainer.als_half_epoch
+    half_epoch(None, 0, context)

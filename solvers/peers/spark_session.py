@@ -91,8 +91,7 @@ def stop() -> None:
 
 
 def _start(threads: int) -> Session:
-    from pyspark import SparkConf, SparkContext
-    from pyspark import java_gateway
+    from pyspark import SparkConf, SparkContext, java_gateway
     from pyspark.sql import SparkSession
 
     folder = Path(tempfile.mkdtemp(prefix="halfstep-spark-"))
