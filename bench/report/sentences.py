@@ -9,6 +9,7 @@ from halfstep.bench.quality.table import quality_lines
 from halfstep.bench.report import numbers
 from halfstep.bench.schema import CaseRecord, DataRecord, Environment, Results
 
+_CONJUGATE = "implicit's conjugate gradients"
 RATIOS = "Cores that are shared with other work make seconds unsteady: read the ratios."
 
 
@@ -127,11 +128,12 @@ def target_line(results: Results) -> str:
     )
     if not is_exact(case.reference):
         return line
+    of, method = ("Spark", "Spark") if _by_spark(case) else ("implicit", _CONJUGATE)
     return (
         f"{line} Never gets there: not in twice the iterations. To relaxed: objective against that "
         "of exact half-steps that are over-relaxed, as those with few steps are. Its ratio: NDCG@10 "
-        f"over that of {case.reference}, with the 95 % interval over users. To implicit's: time to "
-        "the objective of implicit's conjugate gradients after as many iterations."
+        f"over that of {case.reference}, with the 95 % interval over users. To {of}'s: time to "
+        f"the objective of {method} after as many iterations."
     )
 
 
@@ -144,12 +146,16 @@ def _second_line(results: Results) -> list[str]:
     case, within = results.tables()[0], results.method.second_tolerance
     if not case.second or within is None:
         return []
-    of = "Spark" if case.second.partition(":")[0] == SECOND_PEER else "implicit"
+    of = "Spark" if _by_spark(case) else "implicit"
     return [
         f"“To {of}'s” is the half-step time until a solver is within {within:g} (relative) of the "
         f"objective of {case.second} after {case.iterations} iterations; it is looked for in the "
         f"first {case.iterations}, and for as long as the target is."
     ]
+
+
+def _by_spark(case: CaseRecord) -> bool:
+    return case.second.partition(":")[0] == SECOND_PEER
 
 
 def _near(results: Results) -> str:

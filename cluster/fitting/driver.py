@@ -89,6 +89,8 @@ class Driver:
 
     def close(self) -> None:
         """Let the workers forget the fit."""
+        if self.client.status != "running":
+            return  # there is nobody to tell
         self.rounds.close()
         try:
             self.client.unregister_worker_plugin(self.job.name)

@@ -117,8 +117,8 @@ class LensKit(Solver):
 
     def _scale(self, side: Weights) -> np.float32:
         """Return LensKit's factors over ours."""
-        scale = math.sqrt(1 + side.a0) if self.confidence == "binary" else 1.0
-        return np.float32(scale)  # type: ignore[no-any-return]
+        scale: np.float32 = np.float32(math.sqrt(1 + side.a0) if self.confidence == "binary" else 1)
+        return scale
 
     def _regularization(self, side: Weights) -> float:
         """Return LensKit's regularisation."""

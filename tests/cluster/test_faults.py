@@ -1,4 +1,4 @@
-"""Workers killed in every phase, paused, full; the scheduler gone; Ctrl-C: the same bits or a message."""
+"""Workers killed, paused or full, the scheduler gone, Ctrl-C: the same bits or a message."""
 
 import logging
 import os
