@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 KEY = "shard"
-_ROW_BYTES = 64  # of an entry in a shuffle: as received, as grouped, and as handed over
+_ROW_BYTES = 256  # of an entry in a shuffle, at the peak: as received, grouped and handed over
 _CANDIDATES = 1 << 16
 _SHARE = 0.4  # of the workers' memory that a shuffle may take
 

@@ -104,6 +104,7 @@ def test_a_full_disk_does_not_end_a_fit(tmp_path, caplog):
         same_bits(model, in_process(plays()))
 
 
+@pytest.mark.soak  # Dask takes half a minute to close a cluster whose scheduler is gone
 def test_without_a_scheduler_another_cluster_goes_on(tmp_path):
     with workers(2) as client:
 
