@@ -1,6 +1,6 @@
 """Fits over worker processes beside fits in one process: times, bits and bytes, in turns.
 
-    python -m halfstep.bench.over_workers bench/results/MACHINE-workers.json --data music-medium,gowalla
+    python -m halfstep.bench.over_workers bench/workers/MACHINE.json --data music-medium,gowalla
 
 Every turn fits in this process with all threads and then over as many workers of one thread each, on the
 same data with the same settings. Ratios are within a turn. Numbering is timed beside pandas and SciPy in
@@ -16,6 +16,7 @@ import resource
 import statistics
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,23 +34,28 @@ def turns(client: Any, name: str, matrix: Any, factors: int, count: int) -> dict
     """Return the seconds of an iteration in both ways, of each turn, and whether the bits agree."""
     from halfstep import SOLVERS, distributed
     from halfstep.distributed.facts import Facts
-    from halfstep.distributed.fitting import run as running
     from halfstep.distributed.planning.counted import plan_of
     from halfstep.distributed.storage import Folder
 
-    given = {"factors": factors, "iterations": ITERATIONS, "random_state": 0, **SETTINGS}
+    running: Any = import_module("halfstep.distributed.fitting.run")
+    given: dict[str, Any] = {
+        "factors": factors,
+        "iterations": ITERATIONS,
+        "random_state": 0,
+        **SETTINGS,
+    }
     threads = cores(0)
     folder = tempfile.mkdtemp(prefix="halfstep-bench-")
     rows: list[dict[str, Any]] = []
     kept: list[Any] = []
-    before = running.Driver
+    before: Any = running.Driver
 
-    class Watched(before):  # type: ignore[misc, valid-type]
+    class Watched(before):  # type: ignore[misc]
         def __init__(self, *args: Any, **more: Any) -> None:
             super().__init__(*args, **more)
             kept.append(self)
 
-    running.Driver = Watched  # type: ignore[misc]
+    running.Driver = Watched
     try:
         source: Any = matrix
         for turn in range(count + 1):
@@ -77,7 +83,7 @@ def turns(client: Any, name: str, matrix: Any, factors: int, count: int) -> dict
                     }
                 )
     finally:
-        running.Driver = before  # type: ignore[misc]
+        running.Driver = before
     facts = Facts.read(Folder(folder).child("data"))
     sizes = {side: driver.solver.row_bytes(driver.frame(side)) for side in ("user", "item")}
     plan = plan_of(Folder(folder).child("data"), sizes, homes=driver.homes)
@@ -147,7 +153,12 @@ def numbering(client: Any, matrix: Any, count: int, times: int) -> dict[str, Any
             if alone is not None:
                 found["turns"].append({"pandas": alone, "workers": taken})
         found["memory"].append(
-            {"rows": rows, "seconds": taken, "peak": list(client.run(_peak).values())}
+            {
+                "rows": rows,
+                "shards": cores(0) * copies,
+                "seconds": taken,
+                "peak": list(client.run(_peak).values()),
+            }
         )
     ratios = [turn["workers"] / turn["pandas"] for turn in found["turns"]]
     return {**found, "ratio": statistics.median(ratios)}
@@ -155,6 +166,59 @@ def numbering(client: Any, matrix: Any, count: int, times: int) -> dict[str, Any
 
 def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def section(results: dict[str, Any]) -> str:
+    """Return what docs/scale.md says of a results file."""
+    of, numbered = results["environment"], results["numbering"]
+    lines = [
+        "| data, f | in process | over workers | ratio | bits | bytes an iteration |",
+        "| --- | ---: | ---: | ---: | --- | ---: |",
+    ]
+    for row in results["fits"]:
+        alone, over = (
+            statistics.median(turn[way] for turn in row["turns"])
+            for way in ("in_process", "workers")
+        )
+        low, high = row["ratios"]
+        lines.append(
+            f"| {row['data']}, f = {row['factors']} | {1e3 * alone:.0f} ms | {1e3 * over:.0f} ms "
+            f"| {row['ratio']:.2f} ({low:.2f}–{high:.2f}) "
+            f"| {'the same' if row['same_bits'] else 'others'} "
+            f"| {row['bytes'] / 1e6:.2f} MB, planned {row['planned_bytes'] / 1e6:.2f} MB |"
+        )
+    alone, over = (
+        statistics.median(turn[way] for turn in numbered["turns"]) for way in ("pandas", "workers")
+    )
+    peaks = [
+        f"{part['rows'] / 1e6:.1f} M rows in {part['shards']} shards take {part['seconds']:.0f} s and "
+        f"at most {max(part['peak']) / 1e9:.1f} GB of a worker"
+        for part in numbered["memory"]
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"On {of['cpu']}, {of['cores']} cores: as many threads in one process, or as many "
+            f"workers of one thread each. Medians of {len(results['fits'][0]['turns'])} turns of "
+            f"{results['iterations']} iterations each; ratios within a turn, with their extremes. "
+            "Cores that are shared with other work make seconds unsteady: read the ratios.",
+            "",
+            f"Numbering music-medium's rows from 8 Parquet files takes {over:.1f} s, where pandas and "
+            f"SciPy in one process take {alone:.1f} s: {numbered['ratio']:.1f} times as long within a "
+            f"turn. {'; '.join(peaks)}.",
+        ]
+    )
+
+
+def rewrite(page: Path, folder: Path) -> None:
+    """Write the section of the page anew, from the results files in a folder."""
+    files = sorted(folder.glob("*.json"))
+    text = page.read_text(encoding="utf-8")
+    begin, end = "<!-- growth:begin -->", "<!-- growth:end -->"
+    head, rest = text.split(begin)
+    drawn = "\n\n".join(section(json.loads(file.read_text(encoding="utf-8"))) for file in files)
+    page.write_text(f"{head}{begin}\n\n{drawn}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
 
 
 def main() -> None:
@@ -170,7 +234,11 @@ def main() -> None:
     parser.add_argument(
         "--times", type=int, default=10, help="rows for the memory, over the data's"
     )
+    parser.add_argument("--page", type=Path, help="write its section from the files in OUTPUT")
     given = parser.parse_args()
+    if given.page:
+        rewrite(given.page, given.output)
+        return
     logging.getLogger("halfstep").setLevel(logging.ERROR)
     results: dict[str, Any] = {"environment": environment(), "fits": [], "iterations": ITERATIONS}
     matrix = None
