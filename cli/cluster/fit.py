@@ -61,6 +61,10 @@ def fit(
     shards: Annotated[
         int | None, typer.Option(help="Parts of each side; one a worker if not.")
     ] = None,
+    groups: Annotated[
+        int | None,
+        typer.Option(help="Groups of rows to solve one by one; by the memory if not given."),
+    ] = None,
     solver: Annotated[
         str, typer.Option(help="A solver's name; see `halfstep doctor`.")
     ] = "eigenbasis",
@@ -132,6 +136,7 @@ def fit(
             value=value,
             solver=solver,
             shards=shards,
+            groups=groups,
             num_threads=threads,
             iterations=iterations,
             random_state=seed,
@@ -220,7 +225,7 @@ def _client(
 
 
 def options_of(given: list[str] | None) -> dict[str, Any] | None:
-    """Return the storage options of a command line: KEY=VALUE, numbers as numbers."""
+    """Return the storage options of a command line: KEY=VALUE, and A.B=VALUE for B in A."""
     if not given:
         return None
     found: dict[str, Any] = {}
@@ -232,5 +237,9 @@ def options_of(given: list[str] | None) -> dict[str, Any] | None:
         place = found
         for name in above:
             place = place.setdefault(name, {})
+            if not isinstance(place, dict):
+                raise InputError(
+                    f"--storage-option {name} is a value already, got {option!r} as well"
+                )
         place[last] = {"true": True, "false": False}.get(value.lower(), value)
     return found

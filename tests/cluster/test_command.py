@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import pandas as pd
 import pytest
@@ -69,6 +70,7 @@ def test_one_command_fits_over_workers_on_this_machine(tmp_path):
         ),
         (["x.parquet", "--tls-ca", "none.pem"], "belong to --scheduler"),
         (["x.parquet", "--storage-option", "wrong"], "must be KEY=VALUE"),
+        (["x.parquet", "--storage-option", "a=1", "--storage-option", "a.b=2"], "a value already"),
     ],
 )
 def test_bad_options_are_refused(arguments, words, caplog, monkeypatch, tmp_path):
@@ -76,3 +78,21 @@ def test_bad_options_are_refused(arguments, words, caplog, monkeypatch, tmp_path
     result = CliRunner().invoke(app, ["cluster", "fit", *arguments])
     assert result.exit_code != 0
     assert words in f"{result.output} {result.exception}"
+
+
+def test_a_cluster_of_this_machine_listens_here_alone():
+    psutil = pytest.importorskip("psutil", reason="psutil tells who listens where")
+    from halfstep.distributed.fitting.clusters import connected
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with connected(workers=1) as client:
+            processes = [os.getpid(), *client.run(os.getpid).values()]
+            found = [
+                connection.laddr.ip
+                for process in processes
+                for connection in psutil.Process(process).net_connections("inet")
+                if connection.status == psutil.CONN_LISTEN
+            ]
+    assert found
+    assert set(found) == {"127.0.0.1"}
