@@ -78,6 +78,24 @@ class Stages:
         more = {"side_rows": shared.frame.side.rows, "YtY": shared.gramian}
         return self.half_step(given.fixing(Z, omega=omega, reports=reports, **more), X)
 
+    def piece(self, weights: Weights, rows: Rows, shared: Shared, what: str, given: Any) -> Any:
+        """Return what a piece of a hub adds to a pass; only where `splits_hubs`."""
+        raise NotImplementedError
+
+    def solve_hub(
+        self,
+        weights: Weights,
+        entries: int,
+        X: Floats,
+        shared: Shared,
+        ask: Any,
+        *,
+        omega: float = 1.0,
+        reports: list[Any] | None = None,
+    ) -> Floats:
+        """Return the solved row of a hub; only where `splits_hubs`."""
+        raise NotImplementedError
+
 
 class WhitenedStages(Stages):
     """The stages of a compiled rung in whitened coordinates: see `halfstep.solvers.half_step`."""

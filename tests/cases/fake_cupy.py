@@ -12,6 +12,10 @@ class CUDARuntimeError(RuntimeError):
         super().__init__(text)
         self.status = status
 
+    def __reduce__(self):
+        # Dask, where it is imported, has a cause pickled along with its error.
+        return type(self), (self.status, str(self))
+
 
 class CUBLASError(CUDARuntimeError):
     pass

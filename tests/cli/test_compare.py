@@ -168,14 +168,13 @@ def test_auto_says_which_solver_it_stood_for(compared):
 @pytest.mark.parametrize("iterations", [2, 5])
 def test_relaxation_is_what_the_fit_does(own, iterations, by_blocks, monkeypatch):
     eigenbasis = SOLVERS["eigenbasis"]
-    solve, seen = eigenbasis._method, []
+    solve, seen = eigenbasis.half_step, []
 
-    def method(self, problem):
-        made = solve(self, problem)
+    def half_step(self, problem, X):
         seen.append(problem.omega)
-        return made
+        return solve(self, problem, X)
 
-    monkeypatch.setattr(eigenbasis, "_method", method)
+    monkeypatch.setattr(eigenbasis, "half_step", half_step)
     model = eigenbasis(factors=3, iterations=iterations, random_state=0, **own)
     model.fit(heavy_tailed(30, 20, 5), show_progress=False)
     assert seen[::2] == seen[1::2] == model.relaxation_

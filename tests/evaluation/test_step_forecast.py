@@ -54,8 +54,9 @@ def test_counts_are_those_of_every_row_by_itself(plays):
     steps = np.array(steps)
     assert found.rows == found.of == len(steps)
     assert found.entries == plays.nnz
-    # Systems of sixteen bits and whole ones may round a row across the rule's line.
-    assert found.mean_steps == pytest.approx(steps.mean(), rel=0.02)
+    # Systems of sixteen bits and whole ones may round a row across the rule's line; more rows take steps
+    # where vectors are short.
+    assert found.mean_steps == pytest.approx(steps.mean(), rel=0.04)
     assert abs(found.steps_99 - np.quantile(steps, 0.99)) <= 1
     assert found.beyond_two == pytest.approx(np.mean(steps > 2), abs=0.02)
     assert abs(found.completed - completed) <= 0.01 * len(steps)
