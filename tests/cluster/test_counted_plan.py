@@ -99,7 +99,7 @@ def test_what_is_not_there_is_refused(matrix, tmp_path):
 
 def test_a_fit_exchanges_what_the_plan_says(matrix, tmp_path):
     pytest.importorskip("distributed")
-    from halfstep.distributed.fit import fit
+    from halfstep.distributed import fit
     from halfstep.distributed.fitting.clusters import connected
 
     with connected(workers=2) as client:
