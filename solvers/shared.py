@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from halfstep.kernels import phases
 from halfstep.solvers.gramian import Matrix, gramian, squares
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.whitening import Basis, least_lambda, unwhitened, whitened
@@ -202,6 +203,7 @@ def shared_of(problem: Problem, threads: int, narrow: bool = False) -> Shared:
     `narrow` as in `gramian_type`.
     """
     frame, squared, YtY = frame_of(problem), squares(problem.Y), None
+    phases.lap(phases.REST)
     if problem.a0 != 0:
         YtY = gramian(problem.Y, threads, gramian_type(frame, squared, narrow))
     return whitened_by(frame, squared, YtY)
