@@ -10,6 +10,7 @@ from halfstep.datasets import load
 from halfstep.datasets.generated.presets import generate_music
 from halfstep.evaluation import step_forecast
 from halfstep.evaluation.step_forecast import forecast, sample, steps_by_row
+from halfstep.kernels.cpu.vectors import lanes
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
 from halfstep.solvers.eigenbasis import Eigenbasis
 from halfstep.solvers.inputs import as_csr
@@ -56,7 +57,8 @@ def test_counts_are_those_of_every_row_by_itself(plays):
     assert found.entries == plays.nnz
     # Systems of sixteen bits and whole ones may round a row across the rule's line; more rows take steps
     # where vectors are short.
-    assert found.mean_steps == pytest.approx(steps.mean(), rel=0.04)
+    near = 0.02 if lanes(4) == 16 else 0.04
+    assert found.mean_steps == pytest.approx(steps.mean(), rel=near)
     assert abs(found.steps_99 - np.quantile(steps, 0.99)) <= 1
     assert found.beyond_two == pytest.approx(np.mean(steps > 2), abs=0.02)
     assert abs(found.completed - completed) <= 0.01 * len(steps)
