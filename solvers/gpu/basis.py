@@ -101,7 +101,7 @@ def _basis(
     xp = algebra.xp
     gramian = _gramian(backend, algebra, Y)
     squared = xp.trace(gramian) if side.a0 == 0 else None
-    basis = coordinates_of(side, np.dtype(Y.dtype), gramian, squared, algebra)
+    basis = coordinates_of(side, np.dtype(Y.dtype), Y.shape[1], gramian, squared, algebra)
     bound = xp.sqrt(gramian.diagonal().max()) if side.a0 == 0 else _largest(side, xp)
     return _on_device(
         backend, algebra, side, basis, wide, Y.dtype, bound if scaled else None, (Y, start), keeps
@@ -109,19 +109,27 @@ def _basis(
 
 
 def coordinates_of(
-    side: Side, dtype: np.dtype[Any], gramian: Matrix, squared: Any, algebra: Algebra = HOST
+    side: Side,
+    dtype: np.dtype[Any],
+    f: int,
+    gramian: Matrix | None,
+    squared: Any,
+    algebra: Algebra = HOST,
 ) -> Basis:
     """Return the coordinates as the kernels take them: Cholesky's unless D is a `diagonal`.
 
     Parameters
     ----------
+    f
+        The number of factors.
     gramian, squared
         Y'Y (f, f), which is read if there is a background; and its trace, which is read without one.
     """
     eps, smallest = float(np.finfo(dtype).eps), side.smallest_lam
     if side.a0 == 0:
         size = squared / max(1, side.columns)
-        return unwhitened(len(gramian), size, smallest, eps, algebra=algebra)
+        return unwhitened(f, size, smallest, eps, algebra=algebra)
+    assert gramian is not None
     one_lambda = not diagonal(side)
     return whitened(side.a0 * gramian, smallest, eps, one_lambda=one_lambda, algebra=algebra)
 

@@ -86,8 +86,7 @@ class GpuCholesky(GpuSolver):
         return basis_of(backend, side, Y, self.factors, on_card=iteration.on_card)
 
     def _coordinates(self, side: Side, squared: float, YtY: Matrix | None) -> Basis:
-        gramian = np.empty((self.factors, self.factors)) if YtY is None else YtY
-        return coordinates_of(side, np.dtype(self.dtype), gramian, squared)
+        return coordinates_of(side, np.dtype(self.dtype), self.factors, YtY, squared)
 
     def _uploaded(self, backend: Backend, side: Side, shared: Shared) -> DeviceBasis:
         assert shared.basis is not None

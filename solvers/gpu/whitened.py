@@ -137,8 +137,7 @@ class WhitenedSolver(GpuSolver, ABC):
 
     def _coordinates(self, side: Side, squared: float, YtY: Matrix | None) -> Basis:
         """See `DeviceStages._coordinates`."""
-        gramian = np.empty((self.factors, self.factors)) if YtY is None else YtY
-        return coordinates_of(side, np.dtype(self.dtype), gramian, squared)
+        return coordinates_of(side, np.dtype(self.dtype), self.factors, YtY, squared)
 
     def _uploaded(self, backend: Backend, side: Side, shared: Shared) -> DeviceBasis:
         """See `DeviceStages._uploaded`."""
