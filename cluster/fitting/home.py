@@ -35,7 +35,6 @@ from halfstep.errors import InputError
 from halfstep.memory import available
 from halfstep.solvers.gramian import Matrix, Node, gramian_nodes, square_nodes
 from halfstep.solvers.registry import SOLVERS
-from halfstep.types import Floats
 
 _STARTING = 100  # tenths of a second
 
@@ -180,10 +179,9 @@ class Home(WorkerPlugin):
             found.append(Demand(gathered, fixed, rows, free))
         return found
 
-    def send_lists(self, attempt: int) -> int:
-        """Tell each other worker which of its rows are wanted here; return how many are in all."""
+    def send_lists(self, attempt: int) -> None:
+        """Tell each other worker which of its rows are wanted here."""
         lists: dict[str, dict[tuple[str, int, int], Any]] = {}
-        wanted = 0
         for side, gatherings in self.gatherings.items():
             for group, gathering in enumerate(gatherings):
                 for source in gathering.sources:
@@ -192,7 +190,6 @@ class Home(WorkerPlugin):
                     count = starts[source.shard + 1] - starts[source.shard]
                     key = OTHER[side], source.shard, group
                     lists.setdefault(home, {})[key] = source.rows, count
-                    wanted += source.stop - source.first
         here = self.worker.address
         for side, shard, group in lists.pop(here, {}):
             self.exchange.lists[side, shard, here, group] = None
@@ -203,7 +200,6 @@ class Home(WorkerPlugin):
                 call.result()
             except CancelledError:
                 raise Abandoned from None
-        return wanted
 
     def draw(self, seed: int, kind: Mapping[str, str]) -> dict[tuple[str, int], Solved]:
         """Draw the starting factors of the shards here, as a fit in one process draws them."""
@@ -259,19 +255,12 @@ class Home(WorkerPlugin):
             if key in self.sides:
                 self.sides[key].put(read_rows(self.job.folder.child("fit"), name), step)
 
-    def save_all(self, files: Mapping[tuple[str, int], str]) -> dict[tuple[str, int], Any]:
+    def save_all(self) -> dict[tuple[str, int], Any]:
         """Write the factors that are here to files of the model; return what it says of each."""
         from halfstep.distributed.model.factor_files import write_factors
 
-        return {
-            key: write_factors(self.job.folder, *key, self.sides[key].X)
-            for key in files
-            if key in self.sides
-        }
-
-    def factors(self, side: str) -> dict[int, Floats]:
-        """Return the factors of one side's shards that are here."""
-        return {k: one.X for (s, k), one in self.sides.items() if s == side}
+        folder = self.job.folder
+        return {key: write_factors(folder, *key, one.X) for key, one in self.sides.items()}
 
     def on_loop(self, coroutine: Any) -> Future[Any]:
         """Run a coroutine on the worker's event loop."""

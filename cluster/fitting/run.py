@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.distributed.facts import Facts
+from halfstep.distributed.facts import SIDES, Facts
 from halfstep.distributed.fitting.answers import together
 from halfstep.distributed.fitting.checks import check_folder, check_workers
 from halfstep.distributed.fitting.driver import Driver
@@ -138,10 +138,9 @@ class Run:
         from halfstep.distributed.model.record import discard_model, write_model
         from halfstep.distributed.model.sharded import ShardedModel
 
-        keys = {(s, k): "" for s in ("user", "item") for k in range(self.facts.shards)}
         discard_model(self.folder)
-        written = together(self.driver.rounds.all("save_all", keys))
-        files = {side: [file for (s, _), file in written.items() if s == side] for side, _ in keys}
+        written = together(self.driver.rounds.all("save_all"))
+        files = {side: [written[side, k] for k in range(self.facts.shards)] for side in SIDES}
         settings = {**self.solver._settings(), "random_state": self.options["seed"]}
         record = write_model(
             self.folder, self.facts, settings, files,
