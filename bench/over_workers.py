@@ -33,7 +33,7 @@ ITERATIONS = 8
 def turns(client: Any, name: str, matrix: Any, factors: int, count: int) -> dict[str, Any]:
     """Return the seconds of an iteration in both ways, of each turn, and whether the bits agree."""
     from halfstep import SOLVERS, distributed
-    from halfstep.distributed.facts import Facts
+    from halfstep.distributed.facts import SIDES, Facts
     from halfstep.distributed.planning.counted import plan_of
     from halfstep.distributed.storage import Folder
 
@@ -85,7 +85,7 @@ def turns(client: Any, name: str, matrix: Any, factors: int, count: int) -> dict
     finally:
         running.Driver = before
     facts = Facts.read(Folder(folder).child("data"))
-    sizes = {side: driver.solver.row_bytes(driver.frame(side)) for side in ("user", "item")}
+    sizes = {side: driver.solver.row_bytes(driver.frame(side)) for side in SIDES}
     plan = plan_of(Folder(folder).child("data"), sizes, homes=driver.homes)
     ratios = [row["workers"] / row["in_process"] for row in rows]
     return {

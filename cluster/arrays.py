@@ -13,20 +13,20 @@ import numpy.typing as npt
 
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
+from halfstep.kernels.sparse.canonical import exact_single
 
 
 def exact(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the values as float32 if that changes none of them, else as float64."""
-    with np.errstate(over="ignore"):
-        small = values.astype(np.float32)
-    return small if (small == values).all() else values.astype(np.float64, copy=False)
+    single = exact_single(values)
+    return values.astype(np.float64, copy=False) if single is None else single
 
 
 def digest_of(*arrays: Any) -> str:
     """Return a digest of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

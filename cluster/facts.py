@@ -12,6 +12,7 @@ from halfstep.errors import InputError
 
 FORMAT = "halfstep blocks 1"
 NAME = "facts.json"
+SIDES = ("user", "item")
 OTHER = {"user": "item", "item": "user"}
 
 

@@ -49,9 +49,14 @@ def ids_of_shard(folder: Folder, facts: Facts, side: str, shard: int) -> pa.Chun
 
 def arrow_type(facts: Facts, side: str) -> pa.DataType:
     """Return the type of a side's ids."""
+    return arrow_type_of(facts.id_types[side])
+
+
+def arrow_type_of(kind: str) -> pa.DataType:
+    """Return the type of ids that are "int64" or "string"."""
     import pyarrow as pa
 
-    return pa.int64() if facts.id_types[side] == "int64" else pa.string()
+    return pa.int64() if kind == "int64" else pa.string()
 
 
 def numbers_of(

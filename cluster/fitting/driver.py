@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from halfstep.blas import blas_threads
-from halfstep.distributed.facts import OTHER
+from halfstep.distributed.facts import OTHER, SIDES
 from halfstep.distributed.fitting.answers import added, error_of, facts_of, together
 from halfstep.distributed.fitting.home import Home
 from halfstep.distributed.fitting.manifest import Keeper, Manifest
 from halfstep.distributed.fitting.memory import planned
 from halfstep.distributed.fitting.orders import Answer, Clock, Job, Order, Solved, Trouble
-from halfstep.distributed.fitting.recovery import SIDES, Recovery
+from halfstep.distributed.fitting.recovery import Recovery
 from halfstep.distributed.fitting.rounds import Rounds
 from halfstep.errors import NotFinite
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from halfstep.distributed.facts import SIDES
 from halfstep.distributed.fitting.answers import together
 from halfstep.distributed.fitting.driver import Driver
-from halfstep.distributed.fitting.recovery import SIDES
 from halfstep.solvers.gramian import whole
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from halfstep.distributed.facts import SIDES
 from halfstep.distributed.fitting.answers import together
 from halfstep.distributed.fitting.manifest import Manifest
 from halfstep.distributed.fitting.orders import Trouble
@@ -16,7 +17,6 @@ from halfstep.errors import InputError
 log = logging.getLogger("halfstep")
 
 T = TypeVar("T")
-SIDES = ("user", "item")
 _TRIES = 20  # losses in one half-step
 
 

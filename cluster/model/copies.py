@@ -12,11 +12,11 @@ import numpy as np
 from halfstep.datasets.canonical import canonical_csr
 from halfstep.datasets.dataset import Dataset
 from halfstep.distributed.blocks import block_name, join
+from halfstep.distributed.facts import SIDES
 from halfstep.distributed.hubs import piece_name
 from halfstep.distributed.ids import ids_of_shard
 from halfstep.distributed.model.kept import memory
 from halfstep.distributed.model.record import (
-    SIDES,
     Record,
     discard_model,
     read_side,

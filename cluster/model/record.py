@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from halfstep.distributed.facts import Facts
+from halfstep.distributed.facts import SIDES, Facts
 from halfstep.distributed.model.factor_files import MODEL, REMEDY, FactorFile, read_factors
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
@@ -27,7 +27,6 @@ from halfstep.types import Floats
 from halfstep.version import __version__
 
 FORMAT = "halfstep sharded model 1"
-SIDES = ("user", "item")
 _RECORD = "model.json"
 
 

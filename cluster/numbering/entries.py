@@ -9,14 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.distributed.blocks import block_of, build_block, save_block
-from halfstep.distributed.facts import OTHER
+from halfstep.distributed.facts import OTHER, SIDES
 from halfstep.distributed.hubs import hub_limit
+from halfstep.distributed.ids import arrow_type_of
 from halfstep.distributed.numbering.hub_files import save_part, write_hubs
 from halfstep.distributed.numbering.ids import (
     Side,
     read_hashed,
 )
-from halfstep.distributed.numbering.numbers import SIDES, entries_meta, with_numbers
+from halfstep.distributed.numbering.numbers import entries_meta, with_numbers
 from halfstep.distributed.numbering.placing import KEY, gathered, keys_of, shuffled
 from halfstep.distributed.numbering.table import Table
 from halfstep.distributed.storage import Folder
@@ -208,6 +209,6 @@ def write_shard_ids(
         begin, end = max(low, first), min(high, stop)
         if begin < end:
             chunks.append(read_hashed(folder, side, k).slice(begin - low, end - begin))
-    ids = pa.chunked_array(chunks, pa.int64() if kind == "int64" else pa.string())
+    ids = pa.chunked_array(chunks, arrow_type_of(kind))
     with folder.writing(f"ids/{side}-{shard:05d}.parquet") as file:
         parquet.write_table(pa.table({"id": ids}), file)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from halfstep.distributed.arrays import load_arrays
-from halfstep.distributed.facts import OTHER
+from halfstep.distributed.facts import OTHER, SIDES
 from halfstep.distributed.hubs import piece_cuts, save_piece
 from halfstep.distributed.numbering.placing import gathered
 from halfstep.distributed.storage import Folder
@@ -40,7 +40,7 @@ def write_hubs(
     middles: dict[str, list[list[int]]] = {"user": [], "item": []}
     lengths: dict[str, list[list[int]]] = {"user": [], "item": []}
     write = dask.delayed(write_piece, pure=False)
-    for side in ("user", "item"):
+    for side in SIDES:
         for row in hubs[side]:
             counts = [found[OTHER[side], k]["hubs"][row] for k in range(shards)]
             pieces = itertools.pairwise(piece_cuts(sum(counts)).tolist())

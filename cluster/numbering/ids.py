@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.distributed.facts import SIDES
+from halfstep.distributed.ids import arrow_type_of
 from halfstep.distributed.numbering.placing import KEY, gathered, keys_of, shuffled
 from halfstep.distributed.numbering.table import Table
 from halfstep.distributed.storage import Folder
@@ -48,11 +50,11 @@ def number_sides(client: Any, table: Table, folder: Folder, shards: int) -> dict
     write = dask.delayed(write_ids, pure=False)
     calls = {
         (side, k): write(part, folder, side, k, table.id_types[side])
-        for side in ("user", "item")
+        for side in SIDES
         for k, part in enumerate(_by_hash(table, side, shards))
     }
     found = dict(zip(calls, gathered(client, list(calls.values())), strict=True))
-    return {side: _side([found[side, k] for k in range(shards)]) for side in ("user", "item")}
+    return {side: _side([found[side, k] for k in range(shards)]) for side in SIDES}
 
 
 def _by_hash(table: Table, side: str, shards: int) -> list[Any]:
@@ -96,7 +98,7 @@ def encoded(column: Any, name: str, kind: str) -> tuple[npt.NDArray[np.int32], A
     whole = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     if pa.types.is_dictionary(whole.type):
         whole = whole.dictionary_decode()
-    coded = whole.cast(pa.int64() if kind == "int64" else pa.string()).dictionary_encode()
+    coded = whole.cast(arrow_type_of(kind)).dictionary_encode()
     codes: npt.NDArray[np.int32] = coded.indices.to_numpy()
     return codes, coded.dictionary
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.distributed.facts import SIDES
 from halfstep.distributed.numbering.ids import encoded, places_in, read_hashed, shard_of
-from halfstep.distributed.numbering.numbers import SIDES, with_numbers
+from halfstep.distributed.numbering.numbers import with_numbers
 from halfstep.distributed.numbering.placing import KEY, keys_of, shuffled
 from halfstep.distributed.numbering.table import Table
 from halfstep.distributed.storage import Folder

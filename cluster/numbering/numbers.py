@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from halfstep.distributed.facts import SIDES
 from halfstep.distributed.numbering.ids import encoded, numbers_of
 from halfstep.distributed.numbering.placing import KEY
 from halfstep.distributed.numbering.table import Columns
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
-
-SIDES = ("user", "item")
 
 
 def entries_meta(key: bool = False) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from halfstep.distributed.facts import SIDES
 from halfstep.errors import InputError
 
 _READERS = 16
@@ -92,7 +93,7 @@ def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -
                 raise InputError(
                     f"column {name!r} of '{file.path}' must have an id in each row, {count:,} lack it"
                 )
-    types = {side: _one_type(files, columns.of(side)) for side in ("user", "item")}
+    types = {side: _one_type(files, columns.of(side)) for side in SIDES}
     if columns.value is not None:
         for file in files:
             _check_numbers(file.schema.field(columns.value).type, f"'{file.path}'", columns.value)
@@ -203,7 +204,7 @@ def _of_frame(frame: Any, columns: Columns) -> Table:
             )
     schema = pa.Schema.from_pandas(frame._meta[columns.all()], preserve_index=False)
     types = {}
-    for side in ("user", "item"):
+    for side in SIDES:
         kind = schema.field(columns.of(side)).type
         # An empty column of objects has no type of its own.
         text = pa.string() if pa.types.is_null(kind) else kind
