@@ -155,6 +155,15 @@ def cuts(lengths: Integers, shards: int) -> list[int]:
     return balanced(lengths, shards, align)
 
 
+def group_cuts(pointers: Integers, groups: int) -> list[int]:
+    """Return where each group of rows begins, and the number of rows; `pointers` are (rows + 1,).
+
+    The groups have about as many entries.
+    """
+    inner = np.searchsorted(pointers, pointers[-1] * np.arange(1, groups) / groups)
+    return [0, *inner.tolist(), len(pointers) - 1]
+
+
 def blocks_of(
     matrix: Any,
     shards: int,

@@ -57,6 +57,11 @@ class Facts:
         """Return the number of rows of a side."""
         return self.starts[side][-1]
 
+    def hubs_of(self, side: str, shard: int) -> dict[int, int]:
+        """Return the rows of a shard that are hubs, with their entries."""
+        first, stop = self.starts[side][shard : shard + 2]
+        return {row: entries for row, entries in self.hubs[side] if first <= row < stop}
+
     def shard_of(self, side: str, row: int) -> int:
         """Return the shard that has a row."""
         return bisect.bisect_right(self.starts[side], row) - 1

@@ -114,9 +114,8 @@ class Home(WorkerPlugin):
         block = load_block(data, side, shard)
         if self.splits:
             return block
-        first, stop = facts.starts[side][shard : shard + 2]
-        hubs = [load_hub(data, side, u) for u, _ in facts.hubs[side] if first <= u < stop]
-        return with_hubs(block, hubs, first)
+        hubs = [load_hub(data, side, row) for row in facts.hubs_of(side, shard)]
+        return with_hubs(block, hubs, facts.starts[side][shard])
 
     async def _begin(self, attempt: int) -> None:
         self.abandon(attempt)

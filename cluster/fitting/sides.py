@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.distributed.blocks import Block
+from halfstep.distributed.blocks import Block, group_cuts
 from halfstep.distributed.facts import OTHER, Facts
 from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.weights import row_regularization
@@ -80,10 +80,10 @@ class ShardSide:
         self, block: Block, side: str, shard: int, facts: Facts, solver: Any, groups: int = 1
     ) -> None:
         starts = facts.starts[OTHER[side]]
-        first, stop = facts.starts[side][shard : shard + 2]
-        hubs = [(u - first, n) for u, n in facts.hubs[side] if first <= u < stop]
+        first = facts.starts[side][shard]
+        hubs = {row - first: entries for row, entries in facts.hubs_of(side, shard).items()}
         # Where the block has its hubs' entries, it solves them as other rows.
-        self.hubs = {u: n for u, n in hubs if not block.lengths[u]}
+        self.hubs = {u: entries for u, entries in hubs.items() if not block.lengths[u]}
         weights = weights_of(block, facts.rows(OTHER[side]), solver, self.hubs)
         self.facts: SideFacts = facts_with(side_facts(weights), weights, self.hubs)
         self.constant, self.lam = weights.constant, weights.lam
@@ -127,8 +127,7 @@ def parts_of(weights: Weights, needed: Integers, starts: list[int], groups: int)
     if groups == 1:
         return [Part(0, weights.rows, weights, needed, starts)]
     pointers = weights.indptr
-    inner = np.searchsorted(pointers, pointers[-1] * np.arange(1, groups) / groups)
-    cuts = [0, *inner.tolist(), weights.rows]
+    cuts = group_cuts(pointers, groups)
     parts = []
     for begin, end in itertools.pairwise(cuts):
         end = max(begin, end)

@@ -76,12 +76,11 @@ def read_histories(folder: Folder, facts: Facts, shard: int) -> Histories:
         )
     block = load_block(data, "user", shard)
     whole = Histories(_pointers(block.lengths), block.indices, block.values, block.needed)
-    first, stop = facts.starts["user"][shard : shard + 2]
-    for row, _ in facts.hubs["user"]:
-        if first <= row < stop:
-            hub = load_hub(data, "user", row)
-            numbers, values = np.concatenate(hub.numbers), np.concatenate(hub.values)
-            whole = _with_row(whole, row - first, numbers, values)
+    first = facts.starts["user"][shard]
+    for row in facts.hubs_of("user", shard):
+        hub = load_hub(data, "user", row)
+        numbers, values = np.concatenate(hub.numbers), np.concatenate(hub.values)
+        whole = _with_row(whole, row - first, numbers, values)
     return whole
 
 

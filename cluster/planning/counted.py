@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from halfstep.distributed.blocks import Block, load_block, with_hubs
+from halfstep.distributed.blocks import Block, group_cuts, load_block, with_hubs
 from halfstep.distributed.facts import OTHER, Facts
 from halfstep.distributed.hubs import load_hub, load_pieces
 from halfstep.distributed.storage import Folder
@@ -123,9 +123,8 @@ def plan_of(
             for k in (k for k, home in enumerate(at) if home == worker):
                 block = load_block(folder, side, k)
                 if not splits:
-                    first, stop = facts.starts[side][k : k + 2]
-                    here = [row for row, _ in facts.hubs[side] if first <= row < stop]
-                    block = with_hubs(block, [load_hub(folder, side, u) for u in here], first)
+                    here = [load_hub(folder, side, u) for u in facts.hubs_of(side, k)]
+                    block = with_hubs(block, here, facts.starts[side][k])
                 parts.append(_groups(block, groups))
             wanted = [[part[g] for part in parts] for g in range(groups)]
             if splits:
@@ -151,8 +150,7 @@ def _groups(block: Block, groups: int) -> list[Integers]:
     if groups == 1:
         return [block.needed]
     pointers = np.concatenate([[0], np.cumsum(block.lengths)])
-    inner = np.searchsorted(pointers, pointers[-1] * np.arange(1, groups) / groups)
-    cuts = pointers[np.array([0, *inner.tolist(), len(block.lengths)])]
+    cuts = pointers[group_cuts(pointers, groups)]
     spans = itertools.pairwise(cuts)
     return [np.unique(block.needed[block.indices[low:high]]) for low, high in spans]
 
