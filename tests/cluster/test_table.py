@@ -26,6 +26,10 @@ def test_paths_patterns_and_folders(tmp_path, pattern):
     assert table.source["files"][0][::2] == ["a.parquet", 2]
 
 
+# Dask's own call, which pandas 3.1 warns of.
+@pytest.mark.filterwarnings(
+    "ignore:The inplace keyword in DataFrame.reset_index:DeprecationWarning"
+)
 def test_tables_in_memory():
     FRAME.to_parquet("memory://cluster-table/a.parquet", index=False)
     # Not on the workers of other tests' cluster, which have memories of their own.
