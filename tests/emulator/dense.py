@@ -48,10 +48,14 @@ class QuietNumpy:
 
 
 def product(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any], tf32: bool) -> Any:
-    """Return the matrix product, of numbers cut to TF32 if they are float32 and that was asked for."""
+    """Return the matrix product, of numbers cut to TF32 if they are float32 and that was asked for.
+
+    Sums of float32 numbers are float64: in float32, some machines' BLAS adds up those of a row in an
+    order that depends on the row's place.
+    """
     if tf32 and left.dtype == np.float32:
         left, right = as_tf32(left), as_tf32(right)
-    return left @ right
+    return (left.astype(np.float64) @ right.astype(np.float64)).astype(left.dtype)
 
 
 @contextmanager

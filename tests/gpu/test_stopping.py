@@ -104,9 +104,6 @@ def test_a_number_of_steps_still_means_that_number(name, backend):
 @pytest.mark.parametrize("name", RULED)
 def test_a_row_s_bits_do_not_depend_on_its_neighbours(name, backend):
     """Rows in another order share their warps with others, which may go on longer than they do."""
-    draws = np.random.default_rng(0).random((96, 33), np.float32)
-    if ((draws @ draws[:33]) != (draws[::-1] @ draws[:33])[::-1]).any():
-        pytest.skip("the emulator's products are this machine's BLAS, where a row's place matters")
     matrix, _, Y, start = rows(33)
     model = SOLVERS[name](factors=33)
     turned = np.random.default_rng(1).permutation(len(start))
