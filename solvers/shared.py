@@ -117,7 +117,8 @@ class Shared(NamedTuple):
     frame
         What is known of the half-step before any factor is.
     gramian
-        Y'Y, (f, f) float64, over all rows of the fixed side; None where a0 is 0.
+        Y'Y, (f, f) float64, over all rows of the fixed side; None where a0 is 0, and where `basis` is
+        what the rung reads of it.
     basis
         The coordinates of the half-step, or None for a rung that solves in the factors' own.
     """
@@ -194,7 +195,7 @@ def whitened_by(frame: Frame, squared: float, YtY: Matrix | None) -> Shared:
         return Shared(frame, None, unwhitened(frame.factors, size, smallest, eps))
     G = frame.a0 * YtY
     one_lambda = smallest == largest and smallest > least_lambda(G, eps)
-    return Shared(frame, YtY, whitened(G, smallest, eps, one_lambda=one_lambda))
+    return Shared(frame, None, whitened(G, smallest, eps, one_lambda=one_lambda))
 
 
 def shared_of(problem: Problem, threads: int, narrow: bool = False) -> Shared:

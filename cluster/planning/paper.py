@@ -20,7 +20,7 @@ _MOST_GROUPS = 64
 _INDEX = 4  # bytes; an entry's place among the needed rows
 _POINTER = 8
 _NUMBER = 8  # bytes of a row's number in a list
-_BASES = 3  # f x f float64 matrices that the driver sends a worker: Gramian, basis, inverse
+_BASES = 3  # f x f float64 matrices that the driver sends a worker: the basis and its inverses
 _SHUFFLES = 3
 _SHUFFLED = 24  # bytes: two ids or numbers, and a value
 

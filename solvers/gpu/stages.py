@@ -120,7 +120,8 @@ class DeviceStages(Stages):
                 f"{list(self.devices)}: start a worker for each"
             )
         with blas_threads(1):
-            return Shared(frame, YtY, self._coordinates(Side.of_frame(frame), squared, YtY))
+            basis = self._coordinates(Side.of_frame(frame), squared, YtY)
+        return Shared(frame, YtY if basis is None else None, basis)
 
     def rotate(self, Y: Floats, shared: Shared) -> Rows:
         """See `Stages`: (rows, padded f); of a device array Y, on the device."""

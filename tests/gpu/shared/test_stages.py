@@ -121,7 +121,7 @@ def test_entries_stay_on_the_device_and_device_arrays_are_taken(device):
     np.testing.assert_array_equal(device.to_host(second), first)
     # Another model's plans of the same rows are others.
     exact = model_of("gpu_cholesky")
-    of_exact = exact.share(shared.frame, 1.0, shared.gramian)
+    of_exact = exact.share(shared.frame, 1.0, problem.gramian())
     exact.solve(users, X, exact.rotate(problem.Y, of_exact), of_exact)
     assert exact._kept(current(), users, frame_of(problem)) is not kept
 
