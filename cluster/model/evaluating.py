@@ -22,8 +22,8 @@ from halfstep.distributed.model.factor_files import read_factors
 from halfstep.distributed.model.held_out import HeldOutFiles, files_of, held_out_of, matrix_of
 from halfstep.distributed.model.histories import read_histories
 from halfstep.distributed.model.record import Record
-from halfstep.distributed.model.tasks import over_shards
 from halfstep.distributed.storage import Folder
+from halfstep.distributed.tasks import over_shards
 from halfstep.errors import InputError, NotEnoughMemory
 from halfstep.evaluation.metrics.held_out import Evaluation, PerUser, top_k_metrics
 from halfstep.evaluation.metrics.inputs import whole_number
@@ -118,7 +118,7 @@ def evaluate(
     tasks = [(folder, record, shard, part, wanted, target) for shard, part in enumerate(parts)]
     results = over_shards(
         client, evaluate_shard, tasks, "users evaluated", num_threads=num_threads,
-        show_progress=show_progress,
+        show_progress=show_progress, forget=kept.forget,
     )  # fmt: skip
     _say_unknown(results, total)
     return _together(results, wanted, facts.rows("item"))

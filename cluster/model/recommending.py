@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.distributed.ids import arrow_type, ids_at, ids_of_shard, required
+from halfstep.distributed.model import kept
 from halfstep.distributed.model.factor_files import read_factors
 from halfstep.distributed.model.histories import read_histories, together
 from halfstep.distributed.model.ranking import Lists, groups, rank_items
 from halfstep.distributed.model.record import Record
-from halfstep.distributed.model.tasks import over_shards
 from halfstep.distributed.storage import Folder
+from halfstep.distributed.tasks import over_shards
 from halfstep.errors import InputError
 from halfstep.solvers.inputs import check_integers
 
@@ -63,6 +64,7 @@ def recommend_all(
         f"lists of {N}",
         num_threads=num_threads,
         show_progress=show_progress,
+        forget=kept.forget,
     )
     return Written(*map(sum, zip(*written, strict=True)))
 

@@ -1,7 +1,7 @@
-"""Functions of a model's shards, called one after the other in this process, or as tasks of Dask.
+"""Functions of shards, called one after the other in this process, or as tasks of Dask.
 
-A task reads what it needs from the model's folder, and what it returns is small. So Dask may repeat one
-whose worker died, and keeps nothing when all have ended.
+A task reads what it needs from a folder that all see, and what it returns is small. So Dask may repeat
+one whose worker died, and keeps nothing when all have ended.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from halfstep.distributed.model import kept
 from halfstep.kernels.cpu.threads import cores
 from halfstep.progress import count_bar
 
@@ -23,8 +22,10 @@ def over_shards(
     tasks: Sequence[tuple[Any, ...]],
     what: str,
     *,
-    num_threads: int = 0,
+    num_threads: int | None = None,
+    unit: str = "shards",
     show_progress: bool = True,
+    forget: Callable[[], None] | None = None,
 ) -> list[Result]:
     """Return `function(*task, num_threads=...)` of each task, in their order.
 
@@ -33,26 +34,28 @@ def over_shards(
     client
         Dask's client, on whose workers the tasks run, or None for this process.
     what
-        What is done, for the line of progress.
+        What is done, to how many of which `unit`: the line of progress.
     num_threads
-        0 for all cores of a machine, shared by the tasks that run on it at one time.
+        0 for all cores of a machine, shared by the tasks that run on it at one time; None for a function
+        that takes no such argument.
+    forget
+        Called at the end wherever tasks ran.
 
     Raises
     ------
     InputError
         As the function does; the other tasks are given up.
     """
-    with count_bar(what, len(tasks), "shards", show=show_progress) as advance:
+    with count_bar(what, len(tasks), unit, show=show_progress) as advance:
         if client is None:
             try:
-                return [
-                    _counted(function(*task, num_threads=num_threads), advance) for task in tasks
-                ]
+                return [_counted(_run(function, task, num_threads), advance) for task in tasks]
             finally:
-                kept.forget()
+                if forget is not None:
+                    forget()
         from distributed import as_completed
 
-        share = num_threads or -tasks_at_once(client)
+        share = num_threads if num_threads != 0 else -tasks_at_once(client)
         name = function.__name__
         futures = [client.submit(_run, function, task, share, key=_key(name)) for task in tasks]
         results = {}
@@ -65,7 +68,8 @@ def over_shards(
             client.cancel(futures)
             raise
         finally:
-            client.run(kept.forget, on_error="ignore")
+            if forget is not None:
+                client.run(forget, on_error="ignore")
 
 
 def tasks_at_once(client: Any) -> int:
@@ -76,10 +80,11 @@ def tasks_at_once(client: Any) -> int:
     return max(on_host.values(), default=1)
 
 
-def _run(function: Callable[..., Result], task: tuple[Any, ...], share: int) -> Result:
-    """Call the function on a worker; a negative share of threads is one of so many in all cores."""
-    threads = share if share > 0 else max(1, cores(0) // -share)
-    return function(*task, num_threads=threads)
+def _run(function: Callable[..., Result], task: tuple[Any, ...], share: int | None) -> Result:
+    """Call the function; a negative share of threads is one of so many in all cores."""
+    if share is None:
+        return function(*task)
+    return function(*task, num_threads=share if share >= 0 else max(1, cores(0) // -share))
 
 
 def _counted(result: Result, advance: Callable[[int], None]) -> Result:
