@@ -76,20 +76,34 @@ def build_block(
     else:
         needed, places = np.unique(columns, return_inverse=True)
         places = places.reshape(-1)
-    if len(values) and (values != np.floor(values)).any():
-        # Sums of whole numbers are exact; of others they must not depend on the order of duplicates.
-        order = np.lexsort((values, places, rows))
-        rows, places, values = rows[order], places[order], values[order]
-        new = np.concatenate([[True], (np.diff(rows) != 0) | (np.diff(places) != 0)])
-        begins = np.flatnonzero(new)
-        rows, places = rows[begins], places[begins]
-        values = np.add.reduceat(values.astype(np.float64), begins)
     kind = np.int32 if max(row_count, len(needed)) <= _INT32 else np.int64
     shape = (row_count, max(1, len(needed)))
     where = (rows - first_row).astype(kind), places.astype(kind)
-    # Twice a counting sort, which leaves the columns of each row in order.
-    matrix: Any = sparse.coo_array((values.astype(np.float64), where), shape=shape).tocsc().tocsr()
-    return block_of(matrix, needed)
+    entries: Any = sparse.coo_array((values.astype(np.float64), where), shape=shape)
+    # So that SciPy neither sorts nor sums: two counting sorts leave the columns of each row in order.
+    entries.has_canonical_format = True
+    return block_of(_summed(entries.tocsc().tocsr()), needed)
+
+
+def _summed(matrix: Any) -> Any:
+    """Return a CSR matrix whose columns rise in each row, with the sums of those that come repeatedly.
+
+    Sums do not depend on the order in which the values came.
+    """
+    pointers, places, values = matrix.indptr, matrix.indices, matrix.data
+    new = np.concatenate([[True], places[1:] != places[:-1]])[: len(places)]
+    new[pointers[:-1][np.diff(pointers) > 0]] = True
+    if new.all():
+        return matrix
+    begins = np.flatnonzero(new)
+    if (values != np.floor(values)).any():  # sums of whole numbers are exact
+        run = np.cumsum(new)
+        again = np.bincount(run)[run] > 1
+        order = np.lexsort((values[again], run[again]))
+        values[again] = values[again][order]
+    ends = np.searchsorted(begins, pointers).astype(pointers.dtype)
+    summed = np.add.reduceat(values, begins), places[begins], ends
+    return sparse.csr_array(summed, shape=matrix.shape)
 
 
 def block_of(matrix: Any, needed: Integers) -> Block:

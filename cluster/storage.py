@@ -59,11 +59,11 @@ class Folder:
         return Folder(self.path(name), self.storage_options)
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[IO[bytes]]:
+    def writing(self, name: str, lasting: bool = True) -> Iterator[IO[bytes]]:
         """Yield a file to write, which gets its name when the block ends without an error.
 
-        On a disk it has another name until then, and reaches the disk before it is renamed. An object
-        store shows a file when it is closed.
+        On a disk it has another name until then, and if it is `lasting`, reaches the disk before it is
+        renamed. An object store shows a file when it is closed.
 
         Raises
         ------
@@ -82,8 +82,9 @@ class Folder:
         try:
             with open(partial, "wb") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    file.flush()
+                    os.fsync(file.fileno())
             os.replace(partial, target)
         except OSError as error:
             raise OSError(error.errno, f"'{target}' cannot be written: {error.strerror}") from error
@@ -97,6 +98,12 @@ class Folder:
         fs, root = self._opened()
         with fs.open(f"{root}/{name}", "rb") as file:
             yield file
+
+    def read(self, name: str, first: int, stop: int) -> bytes:
+        """Return the bytes from `first` to `stop` - 1 of a file; FileNotFoundError if there is none."""
+        fs, root = self._opened()
+        found: bytes = fs.cat_file(f"{root}/{name}", start=first, end=stop)
+        return found
 
     def exists(self, name: str) -> bool:
         """Return whether there is a file of the name."""

@@ -72,6 +72,17 @@ def over_shards(
                 client.run(forget, on_error="ignore")
 
 
+def places(client: Any) -> tuple[int, int | None]:
+    """Return how many tasks run at one time, and the bytes that each has; None without a limit."""
+    if client is None:
+        return 1, None
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    rooms = [
+        worker["memory_limit"] // worker["nthreads"] for worker in workers if worker["memory_limit"]
+    ]
+    return max(1, sum(worker["nthreads"] for worker in workers)), min(rooms, default=None)
+
+
 def tasks_at_once(client: Any) -> int:
     """Return how many tasks the workers of one machine run at one time, at most."""
     on_host: Counter[str] = Counter()

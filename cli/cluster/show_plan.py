@@ -46,7 +46,7 @@ def paper(console: Console, plan: Plan) -> None:
     seconds.add_row("all", time(plan.iteration_seconds))
     console.print(seconds)
     rest = table("Besides", "what", "size", "time", right=("size", "time"))
-    rest.add_row("numbering, received by a machine", size(plan.numbering["bytes"]),
+    rest.add_row("numbering, a machine to and from the folder", size(plan.numbering["bytes"]),
                  time(plan.numbering["seconds"]))  # fmt: skip
     rest.add_row("lists of needed rows, sent by a machine", size(plan.list_bytes), "")
     rest.add_row("a checkpoint, written by a machine", size(plan.checkpoint_bytes), "")

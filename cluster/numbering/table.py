@@ -11,6 +11,7 @@ from halfstep.distributed.facts import SIDES
 from halfstep.errors import InputError
 
 _READERS = 16
+_NUMBER, _TEXT = 8, 32  # bytes
 
 
 class Columns(NamedTuple):
@@ -30,12 +31,14 @@ class Columns(NamedTuple):
 
 
 class Table(NamedTuple):
-    """A table as a Dask dataframe.
+    """A table in files, or as a Dask dataframe.
 
     Attributes
     ----------
+    files
+        Those that have rows.
     frame
-        Its columns are those of `columns`.
+        The dataframe, or None.
     id_types
         For each side "int64" or "string".
     rows
@@ -44,19 +47,24 @@ class Table(NamedTuple):
         What a later run compares, to know whether it is the same table.
     """
 
+    files: list[File]
     frame: Any
     columns: Columns
     id_types: dict[str, str]
     rows: int | None
     source: dict[str, Any]
+    storage_options: dict[str, Any]
 
 
-class _File(NamedTuple):
+class File(NamedTuple):
+    """A file of Parquet; `groups` are bytes: about what each of its row groups takes in memory."""
+
     path: str
     schema: Any
     rows: int
     size: int
     missing: dict[str, int]
+    groups: list[int]
 
 
 def opened(table: Any, columns: Columns, storage_options: dict[str, Any]) -> Table:
@@ -74,9 +82,7 @@ def opened(table: Any, columns: Columns, storage_options: dict[str, Any]) -> Tab
 
 
 def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -> Table:
-    import dask.dataframe as dd
-
-    files = _files(pattern, storage_options)
+    files = _files(pattern, columns, storage_options)
     for file in files:
         for name in columns.all():
             if name not in file.schema.names:
@@ -97,18 +103,12 @@ def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -
     if columns.value is not None:
         for file in files:
             _check_numbers(file.schema.field(columns.value).type, f"'{file.path}'", columns.value)
-    full = [file.path for file in files]
-    frame = dd.read_parquet(
-        full,
-        columns=columns.all(),
-        storage_options=storage_options or None,
-        split_row_groups="adaptive",
-    )
     listed = [[os.path.basename(file.path), file.size, file.rows] for file in files]
-    return Table(frame, columns, types, rows, {"files": sorted(listed)})
+    source = {"files": sorted(listed)}
+    return Table(files, None, columns, types, rows, source, storage_options)
 
 
-def _files(pattern: str, storage_options: dict[str, Any]) -> list[_File]:
+def _files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -> list[File]:
     import fsspec
     import pyarrow as pa
     from pyarrow import parquet
@@ -127,16 +127,18 @@ def _files(pattern: str, storage_options: dict[str, Any]) -> list[_File]:
     if not paths:
         raise InputError(f"no Parquet files match '{pattern}'")
 
-    def look(path: str) -> _File:
+    def look(path: str) -> File:
         try:
             with fs.open(path, "rb") as file:
                 found = parquet.ParquetFile(file)
                 rows, schema = found.metadata.num_rows, found.schema_arrow
                 missing = _missing(found.metadata)
+                groups = _sizes(found.metadata, set(columns.all()))
         except (pa.ArrowInvalid, OSError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"'{path}' cannot be read as Parquet: {reason}") from None
-        return _File(fs.unstrip_protocol(path), schema, rows, int(fs.size(path) or 0), missing)
+        size = int(fs.size(path) or 0)
+        return File(fs.unstrip_protocol(path), schema, rows, size, missing, groups)
 
     with ThreadPoolExecutor(_READERS) as pool:
         return list(pool.map(look, paths))
@@ -154,7 +156,21 @@ def _missing(footer: Any) -> dict[str, int]:
     return found
 
 
-def _one_type(files: Iterable[_File], column: str) -> str:
+def _sizes(footer: Any, wanted: set[str]) -> list[int]:
+    """Return about how many bytes the wanted columns of each row group take in memory."""
+    found = []
+    for at in range(footer.num_row_groups):
+        group, size = footer.row_group(at), 0
+        for column in map(group.column, range(footer.num_columns)):
+            if column.path_in_schema in wanted:
+                # What comes more than once is stored once, but a text is one for each row in memory.
+                width = _TEXT if column.physical_type == "BYTE_ARRAY" else _NUMBER
+                size += max(column.total_uncompressed_size, width * group.num_rows)
+        found.append(size)
+    return found
+
+
+def _one_type(files: Iterable[File], column: str) -> str:
     first: tuple[str, str] | None = None
     for file in files:
         kind = _id_type(file.schema.field(column).type, f"'{file.path}'", column)
@@ -211,4 +227,4 @@ def _of_frame(frame: Any, columns: Columns) -> Table:
         types[side] = _id_type(text, "the dataframe", columns.of(side))
     if columns.value is not None:
         _check_numbers(schema.field(columns.value).type, "the dataframe", columns.value)
-    return Table(frame[columns.all()], columns, types, None, {"dataframe": frame._name})
+    return Table([], frame[columns.all()], columns, types, None, {"dataframe": frame._name}, {})

@@ -94,8 +94,8 @@ class Machines:
         Core seconds of an entry, a side and a factor.
     passes
         How often an entry's row is read from memory in a half-step.
-    shuffle_seconds
-        Core seconds of a table's row in one of the three shuffles that number ids.
+    numbering_seconds
+        Core seconds of a table's row in the four rounds that number ids and make blocks.
     round_seconds
         Of a call of all workers.
     """
@@ -109,7 +109,7 @@ class Machines:
     flops: float = 20e9
     entry_seconds: float = ENTRY_SECONDS
     passes: float = 3.0
-    shuffle_seconds: float = 1.4e-6
+    numbering_seconds: float = 0.55e-6
     round_seconds: float = 2e-3
 
     def __post_init__(self) -> None:

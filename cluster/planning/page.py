@@ -12,7 +12,7 @@ from pathlib import Path
 
 from halfstep.distributed.planning.figures import Machines, Work
 from halfstep.distributed.planning.gpus import Nodes, gpu_plan
-from halfstep.distributed.planning.paper import plan
+from halfstep.distributed.planning.paper import FILED, plan
 from halfstep.errors import InputError
 from halfstep.files import whole_file
 
@@ -98,7 +98,13 @@ def before() -> str:
             ]
         )
     headings = (
-        *("machines", "numbering, received", "numbering", "lists, sent", "a checkpoint, written"),
+        *(
+            "machines",
+            "numbering, by the folder",
+            "numbering",
+            "lists, sent",
+            "a checkpoint, written",
+        ),
         *("the driver, an iteration", "all scores of all users"),
     )
     return _table(headings, lines)
@@ -143,8 +149,8 @@ def assumed() -> str:
             f"others of its node, and a node {n.network * 8 / 1e9:,.0f} Gb/s. The fast time "
             "reads each entry's row once at full speed; "
             f"the slow one three times, at {100 * n.efficiency:.0f} % of it.",
-            f"* Numbering moves each row of the table three times, 24 bytes and "
-            f"{1e6 * m.shuffle_seconds:.1f} us of a core each time.",
+            f"* Numbering writes {FILED} bytes for each row of the table to the folder and reads them "
+            f"again, as fast as the network is, and takes {1e6 * m.numbering_seconds:.2f} us of a core.",
         ]
     )
 

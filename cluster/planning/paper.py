@@ -21,8 +21,7 @@ _INDEX = 4  # bytes; an entry's place among the needed rows
 _POINTER = 8
 _NUMBER = 8  # bytes of a row's number in a list
 _BASES = 3  # f x f float64 matrices that the driver sends a worker: the basis and its inverses
-_SHUFFLES = 3
-_SHUFFLED = 24  # bytes: two ids or numbers, and a value
+FILED = 12 * 3  # bytes: two numbers and a value, as places, by the users' shards and by the items'
 
 
 @dataclass(frozen=True)
@@ -142,11 +141,11 @@ def _plan(work: Work, machines: Machines, groups: int) -> Plan:
         "rotations and Gramians": rotations / (machines.cores * machines.flops),
         "driver": driver / machines.network + 2 * machines.round_seconds,
     }
-    shuffled = _SHUFFLES * own_entries * (1 - 1 / W) * _SHUFFLED
+    filed = 2 * own_entries * FILED  # to the folder and back
     numbering = {
-        "bytes": shuffled,
-        "seconds": shuffled / machines.speed
-        + _SHUFFLES * own_entries * machines.shuffle_seconds / machines.cores,
+        "bytes": filed,
+        "seconds": filed / machines.speed
+        + own_entries * machines.numbering_seconds / machines.cores,
     }
     # A row is wanted or not: a bit, for each row of the other side that is elsewhere.
     lists = sum(

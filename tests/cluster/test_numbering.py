@@ -9,6 +9,7 @@ from halfstep.distributed.blocks import join, load_block
 from halfstep.distributed.facts import Facts
 from halfstep.distributed.ids import ids_of_shard
 from halfstep.distributed.numbering import number_ids
+from halfstep.distributed.planning.paper import FILED
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
 
@@ -97,16 +98,71 @@ def test_entries_are_those_of_pandas(client, tables, tmp_path, kind, hub_entries
     assert not any(client.has_what().values())
 
 
-def test_result_does_not_depend_on_files_order_or_storage(client, tables, tmp_path, monkeypatch):
+def test_result_does_not_depend_on_files_order_or_pieces(client, tables, tmp_path, monkeypatch):
     frame = frame_of("mixed")
     one = number_ids(client, tables(frame), Folder(tmp_path / "1"), shards=3, **COLUMNS)
     order = np.random.default_rng(1).permutation(len(frame))
-    for small in (1 << 28, 0):  # the second time ids are found by a shuffle
-        monkeypatch.setattr("halfstep.distributed.numbering.entries.SMALL_IDS", small)
-        monkeypatch.setattr("halfstep.distributed.numbering.placing._SHARE", 0.4 if small else 0.0)
-        table = tables(frame, 3, f"table {small}", order)
-        two = number_ids(client, table, Folder(tmp_path / f"two {small}"), shards=3, **COLUMNS)
-        assert (two.identity, two.starts) == (one.identity, one.starts)
+    table = tables(frame, 3, "other", order)
+    monkeypatch.setattr("halfstep.distributed.numbering.pieces._SMALLEST", 1)  # each row group
+    two = number_ids(client, table, Folder(tmp_path / "2"), shards=3, **COLUMNS)
+    assert (two.identity, two.starts) == (one.identity, one.starts)
+    alone = number_ids(None, table, Folder(tmp_path / "3"), shards=3, **COLUMNS)
+    assert alone == two
+
+
+@pytest.mark.parametrize("with_client", [False, True])
+def test_dataframes_are_numbered_as_files(client, tables, tmp_path, with_client):
+    import dask.dataframe as dd
+
+    frame, of = frame_of("mixed"), client if with_client else None
+    one = number_ids(None, tables(frame), Folder(tmp_path / "1"), shards=2, **COLUMNS)
+    parts = dd.from_pandas(frame.astype({"i": "category"}).assign(other=1), npartitions=4)
+    two = number_ids(of, parts, Folder(tmp_path / "2"), shards=2, **COLUMNS)
+    assert (two.identity, two.id_types) == (one.identity, one.id_types)
+    assert not any(client.has_what().values())
+
+
+def test_the_folder_takes_the_planned_bytes(tables, tmp_path, monkeypatch):
+    frame, folder = frame_of("narrow", 40_000).assign(v=1.0), Folder(tmp_path / "fit")
+    table = tables(frame, 2)
+    kept, remove = tmp_path / "fit" / "work", Folder.remove
+
+    def remove_others(folder, name):
+        if name != "work" or not kept.exists():
+            remove(folder, name)
+
+    monkeypatch.setattr(Folder, "remove", remove_others)
+    number_ids(None, table, folder, shards=2, **COLUMNS)
+    sizes = [f.stat().st_size for f in kept.iterdir() if f.name.startswith(("codes", "entries"))]
+    assert len(sizes) == 3  # of one piece
+    heads = (16 + 3 * 128) + 2 * (
+        24 + 2 * 3 * 128
+    )  # places of parts, and what NumPy says of arrays
+    assert sum(sizes) - heads == FILED * len(frame)
+
+
+def test_rows_that_are_summed_up_make_no_hub(tables, tmp_path):
+    """User 7 has 200 rows of 5 items, which are 5 entries; user 8 has 90 items."""
+    frame = frame_of("narrow")
+    frame = frame[~frame.u.isin([7, 8])]
+    more = [
+        pd.DataFrame({"u": 7, "i": np.arange(200) % 5, "v": 0.1 * (np.arange(200) % 7)}),
+        pd.DataFrame({"u": 8, "i": np.arange(90), "v": 1.0}),
+    ]
+    frame, folder = pd.concat([frame, *more]), Folder(tmp_path / "fit")
+    facts = number_ids(
+        None, tables(frame), folder.child("data"), shards=3, hub_entries=80, **COLUMNS
+    )
+    summed = frame.groupby(["u", "i"], as_index=False).v.sum()
+    for side, name in (("user", "u"), ("item", "i")):
+        lengths = summed[name].value_counts()
+        assert sorted(count for _, count in facts.hubs[side]) == sorted(lengths[lengths > 80])
+        assert all(len(middles) == 16 for middles in facts.middles[side])
+    found = matrix_in(folder)
+    assert (found[["u", "i"]].to_numpy() == summed[["u", "i"]].to_numpy()).all()
+    np.testing.assert_allclose(found.v, summed.v, rtol=4 * np.finfo(float).eps)
+    check_items(folder)
+    assert facts.entries == len(summed)
 
 
 def test_without_values_rows_count(client, tables, tmp_path):
@@ -132,7 +188,7 @@ def test_data_that_is_there_is_used_or_refused(client, tables, tmp_path):
 
 def test_what_a_killed_numbering_left_is_removed(client, tables, tmp_path):
     folder = Folder(tmp_path / "data")
-    for name in ("blocks/user-00007.npz", "hashed/user-00009.parquet", "parts/item-1-00000.npz"):
+    for name in ("blocks/user-00007.npz", "work/ids-user-00009.parquet", "work/codes-000011"):
         with folder.writing(name) as file:
             file.write(b"half")
     number_ids(client, tables(frame_of("narrow")), folder, shards=2, resume=True, **COLUMNS)

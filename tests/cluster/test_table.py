@@ -1,10 +1,10 @@
 """Tables are refused before anything runs; the message names the file, the column and the type."""
 
-import dask
 import numpy as np
 import pandas as pd
 import pytest
 
+from halfstep.distributed.numbering.pieces import pieces_of
 from halfstep.distributed.numbering.table import Columns, opened
 from halfstep.errors import InputError
 
@@ -26,16 +26,32 @@ def test_paths_patterns_and_folders(tmp_path, pattern):
     assert table.source["files"][0][::2] == ["a.parquet", 2]
 
 
-# Dask's own call, which pandas 3.1 warns of.
-@pytest.mark.filterwarnings(
-    "ignore:The inplace keyword in DataFrame.reset_index:DeprecationWarning"
-)
 def test_tables_in_memory():
     FRAME.to_parquet("memory://cluster-table/a.parquet", index=False)
-    # Not on the workers of other tests' cluster, which have memories of their own.
-    with dask.config.set(scheduler="synchronous"):
-        table = opened("memory://cluster-table/*.parquet", COLUMNS, {})
-        assert len(table.frame.compute()) == 2
+    table = opened("memory://cluster-table/*.parquet", COLUMNS, {})
+    (piece,) = pieces_of(table, 2, None)
+    assert piece.read().to_pandas().equals(FRAME.astype({"i": "string"}).astype({"i": "object"}))
+
+
+@pytest.mark.parametrize(
+    ("smallest", "memory", "rows"),
+    [
+        (1, None, [100] * 8 + [120, 80]),  # an eighth of it all: two threads, four pieces each
+        (1 << 24, None, [1000]),
+        (1, 24 * 2400, [100] * 9 + [50, 50]),  # as a thread has memory
+    ],
+)
+def test_pieces_are_all_row_groups(tmp_path, monkeypatch, smallest, memory, rows):
+    """Pieces have about the same size, whether files are cut or put together for it."""
+    monkeypatch.setattr("halfstep.distributed.numbering.pieces._SMALLEST", smallest)
+    frame = pd.DataFrame({"u": np.arange(1000), "i": np.arange(1000) % 7, "v": 1.0})
+    frame[:900].to_parquet(tmp_path / "a.parquet", row_group_size=100)
+    for k in range(10):
+        frame[900 + 10 * k : 910 + 10 * k].to_parquet(tmp_path / f"b{k}.parquet")
+    pieces = pieces_of(opened(str(tmp_path), COLUMNS, {}), 2, memory)
+    tables = [piece.read().to_pandas() for piece in pieces]
+    assert pd.concat(tables)["u"].tolist() == [*range(1000)]
+    assert [len(table) for table in tables] == rows
 
 
 def test_dataframes():
