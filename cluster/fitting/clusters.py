@@ -19,8 +19,12 @@ MEMORY = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
 }
-# Files of shuffles, and a machine that is gone without a word.
-OTHERS = {"distributed.scheduler.worker-ttl": "60s", "distributed.p2p.storage.disk": False}
+# A machine that is gone without a word; and a worker whose process begins anew, which a cluster would
+# drop for good if it is not there again 15 seconds after this or an earlier loss.
+OTHERS = {
+    "distributed.scheduler.worker-ttl": "60s",
+    "distributed.deploy.lost-worker-timeout": "1h",
+}
 
 
 def quiet() -> None:

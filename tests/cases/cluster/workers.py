@@ -15,11 +15,11 @@ def workers(count, memory="2GiB"):
     import dask
     from distributed import Client, LocalCluster
 
-    from halfstep.distributed.fitting.clusters import MEMORY, quiet
+    from halfstep.distributed.fitting.clusters import MEMORY, OTHERS, quiet
 
     quiet()
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")])
-    settings = {**MEMORY, "distributed.worker.profile.enabled": False}
+    settings = {**MEMORY, **OTHERS, "distributed.worker.profile.enabled": False}
     with (
         warnings.catch_warnings(),
         dask.config.set(settings),
