@@ -10,6 +10,7 @@ from scipy import sparse
 from halfstep.distributed.blocks import blocks_of
 from halfstep.distributed.facts import Facts
 from halfstep.distributed.storage import Folder
+from halfstep.distributed.workers import workers_of
 from halfstep.errors import InputError
 from halfstep.solvers.inputs import as_csr
 
@@ -30,7 +31,7 @@ def data_of(
     """Return the facts of the data in `folder`, which is made from `source` if it is not there yet."""
     data = folder.child("data")
     if shards is None:
-        shards = max(1, len(client.scheduler_info()["workers"]))
+        shards = max(1, len(workers_of(client)))
     if source is None:
         if not data.exists("facts.json"):
             raise InputError(f"source is None, and {data.url} has no data of an earlier fit")
@@ -47,6 +48,14 @@ def data_of(
     from halfstep.distributed.numbering import number_ids
 
     facts: Facts = number_ids(
-        client, source, data, shards=shards, user=user, item=item, value=value, resume=resume
-    )
+        client, source, data, shards=shards, user=user, item=item, value=value, resume=resume,
+        storage_options=_options_for(source, folder),
+    )  # fmt: skip
     return facts
+
+
+def _options_for(source: Any, folder: Folder) -> dict[str, Any]:
+    """Return the folder's storage options if the source is a URL of the same kind."""
+    kinds = [str(url).partition("://")[:2] for url in (source, folder.url)]
+    same = kinds[0][1] and kinds[0] == kinds[1]
+    return folder.storage_options if same else {}
