@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from halfstep.distributed.workers import workers_of
 from halfstep.kernels.cpu.threads import cores
 from halfstep.progress import count_bar
 
@@ -76,7 +77,7 @@ def places(client: Any) -> tuple[int, int | None]:
     """Return how many tasks run at one time, and the bytes that each has; None without a limit."""
     if client is None:
         return 1, None
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    workers = workers_of(client).values()
     rooms = [
         worker["memory_limit"] // worker["nthreads"] for worker in workers if worker["memory_limit"]
     ]
@@ -86,7 +87,7 @@ def places(client: Any) -> tuple[int, int | None]:
 def tasks_at_once(client: Any) -> int:
     """Return how many tasks the workers of one machine run at one time, at most."""
     on_host: Counter[str] = Counter()
-    for worker in client.scheduler_info(n_workers=-1)["workers"].values():
+    for worker in workers_of(client).values():
         on_host[worker["host"]] += worker["nthreads"]
     return max(on_host.values(), default=1)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from halfstep.distributed.storage import Folder
+from halfstep.distributed.workers import workers_of
 from halfstep.errors import InputError
+
+_NEWS = 2.0  # seconds in which the news of a loss may follow the error that it causes
 
 
 def asking() -> Callable[[], dict[str, str]]:
@@ -39,10 +43,24 @@ def asking() -> Callable[[], dict[str, str]]:
     return here
 
 
+def answers_of(client: Any, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+    """Return what a function returns, or raises, on each worker that is not lost meanwhile."""
+    from distributed.comm import CommClosedError
+
+    found: dict[str, Any] = client.run(function, *args, on_error="return")
+    end = time.perf_counter() + _NEWS
+    while True:
+        broken = [a for a, answer in found.items() if isinstance(answer, CommClosedError)]
+        known = workers_of(client) if broken else {}
+        if all(address not in known for address in broken) or time.perf_counter() > end:
+            return {a: answer for a, answer in found.items() if a not in broken or a in known}
+        time.sleep(0.05)
+
+
 def check_workers(client: Any) -> None:
     """Raise InputError, which names worker and remedy, unless all have this process's versions."""
     own = asking()()
-    found: Mapping[str, Any] = client.run(asking(), on_error="return")
+    found = answers_of(client, asking())
     if not found:
         raise InputError("the cluster has no workers: start some, or wait until they have come")
     for address, versions in sorted(found.items()):
@@ -76,7 +94,7 @@ def check_folder(client: Any, folder: Folder) -> None:
     except OSError as error:
         raise InputError(f"folder '{folder.url}' cannot be written to: {error}") from None
     try:
-        found: Mapping[str, Any] = client.run(reads, folder, name, on_error="return")
+        found = answers_of(client, reads, folder, name)
     finally:
         folder.remove(name)
     for address, seen in sorted(found.items()):

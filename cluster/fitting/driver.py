@@ -85,7 +85,7 @@ class Driver:
         self.recoveries: list[dict[str, Any]] = []
         self.rounds = Rounds(client, job.name, job.patience)
         self.recovery = Recovery(self, replacement)
-        client.register_plugin(Home(job))
+        self.rounds.register(Home(job))
 
     def close(self) -> None:
         """Let the workers forget the fit."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from halfstep.distributed.fitting.exchange import Abandoned
 from halfstep.distributed.fitting.home import call
+from halfstep.distributed.workers import workers_of
 
 log = logging.getLogger("halfstep")
 
 _LOOK = 1.0  # seconds between looks whether the scheduler is there
 _PING_SECONDS = 5.0
+_REGISTRATIONS, _PAUSE = 20, 0.2  # at most so many, and seconds between two
 _AFTER_ERROR = 5.0  # seconds in which the news of a loss may follow the error that it causes
 
 
@@ -66,6 +69,19 @@ class Rounds:
             self.client.unsubscribe_topic("all")
         except (OSError, RuntimeError, ValueError, KeyError):
             log.debug("the topic was closed before", exc_info=True)
+
+    def register(self, plugin: Any) -> None:
+        """Give each worker a plugin, as often as one dies meanwhile: that fails the call for all."""
+        for turn in range(_REGISTRATIONS):
+            self._check_scheduler()
+            try:
+                self.client.register_plugin(plugin)
+                return
+            except OSError:
+                if turn == _REGISTRATIONS - 1:
+                    raise
+                log.debug("a worker died while it got its plugin", exc_info=True)
+                time.sleep(_PAUSE)
 
     def all(self, method: str, *args: Any) -> list[Any]:
         """Return what a method returns on each worker that has shards, in the order of addresses.
@@ -181,13 +197,9 @@ class Rounds:
     def _known(self) -> dict[str, Any]:
         """Return what the scheduler knows of each worker, by address."""
         self._check_scheduler()
-        try:
-            info = self.client.scheduler_info(n_workers=-1)
-        except TypeError:  # before 2025.4 there was no limit
-            info = self.client.scheduler_info()
-        if "workers" not in info:
+        found = workers_of(self.client)
+        if not found and "workers" not in self.client.scheduler_info():
             raise SchedulerLost("it does not say which workers there are")
-        found: dict[str, Any] = info["workers"]
         return found
 
     def workers(self) -> dict[str, Any]:

@@ -29,6 +29,11 @@ INTRODUCTIONS = {
         "Every option of every command with values of the wrong kind, out of range, absent, empty, very "
         "long, or naming the wrong file."
     ),
+    "Fits over workers": (
+        "Workers of a Dask cluster on one machine, killed (SIGKILL) or stopped (SIGSTOP) in each phase "
+        "of a half-step or at random moments, the second time often while the fit recovers; a disk that "
+        "is full, a scheduler that is gone."
+    ),
     "Numbers": "Row pointers that begin beyond 2^31, and fits repeated on the same threads.",
 }
 MEASURED = {
@@ -36,6 +41,7 @@ MEASURED = {
         "The peak of resident memory that a fit adds, over the estimate that is compared with the free "
         "memory before it. Above 1 the estimate is too low."
     ),
+    "Fits over workers": "The longest, with the start of a new process and the compiling of its loops.",
     "Numbers": "The largest difference or share that was seen, and the limit that the tests hold it to.",
 }
 
