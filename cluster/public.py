@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from halfstep import defaults
+from halfstep.distributed.columns import Column, Value
 from halfstep.distributed.storage import Folder
 
 Callback = Callable[[int, float, "float | None"], Any]
@@ -16,9 +17,9 @@ def fit(
     *,
     folder: Any,
     client: Any = None,
-    user: str | None = None,
-    item: str | None = None,
-    value: str | None = None,
+    user: Column = None,
+    item: Column = None,
+    value: Value = None,
     solver: str = "eigenbasis",
     shards: int | None = None,
     groups: int | None = None,
@@ -45,13 +46,16 @@ def fit(
         A path, a pattern or a folder of Parquet files, at any URL that fsspec knows; a Dask dataframe; a
         sparse matrix (users, items); a `halfstep.Dataset`; or None for the data that `folder` has from
         an earlier fit.
-    folder
+    folder, storage_options
         A folder that this process and all workers see, at any URL that fsspec knows: for the numbered
-        data, the checkpoints and the model.
+        data, the checkpoints and the model; and what its file system is made with, which a source at a
+        URL of the same kind is read with, too.
     client
         A client of Dask. None starts a cluster on this machine, and ends it after the fit.
     user, item, value
-        The columns of a table. Without `value` each row counts 1; values of a pair of ids are summed.
+        The columns of a table, by name or by number from 1. None finds the column by its name, as
+        `halfstep.load_data` does, and the log says which it is; without a column of values each row
+        counts 1, and so it does with `value=False`. Values of a pair of ids are summed, ratings too.
     solver
         A rung of `halfstep.SOLVERS`. `settings` are its arguments: `factors`, `regularization`, ...
     shards

@@ -12,8 +12,8 @@ from distributed import Client, LocalCluster
 from scipy import sparse
 
 from halfstep.distributed.model import kept
-from halfstep.distributed.tasks import tasks_at_once
 from halfstep.distributed.storage import Folder
+from halfstep.distributed.tasks import tasks_at_once
 from halfstep.errors import InputError
 from halfstep.evaluation import evaluate
 
