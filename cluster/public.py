@@ -103,6 +103,7 @@ def fit(
     from halfstep.distributed.fitting.clusters import connected
     from halfstep.distributed.fitting.preparing import data_of
     from halfstep.distributed.fitting.run import run
+    from halfstep.distributed.terms import measure_terms
 
     made = solver_of(solver, iterations, settings)
     check_run(checkpoint_every, early_stopping, on_interrupt, random_state, groups)
@@ -111,6 +112,8 @@ def fit(
         facts = data_of(
             source, of, place, shards=shards, user=user, item=item, value=value, resume=resume
         )
+        if made.transform is not None:
+            measure_terms(of, place, facts, made, show_progress)
         return run(
             of, place, facts, made,
             seed=seed_of(random_state), threads=num_threads, groups=groups, resume=resume,

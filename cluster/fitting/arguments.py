@@ -14,7 +14,6 @@ from halfstep.solvers.registry import SOLVERS
 _REFUSED = {
     "init_factors": "factors are drawn by each worker",
     "warm_start": "a fit goes on from its folder with resume=True",
-    "transform": "its counts are of the whole data; give transformed values",
 }
 
 
