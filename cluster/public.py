@@ -28,6 +28,7 @@ def fit(
     random_state: int | None = None,
     resume: bool = False,
     checkpoint_every: int = 1,
+    init: Any = None,
     calculate_training_loss: bool = False,
     early_stopping: float | None = None,
     callback: Callback | None = None,
@@ -69,9 +70,20 @@ def fit(
     random_state
         A seed of the starting factors, those of a fit in one process. None means a random one.
     resume
-        Go on from the last manifest in `folder`, if there is one.
+        Go on from the last manifest in `folder`, if there is one. Data, settings and `init` must be
+        those of the fit that left it; iterations and threads need not.
     checkpoint_every
         Iterations between two checkpoints; 0 for none. With 1 a lost worker costs a half-step.
+    init
+        A model to start from, instead of with random factors: a `ShardedModel` or its folder, in another
+        folder than the fit's; or a `halfstep.Recommender` or its `.npz`. Its factors are taken by the
+        original ids, of which a number and its text are the same; rows that it does not have start with
+        the random numbers that they would have without `init`. Where it has all rows, the fit has the
+        bits of `init_factors` in one process, and of `warm_start` of a model that was loaded:
+        iterations and the pace of over-relaxation are counted anew. New rows are not placed before the
+        first half-step, as `warm_start` in one process places them; it places users, and the second one
+        items. Each shard reads the model's ids shard by shard until it has found its own, and those
+        factors' files: quickest where both have as many shards, and slowest with many new ids.
     calculate_training_loss
         Append the float64 objective to `loss_history_` after each iteration; the users' factors travel
         once more for that.
@@ -101,6 +113,7 @@ def fit(
     """
     from halfstep.distributed.fitting.arguments import check_run, seed_of, solver_of
     from halfstep.distributed.fitting.clusters import connected
+    from halfstep.distributed.fitting.initial import checked, in_shards
     from halfstep.distributed.fitting.preparing import data_of
     from halfstep.distributed.fitting.run import run
     from halfstep.distributed.terms import measure_terms
@@ -108,6 +121,7 @@ def fit(
     made = solver_of(solver, iterations, settings)
     check_run(checkpoint_every, early_stopping, on_interrupt, random_state, groups)
     place = Folder(folder, storage_options)
+    model = checked(init, place, made)
     with connected(client) as of:
         facts = data_of(
             source, of, place, shards=shards, user=user, item=item, value=value, resume=resume
@@ -118,6 +132,6 @@ def fit(
             of, place, facts, made,
             seed=seed_of(random_state), threads=num_threads, groups=groups, resume=resume,
             every=checkpoint_every, losses=calculate_training_loss or early_stopping is not None,
-            early=early_stopping, callback=callback, show=show_progress,
-            on_interrupt=on_interrupt, patience=patience, replacement=replacement,
+            init=in_shards(model, place, facts.shards), early=early_stopping, callback=callback,
+            show=show_progress, on_interrupt=on_interrupt, patience=patience, replacement=replacement,
         )  # fmt: skip
