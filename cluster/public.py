@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from halfstep import defaults
+from halfstep.distributed.columns import Column, Value
 from halfstep.distributed.storage import Folder
 
 Callback = Callable[[int, float, "float | None"], Any]
@@ -16,9 +17,9 @@ def fit(
     *,
     folder: Any,
     client: Any = None,
-    user: str | None = None,
-    item: str | None = None,
-    value: str | None = None,
+    user: Column = None,
+    item: Column = None,
+    value: Value = None,
     solver: str = "eigenbasis",
     shards: int | None = None,
     groups: int | None = None,
@@ -27,6 +28,7 @@ def fit(
     random_state: int | None = None,
     resume: bool = False,
     checkpoint_every: int = 1,
+    init: Any = None,
     calculate_training_loss: bool = False,
     early_stopping: float | None = None,
     callback: Callback | None = None,
@@ -45,13 +47,16 @@ def fit(
         A path, a pattern or a folder of Parquet files, at any URL that fsspec knows; a Dask dataframe; a
         sparse matrix (users, items); a `halfstep.Dataset`; or None for the data that `folder` has from
         an earlier fit.
-    folder
+    folder, storage_options
         A folder that this process and all workers see, at any URL that fsspec knows: for the numbered
-        data, the checkpoints and the model.
+        data, the checkpoints and the model; and what its file system is made with, which a source at a
+        URL of the same kind is read with, too.
     client
         A client of Dask. None starts a cluster on this machine, and ends it after the fit.
     user, item, value
-        The columns of a table. Without `value` each row counts 1; values of a pair of ids are summed.
+        The columns of a table, by name or by number from 1. None finds the column by its name, as
+        `halfstep.load_data` does, and the log says which it is; without a column of values each row
+        counts 1, and so it does with `value=False`. Values of a pair of ids are summed, ratings too.
     solver
         A rung of `halfstep.SOLVERS`. `settings` are its arguments: `factors`, `regularization`, ...
     shards
@@ -65,9 +70,20 @@ def fit(
     random_state
         A seed of the starting factors, those of a fit in one process. None means a random one.
     resume
-        Go on from the last manifest in `folder`, if there is one.
+        Go on from the last manifest in `folder`, if there is one. Data, settings and `init` must be
+        those of the fit that left it; iterations and threads need not.
     checkpoint_every
         Iterations between two checkpoints; 0 for none. With 1 a lost worker costs a half-step.
+    init
+        A model to start from, instead of with random factors: a `ShardedModel` or its folder, in another
+        folder than the fit's; or a `halfstep.Recommender` or its `.npz`. Its factors are taken by the
+        original ids, of which a number and its text are the same; rows that it does not have start with
+        the random numbers that they would have without `init`. Where it has all rows, the fit has the
+        bits of `init_factors` in one process, and of `warm_start` of a model that was loaded:
+        iterations and the pace of over-relaxation are counted anew. New rows are not placed before the
+        first half-step, as `warm_start` in one process places them; it places users, and the second one
+        items. Each shard reads the model's ids shard by shard until it has found its own, and those
+        factors' files: quickest where both have as many shards, and slowest with many new ids.
     calculate_training_loss
         Append the float64 objective to `loss_history_` after each iteration; the users' factors travel
         once more for that.
@@ -100,20 +116,25 @@ def fit(
     """
     from halfstep.distributed.fitting.arguments import check_run, seed_of, solver_of
     from halfstep.distributed.fitting.clusters import connected
+    from halfstep.distributed.fitting.initial import checked, in_shards
     from halfstep.distributed.fitting.preparing import data_of
     from halfstep.distributed.fitting.run import run
+    from halfstep.distributed.terms import measure_terms
 
     made = solver_of(solver, iterations, settings)
     check_run(checkpoint_every, early_stopping, on_interrupt, random_state, groups)
     place = Folder(folder, storage_options)
+    model = checked(init, place, made)
     with connected(client) as of:
         facts = data_of(
             source, of, place, shards=shards, user=user, item=item, value=value, resume=resume
         )
+        if made.transform is not None:
+            measure_terms(of, place, facts, made, show_progress)
         return run(
             of, place, facts, made,
             seed=seed_of(random_state), threads=num_threads, groups=groups, resume=resume,
             every=checkpoint_every, losses=calculate_training_loss or early_stopping is not None,
-            early=early_stopping, callback=callback, show=show_progress,
-            on_interrupt=on_interrupt, patience=patience, replacement=replacement,
+            init=in_shards(model, place, facts.shards), early=early_stopping, callback=callback,
+            show=show_progress, on_interrupt=on_interrupt, patience=patience, replacement=replacement,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from halfstep.cli.cluster import fit, plan, results
+from halfstep.cli.cluster import evaluate, fit, plan, results
 
 app = typer.Typer(
     help="Fits over several machines, on Dask: plan one, make it, use what it has fitted.",
@@ -12,5 +12,6 @@ app = typer.Typer(
 )
 app.command()(plan.plan)
 app.command()(fit.fit)
+app.command()(evaluate.evaluate)
 app.command()(results.recommend)
 app.command()(results.export)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from halfstep import defaults as d
+from halfstep.cli import judging as j
 from halfstep.cli import options as o
+from halfstep.cli.cluster import connecting as c
+from halfstep.cli.cluster import evaluate as e
 from halfstep.errors import InputError
 from halfstep.files import check_writable
 from halfstep.interruption import ended_cleanly
@@ -18,15 +18,6 @@ from halfstep.screen import Screen
 
 console = Screen()
 INTERRUPTED = 130
-DEFAULT_FOLDER = "halfstep-fit"
-
-Options = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--storage-option",
-        help="KEY=VALUE for the file system of --folder, such as endpoint_url; may be repeated.",
-    ),
-]
 
 
 def fit(
@@ -40,21 +31,18 @@ def fit(
         str | None,
         typer.Option("--data", "-d", help="Data set instead of files: a preset, a file."),
     ] = None,
-    user: Annotated[str | None, typer.Option(help="Column of the users' ids.")] = None,
-    item: Annotated[str | None, typer.Option(help="Column of the items' ids.")] = None,
-    value: Annotated[
-        str | None, typer.Option(help="Column of the values; each row counts 1 without.")
-    ] = None,
+    user: c.User = None,
+    item: c.Item = None,
+    value: c.Value = None,
+    count_rows: Annotated[
+        bool, typer.Option("--count-rows", help="Let each row count 1, whatever columns there are.")
+    ] = False,
     folder: Annotated[
         str,
         typer.Option(help="Folder or URL that all machines see: for data, checkpoints and model."),
-    ] = DEFAULT_FOLDER,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler, such as tls://host:8786.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(help="Processes to start on this machine, without --scheduler.")
-    ] = None,
+    ] = c.DEFAULT_FOLDER,
+    scheduler: c.Scheduler = None,
+    workers: c.Workers = None,
     threads: Annotated[
         int | None, typer.Option("--threads", help="Threads of each worker; its own number if not.")
     ] = None,
@@ -76,11 +64,20 @@ def fit(
     alpha: o.Alpha = d.ALPHA,
     epsilon: o.Epsilon = d.EPSILON,
     background: o.Background = None,
+    transform: o.Transform = None,
+    bm25_k1: o.Bm25K1 = d.BM25_K1,
+    bm25_b: o.Bm25B = d.BM25_B,
     seed: o.Seed = d.SEED,
     checkpoint_every: o.CheckpointEvery = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder, if any.")
     ] = False,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from the factors of another fit, by id: its folder, or the .npz file of a model."
+        ),
+    ] = None,
     loss: Annotated[
         bool, typer.Option("--loss", help="Calculate the objective each iteration.")
     ] = False,
@@ -90,27 +87,43 @@ def fit(
             help="End when an iteration lowers the objective by less than this part of it."
         ),
     ] = None,
-    tls_ca: Annotated[
-        Path | None, typer.Option(help="Certificate authority of the cluster.")
+    held_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--held-out",
+            help="Parquet files of rows that are not in the data, to measure the model on after "
+            "the fit; may be repeated. See `halfstep cluster evaluate`.",
+        ),
     ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="This process's certificate.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its key.")] = None,
-    storage_option: Options = None,
+    k: e.K = d.LIST_LENGTH,
+    metrics: e.Metrics = None,
+    min_value: j.MinValue = None,
+    tls_ca: c.TlsCa = None,
+    tls_cert: c.TlsCert = None,
+    tls_key: c.TlsKey = None,
+    storage_option: c.StorageOptions = None,
     json: o.Json = None,
 ) -> None:
     """Fit a model over several machines, or several processes of this one.
 
-    Without --scheduler it starts workers here, which listen on this machine
-    alone. The folder gets the numbered data, a checkpoint of each iteration
-    and the model.
+    Columns are found by their names where --user, --item and --value do not
+    say them. Without --scheduler it starts workers here, which listen on this
+    machine alone. The folder gets the numbered data, a checkpoint of each
+    iteration and the model.
     """
+    from halfstep.cli.cluster.show_evaluation import evaluation
+    from halfstep.distributed.fitting.clusters import check_installed
+
     check_writable(json, "--json")
     if (source is None) == (data is None):
         raise InputError("give Parquet files or --data, one of them")
-    if scheduler is not None and workers is not None:
-        raise InputError("--workers has no meaning with --scheduler, whose workers are there")
-    if workers is not None and not 1 <= workers <= 1024:
-        raise InputError(f"--workers must be from 1 to 1,024, got {workers}")
+    tls = tls_ca, tls_cert, tls_key
+    c.check_connection(scheduler, workers, tls)
+    options = c.options_of(storage_option)
+    if held_out is None and (metrics, min_value) != (None, None):
+        raise InputError("--metrics and --min-value belong to --held-out")
+    wanted = e.asked(k, metrics, min_value, "error")
+    check_installed()
     given: dict[str, Any] = {
         "factors": factors,
         "regularization": regularization,
@@ -119,21 +132,28 @@ def fit(
         "alpha": alpha,
         "epsilon": epsilon,
         "background": background,
+        "transform": transform,
+        "bm25_k1": bm25_k1,
+        "bm25_b": bm25_b,
     }
-    what: Any = source if data is None else _matrix(data, user, item, value)
-    from halfstep.distributed.fitting.clusters import check_installed
-
-    check_installed()
+    what: Any
+    if source is not None:
+        if count_rows and value is not None:
+            raise InputError("--count-rows and --value contradict each other")
+        what, columns = source, _columns(source, folder, options, user, item, count_rows or value)
+    else:
+        assert data is not None
+        if count_rows:
+            raise InputError("--count-rows has no meaning with --data: give --confidence binary")
+        what, columns = _dataset(data, user, item, value, confidence), {}
+    judged = _judged(held_out or [], folder, options, columns, (user, item, value))
     from halfstep.distributed import fit as fit_over_workers
 
-    with _client(scheduler, workers, (tls_ca, tls_cert, tls_key)) as client, ended_cleanly():
+    with c.client_of(scheduler, workers, tls) as client, ended_cleanly():
         model = fit_over_workers(
             what,
             folder=folder,
             client=client,
-            user=user,
-            item=item,
-            value=value,
             solver=solver,
             shards=shards,
             groups=groups,
@@ -142,16 +162,82 @@ def fit(
             random_state=seed,
             resume=resume,
             checkpoint_every=checkpoint_every,
+            init=init,
             calculate_training_loss=loss,
             early_stopping=early_stopping,
             on_interrupt="keep",
-            storage_options=options_of(storage_option),
+            storage_options=options,
+            **columns,
             **given,
         )
-    _report(model, folder, json)
+        record = _report(model, folder)
+        o.write(json, record)  # whatever becomes of the evaluation
+        if held_out and model.interrupted_ is None:
+            found = model.evaluate(held_out, client=client, **wanted, **judged)
+            shown = evaluation(console, model, found, k, seed, min_value)
+            o.write(json, {**record, "held_out": shown})
+    if model.interrupted_ is not None:
+        raise typer.Exit(INTERRUPTED)
 
 
-def _report(model: Any, folder: str, json: Path | None) -> None:
+def _columns(
+    source: str,
+    folder: str,
+    options: dict[str, Any] | None,
+    user: str | None,
+    item: str | None,
+    value: str | bool | None,
+) -> dict[str, Any]:
+    """Print which columns are taken, before any worker is started, and return their names."""
+    from halfstep.distributed.columns import chosen
+    from halfstep.distributed.fitting.preparing import alike
+    from halfstep.distributed.storage import Folder
+
+    wanted = False if value is True else value
+    found = chosen(
+        source, alike(source, Folder(folder, options)), user=user, item=item, value=wanted
+    )
+    console.print(found.said(), highlight=False, markup=False, soft_wrap=True)
+    return {"user": found.user, "item": found.item, "value": found.value or False}
+
+
+def _judged(
+    held_out: list[str],
+    folder: str,
+    options: dict[str, Any] | None,
+    columns: dict[str, Any],
+    given: tuple[str | None, str | None, str | None],
+) -> dict[str, Any]:
+    """Return the columns of held-out files; raise InputError before the fit if they lack them.
+
+    They have the names that they have in the data, if this is files, too.
+    """
+    from halfstep.distributed.columns import chosen
+    from halfstep.distributed.fitting.preparing import alike
+    from halfstep.distributed.storage import Folder
+
+    place = Folder(folder, options)
+    names = {**dict(zip(("user", "item", "value"), given, strict=True)), **columns}
+    if columns:  # values may be missing
+        names["value"] = False
+    found = [chosen(one, alike(one, place), **names) for one in held_out]
+    if not found or columns:
+        return {name: columns[name] for name in ("user", "item") if found}
+    return {"user": found[0].user, "item": found[0].item, "value": found[0].value}
+
+
+def _dataset(
+    data: str, user: str | None, item: str | None, value: str | None, confidence: str
+) -> Any:
+    from halfstep.cli.tables import read, table_options
+
+    ratings = confidence == "explicit"
+    return read(console, data, table_options(user=user, item=item, value=value, header=None,
+                                             separator=None, ratings=ratings))  # fmt: skip
+
+
+def _report(model: Any, folder: str) -> dict[str, Any]:
+    """Print what the fit has come to, and return it for JSON."""
     done, seconds = model.iterations_, sum(model.seconds_)
     loss = f"objective {model.loss_history_[-1]:.6g} after " if model.loss_history_ else ""
     console.print(
@@ -159,87 +245,16 @@ def _report(model: Any, folder: str, json: Path | None) -> None:
         f"wrote {folder}",
         highlight=False,
     )
-    o.write(
-        json,
-        {
-            "solver": model.solver_,
-            "iterations": done,
-            "loss_history": model.loss_history_,
-            "seconds": model.seconds_,
-            "relaxation": model.relaxation_,
-            "users": model.facts.rows("user"),
-            "items": model.facts.rows("item"),
-            "entries": model.facts.entries,
-            "shards": model.facts.shards,
-            "folder": folder,
-        },
-    )
-    if model.interrupted_ is not None:
-        raise typer.Exit(INTERRUPTED)
-
-
-def _matrix(data: str, *columns: str | None) -> Any:
-    from halfstep.datasets import load_data
-
-    if any(columns):
-        raise InputError("--user, --item and --value are columns of Parquet files, not of --data")
-    return load_data(data)
-
-
-@contextmanager
-def _client(
-    scheduler: str | None, workers: int | None, tls: tuple[Path | None, Path | None, Path | None]
-) -> Iterator[Any]:
-    """Yield a client of a scheduler, or of workers that are started here."""
-    from halfstep.distributed.fitting.clusters import connected, quiet
-
-    if scheduler is None:
-        if any(tls):
-            raise InputError("--tls-ca, --tls-cert and --tls-key belong to --scheduler")
-        with connected(workers=workers) as client:
-            yield client
-        return
-    from distributed import Client
-    from distributed.security import Security
-
-    quiet()
-
-    authority, certificate, key = (None if path is None else str(path) for path in tls)
-    security = None
-    if any(tls):
-        for path in tls:
-            if path is not None and not path.is_file():
-                raise InputError(f"'{path}' is no file: the TLS options take PEM files")
-        security = Security(
-            tls_ca_file=authority,
-            tls_client_cert=certificate,
-            tls_client_key=key,
-            require_encryption=True,
-        )
-    try:
-        client = Client(scheduler, security=security, timeout="10s")
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise InputError(f"no scheduler answers at {scheduler!r}: {error}") from None
-    with client:
-        yield client
-
-
-def options_of(given: list[str] | None) -> dict[str, Any] | None:
-    """Return the storage options of a command line: KEY=VALUE, and A.B=VALUE for B in A."""
-    if not given:
-        return None
-    found: dict[str, Any] = {}
-    for option in given:
-        key, equals, value = option.partition("=")
-        if not key or not equals:
-            raise InputError(f"--storage-option must be KEY=VALUE, got {option!r}")
-        *above, last = key.split(".")
-        place = found
-        for name in above:
-            place = place.setdefault(name, {})
-            if not isinstance(place, dict):
-                raise InputError(
-                    f"--storage-option {name} is a value already, got {option!r} as well"
-                )
-        place[last] = {"true": True, "false": False}.get(value.lower(), value)
-    return found
+    return {
+        "solver": model.solver_,
+        "iterations": done,
+        "loss_history": model.loss_history_,
+        "seconds": model.seconds_,
+        "relaxation": model.relaxation_,
+        "users": model.facts.rows("user"),
+        "items": model.facts.rows("item"),
+        "entries": model.facts.entries,
+        "columns": model.facts.columns,
+        "shards": model.facts.shards,
+        "folder": folder,
+    }

@@ -12,9 +12,8 @@ from halfstep.solvers.inputs import check_integers, check_number
 from halfstep.solvers.registry import SOLVERS
 
 _REFUSED = {
-    "init_factors": "factors are drawn by each worker",
-    "warm_start": "a fit goes on from its folder with resume=True",
-    "transform": "its counts are of the whole data; give transformed values",
+    "init_factors": "give init=, a model whose factors are taken by the ids of its rows",
+    "warm_start": "init= starts from another fit's model, and resume=True goes on in the fit's folder",
 }
 
 
@@ -35,7 +34,7 @@ def solver_of(name: str, iterations: int, settings: dict[str, Any]) -> Any:
             f"solver must be one whose rows can be shared, got {name!r}: {rung.not_shared}"
         )
     for argument, reason in _REFUSED.items():
-        if settings.get(argument) not in (None, False):
+        if settings.get(argument) is not None and settings[argument] is not False:
             raise InputError(f"{argument} has no meaning in a fit over workers: {reason}")
     try:
         return rung(iterations=iterations, **settings)

@@ -74,7 +74,7 @@ def connected(client: Any = None, workers: int | None = None) -> Iterator[Any]:
             host="127.0.0.1",
             dashboard_address="127.0.0.1:0",
             memory_limit="auto",
-            silence_logs=logging.ERROR,
+            silence_logs=logging.CRITICAL,  # errors of tasks are raised here
             env={"OMP_NUM_THREADS": "1", **_path()},
         ) as cluster,
         Client(cluster) as own,

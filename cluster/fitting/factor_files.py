@@ -12,12 +12,17 @@ from halfstep.errors import InputError
 from halfstep.types import Floats
 
 _SHORT = 16  # digits of the digest that a name has
+_BEFORE = {"start2": -2, "start1": -1}
 
 
 def write_rows(folder: Any, side: str, shard: int, step: int, X: Floats) -> str:
-    """Write the factors X (rows, f) of a half-step; return the file's name, which has their digest."""
+    """Write the factors X (rows, f) of a half-step; return the file's name, which has their digest.
+
+    Those of before the first half-step have its side's number below 0: -2 of users, -1 of items.
+    """
     digest = digest_of(X)[:_SHORT]
-    name = f"{side}-{shard:05d}-{step:06d}-{digest}.npy"
+    at = f"{step:06d}" if step >= 0 else f"start{-step}"
+    name = f"{side}-{shard:05d}-{at}-{digest}.npy"
     with folder.writing(name) as file:
         np.save(file, X)
     return name
@@ -50,4 +55,5 @@ def read_rows(folder: Any, name: str) -> Floats:
 
 def step_of(name: str) -> int:
     """Return the half-step in a file's name."""
-    return int(name.split("-")[2])
+    part = name.split("-")[2]
+    return _BEFORE[part] if part in _BEFORE else int(part)

@@ -31,6 +31,7 @@ from halfstep.distributed.fitting.sides import Part, ShardSide
 from halfstep.distributed.fitting.starting import rows_of_start
 from halfstep.distributed.fitting.stepping import half_step, loss
 from halfstep.distributed.hubs import load_hub
+from halfstep.distributed.terms import Terms
 from halfstep.errors import InputError
 from halfstep.memory import available
 from halfstep.solvers.gramian import Matrix, Node, gramian_nodes, square_nodes
@@ -112,10 +113,10 @@ class Home(WorkerPlugin):
     def _block(self, side: str, shard: int) -> Block:
         data, facts = self.job.folder.child("data"), self.job.facts
         block = load_block(data, side, shard)
-        if self.splits:
-            return block
-        hubs = [load_hub(data, side, row) for row in facts.hubs_of(side, shard)]
-        return with_hubs(block, hubs, facts.starts[side][shard])
+        if not self.splits:
+            hubs = [load_hub(data, side, row) for row in facts.hubs_of(side, shard)]
+            block = with_hubs(block, hubs, facts.starts[side][shard])
+        return self.terms.block(side, shard, block)
 
     async def _begin(self, attempt: int) -> None:
         self.abandon(attempt)
@@ -128,6 +129,7 @@ class Home(WorkerPlugin):
         """Load the blocks of shards that have come to live here; return the facts about each."""
         job = self.job
         found: dict[Any, Any] = {}
+        self.terms = Terms(job.folder, job.facts, self.solver)
         if groups != self.groups:
             self.groups, self.sides = groups, {}
         self.homes = homes
@@ -138,8 +140,8 @@ class Home(WorkerPlugin):
         for side in OTHER:
             for k in sorted(here):
                 if (side, k) not in self.sides:
-                    block = self._block(side, k)
                     try:
+                        block = self._block(side, k)
                         one = ShardSide(block, side, k, job.facts, self.solver, groups)
                     except InputError as error:
                         return {("trouble", 0): Trouble("input", str(error), side, k, None)}

@@ -81,6 +81,7 @@ class HubPieces:
     def _add(self, row: int, piece: int, numbers: Any, values: Any) -> None:
         facts, other = self.home.job.facts, OTHER[self.side]
         entries = dict(map(tuple, facts.hubs[self.side]))[row]
+        values = self.home.terms.piece(self.side, row, numbers, values)
         weights = weights_of_entries(values, entries, facts.rows(other), self.home.solver)
         self.constants[row, piece] = weights.constant, weights.largest_excess
         self.parts[row, piece] = Part(0, 1, weights, numbers, facts.starts[other])

@@ -78,6 +78,10 @@ class Keeper:
         done = step // 2 + 1
         return bool(self.every) and (done % self.every == 0 or done == iterations)
 
+    def begin(self, names: Mapping[tuple[str, int, int], str]) -> None:
+        """Note the files of before the first half-step, by side, shard and half-step (-2 or -1)."""
+        self._names = dict(names)
+
     def note(self, side: str, step: int, parts: Sequence[Solved]) -> None:
         """Note the files that a half-step wrote."""
         for k, part in enumerate(parts):

@@ -8,6 +8,7 @@ from typing import Any
 from scipy import sparse
 
 from halfstep.distributed.blocks import blocks_of
+from halfstep.distributed.columns import Column, Value, chosen, warn_of_added_ratings
 from halfstep.distributed.facts import Facts
 from halfstep.distributed.storage import Folder
 from halfstep.distributed.workers import workers_of
@@ -23,39 +24,57 @@ def data_of(
     folder: Folder,
     *,
     shards: int | None,
-    user: str | None,
-    item: str | None,
-    value: str | None,
+    user: Column,
+    item: Column,
+    value: Value,
     resume: bool,
 ) -> Facts:
-    """Return the facts of the data in `folder`, which is made from `source` if it is not there yet."""
+    """Return the facts of the data in `folder`, which is made from `source` if it is not there yet.
+
+    The columns of a table are found by their names where the caller does not say them, and the log says
+    which they are. Its files are read with the storage options of `folder` if they are of its kind.
+    """
     data = folder.child("data")
     if shards is None:
         shards = max(1, len(workers_of(client)))
     if source is None:
         if not data.exists("facts.json"):
             raise InputError(f"source is None, and {data.url} has no data of an earlier fit")
+        _refuse_columns("source is None", user, item, value)
         return Facts.read(data)
     if hasattr(source, "interactions"):  # a Dataset
+        _refuse_columns("source is a Dataset", user, item, value)
         ids = {"user_ids": source.user_ids, "item_ids": source.item_ids}
         return blocks_of(as_csr(source.interactions), shards, data, **ids)
     if sparse.issparse(source):
-        if user or item or value:
-            raise InputError("user, item and value are columns of a table, and source is a matrix")
+        _refuse_columns("source is a matrix", user, item, value)
         return blocks_of(as_csr(source), shards, data)
-    if user is None or item is None:
-        raise InputError("user and item must name the columns of the table's ids")
     from halfstep.distributed.numbering import number_ids
 
+    options = alike(source, folder)
+    columns = chosen(source, options, user=user, item=item, value=value)
+    log.info("columns of the table: %s", columns.said())
     facts: Facts = number_ids(
-        client, source, data, shards=shards, user=user, item=item, value=value, resume=resume,
-        storage_options=_options_for(source, folder),
+        client, source, data, shards=shards, user=columns.user, item=columns.item,
+        value=columns.value, resume=resume, storage_options=options,
     )  # fmt: skip
+    warn_of_added_ratings(columns, _rows(facts), facts.entries)
     return facts
 
 
-def _options_for(source: Any, folder: Folder) -> dict[str, Any]:
-    """Return the folder's storage options if the source is a URL of the same kind."""
-    kinds = [str(url).partition("://")[:2] for url in (source, folder.url)]
-    same = kinds[0][1] and kinds[0] == kinds[1]
-    return folder.storage_options if same else {}
+def alike(source: Any, folder: Folder) -> dict[str, Any] | None:
+    """Return the storage options of `folder` for a source at a URL of its kind, else None."""
+    if not isinstance(source, str) or "://" not in source or "://" not in folder.url:
+        return None
+    same = source.partition("://")[0] == folder.url.partition("://")[0]
+    return folder.storage_options or None if same else None
+
+
+def _refuse_columns(why: str, *columns: Any) -> None:
+    if any(column is not None for column in columns):
+        raise InputError(f"user, item and value are columns of a table, and {why}")
+
+
+def _rows(facts: Facts) -> int:
+    """Return how many rows the files had, or 0 if that is not known."""
+    return sum(int(file[-1]) for file in facts.source.get("files", []))

@@ -13,6 +13,7 @@ from halfstep.distributed.facts import SIDES, Facts
 from halfstep.distributed.fitting.answers import together
 from halfstep.distributed.fitting.checks import check_folder, check_workers
 from halfstep.distributed.fitting.driver import Driver
+from halfstep.distributed.fitting.initial import identity_of, started
 from halfstep.distributed.fitting.losses import objective_of
 from halfstep.distributed.fitting.manifest import Keeper
 from halfstep.distributed.fitting.orders import Job
@@ -46,6 +47,9 @@ class Run:
         self.keeper = keeper
         self.manifest = keeper.read() if options["resume"] else None
         keeper.clear()
+        if self.manifest is None and options["init"] is not None:
+            start = facts, folder, solver, options["seed"], options["init"]
+            self.manifest = started(client, keeper, *start, show_progress=options["show"])
         job = Job(
             f"halfstep-{uuid.uuid4().hex[:12]}", folder, facts, solver.name, settings,
             options["threads"], options["patience"],
@@ -60,7 +64,8 @@ class Run:
         settings = self.solver._settings()
         named = {k: v for k, v in settings.items() if k not in _NOT_IDENTITY}
         named["dtype"] = np.dtype(self.solver.dtype).name
-        return dict(plain({"solver": self.solver.name, "data": self.facts.identity, **named}))
+        of = {"solver": self.solver.name, "data": self.facts.identity}
+        return dict(plain({**of, "init": identity_of(self.options["init"]), **named}))
 
     def begin(self) -> None:
         """Give the workers their shards and factors."""

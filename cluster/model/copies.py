@@ -23,6 +23,7 @@ from halfstep.distributed.model.record import (
     write_record,
 )
 from halfstep.distributed.storage import Folder
+from halfstep.distributed.terms import names_of, transform_of
 from halfstep.errors import InputError, NotEnoughMemory
 from halfstep.kernels.cpu.high_degree import PIECES
 from halfstep.memory import gigabytes
@@ -68,6 +69,8 @@ def save(folder: Folder, record: Record, target: Folder, history: bool) -> None:
         hubs = [(side, row) for side in SIDES for row, _ in record.facts.hubs[side]]
         pieces = [piece_name(side, row, k) for side, row in hubs for k in range(PIECES)]
         kept |= {f"data/{name}": "" for name in pieces}
+    if record.settings.get("transform") is not None:
+        kept |= {f"data/{name}": "" for name in names_of(record.facts)}
     for part in ("model", "data"):
         target.remove(part)
     for name, digest in kept.items():
@@ -96,7 +99,11 @@ def to_model(folder: Folder, record: Record) -> Any:
     note_origin(model)
     model.loss_history_, model.seconds_ = list(record.loss_history), list(record.seconds)
     model.relaxation_ = list(record.relaxation)
+    # Not what they gained, which no file has: the next pace of a warm start begins anew.
+    model._gains = [None] * len(record.relaxation)
     model._plain = model.transform is None
+    if model.transform is not None:
+        model._transform = transform_of(folder, record.facts, model, whole=True)
     return model
 
 

@@ -92,7 +92,7 @@ def evaluate(
     test: Any,
     wanted: Wanted,
     *,
-    columns: dict[str, str | None],
+    columns: dict[str, str | int | None],
     client: Any = None,
     target: Folder | None = None,
     num_threads: int = 0,
@@ -206,7 +206,7 @@ def _check_overlap(
     }
     raise InputError(
         f"test must share no entry with the data of the fit, got {both.sum():,} in one shard, first "
-        f"user {ids['user']!r} with item {ids['item']!r}: give overlap='drop' or 'keep'"
+        f"user {ids['user']!r} with item {ids['item']!r}: give overlap='drop' or 'keep' (--overlap)"
     )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from halfstep.distributed.columns import parquet_urls
 from halfstep.distributed.facts import Facts
 from halfstep.distributed.ids import arrow_type, ids_of_shard, numbers_of
 from halfstep.distributed.storage import Folder
@@ -38,7 +39,7 @@ class HeldOutFiles:
 
         total = 0
         for url in self.urls:
-            with self._reading(url) as stream:
+            with _reading(url, self.storage_options) as stream:
                 file = _parquet(url, parquet.ParquetFile, stream)
                 names = file.schema_arrow.names
                 total += file.metadata.num_rows
@@ -46,7 +47,7 @@ class HeldOutFiles:
                 if column not in names:
                     raise InputError(
                         f"{url} must have a column {column!r}, got {', '.join(names)}: say with user=, "
-                        "item= and value= what the columns are called"
+                        "item= and value= (--user, --item, --value) what the columns are called"
                     )
         return total
 
@@ -55,13 +56,8 @@ class HeldOutFiles:
         from pyarrow import parquet
 
         columns = [name for name in (self.user, self.item, self.value) if name]
-        with self._reading(url) as stream:
+        with _reading(url, self.storage_options) as stream:
             return _parquet(url, parquet.read_table, stream, columns=columns)
-
-    def _reading(self, url: str) -> Any:
-        import fsspec
-
-        return fsspec.open(url, "rb", **(self.storage_options or {}))
 
 
 class HeldOut(NamedTuple):
@@ -91,37 +87,36 @@ def files_of(
     facts: Facts,
     test: Any,
     storage_options: dict[str, Any] | None,
-    user: str | None,
-    item: str | None,
-    value: str | None,
+    user: str | int | None,
+    item: str | int | None,
+    value: str | int | None,
 ) -> HeldOutFiles:
     """Return the Parquet files of a path, a folder, a pattern or a list of them.
+
+    A column is named by its name or its number from 1; None means the name in the fit's data.
 
     Raises
     ------
     InputError
         There are none.
     """
-    import fsspec
-
     urls: list[str] = []
     for one in [test] if not isinstance(test, list | tuple) else test:
-        system, path = fsspec.core.url_to_fs(str(one), **(storage_options or {}))
-        if any(mark in path for mark in "*?["):
-            found = system.glob(path)
-        elif system.isdir(path):
-            found = system.glob(f"{path.rstrip('/')}/*.parquet")
-        else:
-            found = [path] if system.exists(path) else []
+        found = parquet_urls(one, storage_options)
         if not found:
-            raise InputError(f"test must name Parquet files, got {one!r}, where there are none")
-        urls += [system.unstrip_protocol(name) for name in sorted(found)]
-    names = {"user": user, "item": item, "value": value}
-    chosen = {role: name or facts.columns[role] for role, name in names.items()}
-    files = HeldOutFiles(tuple(urls), storage_options, **chosen)  # type: ignore[arg-type]
-    if value is None and files.value is not None and files.value not in _columns(files):
-        files = HeldOutFiles(files.urls, storage_options, files.user, files.item, None)
-    return files
+            raise InputError(
+                f"test must name Parquet files, got {str(one)!r}, where there are none"
+            )
+        urls += found
+    there = _columns(urls[0], storage_options)
+    given = {"user": user, "item": item, "value": value}
+    chosen = {
+        role: facts.columns[role] if one is None else _named(one, there)
+        for role, one in given.items()
+    }
+    if value is None and chosen["value"] not in there:
+        chosen["value"] = None
+    return HeldOutFiles(tuple(urls), storage_options, **chosen)  # type: ignore[arg-type]
 
 
 def held_out_of(
@@ -158,11 +153,23 @@ def held_out_of(
     return HeldOut(as_csr(matrix, "test"), len(there), int((~there).sum()))
 
 
-def _columns(files: HeldOutFiles) -> list[str]:
+def _columns(url: str, storage_options: dict[str, Any] | None) -> list[str]:
     from pyarrow import parquet
 
-    with files._reading(files.urls[0]) as stream:
-        return list(_parquet(files.urls[0], parquet.ParquetFile, stream).schema_arrow.names)
+    with _reading(url, storage_options) as stream:
+        return list(_parquet(url, parquet.ParquetFile, stream).schema_arrow.names)
+
+
+def _named(column: str | int, names: list[str]) -> str:
+    """Return the name of a column that a caller names or numbers."""
+    place = int(column) if str(column).isdecimal() and column not in names else 0
+    return names[place - 1] if 1 <= place <= len(names) else str(column)
+
+
+def _reading(url: str, storage_options: dict[str, Any] | None) -> Any:
+    import fsspec
+
+    return fsspec.open(url, "rb", **(storage_options or {}))
 
 
 def _parquet(url: str, read: Any, stream: Any, **options: Any) -> Any:

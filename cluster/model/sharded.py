@@ -183,9 +183,9 @@ class ShardedModel:
         min_value: float | None = None,
         overlap: Overlap = "error",
         folder: str | Folder | None = None,
-        user: str | None = None,
-        item: str | None = None,
-        value: str | None = None,
+        user: str | int | None = None,
+        item: str | int | None = None,
+        value: str | int | None = None,
         num_threads: int | None = None,
         show_progress: bool = True,
         storage_options: dict[str, Any] | None = None,
@@ -208,8 +208,8 @@ class ShardedModel:
         folder
             Where to write what each user got, one `per-user-00003.parquet` a shard; None for nowhere.
         user, item, value
-            The columns of the files; None for their names in the fit's data. If `value` is None and
-            there is no such column, each row counts 1.
+            The columns of the files, by name or by number from 1; None for their names in the fit's
+            data. If `value` is None and there is no such column, each row counts 1.
         num_threads, storage_options
             As in `recommend_all`; the files of `test` are read with the options of the model's folder.
 

@@ -98,10 +98,28 @@ class Transform:
                 f"transform {self.name!r} knows {known} {'items' if side == 'user' else 'users'} "
                 f"of its fit, got rows of {matrix.shape[1]}: fit again"
             )
+        of_rows: Any = _counts(matrix) if side == "user" else _sums(matrix)
+        of_columns = self.item_lengths if side == "user" else self.user_counts
+        return self.apply_by(matrix, side, of_rows, of_columns, dtype, num_threads)
+
+    def apply_by(
+        self,
+        matrix: sparse.csr_matrix,
+        side: str,
+        of_rows: Any,
+        of_columns: Any,
+        dtype: npt.DTypeLike,
+        num_threads: int = 1,
+    ) -> sparse.csr_matrix:
+        """Transform a part of the data, of whose rows and columns n_u and L are known from the whole.
+
+        `of_rows` (rows,) and `of_columns` (columns,) are these: n_u of users, L of items. The rest is as
+        in `apply`.
+        """
         if side == "user":
-            of_row, of_column = self._idf(_counts(matrix)), self._length_norm(self.item_lengths)
+            of_row, of_column = self._idf(of_rows), self._length_norm(of_columns)
         else:
-            of_row, of_column = self._length_norm(_sums(matrix)), self._idf(self.user_counts)
+            of_row, of_column = self._length_norm(of_rows), self._idf(of_columns)
         stored, indices = matrix.data, matrix.indices
         indptr = np.asarray(matrix.indptr, np.int64)
         entries = int(indptr[-1])

@@ -128,7 +128,10 @@ def test_nothing_is_left_in_dask_after_a_hundred_half_steps(client, tmp_path):
     [
         ({"solver": "naive"}, "solver must be one whose rows can be shared"),
         ({"solver": "none"}, "solver must be one of"),
-        ({"transform": "bm25"}, "transform has no meaning"),
+        ({"init_factors": (np.ones((2, 2)),) * 2}, "init_factors has no meaning.*: give init="),
+        ({"warm_start": True}, "warm_start has no meaning.*: init= starts from another fit's"),
+        ({"transform": "bm26"}, "transform must be None, bm25 or tfidf"),
+        ({"checkpoint": "file"}, "eigenbasis: .*checkpoint"),
         ({"factors": 0}, "factors must be at least 1"),
         ({"random_state": np.random.default_rng()}, "random_state must be None or an int"),
         ({"early_stopping": 2}, "early_stopping must be between 0 and 1"),
