@@ -99,7 +99,8 @@ def fit(
     patience
         Seconds after which a worker that does not answer is taken for lost.
     replacement
-        Seconds to wait for the next process of a lost worker that a nanny looks after.
+        Seconds to wait for the next process of a lost worker that a nanny looks after, and for the first
+        worker.
 
     Returns
     -------
@@ -115,6 +116,7 @@ def fit(
         No worker is left, or the scheduler is gone. The last manifest is whole.
     """
     from halfstep.distributed.fitting.arguments import check_run, seed_of, solver_of
+    from halfstep.distributed.fitting.checks import check_folder, check_workers
     from halfstep.distributed.fitting.clusters import connected
     from halfstep.distributed.fitting.initial import checked, in_shards
     from halfstep.distributed.fitting.preparing import data_of
@@ -126,6 +128,8 @@ def fit(
     place = Folder(folder, storage_options)
     model = checked(init, place, made)
     with connected(client) as of:
+        check_workers(of, replacement)
+        check_folder(of, place)
         facts = data_of(
             source, of, place, shards=shards, user=user, item=item, value=value, resume=resume
         )

@@ -57,9 +57,15 @@ def answers_of(client: Any, function: Callable[..., Any], *args: Any) -> dict[st
         time.sleep(0.05)
 
 
-def check_workers(client: Any) -> None:
-    """Raise InputError, which names worker and remedy, unless all have this process's versions."""
+def check_workers(client: Any, seconds: float = 0.0) -> None:
+    """Raise InputError, which names worker and remedy, unless all have this process's versions.
+
+    Where there are no workers, some may come within so many seconds.
+    """
     own = asking()()
+    end = time.perf_counter() + seconds
+    while not workers_of(client) and time.perf_counter() < end:
+        time.sleep(0.05)
     found = answers_of(client, asking())
     if not found:
         raise InputError("the cluster has no workers: start some, or wait until they have come")

@@ -11,7 +11,6 @@ import numpy as np
 
 from halfstep.distributed.facts import SIDES, Facts
 from halfstep.distributed.fitting.answers import together
-from halfstep.distributed.fitting.checks import check_folder, check_workers
 from halfstep.distributed.fitting.driver import Driver
 from halfstep.distributed.fitting.initial import identity_of, started
 from halfstep.distributed.fitting.losses import objective_of
@@ -157,8 +156,6 @@ class Run:
 
 def run(client: Any, folder: Folder, facts: Facts, solver: Any, **options: Any) -> Any:
     """Fit `solver` to the data that `facts` describes; return the `ShardedModel`."""
-    check_workers(client)
-    check_folder(client, folder)
     fitting = Run(client, folder, facts, solver, options)
     said = ""
     try:

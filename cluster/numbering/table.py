@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from halfstep.distributed.columns import parquet_urls
 from halfstep.distributed.facts import SIDES
 from halfstep.errors import InputError
 
@@ -113,19 +114,10 @@ def _files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -> l
     import pyarrow as pa
     from pyarrow import parquet
 
-    text = pattern if "://" in pattern else os.path.abspath(os.path.expanduser(pattern))
-    try:
-        fs, root = fsspec.core.url_to_fs(text, **storage_options)
-    except (ImportError, ValueError) as error:
-        raise InputError(f"'{pattern}' cannot be opened: {error}") from None
-    if any(mark in root for mark in "*?["):
-        paths = sorted(fs.glob(root))
-    elif fs.isdir(root):
-        paths = sorted(path for path in fs.find(root) if path.endswith((".parquet", ".pq")))
-    else:
-        paths = [root] if fs.exists(root) else []
-    if not paths:
+    urls = parquet_urls(pattern, storage_options)
+    if not urls:
         raise InputError(f"no Parquet files match '{pattern}'")
+    fs, _ = fsspec.core.url_to_fs(urls[0], **storage_options)
 
     def look(path: str) -> File:
         try:
@@ -141,7 +133,7 @@ def _files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -> l
         return File(fs.unstrip_protocol(path), schema, rows, size, missing, groups)
 
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(look, paths))
+        return list(pool.map(look, map(fs._strip_protocol, urls)))
 
 
 def _missing(footer: Any) -> dict[str, int]:

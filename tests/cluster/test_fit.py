@@ -145,11 +145,13 @@ def test_bad_arguments_are_refused(client, tmp_path, settings, words):
         over(client, plays(entries=100), tmp_path, **settings)
 
 
-def test_a_folder_that_workers_do_not_see_is_refused(client):
+def test_a_folder_that_workers_do_not_see_is_refused(client, tmp_path):
     with pytest.raises(InputError, match="must be one that all workers share; tcp://127"):
         over(client, plays(entries=100), "memory://not-shared")
+    with pytest.raises(InputError, match="must be one that all workers share; tcp://127"):
+        distributed.fit("table/*.parquet", client=client, folder="memory://not-shared")
     with pytest.raises(InputError, match="has no data of an earlier fit"):
-        distributed.fit(None, client=client, folder="memory://nothing")
+        distributed.fit(None, client=client, folder=tmp_path)
 
 
 def test_versions_must_be_the_same(client, tmp_path, monkeypatch):
