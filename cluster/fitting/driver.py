@@ -17,6 +17,7 @@ from halfstep.distributed.fitting.memory import planned
 from halfstep.distributed.fitting.orders import Answer, Clock, Job, Order, Solved, Trouble
 from halfstep.distributed.fitting.recovery import Recovery
 from halfstep.distributed.fitting.rounds import Rounds
+from halfstep.distributed.watching.dashboard import Dashboard
 from halfstep.errors import NotFinite
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.fit.weights import background_weight
@@ -83,7 +84,8 @@ class Driver:
         self.gains: list[float | None] = []
         self.clocks: list[list[Clock]] = []
         self.recoveries: list[dict[str, Any]] = []
-        self.rounds = Rounds(client, job.name, job.patience)
+        self.dashboard = Dashboard(client, job.name)
+        self.rounds = Rounds(client, job.name, job.patience, self.dashboard.show)
         self.recovery = Recovery(self, replacement)
         self.rounds.register(Home(job))
 
@@ -92,6 +94,7 @@ class Driver:
         if self.client.status != "running":
             return  # there is nobody to tell
         self.rounds.close()
+        self.dashboard.close()
         try:
             self.client.unregister_worker_plugin(self.job.name)
         except (OSError, RuntimeError, ValueError) as error:

@@ -32,6 +32,7 @@ from halfstep.distributed.fitting.starting import rows_of_start
 from halfstep.distributed.fitting.stepping import half_step, loss
 from halfstep.distributed.hubs import load_hub
 from halfstep.distributed.terms import Terms
+from halfstep.distributed.watching.phases import Phases, told
 from halfstep.errors import InputError
 from halfstep.memory import available
 from halfstep.solvers.gramian import Matrix, Node, gramian_nodes, square_nodes
@@ -61,6 +62,7 @@ class Home(WorkerPlugin):
         self.gatherings: dict[str, list[Gathering]] = {}
         self.homes: dict[int, str] = {}
         self.exchange = Exchange(worker, self.name)
+        self.phases = Phases(worker.scheduler_delay)
         self.pool = ThreadPoolExecutor(1, "halfstep")
         self.pending: list[Future[Any]] = []
         self.groups = 1
@@ -269,7 +271,10 @@ class Home(WorkerPlugin):
 
 
 async def call(name: str, method: str, *args: Any, dask_worker: Any = None) -> Any:
-    """Run a method of a fit's `Home` on its thread, or `abandon` at once; for `Client.run`."""
+    """Run a method of a fit's `Home` on its thread, or `abandon` at once; for `Client.run`.
+
+    Returns what the method returns with the phases of the thread, a `Told`, or None.
+    """
     for _ in range(_STARTING):  # a worker that has just come sets up its plugins first
         if name in dask_worker.plugins:
             break
@@ -280,4 +285,4 @@ async def call(name: str, method: str, *args: Any, dask_worker: Any = None) -> A
     if method == "ping":
         return None
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(home.pool, partial(getattr(home, method), *args))
+    return await loop.run_in_executor(home.pool, partial(told, home, method, *args))

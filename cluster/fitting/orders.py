@@ -88,7 +88,7 @@ class Clock(NamedTuple):
     """What a worker's half-step took: seconds, and bytes that came from other workers."""
 
     rotate: float
-    wait: float
+    gather: float
     solve: float
     gramian: float
     save: float
@@ -97,7 +97,7 @@ class Clock(NamedTuple):
     @property
     def seconds(self) -> float:
         """All of it."""
-        return self.rotate + self.wait + self.solve + self.gramian + self.save
+        return self.rotate + self.gather + self.solve + self.gramian + self.save
 
 
 class Answer(NamedTuple):

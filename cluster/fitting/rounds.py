@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from halfstep.distributed.fitting.exchange import Abandoned
 from halfstep.distributed.fitting.home import call
+from halfstep.distributed.watching.phases import Told
 from halfstep.distributed.workers import workers_of
 
 log = logging.getLogger("halfstep")
@@ -43,6 +44,8 @@ class Rounds:
         The fit's name.
     patience
         Seconds after which workers that do not answer a ping are taken for lost.
+    show
+        Called with each answer's phases, by the worker's address, on the client's event loop.
 
     Attributes
     ----------
@@ -54,8 +57,10 @@ class Rounds:
         Counts the losses.
     """
 
-    def __init__(self, client: Any, name: str, patience: float) -> None:
-        self.client, self.name, self.patience = client, name, patience
+    def __init__(
+        self, client: Any, name: str, patience: float, show: Callable[[Mapping[str, Told]], None]
+    ) -> None:
+        self.client, self.name, self.patience, self.show = client, name, patience, show
         self.attempt = 0
         self.lost: set[str] = set()
         self.removed: set[str] = set()
@@ -123,10 +128,12 @@ class Rounds:
             found = task.result()
         finally:
             task.cancel()
+        answers = {a: told for a, told in found.items() if isinstance(told, Told)}
+        self.show(answers)
         errors = {a: found[a] for a in at if isinstance(found.get(a), BaseException)}
         missing = [a for a in at if a not in found]
         if not errors and not missing:
-            return [found[a] for a in at]
+            return [answers[a].found for a in at]
         if self.lost & set(at):
             await self._give_up()
         for error in errors.values():

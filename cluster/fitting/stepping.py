@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from functools import partial
@@ -42,7 +41,8 @@ def half_step(home: Any, order: Order) -> Answer | Trouble:
     side, fixed, step = order.side, OTHER[order.side], order.step
     if order.attempt != home.exchange.attempt:
         raise Abandoned
-    clock = _Laps()
+    clock = home.phases
+    clock.begin(f"{side}s", step)
     gatherings = home.gatherings[side]
     fetching = Fetching(home, fixed, step, order.attempt, gatherings)
     own = {k: home.solver.rotate(one.X, order.shared) for k, one in _at(home, fixed, step - 1)}
@@ -56,7 +56,7 @@ def half_step(home: Any, order: Order) -> Answer | Trouble:
         fetching.fill(group, rows, own)
         if group == 0:
             _offer_to_hubs(home, side, Ready(step, rows, order.shared))
-        clock.lap("wait")
+        clock.lap("gather")
         for k, part in gathering.shards():
             own_rows = slice(part.begin, part.end)
             try:
@@ -88,7 +88,8 @@ def half_step(home: Any, order: Order) -> Answer | Trouble:
         if order.save:
             shards[k] = _saved(home, shards[k], order, k, one.X)
             clock.lap("save")
-    return Answer(shards, Clock(**clock.seconds, received=fetching.received))
+    seconds = {name: clock.seconds[name] for name in Clock._fields[:-1]}
+    return Answer(shards, Clock(**seconds, received=fetching.received))
 
 
 def loss(home: Any, step: int, attempt: int) -> dict[tuple[str, int], tuple[float, float]]:
@@ -97,6 +98,8 @@ def loss(home: Any, step: int, attempt: int) -> dict[tuple[str, int], tuple[floa
     They are the sum over the stored entries (of item shards; 0 of user shards) and the penalty. The
     users' factors travel in their own dtype.
     """
+    clock = home.phases
+    clock.begin("loss", step)
     gatherings = home.gatherings["item"]
     fetching = Fetching(home, "user", step + RAW, attempt, gatherings)
     users = home.mine("user")
@@ -106,18 +109,23 @@ def loss(home: Any, step: int, attempt: int) -> dict[tuple[str, int], tuple[floa
     items = home.mine("item")
     stored = dict.fromkeys(items, 0.0)
     kind, f = np.dtype(home.solver.dtype), int(home.solver.factors)
+    clock.lap("sum")
     for group, gathering in enumerate(gatherings):
         room = Rows(np.empty((max(1, gathering.room), f), kind), np.empty(0, kind))
         fetching.fill(group, room, own)
         if group == 0:
             _offer_to_hubs(home, "item", Ready(step + RAW, room, None))
+        clock.lap("gather")
         for k, part in gathering.shards():
             stored[k] += stored_part(part.weights.fixing(room.Z), items[k].X[part.begin : part.end])
+        clock.lap("sum")
     for k, one in items.items():
         for u in one.hubs:
             question = home, "item", u + one.first, step + RAW, attempt, STORED, one.X[u : u + 1]
             stored[k] += sum(ask(*question))
-    return found | {("item", k): (stored[k], _penalty(one)) for k, one in items.items()}
+    found |= {("item", k): (stored[k], _penalty(one)) for k, one in items.items()}
+    clock.lap("sum")
+    return found
 
 
 def _offer_to_hubs(home: Any, side: str, ready: Ready) -> None:
@@ -215,21 +223,6 @@ class Fetching:
             asked[address] = wanted, home.on_loop(home.exchange.ask(address, wanted))
         home.wait_for([future for _, future in asked.values()], self.attempt)
         return asked
-
-
-class _Laps:
-    """Seconds by phase."""
-
-    def __init__(self) -> None:
-        names = ("rotate", "wait", "solve", "gramian", "save")
-        self.seconds = dict.fromkeys(names, 0.0)
-        self._last = time.perf_counter()
-
-    def lap(self, phase: str) -> None:
-        """Count the time since the last call to a phase."""
-        now = time.perf_counter()
-        self.seconds[phase] += now - self._last
-        self._last = now
 
 
 def _at(home: Any, side: str, step: int) -> list[tuple[int, Any]]:
