@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,8 @@ def client_of(
 
     check_connection(scheduler, workers, tls)
     check_installed()
+    # After Ctrl-C it would print a traceback of each call that Dask has given up.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     if scheduler is None:
         if alone and workers is None:
             yield None
