@@ -64,9 +64,8 @@ def check_workers(client: Any, seconds: float = 0.0) -> None:
     """
     own = asking()()
     end = time.perf_counter() + seconds
-    while not workers_of(client) and time.perf_counter() < end:
+    while not (found := answers_of(client, asking())) and time.perf_counter() < end:
         time.sleep(0.05)
-    found = answers_of(client, asking())
     if not found:
         raise InputError("the cluster has no workers: start some, or wait until they have come")
     for address, versions in sorted(found.items()):
