@@ -33,7 +33,8 @@ notebook: $(VENV)/.lab
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
 
-# Hundreds of rounds of faults, most of an hour; docs/reliability.md is written from its record.
+# Hundreds of rounds of faults, most of an hour; docs/reliability.md is written from its record. With
+# ARGS=tests/cluster one part, which writes its own section anew.
 soak: $(VENV)/.test
 	SOAK_SHARE=$(SOAK_SHARE) SOAK_RECORD=build/soak.json \
 		$(BIN)/python -m pytest -m "(soak or counted) and not gpu" $(ARGS)

@@ -1,7 +1,12 @@
-"""Write docs/reliability.md from soaks: `python tests/faults/reliability.py RECORD... PAGE`."""
+"""Write docs/reliability.md from soaks: `python tests/faults/reliability.py RECORD... PAGE`.
+
+Sections of the page that the records have nothing of stay, if all rounds were run: so a part of the
+soak, `make soak ARGS=tests/cluster`, writes its own section anew.
+"""
 
 import json
 import platform
+import re
 import sys
 from collections import Counter
 from itertools import groupby
@@ -69,10 +74,30 @@ def _cell(text):
     return text.replace("|", "\\|")
 
 
+def written(text):
+    """Return the rows of a page's tables, as a record has them: counts and worst."""
+    found, section = {"counts": [], "worst": []}, ""
+    for line in text.splitlines():
+        if line.startswith("## "):
+            section, _, measured = line[3:].partition(", ")
+            kind, number = ("worst", float) if measured else ("counts", int)
+        elif line.startswith("| ") and not line.startswith(("| fault ", "| what ", "| ---")):
+            cells = [c.replace("\\|", "|") for c in re.split(r"(?<!\\) \| ", line[2:-2])]
+            texts = 1 if kind == "worst" else 2
+            numbers = [number(cell.replace(",", "")) for cell in cells[texts:]]
+            found[kind].append([section, *cells[:texts], *numbers])
+    return found
+
+
 def main(*paths):
     """Write the page of one record or, where a run was made in parts, of several."""
     *sources, target = map(Path, paths)
     records = [json.loads(source.read_text()) for source in sources]
+    if target.exists() and all(record["share"] == 1 for record in records):
+        new = {row[0] for record in records for kind in ("counts", "worst") for row in record[kind]}
+        old = written(target.read_text())
+        kept = {kind: [row for row in rows if row[0] not in new] for kind, rows in old.items()}
+        records.append({"share": 1, **kept})
     counts, worst = Counter(), {}
     for record in records:
         for *key, rounds in record["counts"]:
