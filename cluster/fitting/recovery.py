@@ -139,11 +139,12 @@ class Recovery:
         driver, rounds = self.driver, self.driver.rounds
         last = {SIDES[step % 2]: step - 2, SIDES[(step + 1) % 2]: step - 1}
         behind = [key for found in rounds.all("roll_back", last) for key in found]
-        files = driver.keeper.files_of(behind, last)
+        # What no half-step has solved yet is drawn again, unless it came from another model.
+        drawn = [key for key in behind if last[key[0]] < 0 and driver.keeper.last is None]
+        files = driver.keeper.files_of([key for key in behind if key not in drawn], last)
         if files is not None:
             rounds.all("read", files)
-        elif all(last[side] < 0 for side, _ in behind):
-            rounds.all("redraw", driver.seed, behind)
+            rounds.all("redraw", driver.seed, drawn)
         elif driver.keeper.last is not None:
             self.go_to(driver.keeper.last)
             return
