@@ -9,6 +9,10 @@ SOAK_SHARE ?= 1
 SOAK_PAGE ?= docs/reliability.md
 MACHINE ?= this-machine
 
+# Without bytecode on disk every process compiles the package again, and every worker of the tests all
+# of their assertions.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: gpu gpu-install-proof gpu-rehearsal gpu-report gpu-kernels bench test soak check table microbench kernels kernels-record clean
 .PHONY: lab notebook roofline threads
 
@@ -29,8 +33,10 @@ notebook: $(VENV)/.lab
 		$(if $(DISPLAY)$(WAYLAND_DISPLAY)$(filter-out Linux,$(shell uname)),,--no-browser) \
 		$(ARGS) music_recommender.ipynb
 
-# Where there is a card: ARGS="-m gpu" runs what needs it, which the default leaves out.
+# Where there is a card: ARGS="-m gpu" runs what needs it, which the default leaves out. Compiled ahead,
+# one precision a core: workers of the tests that find nothing compile the same functions side by side.
 test: $(VENV)/.test
+	$(BIN)/halfstep warmup --float64 & $(BIN)/halfstep warmup; wait
 	$(BIN)/python -m pytest $(ARGS)
 
 # Hundreds of rounds of faults, most of an hour; docs/reliability.md is written from its record. With

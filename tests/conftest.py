@@ -39,13 +39,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ["HALFSTEP_PROGRESS"] = "off"
 
 
-def pytest_collection_finish():
-    """Leave out of later collections what the imports and the collected tests hold.
+def leave_out_of_collections():
+    """Leave out of later collections what is there.
 
     The benchmark collects before each timed fit, which otherwise takes longer than the tests' fits.
     """
     gc.collect()
     gc.freeze()
+
+
+def pytest_collection_finish():
+    leave_out_of_collections()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_what_other_files_left():
+    leave_out_of_collections()
 
 
 @pytest.fixture(scope="session", autouse=True)

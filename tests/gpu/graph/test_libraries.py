@@ -22,7 +22,8 @@ compiled = pytest.mark.skipif(build.why_not() is not None, reason=str(build.why_
 def library(tmp_path_factory):
     out = tmp_path_factory.mktemp("libraries") / "libraries.so"
     command = [build.compiler(), "-std=c++17", "-O1", "-fPIC", "-shared", "-Wall", "-Werror"]
-    subprocess.run([*command, "-o", out, SOURCE], check=True)
+    # PyTorch, which lenskit imports, loads cuBLAS for all: its functions must not be called here.
+    subprocess.run([*command, "-Wl,-Bsymbolic", "-o", out, SOURCE], check=True)
     return str(out)
 
 
