@@ -6,6 +6,7 @@ import dataclasses
 import json
 import types
 import typing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +105,19 @@ def decode(kind: Any, value: Any, where: str, schema: int) -> Any:
 
 def _decode_fields(kind: Any, value: Any, where: str, schema: int) -> Any:
     _expect(isinstance(value, dict), "an object", value, where)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     later = {f.name for f in dataclasses.fields(kind) if f.metadata.get("since", 1) > schema}
     for missing in hints.keys() - value.keys() - later:
         raise InputError(f"{where} must have the field {missing!r}")
     for unknown in value.keys() - hints.keys():
         raise InputError(f"{where} must not have the field {unknown!r}")
     return kind(**{key: decode(hints[key], value[key], f"{where}.{key}", schema) for key in value})
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """Return the types of a class's fields; finding them took most of the time that a file took."""
+    return typing.get_type_hints(kind)
 
 
 def _expect(holds: bool, wanted: str, value: Any, where: str) -> None:
