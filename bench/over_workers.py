@@ -28,6 +28,7 @@ from halfstep.kernels.cpu.threads import cores
 
 SETTINGS = {"confidence": "log", "regularization": 20.0}
 ITERATIONS = 8
+_WAYS = "pandas", "workers"
 
 
 def turns(client: Any, name: str, matrix: Any, factors: int, count: int) -> dict[str, Any]:
@@ -103,7 +104,7 @@ def turns(client: Any, name: str, matrix: Any, factors: int, count: int) -> dict
     }
 
 
-def table_of(matrix: Any, folder: Path, times: int) -> int:
+def table_of(matrix: Any, folder: Path, times: int, texts: bool = False) -> int:
     """Write a matrix's entries as Parquet, in 8 files for each of `times` copies; return the rows."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -112,8 +113,12 @@ def table_of(matrix: Any, folder: Path, times: int) -> int:
     order = np.random.default_rng(0).permutation(coo.nnz)
     for copy in range(times):
         for k, part in enumerate(np.array_split(order, 8)):
-            users = coo.row[part].astype(np.int64) * 7 + 11 + copy * 10**9
-            columns = {"user": users, "item": coo.col[part].astype(np.int64) * 3 + 5}
+            ids = {"user": coo.row[part].astype(np.int64) * 7 + 11 + copy * 10**9}
+            ids["item"] = coo.col[part].astype(np.int64) * 3 + 5
+            columns = {
+                name: [f"{name}-{one:012d}" for one in numbers.tolist()] if texts else numbers
+                for name, numbers in ids.items()
+            }
             columns["value"] = coo.data[part].astype(np.float64)
             parquet.write_table(pa.table(columns), folder / f"{copy:02d}-{k}.parquet")
     return int(coo.nnz) * times
@@ -138,30 +143,33 @@ def numbering(client: Any, matrix: Any, count: int, times: int) -> dict[str, Any
     from halfstep.distributed.numbering import number_ids
     from halfstep.distributed.storage import Folder
 
-    found: dict[str, Any] = {"turns": [], "memory": []}
-    for copies in (1, times):
-        source = Path(tempfile.mkdtemp(prefix="halfstep-table-"))
-        rows = table_of(matrix, source, copies)
-        for _ in range(count if copies == 1 else 1):
-            alone = by_pandas(source) if copies == 1 else None
-            begun = time.perf_counter()
+    def numbered(source: str, shards: int) -> float:
+        begun = time.perf_counter()
+        with tempfile.TemporaryDirectory(prefix="halfstep-bench-") as folder:
             number_ids(
-                client, str(source), Folder(tempfile.mkdtemp(prefix="halfstep-bench-")),
-                shards=cores(0) * copies, user="user", item="item", value="value",
+                client, source, Folder(folder),
+                shards=shards, user="user", item="item", value="value",
             )  # fmt: skip
-            taken = time.perf_counter() - begun
-            if alone is not None:
-                found["turns"].append({"pandas": alone, "workers": taken})
-        found["memory"].append(
-            {
-                "rows": rows,
-                "shards": cores(0) * copies,
-                "seconds": taken,
-                "peak": list(client.run(_peak).values()),
-            }
-        )
-    ratios = [turn["workers"] / turn["pandas"] for turn in found["turns"]]
-    return {**found, "ratio": statistics.median(ratios)}
+            return time.perf_counter() - begun
+
+    found: dict[str, Any] = {"turns": [], "texts": [], "memory": []}
+    for copies, texts in ((1, False), (times, False), (1, True)):
+        with tempfile.TemporaryDirectory(prefix="halfstep-table-") as source:
+            rows, shards = table_of(matrix, Path(source), copies, texts), cores(0) * copies
+            for _ in range(count if copies == 1 else 1):
+                alone = by_pandas(Path(source)) if copies == 1 else None
+                taken = numbered(source, shards)
+                if alone is not None:
+                    turn = {"pandas": alone, "workers": taken}
+                    found["texts" if texts else "turns"].append(turn)
+        if not texts:
+            peak = list(client.run(_peak).values())
+            found["memory"].append({"rows": rows, "shards": shards, "seconds": taken, "peak": peak})
+    return {**found, "ratio": _ratio(found["turns"]), "ratio_of_texts": _ratio(found["texts"])}
+
+
+def _ratio(turns: list[dict[str, float]]) -> float:
+    return statistics.median(turn["workers"] / turn["pandas"] for turn in turns)
 
 
 def _peak() -> int:
@@ -187,12 +195,16 @@ def section(results: dict[str, Any]) -> str:
             f"| {'the same' if row['same_bits'] else 'others'} "
             f"| {row['bytes'] / 1e6:.2f} MB, planned {row['planned_bytes'] / 1e6:.2f} MB |"
         )
-    alone, over = (
-        statistics.median(turn[way] for turn in numbered["turns"]) for way in ("pandas", "workers")
-    )
+    said = []
+    for what, key in (("integers", "turns"), ("texts", "texts")):
+        alone, over = (statistics.median(turn[way] for turn in numbered[key]) for way in _WAYS)
+        said.append(
+            f"{what} take {over:.1f} s, where pandas and SciPy in one process take {alone:.1f} s: "
+            f"{_ratio(numbered[key]):.1f} times as long within a turn"
+        )
     peaks = [
-        f"{part['rows'] / 1e6:.1f} M rows in {part['shards']} shards take {part['seconds']:.0f} s and "
-        f"at most {max(part['peak']) / 1e9:.1f} GB of a worker"
+        f"{part['rows'] / 1e6:.1f} M rows of integers in {part['shards']} shards take "
+        f"{part['seconds']:.0f} s and at most {max(part['peak']) / 1e9:.1f} GB of a worker"
         for part in numbered["memory"]
     ]
     return "\n".join(
@@ -204,9 +216,7 @@ def section(results: dict[str, Any]) -> str:
             f"{results['iterations']} iterations each; ratios within a turn, with their extremes. "
             "Cores that are shared with other work make seconds unsteady: read the ratios.",
             "",
-            f"Numbering music-medium's rows from 8 Parquet files takes {over:.1f} s, where pandas and "
-            f"SciPy in one process take {alone:.1f} s: {numbered['ratio']:.1f} times as long within a "
-            f"turn. {'; '.join(peaks)}.",
+            f"Numbering music-medium's rows from 8 Parquet files: {'; '.join([*said, *peaks])}.",
         ]
     )
 
