@@ -27,7 +27,7 @@ def halfstep(*arguments, folder):
     )
 
 
-def test_one_command_fits_over_workers_on_this_machine(tmp_path):
+def test_one_command_fits_over_workers_on_this_machine(tmp_path, monkeypatch):
     rows = [(u, f"artist {(u * 7 + k * k) % 40}", 1 + k) for u in range(60) for k in range(8)]
     frame = pd.DataFrame(rows, columns=["user", "artist", "plays"])
     for k in range(3):
@@ -50,12 +50,16 @@ def test_one_command_fits_over_workers_on_this_machine(tmp_path):
     assert "distributed" not in done.stderr
     told = json.loads((tmp_path / "fit.json").read_text())
     assert (told["users"], told["items"], told["iterations"]) == (60, 40, 3)
-    lists = halfstep("cluster", "recommend", "-n", "2", folder=tmp_path)
-    assert "wrote the lists of 60 users to lists" in lists.stdout
-    exported = halfstep("cluster", "export", folder=tmp_path)
-    assert "wrote model.npz" in exported.stdout, exported.stderr
-    one = halfstep("recommend", "--user", "7", "-n", "2", folder=tmp_path)
-    assert "For user 7" in one.stdout, one.stderr
+    monkeypatch.chdir(tmp_path)
+
+    def said(*arguments):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert "wrote the lists of 60 users to lists" in said("cluster", "recommend", "-n", "2")
+    assert "wrote model.npz" in said("cluster", "export")
+    assert "For user 7" in said("recommend", "--user", "7", "-n", "2")
 
 
 @pytest.mark.parametrize(
