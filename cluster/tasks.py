@@ -59,12 +59,14 @@ def over_shards(
         share = num_threads if num_threads != 0 else -tasks_at_once(client)
         name = function.__name__
         futures = [client.submit(_run, function, task, share, key=_key(name)) for task in tasks]
+        keys = [future.key for future in futures]
         results = {}
         try:
             for future, result in as_completed(futures, with_results=True):
                 results[future.key] = result
+                future.release()  # or it is done again if its worker dies
                 advance(1)
-            return [results[future.key] for future in futures]
+            return [results[key] for key in keys]
         except BaseException:
             client.cancel(futures)
             raise

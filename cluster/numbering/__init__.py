@@ -10,9 +10,10 @@
    out: their pieces are made of what the shards of the other side have (`entries`).
 
 Between two rounds everything is in files of the folder that all workers see, cut so that a task reads
-what is its own and no more (`bundles`). That takes about 40 bytes an entry, all removed at the end. A
-worker needs the memory of one piece, or of one shard's entries; a task whose worker dies is repeated and
-costs nobody else anything; and nothing stays in Dask. A shuffle of Dask's own (P2P) holds the entries in
+what is its own and no more (`bundles`). That takes about 40 bytes an entry, all removed at the end. Each
+thread of a worker needs the memory of one piece, or of one shard's entries, about 60 bytes each; a task
+whose worker dies is repeated and costs nobody else anything; and nothing stays in Dask. The second and
+the fourth round have two tasks for each shard. A shuffle of Dask's own (P2P) holds the entries in
 the workers, begins anew if one of them dies, and took 5 times as long.
 
 The numbers depend on the ids and the number of shards alone.
@@ -20,7 +21,6 @@ The numbers depend on the ids and the number of shards alone.
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from halfstep.distributed.facts import Facts
@@ -28,8 +28,6 @@ from halfstep.distributed.numbering.rounds import Rounds
 from halfstep.distributed.numbering.table import Columns, opened
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
-
-log = logging.getLogger("halfstep")
 
 
 def number_ids(
@@ -79,7 +77,7 @@ def number_ids(
             check_same(found, source, folder)
             return found
     folder.remove("facts.json")
-    for name in ("ids", "blocks", "hubs", "work"):
+    for name in ("ids", "blocks", "hubs", *folder.names("work")):
         folder.remove(name)
     made = Rounds(client, given, folder, shards, show_progress).run(hub_entries)
     names: dict[str, str | None] = {"user": user, "item": item, "value": value}

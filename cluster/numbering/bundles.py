@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _PLACE = 8  # bytes
+_READERS = 16  # an object store answers late, and many questions at one time
 
 
 def write_bundle(folder: Folder, name: str, parts: Sequence[bytes | memoryview]) -> None:
@@ -35,6 +37,12 @@ def read_part(folder: Folder, name: str, part: int) -> bytes:
     places = folder.read(name, _PLACE * part, _PLACE * (part + 2))
     first, stop = np.frombuffer(places, np.int64).tolist()
     return folder.read(name, first, stop) if first < stop else b""
+
+
+def read_parts(folder: Folder, which: Sequence[tuple[str, int]]) -> list[bytes]:
+    """Return parts of several files, (name, part) each, in their order; many are read at one time."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda one: read_part(folder, *one), which))
 
 
 def packed(*arrays: npt.NDArray[Any]) -> memoryview:

@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.distributed.facts import OTHER, SIDES
-from halfstep.distributed.numbering.bundles import packed, read_part, unpacked, write_bundle
+from halfstep.distributed.numbering.bundles import (
+    packed,
+    read_part,
+    read_parts,
+    unpacked,
+    write_bundle,
+)
 from halfstep.distributed.numbering.encoding import codes_name
 from halfstep.distributed.numbering.ids import ranks_name
 from halfstep.distributed.storage import Folder
@@ -18,7 +24,7 @@ from halfstep.types import Integers
 
 def entries_name(side: str, piece: int) -> str:
     """Return the name of the file of a piece's entries by a side's shards, a part for each."""
-    return f"work/entries-{side}-{piece:06d}"
+    return f"entries-{side}-{piece:06d}"
 
 
 def cut(
@@ -56,8 +62,9 @@ def numbers_of(folder: Folder, side: str, piece: int, hashed: list[int]) -> Inte
     """Return the numbers of a piece's distinct ids, in their order."""
     kind = np.int32 if hashed[-1] <= np.iinfo(np.int32).max else np.int64
     parts = []
-    for shard, first in enumerate(hashed[:-1]):
-        (ranks,) = unpacked(read_part(folder, ranks_name(side, shard), piece), 1)
+    which = [(ranks_name(side, shard), piece) for shard in range(len(hashed) - 1)]
+    for first, part in zip(hashed[:-1], read_parts(folder, which), strict=True):
+        (ranks,) = unpacked(part, 1)
         parts.append(ranks.astype(kind, copy=False) + kind(first))
     whole: Integers = np.concatenate(parts)
     return whole

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 def codes_name(piece: int) -> str:
     """Return the name of the file of a piece's entries: places of users and items, and values."""
-    return f"work/codes-{piece:06d}"
+    return f"codes-{piece:06d}"
 
 
 def distinct_name(side: str, piece: int) -> str:
     """Return the name of the file of a piece's distinct ids, a part for each shard."""
-    return f"work/distinct-{side}-{piece:06d}"
+    return f"distinct-{side}-{piece:06d}"
 
 
 def encode(
@@ -44,7 +44,11 @@ def encode(
     if isinstance(source, FilePiece):
         table = source.read()
     else:
-        table = normal(pa.Table.from_pandas(source, preserve_index=False), columns, kinds)
+        try:
+            part = pa.Table.from_pandas(source, preserve_index=False)
+        except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+            raise InputError(f"the dataframe must have ids of one type: {error}") from None
+        table = normal(part, columns, kinds)
     found: dict[str, npt.NDArray[np.int32]] = {}
     for side in SIDES:
         codes, ids = encoded(table[columns.of(side)], columns.of(side))
@@ -76,9 +80,10 @@ def encoded(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.int32], 
         raise InputError(
             f"column {name!r} must have an id in each row, {column.null_count} are missing"
         )
-    coded = column.combine_chunks().dictionary_encode()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.combine_chunks()
+    # In this order: chunks of texts together may have more bytes than an array of them holds.
+    coded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+    if isinstance(coded, pa.ChunkedArray):  # without chunks
+        coded = pa.array([], column.type).dictionary_encode()
     codes: npt.NDArray[np.int32] = coded.indices.to_numpy()
     return codes, coded.dictionary
 
@@ -100,9 +105,10 @@ def values_of(table: pa.Table, columns: Columns) -> npt.NDArray[np.float64]:
     bad = ~((values >= 0) & (values < np.inf))
     if bad.any():
         at = int(np.argmax(bad))
+        got = "no value" if table[columns.value][at].as_py() is None else values[at]
         user, item = (table[columns.of(side)][at].as_py() for side in SIDES)
         raise InputError(
-            f"column {columns.value!r} must be numbers of at least 0, got {values[at]} for "
+            f"column {columns.value!r} must be numbers of at least 0, got {got} for "
             f"{columns.user} {user}, {columns.item} {item}"
         )
     checked: npt.NDArray[np.float64] = values

@@ -15,7 +15,7 @@ from halfstep.distributed.storage import Folder
 
 def part_name(side: str, row: int, shard: int) -> str:
     """Return the name of the file of what a shard of the other side has of a hub's entries."""
-    return f"work/hub-{side}-{row}-{shard:05d}"
+    return f"hub-{side}-{row}-{shard:05d}"
 
 
 def save_part(folder: Folder, side: str, row: int, shard: int, numbers: Any, values: Any) -> int:
@@ -33,24 +33,33 @@ def read_hub_part(folder: Folder, side: str, row: int, shard: int) -> list[Any]:
     return unpacked(read_part(folder, part_name(side, row, shard), 0), 2)
 
 
-def pieces_tasks(folder: Folder, side: str, row: int, counts: list[int]) -> list[tuple[Any, ...]]:
+def pieces_tasks(
+    folder: Folder, work: Folder, side: str, row: int, counts: list[int]
+) -> list[tuple[Any, ...]]:
     """Return the arguments of `write_piece` for each piece of a hub.
 
     `counts` are its entries in each shard of the other side.
     """
     cuts = itertools.pairwise(piece_cuts(sum(counts)).tolist())
-    return [(folder, side, row, piece, counts, *span) for piece, span in enumerate(cuts)]
+    return [(folder, work, side, row, piece, counts, *span) for piece, span in enumerate(cuts)]
 
 
 def write_piece(
-    folder: Folder, side: str, row: int, piece: int, counts: list[int], first: int, stop: int
+    folder: Folder,
+    work: Folder,
+    side: str,
+    row: int,
+    piece: int,
+    counts: list[int],
+    first: int,
+    stop: int,
 ) -> tuple[str, int]:
     """Write a hub's entries from `first` to `stop` - 1; return their digest and the middle's number."""
     numbers, values, begin = [np.empty(0, np.int64)], [np.empty(0)], 0
     for shard, count in enumerate(counts):
         low, high = max(first - begin, 0), min(stop - begin, count)
         if low < high:
-            there, weights = read_hub_part(folder, side, row, shard)
+            there, weights = read_hub_part(work, side, row, shard)
             numbers.append(there[low:high])
             values.append(weights[low:high])
         begin += count
@@ -60,7 +69,7 @@ def write_piece(
 
 
 def put_back(
-    folder: Folder, side: str, shard: int, first: int, rows: dict[int, list[int]]
+    folder: Folder, work: Folder, side: str, shard: int, first: int, rows: dict[int, list[int]]
 ) -> tuple[str, int]:
     """Write a shard's block anew, with rows that are no hubs after all; return its digest and entries.
 
@@ -68,7 +77,7 @@ def put_back(
     """
     hubs = []
     for row, counts in rows.items():
-        parts = [read_hub_part(folder, side, row, k) for k, count in enumerate(counts) if count]
+        parts = [read_hub_part(work, side, row, k) for k, count in enumerate(counts) if count]
         hubs.append(Hub(row, *(list(arrays) for arrays in zip(*parts, strict=True))))
     block = with_hubs(load_block(folder, side, shard), hubs, first)
     return save_block(folder, side, shard, block), len(block.indices)

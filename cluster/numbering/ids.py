@@ -9,7 +9,7 @@ import numpy as np
 from halfstep.distributed.ids import arrow_type_of
 from halfstep.distributed.numbering.bundles import (
     packed,
-    read_part,
+    read_parts,
     unpacked_table,
     write_bundle,
 )
@@ -47,12 +47,12 @@ class Side(NamedTuple):
 
 def hashed_name(side: str, shard: int) -> str:
     """Return the name of the file of a hash shard's ids, in order of their numbers."""
-    return f"work/ids-{side}-{shard:05d}.parquet"
+    return f"ids-{side}-{shard:05d}.parquet"
 
 
 def ranks_name(side: str, shard: int) -> str:
     """Return the name of the file of ranks in a shard, a part for each piece: of its distinct ids."""
-    return f"work/ranks-{side}-{shard:05d}"
+    return f"ranks-{side}-{shard:05d}"
 
 
 def number_shard(
@@ -62,7 +62,7 @@ def number_shard(
     import pyarrow as pa
     from pyarrow import compute, parquet
 
-    texts = [read_part(folder, distinct_name(side, piece), shard) for piece in range(pieces)]
+    texts = read_parts(folder, [(distinct_name(side, piece), shard) for piece in range(pieces)])
     empty = pa.table({"id": pa.array([], arrow_type_of(kind)), "count": pa.array([], pa.int64())})
     tables = [unpacked_table(text) if text else empty for text in texts]
     del texts

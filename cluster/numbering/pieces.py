@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from halfstep.distributed.facts import SIDES
 from halfstep.distributed.ids import arrow_type_of
 from halfstep.distributed.numbering.table import Columns, Table
+from halfstep.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _SMALLEST = 1 << 24  # bytes of a piece, as long as the table has more
 _LARGEST = 1 << 28  # if the workers' memory has no limit
-_SHARE = (
-    1 / 24
-)  # of a task's memory: its numbers, places, sorted entries and their bytes take the rest
+# Of a task's memory: its numbers, places, sorted entries and their bytes take the rest.
+_SHARE = 1 / 24
 _TURNS = 4  # pieces for each thread, to even out their times
 
 
@@ -36,9 +36,14 @@ class FilePiece(NamedTuple):
         tables = []
         for path, groups in self.files:
             fs, root = fsspec.core.url_to_fs(path, **self.storage_options)
-            with fs.open(root, "rb") as file:
-                found = parquet.ParquetFile(file)
-                table = found.read_row_groups(groups, columns=self.columns.all(), use_threads=False)
+            try:
+                with fs.open(root, "rb") as file:
+                    found = parquet.ParquetFile(file)
+                    columns = self.columns.all()
+                    table = found.read_row_groups(groups, columns=columns, use_threads=False)
+            except (pa.ArrowException, OSError) as error:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                raise InputError(f"'{path}' cannot be read as Parquet: {reason}") from None
             tables.append(normal(table, self.columns, self.id_types))
         return pa.concat_tables(tables)
 
@@ -53,6 +58,10 @@ def normal(table: pa.Table, columns: Columns, id_types: dict[str, str]) -> pa.Ta
         ids = table[name]
         if pa.types.is_dictionary(ids.type):
             ids = ids.cast(ids.type.value_type)
+        if pa.types.is_integer(ids.type) != (id_types[side] == "int64") and len(ids):
+            raise InputError(
+                f"column {name!r} must have ids of one type, {id_types[side]}: some are {ids.type}"
+            )
         found[name] = ids.cast(arrow_type_of(id_types[side]))
     if columns.value is not None:
         found[columns.value] = table[columns.value].cast(pa.float64(), safe=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,11 +35,19 @@ class Rounds:
         self, client: Any, table: Table, folder: Folder, shards: int, show_progress: bool
     ) -> None:
         self.client, self.table, self.folder, self.shards = client, table, folder, shards
+        # Of this run alone: a task of one that failed or was stopped may still write its own.
+        self.work = folder.child(f"work-{uuid.uuid4().hex[:12]}")
         self.show = show_progress
         self.both = list(itertools.product(SIDES, range(shards)))
 
     def run(self, hub_entries: int | None) -> dict[str, Any]:
         """Write ids, blocks and hubs; return what `Facts` has of them."""
+        try:
+            return self._run(hub_entries)
+        finally:
+            self.work.remove("")
+
+    def _run(self, hub_entries: int | None) -> dict[str, Any]:
         rows = self._encode()
         pieces, total = range(len(rows)), sum(rows)
         if not total:
@@ -50,11 +59,12 @@ class Rounds:
         hubs = {s: sorted(row for row, count in sides[s].heavy if count > limit) for s in SIDES}
         hashed = {side: sides[side].starts for side in SIDES}
         starts = {side: aligned(hashed[side]) for side in SIDES}
-        cuts = [(self.folder, piece, hashed, starts, hubs) for piece in pieces]
+        cuts = [(self.work, piece, hashed, starts, hubs) for piece in pieces]
         self._round(cut, cuts, "entries cut", "pieces")
         kinds = self.table.id_types
         tasks = [
-            (self.folder, s, k, hashed[s], starts, hubs, kinds[s], len(rows)) for s, k in self.both
+            (self.folder, self.work, s, k, hashed[s], starts, hubs, kinds[s], len(rows))
+            for s, k in self.both
         ]
         made = self._round(write_shard, tasks, "blocks written")
         return self._finish(dict(zip(self.both, made, strict=True)), starts, hubs, hub_entries)
@@ -72,7 +82,7 @@ class Rounds:
 
     def _encode(self) -> list[int]:
         table = self.table
-        how = table.columns, table.id_types, self.folder, self.shards
+        how = table.columns, table.id_types, self.work, self.shards
         if table.frame is None:
             pieces = enumerate(pieces_of(table, *places(self.client)))
             return self._round(
@@ -93,7 +103,7 @@ class Rounds:
 
     def _number(self, pieces: int) -> dict[str, Side]:
         kinds = self.table.id_types
-        tasks = [(self.folder, side, k, kinds[side], pieces) for side, k in self.both]
+        tasks = [(self.work, side, k, kinds[side], pieces) for side, k in self.both]
         found = iter(self._round(number_shard, tasks, "ids numbered"))
         return {side: Side.of(list(itertools.islice(found, self.shards))) for side in SIDES}
 
@@ -126,12 +136,11 @@ class Rounds:
             task
             for side in SIDES
             for row, parts in counts[side].items()
-            for task in pieces_tasks(self.folder, side, row, parts)
+            for task in pieces_tasks(self.folder, self.work, side, row, parts)
         ]
         written = self._round(write_piece, tasks, "hubs written", "pieces")
         digests = [digest for digest, _ in written] + [found[key]["digest"] for key in self.both]
         middles = iter(middle for _, middle in written)
-        self.folder.remove("work")
         return {
             "identity": hashlib.sha256("".join(digests).encode()).hexdigest(),
             "starts": starts,
@@ -160,9 +169,9 @@ class Rounds:
                 if first <= row < stop and sum(parts) <= limit
             }
             if rows:
-                tasks.append((self.folder, side, k, first, rows))
+                tasks.append((self.folder, self.work, side, k, first, rows))
         mended = self._round(put_back, tasks, "blocks mended")
-        for (_, side, k, _, rows), (digest, entries) in zip(tasks, mended, strict=True):
+        for (*_, side, k, _, rows), (digest, entries) in zip(tasks, mended, strict=True):
             found[side, k] |= {"digest": digest, "entries": entries}
             for row in rows:
                 del counts[side][row]

@@ -1,5 +1,8 @@
 """Numbers of ids and blocks from tables: the same triples as pandas has, whatever the ids are like."""
 
+from pathlib import Path
+
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,15 +128,15 @@ def test_dataframes_are_numbered_as_files(client, tables, tmp_path, with_client)
 def test_the_folder_takes_the_planned_bytes(tables, tmp_path, monkeypatch):
     frame, folder = frame_of("narrow", 40_000).assign(v=1.0), Folder(tmp_path / "fit")
     table = tables(frame, 2)
-    kept, remove = tmp_path / "fit" / "work", Folder.remove
+    sizes, remove = [], Folder.remove
 
-    def remove_others(folder, name):
-        if name != "work" or not kept.exists():
-            remove(folder, name)
+    def removed(folder, name):
+        found = [*tmp_path.glob("fit/work-*/codes-*"), *tmp_path.glob("fit/work-*/entries-*")]
+        sizes.extend(file.stat().st_size for file in found)
+        remove(folder, name)
 
-    monkeypatch.setattr(Folder, "remove", remove_others)
+    monkeypatch.setattr(Folder, "remove", removed)
     number_ids(None, table, folder, shards=2, **COLUMNS)
-    sizes = [f.stat().st_size for f in kept.iterdir() if f.name.startswith(("codes", "entries"))]
     assert len(sizes) == 3  # of one piece
     heads = (16 + 3 * 128) + 2 * (
         24 + 2 * 3 * 128
@@ -188,7 +191,7 @@ def test_data_that_is_there_is_used_or_refused(client, tables, tmp_path):
 
 def test_what_a_killed_numbering_left_is_removed(client, tables, tmp_path):
     folder = Folder(tmp_path / "data")
-    for name in ("blocks/user-00007.npz", "work/ids-user-00009.parquet", "work/codes-000011"):
+    for name in ("blocks/user-00007.npz", "work-12/ids-user-00009.parquet", "work-12/codes-000011"):
         with folder.writing(name) as file:
             file.write(b"half")
     number_ids(client, tables(frame_of("narrow")), folder, shards=2, resume=True, **COLUMNS)
@@ -203,7 +206,7 @@ def test_what_a_killed_numbering_left_is_removed(client, tables, tmp_path):
     [
         ("v", -2.5, r"'v' must be numbers of at least 0, got -2\.5 for u 300, i x"),
         ("v", np.inf, r"'v' must be numbers of at least 0, got inf for u 300, i x"),
-        ("v", np.nan, r"'v' must be numbers of at least 0, got nan for u 300, i x"),
+        ("v", np.nan, r"'v' must be numbers of at least 0, got no value for u 300, i x"),
         ("u", np.nan, r"column 'u' of .*parquet' must have an id in each row, 1 lack it"),
         ("i", None, r"column 'i' of .*parquet' must have an id in each row, 1 lack it"),
     ],
@@ -217,5 +220,27 @@ def test_bad_rows_are_refused(client, tables, tmp_path, column, value, words):
         number_ids(
             client, tables(pd.concat([frame, bad])), Folder(tmp_path / "x"), shards=2, **COLUMNS
         )
-    assert not (tmp_path / "x" / "facts.json").exists()
+    assert not list((tmp_path / "x").glob("**/*.*"))
     assert not any(client.has_what().values())
+
+
+def test_ids_of_several_types_in_a_dataframe_are_refused(tmp_path):
+    """Of columns of objects; Dask makes texts of them by itself unless it is told otherwise."""
+    import dask.dataframe as dd
+
+    for ids in ([1, 2, "3", "4"], [1, "2", 3, "4"]):
+        frame = pd.DataFrame({"u": pd.Series(ids, dtype=object), "i": [1, 2, 3, 4], "v": 1.0})
+        with dask.config.set({"dataframe.convert-string": False}):
+            parts = dd.from_pandas(frame, npartitions=2)
+            with pytest.raises(InputError, match="must have ids of one type"):
+                number_ids(None, parts, Folder(tmp_path), shards=1, **COLUMNS)
+
+
+def test_a_damaged_page_names_its_file(tmp_path, tables):
+    path = tables(frame_of("narrow"), 1)
+    (file,) = Path(path).iterdir()
+    found = bytearray(file.read_bytes())
+    found[10:400] = b"\xff" * 390
+    file.write_bytes(found)
+    with pytest.raises(InputError, match=r"'.*000.parquet' cannot be read as Parquet: "):
+        number_ids(None, path, Folder(tmp_path / "x"), shards=1, **COLUMNS)
