@@ -26,10 +26,12 @@ from halfstep.distributed.hubs import (
     without,
 )
 from halfstep.distributed.storage import Folder
+from halfstep.errors import InputError
 from halfstep.solvers.gramian import ROWS
 from halfstep.solvers.shards import cuts as balanced
 from halfstep.types import Integers
 
+_EXACT = 2.0**53  # below it sums of whole numbers are exact, in any order
 _INT32 = np.iinfo(np.int32).max
 
 
@@ -96,13 +98,17 @@ def _summed(matrix: Any) -> Any:
     if new.all():
         return matrix
     begins = np.flatnonzero(new)
-    if (values != np.floor(values)).any():  # sums of whole numbers are exact
+    if (values != np.floor(values)).any() or values.max() >= _EXACT / len(values):
         run = np.cumsum(new)
         again = np.bincount(run)[run] > 1
         order = np.lexsort((values[again], run[again]))
         values[again] = values[again][order]
     ends = np.searchsorted(begins, pointers).astype(pointers.dtype)
-    summed = np.add.reduceat(values, begins), places[begins], ends
+    with np.errstate(over="ignore"):
+        sums = np.add.reduceat(values, begins)
+    if not np.isfinite(sums).all():
+        raise InputError("values of one user and item must have a finite sum: some are near 1e308")
+    summed = sums, places[begins], ends
     return sparse.csr_array(summed, shape=matrix.shape)
 
 

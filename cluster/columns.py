@@ -119,10 +119,16 @@ def parquet_urls(given: Any, storage_options: dict[str, Any] | None) -> list[str
     if any(mark in path for mark in "*?["):
         found = system.glob(path)
     elif system.isdir(path):
-        found = [name for name in system.find(path) if name.endswith((".parquet", ".pq"))]
+        found = [name for name in system.find(path) if _is_data(name[len(path) :])]
     else:
         found = [path] if system.exists(path) else []
     return [system.unstrip_protocol(name) for name in sorted(found)]
+
+
+def _is_data(below: str) -> bool:
+    """Return whether a path below a folder is of its data: no other writer's half-written files."""
+    parts = below.strip("/").split("/")
+    return below.endswith((".parquet", ".pq")) and not any(p[0] in "._" for p in parts)
 
 
 def columns_in(url: str, storage_options: dict[str, Any] | None) -> list[str]:
@@ -156,7 +162,10 @@ def _names(source: Any, storage_options: dict[str, Any]) -> tuple[str, list[str]
                 "source must be a path or pattern of Parquet files, a Dask dataframe or a sparse "
                 f"matrix, got {type(source).__name__}"
             )
-        return "the dataframe", [str(name) for name in source.columns]
+        wrong = [name for name in source.columns if not isinstance(name, str)]
+        if wrong:
+            raise InputError(f"columns of the dataframe must have texts as names, got {wrong[0]!r}")
+        return "the dataframe", list(source.columns)
     urls = parquet_urls(source, storage_options)
     if not urls:
         raise InputError(f"no Parquet files match '{os.fspath(source)}'")

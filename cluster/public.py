@@ -124,7 +124,10 @@ def fit(
     from halfstep.distributed.terms import measure_terms
 
     made = solver_of(solver, iterations, settings)
-    check_run(checkpoint_every, early_stopping, on_interrupt, random_state, groups)
+    check_run(
+        checkpoint_every, early_stopping, on_interrupt, random_state, callback, storage_options,
+        {"shards": shards, "groups": groups}, {"patience": patience, "replacement": replacement},
+    )  # fmt: skip
     place = Folder(folder, storage_options)
     model = checked(init, place, made)
     with connected(client) as of:

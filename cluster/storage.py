@@ -50,6 +50,18 @@ class Folder:
             raise InputError(f"folder {self.url!r} cannot be opened: {error}") from None
         return fs, root.rstrip("/")
 
+    def options_for(self, url: Any) -> dict[str, Any]:
+        """Return the storage options if they are those of a URL's kind, too, else none."""
+        kinds = [str(one).partition("://")[:2] for one in (url, self.url)]
+        return self.storage_options if kinds[0][1] and kinds[0] == kinds[1] else {}
+
+    def same_as(self, other: Folder) -> bool:
+        """Return whether another folder is this one, by another spelling or a link."""
+        if self.local and other.local:
+            paths = (os.path.realpath(one.url.removeprefix("file://")) for one in (self, other))
+            return next(paths) == next(paths)
+        return self.url == other.url
+
     def path(self, name: str) -> str:
         """Return the URL of a file."""
         return f"{self.url}/{name}"
@@ -87,7 +99,8 @@ class Folder:
                     os.fsync(file.fileno())
             os.replace(partial, target)
         except OSError as error:
-            raise OSError(error.errno, f"'{target}' cannot be written: {error.strerror}") from error
+            reason = error.strerror or f"{error} (is the disk full?)"
+            raise OSError(error.errno, f"'{target}' cannot be written: {reason}") from error
         finally:
             if os.path.exists(partial):
                 os.unlink(partial)

@@ -58,6 +58,27 @@ def ended_cleanly() -> Iterator[None]:
 
 
 @contextmanager
+def put_off() -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt after the block; processes begun inside never hear of it."""
+    asked: list[bool] = []
+    # A process begins with the mask of the thread that starts it. Windows has none.
+    masks = hasattr(signal, "pthread_sigmask")
+    if masks:
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()  # when it begins it lets the signal through again
+    with _handler(lambda number, frame: asked.append(True), signal.default_int_handler):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else set()
+        try:
+            yield
+        finally:
+            if masks:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if asked:
+        raise KeyboardInterrupt
+
+
+@contextmanager
 def terminated_at_once() -> Iterator[None]:
     """Let SIGTERM raise KeyboardInterrupt inside the block, so that what is half-written is removed."""
     with _handler(_at_once, signal.SIG_DFL, signal.SIGTERM):

@@ -190,12 +190,11 @@ def _columns(
 ) -> dict[str, Any]:
     """Print which columns are taken, before any worker is started, and return their names."""
     from halfstep.distributed.columns import chosen
-    from halfstep.distributed.fitting.preparing import alike
     from halfstep.distributed.storage import Folder
 
     wanted = False if value is True else value
     found = chosen(
-        source, alike(source, Folder(folder, options)), user=user, item=item, value=wanted
+        source, Folder(folder, options).options_for(source), user=user, item=item, value=wanted
     )
     console.print(found.said(), highlight=False, markup=False, soft_wrap=True)
     return {"user": found.user, "item": found.item, "value": found.value or False}
@@ -213,14 +212,13 @@ def _judged(
     They have the names that they have in the data, if this is files, too.
     """
     from halfstep.distributed.columns import chosen
-    from halfstep.distributed.fitting.preparing import alike
     from halfstep.distributed.storage import Folder
 
     place = Folder(folder, options)
     names = {**dict(zip(("user", "item", "value"), given, strict=True)), **columns}
     if columns:  # values may be missing
         names["value"] = False
-    found = [chosen(one, alike(one, place), **names) for one in held_out]
+    found = [chosen(one, place.options_for(one), **names) for one in held_out]
     if not found or columns:
         return {name: columns[name] for name in ("user", "item") if found}
     return {"user": found[0].user, "item": found[0].item, "value": found[0].value}

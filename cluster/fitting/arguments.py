@@ -39,16 +39,35 @@ def solver_of(name: str, iterations: int, settings: dict[str, Any]) -> Any:
     try:
         return rung(iterations=iterations, **settings)
     except TypeError as error:
-        raise InputError(f"{name}: {str(error).replace('__init__()', 'it')}") from None
+        raise InputError(
+            f"{name}: {str(error).replace(f'{rung.__name__}.__init__() got', 'got')}"
+        ) from None
 
 
 def check_run(
-    every: Any, early_stopping: Any, on_interrupt: str, random_state: Any, groups: Any
+    every: Any,
+    early_stopping: Any,
+    on_interrupt: str,
+    random_state: Any,
+    callback: Any,
+    storage_options: Any,
+    counts: dict[str, Any],
+    seconds: dict[str, float],
 ) -> None:
-    """Raise InputError for an argument of `fit` that breaks its rule."""
+    """Raise InputError for an argument of `fit` that breaks its rule.
+
+    `counts` may be None; these and `seconds` go by their names.
+    """
     check_integers({"checkpoint_every": every}, checkpoint_every=0)
-    if groups is not None:
-        check_integers({"groups": groups}, groups=1)
+    for name, count in counts.items():
+        if count is not None:
+            check_integers({name: count}, **{name: 1})
+    for name, value in seconds.items():
+        check_number(name, value)
+    if callback is not None and not callable(callback):
+        raise InputError(f"callback must be a function or None, got {callback!r}")
+    if storage_options is not None and not isinstance(storage_options, dict):
+        raise InputError(f"storage_options must be a dict or None, got {storage_options!r}")
     if early_stopping is not None:
         check_number("early_stopping", early_stopping)
         if not 0 < early_stopping < 1:

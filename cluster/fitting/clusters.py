@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from halfstep.errors import InputError, SolverUnavailable
+from halfstep.interruption import put_off
 from halfstep.kernels.cpu.threads import cores
 
 log = logging.getLogger("halfstep")
@@ -61,24 +62,27 @@ def connected(client: Any = None, workers: int | None = None) -> Iterator[Any]:
             raise InputError(f"client must be a distributed.Client, got {type(client).__name__}")
         if client.asynchronous:
             raise InputError("client must not be asynchronous: fit waits for each half-step")
+        if client.status != "running":
+            raise InputError(f"client must be connected to a cluster, it is {client.status}")
         yield client
         return
     count = cores(0)
     workers = min(2, count) if workers is None else workers
     threads = max(1, count // workers)
-    with (
-        dask.config.set({**MEMORY, **OTHERS}),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=threads,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            memory_limit="auto",
-            silence_logs=logging.CRITICAL,  # errors of tasks are raised here
-            env={"OMP_NUM_THREADS": "1", **_path()},
-        ) as cluster,
-        Client(cluster) as own,
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set({**MEMORY, **OTHERS}))
+        with put_off():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=threads,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                memory_limit="auto",
+                silence_logs=logging.CRITICAL,  # errors of tasks are raised here
+                env={"OMP_NUM_THREADS": "1", **_path()},
+            )
+            stack.enter_context(cluster)
+            own = stack.enter_context(Client(cluster))
         log.info("%d workers of %d threads, dashboard %s", workers, threads, cluster.dashboard_link)
         yield own
 

@@ -3,7 +3,7 @@
 Each shard looks for its ids among those of the other model, one of whose shards is read at a time, so
 that no machine holds a side whole. It writes the factors with which its rows start to a file like those
 of a checkpoint, and these files are the fit's manifest before its first half-step. What is lost later is
-read from there; the other model is not needed any more.
+read from there; only a fit that goes on by `resume` is told the other model again, to see that it is it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from halfstep.recommender.recommender import Recommender
 
 log = logging.getLogger("halfstep")
 
+COPY = "init"  # where a model of one process is, until the fit's starting factors are written
 STARTS = {"user": -2, "item": -1}  # the half-steps that a fit's start takes the place of
 
 
@@ -60,7 +61,7 @@ def checked(init: Any, place: Folder, solver: Any) -> ShardedModel | Recommender
             "init must be a ShardedModel, a Recommender, or the path of one (a solver alone has no ids "
             f"to find its rows by), got {type(init).__name__}"
         )
-    if isinstance(init, ShardedModel) and init.folder.url == place.url:
+    if isinstance(init, ShardedModel) and init.folder.same_as(place):
         raise InputError(
             f"init must be a model in another folder than the fit's, {place.url}, whose data and model "
             "the fit replaces: give another folder, or go on there with resume=True and more iterations"
@@ -78,7 +79,7 @@ def in_shards(
     init: ShardedModel | Recommender | None, place: Folder, shards: int
 ) -> ShardedModel | None:
     """Return the model to start from; one of one process is written to the fit's folder in shards."""
-    return cut(init, place.child("init"), shards) if isinstance(init, Recommender) else init
+    return cut(init, place.child(COPY), shards) if isinstance(init, Recommender) else init
 
 
 def identity_of(init: ShardedModel | None) -> str | None:
@@ -180,9 +181,7 @@ def take_rows(of: Folder, record: Record, side: str, ids: Any, X: Any, where: fl
 
 
 def _loaded(text: str, place: Folder) -> ShardedModel:
-    kind = text.partition("://")[0] if "://" in text else None
-    alike = kind is not None and place.url.startswith(f"{kind}://")
-    return ShardedModel.load(text, place.storage_options if alike else None)
+    return ShardedModel.load(text, place.options_for(text))
 
 
 def _example(init: ShardedModel) -> Any:

@@ -172,6 +172,11 @@ class Keeper:
         for name in dict.fromkeys([*self.identity, *manifest.identity]):
             there, here = manifest.identity.get(name), self.identity.get(name)
             if there != here:
+                if name == "data":
+                    raise InputError(
+                        f"{where} is of other data: these have been made anew since, from another table "
+                        "or in other shards; make them as they were, or fit with resume=False"
+                    )
                 raise InputError(
                     f"{where} is of another fit: {name} {there!r} there, {here!r} here; give its "
                     "settings, or fit with resume=False"

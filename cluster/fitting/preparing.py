@@ -35,6 +35,8 @@ def data_of(
     which they are. Its files are read with the storage options of `folder` if they are of its kind.
     """
     data = folder.child("data")
+    if shards is None and resume and data.exists("facts.json"):
+        shards = Facts.read(data).shards
     if shards is None:
         shards = max(1, len(workers_of(client)))
     if source is None:
@@ -51,7 +53,7 @@ def data_of(
         return blocks_of(as_csr(source), shards, data)
     from halfstep.distributed.numbering import number_ids
 
-    options = alike(source, folder)
+    options = folder.options_for(source)
     columns = chosen(source, options, user=user, item=item, value=value)
     log.info("columns of the table: %s", columns.said())
     facts: Facts = number_ids(
@@ -60,14 +62,6 @@ def data_of(
     )  # fmt: skip
     warn_of_added_ratings(columns, _rows(facts), facts.entries)
     return facts
-
-
-def alike(source: Any, folder: Folder) -> dict[str, Any] | None:
-    """Return the storage options of `folder` for a source at a URL of its kind, else None."""
-    if not isinstance(source, str) or "://" not in source or "://" not in folder.url:
-        return None
-    same = source.partition("://")[0] == folder.url.partition("://")[0]
-    return folder.storage_options or None if same else None
 
 
 def _refuse_columns(why: str, *columns: Any) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from halfstep.distributed.facts import SIDES, Facts
 from halfstep.distributed.fitting.answers import together
 from halfstep.distributed.fitting.driver import Driver
-from halfstep.distributed.fitting.initial import identity_of, started
+from halfstep.distributed.fitting.initial import COPY, identity_of, started
 from halfstep.distributed.fitting.losses import objective_of
 from halfstep.distributed.fitting.manifest import Keeper
 from halfstep.distributed.fitting.orders import Job
@@ -49,6 +49,7 @@ class Run:
         if self.manifest is None and options["init"] is not None:
             start = facts, folder, solver, options["seed"], options["init"]
             self.manifest = started(client, keeper, *start, show_progress=options["show"])
+        folder.remove(COPY)
         job = Job(
             f"halfstep-{uuid.uuid4().hex[:12]}", folder, facts, solver.name, settings,
             options["threads"], options["patience"],

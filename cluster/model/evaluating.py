@@ -109,7 +109,8 @@ def evaluate(
     parts: Sequence[Any]
     total = 0
     if isinstance(test, str | list | tuple) or hasattr(test, "__fspath__"):
-        files = files_of(facts, test, folder.storage_options, **columns)
+        first = test[0] if isinstance(test, list | tuple) and test else test
+        files = files_of(facts, test, folder.options_for(first), **columns)
         total = files.rows()
         parts = [files] * facts.shards
     else:

@@ -72,7 +72,7 @@ def read_histories(folder: Folder, facts: Facts, shard: int) -> Histories:
     if not data.exists("facts.json"):
         raise InputError(
             f"{folder.url} has a model without what its users have: load the folder of the fit, or a "
-            "copy by save(history=True), or give filter_already_liked_items=False"
+            "copy by save(history=True), or recommend with filter_already_liked_items=False"
         )
     block = load_block(data, "user", shard)
     whole = Histories(_pointers(block.lengths), block.indices, block.values, block.needed)

@@ -211,7 +211,8 @@ class ShardedModel:
             The columns of the files, by name or by number from 1; None for their names in the fit's
             data. If `value` is None and there is no such column, each row counts 1.
         num_threads, storage_options
-            As in `recommend_all`; the files of `test` are read with the options of the model's folder.
+            As in `recommend_all`; the files of `test` are read with the options of the model's
+            folder if they are at a URL of its kind.
 
         Returns
         -------
@@ -270,9 +271,8 @@ class ShardedModel:
         return int(given or 0)
 
     def _target(self, folder: str | Folder, storage_options: dict[str, Any] | None) -> Folder:
-        if storage_options is None and isinstance(folder, str) and "://" in self.folder.url:
-            is_alike = folder.partition("://")[0] == self.folder.url.partition("://")[0]
-            storage_options = self.folder.storage_options if is_alike else None
+        if storage_options is None:
+            storage_options = self.folder.options_for(folder)
         return _folder(folder, storage_options)
 
 

@@ -53,7 +53,8 @@ def number_ids(
     table
         A path, a pattern or a folder of Parquet files, at any URL; or a Dask dataframe.
     folder
-        Where ids, blocks, hubs and, at the end, `facts.json` go.
+        Where ids, blocks, hubs and, at the end, `facts.json` go. What is there of other data is removed
+        once the table has been read whole and found good.
     user, item, value
         Columns: ids are integers or texts. Without `value` each row counts 1. Rows of one user and item
         are summed.
@@ -76,9 +77,6 @@ def number_ids(
         if resume:
             check_same(found, source, folder)
             return found
-    folder.remove("facts.json")
-    for name in ("ids", "blocks", "hubs", *folder.names("work")):
-        folder.remove(name)
     made = Rounds(client, given, folder, shards, show_progress).run(hub_entries)
     names: dict[str, str | None] = {"user": user, "item": item, "value": value}
     facts = Facts(

@@ -42,6 +42,8 @@ class Rounds:
 
     def run(self, hub_entries: int | None) -> dict[str, Any]:
         """Write ids, blocks and hubs; return what `Facts` has of them."""
+        for name in self.folder.names("work"):
+            self.folder.remove(name)
         try:
             return self._run(hub_entries)
         finally:
@@ -55,6 +57,8 @@ class Rounds:
         sides = self._number(len(rows))
         if any(sides[side].entries != total for side in SIDES):
             raise RuntimeError(f"{total} rows, {[sides[side].entries for side in SIDES]} of ids")
+        for name in ("facts.json", "ids", "blocks", "hubs"):
+            self.folder.remove(name)
         limit = hub_limit(total, self.shards) if hub_entries is None else hub_entries
         hubs = {s: sorted(row for row, count in sides[s].heavy if count > limit) for s in SIDES}
         hashed = {side: sides[side].starts for side in SIDES}

@@ -8,7 +8,6 @@ import pytest
 
 from halfstep import distributed, load_data
 from halfstep.distributed.columns import Chosen, chosen, parquet_urls
-from halfstep.distributed.fitting.preparing import alike
 from halfstep.distributed.storage import Folder
 from halfstep.errors import InputError
 
@@ -103,10 +102,19 @@ def test_files_of_a_folder_are_those_that_numbering_reads(tmp_path):
 
 def test_options_go_to_sources_of_the_folder_s_kind_alone():
     bucket = Folder("s3://bucket/fit", {"key": "k"})
-    assert alike("s3://other/plays", bucket) == {"key": "k"}
-    assert alike("/plays", bucket) is None
-    assert alike("gs://other/plays", bucket) is None
-    assert alike("s3://other/plays", Folder("/fit", {"key": "k"})) is None
+    assert bucket.options_for("s3://other/plays") == {"key": "k"}
+    assert bucket.options_for("/plays") == {}
+    assert bucket.options_for("gs://other/plays") == {}
+    assert Folder("/fit", {"key": "k"}).options_for("s3://other/plays") == {}
+
+
+def test_a_folder_is_read_without_what_others_have_not_finished(tmp_path):
+    for name in ("a", "sub/b", "_temporary/c", ".d", "sub/_e"):
+        path = tmp_path / f"{name}.parquet"
+        path.parent.mkdir(exist_ok=True)
+        FRAME.to_parquet(path, index=False)
+    found = [url.rpartition("/")[2] for url in parquet_urls(tmp_path, None)]
+    assert sorted(found) == ["a.parquet", "b.parquet"]
 
 
 def test_a_fit_says_what_it_takes_and_that_it_added_ratings(client, tmp_path, caplog):

@@ -1,5 +1,6 @@
 """Numbers of ids and blocks from tables: the same triples as pandas has, whatever the ids are like."""
 
+import time
 from pathlib import Path
 
 import dask
@@ -98,7 +99,7 @@ def test_entries_are_those_of_pandas(client, tables, tmp_path, kind, hub_entries
     assert folder.child("data").names() == sorted(
         ["blocks", "facts.json", "ids", *(["hubs"] if hub_entries else [])]
     )
-    assert not any(client.has_what().values())
+    nothing_left(client)
 
 
 def test_result_does_not_depend_on_files_order_or_pieces(client, tables, tmp_path, monkeypatch):
@@ -113,6 +114,14 @@ def test_result_does_not_depend_on_files_order_or_pieces(client, tables, tmp_pat
     assert alone == two
 
 
+def nothing_left(client):
+    """Assert that the workers hold nothing; they hear of it a moment after the call."""
+    end = time.perf_counter() + 10
+    while any(client.has_what().values()):
+        assert time.perf_counter() < end
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("with_client", [False, True])
 def test_dataframes_are_numbered_as_files(client, tables, tmp_path, with_client):
     import dask.dataframe as dd
@@ -122,7 +131,7 @@ def test_dataframes_are_numbered_as_files(client, tables, tmp_path, with_client)
     parts = dd.from_pandas(frame.astype({"i": "category"}).assign(other=1), npartitions=4)
     two = number_ids(of, parts, Folder(tmp_path / "2"), shards=2, **COLUMNS)
     assert (two.identity, two.id_types) == (one.identity, one.id_types)
-    assert not any(client.has_what().values())
+    nothing_left(client)
 
 
 def test_the_folder_takes_the_planned_bytes(tables, tmp_path, monkeypatch):
@@ -132,7 +141,8 @@ def test_the_folder_takes_the_planned_bytes(tables, tmp_path, monkeypatch):
 
     def removed(folder, name):
         found = [*tmp_path.glob("fit/work-*/codes-*"), *tmp_path.glob("fit/work-*/entries-*")]
-        sizes.extend(file.stat().st_size for file in found)
+        if not name:  # the folder of work itself, at the end
+            sizes.extend(file.stat().st_size for file in found)
         remove(folder, name)
 
     monkeypatch.setattr(Folder, "remove", removed)
@@ -221,7 +231,7 @@ def test_bad_rows_are_refused(client, tables, tmp_path, column, value, words):
             client, tables(pd.concat([frame, bad])), Folder(tmp_path / "x"), shards=2, **COLUMNS
         )
     assert not list((tmp_path / "x").glob("**/*.*"))
-    assert not any(client.has_what().values())
+    nothing_left(client)
 
 
 def test_ids_of_several_types_in_a_dataframe_are_refused(tmp_path):
@@ -244,3 +254,39 @@ def test_a_damaged_page_names_its_file(tmp_path, tables):
     file.write_bytes(found)
     with pytest.raises(InputError, match=r"'.*000.parquet' cannot be read as Parquet: "):
         number_ids(None, path, Folder(tmp_path / "x"), shards=1, **COLUMNS)
+
+
+def test_sums_are_the_same_in_any_order_or_refused(tables, tmp_path):
+    """Of whole numbers beyond 2^53, too, which float64 rounds."""
+    digests = set()
+    for k, values in enumerate(([1e16, 1.0, 1.0], [1.0, 1.0, 1e16])):
+        frame = pd.DataFrame({"u": [1, 1, 1], "i": [2, 2, 2], "v": values})
+        folder = Folder(tmp_path / str(k))
+        digests.add(
+            number_ids(None, tables(frame, 1, f"t{k}"), folder, shards=1, **COLUMNS).identity
+        )
+    assert len(digests) == 1
+    frame = pd.DataFrame({"u": [1, 1], "i": [2, 2], "v": [1e308, 1e308]})
+    with pytest.raises(InputError, match="must have a finite sum"):
+        number_ids(None, tables(frame), Folder(tmp_path / "x"), shards=1, **COLUMNS)
+
+
+def test_data_is_taken_up_by_another_number_of_workers(client, tables, tmp_path):
+    from cases.cluster.fits import over
+
+    table = tables(frame_of("narrow"))
+    settings = {"factors": 3, "iterations": 1, **COLUMNS}
+    over(client, table, tmp_path / "fit", shards=3, **settings)
+    model = over(client, table, tmp_path / "fit", resume=True, **settings)
+    assert model.facts.shards == 3
+
+
+def test_what_is_there_stays_until_the_new_table_is_read(tables, tmp_path):
+    folder = Folder(tmp_path / "data")
+    one = number_ids(None, tables(frame_of("narrow")), folder, shards=2, **COLUMNS)
+    bad = frame_of("narrow").assign(v=-1.0)
+    with pytest.raises(InputError, match="must be numbers of at least 0"):
+        number_ids(None, tables(bad, name="bad"), folder, shards=2, **COLUMNS)
+    assert Facts.read(folder) == one
+    assert join(folder).nnz == one.entries
+    assert folder.names() == ["blocks", "facts.json", "ids"]
