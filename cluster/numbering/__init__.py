@@ -14,7 +14,7 @@ what is its own and no more (`bundles`). That takes about 40 bytes an entry, all
 thread of a worker needs the memory of one piece, or of one shard's entries, about 60 bytes each; a task
 whose worker dies is repeated and costs nobody else anything; and nothing stays in Dask. The second and
 the fourth round have two tasks for each shard. A shuffle of Dask's own (P2P) holds the entries in
-the workers, begins anew if one of them dies, and took 5 times as long.
+the workers, begins anew if one of them dies, and took two to three times as long.
 
 The numbers depend on the ids and the number of shards alone.
 """

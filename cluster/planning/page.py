@@ -150,7 +150,8 @@ def assumed() -> str:
             "reads each entry's row once at full speed; "
             f"the slow one three times, at {100 * n.efficiency:.0f} % of it.",
             f"* Numbering writes {FILED} bytes for each row of the table to the folder and reads them "
-            f"again, as fast as the network is, and takes {1e6 * m.numbering_seconds:.2f} us of a core.",
+            f"again, as fast as the network is, and takes {1e6 * m.numbering_seconds:.2f} us of a core, "
+            "half of it in rounds that keep two cores of a machine busy.",
         ]
     )
 

@@ -142,10 +142,11 @@ def _plan(work: Work, machines: Machines, groups: int) -> Plan:
         "driver": driver / machines.network + 2 * machines.round_seconds,
     }
     filed = 2 * own_entries * FILED  # to the folder and back
+    # Half of the work is done piece by piece, by all cores, and half by a task for each shard and side.
+    busy = 0.5 / machines.cores + 0.5 / min(machines.cores, 2)
     numbering = {
         "bytes": filed,
-        "seconds": filed / machines.speed
-        + own_entries * machines.numbering_seconds / machines.cores,
+        "seconds": filed / machines.speed + own_entries * machines.numbering_seconds * busy,
     }
     # A row is wanted or not: a bit, for each row of the other side that is elsewhere.
     lists = sum(
