@@ -1,5 +1,6 @@
 """The metrics of full ranking, against scikit-learn and a slow dense oracle; and every argument."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -178,6 +179,7 @@ def test_block_bytes_bounds_the_memory_and_changes_no_result():
     evaluate(X, Y, *given)
     results, peaks = [], []
     for block_bytes in (1, 300_000, 10**9):
+        gc.collect()
         tracemalloc.start()
         # One thread: a second one may find no work, and then its scratch is not in the peak.
         results.append(evaluate(X, Y, *given, block_bytes=block_bytes, num_threads=1).means())
