@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from halfstep.bench.environment import environment
+from halfstep.bench.over_workers import sections_of
 from halfstep.files import write_json
 from halfstep.kernels.cpu.threads import cores
+from halfstep.marked_sections import rewrite_sections
 from halfstep.solvers import SOLVERS
 from halfstep.solvers.als_wr import als_wr
 from halfstep.solvers.objective import objective
@@ -97,18 +99,15 @@ def section(results: dict[str, Any]) -> str:
             "",
             f"On {of['cpu']}, {of['cores']} cores, by Spark's objective (ALS-WR, log confidence, "
             f"lambda {SETTINGS['regularization']}), calculated here in float64 for both. Of "
-            "Spark's time a fit of no iterations is taken off; its data are in memory.",
+            "Spark's time a fit of no iterations is taken off; its data are in memory. Cores that are "
+            "shared with other work make seconds unsteady: read the ratio, and that roughly.",
         ]
     )
 
 
 def rewrite(page: Path, folder: Path) -> None:
     """Write the section of the page anew, from the results files in a folder."""
-    files = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
-    begin, end = "<!-- spark:begin -->", "<!-- spark:end -->"
-    head, rest = page.read_text(encoding="utf-8").split(begin)
-    drawn = "\n\n".join(section(results) for results in files if "spark" in results)
-    page.write_text(f"{head}{begin}\n\n{drawn}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    rewrite_sections(page, {"spark": lambda: sections_of(folder, "spark", section)})
 
 
 def main() -> None:

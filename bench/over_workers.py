@@ -16,6 +16,7 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import numpy as np
 from halfstep.bench.environment import environment
 from halfstep.files import write_json
 from halfstep.kernels.cpu.threads import cores
+from halfstep.marked_sections import rewrite_sections
 
 SETTINGS = {"confidence": "log", "regularization": 20.0}
 ITERATIONS = 8
@@ -223,12 +225,13 @@ def section(results: dict[str, Any]) -> str:
 
 def rewrite(page: Path, folder: Path) -> None:
     """Write the section of the page anew, from the results files in a folder."""
-    files = sorted(folder.glob("*.json"))
-    text = page.read_text(encoding="utf-8")
-    begin, end = "<!-- growth:begin -->", "<!-- growth:end -->"
-    head, rest = text.split(begin)
-    drawn = "\n\n".join(section(json.loads(file.read_text(encoding="utf-8"))) for file in files)
-    page.write_text(f"{head}{begin}\n\n{drawn}\n\n{end}{rest.split(end)[1]}", encoding="utf-8")
+    rewrite_sections(page, {"growth": lambda: sections_of(folder, "fits", section)})
+
+
+def sections_of(folder: Path, part: str, draw: Callable[[dict[str, Any]], str]) -> str:
+    """Return what is drawn of the results files in a folder that have a part."""
+    files = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))]
+    return "\n\n".join(draw(results) for results in files if part in results)
 
 
 def main() -> None:

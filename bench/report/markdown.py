@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from halfstep.bench.contestant_names import PEERS
@@ -41,16 +42,11 @@ from halfstep.bench.report.tables import Table, case_table, measure_tables, swee
 from halfstep.bench.results_file import read_results
 from halfstep.bench.schema import Results
 from halfstep.errors import InputError
-from halfstep.files import whole_file
+from halfstep.marked_sections import markers, rewrite_sections
 
-
-def _markers(name: str) -> tuple[str, str]:
-    return f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-
-
-BEGIN, END = _markers("table")
-HEADLINE_BEGIN, HEADLINE_END = _markers("headline")
-EARLIER_BEGIN, EARLIER_END = _markers("earlier")
+BEGIN, END = markers("table")
+HEADLINE_BEGIN, HEADLINE_END = markers("headline")
+EARLIER_BEGIN, EARLIER_END = markers("earlier")
 _FACTORS = 64
 
 
@@ -67,33 +63,25 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
         The page cannot be read or has no markers, the folder has no results file, or a results file is
         damaged; the page is then unchanged.
     """
-    path = Path(page)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    blocks: list[tuple[str, str, Callable[[Sequence[Path]], str]]] = [
-        (*_markers("ladder"), _ladder),
-        (*_markers("gpu"), _cards),
-        (*_markers("implicit"), _implicit),
-        (HEADLINE_BEGIN, HEADLINE_END, _headlines),
-        (EARLIER_BEGIN, EARLIER_END, _earlier),
-        (*_markers("published"), _published),
-        *((*_markers(name), _limits(name)) for name in limits_page.PARTS),
-        (BEGIN, END, lambda files: "\n\n".join(filter(None, map(_tables, files)))),
-    ]
-    there = [block for block in blocks if block[0] in text or block[1] in text]
-    for begin, end, _ in there or blocks[-1:]:
-        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-            raise InputError(f"{path}: must hold {begin} and then {end}, once each")
     files = sorted(Path(folder).rglob("*.json"))
-    if not files:
-        raise InputError(f"{folder}: must hold results files (*.json), got none")
-    for begin, end, draw in there:
-        before, rest = text.split(begin)
-        text = f"{before}{begin}\n\n{draw(files)}\n\n{end}{rest.split(end)[1]}"
-    with whole_file(path) as file:
-        file.write(text.encode())
+    drawn: dict[str, Callable[[Sequence[Path]], str]] = {
+        "ladder": _ladder,
+        "gpu": _cards,
+        "implicit": _implicit,
+        "headline": _headlines,
+        "earlier": _earlier,
+        "published": _published,
+        **{name: _limits(name) for name in limits_page.PARTS},
+        "table": lambda files: "\n\n".join(filter(None, map(_tables, files))),
+    }
+
+    def section(draw: Callable[[Sequence[Path]], str]) -> str:
+        if not files:
+            raise InputError(f"{folder}: must hold results files (*.json), got none")
+        return draw(files)
+
+    sections = {name: partial(section, draw) for name, draw in drawn.items()}
+    rewrite_sections(page, sections, some=True)
     return files
 
 

@@ -14,7 +14,7 @@ from halfstep.distributed.planning.figures import Machines, Work
 from halfstep.distributed.planning.gpus import Nodes, gpu_plan
 from halfstep.distributed.planning.paper import FILED, plan
 from halfstep.errors import InputError
-from halfstep.files import whole_file
+from halfstep.marked_sections import rewrite_sections
 
 WORK = Work(users=10**9, items=10**8, entries=10**11, factors=128)
 COUNTS = (25, 50, 100, 200, 400)
@@ -165,26 +165,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
 
 
 def rewrite(page: str | Path) -> None:
-    """Write the sections of a page anew.
-
-    Raises
-    ------
-    InputError
-        The page cannot be read, or a section's markers are not there once each; it is then unchanged.
-    """
-    path = Path(page)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from error
-    for name, draw in SECTIONS.items():
-        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-        if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-            raise InputError(f"{path}: must hold {begin} and then {end}, once each")
-        head, rest = text.split(begin)
-        text = f"{head}{begin}\n\n{draw()}\n\n{end}{rest.split(end)[1]}"
-    with whole_file(path) as file:
-        file.write(text.encode())
+    """Write the sections of a page anew; see `halfstep.marked_sections`."""
+    rewrite_sections(page, SECTIONS)
 
 
 if __name__ == "__main__":
