@@ -54,25 +54,31 @@ def over_shards(
             finally:
                 if forget is not None:
                     forget()
-        from distributed import as_completed
-
         share = num_threads if num_threads != 0 else -tasks_at_once(client)
         name = function.__name__
         futures = [client.submit(_run, function, task, share, key=_key(name)) for task in tasks]
-        keys = [future.key for future in futures]
-        results = {}
         try:
-            for future, result in as_completed(futures, with_results=True):
-                results[future.key] = result
-                future.release()  # or it is done again if its worker dies
-                advance(1)
-            return [results[key] for key in keys]
-        except BaseException:
-            client.cancel(futures)
-            raise
+            return results_of(client, futures, advance)
         finally:
             if forget is not None:
                 client.run(forget, on_error="ignore")
+
+
+def results_of(client: Any, futures: Sequence[Any], advance: Callable[[int], None]) -> list[Any]:
+    """Return the results of Dask's futures, in their order; where one fails, give the others up."""
+    from distributed import as_completed
+
+    keys = [future.key for future in futures]
+    results = {}
+    try:
+        for future, result in as_completed(futures, with_results=True):
+            results[future.key] = result
+            future.release()  # or it is done again if its worker dies
+            advance(1)
+    except BaseException:
+        client.cancel(futures)
+        raise
+    return [results[key] for key in keys]
 
 
 def places(client: Any) -> tuple[int, int | None]:

@@ -20,9 +20,10 @@ from halfstep.distributed.numbering.ids import Side, number_shard
 from halfstep.distributed.numbering.pieces import pieces_of
 from halfstep.distributed.numbering.table import Table
 from halfstep.distributed.storage import Folder
-from halfstep.distributed.tasks import over_shards, places
+from halfstep.distributed.tasks import over_shards, places, results_of
 from halfstep.errors import InputError
 from halfstep.kernels.cpu.high_degree import PIECES
+from halfstep.progress import count_bar
 from halfstep.solvers.gramian import ROWS
 
 Counts = dict[str, dict[int, list[int]]]  # of a side's hubs, the entries in each shard of the other
@@ -98,12 +99,8 @@ class Rounds:
         calls = [call(part, p, *how) for p, part in enumerate(table.frame.to_delayed())]
         if self.client is None:
             return list(dask.compute(*calls, scheduler="synchronous"))
-        futures = self.client.compute(calls)
-        try:
-            rows: list[int] = self.client.gather(futures)
-        finally:
-            self.client.cancel(futures)
-        return rows
+        with count_bar("table read", len(calls), "pieces", show=self.show) as advance:
+            return results_of(self.client, self.client.compute(calls), advance)
 
     def _number(self, pieces: int) -> dict[str, Side]:
         kinds = self.table.id_types
