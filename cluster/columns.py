@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 from halfstep.datasets.tables.known_names import strength
@@ -140,18 +142,29 @@ def columns_in(url: str, storage_options: dict[str, Any] | None) -> list[str]:
         It cannot be read as Parquet.
     """
     import fsspec
-    import pyarrow as pa
     from pyarrow import parquet
 
+    remedy = (
+        "; a table of text is read by halfstep.load_data (--data on the command line) if it fits one "
+        "machine"
+    )
+    with (
+        as_parquet(_short(url), remedy),
+        fsspec.open(url, "rb", **(storage_options or {})) as stream,
+    ):
+        return list(parquet.read_schema(stream).names)
+
+
+@contextmanager
+def as_parquet(path: str, remedy: str = "") -> Iterator[None]:
+    """Raise InputError, which names the file, where it cannot be read as Parquet inside the block."""
+    import pyarrow as pa
+
     try:
-        with fsspec.open(url, "rb", **(storage_options or {})) as stream:
-            return list(parquet.read_schema(stream).names)
+        yield
     except (pa.ArrowException, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(
-            f"'{_short(url)}' cannot be read as Parquet: {reason}; a table of text is read "
-            "by halfstep.load_data (--data on the command line) if it fits one machine"
-        ) from None
+        raise InputError(f"'{path}' cannot be read as Parquet: {reason}{remedy}") from None
 
 
 def _names(source: Any, storage_options: dict[str, Any]) -> tuple[str, list[str]]:

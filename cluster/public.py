@@ -93,9 +93,6 @@ def fit(
         Called as `callback(iteration, seconds, loss)` after each iteration; True ends the fit.
     on_interrupt
         As in `Solver.fit`. After Ctrl-C the model is that of the last whole iteration.
-    storage_options
-        What fsspec opens `folder` with: credentials, an endpoint; and `source`, if that is a URL of the
-        same kind.
     patience
         Seconds after which a worker that does not answer is taken for lost.
     replacement

@@ -74,16 +74,12 @@ def encode(
 
 def encoded(column: pa.ChunkedArray, name: str) -> tuple[npt.NDArray[np.int32], Any]:
     """Return a column of ids as places (n,) among the distinct ones, and these as an Arrow array."""
-    import pyarrow as pa
-
     if column.null_count:
         raise InputError(
             f"column {name!r} must have an id in each row, {column.null_count} are missing"
         )
     # In this order: chunks of texts together may have more bytes than an array of them holds.
     coded = column.dictionary_encode().unify_dictionaries().combine_chunks()
-    if isinstance(coded, pa.ChunkedArray):  # without chunks
-        coded = pa.array([], column.type).dictionary_encode()
     codes: npt.NDArray[np.int32] = coded.indices.to_numpy()
     return codes, coded.dictionary
 

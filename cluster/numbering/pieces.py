@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from halfstep.distributed.columns import as_parquet
 from halfstep.distributed.facts import SIDES
 from halfstep.distributed.ids import arrow_type_of
 from halfstep.distributed.numbering.table import Columns, Table
@@ -36,14 +37,9 @@ class FilePiece(NamedTuple):
         tables = []
         for path, groups in self.files:
             fs, root = fsspec.core.url_to_fs(path, **self.storage_options)
-            try:
-                with fs.open(root, "rb") as file:
-                    found = parquet.ParquetFile(file)
-                    columns = self.columns.all()
-                    table = found.read_row_groups(groups, columns=columns, use_threads=False)
-            except (pa.ArrowException, OSError) as error:
-                reason = (str(error) or type(error).__name__).splitlines()[0]
-                raise InputError(f"'{path}' cannot be read as Parquet: {reason}") from None
+            with as_parquet(path), fs.open(root, "rb") as file:
+                found, columns = parquet.ParquetFile(file), self.columns.all()
+                table = found.read_row_groups(groups, columns=columns, use_threads=False)
             tables.append(normal(table, self.columns, self.id_types))
         return pa.concat_tables(tables)
 

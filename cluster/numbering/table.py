@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from halfstep.distributed.columns import parquet_urls
+from halfstep.distributed.columns import as_parquet, parquet_urls
 from halfstep.distributed.facts import SIDES
 from halfstep.errors import InputError
 
@@ -42,8 +42,6 @@ class Table(NamedTuple):
         The dataframe, or None.
     id_types
         For each side "int64" or "string".
-    rows
-        How many there are, or None if that is not known.
     source
         What a later run compares, to know whether it is the same table.
     """
@@ -52,7 +50,6 @@ class Table(NamedTuple):
     frame: Any
     columns: Columns
     id_types: dict[str, str]
-    rows: int | None
     source: dict[str, Any]
     storage_options: dict[str, Any]
 
@@ -90,8 +87,7 @@ def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -
                 raise InputError(
                     f"'{file.path}' has no column {name!r}: it has {', '.join(file.schema.names)}"
                 )
-    rows = sum(file.rows for file in files)
-    if not rows:
+    if not any(file.rows for file in files):
         raise InputError(f"'{pattern}' must have rows: its {len(files)} Parquet files have none")
     files = [file for file in files if file.rows]
     for file in files:
@@ -106,12 +102,11 @@ def _of_files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -
             _check_numbers(file.schema.field(columns.value).type, f"'{file.path}'", columns.value)
     listed = [[os.path.basename(file.path), file.size, file.rows] for file in files]
     source = {"files": sorted(listed)}
-    return Table(files, None, columns, types, rows, source, storage_options)
+    return Table(files, None, columns, types, source, storage_options)
 
 
 def _files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -> list[File]:
     import fsspec
-    import pyarrow as pa
     from pyarrow import parquet
 
     urls = parquet_urls(pattern, storage_options)
@@ -120,15 +115,11 @@ def _files(pattern: str, columns: Columns, storage_options: dict[str, Any]) -> l
     fs, _ = fsspec.core.url_to_fs(urls[0], **storage_options)
 
     def look(path: str) -> File:
-        try:
-            with fs.open(path, "rb") as file:
-                found = parquet.ParquetFile(file)
-                rows, schema = found.metadata.num_rows, found.schema_arrow
-                missing = _missing(found.metadata)
-                groups = _sizes(found.metadata, set(columns.all()))
-        except (pa.ArrowInvalid, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"'{path}' cannot be read as Parquet: {reason}") from None
+        with as_parquet(path), fs.open(path, "rb") as file:
+            found = parquet.ParquetFile(file)
+            rows, schema = found.metadata.num_rows, found.schema_arrow
+            missing = _missing(found.metadata)
+            groups = _sizes(found.metadata, set(columns.all()))
         size = int(fs.size(path) or 0)
         return File(fs.unstrip_protocol(path), schema, rows, size, missing, groups)
 
@@ -219,4 +210,4 @@ def _of_frame(frame: Any, columns: Columns) -> Table:
         types[side] = _id_type(text, "the dataframe", columns.of(side))
     if columns.value is not None:
         _check_numbers(schema.field(columns.value).type, "the dataframe", columns.value)
-    return Table([], frame[columns.all()], columns, types, None, {"dataframe": frame._name}, {})
+    return Table([], frame[columns.all()], columns, types, {"dataframe": frame._name}, {})
