@@ -88,11 +88,6 @@ class Prior:
         whole: Floats = self._stack
         return whole
 
-    def means(self) -> Floats:
-        """Return the prior means of all rows, (rows, f)."""
-        means: Floats = self._whole @ self.W
-        return means
-
     def warm(self, X: Floats) -> Floats:
         """Return X (rows, f) with zeros in the rows without entries: X itself where they are zero."""
         cold = ~self._stored
@@ -110,6 +105,19 @@ class Prior:
         whole = np.array(X)
         whole[cold] = self._whole[cold] @ self.W
         return whole
+
+    def beside_ridge(self, X: Floats | None) -> float:
+        """Return what the penalty has more than lambda |x|^2: - 2 lambda x'm + lambda |m|^2 + mu |w|^2.
+
+        Without X (rows, f), leave out the first of these three terms.
+        """
+        W = self.W.astype(np.float64)
+        means, lam = self._F.astype(np.float64) @ W, self.lam[self.rows]
+        beside = lam @ np.einsum("uf,uf->u", means, means)
+        beside += self.mu @ np.einsum("pf,pf->p", W, W)
+        if X is not None:
+            beside -= 2 * (lam @ np.einsum("uf,uf->u", means, X[self.rows].astype(np.float64)))
+        return float(beside)
 
     def penalty(self, X: Floats) -> float:
         """Return the sum of lambda |x - m|^2 over the rows with entries, and of mu |w|^2, in float64."""
