@@ -30,9 +30,9 @@ def test_fold_in_by_both_history_and_attributes(fitted):
     fitted = copy.copy(fitted)
     stored = np.diff(R.tocsc().indptr) > 0  # an item without entries is no part of the fit
     fitted.item_factors = fitted.item_factors * stored[:, None]
-    both = fitted.recalculate_user(np.arange(oracle.USERS), R, F)
+    both = fitted.recalculate_user(np.arange(oracle.USERS), R, user_features=F)
     np.testing.assert_allclose(both, fitted.user_factors, atol=1e-4)
-    one = fitted.recalculate_user(3, R[[3]], F[[3]])
+    one = fitted.recalculate_user(3, R[[3]], user_features=F[[3]])
     np.testing.assert_allclose(one, both[3], atol=1e-12)
     users = fitted.recalculate_user(np.arange(300) % oracle.USERS, R[np.arange(300) % oracle.USERS],
                                     F[np.arange(300) % oracle.USERS])  # fmt: skip
@@ -41,16 +41,18 @@ def test_fold_in_by_both_history_and_attributes(fitted):
 
 def test_fold_in_by_attributes_alone_is_the_prior_mean(fitted):
     _, F, G = oracle.data()
-    users = fitted.recalculate_user(np.arange(oracle.USERS), None, F)
+    users = fitted.recalculate_user(np.arange(oracle.USERS), None, user_features=F)
     np.testing.assert_allclose(users, F @ fitted.user_feature_factors, atol=1e-12)
-    item = fitted.recalculate_item(0, item_features=G[:1])
+    item = fitted.recalculate_item(0, None, item_features=G[:1])
     np.testing.assert_allclose(item, G[0] @ fitted.item_feature_factors, atol=1e-12)
 
 
 def test_fold_in_by_history_alone_has_a_prior_mean_of_zero(fitted):
     R, *_ = oracle.data()
     alone = fitted.recalculate_user(np.arange(oracle.USERS), R)
-    zero = fitted.recalculate_user(np.arange(oracle.USERS), R, np.zeros((oracle.USERS, 7)))
+    zero = fitted.recalculate_user(
+        np.arange(oracle.USERS), R, user_features=np.zeros((oracle.USERS, 7))
+    )
     np.testing.assert_allclose(alone, zero, atol=1e-12)
 
 
@@ -83,7 +85,7 @@ def test_explanations_add_up(fitted):
     for user in range(8):
         for given in (F, F[[user]]):
             found = fitted.explain_features(user, R, 9, given, G)
-            x = fitted.recalculate_user(user, R[[user]], F[[user]])
+            x = fitted.recalculate_user(user, R[[user]], user_features=F[[user]])
             assert found.score == pytest.approx(x @ fitted.item_factors[9], abs=1e-12)
             for parts in (found.user, found.item):
                 assert parts.history + parts.attributes == pytest.approx(found.score, abs=1e-12)
@@ -112,19 +114,20 @@ def test_a_model_keeps_its_attributes(fitted, how, tmp_path):
         other = copy.copy(fitted) if how == "copy" else fitted.to_cpu()
     np.testing.assert_array_equal(other.user_feature_factors, fitted.user_feature_factors)
     np.testing.assert_array_equal(
-        other.recalculate_user(0, None, F[[0]]), fitted.recalculate_user(0, None, F[[0]])
+        other.recalculate_user(0, None, user_features=F[[0]]),
+        fitted.recalculate_user(0, None, user_features=F[[0]]),
     )
 
 
 def test_attributes_that_do_not_suit_the_model_are_refused(fitted):
     R, F, G = oracle.data()
     with pytest.raises(InputError, match="must have the 7 columns of the fit's"):
-        fitted.recalculate_user(0, R[[0]], F[[0]][:, :3])
+        fitted.recalculate_user(0, R[[0]], user_features=F[[0]][:, :3])
     with pytest.raises(InputError, match="a row for each user, 1"):
-        fitted.recalculate_user(0, R[[0]], F)
+        fitted.recalculate_user(0, R[[0]], user_features=F)
     plain = SOLVERS["cholesky"](5, iterations=1).fit(R, False)
     with pytest.raises(InputError, match="fitted with item_features"):
-        plain.recalculate_item(0, None, G[:1])
+        plain.recalculate_item(0, None, item_features=G[:1])
     with pytest.raises(InputError, match="user_items"):
         fitted.recalculate_user(0, None)
 

@@ -88,7 +88,8 @@ def explain_features(
     f = None if user_features is None else features_of_rows(model, "user", user_features, 1)
     g = None if item_features is None else features_of_rows(model, "item", item_features, 1)
     x = np.asarray(
-        model.recalculate_user(0, _row_of(user_items, userid), user_features), np.float64
+        model.recalculate_user(0, _row_of(user_items, userid), user_features=user_features),
+        np.float64,
     )
     with Reading(model, "item_factors") as (items,):
         within(np.array([item]), len(items.array()), "itemid")
