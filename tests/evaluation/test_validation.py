@@ -14,8 +14,9 @@ from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals, standard_error
 from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.curve_plot import curve_of, plot_curve
+from halfstep.evaluation.protocols.part_result import LOWEST, SAMPLED
 from halfstep.evaluation.protocols.partitions import parts_of
-from halfstep.evaluation.protocols.validation import LOWEST, SAMPLED, validate
+from halfstep.evaluation.protocols.validation import validate
 from halfstep.evaluation.verdict import percent
 
 
@@ -94,7 +95,7 @@ def test_popularity_is_the_solver_of_that_name(two_tastes):
 
 
 def test_bad_validations(folds):
-    with pytest.raises(InputError, match="must not be called random or popularity, got 'random'"):
+    with pytest.raises(InputError, match="popularity or mean factor, got 'random'"):
         validate({"random": model}, folds)
     with pytest.raises(InputError, match="at least one part, got none"):
         validate({"als": model}, [])
