@@ -120,7 +120,7 @@ def evaluate(
     an .svg with the same name.
     """
     from halfstep.cli import show_validation
-    from halfstep.evaluation.protocols.baselines import BASELINES
+    from halfstep.evaluation.protocols.baselines import baselines_of
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.solvers import make
 
@@ -146,7 +146,8 @@ def evaluate(
     source = read(console, data, table)
     models = {label: lambda name=name: make(name, **settings) for label, name in named.items()}
     protocol = protocol or ("time" if time_from else None if last is None else "last")
-    count = _count(protocol, repeats, folds) * (len(models) + len(BASELINES))
+    rows = [*baselines_of(protocol == "new-users" and models), *models]
+    count = _count(protocol, repeats, folds) * len(rows)
     with count_bar(f"{protocol or _default(source)}, {source.name}", count, "models") as done:
         validation = validate(
             models,

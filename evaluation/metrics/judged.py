@@ -83,8 +83,8 @@ def among(judged: Judged, items: Indices) -> Judged:
 
     Who has a history does not change: it may be of other items.
     """
-    matrices = (columns_of(M, items) for M in judged[:3])
-    return Judged(*matrices, judged.has_history)
+    left_out, held_out, others = (columns_of(M, items) for M in judged[:3])
+    return Judged(left_out, held_out, others, judged.has_history)
 
 
 def columns_of(matrix: csr_matrix, items: Indices) -> csr_matrix:

@@ -144,7 +144,14 @@ def table(tmp_path, two_tastes):
 
 @pytest.mark.parametrize(
     ("protocol", "parts"),
-    [("random-rows", 2), ("strong", 2), ("k-fold", 3), ("ratio-curve", 6)],
+    [
+        ("random-rows", 2),
+        ("strong", 2),
+        ("k-fold", 3),
+        ("ratio-curve", 6),
+        ("new-items", 2),
+        ("new-users", 2),
+    ],
 )
 def test_command(protocol, parts, table, tmp_path, capsys):
     out = tmp_path / "e.json"
@@ -158,14 +165,16 @@ def test_command(protocol, parts, table, tmp_path, capsys):
         assert "models" not in record
         assert (tmp_path / "e.svg").read_text().endswith("</svg>\n")
         return
-    assert list(record["models"]) == ["random", "popularity", "cholesky"]
+    known = ["popularity", "cholesky"]
+    mean = ["mean factor"] if protocol == "new-users" else []
+    assert list(record["models"]) == ["random", *mean, *known]
     assert record["paired"]["against"] == "popularity"
     assert record["auc_by_activity"][-1]["users"] == record["users"]
     printed = capsys.readouterr().out
     assert "cholesky minus popularity" in printed
     words = {v["verdict"] for v in record["paired"]["metrics"].values()} - {"equivalent"}
     said = record["paired"]["said"]
-    assert {part.split(":")[0] for part in said.split("; ")} == words
+    assert {part.split(":")[0] for part in said.split("; ")} == (words or {"equivalent"})
     for name, verdict in record["paired"]["metrics"].items():
         share = verdict["difference"] / record["models"]["popularity"][name]
         assert (f"{name} {percent(share)}" in said) == (verdict["verdict"] != "equivalent")
