@@ -200,3 +200,84 @@ def test_a_search_chooses_by_new_items(two_tastes):
     assert trial.value == pytest.approx(tied, rel=1e-6)
     found = climb(two_tastes.interactions, trials=1, part=parts[0], metric="ndcg@5", max_factors=2)
     assert found.best.value == pytest.approx(tied, rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def tastes():
+    """Two halves of users, each with plays of its own half of the items, and which half that is."""
+    rng = np.random.default_rng(0)
+    of_users, of_items = np.arange(60) % 2, np.arange(40) % 2
+    likes = rng.random((60, 40)) < np.where(of_users[:, None] == of_items, 0.4, 0.04)
+    halves = (sparse.csr_matrix(np.eye(2, dtype=np.float32)[of]) for of in (of_users, of_items))
+    return sparse.csr_matrix(likes.astype(np.float32)), *halves
+
+
+def als(**settings):
+    return require("cholesky")(factors=3, iterations=3, random_state=0, **settings)
+
+
+@pytest.mark.parametrize("protocol", ["new-items", "new-users"])
+def test_a_fit_with_features_beats_ties_on_what_is_new(tastes, protocol):
+    matrix, people, things = tastes
+    parts = list(parts_of(protocol, matrix, repeats=2, random_state=0))
+    models = {"plain": als, "features": als}
+    features = {"user_features": people, "item_features": things}
+    results = validate(models, parts, ks=(3,), without_features=["plain"], **features)
+    assert results.paired("features", "plain", "ndcg@3").verdict == "better"
+    assert results.paired("features", "popularity", "auc").verdict == "better"
+    plain = results.user_means("plain")[1]["auc"]
+    np.testing.assert_array_equal(plain, 0.5)
+    # Cold factors are the features' own, as the model's exact fold-in says.
+    part = parts[0].with_features(people, things)
+    model = als().fit(part.train, False, **part.features_to_fit())
+    X, Y = part.judged_factors(model)
+    if protocol == "new-items":
+        cold = part.candidates
+        by_hand = model.recalculate_item(cold, None, item_features=things[cold])
+        np.testing.assert_allclose(Y[cold], by_hand, rtol=1e-5)
+        np.testing.assert_array_equal(model.item_factors, Y)
+    else:
+        by_hand = model.recalculate_user(np.arange(len(X)), None, user_features=people[part.users])
+        np.testing.assert_allclose(X, by_hand, rtol=1e-5)
+
+
+def test_known_new_users_get_both(tastes):
+    matrix, people, things = tastes
+    (part,) = parts_of("strong", matrix, random_state=0)
+    part = part.with_features(people, things)
+    model = als().fit(part.train, False, **part.features_to_fit())
+    X, _ = part.judged_factors(model)
+    by_hand = model.recalculate_user(
+        np.arange(len(X)), part.history, user_features=people[part.users]
+    )
+    np.testing.assert_array_equal(X, by_hand)
+    assert not np.allclose(X, model.recalculate_user(np.arange(len(X)), part.history), rtol=1e-3)
+
+
+@pytest.mark.parametrize("protocol", ["new-items", "new-users", "strong", "per-user"])
+def test_a_trial_measures_what_the_end_of_its_fit_has(tastes, protocol):
+    """In a fit's callback too: cold rows have what W and V say then; shared weights are pulled."""
+    pytest.importorskip("optuna")
+    matrix, people, things = tastes
+    parts = [p.with_features(people, things) for p in parts_of(protocol, matrix, random_state=0)]
+    tuner = Tuner(parts, "ndcg@3", "cholesky", {"factors": 3}, iterations=3, patience=9)
+    space = {"feature_regularization": Choice((0.5, 50.0))}
+    for trial in tune(tuner, space, search="grid").trials:
+        results = validate({"als": lambda trial=trial: als(**trial.params)}, parts, ks=(3,))
+        expected = results.summaries("als")["ndcg@3"].mean
+        assert trial.curve[-1] == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_default_search_chooses_the_strength_of_features(tastes):
+    pytest.importorskip("optuna")
+    matrix, people, things = tastes
+    (part,) = parts_of("new-items", matrix, random_state=0)
+    features = {"user_features": people, "item_features": things}
+    how = {"metric": "ndcg@3", "solver": "cholesky", "max_factors": 4, "iterations": 2}
+    found = climb(matrix, part=part, trials=3, **features, **how).best
+    assert "shrinkage" in found.params
+    assert found.settings["feature_regularization"]
+    ties = validate({}, [part], ks=(3,)).summaries("popularity")["ndcg@3"]
+    assert found.value > ties.mean
+    by_entries = climb(matrix, trials=2, item_features=things, **how)
+    assert "shrinkage" in by_entries.best.params

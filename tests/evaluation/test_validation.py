@@ -176,7 +176,7 @@ def test_command(protocol, parts, table, tmp_path, capsys):
     said = record["paired"]["said"]
     assert {part.split(":")[0] for part in said.split("; ")} == (words or {"equivalent"})
     for name, verdict in record["paired"]["metrics"].items():
-        share = verdict["difference"] / record["models"]["popularity"][name]
+        share = verdict["difference"] / (record["models"]["popularity"][name] or 1)
         assert (f"{name} {percent(share)}" in said) == (verdict["verdict"] != "equivalent")
     shown = " ".join(printed.split()).replace("−", "-")
     assert said.replace("−", "-") in shown
