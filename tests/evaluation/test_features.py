@@ -9,6 +9,7 @@ from scipy import sparse
 
 from halfstep import InputError
 from halfstep.evaluation.protocols.cold_start import new_items, new_users
+from halfstep.evaluation.protocols.early_stopping import EarlyStopping
 from halfstep.evaluation.protocols.partitions import parts_of
 from halfstep.evaluation.protocols.validation import validate
 from halfstep.evaluation.tuning.budget import climb
@@ -266,6 +267,13 @@ def test_a_trial_measures_what_the_end_of_its_fit_has(tastes, protocol):
         results = validate({"als": lambda trial=trial: als(**trial.params)}, parts, ks=(3,))
         expected = results.summaries("als")["ndcg@3"].mean
         assert trial.curve[-1] == pytest.approx(expected, rel=1e-6)
+    (part,), model = parts, als(**trial.params)
+    stop = EarlyStopping(
+        model, part.history, part.test, metric="ndcg@3", patience=9, items=part.candidates,
+        judged_factors=part.judged_factors,
+    )  # fmt: skip
+    model.fit(part.train, False, stop, **part.features_to_fit())
+    assert stop.history == pytest.approx(trial.curve, rel=1e-6)
 
 
 def test_the_default_search_chooses_the_strength_of_features(tastes):
