@@ -171,7 +171,9 @@ def complete(model: Any) -> None:
         if side not in priors:
             setattr(model, name, None)
     model.feature_encoders_ = {
-        side: given.encoder for side, given in model._given.items() if given.encoder is not None
+        side: given.encoder.to_dict()
+        for side, given in model._given.items()
+        if given.encoder is not None
     }
     if not priors:
         return
