@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,25 +130,22 @@ def _ways(
 
     def prior(lam: float, strength: float) -> Any:
         found = model(lam, feature_regularization=strength * lam).fit(train, False, user_features=F)
-        return lambda H: (
-            found.recalculate_user(_ids(H), H, user_features=of_judged),
+        known = {"user_features": of_judged}
+        return lambda rows: (
+            found.recalculate_user(_ids(rows), rows, **known),
             found.item_factors,
         )
 
-    lambdas = {f"lambda {lam:g}": lam for lam in _RIDGES}
-    return {
-        NAMES[0]: {text: lambda lam=lam: plain(lam) for text, lam in lambdas.items()},
-        NAMES[1]: {
-            f"{text}, attributes as {scale:g} plays": lambda a=lam, b=scale: concatenated(a, b)
-            for text, lam in lambdas.items()
-            for scale in _SCALES
-        },
-        NAMES[2]: {
-            f"{text}, mu {strength * lam:g}": lambda a=lam, b=strength: prior(a, b)
-            for text, lam in lambdas.items()
-            for strength in _STRENGTHS
-        },
-    }
+    ways: dict[str, dict[str, Callable[[], Any]]] = {name: {} for name in NAMES}
+    for lam in _RIDGES:
+        text = f"lambda {lam:g}"
+        ways[NAMES[0]][text] = partial(plain, lam)
+        for scale in _SCALES:
+            name = f"{text}, attributes as {scale:g} plays"
+            ways[NAMES[1]][name] = partial(concatenated, lam, scale)
+        for strength in _STRENGTHS:
+            ways[NAMES[2]][f"{text}, mu {strength * lam:g}"] = partial(prior, lam, strength)
+    return ways
 
 
 def _ids(rows: sparse.csr_matrix) -> Any:
@@ -163,7 +161,8 @@ def _ndcg(X: Floats, Y: Floats, history: sparse.csr_matrix, data: Listeners) -> 
     top = shuffled[np.argsort(-scores, axis=1, kind="stable")[:, :LENGTH]]
     hits = np.array([np.isin(one, rest) for one, rest in zip(top, left, strict=True)])
     ideal = np.cumsum(_DISCOUNTS)[np.minimum([len(rest) for rest in left], LENGTH) - 1]
-    return hits @ _DISCOUNTS / ideal
+    gains: Floats = hits @ _DISCOUNTS / ideal
+    return gains
 
 
 def table(found: Mapping[str, Curve]) -> str:

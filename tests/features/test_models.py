@@ -34,8 +34,8 @@ def test_fold_in_by_both_history_and_attributes(fitted):
     np.testing.assert_allclose(both, fitted.user_factors, atol=1e-4)
     one = fitted.recalculate_user(3, R[[3]], user_features=F[[3]])
     np.testing.assert_allclose(one, both[3], atol=1e-12)
-    users = fitted.recalculate_user(np.arange(300) % oracle.USERS, R[np.arange(300) % oracle.USERS],
-                                    F[np.arange(300) % oracle.USERS])  # fmt: skip
+    many = np.arange(300) % oracle.USERS  # compiled, where few are not
+    users = fitted.recalculate_user(many, R[many], user_features=F[many])
     np.testing.assert_allclose(users[: oracle.USERS], both, atol=1e-10)
 
 
