@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from halfstep.datasets.dataset import Dataset
-from halfstep.datasets.formats.columnar import read_columns
-from halfstep.datasets.formats.peek import head, read_text
-from halfstep.datasets.tables.distinct import plain, strings
+from halfstep.datasets.small_table import read_small_table
 from halfstep.datasets.tables.known_names import names_of, strength
-from halfstep.datasets.tables.separators import SEPARATORS
 from halfstep.datasets.text.foreign import check_known
 from halfstep.errors import InputError
 from halfstep.plural import counted
 
-_SAMPLE = 1 << 16
 _NUMBER = re.compile(r"[^\w\s]{0,2}\d+([.,]\d+)*([eE][+-]?\d+)?")
-_BINARY = (b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")
 
 
 def with_item_names(dataset: Dataset, path: Path) -> Dataset:
@@ -42,7 +33,7 @@ def with_item_names(dataset: Dataset, path: Path) -> Dataset:
     if not path.is_file():
         raise InputError(f"{path}: no such file; it was to hold the items' names")
     check_known(path)
-    names, columns = _read(path)
+    names, columns = read_small_table(path)
     wanted = {str(one): place for place, one in enumerate(dataset.item_ids.tolist())}
     ids, id_place = _id_column(dataset, names, columns, wanted)
     texts = columns[_name_column(path, names, columns, id_place, wanted)]
@@ -123,50 +114,3 @@ def _name_column(
         f"{path}: cannot tell which column holds the items' names{why}; the columns are {listed}. "
         "Give the right one the name 'title' in the first line"
     )
-
-
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Return (the first line or the names of the columns, all columns as text without blanks around)."""
-    if head(path).startswith(_BINARY):
-        table = read_columns(path)
-        return list(table.column_names), [
-            _texts(path, table.column(n)) for n in range(table.num_columns)
-        ]
-    rows = _rows(path)
-    width = len(rows[0])
-    # A first line that names no column is a row like the others: it names an item, or none.
-    columns: list[list[str]] = [[row[place].strip() for row in rows] for place in range(width)]
-    return [column[0] for column in columns], columns
-
-
-def _texts(path: Path, column: Any) -> list[str]:
-    import pyarrow as pa
-
-    whole = plain(column, str(path))
-    if pa.types.is_dictionary(whole.type):
-        whole = whole.cast(whole.type.value_type)
-    text, _ = strings(whole.combine_chunks(), str(path))
-    return ["" if one is None else one for one in text.to_pylist()]
-
-
-def _rows(path: Path) -> list[list[str]]:
-    """Return the fields of the lines that have as many as the first one."""
-    text = read_text(path)
-    sample = "\n".join(text[:_SAMPLE].splitlines()[:50])
-    found = [(_split(sample, mark), mark) for mark in SEPARATORS]
-    several = [(rows, mark) for rows, mark in found if rows and len(rows[0]) > 1]
-    # Where one separator gives all lines as many fields, the others are in the fields.
-    several.sort(key=lambda one: len({len(row) for row in one[0]}) > 1)
-    if not several:
-        raise InputError(
-            f"{path}: must have columns for ids and names, its first line is {sample[:60]!r}"
-        )
-    rows, mark = several[0]
-    return [row for row in _split(text, mark) if len(row) == len(rows[0])]
-
-
-def _split(text: str, mark: str) -> list[list[str]]:
-    if len(mark) == 1:
-        with suppress(csv.Error):
-            return [row for row in csv.reader(StringIO(text, newline=""), delimiter=mark) if row]
-    return [line.split(mark) for line in text.splitlines() if line.strip()]

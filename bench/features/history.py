@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from halfstep import AlternatingLeastSquares, pictures
@@ -31,6 +32,8 @@ from halfstep.evaluation.metrics.intervals import bootstrap_intervals
 from halfstep.files import whole_file
 from halfstep.marked_sections import rewrite_sections
 from halfstep.types import Floats
+
+Doubles = npt.NDArray[np.float64]
 
 LENGTHS = (0, 1, 2, 4, 8, 16, 32)
 NAMES = ("no attributes", "concatenated", "prior mean")
@@ -97,7 +100,9 @@ def curves(data: Listeners, seed: int = 0) -> dict[str, Curve]:
         results = []
         for setting, fit in ways.items():
             answer = fit()
-            ndcg = np.stack([_ndcg(*answer(rows), rows, data) for rows in histories.values()])
+            ndcg = np.stack(
+                [_ndcg(answer(rows), rows, data) for rows in histories.values()], dtype=np.float64
+            )
             results.append((ndcg[:, tuning].mean(), ndcg[:, test], setting))
         _, best, setting = max(results, key=lambda result: result[0])
         low, high = bootstrap_intervals(best, random_state=seed).T.tolist()
@@ -121,10 +126,11 @@ def _ways(
 
     def concatenated(lam: float, scale: float) -> Any:
         found = model(lam).fit(sparse.hstack([train, scale * F], "csr"), False)
+        songs: Any = found.item_factors
 
         def answer(rows: sparse.csr_matrix) -> tuple[Floats, Floats]:
             both = sparse.hstack([rows, scale * of_judged], "csr")
-            return found.recalculate_user(_ids(rows), both), found.item_factors[: rows.shape[1]]
+            return found.recalculate_user(_ids(rows), both), songs[: rows.shape[1]]
 
         return answer
 
@@ -152,8 +158,9 @@ def _ids(rows: sparse.csr_matrix) -> Any:
     return np.arange(rows.shape[0])
 
 
-def _ndcg(X: Floats, Y: Floats, history: sparse.csr_matrix, data: Listeners) -> Floats:
+def _ndcg(factors: tuple[Floats, Floats], history: sparse.csr_matrix, data: Listeners) -> Doubles:
     """Return each judged listener's NDCG@10 over the songs beyond the first 32; ties in random order."""
+    X, Y = factors
     shuffled = np.random.default_rng(0).permutation(data.songs)
     scores = X @ Y[shuffled].T
     scores[history.toarray()[:, shuffled] > 0] = -np.inf
@@ -161,7 +168,7 @@ def _ndcg(X: Floats, Y: Floats, history: sparse.csr_matrix, data: Listeners) -> 
     top = shuffled[np.argsort(-scores, axis=1, kind="stable")[:, :LENGTH]]
     hits = np.array([np.isin(one, rest) for one, rest in zip(top, left, strict=True)])
     ideal = np.cumsum(_DISCOUNTS)[np.minimum([len(rest) for rest in left], LENGTH) - 1]
-    gains: Floats = hits @ _DISCOUNTS / ideal
+    gains: Doubles = hits @ _DISCOUNTS / ideal
     return gains
 
 
