@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfstep import defaults as d
+from halfstep.cli import features as f
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
 from halfstep.cli.show_hint import hint
@@ -95,6 +96,10 @@ def evaluate(
     transform: o.Transform = None,
     bm25_k1: o.Bm25K1 = d.BM25_K1,
     bm25_b: o.Bm25B = d.BM25_B,
+    user_features: f.UserFeatures = None,
+    item_features: f.ItemFeatures = None,
+    feature_regularization: f.Strength = None,
+    feature_min_count: f.MinCount = 1,
     seed: o.Seed = d.SEED,
     threads: o.Threads = d.THREADS,
     json: o.Json = None,
@@ -114,7 +119,7 @@ def evaluate(
 
     --split new-items holds out all entries of some items and ranks these
     among themselves; --split new-users holds out whole users. A model knows
-    nothing of either but their features.
+    nothing of either but --item-features and --user-features.
 
     With --protocol ratio-curve and --json, also write a plot of the curve,
     an .svg with the same name.
@@ -122,7 +127,7 @@ def evaluate(
     from halfstep.cli import show_validation
     from halfstep.evaluation.protocols.baselines import baselines_of
     from halfstep.evaluation.protocols.validation import validate
-    from halfstep.solvers import make
+    from halfstep.solvers import SOLVERS, make
 
     check_writable(json, "--json", data)
     judging = {"min_value": min_value, "overlap": j.overlap_of(overlap)}
@@ -137,6 +142,9 @@ def evaluate(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
         transform, bm25_k1, bm25_b, seed, threads,
     )  # fmt: skip
+    strength = f.strength_of(feature_regularization, (user_features, item_features))
+    if strength is not None:
+        settings["feature_regularization"] = strength
     if k < 1:
         raise InputError(f"-k must be at least 1, got {k}")
     if groups < 1:
@@ -144,6 +152,7 @@ def evaluate(
     solvers = [name for name in (against, solver) if name not in (None, "popularity")]
     named = {make(name, **settings).solver_: name for name in solvers}
     source = read(console, data, table)
+    sides = f.read_sides(console, source, user_features, item_features, feature_min_count)
     models = {label: lambda name=name: make(name, **settings) for label, name in named.items()}
     protocol = protocol or ("time" if time_from else None if last is None else "last")
     rows = [*baselines_of(protocol == "new-users" and models), *models]
@@ -157,6 +166,8 @@ def evaluate(
             random_state=seed,
             num_threads=threads,
             after=lambda *_: done(1),
+            without_features=tuple(name for name in models if SOLVERS[name].kind != "rung"),
+            **sides.given(),
             **judging,
         )
     named_parts = validation.parts if protocol == "time" else []
@@ -169,6 +180,7 @@ def evaluate(
         seed,
         pool=protocol != "ratio-curve",
         min_value=min_value,
+        user_features=sides.user is not None,
     )
     hint(console, make(solver, **settings), source.interactions)
     o.write(json, {"protocol": protocol or _default(source), **record, **judging})

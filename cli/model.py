@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from halfstep import defaults as d
+from halfstep.cli import features as f
 from halfstep.cli import options as o
 from halfstep.cli.model_file import DEFAULT_MODEL
 from halfstep.cli.show_hint import hint
@@ -50,6 +51,10 @@ def fit(
     checkpoint: o.Checkpoint = None,
     checkpoint_every: o.CheckpointEvery = 1,
     resume: o.Resume = False,
+    user_features: f.UserFeatures = None,
+    item_features: f.ItemFeatures = None,
+    feature_regularization: f.Strength = None,
+    feature_min_count: f.MinCount = 1,
     no_history: Annotated[
         bool,
         typer.Option(
@@ -76,11 +81,15 @@ def fit(
         factors, iterations, regularization, exponent, confidence, alpha, epsilon, background,
         transform, bm25_k1, bm25_b, seed, threads,
     )  # fmt: skip
+    strength = f.strength_of(feature_regularization, (user_features, item_features))
+    if strength is not None:
+        settings["feature_regularization"] = strength
     model = make(solver, **settings)
     output = npz_path(output)
-    check_writable(output, "--output", data, checkpoint)
+    check_writable(output, "--output", data, checkpoint, user_features, item_features)
     dataset = read(console, data, table)
     Catalogue.of(dataset)  # what is wrong with the ids is better said before the fit
+    sides = f.read_sides(console, dataset, user_features, item_features, feature_min_count)
     matrix = as_csr(dataset.interactions)
     with ended_cleanly():
         model.fit(
@@ -89,6 +98,7 @@ def fit(
             checkpoint_every=checkpoint_every,
             resume=resume,
             on_interrupt="keep",
+            **sides.given(),
         )
     with stage(f"writing {output}"):
         Recommender(model, dataset).save(output, history=not no_history)
@@ -101,7 +111,7 @@ def fit(
         raise typer.Exit(INTERRUPTED)
     # Computed only once: in float64 the objective takes longer than a compiled half-step.
     with stage("calculating the objective"):
-        users, items = model.weights(matrix)
+        users, items = model.weights(matrix, **sides.given())
         loss = objective(users, items, *factors_of(model))
     console.print(
         f"{model.solver_}: objective {loss:.6g} after {len(model.seconds_)} iterations, "

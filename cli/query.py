@@ -10,6 +10,7 @@ import typer
 
 from halfstep import defaults as d
 from halfstep.cli import options as o
+from halfstep.cli.features import record_of
 from halfstep.cli.tables import takes_tables
 from halfstep.datasets.tables.options import AS_FOUND, TableOptions
 from halfstep.errors import InputError
@@ -19,8 +20,6 @@ from halfstep.plural import counted
 from halfstep.screen import Screen
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
     from halfstep.recommender.recommender import Recommender
 
 console = Screen()
@@ -67,6 +66,13 @@ def recommend(
             "several users, --user says which."
         ),
     ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="FIELD=VALUE of a new user, for a model fitted with --user-features; repeat the option "
+            "for more. Alone, or beside --like or --history."
+        ),
+    ] = None,
     all_users: Annotated[
         bool, typer.Option("--all", help="Write the lists of all users to --output.")
     ] = False,
@@ -88,16 +94,18 @@ def recommend(
 ) -> None:
     """Recommend items that a user does not have yet, beside the user's own items.
 
-    With --like or --history, recommend to a new user: one half-step computes
-    the user's factors, and the model does not change. With --all or --users,
+    With --like, --history or --attribute, recommend to a new user: one
+    half-step computes the user's factors, and the model does not change. With --all or --users,
     write the lists of many users to a file. Users who had no entries in the
     fit get no list, and the command says how many they are.
     """
     from halfstep.cli import model_file, show_model
+    from halfstep.cli.show_reading import history_row
 
     model = model_file.only_model(words or [])
     check_writable(json, "--json", model, data, history, users, output)
-    way = _way(user, like, history, all_users, users)
+    way = _way(user, like, history, all_users, users, attribute)
+    known = record_of(attribute) if attribute else None
     _check_count(n)
     if way in ("--all", "--users"):
         _write_lists(model, output, users, data, n, json, table)
@@ -107,16 +115,22 @@ def recommend(
     recommender = model_file.load(model, data, table)
     query: dict[str, Any]
     if history is not None:
-        row = _row_of(history, user, recommender)
-        ranked = recommender.recommend_row(row, n)
+        row = history_row(console, history, user, recommender)
+        ranked = recommender.recommend_row(row, n, attributes=known)
         title, query = f"For the history in {history}", {"history_file": str(history)}
     elif like:
         from halfstep.recommender.new_users import row_at
 
         places = np.array([recommender.catalogue.item(name) for name in like], np.int64)
         row = row_at(recommender.catalogue, places, None)
-        ranked = recommender.recommend_row(row, n)
+        ranked = recommender.recommend_row(row, n, attributes=known)
         title, query = "For somebody who likes " + ", ".join(like), {"like": like}
+    elif known is not None:
+        from scipy.sparse import csr_matrix
+
+        row = csr_matrix((1, len(recommender.catalogue.item_ids)))
+        ranked = recommender.recommend_row(row, n, attributes=known)
+        title, query = f"For somebody with {', '.join(attribute or [])}", {}
     else:
         row = recommender.row(user)
         ranked = recommender.recommend(user, n)
@@ -124,6 +138,7 @@ def recommend(
     recommended = show_model.ranked(ranked)
     had = show_model.history(recommender.catalogue.owned(row))
     show_model.side_by_side(console, title, recommended, had[:n], new=way != "--user")
+    query |= {} if known is None else {"attributes": known}
     o.write(json, {**query, "recommended": recommended, "history": had})
 
 
@@ -182,7 +197,12 @@ def explain(
 
 
 def _way(
-    user: str | None, like: list[str] | None, history: Path | None, every: bool, users: Path | None
+    user: str | None,
+    like: list[str] | None,
+    history: Path | None,
+    every: bool,
+    users: Path | None,
+    attribute: list[str] | None,
 ) -> str:
     """Return the option that says for whom the lists are; raise InputError unless it is one."""
     given = {
@@ -190,6 +210,7 @@ def _way(
         "--like": bool(like),
         "--all": every,
         "--users": users is not None,
+        "--attribute": bool(attribute) and history is None and not like,
         # Beside --history it says whose rows to take.
         "--user": user is not None and history is None,
     }
@@ -197,34 +218,10 @@ def _way(
     if len(ways) != 1:
         raise InputError(
             "give either --user ID, or --like NAME once or several times, or --history FILE, "
-            f"or --all, or --users FILE; got {' and '.join(ways) or 'none of them'}"
+            "or --attribute FIELD=VALUE, or --all, or --users FILE; "
+            f"got {' and '.join(ways) or 'none of them'}"
         )
     return ways[0]
-
-
-def _row_of(path: Path, user: str | None, recommender: Recommender) -> csr_matrix:
-    """Return the row (1, items) of a table of items; say how its columns were read."""
-    from halfstep.recommender.new_users import row_at, say_unknown
-    from halfstep.recommender.tables import read_history
-
-    catalogue = recommender.catalogue
-    table = read_history(path, catalogue).of(user, path)
-    places, how = catalogue.items(table.items, table.by)
-    unknown = [item for item, place in zip(table.items, places, strict=True) if place < 0]
-    if len(unknown) == len(table.items):
-        raise InputError(
-            f"{path}: none of its {counted(len(unknown), 'items')} is known to the model: "
-            f"{catalogue.unknown_item(unknown[0])}"
-        )
-    if unknown:
-        say_unknown(unknown, len(table.items))
-    read = (
-        f"{path}: {counted(len(places) - len(unknown), 'items')} by {how}; columns: {table.columns}"
-    )
-    console.print(read, highlight=False, markup=False, soft_wrap=True)
-    # Ratings of one item are not added: the last one counts.
-    ratings = recommender.model.confidence == "explicit"
-    return row_at(catalogue, places, table.values, add=not ratings)
 
 
 def _write_lists(

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from halfstep.errors import InputError
 from halfstep.plural import counted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
+    from scipy.sparse import csr_matrix
 
     from halfstep.datasets.dataset import Dataset
+    from halfstep.recommender.recommender import Recommender
 
 _NAMES = {
     "\t": "tabs",
@@ -65,3 +70,30 @@ def lines(account: Any, entries: int) -> list[str]:
             + (f" ({account.get('numbered', 'row')} {where})" if first else "")
         )
     return listed + [f"  {note}" for note in account["notes"]]
+
+
+def history_row(
+    console: Console, path: Path, user: str | None, recommender: Recommender
+) -> csr_matrix:
+    """Return the row (1, items) of a table of items; say how its columns were read."""
+    from halfstep.recommender.new_users import row_at, say_unknown
+    from halfstep.recommender.tables import read_history
+
+    catalogue = recommender.catalogue
+    table = read_history(path, catalogue).of(user, path)
+    places, how = catalogue.items(table.items, table.by)
+    unknown = [item for item, place in zip(table.items, places, strict=True) if place < 0]
+    if len(unknown) == len(table.items):
+        raise InputError(
+            f"{path}: none of its {counted(len(unknown), 'items')} is known to the model: "
+            f"{catalogue.unknown_item(unknown[0])}"
+        )
+    if unknown:
+        say_unknown(unknown, len(table.items))
+    read = (
+        f"{path}: {counted(len(places) - len(unknown), 'items')} by {how}; columns: {table.columns}"
+    )
+    console.print(read, highlight=False, markup=False, soft_wrap=True)
+    # Ratings of one item are not added: the last one counts.
+    ratings = recommender.model.confidence == "explicit"
+    return row_at(catalogue, places, table.values, add=not ratings)

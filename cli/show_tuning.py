@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -187,3 +188,21 @@ def show_paired(console: Console, validation: Validation, k: int) -> dict[str, A
 
 def _text(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else escape(str(value))
+
+
+def fit_command(
+    data: str, solver: str, chosen: Trial, seed: int, files: Mapping[str, Any] | None = None
+) -> str:
+    """Return the `halfstep fit` command that fits a trial's settings to all of the data.
+
+    `files` are more options, by name; those that are None are left out.
+    """
+    values = {"data": data, "solver": solver, "iterations": chosen.iterations, "seed": seed}
+    options = {f"--{name.replace('_', '-')}": v for name, v in (values | chosen.settings).items()}
+    options |= {f"--{name}": value for name, value in (files or {}).items() if value is not None}
+    words = (
+        ",".join(map(str, word)) if isinstance(word, list) else str(word)
+        for option in options.items()
+        for word in option
+    )
+    return shlex.join(["halfstep", "fit", *words])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from halfstep.cli import judging, show_beyond
+from halfstep.cli import judging, show
 from halfstep.cli.show import printable, table
 from halfstep.evaluation.metrics.activity import PERCENTILES, ActivityGroup, by_activity
 from halfstep.evaluation.protocols.beyond import beyond_of
@@ -82,7 +82,7 @@ def _pooled(
         record["models"][name] |= more.means()
     record["beyond_accuracy"] = {name: more.summaries for name, more in further.items()}
     _means(console, title, summaries, {name: results.coverage(name) for name in models}, several)
-    show_beyond.lists(console, further, several)
+    show.beyond_lists(console, further, several)
     best = models[-1]
     if len(models) > 2 or best != "popularity":
         _, means = results.user_means(best)
@@ -109,7 +109,7 @@ def _means(
 ) -> None:
     listed = table(title, "metric", *summaries, right=summaries)
     for metric in next(iter(summaries.values())):
-        cells = (show_beyond.cell(by_metric[metric], several) for by_metric in summaries.values())
+        cells = (show.summary_cell(by_metric[metric], several) for by_metric in summaries.values())
         listed.add_row(metric, *cells)
     for k in next(iter(coverage.values())):
         listed.add_row(f"coverage@{k}", *(f"{by_k[k]:.4f}" for by_k in coverage.values()))
@@ -133,7 +133,7 @@ def _parts(console: Console, results: Validation, seed: int) -> dict[str, Any]:
                 }
             users = len(part.user_means(models[0])[0])
             listed.add_row(
-                label, f"{users:,}", *(show_beyond.cell(s, False) for s in by_model.values())
+                label, f"{users:,}", *(show.summary_cell(s, False) for s in by_model.values())
             )
             record[label] |= {"users": users, metric: by_model}
         console.print(listed)

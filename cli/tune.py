@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from halfstep import defaults as d
+from halfstep.cli import features as f
 from halfstep.cli import judging as j
 from halfstep.cli import options as o
 from halfstep.cli.tables import read, takes_tables, words
@@ -21,8 +21,6 @@ from halfstep.screen import Screen
 
 if TYPE_CHECKING:
     from halfstep.evaluation.tuning.search import Search
-    from halfstep.evaluation.tuning.space import Space
-    from halfstep.evaluation.tuning.store import Trial
     from halfstep.recommender.recommender import Recommender
 
 console = Screen()
@@ -76,6 +74,9 @@ def tune(
         str | None,
         typer.Option(help="What values go through before, in grid and random: bm25, tfidf."),
     ] = None,
+    user_features: f.UserFeatures = None,
+    item_features: f.ItemFeatures = None,
+    feature_min_count: f.MinCount = 1,
     max_factors: Annotated[int, typer.Option(help="Largest number of factors of climb.")] = 1024,
     iterations: Annotated[
         int, typer.Option(help="Largest number of iterations; early stopping chooses fewer.")
@@ -86,8 +87,9 @@ def tune(
     protocol: Annotated[
         str,
         typer.Option(
-            help="How grid, random and tpe hold out the validation part, as in evaluate; the test part "
-            "is a random share, if the data comes without one."
+            help="How grid, random and tpe hold out the validation part, as in evaluate; climb takes "
+            "new-items and new-users. The test part is a random share, if the data comes without one; "
+            "with new-items, other new items."
         ),
     ] = "per-user",
     repeats: Annotated[int, typer.Option(help="Number of draws of the validation part.")] = 1,
@@ -118,6 +120,7 @@ def tune(
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
     from halfstep.evaluation.protocols.part import part_of
+    from halfstep.evaluation.protocols.partitions import parts_of
     from halfstep.evaluation.protocols.split import train_and_test
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.evaluation.tuning.search import SEARCHES
@@ -149,35 +152,48 @@ def tune(
     choose_solver(solver)
     models = show_tuning.earlier(against, seed, threads)
     source = read(console, data, table)
-    split = train_and_test(source, test_fraction, seed, overlap=kept)
+    sides = f.read_sides(console, source, user_features, item_features, feature_min_count)
+    files: dict[str, Any] = {"user-features": user_features, "item-features": item_features}
+    if feature_min_count != 1:
+        files["feature-min-count"] = feature_min_count
     ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
+    if protocol == "new-items":  # judged as it is chosen
+        drawn: dict[str, Any] = {"test_fraction": test_fraction, "random_state": seed}
+        test_part = next(parts_of(protocol, source.interactions, **drawn, **ids))
+        train = test_part.train
+    else:
+        split = train_and_test(source, test_fraction, seed, overlap=kept)
+        test_part, train = part_of(split, **ids), split.train
     _make_folder(out)
     store = out / "trials.db"
     with show_tuning.progress(f"{metric} on {source.name}", allowed) as advance:
         if search == "climb":
             from halfstep.evaluation.tuning.budget import climb
 
+            new = protocol if protocol.startswith("new-") else None
+            part = new and next(parts_of(new, train, random_state=seed, **ids))
             left = None if allowed is None else allowed - (time.perf_counter() - begin)
             result = climb(
-                split.train, budget=left, trials=trials, metric=metric, solver=solver,
+                train, budget=left, trials=trials, metric=metric, solver=solver,
                 max_factors=max_factors, iterations=iterations, store=store, seed=seed,
                 num_threads=threads, after=lambda _, trial: advance(trial, None),
-                min_value=min_value, **ids,
+                min_value=min_value, part=part or None, **sides.given(), **ids,
             ).together  # fmt: skip
         else:
             from halfstep.evaluation.protocols.chronological import times_of
-            from halfstep.evaluation.protocols.partitions import parts_of
             from halfstep.evaluation.tuning.search import tune as run_search
+            from halfstep.evaluation.tuning.space import searched_space
             from halfstep.evaluation.tuning.trial import Tuner
 
             weighing = {"confidence": confidence or "linear", "transform": transform}
-            space, fixed = _space(search, lists, weighing, split.train)
+            space, fixed = searched_space(search, lists, weighing, train, bool(sides.given()))
             parts = list(
                 parts_of(
-                    protocol, split.train, repeats=repeats, times=times_of(source, split.train),
+                    protocol, train, repeats=repeats, times=times_of(source, train),
                     random_state=seed, **ids,
                 )
             )  # fmt: skip
+            parts = [one.with_features(*sides) for one in parts]
             tuner = Tuner(
                 parts, metric, solver, fixed, iterations, patience, seed=seed,
                 num_threads=threads, min_value=min_value,
@@ -195,15 +211,15 @@ def tune(
     )  # fmt: skip
     # The test part is used only here, by a model that is fitted on all training data.
     validation = validate(
-        {"tuned": lambda: model} | models, [part_of(split, **ids)], ks=(k,), min_value=min_value,
-        overlap=kept, num_threads=threads,
+        {"tuned": lambda: model} | models, [test_part], ks=(k,), min_value=min_value,
+        overlap=kept, num_threads=threads, without_features=tuple(models), **sides.given(),
     )  # fmt: skip
     test = show_tuning.quality(console, f"{source!r}, test part", validation, seed, min_value)
     test |= show_tuning.show_paired(console, validation, k)
     record = {
         "kind": "tuning",
         "data": {"name": source.name, "hash": source.content_hash, "users": source.users,
-                 "items": source.items, "entries": source.entries, "test entries": split.test.nnz},
+                 "items": source.items, "entries": source.entries, "test entries": test_part.test.nnz},
         "search": search, "metric": metric, "budget": allowed, "seed": seed, "most_trials": trials,
         "min_value": min_value, "overlap": kept,
         "solver": model.solver_, "seconds": {
@@ -218,7 +234,7 @@ def tune(
         "environment": environment(),
     }  # fmt: skip
     # The model saw the training part alone; what users have is all of the data.
-    fitted = replace(source, interactions=split.train, test=None, negatives=None, times=None)
+    fitted = replace(source, interactions=train, test=None, negatives=None, times=None)
     recommender = Recommender(model, fitted).with_history(source)
     for path in _write(out, result, source.name, recommender, record):
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
@@ -226,50 +242,20 @@ def tune(
     if source.test is None:  # a test part that comes with the data stays out of every fit
         console.print(
             f"To fit the choice to all of the data: "
-            f"{fit_command(data, solver, chosen, seed)}{words(table)}",
+            f"{show_tuning.fit_command(data, solver, chosen, seed, files)}{words(table)}",
             highlight=False, markup=False, soft_wrap=True,
         )  # fmt: skip
-
-
-def fit_command(data: str, solver: str, chosen: Trial, seed: int) -> str:
-    """Return the `halfstep fit` command that fits a trial's settings to all of the data."""
-    values = {"data": data, "solver": solver, "iterations": chosen.iterations, "seed": seed}
-    options = {f"--{name.replace('_', '-')}": v for name, v in (values | chosen.settings).items()}
-    words = (
-        ",".join(map(str, word)) if isinstance(word, list) else str(word)
-        for option in options.items()
-        for word in option
-    )
-    return shlex.join(["halfstep", "fit", *words])
-
-
-def _space(
-    search: str,
-    lists: dict[str, tuple[float, ...]],
-    fixed: dict[str, Any],
-    train: Any,
-    features: bool = False,
-) -> tuple[Space, dict[str, Any]]:
-    """Return (the space, fixed settings): the lab's grid with `lists`, or for tpe `als_space`.
-
-    `features` says whether fits get features.
-    """
-    from halfstep.evaluation.tuning.space import LAB_GRID, Choice, als_space
-
-    choices: Space = {name: Choice(values) for name, values in lists.items()}
-    if search == "tpe":
-        space = als_space(train, features=features)
-        return space | {"factors": choices.get("factors", Choice((d.FACTORS,)))}, {}
-    return LAB_GRID | choices, {name: value for name, value in fixed.items() if value is not None}
 
 
 def _refuse_ignored(context: typer.Context, search: str) -> None:
     """Raise InputError for an option that this search would ignore."""
     unused = {
         "climb": ("factors", "regularization", "alpha", "confidence", "transform",
-                  "patience", "protocol", "repeats"),
+                  "patience", "repeats"),
         "tpe": ("regularization", "alpha", "confidence", "transform", "max_factors"),
     }.get(search, ("max_factors",))  # fmt: skip
+    if search == "climb" and not str(context.params["protocol"]).startswith("new-"):
+        unused = (*unused, "protocol")
     for name in unused:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":

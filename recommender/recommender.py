@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.recommender.answers import Explanation, OwnedItem, ScoredItem, ScoredUser
+from halfstep.recommender.attributes import encoded
 from halfstep.recommender.new_users import row_of
 from halfstep.recommender.stored import StoredModel
 from halfstep.solvers.inputs import check_integers
@@ -90,7 +91,11 @@ class Recommender(StoredModel):
         return self.catalogue.scored(ids, scores)
 
     def recommend_new(
-        self, history: Mapping[Any, float] | Iterable[Any], n: int = defaults.LIST_LENGTH
+        self,
+        history: Mapping[Any, float] | Iterable[Any],
+        n: int = defaults.LIST_LENGTH,
+        *,
+        attributes: Mapping[str, Any] | None = None,
     ) -> list[ScoredItem]:
         """Return the n best items for somebody new, whose factors one half-step computes.
 
@@ -101,17 +106,36 @@ class Recommender(StoredModel):
             usually does. Items that the model does not know are left out, and the log says so.
         n
             At least 1.
+        attributes
+            The values of fields of the fit's `user_features`, or lists of tags: {"country": "FR"}. With
+            them the history may be empty. What the fit did not see is left out, and the log says so.
 
         Raises
         ------
         InputError
-            The history is empty, none of its items is known, or a value is not a positive number.
+            Without attributes, the history is empty; none of its items is known; a value is not a
+            positive number; or the model was fitted without attributes of users.
         """
-        return self.recommend_row(row_of(self.catalogue, history), n)
+        if attributes is None:
+            return self.recommend_row(row_of(self.catalogue, history), n)
+        none = not isinstance(history, str | bytes) and not history
+        row = (
+            csr_matrix((1, len(self.catalogue.item_ids)))
+            if none
+            else row_of(self.catalogue, history)
+        )
+        return self.recommend_row(row, n, attributes=attributes)
 
-    def recommend_row(self, row: csr_matrix, n: int = defaults.LIST_LENGTH) -> list[ScoredItem]:
+    def recommend_row(
+        self,
+        row: csr_matrix,
+        n: int = defaults.LIST_LENGTH,
+        *,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> list[ScoredItem]:
         """Return the n best items for somebody who has the entries of a row (1, items)."""
-        ids, scores = self.model.recommend(0, row, n, recalculate_user=True)
+        given = None if attributes is None else encoded(self.model, "user", attributes)
+        ids, scores = self.model.recommend(0, row, n, recalculate_user=True, user_features=given)
         return self.catalogue.scored(ids, scores)
 
     def recommend_all(

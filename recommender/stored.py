@@ -67,13 +67,15 @@ class StoredModel:
         history: bool = True,
         on_interrupt: str = "raise",
         show_progress: bool = True,
+        user_features: Any = None,
+        item_features: Any = None,
         **parameters: Any,
     ) -> Self:
         """Fit a model with `solver` and its `parameters`, and keep the data's ids, names and histories.
 
         Ctrl-C during the fit raises KeyboardInterrupt; `on_interrupt="keep"` returns the recommender
-        with the model as it is then. `show_progress` is that of
-        the solver's `fit`.
+        with the model as it is then. `show_progress`, `user_features` and `item_features` are those of
+        the solver's `fit`; features that `halfstep.datasets.features` has read go by their fields later.
 
         Raises
         ------
@@ -87,7 +89,10 @@ class StoredModel:
             )
         Catalogue.of(dataset)  # what is wrong with the ids is better said before the fit
         model = make(solver, **parameters)
-        model.fit(as_csr(dataset.interactions), show_progress, on_interrupt=on_interrupt)
+        model.fit(
+            as_csr(dataset.interactions), show_progress, on_interrupt=on_interrupt,
+            user_features=user_features, item_features=item_features,
+        )  # fmt: skip
         return cls(model, dataset, history=history)
 
     @classmethod

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from halfstep.cli import judging, show_beyond
+from halfstep.cli import judging, show
 from halfstep.cli.show import table
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals
 from halfstep.evaluation.protocols.validation import Newcomers, Summary
@@ -40,7 +40,7 @@ def evaluation(
     )
     listed = table(title, "metric", name, right=[name])
     for metric, summary in summaries.items():
-        listed.add_row(metric, show_beyond.cell(summary, False))
+        listed.add_row(metric, show.summary_cell(summary, False))
     listed.add_row(f"coverage@{k}", f"{found.coverage[k]:.4f}")
     console.print(listed)
     how = "standard errors" if users > MOST_RESAMPLED else "bootstrap"

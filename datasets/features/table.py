@@ -2,8 +2,8 @@
 
 A file is *long* if it has columns that are called as a name and a value, or if an id occurs twice and a
 column is called as a name, or there is one beside the ids, or two without a header. Each row is one
-attribute: a name without a value is a tag. A file is *wide* otherwise: each further column is a field, in
-which `|` parts several tags. The column of ids is the one with a known name, or the first.
+attribute: a name without a value is a tag. A file is *wide* otherwise: each further column is a field,
+in which `|` parts several tags. The column of ids is the one with a known name, or the first.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from halfstep import defaults
 from halfstep.errors import InputError
 
 
@@ -145,3 +146,21 @@ def within(space: Space, params: dict[str, Any]) -> bool:
         else axis.low <= params[name] <= axis.high
         for name, axis in space.items()
     )
+
+
+def searched_space(
+    search: str,
+    lists: dict[str, tuple[float, ...]],
+    fixed: dict[str, Any],
+    train: Any,
+    features: bool = False,
+) -> tuple[Space, dict[str, Any]]:
+    """Return (the space, fixed settings): the lab's grid with `lists`, or for tpe `als_space`.
+
+    `features` says whether fits get features.
+    """
+    choices: Space = {name: Choice(values) for name, values in lists.items()}
+    if search == "tpe":
+        space = als_space(train, features=features)
+        return space | {"factors": choices.get("factors", Choice((defaults.FACTORS,)))}, {}
+    return LAB_GRID | choices, {name: value for name, value in fixed.items() if value is not None}

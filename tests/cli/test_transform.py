@@ -9,7 +9,7 @@ from halfstep import SOLVERS, InputError, Solver
 from halfstep.bench.report.sentences import weighting
 from halfstep.bench.settings import BenchSettings
 from halfstep.cli.main import run
-from halfstep.cli.tune import _space
+from halfstep.evaluation.tuning.space import searched_space
 
 FEW = ("--factors", "3", "--iterations", "2", "--threads", "1")
 
@@ -63,8 +63,10 @@ def test_it_reaches_the_other_commands(command, number, table, tmp_path):
 
 def test_tune_gives_it_to_every_trial_of_a_grid(table, capsys):
     fixed = {"confidence": "linear", "transform": "bm25"}
-    assert _space("grid", {}, fixed, None)[1] == fixed
-    assert _space("grid", {}, fixed | {"transform": None}, None)[1] == {"confidence": "linear"}
+    assert searched_space("grid", {}, fixed, None)[1] == fixed
+    assert searched_space("grid", {}, fixed | {"transform": None}, None)[1] == {
+        "confidence": "linear"
+    }
     for search in ("climb", "tpe"):
         assert run(["tune", "--data", table, "--search", search, "--transform", "bm25"]) == 2
         assert "--transform has no meaning with --search" in capsys.readouterr().err
