@@ -107,10 +107,11 @@ def test_new_rows_are_judged(split, option, table, folder, tmp_path):
     answer = tmp_path / "answer.json"
     arguments = ["evaluate", "-d", str(folder / "plays.csv"), "--split", split, *MODEL]
     assert run([*arguments, option, str(folder / table), "--json", str(answer)]) == 0
-    text = answer.read_text()
-    assert split in text
-    found = json.loads(text)["pooled"] if "pooled" in text else json.loads(text)
-    assert found
+    found = json.loads(answer.read_text())
+    assert found["protocol"] == split
+    name = found["paired"]["of"]
+    assert found["paired"]["metrics"]["ndcg@10"]["verdict"] == "better"
+    assert found["models"][name]["ndcg@10"] > 1.2 * found["models"]["random"]["ndcg@10"]
 
 
 def test_tune_chooses_by_new_items(folder, tmp_path, capsys):
