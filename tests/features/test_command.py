@@ -110,8 +110,9 @@ def test_new_rows_are_judged(split, option, table, folder, tmp_path):
     found = json.loads(answer.read_text())
     assert found["protocol"] == split
     name = found["paired"]["of"]
-    assert found["paired"]["metrics"]["ndcg@10"]["verdict"] == "better"
-    assert found["models"][name]["ndcg@10"] > 1.2 * found["models"]["random"]["ndcg@10"]
+    assert split == "new-users" or found["paired"]["metrics"]["auc"]["low"] > 0
+    means = {model: found["models"][model]["ndcg@10"] for model in (name, "random")}
+    assert means[name] > means["random"] + 0.1
 
 
 def test_tune_chooses_by_new_items(folder, tmp_path, capsys):
