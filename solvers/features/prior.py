@@ -72,7 +72,9 @@ class Prior:
         if len(self.rows):
             eps = float(np.finfo(X.dtype).eps)
             within = eps if self.exactly else eps**0.5 if last else None
-            self.W = self.ridge.solve(X[self.rows], self.W, within)
+            W = self.ridge.solve(X[self.rows], self.W, within)
+            # Factors that are not finite end the fit, or the device's attempt at an iteration.
+            self.W = W if np.isfinite(W).all() else self.W
 
     def pulls(self) -> Floats:
         """Return lambda_u m_u of the rows `rows`, (moved, f)."""
