@@ -21,6 +21,7 @@ from halfstep.solvers.features.given import (
 from halfstep.solvers.features.of_model import FACTORS, NAMES
 from halfstep.solvers.features.prior import Prior
 from halfstep.solvers.features.pulled import pulled
+from halfstep.solvers.features.ridge import MOST_FACTORISED
 from halfstep.solvers.model.factors import assign_both
 from halfstep.solvers.problem import Weights
 from halfstep.types import Floats
@@ -77,6 +78,19 @@ def taken_features(model: Any, matrix: sparse.csr_matrix, user: Any, item: Any) 
         found[side] = Features(F, getattr(encoder, "fields", None), encoder)
         strength(_ridge_of(model), place, F.shape[1], found[side].fields)
     return found
+
+
+def bytes_of(model: Any, given: Given) -> int:
+    """Return what attributes need more: pulls as entries and as vectors, F, W and its steps."""
+    size = np.dtype(model.dtype).itemsize
+    wide, total = int(model.factors) * size, 0
+    for features in given.values():
+        F = features.matrix
+        rows, columns = F.shape
+        pulls = int(np.count_nonzero(np.diff(F.indptr)))
+        total += pulls * (2 * wide + size + 8) + 3 * F.nnz * (size + 4) + rows * wide
+        total += 6 * columns * wide + (8 * columns**2 if columns <= MOST_FACTORISED else 0)
+    return total
 
 
 def check_ridge(value: Any) -> None:

@@ -136,10 +136,13 @@ def _needed(model: Fitting, size: Size) -> dict[str, int]:
     return parts(size, model.scratch_bytes(size))
 
 
-def check_memory(model: Fitting, matrix: sparse.csr_matrix) -> None:
-    """Raise NotEnoughMemory, which says what would fit, if a fit needs more memory than is free."""
+def check_memory(model: Fitting, matrix: sparse.csr_matrix, attributes: int = 0) -> None:
+    """Raise NotEnoughMemory, which says what would fit, if a fit needs more memory than is free.
+
+    `attributes` is what a fit with such needs more, in bytes.
+    """
     size = size_of(model, matrix)
-    need = _needed(model, size)
+    need = _needed(model, size) | ({"attributes": attributes} if attributes else {})
     total = sum(need.values())
     if total <= _NEXT_TO_NOTHING and not overruled():
         return
@@ -149,7 +152,7 @@ def check_memory(model: Fitting, matrix: sparse.csr_matrix) -> None:
     listed = ", ".join(f"{name} {gigabytes(part)}" for name, part in need.items())
     raise NotEnoughMemory(
         f"this fit needs about {gigabytes(total)} of memory ({listed}), and "
-        f"{gigabytes(free)} are free: {_what_fits(model, size, free)}"
+        f"{gigabytes(free)} are free: {_what_fits(model, size, free - attributes)}"
     )
 
 

@@ -12,7 +12,7 @@ from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
 from halfstep.progress import progress_bar, stage
-from halfstep.solvers.features.in_fit import complete, given_to, started, taken_features
+from halfstep.solvers.features.in_fit import bytes_of, complete, given_to, started, taken_features
 from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.checkpoint import Checkpoints, State, checkpoints
 from halfstep.solvers.fit.memory import check_memory
@@ -61,7 +61,7 @@ def run(
     given = taken_features(model, matrix, *features)
     # No local name here for a state or its factors: it would keep them in memory for the whole fit.
     keeper, *resumed = checkpoints(model, matrix, *checkpointing, given=given)
-    check_memory(model, matrix)
+    check_memory(model, matrix, bytes_of(model, given))
     with kept_if_it_fails(model), given_to(model, given):
         model._fitted_to, fitted_to = None, model._fitted_to
         if resumed == [None]:
