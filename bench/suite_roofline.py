@@ -50,6 +50,7 @@ def measure_roofline(
     """Return, for each f, an iteration phase by phase, and its seconds beside its two bounds."""
     threads = cores(settings.num_threads)
     cells, measures = [], []
+    peak = rates.products(threads)  # once, so that the bounds of two f differ by their work alone
     for factors in settings.factors or FACTORS:
         say(f"{dataset.record.name}, f = {factors}: fit")
         found = fit(
@@ -60,8 +61,8 @@ def measure_roofline(
             settings.seed,
             settings.convention(),
         )
-        say(f"{dataset.record.name}, f = {factors}: products, gathers and copies")
-        cell = _cell(found, dataset, data, factors, threads, rates.products(threads))
+        say(f"{dataset.record.name}, f = {factors}: gathers and copies")
+        cell = _cell(found, dataset, data, factors, threads, peak)
         cells.append(cell)
         measures += _bounds(cell, dataset.record.name)
     return cells, measures

@@ -49,7 +49,7 @@ class AlternatingLeastSquares(Solver):
         here.
     confidence, epsilon, background, regularization_exponent, transform, bm25_k1, bm25_b
         See `halfstep.solvers.Solver`.
-    init_factors, warm_start
+    init_factors, warm_start, feature_regularization
         See `halfstep.solvers.Solver`.
     solver
         `"auto"` for the best rung on any device, `"cpu"` or `"gpu"` for the best on that device, or a
@@ -102,6 +102,7 @@ class AlternatingLeastSquares(Solver):
         bm25_k1: float = defaults.BM25_K1,
         bm25_b: float = defaults.BM25_B,
         warm_start: bool = False,
+        feature_regularization: Any = None,
         solver: str = "auto",
         fallback: str | None = None,
         cg_steps: int | None = None,

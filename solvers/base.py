@@ -14,22 +14,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from halfstep import defaults
 from halfstep.errors import InputError
+from halfstep.solvers.features.in_fit import (
+    NOTHING,
+    Given,
+    check_ridge,
+)
 from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.memory import Size, compiled_scratch
 from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
 from halfstep.solvers.fit.run import run
 from halfstep.solvers.fit.start import RandomState, check_random_state
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
-from halfstep.solvers.fit.weights import transposed_weights
+from halfstep.solvers.fit.weighed import Weighed
 from halfstep.solvers.inputs import check_dtype, check_integers
 from halfstep.solvers.model import FittedModel
 from halfstep.solvers.model.factors import assign_both
 from halfstep.solvers.model.origin import note_origin
-from halfstep.solvers.objective import objective
 from halfstep.solvers.problem import Problem, Weights
 from halfstep.solvers.stages import Stages
 from halfstep.types import Floats
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, repr=False)
-class Solver(Stages, FittedModel, ABC):
+class Solver(Stages, Weighed, FittedModel, ABC):
     """Implicit-feedback matrix factorisation by alternating least squares.
 
     Parameters
@@ -73,6 +76,10 @@ class Solver(Stages, FittedModel, ABC):
     warm_start
         Whether a fit goes on from the factors that the model has, if any, for `iterations` more. Its
         matrix may have more users and items than the model: `fit.warm_start` says where they start.
+    feature_regularization
+        mu, the ridge of W and V in a fit with attributes (`halfstep.solvers.features`): a positive
+        number; a mapping of the attributes' fields to numbers, with that of all others under "";
+        or a pair of such for users and items. None means ten times the mean lambda of the side's rows.
 
     Attributes
     ----------
@@ -84,6 +91,9 @@ class Solver(Stages, FittedModel, ABC):
     report_
         How far each iteration of the last `fit` solved its rows: `IterationReport`s of `fit.stopping`.
         Empty for `eigenbasis` with a fixed number of steps or `exact`, and for rungs without steps.
+    user_feature_factors, item_feature_factors
+        W (p, f) and V (q, f) of a fit with attributes: W'f_u is where user u would be without entries.
+        None without attributes of that side.
     interrupted_
         How many whole iterations a fit had done when Ctrl-C ended it, or None.
     """
@@ -113,6 +123,7 @@ class Solver(Stages, FittedModel, ABC):
     bm25_b: float = defaults.BM25_B
     init_factors: tuple[Floats, Floats] | None = None
     warm_start: bool = False
+    feature_regularization: Any = None
 
     def __post_init__(self) -> None:
         self.user_factors = self.item_factors = None
@@ -122,6 +133,8 @@ class Solver(Stages, FittedModel, ABC):
         self.report_: list[IterationReport] = []
         self._half_reports: dict[str, HalfStepReport | None] = {}
         self._warned_of_ridge, self._fitted_to, self._objective_of = False, None, None
+        self._given: Given = NOTHING  # during a fit, what it was given
+        self._priors: dict[str, Any] = {}
         note_origin(self)
         self.check()
 
@@ -153,6 +166,8 @@ class Solver(Stages, FittedModel, ABC):
         checkpoint_every: int = 1,
         resume: bool | str | PathLike[str] = False,
         on_interrupt: str = "raise",
+        user_features: Any = None,
+        item_features: Any = None,
     ) -> Self:
         """Factorise `user_items`.
 
@@ -195,6 +210,10 @@ class Solver(Stages, FittedModel, ABC):
             the checkpoint's, except `iterations`, `num_threads` and `calculate_training_loss`.
         on_interrupt
             `"keep"` returns the model after Ctrl-C instead of raising; `interrupted_` tells.
+        user_features, item_features
+            Attributes (users, p) and (items, q), sparse or dense, or encoded ones of
+            `halfstep.datasets.features`: see `halfstep.solvers.features`. Rows without entries get the
+            factors that their attributes ask for.
 
         Raises
         ------
@@ -212,6 +231,7 @@ class Solver(Stages, FittedModel, ABC):
             user_items,
             (checkpoint, checkpoint_every, resume),
             on_interrupt,
+            features=(user_features, item_features),
             show_progress=show_progress,
             callback=callback or self.fit_callback,
         )
@@ -220,20 +240,6 @@ class Solver(Stages, FittedModel, ABC):
     def scratch_bytes(self, size: Size) -> int:
         """Return how many bytes a half-step allocates besides its result."""
         return compiled_scratch(size)
-
-    def weights(self, matrix: sparse.csr_matrix) -> tuple[Weights, Weights]:
-        """Return the users' and the items' weights for a canonical CSR matrix (users, items)."""
-        transform = weighing.transform_of(self, matrix)
-        return self._weights(weighing.transformed_by(self, matrix, transform))
-
-    def _weights(self, transformed: sparse.csr_matrix) -> tuple[Weights, Weights]:
-        users = weighing.weigh_by(self, transformed)
-        regularization = self.regularization, self.regularization_exponent
-        return users, transposed_weights(users, *regularization, int(self.num_threads))
-
-    def _sides(self, transformed: sparse.csr_matrix) -> Any:
-        """Return the two sides as `_alternate` takes them: `_weights`, or a copy on a device."""
-        return self._weights(transformed)
 
     def check(self) -> None:
         """Raise InputError for an argument that breaks its rule."""
@@ -246,6 +252,7 @@ class Solver(Stages, FittedModel, ABC):
                 f"init_factors must be (user_factors, item_factors), got {self.init_factors!r}"
             )
         check_random_state(self.random_state)
+        check_ridge(self.feature_regularization)
         if not isinstance(self.warm_start, bool | np.bool_):
             raise InputError(f"warm_start must be True or False, got {self.warm_start!r}")
 
@@ -257,7 +264,9 @@ class Solver(Stages, FittedModel, ABC):
             X = self._half_step("user", users.fixing(Y, omega=omega, reports=[]), X, monitor.done)
             if monitor.half_step_done(X, Y):
                 break
+            users.follow(X)
             Y = self._half_step("item", items.fixing(X, omega=omega, reports=[]), Y, monitor.done)
+            items.follow(Y)
             if monitor(iteration, time.perf_counter() - start, X, Y):
                 break
 
@@ -272,18 +281,6 @@ class Solver(Stages, FittedModel, ABC):
             raise located(error, done, side, problem) from error
         self._half_reports[side] = problem.reports[-1] if problem.reports else None
         return solution
-
-    def _weigh(
-        self, matrix: sparse.csr_matrix, side: str = "user", dtype: npt.DTypeLike | None = None
-    ) -> Weights:
-        transform = weighing.fitted_transform(self)
-        transformed = weighing.transformed_by(self, matrix, transform, side, dtype)
-        return weighing.weigh_by(self, transformed, dtype)
-
-    def _loss(self, sides: Any) -> float:
-        """Return the float64 objective of the model's factors; `sides` is the result of `_sides`."""
-        users, items = sides
-        return objective(users, items, *self._fitted())
 
     def _row_not_finite(self, factors: Any) -> int | None:
         """Return the first row of a side's factors that is not finite, or None."""

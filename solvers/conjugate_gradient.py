@@ -122,14 +122,16 @@ class _Shared:
         if not problem.a0:
             YtY = np.zeros((f, f))
         elif YtY is None or YtY.dtype != np.float64:
-            YtY = gramian(Y, 1, np.float64)
+            YtY = gramian(problem.counted, 1, np.float64)
         G = problem.a0 * YtY
         L, Q = np.linalg.eigh(G)
         self.L: Doubles = np.maximum(L, 0)  # rounding alone makes an eigenvalue negative
         self.Q: Floats = Q.astype(Y.dtype)
         self.gramian: Floats = G.astype(Y.dtype)
         self.eps = float(np.finfo(Y.dtype).eps)
-        size = float(np.einsum("if,if->", Y, Y, dtype=np.float64)) / max(1, len(Y))
+        counted = problem.counted
+        squared = float(np.einsum("if,if->", counted, counted, dtype=np.float64))
+        size = squared / max(1, len(counted))
         self.ridge = 0.0 if problem.a0 else size * self.eps
 
     def inverse(self, lam: Doubles) -> Floats:

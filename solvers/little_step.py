@@ -109,7 +109,7 @@ def _prepared(problem: Problem, X: Floats, method: Method, key: tuple[Any, ...])
     smallest, largest = side_facts(problem).lambdas
     one = work_of(problem, f) <= LITTLE
     if (
-        (one and method.bfloat16)
+        (one and (method.bfloat16 or problem.pulled))
         or problem.a0 <= 0
         or method.dual(wide)
         or not 0 < smallest == largest
@@ -195,7 +195,7 @@ def _solve_blocks(
     blocks = planned_blocks or []
     Y, wide = problem.Y, part.shape[1]
     a0, lam, lost = numbers.tolist()
-    if not little.whiten_little(Y, a0, lam, lost, square, triangles, wide):
+    if not little.whiten_little(problem.counted, a0, lam, lost, square, triangles, wide):
         return None
     solution = np.empty_like(X)
     omega = X.dtype.type(problem.omega)

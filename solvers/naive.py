@@ -62,6 +62,7 @@ def _solve_row(problem: Problem, u: int, dtype: np.dtype[Any]) -> Floats:
     items = problem.indices[stored]
     w, t = problem.of_entries(stored)
     c = np.full(problem.columns, problem.a0, dtype)
+    c[problem.columns - problem.pulled :] = 0
     c[items] += w
     cp = np.zeros(problem.columns, dtype)
     cp[items] = t

@@ -20,7 +20,8 @@ def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
     users, items
         The two sides' weights, as `Solver.weights` returns them. Of `items` only `lam` is used.
     X, Y
-        User factors (users, f) and item factors (items, f), any float dtype.
+        User factors (users, f) and item factors (items, f), any float dtype. With prior means
+        (`halfstep.solvers.features`), rows without entries do not count.
 
     Notes
     -----
@@ -28,11 +29,12 @@ def objective(users: Weights, items: Weights, X: Floats, Y: Floats) -> float:
 
         constant + sum over stored (w z^2 - 2 t z) + a0 tr(X'X Y'Y) + sum lambda |x|^2 + sum lambda |y|^2
     """
+    X, Y = users.warm(X), items.warm(Y)
     stored = stored_part(users.fixing(Y), X)
     background = 0.0
     if users.a0 != 0:
         background = users.a0 * float(np.sum(gramian(X, 1, np.float64) * gramian(Y, 1, np.float64)))
-    return users.constant + stored + background + penalty(users, X) + penalty(items, Y)
+    return users.constant + stored + background + users.penalty(X) + items.penalty(Y)
 
 
 def stored_part(problem: Problem, X: Floats) -> float:
@@ -43,13 +45,11 @@ def stored_part(problem: Problem, X: Floats) -> float:
     for start, stop in problem.blocks(1 << 20):
         block = problem.block(start, stop)
         z = block.stored_products(X[start:stop].astype(np.float64))
-        stored += float(np.sum(z * (block.w.astype(np.float64) * z - 2 * block.t)))
+        terms = z * (block.w.astype(np.float64) * z - 2 * block.t)
+        if problem.pulled:  # the pulls are part of the regularisation
+            terms = terms[block.indices < problem.columns - problem.pulled]
+        stored += float(np.sum(terms))
     return stored
-
-
-def penalty(side: Weights, X: Floats) -> float:
-    """Return the sum of lambda |x|^2 over the rows of X (rows, f)."""
-    return float(side.lam @ np.einsum("uf,uf->u", X, X, dtype=np.float64))
 
 
 def relative_residuals(problem: Problem, X: Floats) -> npt.NDArray[np.float64]:

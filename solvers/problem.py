@@ -44,7 +44,7 @@ kept for each entry (for `"log"` the logarithm), and the compiled loops calculat
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -52,11 +52,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.errors import InputError
 from halfstep.solvers.gramian import gramian
 from halfstep.types import Floats, Integers
 
-CONFIDENCES = ("implicit", "linear", "log", "binary", "explicit")
 _GATHER_BYTES = 8 << 20
 
 
@@ -106,6 +104,9 @@ class Weights:
         Number of rows of the fixed side.
     constant
         Sum of c p^2 (for `"binary"`: the number of entries): the objective at X = 0.
+    pulled
+        How many of the last columns are no items or users, but vectors that pull rows to their prior
+        means (`halfstep.solvers.features.pulled`). No Gramian counts them.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -116,6 +117,7 @@ class Weights:
     a0: float
     columns: int
     constant: float
+    pulled: int = field(default=0, kw_only=True)
 
     @cached_property
     def _both(self) -> tuple[Floats, Floats]:
@@ -155,6 +157,17 @@ class Weights:
     def rows(self) -> int:
         """The number of rows of the side being solved."""
         return len(self.indptr) - 1
+
+    def follow(self, X: Any) -> None:
+        """Take note of this side's new factors; a side with prior means fits its attributes to them."""
+
+    def warm(self, X: Floats) -> Floats:
+        """Return X (rows, f) without what a prior mean has put in rows without entries."""
+        return X
+
+    def penalty(self, X: Floats) -> float:
+        """Return what regularisation adds to the objective at X (rows, f), in float64."""
+        return float(self.lam @ np.einsum("uf,uf->u", X, X, dtype=np.float64))
 
     def fixing(self, Y: Floats, **more: Any) -> Problem:
         """Return the half-step with the other side fixed at Y (columns, f); `more`: see `Problem`."""
@@ -252,9 +265,14 @@ class Problem(Weights):
         product: Floats = matrix @ self.Y
         return product
 
+    @property
+    def counted(self) -> Floats:
+        """The rows of Y that Gramians count, (columns - pulled, f)."""
+        return self.Y[: self.columns - self.pulled]
+
     def gramian(self) -> Floats:
         """Return a0 Y'Y, (f, f), which is part of every row's matrix."""
-        YtY = gramian(self.Y, 1, self.Y.dtype) if self.YtY is None else self.YtY
+        YtY = gramian(self.counted, 1, self.Y.dtype) if self.YtY is None else self.YtY
         whole: Floats = YtY.astype(self.Y.dtype) * self.Y.dtype.type(self.a0)
         return whole
 
@@ -271,30 +289,8 @@ class Problem(Weights):
 
 
 _OF_WEIGHTS = tuple(f.name for f in fields(Weights))
-_DEFAULTS = {f.name: f.default for f in fields(Problem) if f.default is not MISSING}
-
-
-def check_convention(values: dict[str, Any]) -> None:
-    """Raise InputError for an unknown convention or an argument that the convention would ignore."""
-    confidence = values["confidence"]
-    if confidence not in CONFIDENCES:
-        raise InputError(f"confidence must be one of {', '.join(CONFIDENCES)}, got {confidence!r}")
-    background = values["background"]
-    if background is not None:
-        if confidence != "binary":
-            said = f"got {background} with {confidence!r}"
-            raise InputError(f"background belongs to confidence 'binary' alone, {said}")
-        if background <= 0:
-            raise InputError(f"background must be positive, got {background}")
-    if confidence in ("binary", "explicit") and values["alpha"] != 1.0:
-        raise InputError(
-            f"alpha has no meaning with confidence {confidence!r} and must be 1, "
-            f"got {values['alpha']}"
-        )
-    if confidence != "log" and values["epsilon"] != 1.0:
-        raise InputError(
-            f"epsilon belongs to confidence 'log' alone, got {values['epsilon']} "
-            f"with {confidence!r}"
-        )
-    if values["epsilon"] <= 0:
-        raise InputError(f"epsilon must be positive, got {values['epsilon']}")
+_DEFAULTS = {
+    f.name: f.default
+    for f in fields(Problem)
+    if f.default is not MISSING and f.name not in _OF_WEIGHTS
+}

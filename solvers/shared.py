@@ -203,8 +203,8 @@ def shared_of(problem: Problem, threads: int, narrow: bool = False) -> Shared:
 
     `narrow` as in `gramian_type`.
     """
-    frame, squared, YtY = frame_of(problem), squares(problem.Y), None
+    frame, squared, YtY = frame_of(problem), squares(problem.counted), None
     phases.lap(phases.REST)
     if problem.a0 != 0:
-        YtY = gramian(problem.Y, threads, gramian_type(frame, squared, narrow))
+        YtY = gramian(problem.counted, threads, gramian_type(frame, squared, narrow))
     return whitened_by(frame, squared, YtY)

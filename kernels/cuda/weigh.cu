@@ -9,6 +9,9 @@
 // `wrong`   per block, the lowest position whose weights are not finite, or 2^63 - 1
 // bytes     per entry 3 sizeof(REAL)
 //
+// A value that is NaN is a pull to a prior mean (solvers/features/pulled.py): w = 0, t = 1, and nothing in
+// the constant. Stored values are finite.
+//
 // Defined by the host: REAL, CONVENTION (0 implicit, 1 linear, 2 log, 3 binary, 4 explicit).
 
 #define WARPS 8
@@ -23,6 +26,11 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS)
     long long first_wrong = 0x7fffffffffffffffll;
     for (long long k = blockIdx.x * 32ll * WARPS + threadIdx.x; k < entries; k += gridDim.x * 32ll * WARPS) {
         const REAL value = r[k];
+        if (value != value) {  // a pull
+            w[k] = 0;
+            t[k] = 1;
+            continue;
+        }
 #if CONVENTION == 4
         const REAL excess = 1, target = value;
         constant += (double)value * value;

@@ -14,10 +14,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -47,7 +48,7 @@ class State(NamedTuple):
     """A fit after `done` whole iterations, of which a warm start found the first `begun` done.
 
     `omegas` and `gains` are what the next over-relaxation factor follows from: see
-    `fit.over_relaxation`.
+    `fit.over_relaxation`. `features` has W by side in a fit with attributes.
     """
 
     done: int
@@ -58,6 +59,7 @@ class State(NamedTuple):
     begun: int = 0
     omegas: Sequence[float] = ()
     gains: Sequence[float | None] = ()
+    features: Mapping[str, Floats] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Checkpoints:
             "gains": list(state.gains),
             "losses": state.losses,
             "seconds": state.seconds,
+            "features": {side: W.shape for side, W in state.features.items()},
         }
         text = json.dumps(header).encode()
         digest = hashlib.sha256()
@@ -105,6 +108,7 @@ class Checkpoints:
                 text,
                 _bytes_of(state.user_factors),
                 _bytes_of(state.item_factors),
+                *map(_bytes_of, state.features.values()),
             ):
                 digest.update(part)
                 file.write(part)
@@ -127,7 +131,12 @@ class Checkpoints:
                 done, losses, seconds = (header[k] for k in ("done", "losses", "seconds"))
                 begun = header.get("begun", 0)
                 omegas, gains = (list(header.get(k, [])) for k in ("omegas", "gains"))
-                X, Y = (_read_array(file, shape, self.identity["dtype"]) for shape in self.shapes)
+                kind, attributes = self.identity["dtype"], header.get("features", {})
+                X, Y = (_read_array(file, shape, kind) for shape in self.shapes)
+                features = {
+                    side: _read_array(file, tuple(shape), kind)
+                    for side, shape in attributes.items()
+                }
                 if len(file.read()) != _DIGEST or not all(
                     isinstance(count, int) for count in (done, begun)
                 ):
@@ -140,15 +149,16 @@ class Checkpoints:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"checkpoint '{path}' is not as this version writes them") from None
-        return State(done, X, Y, list(losses), list(seconds), begun, omegas, gains)
+        return State(done, X, Y, list(losses), list(seconds), begun, omegas, gains, features)
 
     def _check_identity(self, path: Path, found: dict[str, Any]) -> None:
         for name in dict.fromkeys(("solver", "shape", "data", *self.identity, *found)):
             there, here = found.get(name), self.identity.get(name)
             if there == here or (name == "random_state" and None in (there, here)):
                 continue
-            if name in ("data", "start"):
-                what = {"data": "user_items", "start": _START}[name]
+            what = {"data": "user_items", "start": _START}.get(name)
+            what = name if name.endswith("_features") else what
+            if what is not None:
                 raise InputError(f"checkpoint '{path}' is of another fit: its {what} differ")
             raise InputError(
                 f"checkpoint '{path}' is of another fit: {name} {there!r} there, {here!r} here"
@@ -161,8 +171,12 @@ def checkpoints(
     checkpoint: str | PathLike[str] | None,
     every: int,
     resume: bool | str | PathLike[str],
+    given: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Checkpoints | None, State | None]:
-    """Return what writes checkpoints and the state to resume from, by the arguments of `Solver.fit`."""
+    """Return what writes checkpoints and the state to resume from, by the arguments of `Solver.fit`.
+
+    `given` has the attributes of the fit, by side.
+    """
     if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
         raise InputError(f"checkpoint_every must be an integer of at least 1, got {every!r}")
     if checkpoint is None and every != 1:
@@ -173,7 +187,7 @@ def checkpoints(
         return None, None
     path = None if checkpoint is None else Path(checkpoint)
     source = path if isinstance(resume, bool) else Path(resume)
-    keeper = Checkpoints(path, int(every), _identity(model, matrix), _shapes(model, matrix))
+    keeper = Checkpoints(path, int(every), _identity(model, matrix, given), _shapes(model, matrix))
     if path is not None:
         check_writable(path, "checkpoint")
         remove_leftovers(path)
@@ -188,7 +202,9 @@ def checkpoints(
     return keeper, state
 
 
-def _identity(model: FittedModel, matrix: sparse.csr_matrix) -> dict[str, Any]:
+def _identity(
+    model: FittedModel, matrix: sparse.csr_matrix, given: Mapping[str, Any]
+) -> dict[str, Any]:
     settings = {k: v for k, v in model._settings().items() if k not in _FREE}
     settings["dtype"] = np.dtype(settings["dtype"]).name
     seed = model.random_state
@@ -201,6 +217,9 @@ def _identity(model: FittedModel, matrix: sparse.csr_matrix) -> dict[str, Any]:
         "random_state": int(seed) if isinstance(seed, int | np.integer) else None,
         "start": None if start is None else _hash(*start),
     }
+    for side, features in given.items():
+        F = features.matrix
+        identity[f"{side}_features"] = _hash(F.shape, F.indptr, F.indices, F.data)
     return json.loads(json.dumps(plain(identity)))  # type: ignore[no-any-return]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from halfstep.errors import InputError, NotFinite
 from halfstep.interruption import Interruption
 from halfstep.progress import Advance
+from halfstep.solvers.features.in_fit import state
 from halfstep.solvers.fit.checkpoint import Checkpoints, State
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.inputs import row_not_finite as row_not_finite
@@ -177,10 +178,10 @@ class Monitor:
     def _save(self) -> None:
         if self.checkpoints is not None:
             history = self.model.loss_history_, self.model.seconds_
-            pace = pace_of(self.model)
+            pace, attributes = pace_of(self.model), state(self.model)
             try:
                 self.checkpoints.write(
-                    State(self.done, *self.whole(), *history, self._begun, *pace)
+                    State(self.done, *self.whole(), *history, self._begun, *pace, attributes)
                 )
             except InputError as error:  # a full disk is no reason to lose the fit itself
                 log.warning("no checkpoint after %d iterations: %s", self.done, error)

@@ -28,7 +28,7 @@ _FACTORS = SIDES
 _SET = (
     *_FACTORS, "_made", "_fitted_to", "_objective_of", "_transform", "_plain", "_transform_of_fit",
     "loss_history_", "seconds_", "relaxation_", "_gains", "report_", "interrupted_", "_half_reports",
-    "_warned_of_ridge",
+    "_warned_of_ridge", "user_feature_factors", "item_feature_factors", "feature_encoders_",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
 from halfstep.progress import progress_bar, stage
+from halfstep.solvers.features.in_fit import complete, given_to, started, taken_features
 from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.checkpoint import Checkpoints, State, checkpoints
 from halfstep.solvers.fit.memory import check_memory
@@ -40,6 +41,7 @@ def run(
     *,
     show_progress: Any,
     callback: Callback | None,
+    features: tuple[Any, Any] = (None, None),
 ) -> None:
     """Fit `model` to a sparse matrix; see `Solver.fit`.
 
@@ -56,10 +58,11 @@ def run(
         raise InputError(f"on_interrupt must be 'raise' or 'keep', got {on_interrupt!r}")
     if goes_on(model):
         check_warm_start(model, matrix.shape)
+    given = taken_features(model, matrix, *features)
     # No local name here for a state or its factors: it would keep them in memory for the whole fit.
-    keeper, *resumed = checkpoints(model, matrix, *checkpointing)
+    keeper, *resumed = checkpoints(model, matrix, *checkpointing, given=given)
     check_memory(model, matrix)
-    with kept_if_it_fails(model):
+    with kept_if_it_fails(model), given_to(model, given):
         model._fitted_to, fitted_to = None, model._fitted_to
         if resumed == [None]:
             announce_start(model, matrix, fitted_to)
@@ -74,6 +77,7 @@ def run(
             show_progress,
             callback,
         )
+        complete(model)
     warn_of_unsolved_rows(model.report_)
     if model.iterations and model.kind != "baseline":
         warn_of_lost_precision(model, prepared)
@@ -114,6 +118,7 @@ def _iterate(
 ) -> str:
     """Run the iterations from `start`, and return what Ctrl-C has ended, or ""."""
     users, items = weights
+    start = started(model, start)
     model._objective_of = objective_of(model)
     replaces = has_factors(model) and not goes_on(model)
     model.loss_history_, model.seconds_ = start.losses, start.seconds

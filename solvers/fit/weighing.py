@@ -15,9 +15,11 @@ from halfstep.solvers.fit.transform import Transform, check_transform, measured,
 from halfstep.solvers.fit.weights import weigh
 from halfstep.solvers.inputs import check_number
 from halfstep.solvers.model.origin import all_assigned
-from halfstep.solvers.problem import Weights, check_convention
+from halfstep.solvers.problem import Weights
 
 log = logging.getLogger("halfstep")
+
+CONFIDENCES = ("implicit", "linear", "log", "binary", "explicit")
 
 
 class Weighing(Protocol):
@@ -136,3 +138,29 @@ def fitted_transform(model: Weighing) -> Transform | None:
             "factors come from no fit with it: fit the model, or set transform=None"
         )
     return model._transform
+
+
+def check_convention(values: dict[str, Any]) -> None:
+    """Raise InputError for an unknown convention or an argument that the convention would ignore."""
+    confidence = values["confidence"]
+    if confidence not in CONFIDENCES:
+        raise InputError(f"confidence must be one of {', '.join(CONFIDENCES)}, got {confidence!r}")
+    background = values["background"]
+    if background is not None:
+        if confidence != "binary":
+            said = f"got {background} with {confidence!r}"
+            raise InputError(f"background belongs to confidence 'binary' alone, {said}")
+        if background <= 0:
+            raise InputError(f"background must be positive, got {background}")
+    if confidence in ("binary", "explicit") and values["alpha"] != 1.0:
+        raise InputError(
+            f"alpha has no meaning with confidence {confidence!r} and must be 1, "
+            f"got {values['alpha']}"
+        )
+    if confidence != "log" and values["epsilon"] != 1.0:
+        raise InputError(
+            f"epsilon belongs to confidence 'log' alone, got {values['epsilon']} "
+            f"with {confidence!r}"
+        )
+    if values["epsilon"] <= 0:
+        raise InputError(f"epsilon must be positive, got {values['epsilon']}")

@@ -127,7 +127,7 @@ class GpuSolver(DeviceStages, Solver, ABC):
 
         A whole half-step on one device, called by `_solved` and by `cg_7_half.cost_of_rounding`.
         """
-        fixed, x = self._prepare(backend, side, Y, X, iteration)
+        fixed, x = self._prepare(backend, side, side.over(backend, Y), X, iteration)
         self._advance(backend, side, fixed, x)
         return self._finish(backend, fixed, x)
 
@@ -167,13 +167,25 @@ class GpuSolver(DeviceStages, Solver, ABC):
         )
         longest = max(int(side.max(initial=0)) for side in lengths)
         if len(backends) == 1:
-            plan = self._plan(backends[0], transformed.shape, int(transformed.nnz), longest)
+            plan = self._plan(backends[0], *self._size_of(transformed), longest)
             if plan.block_entries is None:
                 with explaining("when the stored entries were copied there", [plan]):
-                    sides = sides_of(backends[0], self, transformed, lengths)
+                    if self._given:
+                        users, items = self._weights(transformed)
+                        sides = Side.upload(backends[0], users), Side.upload(backends[0], items)
+                    else:
+                        sides = sides_of(backends[0], self, transformed, lengths)
                     sides[0].kept["memory"] = plan
                     return sides
         return stored_sides(self, transformed, cache(lambda: self._weights(transformed)))
+
+    def _size_of(self, transformed: sparse.csr_matrix) -> tuple[tuple[int, int], int]:
+        """Return the shape and the entries of a fit; rows that attributes pull count twice."""
+        users, items = transformed.shape
+        more = {side: len(set(given.matrix.nonzero()[0])) for side, given in self._given.items()}
+        of_users, of_items = more.get("user", 0), more.get("item", 0)
+        entries = int(transformed.nnz) + of_users + of_items
+        return (users + of_items, items + of_users), entries
 
     @falling_back
     def _alternate(self, users: Any, items: Any, X: Any, Y: Any, monitor: Monitor) -> None:
@@ -186,8 +198,8 @@ class GpuSolver(DeviceStages, Solver, ABC):
                 resident.alternate(self, backends[0], users, items, X, Y, monitor)
             return
         longest = max(int(np.diff(side.indptr).max(initial=0)) for side in (users, items))
-        entries = max(len(users.values) // len(backends), longest)
-        shape = (users.rows, items.rows)
+        entries = max(max(len(users.values), len(items.values)) // len(backends), longest)
+        shape = (users.rows + items.pulled, items.rows + users.pulled)
         plans = [self._plan(backend, shape, entries, longest) for backend in backends]
         with explaining(monitor, plans):
             for backend in backends:

@@ -23,8 +23,8 @@ import numpy as np
 
 from halfstep.kernels.algebra import HOST, Algebra
 from halfstep.kernels.cuda.backend import Array, Backend
-from halfstep.solvers.gpu.device.coordinates import Coordinates
-from halfstep.solvers.gpu.device.side import Side
+from halfstep.solvers.gpu.device.coordinates import Coordinates, formed
+from halfstep.solvers.gpu.device.side import LENGTH, Side
 from halfstep.solvers.whitening import Basis, unwhitened, whitened
 
 _LARGEST = 2.0**14  # a quarter of the largest float16
@@ -99,10 +99,12 @@ def _basis(
     keeps: bool,
 ) -> DeviceBasis:
     xp = algebra.xp
-    gramian = _gramian(backend, algebra, Y)
+    gramian = _gramian(backend, algebra, formed(Y)[: side.counted] if side.pulled else Y)
     squared = xp.trace(gramian) if side.a0 == 0 else None
     basis = coordinates_of(side, np.dtype(Y.dtype), Y.shape[1], gramian, squared, algebra)
     bound = xp.sqrt(gramian.diagonal().max()) if side.a0 == 0 else _largest(side, xp)
+    if LENGTH in side.kept:
+        bound = xp.maximum(bound, side.kept[LENGTH])
     return _on_device(
         backend, algebra, side, basis, wide, Y.dtype, bound if scaled else None, (Y, start), keeps
     )
@@ -127,7 +129,7 @@ def coordinates_of(
     """
     eps, smallest = float(np.finfo(dtype).eps), side.smallest_lam
     if side.a0 == 0:
-        size = squared / max(1, side.columns)
+        size = squared / max(1, side.counted)
         return unwhitened(f, size, smallest, eps, algebra=algebra)
     assert gramian is not None
     one_lambda = not diagonal(side)

@@ -65,7 +65,8 @@ class GpuCgNaive(GpuSolver):
         return super()._variants(backend, side) | {("cg_1_naive.cu", defines)}
 
     def _basis(self, backend: Backend, side: Side, Y: Array, X: Array, iteration: Iteration) -> Own:
-        return self._own(backend, side, backend.to_host(backend.gram(Y)), X.dtype)
+        counted = Y[: side.counted] if side.pulled else Y
+        return self._own(backend, side, backend.to_host(backend.gram(counted)), X.dtype)
 
     def _uploaded(self, backend: Backend, side: Side, shared: Shared) -> Own:
         f = self.factors

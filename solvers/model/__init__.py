@@ -14,7 +14,9 @@ All of these files need only the two factor matrices and the convention, whichev
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy.typing as npt
@@ -78,6 +80,10 @@ class FittedModel:
     _transform: Transform | None = None
     _plain: bool = False  # a fit without a transform made the factors
     _transform_of_fit: Transform | None = None
+    # What a fit with attributes leaves: W, V, and what encodes other rows, by side.
+    user_feature_factors: Floats | None = None
+    item_feature_factors: Floats | None = None
+    feature_encoders_: Mapping[str, Any] = MappingProxyType({})
 
     recommend = recommending.recommend
     recommend_all = recommending.recommend_all

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from halfstep.errors import InputError, SolverUnavailable
+from halfstep.solvers.features.stored import copy_to
 from halfstep.solvers.model.factors import present, settings_of
 from halfstep.solvers.model.held import SIDES, checked
 from halfstep.solvers.model.origin import note_origin, note_set_by_hand, set_by_hand
@@ -146,6 +147,7 @@ def to_device(model: FittedModel, device: str) -> Any:
     if set_by_hand(model):
         note_set_by_hand(converted)
     converted._transform, converted._plain = model._transform, model._plain
+    copy_to(model, converted)
     return converted
 
 

@@ -15,6 +15,8 @@ from scipy import sparse
 
 from halfstep.errors import InputError, NotEnoughMemory, UnknownId
 from halfstep.memory import available, gigabytes
+from halfstep.solvers.features.of_model import features_of_rows, prior_of_rows
+from halfstep.solvers.features.pulled import pulled
 from halfstep.solvers.inputs import MAX_ID, as_ids, rows_of
 from halfstep.solvers.model.held import Held, storing
 from halfstep.solvers.model.origin import note_set_by_hand
@@ -33,15 +35,25 @@ Model = TypeVar("Model", bound="FittedModel")
 _COMPILED_ROWS = 256
 
 
-def recalculate_user(model: FittedModel, userid: int | npt.ArrayLike, user_items: Any) -> Floats:
-    """Return factors solved exactly from `user_items`; the model does not change.
+def recalculate_user(
+    model: FittedModel,
+    userid: int | npt.ArrayLike,
+    user_items: Any = None,
+    user_features: Any = None,
+) -> Floats:
+    """Return factors solved exactly from entries, attributes or both; the model does not change.
 
     Parameters
     ----------
     userid
         One index returns a vector, an array of them a matrix. The model need not have these users.
     user_items
-        Sparse (1 or len(userid), items). It may have fewer columns than the model has items.
+        Sparse (1 or len(userid), items). It may have fewer columns than the model has items. None
+        stands for users without entries.
+    user_features
+        (1 or len(userid), p), of a model that was fitted with them. A user without entries gets the
+        prior mean of these attributes. None: the user is solved from the entries alone, with a prior
+        mean of zero.
 
     Returns
     -------
@@ -50,24 +62,31 @@ def recalculate_user(model: FittedModel, userid: int | npt.ArrayLike, user_items
     """
     single, ids = as_ids(userid, "userid")
     with Reading(model, "item_factors") as (items,):
-        rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
-        solution = fold_in(model, rows, items)
+        rows = entries_of(user_items, len(ids), len(items.array()), "user_items", user_features)
+        solution = fold_in(model, rows, items, features=user_features)
     return solution[0] if single else solution
 
 
-def recalculate_item(model: FittedModel, itemid: int | npt.ArrayLike, item_users: Any) -> Floats:
-    """Return factors solved exactly from `item_users` (1 or len(itemid), users).
+def recalculate_item(
+    model: FittedModel,
+    itemid: int | npt.ArrayLike,
+    item_users: Any = None,
+    item_features: Any = None,
+) -> Floats:
+    """Return factors solved exactly from `item_users` (1 or len(itemid), users), attributes or both.
 
     The arguments and the result are as in `recalculate_user`; the model does not change.
     """
     single, ids = as_ids(itemid, "itemid")
     with Reading(model, "user_factors") as (users,):
-        rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
-        solution = fold_in(model, rows, users, "item")
+        rows = entries_of(item_users, len(ids), len(users.array()), "item_users", item_features)
+        solution = fold_in(model, rows, users, "item", item_features)
     return solution[0] if single else solution
 
 
-def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> Model:
+def partial_fit_users(
+    model: Model, userids: npt.ArrayLike, user_items: Any = None, user_features: Any = None
+) -> Model:
     """Solve for these users from `user_items` and store the result in `user_factors`.
 
     Parameters
@@ -77,6 +96,8 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
         model; the users in between get zero factors, as users without entries have.
     user_items
         Sparse (m, items): all entries of these users, not only the new ones.
+    user_features
+        As in `recalculate_user`.
 
     Returns
     -------
@@ -88,33 +109,53 @@ def partial_fit_users(model: Model, userids: npt.ArrayLike, user_items: Any) -> 
     """
     ids = _to_store(userids, "userids")
     with Reading(model, "item_factors") as (items,):
-        rows = rows_of(user_items, len(ids), len(items.array()), "user_items")
-        solution = fold_in(model, rows, items)
+        rows = entries_of(user_items, len(ids), len(items.array()), "user_items", user_features)
+        solution = fold_in(model, rows, items, features=user_features)
     _store(model, "user_factors", ids, solution, "userids")
     note_set_by_hand(model, "user_factors")
     _remember(model, "user", ids, rows)
     return model
 
 
-def partial_fit_items(model: Model, itemids: npt.ArrayLike, item_users: Any) -> Model:
+def partial_fit_items(
+    model: Model, itemids: npt.ArrayLike, item_users: Any = None, item_features: Any = None
+) -> Model:
     """Solve for these items from `item_users` (m, users) and store them, as `partial_fit_users` does."""
     ids = _to_store(itemids, "itemids")
     with Reading(model, "user_factors") as (users,):
-        rows = rows_of(item_users, len(ids), len(users.array()), "item_users")
-        solution = fold_in(model, rows, users, "item")
+        rows = entries_of(item_users, len(ids), len(users.array()), "item_users", item_features)
+        solution = fold_in(model, rows, users, "item", item_features)
     _store(model, "item_factors", ids, solution, "itemids")
     note_set_by_hand(model, "item_factors")
     _remember(model, "item", ids, rows)
     return model
 
 
-def fold_in(model: FittedModel, rows: sparse.csr_matrix, other: Held, side: str = "user") -> Floats:
+def fold_in(
+    model: FittedModel,
+    rows: sparse.csr_matrix,
+    other: Held,
+    side: str = "user",
+    features: Any = None,
+) -> Floats:
     """Return the exact solution (m, f) of `rows` (m, n), with the other side's factors (n, f) fixed.
 
-    `side` says whether the rows are of users or of items. Raises FloatingPointError, with the row, if a
-    solution is not finite.
+    `side` says whether the rows are of users or of items; `features` (m, p) are their attributes, or
+    None. Raises FloatingPointError, with the row, if a solution is not finite.
     """
-    return solved(model, model._weigh(rows, side, other.array().dtype), other)
+    F = features_of_rows(model, side, features, rows.shape[0])
+    weights = model._weigh(rows, side, other.array().dtype)
+    if F is None:
+        return solved(model, weights, other)
+    prior = prior_of_rows(model, side, weights, F)
+    return prior.complete(solved(model, pulled(weights, prior), other))
+
+
+def entries_of(value: Any, rows: int, columns: int, name: str, features: Any) -> sparse.csr_matrix:
+    """Return the entries of rows to fold in; rows with attributes need none."""
+    if value is None and features is not None:
+        return sparse.csr_matrix((rows, columns))
+    return rows_of(value, rows, columns, name)
 
 
 def solved(model: FittedModel, weights: Weights, other: Held) -> Floats:

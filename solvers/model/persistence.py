@@ -16,6 +16,7 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.files import check_writable, npz_path, plain, whole_file
 from halfstep.npz import DamagedArchive, read_arrays
+from halfstep.solvers.features.stored import members, take_members
 from halfstep.solvers.fit.transform import Transform
 from halfstep.solvers.inputs import check_dtype, row_not_finite
 from halfstep.solvers.model.conversion import like_implicit, to_device
@@ -106,7 +107,8 @@ def members_of(model: FittedModel) -> dict[str, Any]:
         raise InputError(f"this model cannot be saved: {error}") from error
     sides = {name: side.astype(settings["dtype"], copy=False) for name, side in factors.items()}
     transform = model._transform.members() if model._transform is not None else {}
-    return {"halfstep": np.array(header), **sides, **transform}
+    attributes = members(model, settings["dtype"])
+    return {"halfstep": np.array(header), **sides, **transform, **attributes}
 
 
 def load_model(cls: type[Model], fileobj_or_path: str | PathLike[str] | IO[bytes]) -> Model:
@@ -147,6 +149,7 @@ def model_of(cls: type[Model], label: str, archive: dict[str, Any]) -> Model:
         sides = {name: archive[name] for name in SIDES if name in names}
         if sides:
             _set_factors(model, label, sides)
+            take_members(model, label, archive)
         if (transform := Transform.of_members(archive)) is not None:
             model._transform = transform
         elif sides and model.transform is None:

@@ -20,9 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep import defaults
+from halfstep.errors import InputError
 from halfstep.solvers.inputs import as_ids, rows_of
 from halfstep.solvers.model.factors import check_scores, rows_at
-from halfstep.solvers.model.fold_in import fold_in
+from halfstep.solvers.model.fold_in import entries_of, fold_in
 from halfstep.solvers.model.queries import Query, answer, nearest
 from halfstep.solvers.model.reading import Reading
 from halfstep.types import Floats, Integers
@@ -40,6 +41,7 @@ def recommend(
     filter_items: npt.ArrayLike | None = None,
     recalculate_user: bool = False,
     items: npt.ArrayLike | None = None,
+    user_features: Any = None,
 ) -> tuple[Integers, Floats]:
     """Return the N best items for one user or for several.
 
@@ -61,6 +63,9 @@ def recommend(
         then need not be in the model.
     items
         Choose among these items only.
+    user_features
+        (1 or len(userid), p): with `recalculate_user`, solve from these attributes too, or from them
+        alone where `user_items` is None.
 
     Returns
     -------
@@ -81,10 +86,12 @@ def recommend(
         single, users = as_ids(userid, "userid")
         query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
         liked = None
+        if user_features is not None and not recalculate_user:
+            raise InputError("user_features needs recalculate_user=True")
         if filter_already_liked_items or recalculate_user:
-            liked = rows_of(user_items, len(users), len(Y), "user_items")
+            liked = entries_of(user_items, len(users), len(Y), "user_items", user_features)
         if recalculate_user and liked is not None:
-            vectors = fold_in(model, liked, item_side)
+            vectors = fold_in(model, liked, item_side, features=user_features)
         else:
             vectors = rows_at(others[0], users, "userid", Y.dtype)
         check_scores(vectors, item_side, "user")

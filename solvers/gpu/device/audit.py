@@ -20,7 +20,12 @@ NONE = np.iinfo(np.int64).max
 
 def device_objective(backend: Backend, users: Side, items: Side, X: Array, Y: Array) -> float:
     """Return the objective of `halfstep.solvers.objective`, with all sums in float64."""
-    return objective_of_rows(backend, users, items.lam, X, Y)
+    objective = objective_of_rows(backend, users, items.lam, X, Y)
+    if users.prior is not None:  # its pulls are among the stored entries
+        objective += users.prior.beside_ridge(None)
+    if items.prior is not None:
+        objective += items.prior.beside_ridge(backend.to_host(Y))
+    return objective
 
 
 def objective_of_rows(backend: Backend, users: Side, item_lam: Array, X: Array, Y: Array) -> float:
@@ -36,7 +41,8 @@ def objective_of_rows(backend: Backend, users: Side, item_lam: Array, X: Array, 
             (blocks,),
             (_THREADS,),
             (
-                X, Y, users.indptr, users.indices, users.w, users.t, np.int64(users.rows), sums,
+                X, users.over(backend, Y), users.indptr, users.indices, users.w, users.t,
+                np.int64(users.rows), sums,
             ),
         )  # fmt: skip
         stored = float(backend.to_host(sums).sum())
@@ -58,6 +64,7 @@ def device_residuals(backend: Backend, side: Side, X: Array, Y: Array) -> npt.ND
     if side.rows == 0:
         return backend.to_host(residuals)
     shared = backend.to_device(side.a0 * backend.to_host(backend.gram(Y)))
+    Y = side.over(backend, Y)
     backend.launch(
         "residual.cu",
         "relative_residuals",

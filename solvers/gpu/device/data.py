@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from halfstep.solvers.base import Solver
+    from halfstep.solvers.problem import Weights
 
 Lengths: TypeAlias = npt.NDArray[np.int64]
 _MOST_BLOCKS = 1024
@@ -116,6 +117,17 @@ class Weigher:
     def __init__(self, model: Solver) -> None:
         self.confidence, self.dtype = model.confidence, np.dtype(model.dtype)
         self.alpha, self.epsilon = map(self.dtype.type, (model.alpha, model.epsilon))
+
+    @classmethod
+    def of_values(cls, model: Solver, weights: Weights) -> Weigher:
+        """Return what weighs the values that host weights keep: those of `"log"` are logarithms."""
+        made = cls(model)
+        if made.confidence == "log":
+            made.confidence = "linear"
+        elif made.confidence == "implicit":  # with pulls the values are multiplied by alpha
+            kind: Any = made.dtype.type
+            made.alpha = kind(weights.rule.excess_slope)
+        return made
 
     def __call__(
         self, backend: Backend, values: Array, weights: tuple[Array, Array] | None = None

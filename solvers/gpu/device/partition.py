@@ -89,7 +89,7 @@ class PartitionedSide:
         `alternate` twice in an iteration.
         """
         begun = [
-            solver._prepare(backend, self.whole, y, x, iteration)
+            solver._prepare(backend, self.whole, self.whole.over(backend, y), x, iteration)
             for backend, y, x in zip(self.backends, Y, X, strict=True)
         ]
         for backend, share, (fixed, x) in zip(self.backends, self.shares, begun, strict=True):
@@ -143,9 +143,11 @@ def alternate(
         monitor.watch("user", board.look(0, all_X[0]))
         if monitor.half_step_done(all_X[0], all_Y[0]):
             break
+        users.whole.follow(backends[0], all_X[0])
         with monitor.blaming(all_X[0]):
             all_Y = items.solve(solver, all_X, all_Y, now)
         monitor.watch("item", board.look(1, all_Y[0]))
+        items.whole.follow(backends[0], all_Y[0])
         for backend in backends:
             backend.synchronize()
         solver._end(now)

@@ -192,6 +192,8 @@ class Replays:
         """Return what of the fit cannot be recorded, or None."""
         if not self.solver._replayable:
             return f"iterations of {self.solver.name} cannot be recorded"
+        if any(side.prior is not None for side in self.sides):
+            return "the host fits attributes between the half-steps"
         if not all(side.lengths.any() for side in self.sides):
             return "there are no stored entries"
         if any(map(diagonal, self.sides)):

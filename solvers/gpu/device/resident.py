@@ -35,9 +35,11 @@ def alternate(
             monitor.watch("user", board.look(0, X))
             if monitor.half_step_done(X, Y):
                 break
+            users.follow(backend, X)
             with monitor.blaming(X):
                 Y = solver._solved(backend, items, X, Y, now)
             monitor.watch("item", board.look(1, Y))
+            items.follow(backend, Y)
         backend.synchronize()
         solver._end(now)
         if monitor(iteration, time.perf_counter() - start, X, Y):

@@ -9,11 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep.errors import InputError
+from halfstep.solvers.gpu.device.coordinates import formed
 
 if TYPE_CHECKING:
     from halfstep.kernels.cuda.backend import Array, Backend
+    from halfstep.solvers.features.prior import Prior
     from halfstep.solvers.problem import Weights
     from halfstep.solvers.shared import Frame
+
+LENGTH = "length of the pulls"  # by this name in `Side.kept`
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Side:
         What solvers compute from the side once and use in every half-step of the fit, by name.
     frame
         What is known of the whole half-step, if several machines share the side's rows.
+    pulled
+        How many of the last columns are pulls, which no Gramian counts: see
+        `halfstep.solvers.features.pulled`.
+    prior
+        The side's attributes in a fit with such: on the host, where W is fitted.
     """
 
     indptr: Array
@@ -51,6 +60,32 @@ class Side:
     constant: float
     kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     frame: Frame | None = None
+    pulled: int = 0
+    prior: Prior | None = None
+
+    @property
+    def counted(self) -> int:
+        """The number of columns that Gramians count."""
+        return self.columns - self.pulled
+
+    def over(self, backend: Backend, Y: Array) -> Array:
+        """Return Y (counted, f) with the vectors of the pulls below it; Y itself without pulls."""
+        if self.prior is None:
+            return Y
+        Y = formed(Y)
+        pulls = self.prior.pulls()
+        # By this the largest z of a pull is bounded, where numbers are stored in 16 bits.
+        length = float(np.sqrt(np.einsum("uf,uf->u", pulls, pulls, dtype=np.float64).max()))
+        self.kept[LENGTH] = length / max(self.smallest_lam, float(np.finfo(np.float32).tiny)) ** 0.5
+        whole = backend.empty((len(Y) + len(pulls), pulls.shape[1]), pulls.dtype)
+        backend.copy(whole[: len(Y)], Y)
+        backend.copy(whole[len(Y) :], backend.to_device(pulls))
+        return whole
+
+    def follow(self, backend: Backend, X: Array) -> None:
+        """Fit the attributes, if there are any, to the side's new factors X (rows, f)."""
+        if self.prior is not None:
+            self.prior.follow(backend.to_host(formed(X)))
 
     @property
     def starts(self) -> npt.NDArray[np.int64]:
@@ -106,6 +141,10 @@ class Side:
         """Return the device's copy of host weights."""
         lengths = np.diff(weights.indptr)
         w, t = weights.of_entries(slice(None))
+        prior = getattr(weights, "prior", None)
+        if prior is not None:  # weights need not follow from values here, so that they are exact
+            of_pulls = weights.indices >= weights.columns - weights.pulled
+            w[of_pulls], t[of_pulls] = 0, 1
         facts = cls.without_entries(
             lengths, weights.lam, weights.columns, weights.a0, weights.constant
         )
@@ -116,6 +155,8 @@ class Side:
             w=backend.to_device(w),
             t=backend.to_device(t),
             lam=backend.to_device(weights.lam.astype(w.dtype)),
+            pulled=weights.pulled,
+            prior=prior,
         )
 
 

@@ -31,6 +31,7 @@ from halfstep.types import Floats
 
 if TYPE_CHECKING:
     from halfstep.solvers.base import Solver
+    from halfstep.solvers.features.prior import Prior
 
 
 class Stream:
@@ -164,6 +165,8 @@ class Stored:
     weights
         Returns the host weights of both sides, which only the objective needs; computed on the first
         call.
+    pulled, prior
+        As in `Side`.
     """
 
     indptr: npt.NDArray[np.int64]
@@ -174,6 +177,8 @@ class Stored:
     columns: int
     weigh: Weigher
     weights: Callable[[], tuple[Weights, Weights]]
+    pulled: int = 0
+    prior: Prior | None = None
 
     @property
     def rows(self) -> int:
@@ -182,7 +187,8 @@ class Stored:
 
     def facts(self) -> Side:
         """Return the side without device arrays: all that `GpuSolver._prepare` needs."""
-        return Side.without_entries(np.diff(self.indptr), self.lam, self.columns, self.a0, 0.0)
+        side = Side.without_entries(np.diff(self.indptr), self.lam, self.columns, self.a0, 0.0)
+        return replace(side, pulled=self.pulled, prior=self.prior)
 
     def part(self, backend: Backend, whole: Side, start: int, stop: int) -> Side:
         """Return the rows `start` to `stop` of `whole` on the device, weighed there."""
@@ -220,6 +226,9 @@ def stored_sides(
         # A weight grows with the size of its value: if the largest value's fits, all do.
         largest = matrix.data[[int(np.argmax(np.abs(matrix.data)))]]
         weigh_by(model, sparse.csr_matrix((largest, [0], [0, 1]), shape=(1, 1)))
+    if model._given:
+        users, items = weights()
+        return _of_weights(model, users, weights), _of_weights(model, items, weights)
     item_users = transposed(matrix, model.dtype, int(model.num_threads))
     return _stored(model, matrix, weights), _stored(model, item_users, weights)
 
@@ -238,6 +247,24 @@ def _stored(model: Solver, matrix: sparse.csr_matrix, weights: Any) -> Stored:
         columns=int(matrix.shape[1]),
         weigh=Weigher(model),
         weights=weights,
+    )
+
+
+def _of_weights(model: Solver, side: Weights, weights: Any) -> Stored:
+    """Return a side of a fit with attributes; a pull's value is NaN: see `weigh.cu`."""
+    values = np.array(side.values)
+    values[side.indices >= side.columns - side.pulled] = np.nan
+    return Stored(
+        indptr=side.indptr,
+        indices=side.indices.astype(np.int32, copy=False),
+        values=values,
+        lam=side.lam,
+        a0=side.a0,
+        columns=side.columns,
+        weigh=Weigher.of_values(model, side),
+        weights=weights,
+        pulled=side.pulled,
+        prior=getattr(side, "prior", None),
     )
 
 

@@ -1,0 +1,186 @@
+"""A fit with attributes: what it is given, what its iterations carry along, and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.errors import InputError
+from halfstep.solvers.features.given import (
+    as_features,
+    check_overlap,
+    check_room,
+    check_strength,
+    strength,
+)
+from halfstep.solvers.features.of_model import FACTORS, NAMES
+from halfstep.solvers.features.prior import Prior
+from halfstep.solvers.features.pulled import pulled
+from halfstep.solvers.model.factors import assign_both
+from halfstep.solvers.problem import Weights
+from halfstep.types import Floats
+
+# The ridge where none is asked for, in multiples of the mean lambda of the rows with entries.
+DEFAULT = 10.0
+
+
+class Features(NamedTuple):
+    """One side's attributes as a fit has them.
+
+    Attributes
+    ----------
+    matrix
+        (rows, p) CSR in the factors' dtype.
+    fields
+        (p,) the name of each column's field, or None.
+    encoder
+        What encodes other rows in the same way, or None for a plain matrix.
+    """
+
+    matrix: sparse.csr_matrix
+    fields: Any = None
+    encoder: Any = None
+
+
+Given = Mapping[str, Features]
+NOTHING: Given = {}
+
+
+def taken_features(model: Any, matrix: sparse.csr_matrix, user: Any, item: Any) -> Given:
+    """Return the attributes that a fit of a canonical `matrix` is given, checked, by side.
+
+    Raises
+    ------
+    InputError
+        The solver takes none; or `halfstep.solvers.features.given` says what is wrong.
+    """
+    found: dict[str, Features] = {}
+    stored = (
+        np.diff(matrix.indptr) > 0,
+        np.bincount(matrix.indices, minlength=matrix.shape[1]) > 0,
+    )
+    for place, (side, value) in enumerate(zip(NAMES, (user, item), strict=True)):
+        if value is None:
+            continue
+        name = NAMES[side]
+        if model.kind != "rung":
+            raise InputError(f"{model.solver_} takes no side information, got {name}")
+        F = as_features(value, matrix.shape[place], name, model.dtype)
+        check_room(F, model.factors, name)
+        check_overlap(F, stored[place], name)
+        encoder = getattr(value, "encoder", None)
+        found[side] = Features(F, getattr(encoder, "fields", None), encoder)
+        strength(_ridge_of(model), place, F.shape[1], found[side].fields)
+    return found
+
+
+def check_ridge(value: Any) -> None:
+    """Raise InputError unless `value` is None or a `feature_regularization`."""
+    if value is not None:
+        check_strength(value)
+
+
+def with_pulls(model: Any, users: Weights, items: Weights) -> tuple[Weights, Weights]:
+    """Return both sides with the pulls of the attributes that the fit is given, or as they are."""
+    sides = {"user": users, "item": items}
+    model._priors = {}
+    for place, side in enumerate(NAMES):
+        features = model._given.get(side)
+        if features is None:
+            continue
+        weights, F = sides[side], features.matrix
+        stored = np.diff(weights.indptr) > 0
+        mu = ridge_of(model, place, weights.lam[stored], features)
+        W = np.zeros((F.shape[1], model.factors), F.dtype)
+        exactly = bool(model.exact_only or getattr(model, "exact", False))
+        prior = Prior(F, stored, weights.lam, mu, W, exactly)
+        model._priors[side] = prior
+        sides[side] = pulled(weights, prior)
+    return sides["user"], sides["item"]
+
+
+def ridge_of(
+    model: Any, place: int, lam: npt.NDArray[np.float64], features: Features
+) -> npt.NDArray[np.float64]:
+    """Return mu (p,) of a side whose rows with entries have the regularisation `lam`."""
+    value = _ridge_of(model)
+    if value is None:
+        mean = float(lam.mean()) if len(lam) else 1.0
+        value = DEFAULT * (mean or 1.0)
+    return strength(value, place, features.matrix.shape[1], features.fields)
+
+
+def _ridge_of(model: Any) -> Any:
+    value = model.feature_regularization
+    return 1.0 if value is None else value
+
+
+@contextmanager
+def given_to(model: Any, given: Given) -> Iterator[None]:
+    """Let the model have the attributes of a fit for as long as it lasts."""
+    model._given = given
+    try:
+        yield
+    finally:
+        model._given, model._priors = NOTHING, {}
+
+
+def started(model: Any, start: Any) -> Any:
+    """Return the state from which a fit goes on, and let the priors go on from its W.
+
+    A warm start goes on from the model's W, without what the prior means gave to rows without entries.
+    """
+    if not model._priors:
+        return start
+    sides = {"user": start.user_factors, "item": start.item_factors}
+    if start.begun:
+        of_fitted(model)
+        sides = {
+            side: model._priors[side].warm(X) if side in model._priors else X
+            for side, X in sides.items()
+        }
+    for side, prior in model._priors.items():
+        W = start.features.get(side)
+        if W is not None and W.shape == prior.W.shape:
+            prior.W = np.array(W, prior.W.dtype)
+    return start._replace(user_factors=sides["user"], item_factors=sides["item"])
+
+
+def state(model: Any) -> dict[str, Floats]:
+    """Return W by side, as the last half-steps of a fit have left it."""
+    return {side: prior.W for side, prior in model._priors.items()}
+
+
+def of_fitted(model: Any) -> None:
+    """Give the priors the W that the model was fitted with, where they have its shape."""
+    for side, prior in model._priors.items():
+        W = getattr(model, FACTORS[side])
+        if W is not None and W.shape == prior.W.shape:
+            prior.W = np.array(W, prior.W.dtype)
+
+
+def complete(model: Any) -> None:
+    """End a fit: solve for each W exactly, keep it, and give rows without entries their means."""
+    priors = model._priors
+    for side, name in FACTORS.items():
+        if side not in priors:
+            setattr(model, name, None)
+    model.feature_encoders_ = {
+        side: given.encoder for side, given in model._given.items() if given.encoder is not None
+    }
+    if not priors:
+        return
+    fitted = dict(zip(FACTORS, model._fitted(), strict=True))
+    whole = dict(fitted)
+    for side, prior in priors.items():
+        prior.follow(fitted[side], exactly=True)
+        setattr(model, FACTORS[side], prior.W)
+        whole[side] = prior.complete(fitted[side])
+    if any(whole[side] is not fitted[side] for side in whole):
+        model._forget_derived()
+        assign_both(model, whole["user"], whole["item"])

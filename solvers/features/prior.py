@@ -1,0 +1,128 @@
+"""One side's attributes during a fit: W, the rows' prior means, their part of the objective."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from halfstep.solvers.features.ridge import Ridge
+from halfstep.types import Floats, Integers
+
+
+class Prior:
+    """The prior means of a side's rows, m_u = W'f_u.
+
+    Parameters
+    ----------
+    F
+        (rows, p), in the dtype of the factors.
+    stored
+        (rows,) bool, whether a row has entries: W is a regression of these rows.
+    lam
+        (rows,) lambda_u.
+    mu
+        (p,) the ridge of each row of W.
+    W
+        (p, f), from which the fit goes on.
+    exactly
+        Whether each half-step solves for W exactly.
+
+    Attributes
+    ----------
+    rows
+        (moved,) the rows with entries and attributes, ascending.
+    W
+        (p, f).
+    """
+
+    def __init__(
+        self,
+        F: sparse.csr_matrix,
+        stored: npt.NDArray[np.bool_],
+        lam: npt.NDArray[np.float64],
+        mu: npt.NDArray[np.float64],
+        W: Floats,
+        exactly: bool = False,
+    ) -> None:
+        self.rows: Integers = np.flatnonzero(stored & (np.diff(F.indptr) > 0))
+        self.lam, self.mu, self.W, self.exactly = lam, mu, W, exactly
+        self._whole, self._stored = F, stored
+        self._F = F[self.rows]
+        self._ridge: Ridge | None = None
+        self._stack: Any = None
+        self._pull = lam[self.rows][:, None].astype(F.dtype)
+
+    @property
+    def ridge(self) -> Ridge:
+        """The regression, set up at its first use."""
+        if self._ridge is None:
+            self._ridge = Ridge(self._F, self.lam[self.rows], self.mu)
+        return self._ridge
+
+    def follow(self, X: Floats, exactly: bool | None = None) -> None:
+        """Set W to the regression of the new factors X (rows, f)."""
+        if len(self.rows):
+            how = self.exactly if exactly is None else exactly
+            self.W = self.ridge.solve(X[self.rows], self.W, how)
+
+    def pulls(self) -> Floats:
+        """Return lambda_u m_u of the rows `rows`, (moved, f)."""
+        pulls: Floats = self._F @ self.W
+        pulls *= self._pull
+        return pulls
+
+    def stacked(self, Y: Floats, shrink: float) -> Floats:
+        """Return Y (columns, f) with the pulls of this side below it, scaled by `shrink`.
+
+        The array is used again by the next call.
+        """
+        shape = (len(Y) + len(self.rows), Y.shape[1])
+        if self._stack is None or self._stack.shape != shape or self._stack.dtype != Y.dtype:
+            self._stack = np.empty(shape, Y.dtype)
+        self._stack[: len(Y)] = Y
+        pulls = self.pulls()
+        np.multiply(pulls, Y.dtype.type(shrink), out=self._stack[len(Y) :], casting="same_kind")
+        whole: Floats = self._stack
+        return whole
+
+    def warm(self, X: Floats) -> Floats:
+        """Return X (rows, f) with zeros in the rows without entries: X itself where they are zero."""
+        cold = ~self._stored
+        if not np.any(X[cold]):
+            return X
+        warm = np.array(X)
+        warm[cold] = 0
+        return warm
+
+    def complete(self, X: Floats) -> Floats:
+        """Return X (rows, f) with the prior means in the rows without entries."""
+        cold = np.flatnonzero(~self._stored & (np.diff(self._whole.indptr) > 0))
+        if not len(cold):
+            return X
+        whole = np.array(X)
+        whole[cold] = self._whole[cold] @ self.W
+        return whole
+
+    def beside_ridge(self, X: Floats | None) -> float:
+        """Return what the penalty has more than lambda |x|^2: - 2 lambda x'm + lambda |m|^2 + mu |w|^2.
+
+        Without X (rows, f), leave out the first of these three terms.
+        """
+        W = self.W.astype(np.float64)
+        means, lam = self._F.astype(np.float64) @ W, self.lam[self.rows]
+        beside = lam @ np.einsum("uf,uf->u", means, means)
+        beside += self.mu @ np.einsum("pf,pf->p", W, W)
+        if X is not None:
+            beside -= 2 * (lam @ np.einsum("uf,uf->u", means, X[self.rows].astype(np.float64)))
+        return float(beside)
+
+    def penalty(self, X: Floats) -> float:
+        """Return the sum of lambda |x - m|^2 over the rows with entries, and of mu |w|^2, in float64."""
+        apart = X.astype(np.float64)
+        apart[self.rows] -= self._F.astype(np.float64) @ self.W.astype(np.float64)
+        kept = self._stored
+        ridge = float(self.mu @ np.einsum("pf,pf->p", self.W, self.W, dtype=np.float64))
+        return float(self.lam[kept] @ np.einsum("uf,uf->u", apart[kept], apart[kept])) + ridge
