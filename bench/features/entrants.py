@@ -39,10 +39,10 @@ def drawn(rng: np.random.Generator, data: Attributed) -> Setting:
     return {
         "factors": int(rng.choice(FACTORS)),
         "scaling": str(rng.choice(["none", "log"])) if data.counts else "none",
-        "background": _log_uniform(rng, 1e-3, 1),
-        "ridge": _log_uniform(rng, 0.1, 300),
+        "background": _log_uniform(rng, 3e-3, 0.3),
+        "ridge": _log_uniform(rng, 0.1, 100),
         "exponent": float(rng.choice([0, 0.5, 1])),
-        "mu": _log_uniform(rng, 1e-2, 1e2),
+        "mu": _log_uniform(rng, 0.03, 30),
         "side": _log_uniform(rng, 0.1, 1e3),
     }
 
@@ -146,6 +146,7 @@ class Cmfrec:
             NA_as_zero_item=True,
             center_I=False,
             niter=EPOCHS,
+            use_float=False,  # float32 gives NaN for many settings
             random_state=seed + 1,
             nthreads=THREADS,
         )
@@ -160,6 +161,10 @@ class Cmfrec:
                         for row in (new[i] for i in range(new.shape[0]))
                     ]
                 )
+                D, side = model.D_, setting["side"] / setting["background"]
+                system = side * D.T @ D
+                system += setting["ridge"] / setting["background"] * np.eye(D.shape[1])
+                ways["cmfrec, attributes alone"] = new @ np.linalg.solve(system, side * D.T).T
         return Fit(np.array(model.A_), np.array(model.B_), ways)
 
 
@@ -224,6 +229,35 @@ class Halfstep:
         )
 
 
+class TwoStages:
+    """This package without attributes, and then a ridge regression of the items' factors on them."""
+
+    name = "two stages"
+
+    def unavailable(self) -> str | None:
+        """Return None: it can always take part."""
+        return None
+
+    def fit(
+        self,
+        train: sparse.csr_matrix,
+        attributes: sparse.csr_matrix | None,
+        new: sparse.csr_matrix | None,
+        setting: Setting,
+        seed: int = 0,
+    ) -> Fit:
+        """Weight the items of the regression by their lambda, as the joint objective does."""
+        assert attributes is not None and new is not None
+        fit = Halfstep().fit(train, None, None, setting, seed)
+        users, items = train.shape
+        n = np.bincount(train.indices, minlength=items)
+        lam = coefficient(train, setting) * (n + setting["background"] * users) ** setting["exponent"]
+        G = attributes.astype(np.float64)
+        system = (G.T @ sparse.diags(lam) @ G).toarray() + _strength(setting) * np.eye(G.shape[1])
+        V = np.linalg.solve(system, G.T @ (lam[:, None] * fit.items))
+        return Fit(fit.users, fit.items, {"two stages": new @ V})
+
+
 class Content:
     """No factors: a user is the sum of the attributes of its items, a new item its attributes."""
 
@@ -243,9 +277,8 @@ class Content:
     ) -> Fit:
         """Weight each attribute by its rarity to a drawn power; nothing is learnt."""
         assert attributes is not None and new is not None
-        rarity = np.log((1 + attributes.shape[0]) / (1 + np.bincount(
-            attributes.indices, minlength=attributes.shape[1]
-        )))
+        often = np.bincount(attributes.indices, minlength=attributes.shape[1])
+        rarity = np.log((1 + attributes.shape[0]) / (1 + often))
         power = sparse.diags((rarity ** (2 * setting["exponent"])).astype(np.float32))
         profile = (weights(train, setting["scaling"]) @ attributes @ power).toarray()
         return Fit(profile, np.empty((0, 0)), {"content": new.toarray()})
@@ -259,4 +292,4 @@ def _missing(package: str) -> str | None:
     return None if importlib.util.find_spec(package) else "not installed"
 
 
-ENTRANTS: dict[str, Any] = {one.name: one for one in (Content(), Irspack(), Cmfrec(), Halfstep())}
+ENTRANTS: dict[str, Any] = {one.name: one for one in (Content(), Irspack(), TwoStages(), Halfstep(), Cmfrec())}

@@ -2,8 +2,8 @@
 
 A fifth of the items with attributes and with at least five entries becomes new: all their entries leave
 the training part. For each user who has some of these entries the new items are ranked, and its NDCG@10
-is calculated. Three draws are judged, and settings are chosen on one more draw of items that are new in
-none of the three: the training part for it has lost the first draw's new items too.
+is calculated. Three draws are judged. Settings are chosen by the mean over three other draws of items
+that are new in none of the judged ones; the training part of each has lost one judged draw's items too.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Draw:
     new: npt.NDArray[np.int64]
 
 
-def draws(data: Attributed) -> tuple[Draw, list[Draw]]:
-    """Return the draw to choose settings by, and the draws to judge by."""
+def draws(data: Attributed) -> tuple[list[Draw], list[Draw]]:
+    """Return the draws to choose settings by, and the draws to judge by."""
     entries = np.bincount(data.interactions.indices, minlength=data.interactions.shape[1])
     able = np.flatnonzero((entries >= LEAST) & (np.diff(data.attributes.indptr) > 0))
     count = round(SHARE * len(able))
@@ -56,10 +56,12 @@ def draws(data: Attributed) -> tuple[Draw, list[Draw]]:
         for seed in range(DRAWS)
     ]
     left = np.setdiff1d(able, np.concatenate(tests))
-    others = len(able) - count
-    count = min(round(SHARE * others), len(left))
-    chosen = np.sort(np.random.default_rng(DRAWS).choice(left, count, replace=False))
-    tuning = _draw(data, "tuning", chosen, tests[0])
+    fewer = min(round(SHARE * (len(able) - count)), len(left))
+    tuning = []
+    for seed, gone in enumerate(tests):
+        rng = np.random.default_rng(DRAWS + seed)
+        new = np.sort(rng.choice(left, fewer, replace=False))
+        tuning.append(_draw(data, f"tuning {seed}", new, gone))
     return tuning, [_draw(data, f"draw {seed}", new) for seed, new in enumerate(tests)]
 
 

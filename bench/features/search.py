@@ -34,7 +34,7 @@ def contest(
                 "judged_users": len(users_of(one.held_out)),
                 "training_entries": int(one.train.nnz),
             }
-            for one in (tuning, *tests)
+            for one in (*tuning, *tests)
         ],
         "rows": [],
         "skipped": {},
@@ -65,18 +65,22 @@ def contest(
 
 
 def _trials(
-    entrant: Any, data: Attributed, tuning: Draw, trials: int, say: Callable[[str], None]
+    entrant: Any, data: Attributed, tuning: list[Draw], trials: int, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     rng = np.random.default_rng(0)
     tried = []
     for number in range(trials):
         setting: Setting = drawn(rng, data)
         start = time.perf_counter()
-        fit = entrant.fit(tuning.train, tuning.attributes, tuning.new_attributes, setting, 0)
+        found: dict[str, list[float]] = {}
+        for one in tuning:
+            fit = entrant.fit(one.train, one.attributes, one.new_attributes, setting, 0)
+            for way in fit.new:
+                found.setdefault(way, []).append(float(np.mean(_judged(fit, way, one))))
         seconds = time.perf_counter() - start
-        found = {way: float(np.mean(_judged(fit, way, tuning))) for way in fit.new}
-        say(f"  {entrant.name} trial {number}: {found} {seconds:.1f} s {setting}")
-        tried.append({"setting": setting, "ndcg": found, "seconds": seconds})
+        means = {way: float(np.mean(values)) for way, values in found.items()}
+        say(f"  {entrant.name} trial {number}: {means} {seconds:.1f} s {setting}")
+        tried.append({"setting": setting, "ndcg": means, "each_draw": found, "seconds": seconds})
     return tried
 
 
