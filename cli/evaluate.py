@@ -21,7 +21,7 @@ from halfstep.screen import Screen
 
 if TYPE_CHECKING:
     from halfstep.datasets.dataset import Dataset
-    from halfstep.evaluation.protocols.partitions import Part
+    from halfstep.evaluation.protocols.part import Part
     from halfstep.evaluation.protocols.validation import Validation
 
 console = Screen()
@@ -46,8 +46,8 @@ def evaluate(
             "--protocol",
             "--split",
             help="How to hold entries out: random-rows, per-user, leave-one-out, strong, k-fold, "
-            "ratio-curve, time or last; if not given, the split that comes with the data, or else "
-            "per-user.",
+            "ratio-curve, time, last, new-items or new-users; if not given, the split that comes with "
+            "the data, or else per-user.",
         ),
     ] = None,
     time_from: Annotated[
@@ -78,7 +78,8 @@ def evaluate(
         float | None,
         typer.Option(
             help="Share held out; if not given, 0.1 with random-rows and 0.2 otherwise. With "
-            "--split time, the last share of the entries by time."
+            "--split time, the last share of the entries by time; with new-items or new-users, the "
+            "share of the items or users."
         ),
     ] = None,
     min_value: j.MinValue = None,
@@ -111,11 +112,15 @@ def evaluate(
     from their order. Equal scores count as the mean over all their orders.
     Users with nothing to learn from are judged in a table of their own.
 
+    --split new-items holds out all entries of some items and ranks these
+    among themselves; --split new-users holds out whole users. A model knows
+    nothing of either but their features.
+
     With --protocol ratio-curve and --json, also write a plot of the curve,
     an .svg with the same name.
     """
     from halfstep.cli import show_validation
-    from halfstep.evaluation.protocols.baselines import BASELINES
+    from halfstep.evaluation.protocols.baselines import baselines_of
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.solvers import make
 
@@ -141,7 +146,8 @@ def evaluate(
     source = read(console, data, table)
     models = {label: lambda name=name: make(name, **settings) for label, name in named.items()}
     protocol = protocol or ("time" if time_from else None if last is None else "last")
-    count = _count(protocol, repeats, folds) * (len(models) + len(BASELINES))
+    rows = [*baselines_of(protocol == "new-users" and models), *models]
+    count = _count(protocol, repeats, folds) * len(rows)
     with count_bar(f"{protocol or _default(source)}, {source.name}", count, "models") as done:
         validation = validate(
             models,
@@ -186,7 +192,8 @@ def parts(
     A named protocol splits the training part and does not use the data set's test part.
     """
     from halfstep.evaluation.protocols.chronological import all_times, moment
-    from halfstep.evaluation.protocols.partitions import part_of, parts_of
+    from halfstep.evaluation.protocols.part import part_of
+    from halfstep.evaluation.protocols.partitions import parts_of
     from halfstep.evaluation.protocols.split import own_split, refuse_overlap
 
     ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}

@@ -55,8 +55,13 @@ def left_out(console: Console, count: int, min_value: float | None) -> None:
         )
 
 
-def newcomers(console: Console, found: Newcomers | None) -> dict[str, Any] | None:
-    """Print and return how users without history fare; None if there are none."""
+def newcomers(
+    console: Console, found: Newcomers | None, *, features: bool = False
+) -> dict[str, Any] | None:
+    """Print and return how users without history fare; None if there are none.
+
+    `features` says whether the models know features of users.
+    """
     if found is None:
         return None
     who = counted(found.users, "users have")
@@ -70,8 +75,10 @@ def newcomers(console: Console, found: Newcomers | None) -> dict[str, Any] | Non
         listed.add_row(metric, *(f"{of[metric]:.4f}" for of in found.means.values()))
     console.print(listed)
     console.print(
-        "A factor model knows nothing of them: all their scores are equal, and the metrics are those of "
-        "a random order.",
+        "A factor model knows nothing of them but their features."
+        if features
+        else "A factor model knows nothing of them: all their scores are equal, and the metrics are "
+        "those of a random order.",
         highlight=False,
     )
     return {"users": found.users, "models": found.means}

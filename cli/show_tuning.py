@@ -30,6 +30,7 @@ _ROWS = 12
 _SHORT = {
     "confidence": "weights",
     "regularization": "lambda",
+    "feature_regularization": "mu",
     "regularization_exponent": "exponent",
 }
 

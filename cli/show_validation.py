@@ -30,11 +30,13 @@ def validation(
     *,
     pool: bool = True,
     min_value: float | None = None,
+    user_features: bool = False,
 ) -> dict[str, Any]:
     """Print all tables of a validation, and return their contents.
 
     `pool` False shows each part alone, because the parts of a ratio-curve cannot be averaged.
-    `min_value` is the least value of a relevant entry, if given.
+    `min_value` is the least value of a relevant entry, if given. `user_features` says whether the
+    models know features of users.
     """
     record: dict[str, Any] = {"title": title, "parts": results.parts}
     if not pool:
@@ -45,7 +47,9 @@ def validation(
         record |= _pooled(console, title, results, groups, seed)
     judging.left_out(console, results.not_relevant, min_value)
     record["not_relevant"] = results.not_relevant
-    record["without_history"] = judging.newcomers(console, results.without_history)
+    record["without_history"] = judging.newcomers(
+        console, results.without_history, features=user_features
+    )
     known = results.activity(next(iter(results.judged)))
     if not known.any():
         console.print(

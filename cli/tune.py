@@ -117,7 +117,7 @@ def tune(
     from halfstep.bench.environment import environment
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
-    from halfstep.evaluation.protocols.partitions import part_of
+    from halfstep.evaluation.protocols.part import part_of
     from halfstep.evaluation.protocols.split import train_and_test
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.evaluation.tuning.search import SEARCHES
@@ -235,19 +235,31 @@ def fit_command(data: str, solver: str, chosen: Trial, seed: int) -> str:
     """Return the `halfstep fit` command that fits a trial's settings to all of the data."""
     values = {"data": data, "solver": solver, "iterations": chosen.iterations, "seed": seed}
     options = {f"--{name.replace('_', '-')}": v for name, v in (values | chosen.settings).items()}
-    words = (str(word) for option in options.items() for word in option)
+    words = (
+        ",".join(map(str, word)) if isinstance(word, list) else str(word)
+        for option in options.items()
+        for word in option
+    )
     return shlex.join(["halfstep", "fit", *words])
 
 
 def _space(
-    search: str, lists: dict[str, tuple[float, ...]], fixed: dict[str, Any], train: Any
+    search: str,
+    lists: dict[str, tuple[float, ...]],
+    fixed: dict[str, Any],
+    train: Any,
+    features: bool = False,
 ) -> tuple[Space, dict[str, Any]]:
-    """Return (the space, fixed settings): the lab's grid with `lists`, or for tpe `als_space`."""
+    """Return (the space, fixed settings): the lab's grid with `lists`, or for tpe `als_space`.
+
+    `features` says whether fits get features.
+    """
     from halfstep.evaluation.tuning.space import LAB_GRID, Choice, als_space
 
     choices: Space = {name: Choice(values) for name, values in lists.items()}
     if search == "tpe":
-        return als_space(train) | {"factors": choices.get("factors", Choice((d.FACTORS,)))}, {}
+        space = als_space(train, features=features)
+        return space | {"factors": choices.get("factors", Choice((d.FACTORS,)))}, {}
     return LAB_GRID | choices, {name: value for name, value in fixed.items() if value is not None}
 
 

@@ -1,5 +1,5 @@
-"""Attributes of items beside other libraries: what they say of items that nobody has used yet.
+"""Fits with attributes: new items beside other libraries, and what short histories gain.
 
-Read `data` first, then `protocol`, which draws the new items and judges a ranking of them, `entrants`
-and `search`. `halfstep.bench.beside_features` runs them.
+For new items read `data` first, then `protocol`, which draws them and judges a ranking of them,
+`entrants` and `search`; `halfstep.bench.beside_features` runs them. `history` is about users.
 """

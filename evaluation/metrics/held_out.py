@@ -25,7 +25,7 @@ from halfstep.evaluation.metrics.inputs import (
     index_array,
     whole_number,
 )
-from halfstep.evaluation.metrics.judged import Overlap, judged
+from halfstep.evaluation.metrics.judged import Overlap, among, judged
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ties import Hits, expected_hits
 from halfstep.plural import counted
@@ -83,6 +83,7 @@ def evaluate(
     ks: Iterable[int] = (defaults.LIST_LENGTH,),
     auc: bool = True,
     users: Any = None,
+    items: Any = None,
     min_value: float | None = None,
     overlap: Overlap = "error",
     block_bytes: int = 256 * 2**20,
@@ -124,6 +125,9 @@ def evaluate(
         False leaves `auc` out.
     users : integer array, optional
         Rows to evaluate, in this order; rows without a held-out item are left out. All by default.
+    items : integer array, optional
+        The only columns that are ranked, as if the catalogue had no others; only an item's popularity
+        and a user's history are still those of all items. All by default.
     min_value : float, optional
         The least value of a relevant entry of `test`; if not given, all values above 0 are relevant. The
         items of other entries are no hits and no negatives: they are not ranked.
@@ -148,7 +152,7 @@ def evaluate(
         `device` is "gpu", and no GPU can be used.
     InputError
         Shapes disagree, a factor or score is NaN or infinite, train and test share an entry, none of
-        `users` has a relevant held-out item, or another argument is outside its range.
+        `users` has a relevant held-out item to rank, or another argument is outside its range.
 
     Notes
     -----
@@ -163,10 +167,14 @@ def evaluate(
                 f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
             )
     lengths = cut_offs(ks)
-    asked = _rows(users, held_out.shape[0])
-    history = seen
+    asked = _distinct("users", users, held_out.shape[0])
+    columns = None if items is None else _distinct("items", items, held_out.shape[1])
+    history, whole = seen, Y
     counted = None if beyond is False else seen if beyond is True else as_csr(beyond, "beyond")
-    seen, held_out, ignored, has_history = judged(seen, held_out, min_value, overlap)
+    compared = judged(seen, held_out, min_value, overlap)
+    if columns is not None:
+        compared, Y = among(compared, columns), np.ascontiguousarray(Y[columns])
+    seen, held_out, ignored, has_history = compared
     rows = asked[np.diff(held_out.indptr)[asked] > 0]
     if rows.size == 0:
         raise InputError(_nobody(ignored, asked, min_value))
@@ -191,8 +199,9 @@ def evaluate(
         per_user["auc"] = ranking.areas
 
     further: PerUser = {}
+    listed = ranking.top if columns is None else np.append(columns, -1)[ranking.top]
     for k in lengths if counted is not None else ():
-        measured = beyond_accuracy(ranking.top[:, :k], Y, history, rows, counted)
+        measured = beyond_accuracy(listed[:, :k], whole, history, rows, counted)
         further |= {f"{name}@{k}": values for name, values in measured.items()}
 
     def of(chosen: Any, **more: Any) -> Evaluation:
@@ -244,14 +253,15 @@ def _coverage(top: npt.NDArray[np.int32], items: int) -> float:
     return float(recommended[:items].mean())
 
 
-def _rows(users: Any, count: int) -> Indices:
-    if users is None:
+def _distinct(name: str, chosen: Any, count: int) -> Indices:
+    if chosen is None:
         return np.arange(count, dtype=np.int64)
-    rows = index_array("users", users, dimensions=1, below=count)
-    if np.unique(rows).size < rows.size:
-        repeated = np.flatnonzero(np.bincount(rows) > 1)[0]
-        raise InputError(f"users must not repeat a row, got {repeated} more than once")
-    return rows
+    places = index_array(name, chosen, dimensions=1, below=count)
+    if np.unique(places).size < places.size:
+        repeated = np.flatnonzero(np.bincount(places) > 1)[0]
+        what = "a row" if name == "users" else "a column"
+        raise InputError(f"{name} must not repeat {what}, got {repeated} more than once")
+    return places
 
 
 def _nobody(ignored: csr_matrix, asked: Indices, min_value: float | None) -> str:

@@ -78,6 +78,22 @@ def judged(
     return Judged(union(train, ignored), entries_of(test, relevant), ignored, has_history)
 
 
+def among(judged: Judged, items: Indices) -> Judged:
+    """Return what remains if only `items` (columns) are ranked, as matrices (users, columns).
+
+    Who has a history does not change: it may be of other items.
+    """
+    left_out, held_out, others = (columns_of(M, items) for M in judged[:3])
+    return Judged(left_out, held_out, others, judged.has_history)
+
+
+def columns_of(matrix: csr_matrix, items: Indices) -> csr_matrix:
+    """Return chosen columns, none twice, of a matrix as canonical CSR (rows, columns)."""
+    chosen = csr_matrix(matrix[:, items])
+    chosen.sort_indices()
+    return chosen
+
+
 def checked_value(min_value: Any) -> float | None:
     """Return the least relevant value, or raise InputError unless it is a finite number or None."""
     if min_value is None:

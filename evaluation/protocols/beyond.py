@@ -9,7 +9,8 @@ import numpy as np
 
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals
 from halfstep.evaluation.protocols.baselines import BASELINES
-from halfstep.evaluation.protocols.validation import PartResult, Summary, Validation, mean_by_user
+from halfstep.evaluation.protocols.part_result import PartResult
+from halfstep.evaluation.protocols.validation import Summary, Validation, mean_by_user
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ class EarlyStopping:
         Iterations without a new best after which the fit ends, at least 1.
     users
         Rows to measure on; all rows with a held-out entry if None.
+    items
+        The only items to rank, such as a part's `candidates`; all if None.
     min_value
         The least value of a relevant held-out entry; above 0 if None.
     judged_factors
@@ -80,6 +82,7 @@ class EarlyStopping:
         metric: str = defaults.METRIC,
         patience: int = defaults.PATIENCE,
         users: Indices | None = None,
+        items: Indices | None = None,
         min_value: float | None = None,
         judged_factors: Callable[[Solver], tuple[Floats, Floats]] | None = None,
         after: Callable[[int, float], bool] | None = None,
@@ -95,7 +98,8 @@ class EarlyStopping:
         self._train, self._test = as_csr(train, "train"), as_csr(test, "test")
         self._k = list_length(metric)
         self._patience = whole_number("patience", patience, least=1)
-        self._users, self._after, self._num_threads = users, after, num_threads
+        self._users, self._items = users, items
+        self._after, self._num_threads = after, num_threads
         self._min_value = min_value
         self._judged_factors = judged_factors or (lambda model: model._fitted())
         self._kept: tuple[Floats, Floats] | None = None
@@ -111,6 +115,7 @@ class EarlyStopping:
             ks=(self._k or 1,),
             auc=self._k is None,
             users=self._users,
+            items=self._items,
             min_value=self._min_value,
             num_threads=self._num_threads,
         )

@@ -1,4 +1,4 @@
-"""Partition a matrix into parts to fit a model on and to evaluate it on: eight protocols.
+"""Partition a matrix into parts to fit a model on and to evaluate it on: ten protocols.
 
 | protocol | held out | what a fit sees | what it measures |
 | --- | --- | --- | --- |
@@ -10,9 +10,11 @@
 | `ratio-curve` | growing shares of each user's entries | the rest | how quality grows with data |
 | `time` | all entries after a moment | all before it | the future, with new users and items |
 | `last` | each user's last entries by time | the rest | known users, the next items |
+| `new-items` | all entries of some items | the other items only | new items, by their features |
+| `new-users` | all entries of some users | the other users only | new users, by their features |
 
-A fit sees the future in all but the last two: entries from after those that it is judged by. With `last`
-it sees what others did later. The first four can be repeated with other draws (Monte-Carlo
+A fit sees the future in all but `time` and `last`: entries from after those that it is judged by. With
+`last` it sees what others did later. The others can be repeated with other draws (Monte-Carlo
 cross-validation); the draws of one seed are independent of each other, and follow the ids (`draws`), so
 they do not depend on how users and items are numbered. The model gets nothing but a part's matrices:
 weights, regularisation and popularity are computed from `train`, and a user's seen items from `history`.
@@ -21,18 +23,17 @@ weights, regularisation and popularity are computed from `train`, and a user's s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
 from halfstep.evaluation.metrics.judged import entries_of
 from halfstep.evaluation.protocols.chronological import at_a_moment, last_of_each
+from halfstep.evaluation.protocols.cold_start import new_items, new_users
 from halfstep.evaluation.protocols.draws import (
     IdHashes,
     chosen_users,
@@ -42,6 +43,7 @@ from halfstep.evaluation.protocols.draws import (
     integers_below,
     numbers_in_turn,
 )
+from halfstep.evaluation.protocols.part import Part, part_of
 from halfstep.evaluation.protocols.split import (
     Split,
     fraction_of,
@@ -52,58 +54,12 @@ from halfstep.evaluation.protocols.split import (
 )
 from halfstep.solvers.fit.start import RandomState, generator
 from halfstep.solvers.inputs import as_csr
-from halfstep.types import Floats
 
 PROTOCOLS = ("random-rows", "per-user", "leave-one-out", "strong", "k-fold", "ratio-curve", "time",
-             "last")  # fmt: skip
+             "last", "new-items", "new-users")  # fmt: skip
 TIMED = ("time", "last")
+_SHARED = ("random-rows", "per-user", "strong", "time", "new-items", "new-users")
 RATIOS = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
-
-
-@dataclass(frozen=True)
-class Part:
-    """The matrices of one fit and its evaluation.
-
-    Attributes
-    ----------
-    label : str
-        Distinguishes the part from the protocol's other parts.
-    train : csr_matrix, shape (fitted users, items)
-        All entries that a fit may see.
-    history : csr_matrix, shape (judged users, items)
-        Entries that the evaluated users already have; these items are not recommended to them.
-    test : csr_matrix, shape (judged users, items)
-        Held-out entries of the evaluated users; shares none with `history`.
-    users : int64 array, shape (judged users,)
-        Row of the original matrix for each row of `history` and `test`.
-    folded : bool
-        Whether the evaluated users are not among the fitted users, but folded in from `history`.
-    ids : IdHashes, optional
-        Of the evaluated users and of all items, for draws that follow ids; of their numbers if None.
-    """
-
-    label: str
-    train: csr_matrix
-    history: csr_matrix
-    test: csr_matrix
-    users: npt.NDArray[np.int64]
-    folded: bool = False
-    ids: IdHashes | None = None
-
-    @property
-    def hashes(self) -> IdHashes:
-        """The `ids`, or else the hashes of `users` and of the numbers of columns."""
-        return self.ids or hashed(self.history.shape, self.users)
-
-    def judged_factors(self, model: Any) -> tuple[Floats, Floats]:
-        """Return factors (judged users, f) and (items, f) of a model that was fitted on `train`.
-
-        If the part is `folded`, the users' factors are one exact half-step on their history.
-        """
-        X, Y = model._fitted()
-        if self.folded:
-            X = model.recalculate_user(np.arange(len(self.users)), self.history)
-        return X, Y
 
 
 def parts_of(
@@ -128,9 +84,9 @@ def parts_of(
         A name from `PROTOCOLS`.
     user_items : sparse matrix or array, shape (users, items)
     test_fraction : float in (0, 1), optional
-        Share held out of the entries, or with `"strong"` both of the users and of their entries: by
-        default 0.1 with `"random-rows"` (the lab's share) and 0.2 with `"per-user"`, `"strong"` and
-        `"time"`, where it is the last share of the entries.
+        Share held out of the entries, with `"strong"` both of the users and of their entries, or with
+        `"new-items"` and `"new-users"` of the items or users: by default 0.1 with `"random-rows"` (the
+        lab's share) and 0.2 otherwise; with `"time"` it is the last share of the entries.
         The other protocols take none.
     repeats : int
         Number of independent draws, at least 1; `"k-fold"` is repeated with other folds.
@@ -154,7 +110,7 @@ def parts_of(
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")
     for name, is_set, of in (
-        ("test_fraction", test_fraction is not None, ("random-rows", "per-user", "strong", "time")),
+        ("test_fraction", test_fraction is not None, _SHARED),
         ("time_from", time_from is not None, ("time",)),
         ("last", last is not None, ("last",)),
         ("repeats", repeats != 1, tuple(p for p in PROTOCOLS if p not in TIMED)),
@@ -186,6 +142,8 @@ def parts_of(
         "last": lambda **_: _whole(
             last_of_each(user_items, times, 1 if last is None else last, user_ids=ids), ids
         ),
+        "new-items": lambda **of: iter([new_items(matrix, share, **of)]),
+        "new-users": lambda **of: iter([new_users(matrix, share, **of)]),
     }
     for draw, rng in zip(draws, generator(random_state).spawn(len(draws)), strict=True):
         for part in makers[protocol](user_ids=ids, random_state=rng):
@@ -193,16 +151,6 @@ def parts_of(
                 raise InputError(f"{protocol}: no user has enough entries to hold any of them out")
             label = " ".join(filter(None, [f"draw {draw + 1}" if repeats > 1 else "", part.label]))
             yield replace(part, label=label)
-
-
-def part_of(split: Split, label: str = "", *, user_ids: Any = None, item_ids: Any = None) -> Part:
-    """Return a split of every user's entries as a part, in which the fitted users are evaluated.
-
-    The ids (users,) and (items,) are those of later draws, such as of the random scores.
-    """
-    ids = hashed(split.train.shape, user_ids, item_ids)
-    users = np.arange(split.train.shape[0])
-    return Part(label, split.train, split.train, split.test, users, ids=ids)
 
 
 def strong_generalisation(
@@ -237,13 +185,15 @@ def strong_generalisation(
     number = min(max(1, round(share * len(able))), len(able) - 1)
     ids = hashed(matrix.shape, user_ids, item_ids)
     held_out = chosen_users(able, number, ids.users, rng)
-    fitted = np.ones(matrix.shape[0], bool)
-    fitted[held_out] = False
+    fitted = np.setdiff1d(np.arange(matrix.shape[0]), held_out)
     judged = ids.of(held_out)
     split = per_user(
         matrix[held_out], test_fraction, min_train=1, min_test=1, user_ids=judged, random_state=rng
     )
-    return Part("", matrix[fitted], split.train, split.test, held_out, folded=True, ids=judged)
+    return Part(
+        "", matrix[fitted], split.train, split.test, held_out, folded=True, ids=judged,
+        fitted=fitted,
+    )  # fmt: skip
 
 
 def k_fold(

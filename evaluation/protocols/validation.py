@@ -10,8 +10,8 @@ user, and a model's value is the mean over users. Two kinds of chance are report
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,12 +19,17 @@ import numpy.typing as npt
 
 from halfstep import defaults
 from halfstep.errors import InputError
-from halfstep.evaluation.metrics.auc import lowest_negative_share, sampled_auc
-from halfstep.evaluation.metrics.held_out import Evaluation, PerUser, evaluate
+from halfstep.evaluation.metrics.held_out import PerUser
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals
-from halfstep.evaluation.metrics.judged import Overlap, judged
-from halfstep.evaluation.protocols.baselines import BASELINES
-from halfstep.evaluation.protocols.partitions import Part
+from halfstep.evaluation.metrics.judged import Overlap
+from halfstep.evaluation.protocols.baselines import (
+    BASELINES,
+    MEAN_FACTOR,
+    baselines_of,
+    mean_factors,
+)
+from halfstep.evaluation.protocols.part import Part
+from halfstep.evaluation.protocols.part_result import PartResult, evaluated
 from halfstep.evaluation.verdict import Verdict, paired_verdict
 from halfstep.interruption import interrupted_at_once
 from halfstep.plural import counted
@@ -33,7 +38,6 @@ from halfstep.solvers.base import Solver
 from halfstep.types import Floats
 
 MakeModel: TypeAlias = Callable[[], Solver]
-SAMPLED, LOWEST = "auc sampled", "share above lowest train negative"
 
 
 @dataclass(frozen=True)
@@ -44,42 +48,6 @@ class Summary:
     low: float
     high: float
     spread: float
-
-
-@dataclass(frozen=True)
-class PartResult:
-    """The metrics of one model on one part.
-
-    Attributes
-    ----------
-    part
-        The part's label.
-    users
-        (users,) the evaluated rows of the original matrix.
-    activity
-        (users,) number of known entries of each user.
-    per_user
-        For each metric, its values (users,).
-    coverage
-        For each list length, the share of the catalogue that is recommended to at least one user.
-    without_history
-        The rows and metrics of users without an entry in the history, who are not among `users`; None if
-        there are none.
-    not_relevant
-        Held-out entries that were left out of the ranking because of their value.
-    beyond, gini
-        The lists beside their accuracy; see `halfstep.evaluation.metrics.held_out.Evaluation`.
-    """
-
-    part: str
-    users: npt.NDArray[np.int64]
-    activity: npt.NDArray[np.int64]
-    per_user: PerUser
-    coverage: dict[int, float]
-    without_history: tuple[npt.NDArray[np.int64], PerUser] | None = None
-    not_relevant: int = 0
-    beyond: PerUser = field(default_factory=dict)
-    gini: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -185,11 +153,17 @@ def validate(
     explain_auc: bool = False,
     min_value: float | None = None,
     overlap: Overlap = "error",
+    user_features: Any = None,
+    item_features: Any = None,
+    without_features: Collection[str] = (),
     random_state: int = 0,
     num_threads: int = 0,
     after: Callable[[str, str], Any] | None = None,
 ) -> Validation:
     """Fit and evaluate every model on every part; random and popularity scores come first.
+
+    On users of whom nothing is known, the last model's mean factor is between them: all users get the
+    mean of the factors of those whom the model was fitted to.
 
     Parameters
     ----------
@@ -201,10 +175,16 @@ def validate(
         List lengths; `halfstep.evaluation.metrics.held_out.evaluate` defines the metrics.
     explain_auc
         Add the two other statistics of `halfstep.evaluation.metrics.auc`, under the names `SAMPLED` and
-        `LOWEST`; a user without negatives counts as 0.5.
+        `LOWEST` of `halfstep.evaluation.protocols.part_result`; a user without negatives counts as 0.5.
     min_value, overlap
         Which held-out entries are relevant, and what to do with those in the history too, as in
         `halfstep.evaluation.metrics.held_out.evaluate`.
+    user_features, item_features
+        Features (users, p) and (items, q) of all users and items of the parts' matrix: fits get those of
+        the users that they see, and users who are folded in get factors by theirs. The parts' own if
+        None.
+    without_features
+        Names of models that get none of them.
     random_state
         Seed of the random baseline and of sampled negatives; models have their own seeds.
     after
@@ -217,74 +197,40 @@ def validate(
     """
     lengths = tuple(ks)
     for name in models:
-        if name in BASELINES:
-            raise InputError(f"models must not be called {' or '.join(BASELINES)}, got {name!r}")
-    results: dict[str, list[PartResult]] = {name: [] for name in [*BASELINES, *models]}
-    for part in parts:
-        for name in results:
-            if name in BASELINES:
-                factors = BASELINES[name](part.train, len(part.users), random_state, part.hashes)
-            else:
-                model = models[name]().fit(part.train, show_progress=wanted())
-                factors = part.judged_factors(model)
-            how = {"min_value": min_value, "overlap": overlap}
-            ranked = (
-                f"ranking {part.train.shape[1]:,} items for {counted(len(part.users), 'users')}"
+        if name in (*BASELINES, MEAN_FACTOR):
+            raise InputError(
+                f"models must not be called {', '.join(BASELINES)} or {MEAN_FACTOR}, got {name!r}"
             )
-            with stage(f"{ranked} by {name}"):
-                results[name].append(
-                    _evaluated(
-                        part, factors, lengths, explain_auc, random_state, num_threads, **how
-                    )
-                )
-            if after is not None:
-                after(part.label, name)
-    if not next(iter(results.values())):
+    results: dict[str, list[PartResult]] = {}
+    how = {"min_value": min_value, "overlap": overlap}
+
+    def judge(part: Part, name: str, factors: tuple[Floats, Floats]) -> None:
+        ranked = f"ranking {part.ranked:,} items for {counted(len(part.users), 'users')}"
+        with stage(f"{ranked} by {name}"):
+            found = evaluated(part, factors, lengths, explain_auc, random_state, num_threads, **how)
+            results[name].append(found)
+        if after is not None:
+            after(part.label, name)
+
+    for one in parts:
+        part = one.with_features(user_features, item_features)
+        if not results:
+            names = [*baselines_of(part.new_users and models), *models]
+            results |= {name: [] for name in names}
+        for name in BASELINES:
+            judge(
+                part, name, BASELINES[name](part.train, len(part.users), random_state, part.hashes)
+            )
+        for name in models:
+            seen = part.without_features() if name in without_features else part
+            given = seen.features_to_fit()
+            model = models[name]().fit(part.train, show_progress=wanted(), **given)
+            judge(part, name, seen.judged_factors(model))
+        if MEAN_FACTOR in results:
+            judge(part, MEAN_FACTOR, mean_factors(model, part.train, len(part.users)))
+    if not results:
         raise InputError("parts must hold at least one part, got none")
     return Validation(results)
-
-
-def _evaluated(
-    part: Part,
-    factors: tuple[Floats, Floats],
-    ks: tuple[int, ...],
-    explain_auc: bool,
-    seed: int,
-    num_threads: int,
-    **how: Any,
-) -> PartResult:
-    X, Y = factors
-    measured = evaluate(
-        X, Y, part.history, part.test, ks=ks, num_threads=num_threads, beyond=part.train, **how
-    )
-    others = measured.without_history
-    explained: PerUser = {}
-    if explain_auc:
-        relevant = judged(part.history, part.test, **how)
-        for name, statistic, seen in (
-            (SAMPLED, sampled_auc, relevant.left_out),
-            (LOWEST, lowest_negative_share, part.history),
-        ):
-            values = statistic(
-                X, Y, seen, relevant.held_out, user_ids=part.hashes, random_state=seed
-            )
-            # The exact AUC is also 0.5 for a user without negatives.
-            explained[name] = np.where(np.isnan(values), 0.5, values)
-
-    def of(found: Evaluation) -> PerUser:
-        return found.per_user | {name: values[found.users] for name, values in explained.items()}
-
-    return PartResult(
-        part=part.label,
-        users=part.users[measured.users],
-        activity=np.diff(part.history.indptr)[measured.users].astype(np.int64),
-        per_user=of(measured),
-        coverage=measured.coverage,
-        without_history=None if others is None else (part.users[others.users], of(others)),
-        not_relevant=measured.not_relevant,
-        beyond=measured.beyond,
-        gini=measured.gini,
-    )
 
 
 def mean_by_user(

@@ -17,7 +17,8 @@ small data few factors are best.
 A budget in seconds ends where the machine's speed lets it. A number of trials gives the same search
 wherever it runs: so many in stage 1, and a quarter as many, but at least two, in each that follows.
 
-Only the training part is used: a tenth of each user's entries is held out from it for the choice.
+Only the training part is used: a tenth of each user's entries is held out from it for the choice, unless
+another part of it is given.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
 from halfstep.evaluation.protocols.draws import hashed
-from halfstep.evaluation.protocols.partitions import part_of
+from halfstep.evaluation.protocols.part import Part, part_of
 from halfstep.evaluation.protocols.split import per_user
 from halfstep.evaluation.tuning.search import Search, tune
 from halfstep.evaluation.tuning.space import als_space, narrowed
@@ -80,8 +81,11 @@ def climb(
     trials: int | None = None,
     metric: str = defaults.METRIC,
     solver: str = "auto",
+    part: Part | None = None,
     user_ids: Any = None,
     item_ids: Any = None,
+    user_features: Any = None,
+    item_features: Any = None,
     min_value: float | None = None,
     max_factors: int = MAX_FACTORS,
     iterations: int = defaults.MOST_ITERATIONS,
@@ -97,11 +101,16 @@ def climb(
     Parameters
     ----------
     train : csr_matrix, shape (users, items)
-        The training part. This function holds out a tenth of each user's entries from it.
+        The training part. This function holds out a tenth of each user's entries from it for the choice.
     budget
         Seconds, at least 1; includes the seconds of trials that `store` already holds.
     trials
         Largest number of trials of the first stage, at least 1; 150 if None.
+    part
+        What to choose by in place of these, such as a part of `train` by `"new-items"`.
+    user_features, item_features
+        Features (users, p) and (items, q) for all fits: the search chooses `feature_regularization` too.
+        The part's own if None.
     user_ids, item_ids
         The ids, (users,) and (items,), that draws follow; the numbers of rows and columns by default.
     min_value
@@ -122,17 +131,20 @@ def climb(
         raise InputError(f"budget must be at least 1 second, got {budget}")
     most = _STAGE_TRIALS if trials is None else whole_number("trials", trials, least=1)
     begin = time.perf_counter()
-    ids = hashed(train.shape, user_ids, item_ids)
-    split = per_user(train, VALIDATION, user_ids=ids, random_state=seed)
-    if split.test.nnz == 0:
+    if part is None:
+        ids = hashed(train.shape, user_ids, item_ids)
+        part = part_of(per_user(train, VALIDATION, user_ids=ids, random_state=seed), user_ids=ids)
+    if part.test.nnz == 0:
         raise InputError("no user has enough entries to hold any of them out for the choice")
+    part = part.with_features(user_features, item_features)
     common = Tuner(
-        [part_of(split, user_ids=ids)], metric, solver, None, iterations, 2, seed=seed,
-        num_threads=num_threads, min_value=min_value,
+        [part], metric, solver, None, iterations, 2, seed=seed, num_threads=num_threads,
+        min_value=min_value,
     )  # fmt: skip
-    evaluated = len(common.judged_users(common.parts[0])) / max(1, common.parts[0].test.shape[0])
+    evaluated = len(common.judged_users(part)) / max(1, part.test.shape[0])
     name = common.name(max_factors=max_factors)
-    whole, sizes = als_space(split.train), _sizes(min(max_factors, *train.shape))
+    whole = als_space(part.train, features=bool(part.features_to_fit()))
+    sizes = _sizes(min(max_factors, *train.shape))
     stages: dict[int, Search] = {}
     used = time.perf_counter() - begin
     for stage, size in enumerate(sizes):

@@ -12,7 +12,7 @@ from halfstep.evaluation.metrics.inputs import Indices
 from halfstep.evaluation.metrics.judged import judged
 from halfstep.evaluation.protocols.draws import chosen_users
 from halfstep.evaluation.protocols.early_stopping import list_length
-from halfstep.evaluation.protocols.partitions import Part
+from halfstep.evaluation.protocols.part import Part
 
 SAMPLE = 1000
 
@@ -53,8 +53,8 @@ class Judge:
         rows, history, test = self._of(chosen)
         k = list_length(self._metric)
         measured = evaluate(
-            X[rows], Y, history, test, ks=(k or 1,), auc=k is None, min_value=self._min_value,
-            num_threads=self._threads,
+            X[rows], Y, history, test, ks=(k or 1,), auc=k is None, items=self.part.candidates,
+            min_value=self._min_value, num_threads=self._threads,
         )  # fmt: skip
         values: npt.NDArray[np.float64] = measured.per_user[self._metric]
         return values

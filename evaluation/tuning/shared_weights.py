@@ -17,6 +17,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from halfstep.solvers.base import Solver
+from halfstep.solvers.features.in_fit import with_pulls
 from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.weights import row_regularization, transposed_weights
 from halfstep.solvers.problem import Weights
@@ -48,7 +49,9 @@ class SharedWeights:
             fitting = served()
             assert fitting is not None  # it is what calls this
             users = weighing.weigh_by(fitting, transformed)
-            return users, self._items(fitting, users)
+            sides = users, self._items(fitting, users)
+            # The pulls of attributes depend on the regularisation: they are each fit's own.
+            return with_pulls(fitting, *sides) if fitting._given else sides
 
         vars(model)["_weights"] = weights  # in place of the method
 

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
-from halfstep.evaluation.protocols.partitions import Part
+from halfstep.evaluation.protocols.part import Part
 from halfstep.evaluation.tuning.space import Choice, LogUniform, Space
 
 _RECORD = "halfstep"
@@ -151,14 +152,24 @@ def finished(study: Any) -> list[Trial]:
 
 
 def fingerprint(parts: Sequence[Part], **settings: Any) -> str:
-    """Return 12 hexadecimal digits that name a search: a hash of its data, splits and settings."""
+    """Return 12 hexadecimal digits that name a search: a hash of its data and settings."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     for part in parts:
         for matrix in (part.train, part.history, part.test):
-            digest.update(np.asarray(matrix.shape, "<i8").tobytes())
-            for array in (matrix.indptr, matrix.indices, matrix.data):
-                digest.update(np.ascontiguousarray(array).tobytes())
+            _add(digest, matrix)
+        if part.candidates is not None:
+            digest.update(b"candidates" + part.candidates.tobytes())
+        for side, features in (("user", part.user_features), ("item", part.item_features)):
+            if features is not None:
+                digest.update(side.encode())
+                _add(digest, csr_matrix(getattr(features, "matrix", features)))
     return digest.hexdigest()[:12]
+
+
+def _add(digest: Any, matrix: csr_matrix) -> None:
+    digest.update(np.asarray(matrix.shape, "<i8").tobytes())
+    for array in (matrix.indptr, matrix.indices, matrix.data):
+        digest.update(np.ascontiguousarray(array).tobytes())
 
 
 def _written(space: Space) -> str:

@@ -17,7 +17,7 @@ from halfstep.evaluation.metrics.inputs import Indices, whole_number
 from halfstep.evaluation.metrics.intervals import standard_error
 from halfstep.evaluation.metrics.judged import checked_value
 from halfstep.evaluation.protocols.early_stopping import list_length
-from halfstep.evaluation.protocols.partitions import Part
+from halfstep.evaluation.protocols.part import Part
 from halfstep.evaluation.protocols.validation import mean_by_user
 from halfstep.evaluation.tuning.judge import Judge
 from halfstep.evaluation.tuning.race import Measured, Race, fallen
@@ -41,7 +41,8 @@ class Tuner:
     Parameters
     ----------
     parts
-        The parts to fit and evaluate each trial on, as `halfstep.evaluation.parts_of` yields them.
+        The parts to fit and evaluate each trial on, as `halfstep.evaluation.parts_of` yields them; with
+        the features of `Part.with_features`, if the search is of a model with features.
     metric, patience
         See `halfstep.evaluation.protocols.early_stopping`.
     solver, fixed
@@ -135,7 +136,7 @@ class Tuner:
             curve = _Curve(
                 model, judge, self.patience, race if first else None, prune if first else None
             )
-            model.fit(part.train, show_progress=wanted(), callback=curve)
+            model.fit(part.train, show_progress=wanted(), callback=curve, **part.features_to_fit())
             curves.append(curve)
             steps += model.seconds_
             if curve.pruned:

@@ -98,7 +98,7 @@ def with_pulls(model: Any, users: Weights, items: Weights) -> tuple[Weights, Wei
         mu = ridge_of(model, place, weights.lam[stored], features)
         W = np.zeros((F.shape[1], model.factors), F.dtype)
         exactly = bool(model.exact_only or getattr(model, "exact", False))
-        prior = Prior(F, stored, weights.lam, mu, W, exactly)
+        prior = Prior(F, stored, weights.lam, mu, W, exactly, int(model.num_threads))
         model._priors[side] = prior
         sides[side] = pulled(weights, prior)
     return sides["user"], sides["item"]
@@ -171,14 +171,16 @@ def complete(model: Any) -> None:
         if side not in priors:
             setattr(model, name, None)
     model.feature_encoders_ = {
-        side: given.encoder for side, given in model._given.items() if given.encoder is not None
+        side: given.encoder.to_dict()
+        for side, given in model._given.items()
+        if given.encoder is not None
     }
     if not priors:
         return
     fitted = dict(zip(FACTORS, model._fitted(), strict=True))
     whole = dict(fitted)
     for side, prior in priors.items():
-        prior.follow(fitted[side], exactly=True)
+        prior.follow(fitted[side], last=True)
         setattr(model, FACTORS[side], prior.W)
         whole[side] = prior.complete(fitted[side])
     if any(whole[side] is not fitted[side] for side in whole):

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from halfstep.kernels.sparse.product import product
 from halfstep.solvers.features.ridge import Ridge
 from halfstep.types import Floats, Integers
 
@@ -29,6 +30,8 @@ class Prior:
         (p, f), from which the fit goes on.
     exactly
         Whether each half-step solves for W exactly.
+    num_threads
+        0 means all cores.
 
     Attributes
     ----------
@@ -46,9 +49,11 @@ class Prior:
         mu: npt.NDArray[np.float64],
         W: Floats,
         exactly: bool = False,
+        num_threads: int = 1,
     ) -> None:
         self.rows: Integers = np.flatnonzero(stored & (np.diff(F.indptr) > 0))
         self.lam, self.mu, self.W, self.exactly = lam, mu, W, exactly
+        self.num_threads = num_threads
         self._whole, self._stored = F, stored
         self._F = F[self.rows]
         self._ridge: Ridge | None = None
@@ -59,18 +64,19 @@ class Prior:
     def ridge(self) -> Ridge:
         """The regression, set up at its first use."""
         if self._ridge is None:
-            self._ridge = Ridge(self._F, self.lam[self.rows], self.mu)
+            self._ridge = Ridge(self._F, self.lam[self.rows], self.mu, self.num_threads)
         return self._ridge
 
-    def follow(self, X: Floats, exactly: bool | None = None) -> None:
-        """Set W to the regression of the new factors X (rows, f)."""
+    def follow(self, X: Floats, last: bool = False) -> None:
+        """Set W to the regression of the new factors X (rows, f); closer at the end of a fit."""
         if len(self.rows):
-            how = self.exactly if exactly is None else exactly
-            self.W = self.ridge.solve(X[self.rows], self.W, how)
+            eps = float(np.finfo(X.dtype).eps)
+            within = eps if self.exactly else eps**0.5 if last else None
+            self.W = self.ridge.solve(X[self.rows], self.W, within)
 
     def pulls(self) -> Floats:
         """Return lambda_u m_u of the rows `rows`, (moved, f)."""
-        pulls: Floats = self._F @ self.W
+        pulls = product(self._F, self.W, self.num_threads)
         pulls *= self._pull
         return pulls
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,11 +11,18 @@ import numpy as np
 from halfstep.errors import InputError
 from halfstep.solvers.features.of_model import FACTORS
 
+_ENCODERS = "feature_encoders"
+
 
 def members(model: Any, dtype: Any) -> dict[str, Any]:
     """Return the arrays that a model's file keeps of a fit with attributes, by name."""
     sides = {name: getattr(model, name) for name in FACTORS.values()}
-    return {name: W.astype(dtype, copy=False) for name, W in sides.items() if W is not None}
+    found: dict[str, Any] = {
+        name: W.astype(dtype, copy=False) for name, W in sides.items() if W is not None
+    }
+    if found and model.feature_encoders_:
+        found[_ENCODERS] = np.array(json.dumps(dict(model.feature_encoders_), sort_keys=True))
+    return found
 
 
 def take_members(model: Any, label: str, archive: Mapping[str, Any]) -> None:
@@ -28,6 +36,8 @@ def take_members(model: Any, label: str, archive: Mapping[str, Any]) -> None:
         if not np.isfinite(W).all():
             raise InputError(f"{label} is damaged: {name} that are not finite")
         setattr(model, name, np.ascontiguousarray(W))
+    if _ENCODERS in archive:
+        model.feature_encoders_ = json.loads(str(archive[_ENCODERS]))
 
 
 def copy_to(model: Any, other: Any) -> None:

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.solvers.model import conversion, held, origin, persistence
+from halfstep.solvers.model import conversion, explain_features, held, origin, persistence
 from halfstep.solvers.model import explain as explaining
 from halfstep.solvers.model import factors as matrices
 from halfstep.solvers.model import fold_in as folding_in
@@ -95,6 +95,7 @@ class FittedModel:
     partial_fit_users = folding_in.partial_fit_users
     partial_fit_items = folding_in.partial_fit_items
     explain = explaining.explain
+    explain_features = explain_features.explain_features
     export_index = index.export_index
     save = persistence.save
     to_cpu = conversion.to_cpu

@@ -90,6 +90,15 @@ def explain(
     return np.float64(contributions.sum()), top, user_weights
 
 
+def entries_and_factor(
+    model: FittedModel, row: sparse.csr_matrix, items: Any
+) -> tuple[Problem, UserWeights]:
+    """Return a user's row (1, items) as a problem, and the Cholesky factor of its matrix."""
+    Y = items.array()
+    problem = model._weigh(rows_of(row, 1, len(Y), "user_items"), dtype=Y.dtype).fixing(Y)
+    return problem, _factorise(problem, Y[problem.indices].astype(np.float64), items.gramian())
+
+
 def _row_of(userid: int, user_items: Any, columns: int) -> sparse.csr_matrix:
     """Return the user's row as a canonical matrix (1, columns)."""
     shape: tuple[int, ...] = getattr(user_items, "shape", ())

@@ -38,7 +38,8 @@ _COMPILED_ROWS = 256
 def recalculate_user(
     model: FittedModel,
     userid: int | npt.ArrayLike,
-    user_items: Any = None,
+    user_items: Any,
+    *,
     user_features: Any = None,
 ) -> Floats:
     """Return factors solved exactly from entries, attributes or both; the model does not change.
@@ -70,7 +71,8 @@ def recalculate_user(
 def recalculate_item(
     model: FittedModel,
     itemid: int | npt.ArrayLike,
-    item_users: Any = None,
+    item_users: Any,
+    *,
     item_features: Any = None,
 ) -> Floats:
     """Return factors solved exactly from `item_users` (1 or len(itemid), users), attributes or both.
@@ -85,7 +87,7 @@ def recalculate_item(
 
 
 def partial_fit_users(
-    model: Model, userids: npt.ArrayLike, user_items: Any = None, user_features: Any = None
+    model: Model, userids: npt.ArrayLike, user_items: Any, *, user_features: Any = None
 ) -> Model:
     """Solve for these users from `user_items` and store the result in `user_factors`.
 
@@ -118,7 +120,7 @@ def partial_fit_users(
 
 
 def partial_fit_items(
-    model: Model, itemids: npt.ArrayLike, item_users: Any = None, item_features: Any = None
+    model: Model, itemids: npt.ArrayLike, item_users: Any, *, item_features: Any = None
 ) -> Model:
     """Solve for these items from `item_users` (m, users) and store them, as `partial_fit_users` does."""
     ids = _to_store(itemids, "itemids")

@@ -41,6 +41,7 @@ def recommend(
     filter_items: npt.ArrayLike | None = None,
     recalculate_user: bool = False,
     items: npt.ArrayLike | None = None,
+    *,
     user_features: Any = None,
 ) -> tuple[Integers, Floats]:
     """Return the N best items for one user or for several.

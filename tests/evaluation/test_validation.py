@@ -14,8 +14,9 @@ from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.metrics.intervals import bootstrap_intervals, standard_error
 from halfstep.evaluation.protocols.baselines import BASELINES
 from halfstep.evaluation.protocols.curve_plot import curve_of, plot_curve
+from halfstep.evaluation.protocols.part_result import LOWEST, SAMPLED
 from halfstep.evaluation.protocols.partitions import parts_of
-from halfstep.evaluation.protocols.validation import LOWEST, SAMPLED, validate
+from halfstep.evaluation.protocols.validation import validate
 from halfstep.evaluation.verdict import percent
 
 
@@ -94,7 +95,7 @@ def test_popularity_is_the_solver_of_that_name(two_tastes):
 
 
 def test_bad_validations(folds):
-    with pytest.raises(InputError, match="must not be called random or popularity, got 'random'"):
+    with pytest.raises(InputError, match="popularity or mean factor, got 'random'"):
         validate({"random": model}, folds)
     with pytest.raises(InputError, match="at least one part, got none"):
         validate({"als": model}, [])
@@ -143,7 +144,14 @@ def table(tmp_path, two_tastes):
 
 @pytest.mark.parametrize(
     ("protocol", "parts"),
-    [("random-rows", 2), ("strong", 2), ("k-fold", 3), ("ratio-curve", 6)],
+    [
+        ("random-rows", 2),
+        ("strong", 2),
+        ("k-fold", 3),
+        ("ratio-curve", 6),
+        ("new-items", 2),
+        ("new-users", 2),
+    ],
 )
 def test_command(protocol, parts, table, tmp_path, capsys):
     out = tmp_path / "e.json"
@@ -157,16 +165,18 @@ def test_command(protocol, parts, table, tmp_path, capsys):
         assert "models" not in record
         assert (tmp_path / "e.svg").read_text().endswith("</svg>\n")
         return
-    assert list(record["models"]) == ["random", "popularity", "cholesky"]
+    known = ["popularity", "cholesky"]
+    mean = ["mean factor"] if protocol == "new-users" else []
+    assert list(record["models"]) == ["random", *mean, *known]
     assert record["paired"]["against"] == "popularity"
     assert record["auc_by_activity"][-1]["users"] == record["users"]
     printed = capsys.readouterr().out
     assert "cholesky minus popularity" in printed
     words = {v["verdict"] for v in record["paired"]["metrics"].values()} - {"equivalent"}
     said = record["paired"]["said"]
-    assert {part.split(":")[0] for part in said.split("; ")} == words
+    assert {part.split(":")[0] for part in said.split("; ")} == (words or {"equivalent"})
     for name, verdict in record["paired"]["metrics"].items():
-        share = verdict["difference"] / record["models"]["popularity"][name]
+        share = verdict["difference"] / (record["models"]["popularity"][name] or 1)
         assert (f"{name} {percent(share)}" in said) == (verdict["verdict"] != "equivalent")
     shown = " ".join(printed.split()).replace("−", "-")
     assert said.replace("−", "-") in shown
