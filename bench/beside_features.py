@@ -16,7 +16,7 @@ from typing import Any
 from halfstep.bench.environment import environment
 from halfstep.bench.features.cost import cost
 from halfstep.bench.features.data import LOADERS
-from halfstep.bench.features.entrants import ENTRANTS
+from halfstep.bench.features.others import ENTRANTS
 from halfstep.bench.features.search import contest
 from halfstep.bench.features.warm import warm
 from halfstep.files import write_json
@@ -26,7 +26,10 @@ TRIALS = 20
 
 def table(results: dict[str, Any]) -> str:
     """Return the results as Markdown."""
-    lines = ["| data | entrant | NDCG@10 | 95 % interval | each draw |", "| --- | --- | ---: | --- | --- |"]
+    lines = [
+        "| data | entrant | NDCG@10 | 95 % interval | each draw |",
+        "| --- | --- | ---: | --- | --- |",
+    ]
     for record in results["new_items"]:
         for row in record["rows"]:
             found = row["ndcg"]
@@ -69,7 +72,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--parts", default="new_items,warm,cost")
     given = parser.parse_args()
-    results: dict[str, Any] = {"environment": environment(), "new_items": [], "warm": {}, "cost": []}
+    results: dict[str, Any] = {
+        "environment": environment(),
+        "new_items": [],
+        "warm": {},
+        "cost": [],
+    }
     parts = given.parts.split(",")
     for name in given.data.split(",") if "new_items" in parts else ():
         data = LOADERS[name](given.data_folder)

@@ -30,7 +30,9 @@ def random_tags(items: int, tags: int, seed: int = 0) -> sparse.csr_matrix:
 
 
 def cost(
-    data: str = "music-medium", factors: int = 64, tags: tuple[int, ...] = (100, 1000, 10_000),
+    data: str = "music-medium",
+    factors: int = 64,
+    tags: tuple[int, ...] = (100, 1000, 10_000),
     repeats: int = 5,
 ) -> list[dict[str, Any]]:
     """Return, for each number of attributes, the seconds of both fits and the median of their ratios."""

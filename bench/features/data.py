@@ -47,7 +47,9 @@ def lastfm(folder: Path) -> Attributed:
     _, users = np.unique(plays[:, 0], return_inverse=True)
     artists, items = np.unique(plays[:, 1], return_inverse=True)
     matrix = sparse.csr_matrix((plays[:, 2].astype(np.float32), (users, items)))
-    given = np.loadtxt(folder / "user_taggedartists.dat", skiprows=1, dtype=np.int64, usecols=(1, 2))
+    given = np.loadtxt(
+        folder / "user_taggedartists.dat", skiprows=1, dtype=np.int64, usecols=(1, 2)
+    )
     given = np.unique(given[np.isin(given[:, 0], artists)], axis=0)
     _, columns, often = np.unique(given[:, 1], return_inverse=True, return_counts=True)
     given = given[often[columns] >= 2]
@@ -62,27 +64,29 @@ def lastfm(folder: Path) -> Attributed:
 def movielens(folder: Path) -> Attributed:
     """Return MovieLens 1M, every rating as a 1, with the genres of the films.
 
-    The training part of the split that NCF was published with; `folder` has it in ncf-ml-1m and the films
-    in ml-1m-attributes.
+    The training part of the split that NCF was published with; `folder` has it in ncf-ml-1m and the
+    films in ml-1m-attributes.
     """
-    ratings = np.loadtxt(folder / "ncf-ml-1m" / "ml-1m.train.rating", dtype=np.int64, usecols=(0, 1))
+    ratings = np.loadtxt(
+        folder / "ncf-ml-1m" / "ml-1m.train.rating", dtype=np.int64, usecols=(0, 1)
+    )
     numbers = np.loadtxt(folder / "ncf-ml-1m" / "ml-1m.item_ids.txt", dtype=np.int64)
     genres: dict[int, list[str]] = {}
     text = (folder / "ml-1m-attributes" / "movies.dat").read_text(encoding="latin-1")
     for line in text.splitlines():
-        film, _, names = line.split("::")
-        genres[int(film)] = names.split("|")
+        film, _, listed = line.split("::")
+        genres[int(film)] = listed.split("|")
     names = sorted({name for several in genres.values() for name in several})
     place = {name: column for column, name in enumerate(names)}
     pairs = [
-        (row, place[name])
-        for row, film in enumerate(numbers)
-        for name in genres.get(int(film), ())
+        (row, place[name]) for row, film in enumerate(numbers) for name in genres.get(int(film), ())
     ]
     rows, columns = np.array(pairs).T
     one = np.ones(len(ratings), np.float32)
     matrix = sparse.csr_matrix((one, ratings.T), (ratings[:, 0].max() + 1, len(numbers)))
-    named = sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (len(numbers), len(names)))
+    named = sparse.csr_matrix(
+        (np.ones(len(rows), np.float32), (rows, columns)), (len(numbers), len(names))
+    )
     return Attributed("ncf-ml-1m", matrix, unit_rows(named), counts=False)
 
 
@@ -98,8 +102,8 @@ def generated(
     """Return data drawn from factors of which attributes explain a share.
 
     An item has 6 tags, and its factors are a known linear function of them and noise, with `share` of
-    the variance from the tags. A user takes `each` items by a softmax of the products of factors plus the
-    items' popularity.
+    the variance from the tags. A user takes `each` items by a softmax of the products of factors
+    plus the items' popularity.
     """
     rng = np.random.default_rng(seed)
     chosen = np.argsort(rng.random((items, tags)), axis=1)[:, :6]
@@ -115,7 +119,8 @@ def generated(
     drawn = of_users @ of_items.T * 1.5 + popularity + rng.gumbel(size=(users, items))
     taken = np.argpartition(-drawn, each, axis=1)[:, :each]
     matrix = sparse.csr_matrix(
-        (np.ones(taken.size, np.float32), taken.ravel(), np.arange(users + 1) * each), (users, items)
+        (np.ones(taken.size, np.float32), taken.ravel(), np.arange(users + 1) * each),
+        (users, items),
     )
     matrix.sort_indices()
     return Attributed("generated", matrix, attributes, False, (of_users, of_items, known))

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from halfstep.bench.features.data import Attributed
-from halfstep.bench.features.entrants import ENTRANTS, Setting, drawn
+from halfstep.bench.features.entrants import Setting, drawn
+from halfstep.bench.features.others import ENTRANTS
 from halfstep.bench.features.protocol import Draw, draws, interval, ndcg, random_ndcg, users_of
 
 
@@ -43,6 +44,9 @@ def contest(
         "random": [(users_of(one.held_out), random_ndcg(one.held_out)) for one in tests]
     }
     record["rows"].append(_row("random order", values["random"], None))
+    if data.truth is not None:
+        values["truth"] = [_true(data.truth, one) for one in tests]
+        record["rows"].append(_row("the attributes' true factors", values["truth"], None))
     for name in names:
         entrant = ENTRANTS[name]
         reason = entrant.unavailable()
@@ -54,7 +58,9 @@ def contest(
             best = max(tried, key=lambda one: one["ndcg"][way])
             values[way] = []
             for number, one in enumerate(tests):
-                fit = entrant.fit(one.train, one.attributes, one.new_attributes, best["setting"], number)
+                fit = entrant.fit(
+                    one.train, one.attributes, one.new_attributes, best["setting"], number
+                )
                 values[way].append((users_of(one.held_out), _judged(fit, way, one)))
             row = _row(way, values[way], best)
             record["rows"].append(row)
@@ -87,6 +93,13 @@ def _trials(
 def _judged(fit: Any, way: str, draw: Draw) -> Any:
     scores = fit.users[users_of(draw.held_out)] @ fit.new[way].T
     return ndcg(np.nan_to_num(scores), draw.held_out)
+
+
+def _true(truth: tuple[Any, Any, Any], draw: Draw) -> tuple[Any, Any]:
+    """Return the judged users' NDCG@10 by the users' true factors and the attributes' true means."""
+    users, _, means = truth
+    who = users_of(draw.held_out)
+    return who, ndcg(users[who] @ means[draw.new].T, draw.held_out)
 
 
 def _row(name: str, values: list[Any], best: dict[str, Any] | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Known users and items: what attributes change for those who have entries.
 
-A fifth of each user's entries is held out, and the whole catalogue, without what the user has, is ranked.
+A fifth of each user's entries is held out, and the catalogue without the user's items is ranked.
 The same starting factors and settings are fitted with the attributes of the items and without them.
 """
 
