@@ -124,7 +124,7 @@ class Halfstep:
 
 
 class TwoStages:
-    """The default solver without attributes, and then a ridge regression of the items' factors on them."""
+    """The default solver without attributes, then a ridge regression of the items' factors on them."""
 
     name = "two stages"
 
