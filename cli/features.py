@@ -30,7 +30,7 @@ Strength = Annotated[
     typer.Option(
         "--feature-regularization",
         help="Ridge of what attributes say: a number, or one for users and one for items (10,30); "
-        "ten times the mean lambda if not given.",
+        "the mean lambda if not given.",
     ),
 ]
 MinCount = Annotated[

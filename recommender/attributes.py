@@ -40,7 +40,7 @@ def encoded(model: Any, side: str, attributes: Mapping[str, Any]) -> csr_matrix:
         )
     row = encoder.encode_records([attributes])
     strange = [f"{name} ({count})" for name, count in encoder.unknown.items() if count]
-    if strange and not row.nnz:
+    if strange and row.nnz <= encoder.constant:
         raise InputError(f"none of the attributes is known to the model: {', '.join(strange)}")
     if strange:
         log.warning("attributes that the fit did not see are left out: %s", ", ".join(strange))

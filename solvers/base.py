@@ -79,7 +79,7 @@ class Solver(Stages, Weighed, FittedModel, ABC):
     feature_regularization
         mu, the ridge of W and V in a fit with attributes (`halfstep.solvers.features`): a positive
         number; a mapping of the attributes' fields to numbers, with that of all others under "";
-        or a pair of such for users and items. None means ten times the mean lambda of the side's rows.
+        or a pair of such for users and items. None means the mean lambda of the side's rows.
 
     Attributes
     ----------

@@ -18,7 +18,7 @@ from halfstep.bench.features.data import Attributed
 from halfstep.types import Floats
 
 FACTORS = (32, 64)
-EPOCHS = 16
+EPOCHS = (4, 8, 16)
 THREADS = 2
 Setting = dict[str, Any]
 
@@ -40,6 +40,7 @@ def drawn(rng: np.random.Generator, data: Attributed) -> Setting:
         "background": _log_uniform(rng, 3e-3, 0.3),
         "ridge": _log_uniform(rng, 0.1, 100),
         "exponent": float(rng.choice([0, 0.5, 1])),
+        "epochs": int(rng.choice(EPOCHS)),
         "mu": _log_uniform(rng, 0.03, 30),
         "side": _log_uniform(rng, 0.1, 300),
     }
@@ -86,7 +87,14 @@ class Halfstep:
         setting: Setting,
         seed: int = 0,
     ) -> Fit:
-        """Fit, and calculate new items by their attributes alone."""
+        """Fit, and calculate new items by their attributes alone.
+
+        A column of ones is among the attributes, as where `halfstep.datasets.features` reads them.
+        """
+        if attributes is not None:
+            attributes = with_ones(attributes)
+        if new is not None:
+            new = with_ones(new)
         model = self.solver(train, setting, attributes is not None, seed)
         given = {} if attributes is None else {"item_features": attributes}
         model.fit(weights(train, setting["scaling"]), show_progress=False, **given)
@@ -116,7 +124,7 @@ class Halfstep:
             factors=setting["factors"],
             regularization=whole,
             regularization_exponent=setting["exponent"],
-            iterations=EPOCHS,
+            iterations=setting["epochs"],
             num_threads=THREADS,
             random_state=seed,
             **chosen,
@@ -180,6 +188,12 @@ class Content:
         power = sparse.diags((rarity ** (2 * setting["exponent"])).astype(np.float32))
         profile = (weights(train, setting["scaling"]) @ attributes @ power).toarray()
         return Fit(profile, np.empty((0, 0)), {"content": new.toarray()})
+
+
+def with_ones(attributes: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Return attributes (rows, q) with a column of ones more."""
+    ones = sparse.csr_matrix(np.ones((attributes.shape[0], 1), attributes.dtype))
+    return sparse.csr_matrix(sparse.hstack([attributes, ones]))
 
 
 def strength(setting: Setting) -> float:

@@ -23,7 +23,6 @@ import numpy as np
 from scipy import sparse
 
 from halfstep.bench.features.entrants import (
-    EPOCHS,
     THREADS,
     Content,
     Fit,
@@ -78,7 +77,7 @@ class Irspack:
                 feature_warmup_epochs=setting.get("warmup", 0),
                 **given,
             )
-            for _ in range(EPOCHS):
+            for _ in range(setting["epochs"]):
                 trainer.run_epoch()
             ways = {}
             if new is not None:
@@ -140,7 +139,7 @@ class Cmfrec:
             w_item=setting["side"],
             NA_as_zero_item=True,
             center_I=False,
-            niter=EPOCHS,
+            niter=setting["epochs"],
             use_cg=use_cg,
             use_float=False,  # float32 gives NaN for many settings
             random_state=seed + 1,

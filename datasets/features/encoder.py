@@ -75,7 +75,7 @@ class FeatureEncoder:
         *,
         min_count: int = 1,
         kinds: Mapping[str, str] | None = None,
-        constant: bool = False,
+        constant: bool = True,
     ) -> tuple[FeatureEncoder, list[str]]:
         """Return an encoder of a table's fields, and sentences of what it leaves out.
 
@@ -86,7 +86,8 @@ class FeatureEncoder:
         kinds
             The kind of a field, where the rules above would choose another.
         constant
-            Whether a column "(all)" has a 1 in each row: a mean of all rows beside that of zero.
+            Whether a column "(all)" has a 1 in each row, so that a row without attributes is pulled to a
+            mean of all rows, not to zero.
 
         Raises
         ------

@@ -55,7 +55,9 @@ class Features:
         rows, columns = self.shape
         kinds = [f"{one.name} ({one.kind}, {len(one.columns):,})" for one in self.encoder.known]
         shown = ", ".join(kinds[:8]) + (f" and {len(kinds) - 8} more" if len(kinds) > 8 else "")
-        found = [f"{counted(columns, 'columns')} of {self.side} attributes: {shown}"]
+        found = [
+            f"{counted(columns - self.encoder.constant, 'columns')} of {self.side} attributes: {shown}"
+        ]
         if self.without:
             found.append(f"{self.without:,} of {rows:,} {self.side}s have no attributes")
         if self.unknown_ids:
@@ -74,7 +76,7 @@ def read_features(
     id_column: str | None = None,
     min_count: int = 1,
     kinds: Mapping[str, str] | None = None,
-    constant: bool = False,
+    constant: bool = True,
     encoder: FeatureEncoder | None = None,
 ) -> Features:
     """Read the attributes of users or items from a file.
@@ -123,7 +125,7 @@ def encode_features(
     side: str = "item",
     min_count: int = 1,
     kinds: Mapping[str, str] | None = None,
-    constant: bool = False,
+    constant: bool = True,
     encoder: FeatureEncoder | None = None,
 ) -> Features:
     """Return a table's attributes in the order of `ids`; the arguments are those of `read_features`."""
@@ -155,5 +157,5 @@ def encode_features(
             f"{count:,} of {name}" for name, count in encoder.unknown.items() if count
         )
         notes.append(f"values that the fit did not see are left out: {strange}")
-    without = int(np.count_nonzero(np.diff(matrix.indptr) == 0))
+    without = int(np.count_nonzero(np.diff(matrix.indptr) == int(encoder.constant)))
     return Features(matrix, encoder, side, len(rows) - there, without, notes)

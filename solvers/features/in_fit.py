@@ -27,7 +27,8 @@ from halfstep.solvers.problem import Weights
 from halfstep.types import Floats
 
 # The ridge where none is asked for, in multiples of the mean lambda of the rows with entries.
-DEFAULT = 10.0
+# With 10, new items lost .015 of NDCG@10 on hetrec2011-lastfm-2k, and .019 on ncf-ml-1m.
+DEFAULT = 1.0
 
 
 class Features(NamedTuple):

@@ -94,7 +94,7 @@ def test_a_recommender_is_fitted_with_features(folder):
     recommender = Recommender.fit(
         data, factors=4, iterations=3, random_state=0, item_features=kinds, show_progress=False
     )
-    assert recommender.model.item_feature_factors.shape == (len(KINDS), 4)
+    assert recommender.model.item_feature_factors.shape == (len(KINDS) + 1, 4)
     with pytest.raises(InputError, match="fitted with user_features"):
         recommender.recommend_new([], attributes={"taste": "rock"})
 

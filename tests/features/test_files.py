@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halfstep.datasets.features import FeatureEncoder, read_features
+from halfstep.datasets.features import FeatureEncoder
+from halfstep.datasets.features import read_features as read
 from halfstep.errors import InputError
 
 IDS = np.array([10, 20, 30, 40])
@@ -20,6 +21,11 @@ def written(tmp_path, text, name="attributes.csv", encoding="utf-8"):
     path = tmp_path / name
     path.write_text(text, encoding=encoding)
     return path
+
+
+def read_features(*args, **more):
+    """Read without the column of ones."""
+    return read(*args, **{"constant": False, **more})
 
 
 def columns(found):
@@ -93,7 +99,9 @@ def test_layouts_of_movielens_and_hetrec(tmp_path):
 
 def test_rare_tags_and_a_constant_column(tmp_path):
     path = written(tmp_path, "item,tag\n10,rock\n10,odd\n20,rock\n")
-    found = read_features(path, IDS, min_count=2, constant=True)
+    found = read(path, IDS, min_count=2)
+    assert found.without == 2
+    assert "1 columns of item attributes: tag (tags, 1)" in found.sentences()[0]
     assert columns(found) == {"tag=rock": [1, 1, 0, 0], "(all)": [1, 1, 1, 1]}
     assert any("1 values of tag are left out: fewer than 2" in s for s in found.sentences())
 
@@ -157,7 +165,7 @@ def test_an_encoder_comes_back_from_its_description(records):
         "c": [(n, t) for n, r in enumerate(records) for t in dict.fromkeys(r["c"])],
     }
     table = Table([str(n) for n in range(len(records))], fields, frozenset("c"), [])
-    encoder, _ = FeatureEncoder.of(table)
+    encoder, _ = FeatureEncoder.of(table, constant=bool(len(records) % 2))
     again = FeatureEncoder.from_dict(json.loads(json.dumps(encoder.to_dict())))
     rows = [encoder.encode(len(records), fields), again.encode_records(records)]
     np.testing.assert_array_equal(rows[0].toarray(), rows[1].toarray())
