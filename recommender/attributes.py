@@ -32,7 +32,7 @@ def encoded(model: Any, side: str, attributes: Mapping[str, Any]) -> csr_matrix:
             f"(--{side}-features, or halfstep.datasets.features)"
         )
     encoder = FeatureEncoder.from_dict(description)
-    fields = list(dict.fromkeys(encoder.fields))
+    fields = [one.name for one in encoder.known]
     if attributes and not set(map(str, attributes)) & set(fields):
         raise InputError(
             f"attributes must name fields of the fit ({', '.join(fields)}), got "

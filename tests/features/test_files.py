@@ -101,7 +101,7 @@ def test_rare_tags_and_a_constant_column(tmp_path):
     path = written(tmp_path, "item,tag\n10,rock\n10,odd\n20,rock\n")
     found = read(path, IDS, min_count=2)
     assert found.without == 2
-    assert "1 columns of item attributes: tag (tags, 1)" in found.sentences()[0]
+    assert "1 column of item attributes: tag (tags, 1)" in found.sentences()[0]
     assert columns(found) == {"tag=rock": [1, 1, 0, 0], "(all)": [1, 1, 1, 1]}
     assert any("1 values of tag are left out: fewer than 2" in s for s in found.sentences())
 
