@@ -153,6 +153,8 @@ def evaluate(
     named = {make(name, **settings).solver_: name for name in solvers}
     source = read(console, data, table)
     sides = f.read_sides(console, source, user_features, item_features, feature_min_count)
+    if sides.given() and SOLVERS[make(solver, **settings).solver_].kind != "rung":
+        raise InputError(f"--solver {solver} takes no attributes of users or items")
     models = {label: lambda name=name: make(name, **settings) for label, name in named.items()}
     protocol = protocol or ("time" if time_from else None if last is None else "last")
     rows = [*baselines_of(protocol == "new-users" and models), *models]

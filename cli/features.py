@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -96,6 +97,8 @@ def strength_of(text: str | None, sides: tuple[Any, Any] | None = None) -> Any:
         numbers = []
     if len(numbers) not in (1, 2):
         raise InputError(f"--feature-regularization must be one number or two, got {text!r}")
+    if not all(0 < number < math.inf for number in numbers):
+        raise InputError(f"--feature-regularization must be positive, got {text!r}")
     return numbers[0] if len(numbers) == 1 else numbers
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
@@ -13,6 +14,8 @@ from halfstep.datasets.formats.peek import head, read_text
 from halfstep.datasets.tables.distinct import plain, strings
 from halfstep.datasets.tables.separators import SEPARATORS
 from halfstep.errors import InputError
+
+log = logging.getLogger("halfstep")
 
 _SAMPLE = 1 << 16
 _BINARY = (b"PAR1", b"ARROW1", b"FEA1", b"\xff\xff\xff\xff")
@@ -63,7 +66,14 @@ def _rows(path: Path) -> list[list[str]]:
             f"{path}: must have columns for ids and names, its first line is {sample[:60]!r}"
         )
     rows, mark = several[0]
-    return [row for row in _split(text, mark) if len(row) == len(rows[0])]
+    every = _split(text, mark)
+    kept = [row for row in every if len(row) == len(rows[0])]
+    if len(kept) < len(every):
+        log.warning(
+            "%s: %s of %s lines have another number of fields than the first and are left out",
+            path, f"{len(every) - len(kept):,}", f"{len(every):,}",
+        )  # fmt: skip
+    return kept
 
 
 def _split(text: str, mark: str) -> list[list[str]]:

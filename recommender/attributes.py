@@ -39,9 +39,18 @@ def encoded(model: Any, side: str, attributes: Mapping[str, Any]) -> csr_matrix:
             f"{', '.join(map(str, attributes))}"
         )
     row = encoder.encode_records([attributes])
+    if not any(encoder.unknown.values()) and row.nnz <= encoder.constant and not _says(attributes):
+        raise InputError(f"attributes must have a value, got {dict(attributes)!r}")
     strange = [f"{name} ({count})" for name, count in encoder.unknown.items() if count]
     if strange and row.nnz <= encoder.constant:
         raise InputError(f"none of the attributes is known to the model: {', '.join(strange)}")
     if strange:
         log.warning("attributes that the fit did not see are left out: %s", ", ".join(strange))
     return row
+
+
+def _says(attributes: Mapping[str, Any]) -> bool:
+    """Return whether a record has a value that is not missing."""
+    return any(
+        value is not None and str(value).strip() not in ("", "[]") for value in attributes.values()
+    )

@@ -29,6 +29,8 @@ from halfstep.errors import InputError
 KINDS = ("number", "strength", "category", "tags")
 CONSTANT = "(all)"
 _FORMAT = "halfstep features 1"
+_LARGEST = 1e100
+_NUMBERS = 0.9  # of the texts of a field of numbers, at least
 _FREE_TEXT, _FEW = 0.5, 20  # a field of more distinct texts, by share of its records, is free text
 
 
@@ -112,7 +114,13 @@ class FeatureEncoder:
                     "texts differ"
                 )
                 continue
+            if how in ("number", "strength"):
+                pairs = _numbers_of(name, pairs, notes)
+                table.fields[name] = pairs
             made, rare = _field(name, how, pairs, min_count)
+            if made.scale == 0:
+                notes.append(f"{name} is the same number everywhere and is left out")
+                continue
             if rare:
                 notes.append(
                     f"{rare:,} values of {name} are left out: fewer than {min_count} rows have them"
@@ -150,7 +158,7 @@ class FeatureEncoder:
         rows: list[int] = []
         columns: list[int] = []
         values: list[float] = []
-        self.unknown = Counter({name: 0 for name in fields if name not in self._by_name()})
+        self.unknown = Counter()
         start = 0
         for one in self.known:
             pairs = list(fields.get(one.name, ()))
@@ -187,10 +195,17 @@ class FeatureEncoder:
         for row, record in enumerate(records):
             for name, value in record.items():
                 given = value if isinstance(value, list | tuple | set) else str(value).split(MARK)
+                given = [] if value is None else given
                 texts = [str(one).strip() for one in given]
                 pairs = [(row, text) for text in texts if not is_missing(text)]
                 fields.setdefault(str(name), []).extend(dict.fromkeys(pairs))
-        known = self._by_name()
+        known = {one.name: one for one in self.known}
+        for name, pairs in fields.items():
+            kind = known[name].kind if name in known else ""
+            if kind in ("number", "strength", "category") and len({r for r, _ in pairs}) < len(
+                pairs
+            ):
+                raise InputError(f"{name} must have one value, got {[text for _, text in pairs]}")
         strange = {name: len(pairs) for name, pairs in fields.items() if name not in known}
         encoded = self.encode(len(records), {n: p for n, p in fields.items() if n in known})
         self.unknown.update(strange)
@@ -223,16 +238,14 @@ class FeatureEncoder:
         except (KeyError, TypeError) as error:
             raise InputError(f"this is no description of attributes: {error}") from error
 
-    def _by_name(self) -> dict[str, Field]:
-        return {one.name: one for one in self.known}
-
 
 def _kind(name: str, pairs: Sequence[tuple[int, str]], table: Table) -> str | None:
     """Return the kind of a field, or None of free text."""
     if name in table.tags:
         return "tags"
     alone = len({row for row, _ in pairs}) == len(pairs)
-    if alone and all(_is_number(text) for _, text in pairs):
+    numbers = sum(_is_number(text) for _, text in pairs)
+    if alone and numbers > _NUMBERS * len(pairs):
         return "number" if len(pairs) >= 0.5 * len(table.ids) else "strength"
     distinct = len({text for _, text in pairs})
     if alone and distinct > _FEW and distinct > _FREE_TEXT * len(pairs):
@@ -247,14 +260,33 @@ def _field(
     if kind in ("number", "strength"):
         numbers = np.array([_number(name, text) for _, text in pairs])
         if kind == "strength":
-            return Field(name, kind, scale=float(np.abs(numbers).max()) or 1.0), 0
-        return Field(name, kind, centre=float(numbers.mean()), scale=float(numbers.std()) or 1.0), 0
+            return Field(name, kind, scale=float(np.abs(numbers).max(initial=0))), 0
+        centre, scale = float(numbers.mean()), float(numbers.std())
+        if scale <= 1e-12 * abs(centre):  # rounding alone
+            scale = 0.0
+        return Field(name, kind, centre=centre, scale=scale), 0
     counts = Counter(text for _, text in pairs)
     kept = sorted(text for text, count in counts.items() if count >= min_count)
     return Field(name, kind, kept), len(counts) - len(kept)
 
 
+def _numbers_of(
+    name: str, pairs: Sequence[tuple[int, str]], notes: list[str]
+) -> list[tuple[int, str]]:
+    """Return the pairs whose texts are numbers; say which are not, in `notes`."""
+    kept = [(row, text) for row, text in pairs if _is_number(text)]
+    if len(kept) < len(pairs):
+        other = next(text for _, text in pairs if not _is_number(text))
+        notes.append(
+            f"{len(pairs) - len(kept):,} values of {name} are no numbers and count as missing: {other!r}"
+        )
+    return kept
+
+
 def _is_number(text: str) -> bool:
+    """Return whether a text is a number; one with a leading zero is a code."""
+    if len(text) > 1 and text[0] == "0" and text.isdigit():
+        return False
     try:
         float(text)
     except ValueError:
@@ -267,6 +299,6 @@ def _number(name: str, text: str) -> float:
         value = float(text)
     except ValueError:
         raise InputError(f"{name} must be a number, got {text!r}") from None
-    if not math.isfinite(value):
-        raise InputError(f"{name} must be a finite number, got {text!r}")
+    if not abs(value) < _LARGEST:
+        raise InputError(f"{name} must be a number below {_LARGEST:.0e} in size, got {text!r}")
     return value

@@ -1,9 +1,10 @@
 """A file of attributes as a table of fields: long (id, name, value) or wide (a row for each id).
 
-A file is *long* if it has columns that are called as a name and a value, or if an id occurs twice and a
-column is called as a name, or there is one beside the ids, or two without a header. Each row is one
-attribute: a name without a value is a tag. A file is *wide* otherwise: each further column is a field,
-in which `|` parts several tags. The column of ids is the one with a known name, or the first.
+A file is *long* if it has columns that are called as a name and a value, and names that occur twice or
+more on average; or if more than a tenth of its rows repeat an id, and a column is called as a name, or
+there is one beside the ids, or two without a header. Each row is one attribute: a name without a value
+is a tag. A file is *wide* otherwise: each further column is a field, in which `|` parts several tags.
+The column of ids is the one with a known name, or the first.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from halfstep.datasets.tables.known_names import Role, strength
 from halfstep.errors import InputError
 
 TAG, MARK = "tag", "|"
-_NAMES = ("name", "feature", "attribute", "field", "key", "property", "tag", "tagid", "genre")
+_NAMES = ("name", "feature", "attribute", "field", "key", "property", "tag", "tagid")
 _VALUES = ("value", "weight", "strength", "score", "count")
-_MISSING = frozenset(("", "nan", "na", "n/a", "null", "none", "\\n"))
+_MISSING = frozenset(("", "nan", "null", "\\n"))
+_OFTEN = 0.1  # of the rows of a long table, at least so many repeat an id
 
 
 class Table(NamedTuple):
@@ -80,6 +82,9 @@ def read_feature_table(
         columns = [column[1:] for column in columns]
     elif columns[place][:1] == [names[place]]:  # a first line that is a row like the others
         names = [f"column {number + 1}" for number in range(len(columns))]
+    if len(set(names)) < len(names):
+        twice = next(name for k, name in enumerate(names) if name in names[:k])
+        raise InputError(f"{path}: must have columns of different names, got {twice!r} twice")
     if len(columns) < 2:
         raise InputError(f"{path}: must have columns beside the ids, got {names!r}")
     if not columns[place]:
@@ -123,8 +128,10 @@ def _long_roles(
     others = [k for k in range(len(names)) if k != place]
     of_names = [k for k in others if _folded(names[k]) in _NAMES]
     of_values = [k for k in others if _folded(names[k]) in _VALUES]
-    repeated = len(set(columns[place])) < len(columns[place])
-    named = bool(of_names and of_values)
+    rows = len(columns[place])
+    repeated = rows - len(set(columns[place])) > _OFTEN * rows
+    # Titles beside counts are no names of attributes, which many ids share.
+    named = bool(of_names and of_values) and 2 * len(set(columns[of_names[0]])) <= rows
     few = len(others) <= (1 if headed else 2)  # a header that names neither names two fields
     if asked is None and not named and not (repeated and (of_names or few)):
         return None

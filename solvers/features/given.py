@@ -52,12 +52,21 @@ def as_features(value: Any, rows: int | None, name: str, dtype: npt.DTypeLike) -
             f"{name} must be finite numbers in {np.dtype(dtype).name}, got {matrix.data[at]} "
             f"in row {row}, column {matrix.indices[at]}"
         )
+    largest = float(np.abs(matrix.data).max(initial=0))
+    if largest > (most := float(np.finfo(dtype).max) ** 0.5 * 1e-3):
+        raise InputError(
+            f"{name} must be at most {most:.0e} in size, got {largest:.0e}: scale them"
+        )
     matrix.eliminate_zeros()
     return matrix
 
 
 def _dense(value: Any, name: str) -> sparse.csr_matrix:
+    if np.ma.isMaskedArray(value) and np.ma.is_masked(value):
+        raise InputError(f"{name} must have no masked values: fill them first")
     array = np.asarray(on_host(value, name))
+    if array.dtype == np.float16:  # which SciPy's matrices do not take
+        array = array.astype(np.float32)
     if array.dtype.kind == "O":
         try:
             array = array.astype(np.float64)
@@ -103,7 +112,10 @@ def _described(F: sparse.csr_matrix) -> int:
 
 def check_strength(value: Any) -> None:
     """Raise InputError unless `value` is a `feature_regularization`."""
-    for one in value if isinstance(value, list | tuple) and len(value) == 2 else (value,):
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    for one in value if pair else (value,):
+        if one is None and pair:
+            continue
         if isinstance(one, Mapping):
             for field, strength in one.items():
                 _check_one(strength, f"feature_regularization of {field!r}")
@@ -122,8 +134,8 @@ def _check_one(value: Any, name: str) -> None:
         )
 
 
-def strength(value: Any, side: int, columns: int, fields: Any) -> npt.NDArray[np.float64]:
-    """Return mu (columns,) of a side (0 users, 1 items) from a `feature_regularization`.
+def strength(value: Any, columns: int, fields: Any) -> npt.NDArray[np.float64]:
+    """Return mu (columns,) from a side's `feature_regularization`, a number or a mapping.
 
     `fields` names each column's field, (columns,); None where the attributes came as a plain matrix.
 
@@ -132,8 +144,6 @@ def strength(value: Any, side: int, columns: int, fields: Any) -> npt.NDArray[np
     InputError
         A mapping without fields to apply it to, or of a field that is not there.
     """
-    if isinstance(value, list | tuple):
-        value = value[side]
     if not isinstance(value, Mapping):
         return np.full(columns, float(value))
     if fields is None:
@@ -146,7 +156,8 @@ def strength(value: Any, side: int, columns: int, fields: Any) -> npt.NDArray[np
     if unknown:
         known = ", ".join(dict.fromkeys(map(str, named)))
         raise InputError(
-            f"feature_regularization must name fields of the attributes ({known}), got {unknown[0]!r}"
+            f"feature_regularization must name fields of the attributes ({known}), got {unknown[0]!r}; "
+            "for attributes of both sides give a pair, for users and for items"
         )
     missing = [field for field in dict.fromkeys(named) if field not in value and "" not in value]
     if missing:

@@ -77,7 +77,7 @@ def taken_features(model: Any, matrix: sparse.csr_matrix, user: Any, item: Any) 
         check_overlap(F, stored[place], name)
         encoder = getattr(value, "encoder", None)
         found[side] = Features(F, getattr(encoder, "fields", None), encoder)
-        strength(_ridge_of(model), place, F.shape[1], found[side].fields)
+        ridge_of(model, place, np.ones(0), found[side])  # raises for fields that are not there
     return found
 
 
@@ -123,16 +123,13 @@ def ridge_of(
     model: Any, place: int, lam: npt.NDArray[np.float64], features: Features
 ) -> npt.NDArray[np.float64]:
     """Return mu (p,) of a side whose rows with entries have the regularisation `lam`."""
-    value = _ridge_of(model)
+    value = model.feature_regularization
+    if isinstance(value, list | tuple):
+        value = value[place]
     if value is None:
         mean = float(lam.mean()) if len(lam) else 1.0
         value = DEFAULT * (mean or 1.0)
-    return strength(value, place, features.matrix.shape[1], features.fields)
-
-
-def _ridge_of(model: Any) -> Any:
-    value = model.feature_regularization
-    return 1.0 if value is None else value
+    return strength(value, features.matrix.shape[1], features.fields)
 
 
 @contextmanager

@@ -31,6 +31,12 @@ def features_of_rows(model: Any, side: str, value: Any, rows: int) -> sparse.csr
         raise InputError(
             f"{name} needs a model that was fitted with {name}, got one whose {FACTORS[side]} is None"
         )
+    W = np.asarray(W)
+    if W.ndim != 2 or W.dtype.kind != "f" or W.shape[1] != model.factors:
+        raise InputError(
+            f"{FACTORS[side]} must be a matrix of {model.factors} columns, "
+            f"got {W.dtype} of shape {W.shape}"
+        )
     F = as_features(value, rows, name, W.dtype)
     if F.shape[1] != len(W):
         raise InputError(f"{name} must have the {len(W)} columns of the fit's, got shape {F.shape}")

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
+from halfstep.errors import InputError
 from halfstep.kernels.sparse.product import product
 from halfstep.types import Floats
 
@@ -42,7 +43,13 @@ class Ridge:
         if F.shape[1] <= MOST_FACTORISED:
             dense = (self._FtL.astype(np.float64) @ F.astype(np.float64)).toarray()
             dense[np.diag_indices_from(dense)] += mu
-            self._factor = cho_factor(dense, lower=True, overwrite_a=True)
+            try:
+                self._factor = cho_factor(dense, lower=True, overwrite_a=True)
+            except LinAlgError:
+                raise InputError(
+                    f"feature_regularization must be large enough to tell the attributes apart, got "
+                    f"{mu.min():.2g}, and some columns depend on others"
+                ) from None
 
     def solve(self, X: Floats, W: Floats, within: float | None) -> Floats:
         """Return W (p, f) in the dtype of X (rows, f), from the start W.

@@ -72,7 +72,7 @@ def explain(
     check_integers({"N": N}, N=0)
     with Reading(model, "item_factors") as (items,):
         Y = items.array()
-        item = _one(itemid, len(Y), "itemid")
+        item = one_id(itemid, len(Y), "itemid")
         problem = model._weigh(_row_of(userid, user_items, len(Y)), dtype=Y.dtype).fixing(Y)
         Y_u, y = Y[problem.indices].astype(np.float64), Y[item].astype(np.float64)
         if user_weights is None:
@@ -103,15 +103,15 @@ def _row_of(userid: int, user_items: Any, columns: int) -> sparse.csr_matrix:
     """Return the user's row as a canonical matrix (1, columns)."""
     shape: tuple[int, ...] = getattr(user_items, "shape", ())
     if len(shape) == 2 and shape[0] != 1 and sparse.issparse(user_items):
-        row = _one(userid, shape[0], "userid")
+        row = one_id(userid, shape[0], "userid")
         # Only this row is checked: to check the whole matrix would take longer than the explanation.
         user_items = sparse.csr_array(user_items)[[row]]
     else:
-        _one(userid, np.iinfo(np.int64).max, "userid")
+        one_id(userid, np.iinfo(np.int64).max, "userid")
     return rows_of(user_items, 1, columns, "user_items")
 
 
-def _one(value: int, rows: int, name: str) -> int:
+def one_id(value: int, rows: int, name: str) -> int:
     """Return `value` as an index below `rows`; raise InputError if it is a list of indices."""
     single, ids = as_ids(value, name)
     if not single:

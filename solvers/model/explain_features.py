@@ -21,8 +21,8 @@ from scipy.linalg import cho_solve
 
 from halfstep import defaults
 from halfstep.solvers.features.of_model import features_of_rows
-from halfstep.solvers.inputs import as_ids, check_integers, within
-from halfstep.solvers.model.explain import entries_and_factor
+from halfstep.solvers.inputs import check_integers
+from halfstep.solvers.model.explain import entries_and_factor, one_id
 from halfstep.solvers.model.reading import Reading
 
 if TYPE_CHECKING:
@@ -82,7 +82,13 @@ def explain_features(
         Also if the model was fitted without attributes of a side that are given here.
     """
     check_integers({"N": N}, N=0)
-    item = int(as_ids(itemid, "itemid")[1][0])
+    item = one_id(itemid, np.iinfo(np.int64).max, "itemid")
+    for given in (user_items, user_features):
+        rows = 1 if given is None else np.shape(getattr(given, "matrix", given))[0]
+        if rows != 1:
+            one_id(userid, rows, "userid")
+    with Reading(model, "item_factors") as (items,):
+        one_id(item, len(items.array()), "itemid")
     user_features = _row_of(user_features, userid)
     item_features = _row_of(item_features, item)
     f = None if user_features is None else features_of_rows(model, "user", user_features, 1)
@@ -92,7 +98,6 @@ def explain_features(
         np.float64,
     )
     with Reading(model, "item_factors") as (items,):
-        within(np.array([item]), len(items.array()), "itemid")
         y = items.array()[item].astype(np.float64)
         of_user = None
         if f is not None:

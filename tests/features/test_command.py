@@ -69,6 +69,7 @@ def test_somebody_new_gets_songs_by_attributes(fitted, folder, capsys):
     for words, message in (
         ("mood=sad", "attributes must name fields of the fit (taste), got mood"),
         ("taste=polka", "none of the attributes is known to the model"),
+        ("taste=", "attributes must have a value"),
         ("taste", "--attribute must be FIELD=VALUE, got 'taste'"),
     ):
         assert run(["recommend", str(fitted), "--attribute", words]) == 2
@@ -128,6 +129,10 @@ def test_options_without_files_are_refused(folder, capsys):
     data = ["-d", str(folder / "plays.csv"), "-o", str(folder / "other.npz")]
     for words, message in (
         (["--feature-regularization", "3"], "needs --user-features or --item-features"),
+        (
+            ["--item-features", str(folder / "items.csv"), "--feature-regularization", "0"],
+            "positive",
+        ),
         (["--feature-min-count", "3"], "needs --user-features or --item-features"),
         (
             ["--item-features", str(folder / "items.csv"), "--feature-regularization", "a"],

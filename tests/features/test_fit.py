@@ -172,6 +172,8 @@ BAD = {
     "objects": (lambda F: np.full((60, 2), "rock", object), "encode categories"),
     "columns": (lambda F: F[:, :0], "at least one column"),
     "vector": (lambda F: np.ones(60), "two dimensions"),
+    "masked": (lambda F: np.ma.masked_greater(F.toarray(), 0.5), "no masked values"),
+    "huge": (lambda F: F * 1e200, "scale them"),
     "complex": (lambda F: F.toarray() * 1j, "matrix of numbers"),
 }
 
@@ -216,6 +218,28 @@ def test_solvers_that_are_no_rungs_take_none(name):
     R, F, _ = oracle.data()
     with pytest.raises(InputError, match="takes no side information"):
         SOLVERS[name](5).fit(R, False, user_features=F)
+
+
+def test_the_ridge_is_the_mean_lambda_if_none_is_given():
+    R, F, G = oracle.data()
+    given = {"user_features": F, "item_features": G}
+    more = {"regularization": 30.0, "feature_regularization": None}
+    found = model("exact", **more).fit(R, False, **given)
+    same = model("exact", **{**more, "feature_regularization": 30.0}).fit(R, False, **given)
+    np.testing.assert_array_equal(found.item_factors, same.item_factors)
+    half = model("exact", **{**more, "feature_regularization": (None, 5.0)}).fit(R, False, **given)
+    other = model("exact", **{**more, "feature_regularization": (30.0, 5.0)}).fit(R, False, **given)
+    np.testing.assert_array_equal(half.item_factors, other.item_factors)
+    assert not np.array_equal(half.item_factors, same.item_factors)
+
+
+def test_columns_that_cannot_be_told_apart_are_refused():
+    R, F, _ = oracle.data()
+    three = np.hstack([F.toarray()] * 3)
+    with pytest.raises(InputError, match="feature_regularization must be large enough"):
+        model("exact", feature_regularization=1e-300).fit(R, False, user_features=three)
+    found = model("exact", dtype=np.float32).fit(R, False, user_features=F.toarray().astype("f2"))
+    assert found.user_feature_factors.shape == (7, oracle.FACTORS)
 
 
 def test_strengths_may_differ_by_side_and_field():
