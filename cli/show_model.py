@@ -56,7 +56,8 @@ def reasons(console: Console, name: str, user: str, found: Explanation, records:
     others = found.entries - len(records)
     if others > 0:
         listed.add_row("", "", f"{others:,} others together", f"{rest:+.4f}")
-    listed.add_row("", "", "left unsolved by the fit", f"{found.unsolved:+.4f}")
+    rest = "attributes, and left unsolved" if found.has_attributes else "left unsolved by the fit"
+    listed.add_row("", "", rest, f"{found.unsolved:+.4f}")
     console.print(listed)
 
 

@@ -45,6 +45,9 @@ class Explanation(NamedTuple):
         `score` less the score of the user solved anew: the items moved after the user's last
         half-step, and a fit by few steps or with over-relaxation leaves users a little off their
         solution. Where the history is not the fit's, it is what the new entries would change, too.
+    has_attributes
+        Whether the fit knew attributes of users: what they gave is part of `unsolved` here, and
+        `explain_features` of the model names it.
     """
 
     item: Id
@@ -53,3 +56,4 @@ class Explanation(NamedTuple):
     contributions: list[ScoredItem]
     entries: int
     unsolved: float = 0.0
+    has_attributes: bool = False

@@ -21,7 +21,7 @@ def encoded(model: Any, side: str, attributes: Mapping[str, Any]) -> csr_matrix:
     ------
     InputError
         The model was fitted without attributes of this side that were read by field; it knows none of
-        these fields or values; or a value of a field of numbers is none.
+        these fields or values; or a value of a field of numbers is not a number.
     """
     if not isinstance(attributes, Mapping):
         raise InputError(f"attributes must map fields to values, got {attributes!r}")

@@ -118,12 +118,10 @@ class Recommender(StoredModel):
         """
         if attributes is None:
             return self.recommend_row(row_of(self.catalogue, history), n)
-        none = not isinstance(history, str | bytes) and not history
-        row = (
-            csr_matrix((1, len(self.catalogue.item_ids)))
-            if none
-            else row_of(self.catalogue, history)
-        )
+        if not isinstance(history, str | bytes | Mapping):
+            history = list(history)
+        nothing = csr_matrix((1, len(self.catalogue.item_ids)))
+        row = row_of(self.catalogue, history) if history else nothing
         return self.recommend_row(row, n, attributes=attributes)
 
     def recommend_row(
@@ -216,7 +214,8 @@ class Recommender(StoredModel):
         ids = np.array([one for one, _ in parts], np.int64)
         top = catalogue.scored(ids, np.array([share for _, share in parts], np.float64))
         item_id, name = catalogue.item_id(place), catalogue.name(place)
-        return Explanation(item_id, name, score, top, row.nnz, score - float(solved))
+        known = self.model.user_feature_factors is not None
+        return Explanation(item_id, name, score, top, row.nnz, score - float(solved), known)
 
     def _user(self, user: object) -> tuple[int, Floats]:
         """Return a user's row and factors; raise InputError if the fit had nothing to make them from."""

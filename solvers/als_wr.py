@@ -46,6 +46,8 @@ class AlsWr(_Base):
             )
 
     def _weights(self, transformed: sparse.csr_matrix) -> tuple[Weights, Weights]:
+        if self._given:
+            raise InputError("ALS-WR takes no user_features or item_features")
         users, items = super()._weights(transformed)
         explicit = self.confidence == "explicit"
         return (

@@ -166,7 +166,7 @@ def side_facts(problem: Weights) -> SideFacts:
 def frame_of(problem: Problem) -> Frame:
     """Return what is known of a half-step whose fixed side is whole before its factors are."""
     side, Y = side_facts(problem), problem.Y
-    return Frame(side, problem.columns, problem.a0, Y.dtype, Y.shape[1])
+    return Frame(side, problem.columns - problem.pulled, problem.a0, Y.dtype, Y.shape[1])
 
 
 def gramian_type(frame: Frame, squared: float, narrow: bool) -> np.dtype[Any]:

@@ -17,42 +17,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from halfstep.datasets.features.kinds import Field, field_of, kind_of, number, numbers_of
 from halfstep.datasets.features.table import MARK, Table, is_missing
 from halfstep.errors import InputError
 
 KINDS = ("number", "strength", "category", "tags")
 CONSTANT = "(all)"
 _FORMAT = "halfstep features 1"
-_LARGEST = 1e100
-_NUMBERS = 0.9  # of the texts of a field of numbers, at least
-_FREE_TEXT, _FEW = 0.5, 20  # a field of more distinct texts, by share of its records, is free text
-
-
-@dataclass
-class Field:
-    """A field: its kind, and its categories, or the centre and the scale of its numbers."""
-
-    name: str
-    kind: str
-    categories: list[str] = field(default_factory=list)
-    centre: float = 0.0
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.place = {text: k for k, text in enumerate(self.categories)}
-
-    @property
-    def columns(self) -> list[str]:
-        """The names of the field's columns."""
-        if self.kind in ("number", "strength"):
-            return [self.name]
-        return [f"{self.name}={text}" for text in self.categories]
 
 
 class FeatureEncoder:
@@ -94,7 +70,7 @@ class FeatureEncoder:
         Raises
         ------
         InputError
-            A value of a field of numbers is none, or infinite; no column is left; an unknown kind.
+            A field of numbers has none, or an infinite one; no column is left; an unknown kind.
         """
         kinds = dict(kinds or {})
         for name, kind in kinds.items():
@@ -107,7 +83,7 @@ class FeatureEncoder:
             if not pairs:
                 notes.append(f"{name} has no values and is left out")
                 continue
-            how = kinds.get(name) or _kind(name, pairs, table)
+            how = kinds.get(name) or kind_of(name, pairs, table)
             if how is None:
                 notes.append(
                     f"{name} is left out: {len({text for _, text in pairs}):,} of its {len(pairs):,} "
@@ -115,9 +91,9 @@ class FeatureEncoder:
                 )
                 continue
             if how in ("number", "strength"):
-                pairs = _numbers_of(name, pairs, notes)
+                pairs = numbers_of(name, pairs, notes)
                 table.fields[name] = pairs
-            made, rare = _field(name, how, pairs, min_count)
+            made, rare = field_of(name, how, pairs, min_count)
             if made.scale == 0:
                 notes.append(f"{name} is the same number everywhere and is left out")
                 continue
@@ -153,7 +129,8 @@ class FeatureEncoder:
         Raises
         ------
         InputError
-            A value of a field of numbers is none.
+            A value of a field of numbers is not a number, or a row has two values of a field that has no
+            tags.
         """
         rows: list[int] = []
         columns: list[int] = []
@@ -162,11 +139,13 @@ class FeatureEncoder:
         start = 0
         for one in self.known:
             pairs = list(fields.get(one.name, ()))
+            if one.kind != "tags":
+                _check_single(one.name, pairs)
             if one.kind in ("number", "strength"):
                 for row, text in pairs:
                     rows.append(row)
                     columns.append(start)
-                    values.append((_number(one.name, text) - one.centre) / one.scale)
+                    values.append((number(one.name, text) - one.centre) / one.scale)
             else:
                 kept = [(row, one.place[text]) for row, text in pairs if text in one.place]
                 self.unknown[one.name] += len(pairs) - len(kept)
@@ -191,21 +170,14 @@ class FeatureEncoder:
 
         Tags in one text are parted by `|`. Fields that are not known are counted in `unknown`.
         """
+        known = {one.name: one for one in self.known}
         fields: dict[str, list[tuple[int, str]]] = {}
         for row, record in enumerate(records):
             for name, value in record.items():
-                given = value if isinstance(value, list | tuple | set) else str(value).split(MARK)
-                given = [] if value is None else given
+                given = _texts_of(value, name in known and known[name].kind != "tags")
                 texts = [str(one).strip() for one in given]
                 pairs = [(row, text) for text in texts if not is_missing(text)]
                 fields.setdefault(str(name), []).extend(dict.fromkeys(pairs))
-        known = {one.name: one for one in self.known}
-        for name, pairs in fields.items():
-            kind = known[name].kind if name in known else ""
-            if kind in ("number", "strength", "category") and len({r for r, _ in pairs}) < len(
-                pairs
-            ):
-                raise InputError(f"{name} must have one value, got {[text for _, text in pairs]}")
         strange = {name: len(pairs) for name, pairs in fields.items() if name not in known}
         encoded = self.encode(len(records), {n: p for n, p in fields.items() if n in known})
         self.unknown.update(strange)
@@ -239,66 +211,17 @@ class FeatureEncoder:
             raise InputError(f"this is no description of attributes: {error}") from error
 
 
-def _kind(name: str, pairs: Sequence[tuple[int, str]], table: Table) -> str | None:
-    """Return the kind of a field, or None of free text."""
-    if name in table.tags:
-        return "tags"
-    alone = len({row for row, _ in pairs}) == len(pairs)
-    numbers = sum(_is_number(text) for _, text in pairs)
-    if alone and numbers > _NUMBERS * len(pairs):
-        return "number" if len(pairs) >= 0.5 * len(table.ids) else "strength"
-    distinct = len({text for _, text in pairs})
-    if alone and distinct > _FEW and distinct > _FREE_TEXT * len(pairs):
-        return None
-    return "category" if alone else "tags"
+def _texts_of(value: Any, single: bool) -> list[Any]:
+    """Return the values of a field of a record: one, several tags, or none."""
+    if value is None:
+        return []
+    if isinstance(value, list | tuple | set):
+        return list(value)
+    return [value] if single else str(value).split(MARK)
 
 
-def _field(
-    name: str, kind: str, pairs: Sequence[tuple[int, str]], min_count: int
-) -> tuple[Field, int]:
-    """Return a field, and how many of its categories are too rare."""
-    if kind in ("number", "strength"):
-        numbers = np.array([_number(name, text) for _, text in pairs])
-        if kind == "strength":
-            return Field(name, kind, scale=float(np.abs(numbers).max(initial=0))), 0
-        centre, scale = float(numbers.mean()), float(numbers.std())
-        if scale <= 1e-12 * abs(centre):  # rounding alone
-            scale = 0.0
-        return Field(name, kind, centre=centre, scale=scale), 0
-    counts = Counter(text for _, text in pairs)
-    kept = sorted(text for text, count in counts.items() if count >= min_count)
-    return Field(name, kind, kept), len(counts) - len(kept)
-
-
-def _numbers_of(
-    name: str, pairs: Sequence[tuple[int, str]], notes: list[str]
-) -> list[tuple[int, str]]:
-    """Return the pairs whose texts are numbers; say which are not, in `notes`."""
-    kept = [(row, text) for row, text in pairs if _is_number(text)]
-    if len(kept) < len(pairs):
-        other = next(text for _, text in pairs if not _is_number(text))
-        notes.append(
-            f"{len(pairs) - len(kept):,} values of {name} are no numbers and count as missing: {other!r}"
-        )
-    return kept
-
-
-def _is_number(text: str) -> bool:
-    """Return whether a text is a number; one with a leading zero is a code."""
-    if len(text) > 1 and text[0] == "0" and text.isdigit():
-        return False
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise InputError(f"{name} must be a number, got {text!r}") from None
-    if not abs(value) < _LARGEST:
-        raise InputError(f"{name} must be a number below {_LARGEST:.0e} in size, got {text!r}")
-    return value
+def _check_single(name: str, pairs: Sequence[tuple[int, str]]) -> None:
+    first: dict[int, str] = {}
+    for row, text in pairs:
+        if first.setdefault(row, text) != text:
+            raise InputError(f"{name} must have one value a row, got {first[row]!r} and {text!r}")

@@ -26,7 +26,7 @@ class Features:
     matrix
         (rows, p) CSR, float64, in the order of the data's rows.
     encoder
-        What made its columns, and encodes other rows alike; None in a subset of rows.
+        What made its columns, and encodes other rows alike.
     side
         "user" or "item".
     unknown_ids
@@ -141,7 +141,9 @@ def encode_features(
         name: [(rows[record], text) for record, text in pairs if rows[record] >= 0]
         for name, pairs in table.fields.items()
     }
-    notes = list(table.notes)
+    notes, given = list(table.notes), encoder is not None
+    if given and (kinds or min_count != 1):
+        raise InputError("kinds and min_count have no meaning with an encoder, which has its own")
     if encoder is None:
         kept = [one for one, row in zip(table.ids, rows, strict=True) if row >= 0]
         encoder, more = FeatureEncoder.of(
@@ -152,7 +154,10 @@ def encode_features(
         )
         notes += more
     matrix = encoder.encode(len(ids), inside)
-    if encoder.unknown and sum(encoder.unknown.values()) and not notes:
+    others = [name for name in inside if name not in set(encoder.fields)]
+    if given and others:
+        notes.append(f"fields that the fit did not have are left out: {', '.join(others)}")
+    if given and encoder.unknown.total():
         strange = ", ".join(
             f"{count:,} of {name}" for name, count in encoder.unknown.items() if count
         )

@@ -159,6 +159,7 @@ def strength(value: Any, columns: int, fields: Any) -> npt.NDArray[np.float64]:
             f"feature_regularization must name fields of the attributes ({known}), got {unknown[0]!r}; "
             "for attributes of both sides give a pair, for users and for items"
         )
+    value = {"(all)": min(value.values(), default=1.0), **value}  # of the column of ones
     missing = [field for field in dict.fromkeys(named) if field not in value and "" not in value]
     if missing:
         raise InputError(

@@ -74,14 +74,15 @@ def taken_features(model: Any, matrix: sparse.csr_matrix, user: Any, item: Any) 
             raise InputError(f"{model.solver_} takes no side information, got {name}")
         F = as_features(value, matrix.shape[place], name, model.dtype)
         check_room(F, model.factors, name)
-        check_overlap(F, stored[place], name)
         encoder = getattr(value, "encoder", None)
+        own = F[:, :-1] if getattr(encoder, "constant", False) else F  # without the column of ones
+        check_overlap(own, stored[place], name)
         found[side] = Features(F, getattr(encoder, "fields", None), encoder)
         ridge_of(model, place, np.ones(0), found[side])  # raises for fields that are not there
     return found
 
 
-def bytes_of(model: Any, given: Given) -> int:
+def bytes_of(model: Any, entries: int, given: Given) -> int:
     """Return what attributes need more: pulls as entries and as vectors, F, W and its steps."""
     size = np.dtype(model.dtype).itemsize
     wide, total = int(model.factors) * size, 0
@@ -89,7 +90,12 @@ def bytes_of(model: Any, given: Given) -> int:
         F = features.matrix
         rows, columns = F.shape
         pulls = int(np.count_nonzero(np.diff(F.indptr)))
-        total += pulls * (2 * wide + size + 8) + 3 * F.nnz * (size + 4) + rows * wide
+        total += (
+            entries * (size + 4)
+            + pulls * (2 * wide + size + 8)
+            + 3 * F.nnz * (size + 4)
+            + rows * wide
+        )
         total += 6 * columns * wide + (8 * columns**2 if columns <= MOST_FACTORISED else 0)
     return total
 
@@ -135,32 +141,39 @@ def ridge_of(
 @contextmanager
 def given_to(model: Any, given: Given) -> Iterator[None]:
     """Let the model have the attributes of a fit for as long as it lasts."""
-    model._given = given
+    before = model._given, model._priors  # of a fit whose callback asks for weights
+    model._given, model._priors = given, {}
     try:
         yield
     finally:
-        model._given, model._priors = NOTHING, {}
+        model._given, model._priors = before
 
 
 def started(model: Any, start: Any) -> Any:
-    """Return the state from which a fit goes on, and let the priors go on from its W.
-
-    A warm start goes on from the model's W, without what the prior means gave to rows without entries.
-    """
-    if not model._priors:
-        return start
-    sides = {"user": start.user_factors, "item": start.item_factors}
-    if start.begun:
-        of_fitted(model)
-        sides = {
-            side: model._priors[side].warm(X) if side in model._priors else X
-            for side, X in sides.items()
-        }
+    """Return the state from which a fit goes on, and let the priors go on from its W."""
     for side, prior in model._priors.items():
+        prior.reuses = True
         W = start.features.get(side)
         if W is not None and W.shape == prior.W.shape:
             prior.W = np.array(W, prior.W.dtype)
-    return start._replace(user_factors=sides["user"], item_factors=sides["item"])
+    return start
+
+
+def warmed(model: Any, matrix: sparse.csr_matrix, start: Any) -> Any:
+    """Return the state of a warm start without what prior means gave to rows without entries.
+
+    The priors go on from the model's W.
+    """
+    of_fitted(model)
+    if not any(getattr(model, name) is not None for name in FACTORS.values()):
+        return start
+    of_users = np.diff(matrix.indptr) > 0
+    of_items = np.bincount(matrix.indices, minlength=matrix.shape[1]) > 0
+    X, Y = (
+        factors if stored.all() else np.where(stored[:, None], factors, factors.dtype.type(0))
+        for factors, stored in ((start.user_factors, of_users), (start.item_factors, of_items))
+    )
+    return start._replace(user_factors=X, item_factors=Y)
 
 
 def state(model: Any) -> dict[str, Floats]:

@@ -58,6 +58,7 @@ class Prior:
         self._F = F[self.rows]
         self._ridge: Ridge | None = None
         self._stack: Any = None
+        self.reuses = False  # one array for all half-steps, in a fit
         self._pull = lam[self.rows][:, None].astype(F.dtype)
 
     @property
@@ -85,15 +86,16 @@ class Prior:
     def stacked(self, Y: Floats, shrink: float) -> Floats:
         """Return Y (columns, f) with the pulls of this side below it, scaled by `shrink`.
 
-        The array is used again by the next call.
+        The array is used again by the next call where the prior `reuses` it.
         """
         shape = (len(Y) + len(self.rows), Y.shape[1])
-        if self._stack is None or self._stack.shape != shape or self._stack.dtype != Y.dtype:
-            self._stack = np.empty(shape, Y.dtype)
-        self._stack[: len(Y)] = Y
-        pulls = self.pulls()
-        np.multiply(pulls, Y.dtype.type(shrink), out=self._stack[len(Y) :], casting="same_kind")
         whole: Floats = self._stack
+        if whole is None or whole.shape != shape or whole.dtype != Y.dtype:
+            whole = np.empty(shape, Y.dtype)
+        self._stack = whole if self.reuses else None
+        whole[: len(Y)] = Y
+        pulls = self.pulls()
+        np.multiply(pulls, Y.dtype.type(shrink), out=whole[len(Y) :], casting="same_kind")
         return whole
 
     def warm(self, X: Floats) -> Floats:

@@ -12,7 +12,14 @@ from halfstep.blas import blas_threads
 from halfstep.errors import InputError
 from halfstep.interruption import interruption
 from halfstep.progress import progress_bar, stage
-from halfstep.solvers.features.in_fit import bytes_of, complete, given_to, started, taken_features
+from halfstep.solvers.features.in_fit import (
+    bytes_of,
+    complete,
+    given_to,
+    started,
+    taken_features,
+    warmed,
+)
 from halfstep.solvers.fit import weighing
 from halfstep.solvers.fit.checkpoint import Checkpoints, State, checkpoints
 from halfstep.solvers.fit.memory import check_memory
@@ -61,9 +68,10 @@ def run(
     given = taken_features(model, matrix, *features)
     # No local name here for a state or its factors: it would keep them in memory for the whole fit.
     keeper, *resumed = checkpoints(model, matrix, *checkpointing, given=given)
-    check_memory(model, matrix, bytes_of(model, given))
+    check_memory(model, matrix, bytes_of(model, matrix.nnz, given))
     with kept_if_it_fails(model), given_to(model, given):
         model._fitted_to, fitted_to = None, model._fitted_to
+        before = model.__dict__.get("item_factors")
         if resumed == [None]:
             announce_start(model, matrix, fitted_to)
         prepared = weighing.prepared(model, matrix)
@@ -77,7 +85,8 @@ def run(
             show_progress,
             callback,
         )
-        complete(model)
+        if not stopped or model.__dict__.get("item_factors") is not before:  # else those of before
+            complete(model)
     warn_of_unsolved_rows(model.report_)
     if model.iterations and model.kind != "baseline":
         warn_of_lost_precision(model, prepared)
@@ -97,7 +106,9 @@ def _start(model: Any, matrix: sparse.csr_matrix, state: State | None) -> State:
         losses = list(model.loss_history_)
         if len(losses) != done or model._objective_of != objective_of(model):
             losses = []  # of another objective, or not of all iterations
-        return State(done, *factors, losses, list(model.seconds_), done, *pace_of(model))
+        warm = State(done, *factors, losses, list(model.seconds_), done, *pace_of(model))
+        start: State = warmed(model, matrix, warm)
+        return start
     settings = model.init_factors, matrix.shape, model.factors, model.dtype, model.random_state
     return State(0, *starting_factors(*settings), [], [])
 

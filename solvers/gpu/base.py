@@ -139,7 +139,7 @@ class GpuSolver(DeviceStages, Solver, ABC):
         check_half_step(problem, X)
         backend = current()
         side = Side.upload(backend, problem)
-        Y, start = backend.to_device(problem.Y), backend.to_device(np.array(X))
+        Y, start = backend.to_device(side.unshrunk(problem)), backend.to_device(np.array(X))
         solved = self._solved(backend, side, Y, start, Iteration(problem.omega))
         solution: Floats = backend.to_host(solved)
         return solution
@@ -182,7 +182,10 @@ class GpuSolver(DeviceStages, Solver, ABC):
     def _size_of(self, transformed: sparse.csr_matrix) -> tuple[tuple[int, int], int]:
         """Return the shape and the entries of a fit; rows that attributes pull count twice."""
         users, items = transformed.shape
-        more = {side: len(set(given.matrix.nonzero()[0])) for side, given in self._given.items()}
+        more = {
+            side: int(np.count_nonzero(np.diff(given.matrix.indptr)))
+            for side, given in self._given.items()
+        }
         of_users, of_items = more.get("user", 0), more.get("item", 0)
         entries = int(transformed.nnz) + of_users + of_items
         return (users + of_items, items + of_users), entries

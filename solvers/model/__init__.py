@@ -84,6 +84,8 @@ class FittedModel:
     user_feature_factors: Floats | None = None
     item_feature_factors: Floats | None = None
     feature_encoders_: Mapping[str, Any] = MappingProxyType({})
+    _given: Mapping[str, Any] = MappingProxyType({})  # attributes, during a fit with such
+    _priors: Any = MappingProxyType({})
 
     recommend = recommending.recommend
     recommend_all = recommending.recommend_all

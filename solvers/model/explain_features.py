@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import cho_solve
 
 from halfstep import defaults
@@ -83,10 +84,14 @@ def explain_features(
     """
     check_integers({"N": N}, N=0)
     item = one_id(itemid, np.iinfo(np.int64).max, "itemid")
-    for given in (user_items, user_features):
+    for given, one, name in (
+        (user_items, userid, "userid"),
+        (user_features, userid, "userid"),
+        (item_features, item, "itemid"),
+    ):
         rows = 1 if given is None else np.shape(getattr(given, "matrix", given))[0]
         if rows != 1:
-            one_id(userid, rows, "userid")
+            one_id(one, rows, name)
     with Reading(model, "item_factors") as (items,):
         one_id(item, len(items.array()), "itemid")
     user_features = _row_of(user_features, userid)
@@ -139,4 +144,5 @@ def _row_of(matrix: Any, row: int) -> Any:
     if matrix is None:
         return None
     matrix = getattr(matrix, "matrix", matrix)
+    matrix = sparse.csr_matrix(matrix) if sparse.issparse(matrix) else np.asarray(matrix)
     return matrix if np.shape(matrix)[0] == 1 else matrix[[int(row)]]

@@ -123,3 +123,19 @@ def iteration():
     from halfstep.solvers.gpu.device.tally import Iteration
 
     return Iteration()
+
+
+@pytest.mark.parametrize("name", ["gpu_cg_5_binned", "gpu_cg_7_half"])
+@pytest.mark.parametrize("confidence", ["implicit", "explicit"])
+def test_a_half_step_alone_has_the_pull(name, confidence, backend):
+    R, F, _ = oracle.data()
+    found = model(name, confidence)
+    exact = SOLVERS["cholesky"](
+        oracle.FACTORS, regularization=oracle.LAM, confidence=confidence,
+        alpha=oracle.alpha(confidence),
+    )  # fmt: skip
+    users, _ = exact.weights(R, user_features=F)
+    users.prior.W = np.random.default_rng(1).standard_normal((7, oracle.FACTORS)).astype("f4")
+    X, Y = (np.random.default_rng(2).random((n, oracle.FACTORS), "f4") for n in R.shape)
+    expected = exact.half_step(users.fixing(Y), X)
+    np.testing.assert_allclose(found.half_step(users.fixing(Y), X), expected, atol=0.02)

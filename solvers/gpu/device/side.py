@@ -14,8 +14,9 @@ from halfstep.solvers.gpu.device.coordinates import formed
 if TYPE_CHECKING:
     from halfstep.kernels.cuda.backend import Array, Backend
     from halfstep.solvers.features.prior import Prior
-    from halfstep.solvers.problem import Weights
+    from halfstep.solvers.problem import Problem, Weights
     from halfstep.solvers.shared import Frame
+    from halfstep.types import Floats
 
 LENGTH = "length of the pulls"  # by this name in `Side.kept`
 
@@ -74,13 +75,25 @@ class Side:
             return Y
         Y = formed(Y)
         pulls = self.prior.pulls()
-        # By this the largest z of a pull is bounded, where numbers are stored in 16 bits.
-        length = float(np.sqrt(np.einsum("uf,uf->u", pulls, pulls, dtype=np.float64).max()))
-        self.kept[LENGTH] = length / max(self.smallest_lam, float(np.finfo(np.float32).tiny)) ** 0.5
+        self._note_length(pulls)
         whole = backend.empty((len(Y) + len(pulls), pulls.shape[1]), pulls.dtype)
         backend.copy(whole[: len(Y)], Y)
         backend.copy(whole[len(Y) :], backend.to_device(pulls))
         return whole
+
+    def unshrunk(self, problem: Problem) -> Floats:
+        """Return the fixed side of a problem with pulls, (columns, f), for their target weights of 1."""
+        if not self.pulled:
+            return problem.Y
+        Y, pulls = np.array(problem.Y), problem.indices >= self.counted
+        Y[self.counted :] *= problem.t[pulls].max()
+        self._note_length(Y[self.counted :])
+        return Y
+
+    def _note_length(self, pulls: Floats) -> None:
+        """Note a bound on the z of the pulls, by which they are scaled where stored in 16 bits."""
+        length = float(np.sqrt(np.einsum("uf,uf->u", pulls, pulls, dtype=np.float64).max()))
+        self.kept[LENGTH] = length / max(self.smallest_lam, float(np.finfo(np.float32).tiny)) ** 0.5
 
     def follow(self, backend: Backend, X: Array) -> None:
         """Fit the attributes, if there are any, to the side's new factors X (rows, f)."""
@@ -142,7 +155,7 @@ class Side:
         lengths = np.diff(weights.indptr)
         w, t = weights.of_entries(slice(None))
         prior = getattr(weights, "prior", None)
-        if prior is not None:  # weights need not follow from values here, so that they are exact
+        if weights.pulled:  # weights need not follow from values here, so that they are exact
             of_pulls = weights.indices >= weights.columns - weights.pulled
             w[of_pulls], t[of_pulls] = 0, 1
         facts = cls.without_entries(
