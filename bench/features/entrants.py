@@ -41,6 +41,7 @@ def drawn(rng: np.random.Generator, data: Attributed) -> Setting:
         "ridge": _log_uniform(rng, 0.1, 100),
         "exponent": float(rng.choice([0, 0.5, 1])),
         "epochs": int(rng.choice(EPOCHS)),
+        "constant": bool(rng.random() < 0.5),
         "mu": _log_uniform(rng, 0.03, 30),
         "side": _log_uniform(rng, 0.1, 300),
     }
@@ -89,12 +90,10 @@ class Halfstep:
     ) -> Fit:
         """Fit, and calculate new items by their attributes alone.
 
-        A column of ones is among the attributes, as where `halfstep.datasets.features` reads them.
+        A setting may have a column of ones among the attributes, as `halfstep.datasets.features` has.
         """
-        if attributes is not None:
-            attributes = with_ones(attributes)
-        if new is not None:
-            new = with_ones(new)
+        if setting["constant"]:
+            attributes, new = (None if one is None else with_ones(one) for one in (attributes, new))
         model = self.solver(train, setting, attributes is not None, seed)
         given = {} if attributes is None else {"item_features": attributes}
         model.fit(weights(train, setting["scaling"]), show_progress=False, **given)

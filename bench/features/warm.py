@@ -19,6 +19,7 @@ from halfstep.evaluation import evaluate
 from halfstep.types import Floats
 
 FEW = 10
+STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # in multiples of the ridge
 
 
 def split(
@@ -57,15 +58,13 @@ def fewer(matrix: sparse.csr_matrix, most: int, seed: int) -> sparse.csr_matrix:
 def warm(data: Attributed, setting: Setting, seeds: int = 3) -> dict[str, Any]:
     """Return NDCG@10 with and without the attributes: for all users, for those with few entries.
 
-    Where hardly anyone has fewer than 10 entries, a third of the users is cut to 5.
+    Where hardly anyone has fewer than 10 entries, a third of the users is cut to 5. The strength of the
+    attributes is the best of `STRENGTHS` on one more split; the other settings are the same.
     """
+    setting = setting | {"mu": _strength_for(data, setting, seeds)}
     ways: dict[str, dict[str, list[Any]]] = {"all users": {}, "fewer than 10 entries": {}}
     for seed in range(seeds):
-        train, held_out = split(data.interactions, seed)
-        cut = np.random.default_rng(seed).random(train.shape[0]) < 1 / 3
-        keep = sparse.diags((~cut).astype(np.float32)) @ train
-        train = (keep + sparse.diags(cut.astype(np.float32)) @ fewer(train, 5, seed)).tocsr()
-        train.eliminate_zeros()
+        train, held_out = _parts(data, seed)
         few = np.flatnonzero(np.diff(train.indptr) < FEW)
         found = {
             name: _values(train, held_out, attributes, setting, seed)
@@ -82,8 +81,27 @@ def warm(data: Attributed, setting: Setting, seeds: int = 3) -> dict[str, Any]:
     return {
         group: {name: interval(values) for name, values in rows.items()}
         | {"users": len(rows["with"][0][0])}
+        | {"strength": setting["mu"]}
         for group, rows in ways.items()
     }
+
+
+def _strength_for(data: Attributed, setting: Setting, seed: int) -> float:
+    train, held_out = _parts(data, seed)
+    means = {
+        mu: _values(train, held_out, data.attributes, setting | {"mu": mu}, seed)[1].mean()
+        for mu in STRENGTHS
+    }
+    return max(means, key=means.__getitem__)
+
+
+def _parts(data: Attributed, seed: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    train, held_out = split(data.interactions, seed)
+    cut = np.random.default_rng(seed).random(train.shape[0]) < 1 / 3
+    keep = sparse.diags((~cut).astype(np.float32)) @ train
+    train = (keep + sparse.diags(cut.astype(np.float32)) @ fewer(train, 5, seed)).tocsr()
+    train.eliminate_zeros()
+    return train, held_out
 
 
 def _values(

@@ -16,7 +16,7 @@ from halfstep.bench.features.warm import split
 SMALL = generated(users=120, items=200, tags=40, factors=4, each=25)
 SETTING = {
     "factors": 8, "scaling": "none", "background": 0.1, "ridge": 1.0, "epochs": 8, "exponent": 1.0,
-    "mu": 1.0, "side": 10.0,
+    "mu": 1.0, "side": 10.0, "constant": True,
 }  # fmt: skip
 
 
