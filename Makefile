@@ -59,6 +59,7 @@ table: $(VENV)/.bench
 	$(BIN)/python -m halfstep.distributed.planning.page docs/scale.md
 	$(BIN)/python -m halfstep.bench.over_workers bench/workers --page docs/scale.md
 	$(BIN)/python -m halfstep.bench.beside_spark bench/workers --page docs/scale.md
+	$(BIN)/python -m halfstep.bench.beside_features bench/new_items --page docs/side-information.md
 
 # How near to the machine's limits: docs/limits.md, its picture and bench/results/MACHINE-roofline.json.
 roofline: $(VENV)/.bench

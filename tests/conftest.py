@@ -3,6 +3,7 @@
 solvers/     the rungs and the references: half-steps, whole fits, errors; what surrounds a fit in fit/
 model/       a fitted model: recommendations, fold-in, files, the interface of `implicit`
 gpu/         the GPU rungs and kernels, run by the emulator in emulator/, which gpu/ tests too
+features/    attributes of users and items: fits in every rung, files, commands, the contest with others
 evaluation/  metrics, splits, protocols, tuning, verdicts
 datasets/    readers, generators, downloads, the description of data
 bench/       the benchmark: its method, its suites, its report
