@@ -110,7 +110,7 @@ def main() -> None:
         if ours is not None and "warm" in parts:
             results["warm"][data.name] = warm(data, ours["tuning"]["setting"])
         _write(given.out, results)
-    if "cost" in parts and ENTRANTS["halfstep"].unavailable() is None:
+    if "cost" in parts:
         results["cost"] = cost()
         _write(given.out, results)
     print(table(results))

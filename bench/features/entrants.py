@@ -60,25 +60,29 @@ def weights(train: sparse.csr_matrix, scaling: str) -> sparse.csr_matrix:
 
 def coefficient(train: sparse.csr_matrix, setting: Setting) -> float:
     """Return the coefficient of (n + background N)^exponent whose mean over items is the ridge."""
+    return float(setting["ridge"] / frequency(train, setting).mean())
+
+
+def frequency(train: sparse.csr_matrix, setting: Setting) -> Floats:
+    """Return (n + background N)^exponent of each item, (items,)."""
     users, items = train.shape
     n = np.bincount(train.indices, minlength=items)
-    frequency = (n + setting["background"] * users) ** setting["exponent"]
-    return float(setting["ridge"] / frequency.mean())
+    scaled: Floats = (n + setting["background"] * users) ** setting["exponent"]
+    return scaled
 
 
-class Halfstep:
-    """The default solver of this package."""
-
-    name = "halfstep"
+class Entrant:
+    """One that can always take part."""
 
     def unavailable(self) -> str | None:
         """Return why it cannot take part, or None."""
-        import inspect
+        return None
 
-        from halfstep import AlternatingLeastSquares
 
-        known = inspect.signature(AlternatingLeastSquares.fit).parameters
-        return None if "item_features" in known else "it has no attributes in this version"
+class Halfstep(Entrant):
+    """The default solver of this package."""
+
+    name = "halfstep"
 
     def fit(
         self,
@@ -130,14 +134,10 @@ class Halfstep:
         )
 
 
-class TwoStages:
+class TwoStages(Entrant):
     """The default solver without attributes, then a ridge regression of the items' factors on them."""
 
     name = "two stages"
-
-    def unavailable(self) -> str | None:
-        """Return None: it can always take part."""
-        return None
 
     def fit(
         self,
@@ -151,25 +151,17 @@ class TwoStages:
         assert attributes is not None
         assert new is not None
         fit = Halfstep().fit(train, None, None, setting, seed)
-        users, items = train.shape
-        n = np.bincount(train.indices, minlength=items)
-        lam = (
-            coefficient(train, setting) * (n + setting["background"] * users) ** setting["exponent"]
-        )
+        lam = coefficient(train, setting) * frequency(train, setting)
         G = attributes.astype(np.float64)
         system = (G.T @ sparse.diags(lam) @ G).toarray() + strength(setting) * np.eye(G.shape[1])
         V = np.linalg.solve(system, G.T @ (lam[:, None] * fit.items))
         return Fit(fit.users, fit.items, {"two stages": new @ V})
 
 
-class Content:
+class Content(Entrant):
     """No factors: a user is the sum of the attributes of its items, a new item its attributes."""
 
     name = "content"
-
-    def unavailable(self) -> str | None:
-        """Return None: it can always take part."""
-        return None
 
     def fit(
         self,

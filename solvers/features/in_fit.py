@@ -61,11 +61,10 @@ def taken_features(model: Any, matrix: sparse.csr_matrix, user: Any, item: Any) 
     InputError
         The solver takes none; or `halfstep.solvers.features.given` says what is wrong.
     """
+    if user is None and item is None:  # no pass over the entries for a fit without attributes
+        return NOTHING
     found: dict[str, Features] = {}
-    stored = (
-        np.diff(matrix.indptr) > 0,
-        np.bincount(matrix.indices, minlength=matrix.shape[1]) > 0,
-    )
+    stored = _stored(matrix)
     for place, (side, value) in enumerate(zip(NAMES, (user, item), strict=True)):
         if value is None:
             continue
@@ -80,6 +79,12 @@ def taken_features(model: Any, matrix: sparse.csr_matrix, user: Any, item: Any) 
         found[side] = Features(F, getattr(encoder, "fields", None), encoder)
         ridge_of(model, place, np.ones(0), found[side])  # raises for fields that are not there
     return found
+
+
+def _stored(matrix: sparse.csr_matrix) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Return which users and which items of a canonical matrix have entries."""
+    by_item = np.bincount(matrix.indices, minlength=matrix.shape[1])
+    return np.diff(matrix.indptr) > 0, by_item > 0
 
 
 def bytes_of(model: Any, entries: int, given: Given) -> int:
@@ -149,14 +154,11 @@ def given_to(model: Any, given: Given) -> Iterator[None]:
         model._given, model._priors = before
 
 
-def started(model: Any, start: Any) -> Any:
-    """Return the state from which a fit goes on, and let the priors go on from its W."""
+def begin(model: Any, kept: Mapping[str, Floats]) -> None:
+    """Let the priors go on from the W of a fit's state, by side, and keep their arrays."""
     for side, prior in model._priors.items():
         prior.reuses = True
-        W = start.features.get(side)
-        if W is not None and W.shape == prior.W.shape:
-            prior.W = np.array(W, prior.W.dtype)
-    return start
+        prior.go_on_from(kept.get(side))
 
 
 def warmed(model: Any, matrix: sparse.csr_matrix, start: Any) -> Any:
@@ -167,11 +169,10 @@ def warmed(model: Any, matrix: sparse.csr_matrix, start: Any) -> Any:
     of_fitted(model)
     if not any(getattr(model, name) is not None for name in FACTORS.values()):
         return start
-    of_users = np.diff(matrix.indptr) > 0
-    of_items = np.bincount(matrix.indices, minlength=matrix.shape[1]) > 0
+    sides = start.user_factors, start.item_factors
     X, Y = (
         factors if stored.all() else np.where(stored[:, None], factors, factors.dtype.type(0))
-        for factors, stored in ((start.user_factors, of_users), (start.item_factors, of_items))
+        for factors, stored in zip(sides, _stored(matrix), strict=True)
     )
     return start._replace(user_factors=X, item_factors=Y)
 
@@ -184,9 +185,7 @@ def state(model: Any) -> dict[str, Floats]:
 def of_fitted(model: Any) -> None:
     """Give the priors the W that the model was fitted with, where they have its shape."""
     for side, prior in model._priors.items():
-        W = getattr(model, FACTORS[side])
-        if W is not None and W.shape == prior.W.shape:
-            prior.W = np.array(W, prior.W.dtype)
+        prior.go_on_from(getattr(model, FACTORS[side]))
 
 
 def complete(model: Any) -> None:

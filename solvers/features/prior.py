@@ -68,6 +68,11 @@ class Prior:
             self._ridge = Ridge(self._F, self.lam[self.rows], self.mu, self.num_threads)
         return self._ridge
 
+    def go_on_from(self, W: Floats | None) -> None:
+        """Set W to a copy of a fit's, if there is one of this shape."""
+        if W is not None and W.shape == self.W.shape:
+            self.W = np.array(W, self.W.dtype)
+
     def follow(self, X: Floats, last: bool = False) -> None:
         """Set W to the regression of the new factors X (rows, f); closer at the end of a fit."""
         if len(self.rows):

@@ -13,10 +13,10 @@ from halfstep.errors import InputError
 from halfstep.interruption import interruption
 from halfstep.progress import progress_bar, stage
 from halfstep.solvers.features.in_fit import (
+    begin,
     bytes_of,
     complete,
     given_to,
-    started,
     taken_features,
     warmed,
 )
@@ -129,7 +129,7 @@ def _iterate(
 ) -> str:
     """Run the iterations from `start`, and return what Ctrl-C has ended, or ""."""
     users, items = weights
-    start = started(model, start)
+    begin(model, start.features)
     model._objective_of = objective_of(model)
     replaces = has_factors(model) and not goes_on(model)
     model.loss_history_, model.seconds_ = start.losses, start.seconds

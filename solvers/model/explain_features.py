@@ -106,7 +106,7 @@ def explain_features(
         y = items.array()[item].astype(np.float64)
         of_user = None
         if f is not None:
-            of_user = _of_user(model, user_items, userid, items, f, x, y)
+            of_user = _of_user(model, user_items, userid, items, f, y)
     score = float(x @ y)
     return FeatureExplanation(
         score,
@@ -116,7 +116,7 @@ def explain_features(
 
 
 def _of_user(
-    model: FittedModel, user_items: Any, userid: int, items: Any, f: Any, x: Any, y: Any
+    model: FittedModel, user_items: Any, userid: int, items: Any, f: Any, y: Any
 ) -> tuple[Any, Any]:
     W: Any = model.user_feature_factors
     at, strength = f.indices, f.data.astype(np.float64)
