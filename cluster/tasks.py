@@ -6,15 +6,21 @@ one whose worker died, and keeps nothing when all have ended.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from halfstep.distributed.workers import workers_of
 from halfstep.kernels.cpu.threads import cores
 from halfstep.progress import count_bar
 
 Result = TypeVar("Result")
+# Tasks of each call that this process runs, and what to call when the last of them has ended.
+_lock = threading.Lock()
+_running: Counter[str] = Counter()
+_waiting: dict[str, Callable[[], None]] = {}
 
 
 def over_shards(
@@ -40,7 +46,8 @@ def over_shards(
         0 for all cores of a machine, shared by the tasks that run on it at one time; None for a function
         that takes no such argument.
     forget
-        Called at the end wherever tasks ran.
+        Called at the end wherever tasks ran: in each process when its last task has ended, also one
+        that still runs when another has failed.
 
     Raises
     ------
@@ -55,13 +62,16 @@ def over_shards(
                 if forget is not None:
                     forget()
         share = num_threads if num_threads != 0 else -tasks_at_once(client)
-        name = function.__name__
-        futures = [client.submit(_run, function, task, share, key=_key(name)) for task in tasks]
+        call, name = uuid4().hex, function.__name__
+        futures = [
+            client.submit(_run_counted, call, function, task, share, key=f"{name}-{uuid4().hex}")
+            for task in tasks
+        ]
         try:
             return results_of(client, futures, advance)
         finally:
             if forget is not None:
-                client.run(forget, on_error="ignore")
+                client.run(_when_idle, call, forget, on_error="ignore")
 
 
 def results_of(client: Any, futures: Sequence[Any], advance: Callable[[int], None]) -> list[Any]:
@@ -107,12 +117,35 @@ def _run(function: Callable[..., Result], task: tuple[Any, ...], share: int | No
     return function(*task, num_threads=share if share >= 0 else max(1, cores(0) // -share))
 
 
+def _run_counted(
+    call: str, function: Callable[..., Result], task: tuple[Any, ...], share: int | None
+) -> Result:
+    """Run a task of `call`, and what waits for the last one of this process."""
+    with _lock:
+        _running[call] += 1
+    try:
+        return _run(function, task, share)
+    finally:
+        with _lock:
+            _running[call] -= 1
+            ended = not _running[call]
+            if ended:
+                del _running[call]
+            waiting = _waiting.pop(call, None) if ended else None
+        if waiting is not None:
+            waiting()
+
+
+def _when_idle(call: str, forget: Callable[[], None]) -> None:
+    """Call `forget` as soon as this process runs no task of `call`: Dask cannot stop one that runs."""
+    with _lock:
+        if _running[call]:
+            _waiting[call] = forget
+            return
+        del _running[call]
+    forget()
+
+
 def _counted(result: Result, advance: Callable[[int], None]) -> Result:
     advance(1)
     return result
-
-
-def _key(name: str) -> str:
-    from uuid import uuid4
-
-    return f"{name}-{uuid4().hex}"

@@ -11,9 +11,10 @@ from cases.cluster.models import LARGE, cut, having, lists_in, model_of, table_o
 from distributed import Client, LocalCluster
 from scipy import sparse
 
+from halfstep.distributed import tasks
 from halfstep.distributed.model import kept
 from halfstep.distributed.storage import Folder
-from halfstep.distributed.tasks import tasks_at_once
+from halfstep.distributed.tasks import over_shards, tasks_at_once
 from halfstep.errors import InputError
 from halfstep.evaluation import evaluate
 
@@ -44,6 +45,34 @@ def no_tasks(client):
     return False
 
 
+class Late:
+    """Two tasks, one of which runs until the other has failed, and what they and `forget` did."""
+
+    entered, failed, calls = threading.Event(), threading.Event(), []
+
+    @staticmethod
+    def run(fails):
+        if fails:
+            Late.entered.wait(10)
+            raise InputError("this one fails")
+        Late.entered.set()
+        Late.failed.wait(10)
+        Late.calls.append("ran")
+
+    @staticmethod
+    def forget():
+        Late.calls.append("forgotten")
+
+
+def nothing_kept():
+    """Return whether the workers, which are threads here, keep no factors, after a moment."""
+    for _ in range(500):
+        if not kept._items:
+            return True
+        time.sleep(0.02)
+    return False
+
+
 def test_lists_are_those_of_one_process(client, case, tmp_path):
     model, matrix, sharded = case
     for _ in range(2):  # the second time the files are there
@@ -52,7 +81,7 @@ def test_lists_are_those_of_one_process(client, case, tmp_path):
         lists = lists_in(Folder(tmp_path / "lists"), sharded)
         assert lists.to_pydict() == table_of(model, matrix, 8)
     assert no_tasks(client)
-    assert not kept._items
+    assert nothing_kept()
 
 
 def test_numbers_are_those_of_one_process(client, case):
@@ -72,7 +101,24 @@ def test_an_error_of_a_worker_is_that_of_one_process(client, case, tmp_path):
     with pytest.raises(InputError, match=r"user-00003.npy is missing: fit again"):
         sharded.recommend_all(str(tmp_path / "lists"), client=client, show_progress=False)
     assert no_tasks(client)
-    assert not kept._items
+    assert nothing_kept()
+
+
+def test_what_still_runs_after_an_error_keeps_nothing(client):
+    Late.calls.clear()
+    with pytest.raises(InputError, match="this one fails"):
+        over_shards(
+            client, Late.run, [(True,), (False,)], "lists", show_progress=False, forget=Late.forget
+        )
+    assert not Late.calls
+    Late.failed.set()
+    for _ in range(500):
+        if len(Late.calls) == 2:
+            break
+        time.sleep(0.02)
+    assert Late.calls == ["ran", "forgotten"]
+    assert not tasks._running
+    assert not tasks._waiting
 
 
 def test_tasks_share_the_cores_of_a_machine(client):
