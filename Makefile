@@ -14,7 +14,7 @@ MACHINE ?= this-machine
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: gpu gpu-install-proof gpu-rehearsal gpu-report gpu-kernels bench test soak check table microbench kernels kernels-record clean
-.PHONY: lab notebook roofline threads
+.PHONY: lab notebook roofline threads site site-check
 
 bench: $(VENV)/.bench
 	$(BIN)/halfstep bench --out bench-report $(ARGS)
@@ -72,6 +72,15 @@ threads: $(VENV)/.bench
 	$(BIN)/halfstep bench --suite threads --out bench/results/$(MACHINE)-threads.json $(ARGS)
 	$(BIN)/python -m halfstep.bench.report.markdown docs/limits.md bench/results
 
+# The site, in build/site: open build/site/index.html. Warnings are errors.
+site: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -j 2 docs build/site
+	@echo "the site is built: open build/site/index.html"
+
+# Its code blocks, links, names and pages in a browser (Debian's chromium, where it is installed).
+site-check: $(VENV)/.browser site
+	$(BIN)/python -m pytest -m site $(ARGS)
+
 microbench: $(VENV)/.test
 	$(BIN)/python -m pytest -o addopts=--import-mode=importlib bench/micro_benchmarks.py --benchmark-only $(ARGS)
 
@@ -126,4 +135,4 @@ $(VENV)/.%: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info bench-report lab-report .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build docs/generated dist *.egg-info bench-report lab-report .pytest_cache .mypy_cache .ruff_cache

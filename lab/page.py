@@ -10,6 +10,7 @@ import html
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import nbformat.v4 as cells
 from jinja2 import pass_context
@@ -48,6 +49,7 @@ math mtd:nth-child(2n + 3) { padding-left: 1.2em; }
 @media (max-width: 32rem) { .jp-InputPrompt, .jp-OutputPrompt { display: none; } }
 """
 _WARNING = re.compile(r"^(?P<place>\S.*?):\d+: (?P<kind>\w*Warning): (?P<said>.*)$")
+_MATHML, _PRIME = "http://www.w3.org/1998/Math/MathML", "\u2032"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -77,7 +79,37 @@ def formula(tex: str, display: str) -> str:
     except Exception:  # its errors have no common class
         return f"<code>{html.escape(tex)}</code>"
     # It takes such relations for names, which browsers put no space around.
-    return re.sub(r"<mi>(&#x02A[7-F][0-9A-F];)</mi>", r"<mo>\1</mo>", drawn)
+    drawn = re.sub(r"<mi>(&#x02A[7-F][0-9A-F];)</mi>", r"<mo>\1</mo>", drawn)
+    return _primes_on_the_line(drawn)
+
+
+def _primes_on_the_line(drawn: str) -> str:
+    """Return a formula in which a transpose's mark follows its letter.
+
+    The mark is raised by itself. As an exponent it is raised again, and made smaller, in every font that
+    was not made for mathematics.
+    """
+    if _PRIME not in drawn and "&#x02032;" not in drawn:
+        return drawn
+    root = ET.fromstring(drawn)
+    for parent in list(root.iter()):
+        for place, script in enumerate(list(parent)):
+            kind = script.tag.removeprefix(f"{{{_MATHML}}}")
+            if kind not in ("msup", "msubsup") or script[-1].text != _PRIME:
+                continue
+            whole = ET.Element(f"{{{_MATHML}}}mrow")
+            mark = ET.Element(f"{{{_MATHML}}}mo", {"lspace": "0", "rspace": "0"})
+            mark.text, mark.tail = _PRIME, None
+            script.remove(script[-1])
+            if kind == "msubsup":
+                script.tag = f"{{{_MATHML}}}msub"
+                whole.append(script)
+            else:
+                whole.append(script[0])
+            whole.append(mark)
+            parent[place] = whole
+    ET.register_namespace("", _MATHML)
+    return ET.tostring(root, encoding="unicode")
 
 
 def notes(text: str) -> str:

@@ -47,9 +47,27 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
         The run is interrupted; no page is written.
     """
     try:
-        import nbformat
-
         from halfstep.lab.page import page_of
+    except ImportError as error:
+        raise InputError(_NEEDED.format(error.name)) from error
+    notebook, stopped = executed(path, seconds)
+    page = page_of(notebook, path.stem, stopped)
+    with whole_file(output) as file:
+        file.write(page.encode())
+    if stopped:
+        raise InputError(f"{path}: {stopped}; '{output}' has the page up to this cell")
+
+
+def executed(path: Path, seconds: int = 1200) -> tuple[Any, str]:
+    """Return a notebook with its results, and "" or why it ends with the cell that failed.
+
+    Raises
+    ------
+    InputError
+        The file is not a notebook, or a package is missing.
+    """
+    try:
+        import nbformat
     except ImportError as error:
         raise InputError(_NEEDED.format(error.name)) from error
     reads: Any = nbformat.reads
@@ -61,15 +79,10 @@ def run_notebook(path: Path, output: Path, seconds: int = 1200) -> None:
         raise InputError(f"{path}: not a notebook of version 4: {reason}") from error
     stopped = _execute(notebook, path, seconds)
     if stopped is None:
-        page = page_of(notebook, path.stem)
-    else:
-        cell, reason = stopped
-        notebook.cells = notebook.cells[:cell]
-        page = page_of(notebook, path.stem, f"cell {cell} {reason}")
-    with whole_file(output) as file:
-        file.write(page.encode())
-    if stopped is not None:
-        raise InputError(f"{path}: cell {cell} {reason}; '{output}' has the page up to this cell")
+        return notebook, ""
+    cell, reason = stopped
+    notebook.cells = notebook.cells[:cell]
+    return notebook, f"cell {cell} {reason}"
 
 
 def _execute(notebook: Any, path: Path, seconds: int) -> tuple[int, str] | None:

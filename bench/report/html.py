@@ -58,8 +58,18 @@ def write_html(results: Results, path: Path) -> None:
 
 def html(results: Results) -> str:
     """Return the report as one self-contained page."""
-    title = f"ALS solvers compared on {', '.join(dataset.name for dataset in results.data)}"
-    parts = [f"<h1>{escape(title)}</h1>", *_opening(results)]
+    title = title_of(results)
+    return whole_page(title, f"<h1>{escape(title)}</h1>\n{body(results)}")
+
+
+def title_of(results: Results) -> str:
+    """Return the report's title."""
+    return f"ALS solvers compared on {', '.join(dataset.name for dataset in results.data)}"
+
+
+def body(results: Results) -> str:
+    """Return the report below its title, as HTML."""
+    parts = _opening(results)
     for case in results.tables():
         parts += _case(results, case)
     parts += _sweep(results)
@@ -72,8 +82,7 @@ def html(results: Results) -> str:
     parts += _environment(results)
     if results.cases:
         parts += ["<h2>Raw timings</h2>", *_table(raw_table(results))]
-    body = "\n".join(parts)
-    return whole_page(title, body)
+    return "\n".join(parts)
 
 
 def _opening(results: Results) -> list[str]:

@@ -51,10 +51,8 @@ def markdown(runs: Sequence[Results], records: Sequence[GpuResults]) -> str:
     records
         Runs of `make gpu`.
     """
-    on_cpu, said_of_cpu = _on_cpu(runs)
-    on_gpu, said_of_gpu = _on_gpu(records)
     parts = []
-    for device, times, said in (("cpu", on_cpu, said_of_cpu), ("gpu", on_gpu, said_of_gpu)):
+    for device, (times, said) in (("cpu", on_cpu(runs)), ("gpu", on_gpu(records))):
         lines = [_HEADINGS, ("---", "---", "---", "---:", "---:", "---:")]
         for name in rungs(device):
             path = f"{SOLVERS[name].__module__.removeprefix('halfstep.').replace('.', '/')}.py"
@@ -96,8 +94,8 @@ def _of_docstring(solver: type[Solver], pattern: str) -> str:
     return sentence.replace("^2", "²").replace("^3", "³")
 
 
-def _on_cpu(runs: Sequence[Results]) -> tuple[dict[str, tuple[str, str, str]], str]:
-    """Return the cells of each measured rung, and where they come from."""
+def on_cpu(runs: Sequence[Results]) -> tuple[dict[str, tuple[str, str, str]], str]:
+    """Return each measured rung's iteration, time to quality and step, and where they come from."""
     names = rungs("cpu")
     cases = [(run, case) for run in runs for case in run.tables() if is_exact(case.reference)]
     if not cases:
@@ -139,7 +137,7 @@ def _sooner(before: Row, after: Row) -> str:
     return numbers.ratio(pairwise_ratio(*times))
 
 
-def _on_gpu(
+def on_gpu(
     records: Sequence[GpuResults],
 ) -> tuple[dict[str, tuple[str, str, str]], str]:
     """Return the cells of each rung that a card measured, and where they come from."""

@@ -87,7 +87,7 @@ def rewrite(page: str | Path, folder: str | Path) -> list[Path]:
 
 def _ladder(files: Sequence[Path]) -> str:
     records = (read_gpu(file) for file in files)
-    return ladder.markdown(_runs(files), [record for record in records if record is not None])
+    return ladder.markdown(runs_of(files), [record for record in records if record is not None])
 
 
 def _cards(files: Sequence[Path]) -> str:
@@ -95,18 +95,18 @@ def _cards(files: Sequence[Path]) -> str:
 
 
 def _implicit(files: Sequence[Path]) -> str:
-    return "\n\n".join(_by_machine(_runs(files), _against_implicit))
+    return "\n\n".join(_by_machine(runs_of(files), _against_implicit))
 
 
 def _headlines(files: Sequence[Path]) -> str:
     records = (tuning.read_tuning(file) for file in files)
     tuned = [tuning.markdown(record) for record in records if record is not None]
-    runs = _runs(files)
+    runs = runs_of(files)
     return "\n\n".join([*_by_machine(runs, _quality), *_by_machine(runs, headline), *tuned])
 
 
 def _earlier(files: Sequence[Path]) -> str:
-    return "\n\n".join(_by_machine(_runs(files), lambda runs: headline(runs, exact=False)))
+    return "\n\n".join(_by_machine(runs_of(files), lambda runs: headline(runs, exact=False)))
 
 
 def _published(files: Sequence[Path]) -> str:
@@ -116,7 +116,7 @@ def _published(files: Sequence[Path]) -> str:
 
 def _limits(name: str) -> Callable[[Sequence[Path]], str]:
     return lambda files: limits_page.part(
-        name, [(file.stem, read_results(file)) for file in _run_files(files)]
+        name, [(file.stem, read_results(file)) for file in run_files(files)]
     )
 
 
@@ -141,12 +141,13 @@ def _against_implicit(runs: Sequence[Results]) -> Table | None:
     return _quality(runs, wanted)
 
 
-def _runs(files: Sequence[Path]) -> list[Results]:
+def runs_of(files: Sequence[Path]) -> list[Results]:
     """Return the runs of solvers against each other."""
-    return [read_results(file) for file in _run_files(files)]
+    return [read_results(file) for file in run_files(files)]
 
 
-def _run_files(files: Sequence[Path]) -> list[Path]:
+def run_files(files: Sequence[Path]) -> list[Path]:
+    """Return the files whose runs compare solvers, or measure them alone."""
     others = tuning.read_tuning, read_gpu, published.read_published
     return [file for file in files if all(read(file) is None for read in others)]
 

@@ -1,0 +1,1 @@
+"""The figures of the site, a module for each group of pages."""
