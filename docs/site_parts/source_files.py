@@ -28,6 +28,7 @@ OF_ROOT = {
     "SECURITY.md": "security",
     "CHANGELOG.md": "changelog",
     "CONTRIBUTING.md": "contributing",
+    "LICENSE": "licence",
 }
 
 
@@ -117,6 +118,9 @@ def write_pages(_: Any = None) -> None:
     for name, there in OF_ROOT.items():
         if (ROOT / name).is_file():
             text = (ROOT / name).read_text(encoding="utf-8")
+            if name == "LICENSE":
+                title, _, rest = text.partition("\n")
+                text = f"# {title}\n{rest}"
             # As a page of docs/ would write its links.
             text = re.sub(r"\]\((?![a-z]+:|#|docs/)([\w./-]+)", r"](../\1", text)
             text = re.sub(r"\]\(docs/", "](/", text)
