@@ -66,7 +66,7 @@ def cuda_block_sum() -> Drawing:
     for x, name in ((304, "__syncthreads()"), (447, "__syncthreads()")):
         d.line(x, 22, x, 186, dashed=True, role="orange")
         d.text(x, 14, name, middle=True, small=True)
-    d.text(76, 212, "No warp goes beyond a barrier before all warps of the block have come to it.", small=True)
+    d.text(76, 212, "No warp goes beyond a barrier before all have come to it.", small=True)
     return d
 
 
