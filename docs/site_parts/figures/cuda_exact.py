@@ -10,7 +10,8 @@ def primal_or_dual() -> Drawing:
 
     In the middle the rows of Z that a user's four entries gather, four by ten numbers. To the left
     they lead to the primal system, a matrix of ten by ten: one unknown for each factor. To the right
-    they lead to the dual system, a matrix of four by four: one unknown for each entry. Both give the same x.
+    they lead to the dual system, a matrix of four by four: one unknown for each entry. Both give the
+    same x.
     """
     d = Drawing(640, 250)
     d.text(20, 22, "primal: f unknowns", bold=True)

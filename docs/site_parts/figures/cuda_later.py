@@ -12,9 +12,9 @@ def hub_alone_and_split() -> Drawing:
 
     Two charts of four multiprocessors over time. In the upper one, rung 5, the first multiprocessor
     works on the hub from beginning to end, while the three others finish their short rows early and
-    then have nothing to do. In the lower one, rung 6, all four work on short rows first and then on a part of the
-    hub each, in two passes. After each pass one block adds up the parts. The lower chart ends much
-    earlier.
+    then have nothing to do. In the lower one, rung 6, all four work on short rows first and then on a
+    part of the hub each, in two passes. After each pass one block adds up the parts. The lower chart
+    ends much earlier.
     """
     d = Drawing(660, 292)
     d.text(10, 20, "rung 5: a block for the hub", bold=True)
