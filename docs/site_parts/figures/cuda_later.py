@@ -80,7 +80,7 @@ def bits_of_a_number() -> Drawing:
     the upper half of a float32. With the leading one that is not stored, they hold 24, 11 and 8 binary
     digits.
     """
-    d = Drawing(660, 190)
+    d = Drawing(660, 168)
     kinds = (
         ("float32", 8, 23, "24 digits"),
         ("float16", 5, 10, "11 digits, up to 65,504"),
