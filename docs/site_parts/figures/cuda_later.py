@@ -143,7 +143,7 @@ def products_of_a_tile() -> Drawing:
     by a matrix with the two halves of g. For block j they stand in columns 2q and 2q + 1 with q = j
     modulo 4, so that four blocks share one result of 16 by 8.
     """
-    d = Drawing(700, 390)
+    d = Drawing(700, 396)
     d.text(10, 18, "1.  d = Z v", bold=True)
     for k in range(8):
         d.box(10 + 32 * k, 30, 32, 96, "fixed", str(k))
