@@ -60,11 +60,11 @@ def check(
     o.write(json, all_findings)
     right = {name for name, finding in last.items() if finding.state == "right"}
     counts = [
-        f"{len(right.intersection(names))} of {len(names)} right{of}"
-        for names, of in ((notebook, ""), (of_ladder, "" if exercise else " of the ladder's"))
+        f"{len(right.intersection(names))} of {len(names)}{of} right"
+        for names, of in ((notebook, ""), (of_ladder, "" if exercise else " of the ladder"))
         if names
     ]
-    console.print(", ".join(counts), highlight=False)
+    console.print(" and ".join(counts), highlight=False)
     if not right.issuperset((*notebook, *of_ladder)):
         raise typer.Exit(1)
 

@@ -99,13 +99,13 @@ def _both(result: Any, right: Any) -> Judged:
         kind = type(result).__name__
         said = f"it must return two arrays, the order and where bins begin, got {kind}"
         return Judged("wrong", said, "two arrays", kind)
-    for name, one, must in zip(("the order", "the begins"), result, right, strict=True):
+    names = "the order of the rows", "where the bins begin"
+    for name, one, must in zip(names, result, right, strict=True):
         judged = whole_numbers(one, must)
         if judged.state == "open":
             return Judged("wrong", f"{name}: it is None", "an array", "None")
         if judged.state != "right":
-            said = f"{name} of the {'rows' if name == 'the order' else 'bins'}: {judged.said}"
-            return Judged(judged.state, said, judged.expected, judged.got)
+            return Judged("wrong", f"{name}: {judged.said}", judged.expected, judged.got)
     return Judged("right", "")
 
 

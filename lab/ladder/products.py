@@ -97,7 +97,7 @@ def _to_multiply() -> list[Problem]:
     """Return two products: one shows what is rounded, the other in which order the sum is formed.
 
     In the second one the first tile's product is 2^24, from where on float32 holds even numbers only.
-    The products of the other tiles are 2 and 1, exactly, in each order of their 16 terms.
+    The products of the other tiles are exactly 1, 2 and 4, in whichever order their terms are added.
     """
     rng = np.random.default_rng(19)
     rounded = Problem(
@@ -127,6 +127,9 @@ TENSOR_CORE_PRODUCT = Exercise(
         "the sum is in float16": lambda A, B: _by_tiles(A, B, total=np.float16),
         "the sum is in float64": lambda A, B: _by_tiles(A, B, total=np.float64),
         "the products of a tile are added to the sum one by one": _one_by_one,
+        "the whole product is formed at once, not by tiles": lambda A, B: (
+            A.astype(np.float16).astype(np.float32) @ B.astype(np.float16).astype(np.float32)
+        ),
         "only the first tile is multiplied": lambda A, B: _by_tiles(A[:, :TILE], B[:TILE]),
     },
     compare=rows,
@@ -150,7 +153,7 @@ def _inverted_diagonal(A: Array) -> Array:
 def _systems() -> list[Problem]:
     rng = np.random.default_rng(20)
     found = []
-    for f in (1, 3, 6):
+    for f in (3, 1, 6):
         Z = rng.standard_normal((f + 2, f))
         found.append(Problem(f"order {f}", (np.tril(Z.T @ Z + 0.5 * np.eye(f)),)))
     return found

@@ -164,6 +164,7 @@ SUBSPACE_HALF_STEP = Exercise(
         "the residual leaves the other blocks out": lambda *of: _sweep(*of, coupled=False),
         "the residual lacks lambda x": lambda *of: _sweep(*of, lam_of_x=0.0),
         "stored entries add c instead of c - 1 to Y'Y": lambda *of: _sweep(*of, excess=0.0),
+        "nothing is changed": lambda Y, plays, alpha, regularization, X, block: X,
         "lambda is left out": lambda Y, plays, alpha, lam, X, block: _sweep(
             Y, plays, alpha, 1e-12, X, block
         ),

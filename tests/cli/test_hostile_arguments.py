@@ -93,6 +93,7 @@ BASES = {
     "lab check": ("mine.py",),
     "lab run": ("page.csv", "-o", "page.html"),
     "lab exercises": ("none.ipynb", "-o", "out.ipynb"),
+    "lab stubs": ("-o", "out.py"),
 }
 # More ways to call a command whose options mean other things then.
 BASES |= {
