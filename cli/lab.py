@@ -1,4 +1,4 @@
-"""`halfstep lab`: run the notebook, write its exercises, and check solutions."""
+"""`halfstep lab`: run the notebook, write its exercises and the ladder's, and check solutions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import typer
 from rich.markup import escape
 
 from halfstep.cli import options as o
+from halfstep.errors import InputError
 from halfstep.files import check_writable
 from halfstep.screen import Screen
 
 app = typer.Typer(
-    help="The music-recommendation lab: run its notebook, write and check its exercises.",
+    help="The lab: run its notebook, write and check its exercises and those of the ladder.",
     no_args_is_help=True,
 )
 console = Screen()
@@ -22,39 +23,49 @@ console = Screen()
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(help="The solved exercises: .ipynb or .py.")],
+    exercise: Annotated[
+        str | None,
+        typer.Argument(help="The only exercise to check, of the notebook or the ladder."),
+    ] = None,
     json: o.Json = None,
 ) -> None:
     """Check solved exercises: which is wrong, where, what was expected and what it gave.
 
-    The exit code is 1 unless all are right.
+    Without EXERCISE, those of the notebook are checked, and those of the ladder that the file has. The
+    exit code is 1 unless all are right.
     """
     from halfstep.cli.show import table
-    from halfstep.lab.check import EXERCISES
+    from halfstep.lab.check import EXERCISES, LADDER
     from halfstep.lab.check import check as examine
 
     check_writable(json, "--json", file)
-    all_findings = examine(file)
+    all_findings = examine(file, exercise)
+    last = {finding.exercise: finding for finding in all_findings}
+    of_ladder = [name for name in LADDER if name in last]
+    notebook = [name for name in EXERCISES if exercise in (None, name)]
     listed = table("Exercises", "exercise", "state", "what")
-    told = []
-    for name, what in EXERCISES.items():
-        findings = [finding for finding in all_findings if finding.exercise == name]
-        last = findings[-1] if findings else None
-        listed.add_row(name, last.state if last else "missing", what)
-        if last and last.state in ("wrong", "failed"):
-            told.append(last)
+    for name in (*notebook, *of_ladder):
+        state = last[name].state if name in last else "missing"
+        listed.add_row(name, state, escape({**EXERCISES, **LADDER}[name]))
     console.print(listed)
-    for one in told:
-        where = f" ({one.step})" if one.step else ""
-        console.print(
-            f"[bold]{one.exercise}[/]{where} {one.state}: {escape(one.said)}", highlight=False
-        )
-        console.print(f"  expected  {escape(one.expected)}", highlight=False)
-        console.print(f"  got       {escape(one.got)}", highlight=False)
+    for one in last.values():
+        if one.state in ("wrong", "failed"):
+            where = f" ({one.step})" if one.step else ""
+            console.print(
+                f"[bold]{one.exercise}[/]{escape(where)} {one.state}: {escape(one.said)}",
+                highlight=False,
+            )
+            console.print(f"  expected  {escape(one.expected)}", highlight=False)
+            console.print(f"  got       {escape(one.got)}", highlight=False)
     o.write(json, all_findings)
-    done = {f.exercise for f in all_findings if f.state == "right"}
-    bad = {f.exercise for f in all_findings if f.state != "right"}
-    console.print(f"{len(done - bad)} of {len(EXERCISES)} right", highlight=False)
-    if len(done - bad) < len(EXERCISES):
+    right = {name for name, finding in last.items() if finding.state == "right"}
+    counts = [
+        f"{len(right.intersection(names))} of {len(names)}{of} right"
+        for names, of in ((notebook, ""), (of_ladder, "" if exercise else " of the ladder"))
+        if names
+    ]
+    console.print(" and ".join(counts), highlight=False)
+    if not right.issuperset((*notebook, *of_ladder)):
         raise typer.Exit(1)
 
 
@@ -81,4 +92,23 @@ def exercises(
 
     check_writable(output, "--output", notebook)
     write_notebook(exercises_of(read_notebook(notebook)), output)
+    console.print(f"wrote {output}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def stubs(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .py file to write.")],
+) -> None:
+    """Write the ladder's exercises: for each rung a function to write, with an open body.
+
+    A file that exists already is left as it is.
+    """
+    from halfstep.files import whole_file
+    from halfstep.lab.ladder import STUBS
+
+    check_writable(output, "--output")
+    if output.exists():
+        raise InputError(f"--output: '{output}' exists already; remove it, or name another file")
+    with whole_file(output) as file:
+        file.write(STUBS.read_bytes())
     console.print(f"wrote {output}", highlight=False, soft_wrap=True)

@@ -1,13 +1,13 @@
 """Check a student's exercises: which one is wrong, where, what was expected, what came, and perhaps why.
 
-Only the file's imports, functions, classes and constants are executed, not a notebook's long cells.
-Every half-step is called on a small problem through three iterations, with separate half-steps for users
-and items. Each begins from the right factors, so that one mistake is reported once.
+`loading` executes the file's functions. Those of the ladder are judged by `halfstep.lab.ladder`, the
+others here. Every half-step of the notebook is called on a small problem through three iterations, with
+separate half-steps for users and items. Each begins from the right factors, so that one mistake is
+reported once.
 """
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from halfstep.lab.judging import (
     finding,
     misshapen,
 )
-from halfstep.lab.notebook import read_notebook
+from halfstep.lab.ladder.listing import LADDER as _LADDER
+from halfstep.lab.loading import functions_of
 from halfstep.lab.reference import (
     ALPHA,
     REGULARIZATION,
@@ -50,27 +51,39 @@ EXERCISES = {
     "auc_by_hand": "the share of pairs in the right order",
     "choose_regularization": "the largest lambda near the best",
 }
+LADDER = {name: exercise.what for name, exercise in _LADDER.items()}
 _HALF_STEPS = [name for name in EXERCISES if name.endswith("half_step")]
 
 
-def check(path: Path) -> list[Finding]:
+def check(path: Path, exercise: str | None = None) -> list[Finding]:
     """Check a `.py` or `.ipynb` file; the first wrong call of an exercise is its last finding.
+
+    Parameters
+    ----------
+    exercise
+        The only exercise to check, in `EXERCISES` or `LADDER`; None checks all that the file has.
 
     Raises
     ------
     InputError
-        The file cannot be read, is not Python, or has none of the exercises.
+        There is no such exercise; or the file cannot be read, is not Python, or has none of the
+        exercises.
     """
-    functions = _functions(path)
+    names = [*EXERCISES, *LADDER]
+    if exercise is not None and exercise not in names:
+        raise InputError(f"EXERCISE must be one of {', '.join(names)}; got {exercise!r}")
+    wanted = names if exercise is None else [exercise]
+    functions = functions_of(path, wanted)
     findings: list[Finding] = []
-    for name in EXERCISES:
+    for name in wanted:
         if name in functions:
             for step, what, compare in _calls(name, functions[name]):
                 findings.append(finding(name, step, what, compare, str(path)))
                 if findings[-1].state != "right":
                     break
     if not findings:
-        raise InputError(f"{path} has none of the functions {', '.join(EXERCISES)}")
+        listed = f"function {exercise}" if exercise else f"of the functions {', '.join(names)}"
+        raise InputError(f"{path} has {'no' if exercise else 'none'} {listed}")
     return findings
 
 
@@ -79,7 +92,9 @@ _Call = tuple[str, str, Callable[[], Judged]]
 
 def _calls(name: str, function: Callable[..., Any]) -> Iterator[_Call]:
     """Yield, for each call of an exercise, its step, what it returns, and its comparison."""
-    if name in _HALF_STEPS:
+    if name in LADDER:
+        yield from _LADDER[name].calls(function)
+    elif name in _HALF_STEPS:
         yield from _half_steps(name, function)
     else:
         yield from _OTHERS[name](function)
@@ -224,48 +239,3 @@ _OTHERS: dict[str, Callable[[Callable[..., Any]], Iterator[_Call]]] = {
     "auc_by_hand": _auc_by_hand,
     "choose_regularization": _choose_regularization,
 }
-
-
-def _functions(path: Path) -> dict[str, Callable[..., Any]]:
-    """Execute a file's imports, definitions and constants, and return its callables by name."""
-    kept: list[tuple[ast.stmt, str]] = []
-    for place, source in enumerate(_sources(path), 1):
-        file = f"{path}: cell {place}" if path.suffix == ".ipynb" else str(path)
-        lines = [
-            "" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()
-        ]
-        try:
-            tree = ast.parse("\n".join(lines))
-        except (SyntaxError, ValueError) as error:  # a null byte raises either, by Python's release
-            at = f"cell {place}, line {getattr(error, 'lineno', None) or 1}"
-            raise InputError(f"{path}: {at}: {getattr(error, 'msg', error)}") from error
-        except (MemoryError, RecursionError) as error:
-            raise InputError(f"{path}: cell {place} is nested too deeply") from error
-        kept += [(node, file) for node in tree.body if _harmless(node)]
-    names: dict[str, Any] = {"__name__": "lab"}
-    for node, file in kept:
-        try:
-            exec(compile(ast.Module([node], []), file, "exec"), names)
-        except (Exception, SystemExit) as error:
-            # Other failures do not matter, unless an exercise needs the name and then fails itself.
-            if isinstance(node, ast.FunctionDef) and node.name in EXERCISES:
-                raise InputError(f"{path}: {node.name} cannot be defined: {error}") from error
-    return {name: value for name, value in names.items() if callable(value)}
-
-
-def _harmless(node: ast.stmt) -> bool:
-    if isinstance(node, ast.Assign):
-        return isinstance(node.value, ast.Constant | ast.Tuple | ast.List | ast.UnaryOp)
-    return isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef)
-
-
-def _sources(path: Path) -> list[str]:
-    """Return the code of a file: of all cells of a notebook, so that a cell's place is its number."""
-    if path.suffix == ".ipynb":
-        cells = read_notebook(path)["cells"]
-        return ["".join(cell["source"]) if cell["cell_type"] == "code" else "" for cell in cells]
-    try:
-        return [path.read_text(encoding="utf-8")]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise InputError(f"{path}: cannot be read: {reason}") from error

@@ -185,8 +185,11 @@ def _both(right: Array, answer: Array, row: int) -> tuple[str, str]:
     """Return one row of the right result and of the answer, the first numbers of each."""
     more = " ..." if right.shape[1] > _SHOWN else ""
     where = f"row {row}: " if len(right) > 1 else ""
-    expected, got = (
-        where + " ".join(f"{value:.5g}" for value in values[row, :_SHOWN]) + more
-        for values in (right, answer)
-    )
+    for digits in (5, 12):  # more where a few do not tell the two apart
+        expected, got = (
+            where + " ".join(f"{value:.{digits}g}" for value in values[row, :_SHOWN]) + more
+            for values in (right, answer)
+        )
+        if expected != got:
+            break
     return expected, got

@@ -8,6 +8,7 @@ evaluation/  metrics, splits, protocols, tuning, verdicts
 datasets/    readers, generators, downloads, the description of data
 bench/       the benchmark: its method, its suites, its report
 cli/         the command, the lab, the installed package
+lab/         the ladder's exercises: their check, their stubs, the commands for them
 house/       the rules of the layout, and that the pages are what the program prints
 cluster/     more than one machine: blocks, numbering, fits over Dask workers, their faults
 faults/      processes killed, disks full, files spoilt; soak.py counts, reliability.py writes a page
@@ -17,7 +18,7 @@ cases/       what several files share: solvers.py (solvers, conventions, the awk
              libraries_on_host.cpp, recommender.py
 
 oracle.py is the mathematics written out in dense float64, strategies.py what Hypothesis draws, course.py
-executes the lab's notebook.
+executes the lab's notebook, solutions.py solves the ladder's exercises.
 """
 
 import gc

@@ -90,9 +90,10 @@ BASES = {
     "compare": ("cholesky", "eigenbasis", *FAST),
     "bench": (*FAST, "--repeats", "1", "--no-memory", "--solvers", "cholesky", "--out", "report"),
     "cluster plan": ("--users", "1e4", "--items", "1e3", "--entries", "1e5"),
-    "lab check": ("mine.py",),
+    "lab check": ("mine.py", "objective"),
     "lab run": ("page.csv", "-o", "page.html"),
     "lab exercises": ("none.ipynb", "-o", "out.ipynb"),
+    "lab stubs": ("-o", "out.py"),
 }
 # More ways to call a command whose options mean other things then.
 BASES |= {
@@ -233,7 +234,7 @@ ARGUMENTS = {
     "explain": (("model.npz",), ("0",)),
     "compare": ((), ()),
     "cluster plan: folder": ((),),
-    "lab check": ((),),
+    "lab check": ((), ()),
     "lab run": ((),),
     "lab exercises": ((),),
 }
