@@ -39,8 +39,8 @@ def whitened_coordinates() -> Drawing:
     """Once for a half-step, Y is multiplied by a triangle V; then the shared part is the identity.
 
     Above, the fixed factors Y, ten rows of four numbers, times the upper triangle V give Z of the same
-    shape. Below on the left a row's matrix before: a full shared matrix of four by four plus the sum over
-    the row's entries of w y y'. On the right after: the identity plus the sum of w z z'.
+    shape. Below on the left a row's matrix before: a full shared matrix of four by four plus the sum
+    over the row's entries of w y y'. On the right after: the identity plus the sum of w z z'.
     """
     d = Drawing(680, 380)
     d.text(20, 22, "once for all rows", bold=True)
