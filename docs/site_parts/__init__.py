@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from site_parts import (
+    accessible,
     commands,
     drawing,
     exercises,
@@ -18,7 +19,17 @@ from site_parts import (
 
 def setup(app: Any) -> dict[str, bool]:
     """Add all parts to Sphinx's application."""
-    parts = (source_files, formulas, drawing, measured, exercises, commands, notebook, reports)
+    parts = (
+        source_files,
+        formulas,
+        drawing,
+        measured,
+        exercises,
+        commands,
+        notebook,
+        reports,
+        accessible,
+    )
     for part in parts:
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
