@@ -79,6 +79,12 @@ def page(file: Path) -> Page:
     return Page(file)
 
 
+@cache
+def names(file: Path) -> frozenset[str]:
+    """Return the anchors of a page."""
+    return frozenset(page(file).ids)
+
+
 def broken(site: Path) -> Iterator[str]:
     """Yield each thing that a page or a style sheet names and that is not there, or not of the site."""
     for file in sorted(site.rglob("*.html")):
@@ -105,4 +111,4 @@ def _wrong(site: Path, file: Path, tag: str, url: str) -> str:
     anchor = unquote(parts.fragment)
     if not anchor or tag == "style" or there.suffix != ".html":
         return ""
-    return "" if anchor in page(there).ids else "no such anchor"
+    return "" if anchor in names(there) else "no such anchor"
