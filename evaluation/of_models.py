@@ -18,7 +18,8 @@ from halfstep.errors import InputError, NotFitted
 from halfstep.evaluation import equivalence
 from halfstep.evaluation.metrics.held_out import Evaluation
 from halfstep.evaluation.metrics.held_out import evaluate as evaluate_factors
-from halfstep.evaluation.protocols.split import Split, train_and_test
+from halfstep.evaluation.protocols.own_split import train_and_test
+from halfstep.evaluation.protocols.split import Split
 from halfstep.evaluation.trace import factors_of, trace_fit
 from halfstep.evaluation.tuning.search import Search
 from halfstep.interruption import interrupted_at_once

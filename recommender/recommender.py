@@ -7,7 +7,6 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from halfstep import defaults
@@ -18,7 +17,6 @@ from halfstep.recommender.new_users import row_of
 from halfstep.recommender.stored import StoredModel
 from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.model.factors import needed
-from halfstep.types import Floats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -201,34 +199,6 @@ class Recommender(StoredModel):
         The score is that of `recommend`. What the items add belongs to the user solved anew from the
         history; the difference is named apart, as `Explanation.unsolved` says.
         """
-        row, catalogue = self.row(user), self.catalogue
-        place = catalogue.item(item)
-        if not row.nnz:
-            raise InputError(f"user {user!r} has nothing, so no score can be explained")
-        solved, parts, _ = self.model.explain(0, row, place, N=n)
-        score = float(solved)
-        if self.model.user_factors is not None:
-            X, Y = self.model._fitted()
-            fitted = X[catalogue.user(user)]
-            score = float(fitted @ Y[place]) if np.any(fitted) else score
-        ids = np.array([one for one, _ in parts], np.int64)
-        top = catalogue.scored(ids, np.array([share for _, share in parts], np.float64))
-        item_id, name = catalogue.item_id(place), catalogue.name(place)
-        known = self.model.user_feature_factors is not None
-        return Explanation(item_id, name, score, top, row.nnz, score - float(solved), known)
+        from halfstep.recommender.explaining import explained
 
-    def _user(self, user: object) -> tuple[int, Floats]:
-        """Return a user's row and factors; raise InputError if the fit had nothing to make them from."""
-        place = self.catalogue.user(user)
-        factors = self.factors_of_users()[place]
-        if not np.any(factors):
-            raise InputError(
-                f"user {user!r} had no entries in the fit, so the model has nothing to go by: "
-                "give a history (--history, or Recommender.recommend_new)"
-            )
-        return place, factors
-
-    def _places(self, users: Iterable[Any] | None) -> NDArray[np.int64] | None:
-        if users is None:
-            return None
-        return self.catalogue.users(list(users))
+        return explained(self, user, item, n)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Iterable
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -195,3 +196,19 @@ class StoredModel:
                 "give that data (--data, or Recommender.with_history)"
             )
         return self.history
+
+    def _user(self, user: object) -> tuple[int, Floats]:
+        """Return a user's row and factors; raise InputError if the fit had nothing to make them from."""
+        place = self.catalogue.user(user)
+        factors = self.factors_of_users()[place]
+        if not np.any(factors):
+            raise InputError(
+                f"user {user!r} had no entries in the fit, so the model has nothing to go by: "
+                "give a history (--history, or Recommender.recommend_new)"
+            )
+        return place, factors
+
+    def _places(self, users: Iterable[Any] | None) -> NDArray[np.int64] | None:
+        if users is None:
+            return None
+        return self.catalogue.users(list(users))

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from halfstep import defaults
 from halfstep.errors import InputError
@@ -22,13 +21,17 @@ from halfstep.evaluation.metrics.inputs import (
     Indices,
     cut_offs,
     factor_pair,
-    index_array,
     whole_number,
 )
-from halfstep.evaluation.metrics.judged import Overlap, among, judged
+from halfstep.evaluation.metrics.judged import (
+    Overlap,
+    among,
+    distinct_places,
+    judged,
+    nobody,
+)
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ties import Hits, expected_hits
-from halfstep.plural import counted
 from halfstep.solvers.inputs import as_csr
 
 PerUser = dict[str, npt.NDArray[np.float64]]
@@ -167,8 +170,8 @@ def evaluate(
                 f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
             )
     lengths = cut_offs(ks)
-    asked = _distinct("users", users, held_out.shape[0])
-    columns = None if items is None else _distinct("items", items, held_out.shape[1])
+    asked = distinct_places("users", users, held_out.shape[0])
+    columns = None if items is None else distinct_places("items", items, held_out.shape[1])
     history, whole = seen, Y
     counted = None if beyond is False else seen if beyond is True else as_csr(beyond, "beyond")
     compared = judged(seen, held_out, min_value, overlap)
@@ -177,7 +180,7 @@ def evaluate(
     seen, held_out, ignored, has_history = compared
     rows = asked[np.diff(held_out.indptr)[asked] > 0]
     if rows.size == 0:
-        raise InputError(_nobody(ignored, asked, min_value))
+        raise InputError(nobody(ignored, asked, min_value))
     if device not in ("cpu", "gpu"):
         raise InputError(f"device must be cpu or gpu, got {device!r}")
     block_bytes = whole_number("block_bytes", block_bytes, least=1)
@@ -251,32 +254,3 @@ def _coverage(top: npt.NDArray[np.int32], items: int) -> float:
     recommended = np.zeros(items + 1, dtype=bool)
     recommended[top] = True  # -1, which means no item, marks the extra place at the end
     return float(recommended[:items].mean())
-
-
-def _distinct(name: str, chosen: Any, count: int) -> Indices:
-    if chosen is None:
-        return np.arange(count, dtype=np.int64)
-    places = index_array(name, chosen, dimensions=1, below=count)
-    if np.unique(places).size < places.size:
-        repeated = np.flatnonzero(np.bincount(places) > 1)[0]
-        what = "a row" if name == "users" else "a column"
-        raise InputError(f"{name} must not repeat {what}, got {repeated} more than once")
-    return places
-
-
-def _nobody(ignored: csr_matrix, asked: Indices, min_value: float | None) -> str:
-    # Where nobody is asked, it was because nobody has a relevant entry.
-    of_asked = ignored[asked].data if asked.size else ignored.data
-    if of_asked.size == 0:
-        return "test must hold out an item of a user to evaluate, got none"
-    held_out = counted(len(of_asked), "entries")
-    if min_value is None:
-        return (
-            f"test must hold out a relevant item, got {held_out}, none with a value above 0; the "
-            f"highest is {of_asked.max():g}: say from which on they are relevant with --min-value "
-            "(min_value= in Python)"
-        )
-    return (
-        f"--min-value (min_value= in Python) is {min_value:g}, and the highest of the values held out, "
-        f"{held_out}, is {of_asked.max():g}: choose one that is not above it"
-    )
