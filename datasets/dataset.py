@@ -19,7 +19,10 @@ from halfstep.plural import counted
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset(InMemory):
-    """One data set; `halfstep.datasets.triples.from_triples` makes one from arrays.
+    """One data set: a matrix of users and items with its ids, names, held-out part and origin.
+
+    `halfstep.load_data` reads one; `from_frame`, `from_arrays` and `from_csr` make one of data in
+    memory.
 
     Parameters
     ----------
@@ -37,10 +40,29 @@ class Dataset(InMemory):
     negatives : ndarray or None
         int32, shape (users, k): the item indices to rank a user's test item among; -1 is padding.
     times : ndarray or None
-        float64, shape (entries,): when each entry of `interactions.data` happened, in seconds since 1970
-        (UTC); the latest time where several rows became one entry, NaN where it is not known.
+        float64, shape (entries,): when each entry of `interactions.data` happened, in seconds since
+        1970 (UTC); the latest time where several rows became one entry, NaN where it is not known.
     provenance : dict
         Format, source files (base names), rows read, malformed rows per file and kind, licence, seed.
+
+    Raises
+    ------
+    InputError
+        An array's length or the test part's shape does not fit the matrix.
+
+    See Also
+    --------
+    halfstep.load_data : Reads a preset, a file or a folder.
+    halfstep.datasets.from_triples : Makes one from arrays, with ids of one's own order.
+
+    Examples
+    --------
+    >>> from halfstep import Dataset
+    >>> plays = Dataset.from_arrays(["ann", "bob", "ann"], ["x", "x", "y"], [3, 1, 2])
+    >>> plays
+    <Dataset 'arrays': 2 users x 2 items, 3 entries>
+    >>> plays.interactions[plays.user_index("ann")].toarray()
+    array([[3., 2.]], dtype=float32)
     """
 
     name: str
@@ -89,11 +111,49 @@ class Dataset(InMemory):
         return self.entries / (self.users * self.items)
 
     def user_index(self, user_id: object) -> int:
-        """Return the row of an original user id, or raise InputError if there is none."""
+        """Return the row of an original user id.
+
+        Parameters
+        ----------
+        user_id : int or str
+            An id; of integer ids also its text.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        InputError
+            Nobody has this id.
+
+        See Also
+        --------
+        item_index : The column of an item.
+        """
         return _position(self.user_ids, user_id, "user_id")
 
     def item_index(self, item_id: object) -> int:
-        """Return the column of an original item id, or raise InputError if there is none."""
+        """Return the column of an original item id.
+
+        Parameters
+        ----------
+        item_id : int or str
+            An id; of integer ids also its text.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        InputError
+            No item has this id.
+
+        See Also
+        --------
+        user_index : The row of a user.
+        """
         return _position(self.item_ids, item_id, "item_id")
 
     @cached_property
@@ -125,14 +185,42 @@ class Dataset(InMemory):
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the data set to one `.npz` without pickles; the file appears whole or not at all."""
+        """Write the data set to one `.npz` without pickles; the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+
+        See Also
+        --------
+        load_npz : Reads the file.
+        """
         from halfstep.datasets.archive import write_archive
 
         write_archive(self, path)
 
     @classmethod
     def load_npz(cls, path: str | PathLike[str]) -> Dataset:
-        """Read a file written by `save` or `scipy.sparse.save_npz`."""
+        """Read a file written by `save` or `scipy.sparse.save_npz`.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        InputError
+            There is no such file, or it is damaged or of another kind.
+
+        See Also
+        --------
+        save : Writes such a file.
+        halfstep.load_data : Reads it too, and other formats.
+        """
         from halfstep.datasets.archive import read_archive
 
         return read_archive(path, cls)

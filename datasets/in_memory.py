@@ -50,10 +50,19 @@ class InMemory:
         title : str
             The data set's name.
 
+        Returns
+        -------
+        Dataset
+
         Raises
         ------
         InputError
             A column cannot be told or cannot be what it is taken for, or no row is left.
+
+        See Also
+        --------
+        from_arrays : From one array a column.
+        halfstep.load_data : From a file.
         """
         from halfstep.datasets.tables.frames import frame_fields
 
@@ -94,10 +103,19 @@ class InMemory:
         duplicates : {"add", "last", "mean"}, optional
             As in `from_frame`; if None, values are added.
 
+        Returns
+        -------
+        Dataset
+
         Raises
         ------
         InputError
             As in `from_frame`, or if lengths differ.
+
+        See Also
+        --------
+        from_frame : From a table.
+        from_csr : From a matrix.
         """
         from halfstep.datasets.tables.frames import array_fields
 
@@ -128,10 +146,18 @@ class InMemory:
         negative, title
             As in `from_frame`.
 
+        Returns
+        -------
+        Dataset
+
         Raises
         ------
         InputError
             The matrix has no entries, or a value that is not finite or below 0; or ids do not fit.
+
+        See Also
+        --------
+        from_arrays : From one array a column.
         """
         from halfstep.datasets.matrix import matrix_fields
 

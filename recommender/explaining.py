@@ -10,10 +10,10 @@ from halfstep.errors import InputError
 from halfstep.recommender.answers import Explanation
 
 if TYPE_CHECKING:
-    from halfstep.recommender.stored import StoredModel
+    from halfstep.recommender.histories import WithHistories
 
 
-def explained(stored: StoredModel, user: object, item: object, n: int) -> Explanation:
+def explained(stored: WithHistories, user: object, item: object, n: int) -> Explanation:
     """Answer for `Recommender.explain`."""
     row, catalogue = stored.row(user), stored.catalogue
     place = catalogue.item(item)

@@ -40,6 +40,20 @@ class ShardedModel(StoredShards):
         As a solver's.
     interrupted_
         How many whole iterations the fit that returned this had done when Ctrl-C ended it, or None.
+
+    See Also
+    --------
+    halfstep.distributed.fit : Makes one.
+    halfstep.Recommender : A model in memory.
+
+    Examples
+    --------
+    It needs the folder of a fit over a cluster, so this example is not run as a test.
+
+    >>> from halfstep.distributed import ShardedModel
+    >>> model = ShardedModel.load("fit")  # doctest: +SKIP
+    >>> model.recommend(1000066, N=3).column_names  # doctest: +SKIP
+    ['user', 'item', 'score', 'rank']
     """
 
     def recommend_all(
@@ -62,14 +76,22 @@ class ShardedModel(StoredShards):
 
         Parameters
         ----------
-        folder
+        folder : str
             For the files. They may be read as one table.
-        items
+        N : int
+            The length of the lists, at least 1.
+        client : distributed.Client, optional
+            Of Dask, whose workers share the shards; None does all in this process.
+        filter_already_liked_items : bool
+            Leave out what a user has.
+        items : array_like, optional
             Original ids of the items to choose among; None for all.
-        num_threads
+        num_threads : int, optional
             For each shard; None for the fit's setting, 0 for all cores of a machine, shared by what it
             does at one time.
-        storage_options
+        show_progress : bool
+            As in a solver's `fit`.
+        storage_options : dict, optional
             Of `folder`; None for those of the model's folder.
 
         Returns
@@ -81,6 +103,10 @@ class ShardedModel(StoredShards):
         ------
         InputError
             N is below 1, an item is not known, a score overflows, or a file is missing or damaged.
+
+        See Also
+        --------
+        recommend : The lists of one user or of a few.
         """
         return recommending.recommend_all(
             self.folder, self._record, self._target(folder, storage_options), N, client=client,
@@ -102,13 +128,23 @@ class ShardedModel(StoredShards):
 
         Parameters
         ----------
-        user_ids
+        user_ids : int, str or array_like
             An original id, or some; a number and its text are the same id.
+        N, filter_already_liked_items, items
+            As in `recommend_all`.
+
+        Returns
+        -------
+        pyarrow.Table
 
         Raises
         ------
         InputError
             Users or items are not known; the message names them.
+
+        See Also
+        --------
+        recommend_all : The lists of all users, to files.
         """
         return recommending.recommend(
             self.folder, self._record, user_ids, N,
@@ -169,6 +205,10 @@ class ShardedModel(StoredShards):
             or nothing relevant; or an argument is outside its range.
         NotEnoughMemory
             The item factors do not fit into a worker's memory.
+
+        See Also
+        --------
+        halfstep.evaluation.evaluate : The same in one process, with the definitions.
         """
         names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
         wanted = evaluating.Wanted(k, names, min_value, overlap)

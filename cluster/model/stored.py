@@ -31,10 +31,25 @@ class StoredShards:
     def load(cls, folder: str | Folder, storage_options: dict[str, Any] | None = None) -> Self:
         """Read the model of a fit's folder, or of one that `save` wrote.
 
+        Parameters
+        ----------
+        folder : str
+            A path, or a URL that fsspec knows.
+        storage_options : dict, optional
+            What its file system is made with.
+
+        Returns
+        -------
+        ShardedModel
+
         Raises
         ------
         InputError
             There is no model, it is damaged or of another format, or of other data than the folder's.
+
+        See Also
+        --------
+        save : Copies the model to a folder.
         """
         where = _folder(folder, storage_options)
         return cls(where, read_model(where))
@@ -62,13 +77,23 @@ class StoredShards:
 
         Parameters
         ----------
-        history
+        folder, storage_options
+            As in `load`.
+        history : bool
             Whether to copy what each user has, too: the lists leave it out, and evaluations need it.
+
+        Returns
+        -------
+        ShardedModel
 
         Raises
         ------
         InputError
             `folder` has files and no model; a file of this model is missing or damaged.
+
+        See Also
+        --------
+        load : Reads the copy.
         """
         target = _folder(folder, storage_options)
         copies.save(self.folder, self._record, target, history)
@@ -79,10 +104,18 @@ class StoredShards:
 
         Rows are in the numbering of the fit's data; `to_recommender` has the ids as well.
 
+        Returns
+        -------
+        Solver
+
         Raises
         ------
         NotEnoughMemory
             The factors do not fit into this process's memory.
+
+        See Also
+        --------
+        to_recommender : The model with its ids.
         """
         return copies.to_model(self.folder, self._record)
 
@@ -91,8 +124,12 @@ class StoredShards:
 
         Parameters
         ----------
-        history
+        history : bool
             Whether it keeps what each user has.
+
+        Returns
+        -------
+        Recommender
 
         Raises
         ------
@@ -100,6 +137,10 @@ class StoredShards:
             Factors, ids and entries do not fit into this process's memory.
         InputError
             The folder is a copy without what the users have.
+
+        See Also
+        --------
+        to_model : The model by numbers of rows and columns.
         """
         return copies.to_recommender(self.folder, self._record, history)
 

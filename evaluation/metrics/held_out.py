@@ -62,6 +62,18 @@ class Evaluation:
         lists are those of `coverage`.
     gini : dict of int to float
         If asked for: for each k, the Gini index of how often items are in these lists.
+
+    See Also
+    --------
+    halfstep.evaluation.evaluate : What returns it, with the definitions of all metrics.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfstep.evaluation import Evaluation
+    >>> ndcg = {"ndcg@10": np.array([0.2, 0.6])}
+    >>> Evaluation(users=np.array([0, 4]), per_user=ndcg, coverage={10: 0.5}).means()
+    {'ndcg@10': 0.4}
     """
 
     users: Indices
@@ -73,7 +85,12 @@ class Evaluation:
     gini: dict[int, float] = field(default_factory=dict)
 
     def means(self) -> dict[str, float]:
-        """Return each metric's mean over the evaluated users, with equal weights."""
+        """Return each metric's mean over the evaluated users, with equal weights.
+
+        See Also
+        --------
+        halfstep.evaluation.validate : Means with intervals over users.
+        """
         return {name: float(values.mean()) for name, values in self.per_user.items()}
 
 
@@ -149,6 +166,11 @@ def evaluate(
         True measures the lists beside their accuracy as well, with the items' popularity counted in
         `train`; a matrix, in this matrix: what the model was fitted on, where that is not `train`.
 
+    Returns
+    -------
+    Evaluation
+        Each evaluated user's metrics; `means()` has their means.
+
     Raises
     ------
     SolverUnavailable
@@ -157,10 +179,29 @@ def evaluate(
         Shapes disagree, a factor or score is NaN or infinite, train and test share an entry, none of
         `users` has a relevant held-out item to rank, or another argument is outside its range.
 
+    See Also
+    --------
+    halfstep.evaluate : The same for a model and its data in one call.
+    halfstep.evaluation.per_user : Hold out a share of each user's entries.
+
     Notes
     -----
     Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS 2002 (NDCG).
     Both recalls are in use: papers on graph models divide by n, papers on autoencoders by min(k, n).
+
+    Examples
+    --------
+    Of user 0, item 1 was held out and is ranked first; of user 1, item 0 is ranked second.
+
+    >>> import numpy as np
+    >>> from halfstep.evaluation import evaluate
+    >>> from scipy.sparse import csr_matrix
+    >>> X, Y = np.eye(2), np.array([[0.1, 0.3], [0.9, 0.2], [0.2, 0.8], [0.3, 0.1]])
+    >>> train = csr_matrix([[0, 0, 1, 0], [0, 1, 0, 0]])
+    >>> test = csr_matrix([[0, 1, 0, 0], [1, 0, 0, 0]])
+    >>> found = evaluate(X, Y, train, test, ks=[2])
+    >>> found.per_user["ndcg@2"].round(3)
+    array([1.   , 0.631])
     """
     X, Y = factor_pair(user_factors, item_factors)
     seen, held_out = as_csr(train, "train"), as_csr(test, "test")

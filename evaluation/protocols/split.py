@@ -39,6 +39,10 @@ class Split:
         a row, and duplicate entries of the input are summed. The arrays are copies.
     label : str
         What distinguishes the split, such as its moment.
+
+    See Also
+    --------
+    halfstep.evaluation.per_user : One of the functions that return it.
     """
 
     train: csr_matrix
@@ -68,11 +72,30 @@ def random_rows(
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
+    Returns
+    -------
+    Split
+        Matrices `train` and `test`, both (users, items).
+
     Raises
     ------
     InputError
         `user_items` is not a matrix of finite numbers, `test_fraction` is outside (0, 1), or
         `random_state` is invalid.
+
+    See Also
+    --------
+    halfstep.evaluation.per_user : A share of each user's entries instead.
+    halfstep.evaluation.parts_of : This and nine other protocols, by name.
+
+    Examples
+    --------
+    >>> from halfstep.evaluation import random_rows
+    >>> from scipy.sparse import csr_matrix
+    >>> plays = csr_matrix([[5, 0, 1, 0, 2, 0], [0, 3, 0, 1, 0, 4], [1, 0, 7, 0, 0, 2]])
+    >>> split = random_rows(plays, 0.3, random_state=0)
+    >>> split.train.nnz, split.test.nnz
+    (6, 3)
     """
     matrix = as_csr(user_items)
     held_out = round(fraction_of(test_fraction) * matrix.nnz)
@@ -110,11 +133,31 @@ def per_user(
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
+    Returns
+    -------
+    Split
+        Matrices `train` and `test`, both (users, items).
+
     Raises
     ------
     InputError
         `user_items` is not a matrix of finite numbers, `test_fraction` is outside (0, 1), `min_train`
         or `min_test` is negative, or `random_state` is invalid.
+
+    See Also
+    --------
+    halfstep.evaluation.leave_one_out : One entry of each user.
+    halfstep.evaluation.random_rows : A share of all entries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfstep.evaluation import per_user
+    >>> from scipy.sparse import csr_matrix
+    >>> plays = csr_matrix([[5, 0, 1, 0, 2, 0], [0, 3, 0, 1, 0, 4], [1, 0, 7, 0, 0, 2]])
+    >>> split = per_user(plays, 0.3, random_state=0)
+    >>> np.diff(split.test.indptr)
+    array([1, 1, 1]...)
     """
     matrix = as_csr(user_items)
     fraction = fraction_of(test_fraction)
@@ -141,10 +184,33 @@ def leave_one_out(
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
+    Returns
+    -------
+    Split
+        Matrices `train` and `test`, both (users, items).
+
     Raises
     ------
     InputError
         `user_items` is not a matrix of finite numbers, or `random_state` is invalid.
+
+    See Also
+    --------
+    halfstep.evaluation.per_user : A share of each user's entries.
+    halfstep.evaluation.parts_of : Its protocol "last" takes the last entry by time.
+
+    Notes
+    -----
+    He, Liao, Zhang, Nie, Hu and Chua, "Neural collaborative filtering", WWW 2017, hold out the last
+    entry.
+
+    Examples
+    --------
+    >>> from halfstep.evaluation import leave_one_out
+    >>> from scipy.sparse import csr_matrix
+    >>> plays = csr_matrix([[5, 0, 1, 0], [0, 3, 0, 0], [1, 0, 7, 2]])
+    >>> leave_one_out(plays, random_state=0).test.getnnz(axis=1)  # user 1 has one entry, and keeps it
+    array([1, 0, 1]...)
     """
     matrix = as_csr(user_items)
     counts = np.diff(matrix.indptr)
