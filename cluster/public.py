@@ -101,7 +101,8 @@ def fit(
 
     Returns
     -------
-    The `ShardedModel` in `folder`.
+    ShardedModel
+        The model in `folder`.
 
     Raises
     ------
@@ -111,6 +112,23 @@ def fit(
         A row's factors are not finite; the message names side, row and id.
     ClusterLost
         No worker is left, or the scheduler is gone. The last manifest is whole.
+
+    See Also
+    --------
+    halfstep.distributed.ShardedModel : What comes back.
+    halfstep.Recommender.fit : A fit in this process.
+
+    Examples
+    --------
+    It starts a cluster of processes, which takes some seconds, so this example is not run as a test.
+
+    >>> from dask.distributed import Client, LocalCluster
+    >>> from halfstep import distributed, load_data
+    >>> if __name__ == "__main__":  # doctest: +SKIP
+    ...     with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster) as client:
+    ...         model = distributed.fit(
+    ...             load_data("music-small"), folder="fit", client=client, factors=8, random_state=0
+    ...         )
     """
     from halfstep.distributed.fitting.arguments import check_run, seed_of, solver_of
     from halfstep.distributed.fitting.checks import check_folder, check_workers

@@ -134,7 +134,54 @@ def recommend_all(
 ) -> Integers:
     """Return the ids of the N best items, (rows, N), for the users of all rows of `user_items`.
 
-    Row r belongs to user r + `users_items_offset`. Use `recommend` for scores and for users by id.
+    A method `recommend` of the model gives the scores too, and takes users by their numbers.
+
+    Parameters
+    ----------
+    model : Solver
+        A fitted model.
+    user_items : sparse matrix, shape (rows, items)
+        What the users have; row r belongs to user r + `users_items_offset`.
+    N : int
+        The number of items to return, at least 1.
+    recalculate_user : bool
+        Solve for the users' factors from `user_items` instead of using the fitted ones.
+    filter_already_liked_items : bool
+        Leave out the items that `user_items` stores for the user.
+    filter_items : array_like, optional
+        Leave out these items for all users.
+    users_items_offset : int
+        The user of the first row.
+
+    Returns
+    -------
+    ids : int32 array, shape (rows, N)
+        Best first; a row with fewer items left ends in -1.
+
+    Raises
+    ------
+    InputError, UnknownId
+        The matrix has other shapes than the model, or a user is not in it.
+    NotFitted
+        The model has no factors.
+
+    See Also
+    --------
+    halfstep.Recommender.recommend_all : Lists with external ids and names, a block of users at a time.
+
+    Examples
+    --------
+    >>> from halfstep import AlternatingLeastSquares, recommend_all
+    >>> from scipy.sparse import csr_matrix
+    >>> plays = csr_matrix([[5, 0, 1, 0, 2, 0], [0, 3, 0, 1, 0, 4], [1, 0, 7, 0, 0, 2],
+    ...                     [0, 2, 0, 3, 1, 0], [4, 0, 2, 0, 3, 0]])
+    >>> model = AlternatingLeastSquares(factors=2, iterations=5, random_state=0)
+    >>> _ = model.fit(plays, show_progress=False)
+    >>> ids = recommend_all(model, plays, N=2)
+    >>> ids.shape
+    (5, 2)
+    >>> set(ids[0].tolist()) <= {1, 3, 5}  # not items that user 0 has
+    True
     """
     rows = getattr(user_items, "shape", (0,))[0]
     users = np.arange(rows, dtype=np.int64) + users_items_offset
