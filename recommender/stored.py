@@ -134,7 +134,7 @@ class StoredModel:
         return loaded
 
     def save(self, path: str | PathLike[str], *, history: bool = True) -> None:
-        """Write one .npz file, whole or not at all; `AlternatingLeastSquares.load` reads the model in it.
+        """Write one .npz file, whole or not at all; `halfstep.load` reads the model in it.
 
         Parameters
         ----------
