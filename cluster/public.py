@@ -76,7 +76,7 @@ def fit(
         Iterations between two checkpoints; 0 for none. With 1 a lost worker costs a half-step.
     init
         A model to start from, instead of with random factors: a `ShardedModel` or its folder, in another
-        folder than the fit's; or a `halfstep.Recommender` or its `.npz`. Its factors are taken by the
+        folder than the fit's; or a `halfstep.Recommender` or its .npz file. Its factors are taken by the
         original ids, of which a number and its text are the same; rows that it does not have start with
         the random numbers that they would have without `init`. Where it has all rows, the fit has the
         bits of `init_factors` in one process, and of `warm_start` of a model that was loaded:

@@ -185,7 +185,7 @@ class Dataset(InMemory):
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the data set to one `.npz` without pickles; the file appears whole or not at all.
+        """Write the data set to one .npz file without pickles; the file appears whole or not at all.
 
         Parameters
         ----------

@@ -44,7 +44,7 @@ class Recommender(WithHistories):
     present : ndarray or None
         (users,) bool, which users the data of `with_history` has; None without such data.
     name, fingerprint, provenance
-        Those of the data set: see `halfstep.datasets.Dataset`.
+        Those of the data set: see `halfstep.Dataset`.
     versions : dict
         Of halfstep, numpy and the file's format, as they were at the fit.
 

@@ -134,12 +134,12 @@ class StoredModel:
         return loaded
 
     def save(self, path: str | PathLike[str], *, history: bool = True) -> None:
-        """Write one `.npz`, whole or not at all; `AlternatingLeastSquares.load` reads the model in it.
+        """Write one .npz file, whole or not at all; `halfstep.load` reads the model in it.
 
         Parameters
         ----------
         path : str or path
-            Gets the ending `.npz` if it has another one.
+            Gets the ending .npz if it has another one.
         history : bool
             Whether to write what each user has.
 
