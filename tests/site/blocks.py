@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 
 RUN = ("python", "pycon", "console")
 # After backticks, a line with more of them is text.
-_FENCE = re.compile(
-    r"(?P<indent>\s*)(?P<fence>`{3,}(?!.*`)|~{3,}|:{3,})\s*(?P<rest>.*?)\s*$"
-)
+_FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}(?!.*`)|~{3,}|:{3,})\s*(?P<rest>.*?)\s*$")
 _MARK = re.compile(r"\s*(?:<!--\s*not run:(?P<html>.*)-->|%\s*not run:(?P<myst>.*))\s*$")
 _NEARLY = re.compile(r"\s*(?:<!--|%)\s*not run\b")
 _BETWEEN = re.compile(r"\s*(?::[\w-]+:.*)?$")  # blank, or an option of a directive
@@ -103,11 +101,11 @@ def _closes(line: re.Match[str] | None, fence: str) -> bool:
 
 def _add(found: list[Block], block: Block, joined: bool) -> None:
     """Add a block, or hand it to the ```python block that stands right before it."""
-    if joined and block.language == "text" and found[-1].language == "python":
-        if found[-1].prints is None:
-            found[-1] = replace(found[-1], prints=block)
-            return
-    found.append(block)
+    after_python = joined and found[-1].language == "python" and found[-1].prints is None
+    if after_python and block.language == "text":
+        found[-1] = replace(found[-1], prints=block)
+    else:
+        found.append(block)
 
 
 @dataclass(frozen=True)

@@ -107,9 +107,11 @@ class Page:
             if not self._allowed(done.returncode, command.code, command.shown):
                 ran.problems.append(f"$ {first}\nexit code {done.returncode}\n{done.stdout}")
             blank = "\n" * (command is not commands[-1])
-            output = f"{done.stdout.strip(chr(10))}\n" if done.stdout.strip() else ""
-            kept = "".join(f"{line}\n" for line in command.shown)
-            said = self._clean(output) + blank if differences else kept
+            # As the comparison, the page does without blank lines and blanks at the end.
+            output = [line for line in self._clean(done.stdout).splitlines() if line.strip()]
+            said = "".join(f"{line.rstrip()}\n" for line in output) + blank
+            if not differences:
+                said = "".join(f"{line}\n" for line in command.shown)
             ran.text += f"$ {command.text}\n{said}"
         return ran
 

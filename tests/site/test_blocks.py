@@ -19,9 +19,7 @@ PLACES = (
     *("docs/how-to/**/*.md", "docs/ladder/**/*.md"),
     *("docs/reference/**/*.md", "docs/explanation/**/*.md"),
 )
-PAGES = [
-    page.relative_to(ROOT).as_posix() for place in PLACES for page in sorted(ROOT.glob(place))
-]
+PAGES = [page.relative_to(ROOT).as_posix() for place in PLACES for page in sorted(ROOT.glob(place))]
 
 
 def run(page, *options):
