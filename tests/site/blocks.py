@@ -1,11 +1,13 @@
 """Find the code blocks of a Markdown page: what they are, where they are, and why one is not run.
 
-A block after a line `<!-- not run: REASON -->` or `% not run: REASON` is not run. Directives are
-containers, whose own text is not looked at: blocks in tabs and cards are found.
+A block after a line `<!-- not run: REASON -->` or `% not run: REASON` is not run; one after
+`<!-- needs: MODULE -->` only where the module is installed. Directives are containers, whose own text is
+not looked at: blocks in tabs and cards are found.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import dataclass, replace
 
@@ -13,7 +15,9 @@ RUN = ("python", "pycon", "console")
 # After backticks, a line with more of them is text.
 _FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}(?!.*`)|~{3,}|:{3,})\s*(?P<rest>.*?)\s*$")
 _MARK = re.compile(r"\s*(?:<!--\s*not run:(?P<html>.*)-->|%\s*not run:(?P<myst>.*))\s*$")
-_NEARLY = re.compile(r"\s*(?:<!--|%)\s*not run\b")
+_NEEDS = re.compile(r"\s*(?:<!--\s*needs: (?P<html>\w+) -->|%\s*needs: (?P<myst>\w+))\s*$")
+_NEARLY = re.compile(r"\s*(?:<!--|%)\s*(?:not run|needs)\b")
+_THERE = "what it needs is there"
 _BETWEEN = re.compile(r"\s*(?::[\w-]+:.*)?$")  # blank, or an option of a directive
 
 
@@ -68,29 +72,35 @@ def blocks_of(page: str) -> list[Block]:
             else:
                 taken.append(line)
             continue
-        marked = _MARK.match(line)
-        if marked:
+        marked, needs = _MARK.match(line), _NEEDS.match(line)
+        if needs:
+            module = needs["html"] or needs["myst"]
+            mark = _THERE if importlib.util.find_spec(module) else f"needs {module}"
+        elif marked:
             reason = (marked["html"] or marked["myst"] or "").strip()
             if not reason:
                 raise BadPage(f"line {number}: `not run` needs a reason")
             mark = reason
         elif _NEARLY.match(line):
-            raise BadPage(f"line {number}: write <!-- not run: REASON --> in one line")
+            raise BadPage(
+                f"line {number}: write <!-- not run: REASON --> or <!-- needs: MODULE -->"
+            )
         elif opening is None:
             if mark and not _BETWEEN.match(line):
-                raise BadPage(f"line {number}: `not run` must stand right before a block")
+                raise BadPage(f"line {number}: a mark must stand right before a block")
         elif containers and _closes(opening, containers[-1]):
             containers.pop()
         elif opening["rest"].startswith("{") or opening["fence"].startswith(":"):
             containers.append(opening["fence"])
         else:
             language = opening["rest"].split()[0] if opening["rest"] else ""
-            block = Block(language, "", number + 1, opening["indent"], mark)
+            reason = "" if mark == _THERE else mark
+            block = Block(language, "", number + 1, opening["indent"], reason)
             fence, taken, mark = opening["fence"], [], ""
             continue
         joined = joined and not line.strip()
     if fence or mark:
-        raise BadPage("the page ends in an open block, or after `not run`")
+        raise BadPage("the page ends in an open block, or after a mark")
     return found
 
 

@@ -190,12 +190,21 @@ def test_an_error_that_the_page_shows_passes(tmp_path):
         "<!-- not run -->\n```python\n1\n```\n",
         "<!-- not run: it is long -->\nAnd words.\n```python\n1\n```\n",
         "<!-- not run: nothing follows -->\n",
+        "<!-- needs: -->\n```python\n1\n```\n",
+        "<!-- needs: numpy -->\nAnd words.\n```python\n1\n```\n",
         "```python\n1\n",
     ],
 )
 def test_what_is_not_run_needs_a_reason_and_a_block(page):
     with pytest.raises(BadPage):
         blocks_of(page)
+
+
+@pytest.mark.parametrize(("module", "runs"), [("numpy", True), ("no_such_module", False)])
+def test_a_block_that_needs_a_module_is_run_where_it_is(module, runs):
+    (block,) = blocks_of(f"<!-- needs: {module} -->\n\n```python\n1\n```\n")
+    assert block.runs == runs
+    assert block.reason == ("" if runs else f"needs {module}")
 
 
 def test_a_page_can_be_filled_with_what_is_printed(tmp_path):
