@@ -27,7 +27,13 @@ from pathlib import Path
 from blocks import BadPage, Block, blocks_of, commands_of
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {"COLUMNS": "80", "NO_COLOR": "1", "HALFSTEP_PROGRESS": "off"}
+# Unbuffered, so that output and errors come in the order in which a terminal shows them.
+ENVIRONMENT = {
+    "COLUMNS": "80",
+    "NO_COLOR": "1",
+    "HALFSTEP_PROGRESS": "off",
+    "PYTHONUNBUFFERED": "1",
+}
 _TIME = re.compile(r"\b\d+(?:[.,]\d+)* ?(?:ms|s|min|h)\b")
 _ANY = "..."
 
@@ -78,10 +84,9 @@ class Page:
             return Ran(block, "", [traceback.format_exc()])
         if block.prints is None:
             return Ran(block, "")
-        return Ran(block.prints, printed.getvalue(), self._differ(block.prints, printed.getvalue()))
-
-    def _differ(self, shown: Block, printed: str) -> list[str]:
-        return self.differences(shown.text.splitlines(), printed)
+        shown = block.prints.text.splitlines()
+        output = self._clean(printed.getvalue())
+        return Ran(block.prints, output, self.differences(shown, output))
 
     def _doctest(self, block: Block) -> Ran:
         parsed = doctest.DocTestParser().get_doctest(
