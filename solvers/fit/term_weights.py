@@ -42,6 +42,27 @@ def bm25_weight(
     ------
     InputError
         `X` is not sparse, or an argument is out of range.
+
+    See Also
+    --------
+    halfstep.tfidf_weight : The same with TF-IDF.
+    halfstep.Solver : Its argument `transform`.
+
+    Notes
+    -----
+    Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009), section 3.4,
+    with `implicit`'s idf.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 1, 0, 2], [0, 2, 0, 0, 4, 0], [1, 0, 0, 3, 0, 0]])
+    >>> weighed = halfstep.bm25_weight(plays.T)
+    >>> weighed.shape, weighed.dtype
+    ((6, 3), dtype('float64'))
+    >>> weighed[2].toarray().round(2)
+    array([[0., 0., 0.]])
     """
     return _weighed(X, "bm25", K1, B)
 
@@ -49,7 +70,33 @@ def bm25_weight(
 def tfidf_weight(X: Any) -> sparse.csr_matrix:
     """Return a matrix weighed by TF-IDF, as `implicit.nearest_neighbours.tfidf_weight` does.
 
-    `X` is sparse (items, users), with a row for each *item*, and the result too; see `bm25_weight`.
+    Parameters
+    ----------
+    X
+        Sparse (items, users), with a row for each *item*: of a matrix (users, items) give the transpose.
+        Not written to.
+
+    Returns
+    -------
+    csr_matrix (items, users), float64
+
+    Raises
+    ------
+    InputError
+        `X` is not sparse.
+
+    See Also
+    --------
+    halfstep.bm25_weight : The same with BM25.
+    halfstep.Solver : Its argument `transform`.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 1, 0, 2], [0, 2, 0, 0, 4, 0], [1, 0, 0, 3, 0, 0]])
+    >>> halfstep.tfidf_weight(plays.T)[3].toarray().round(2)
+    array([[0., 0., 0.]])
     """
     return _weighed(X, "tfidf", defaults.BM25_K1, defaults.BM25_B)
 
