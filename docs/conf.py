@@ -34,8 +34,8 @@ autosummary_generate = True
 autodoc_typehints = "signature"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
-# What single backticks hold in docstrings is a link where it is the name of something, else code.
-default_role = "py:obj"
+toc_object_entries_show_parents = "hide"
+default_role = "backticks"  # in docstrings: see `site_parts.reference`
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False

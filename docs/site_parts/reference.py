@@ -22,7 +22,7 @@ from site_parts.source_files import DOCS, PAGES, ROOT
 REFERENCE = DOCS / "reference"
 API = DOCS / "generated" / "api"
 _AUTOSUMMARY = re.compile(r"^\.\. autosummary::\n((?: {3}.*\n|\n)+)", re.MULTILINE)
-_NAME = re.compile(r"^ {3}(halfstep(?:\.\w+)+)$", re.MULTILINE)
+_NAME = re.compile(r"^ {3}~?(halfstep(?:\.\w+)+)$", re.MULTILINE)
 
 
 class Members(SphinxDirective):
@@ -40,12 +40,10 @@ class Members(SphinxDirective):
         cls = import_by_name(name)[1]
         places = dict(_places(name, cls))
         methods, properties = list(methods_of(cls)), list(properties_of(cls))
-        of_attributes = attributes_of(cls)
         rows = {each: _summary(getattr(cls, each)) for each in properties}
-        others = {k: " ".join(v) for k, v in of_attributes.items() if k not in rows}
         lines = [f".. written-in:: {name}", ""]
         lines += _table("Methods", places, {each: _summary(getattr(cls, each)) for each in methods})
-        lines += _table("Attributes", places, rows | others)
+        lines += _table("Attributes", places, rows | attributes_of(cls))
         for kind, names in (("property", properties), ("method", methods)):
             for each in names:
                 if places[each] == f"{name}.{each}":
@@ -85,14 +83,18 @@ def properties_of(cls: type) -> Iterator[str]:
             yield name
 
 
-def attributes_of(cls: type) -> dict[str, list[str]]:
-    """Return what the sections `Attributes` of a class and of its parents say of each name."""
-    found: dict[str, list[str]] = {}
-    for parent in cls.__mro__:
+def attributes_of(cls: type) -> dict[str, str]:
+    """Return what the sections `Attributes` of a class's parents say of names, by these names together.
+
+    Properties are left out, which say it themselves.
+    """
+    found: dict[str, str] = {}
+    properties = set(properties_of(cls))
+    for parent in cls.__mro__[1:]:
         if parent.__module__.startswith("halfstep") and "Attributes" in (parent.__doc__ or ""):
             for entry in ClassDoc(parent, config={"show_class_members": False})["Attributes"]:
-                for name in entry.name.split(", "):
-                    found.setdefault(name, entry.desc)
+                if not properties >= set(entry.name.split(", ")):
+                    found.setdefault(entry.name, " ".join(entry.desc))
     return found
 
 
@@ -122,13 +124,35 @@ def _table(title: str, places: dict[str, str], said: dict[str, str]) -> Iterator
     """Yield a table of members with what each is."""
     if not said:
         return
-    yield from (f".. rubric:: {title}", "", ".. list-table::", "   :class: members", "")
-    for name in sorted(said, key=str.lower):
-        yield (
-            f"   * - :py:obj:`{name} <{places[name]}>`" if name in places else f"   * - ``{name}``"
-        )
-        yield f"     - {said[name]}"
+    yield from (f".. rubric:: {title}", "", ".. list-table::")
+    yield from ("   :class: members", "   :widths: auto", "")
+    for names in sorted(said, key=str.lower):
+        links = [
+            f":py:obj:`{name} <{places[name]}>`" if name in places else f"``{name}``"
+            for name in names.split(", ")
+        ]
+        yield f"   * - {', '.join(links)}"
+        yield f"     - {said[names]}"
     yield ""
+
+
+def in_backticks(
+    name: str,
+    rawtext: str,
+    text: str,
+    lineno: int,
+    inliner: Any,
+    options: Any = None,
+    content: Any = (),
+) -> tuple[list[nodes.Node], list[Any]]:
+    """Make what a docstring has in single backticks a link if it may be a name, and code otherwise."""
+    if not re.fullmatch(r"[A-Za-z_][\w.]*", text):
+        return [nodes.literal(rawtext, text)], []
+    role = inliner.document.settings.env.get_domain("py").role("obj")
+    found: tuple[list[nodes.Node], list[Any]] = role(
+        name, rawtext, text, lineno, inliner, options or {}, content
+    )
+    return found
 
 
 @cache
@@ -143,6 +167,51 @@ def names_listed() -> set[str]:
     }
 
 
+def plain_signature(
+    _app: Any, what: str, _name: str, obj: Any, _options: Any, _given: str | None, _returns: Any
+) -> tuple[str, str] | None:
+    """Return a signature with the types as the source writes them, where Python would spell them out."""
+    if what not in ("class", "function", "method"):
+        return None
+    try:
+        signature = inspect.signature(obj)
+    except (TypeError, ValueError):
+        return None
+    parameters = list(signature.parameters.values())
+    if what == "method" and parameters and parameters[0].name in ("self", "model"):
+        parameters = parameters[1:]
+    returns = signature.return_annotation
+    bare = signature.replace(
+        parameters=[
+            each.replace(annotation=_written(each.annotation), default=_bare(each.default))
+            for each in parameters
+        ],
+        return_annotation=signature.empty,
+    )
+    return str(bare), "" if what == "class" or returns is signature.empty else str(returns)
+
+
+class _Bare(str):
+    """A text that is written without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _written(annotation: Any) -> Any:
+    """Return an annotation, which is a string already, as it is to be written."""
+    return _Bare(annotation) if isinstance(annotation, str) else annotation
+
+
+def _bare(value: Any) -> Any:
+    """Return a default as it is to be written: a class by its name."""
+    if value is inspect.Parameter.empty:
+        return value
+    return _Bare(value.__name__) if inspect.isclass(value) else value
+
+
 def remove_old(_: Any) -> None:
     """Remove the pages of names that no page lists any more."""
     listed = names_listed()
@@ -155,4 +224,6 @@ def setup(app: Any) -> None:
     """Add the directives; old pages go before new ones are made."""
     app.add_directive("members", Members)
     app.add_directive("written-in", WrittenIn)
+    app.add_role("backticks", in_backticks)
+    app.connect("autodoc-process-signature", plain_signature)
     app.connect("builder-inited", remove_old, priority=100)

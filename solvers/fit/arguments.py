@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from halfstep.solvers.fit.weighing import check_weighing
 from halfstep.solvers.inputs import check_dtype, check_integers
 
 
-def check_arguments(values: Mapping[str, Any]) -> None:
+def check_arguments(values: dict[str, Any]) -> None:
     """Raise InputError for an argument of `Solver` that breaks its rule."""
     check_integers(values, factors=1, iterations=0, num_threads=0)
     check_weighing(values)

@@ -62,7 +62,7 @@ def bm25_weight(
     >>> weighed.shape, weighed.dtype
     ((6, 3), dtype('float64'))
     >>> weighed[2].toarray().round(2)
-    array([[0., 0., 0.]])
+    array([[0.6, 0. , 0. ]])
     """
     return _weighed(X, "bm25", K1, B)
 
@@ -96,7 +96,7 @@ def tfidf_weight(X: Any) -> sparse.csr_matrix:
     >>> from scipy import sparse
     >>> plays = sparse.csr_matrix([[5, 0, 3, 1, 0, 2], [0, 2, 0, 0, 4, 0], [1, 0, 0, 3, 0, 0]])
     >>> halfstep.tfidf_weight(plays.T)[3].toarray().round(2)
-    array([[0., 0., 0.]])
+    array([[0.18, 0.  , 1.2 ]])
     """
     return _weighed(X, "tfidf", defaults.BM25_K1, defaults.BM25_B)
 
