@@ -82,7 +82,7 @@ class Solver(Alternation, Stages, Weighed, FittedModel, ABC):
         The objective after each iteration, if calculated; the seconds that its two half-steps took; its
         over-relaxation factor, 1.0 without (`fit.over_relaxation`).
     report_
-        How far each iteration of the last `fit` solved its rows, each an `IterationReport` of `fit.stopping`.
+        How far each iteration of the last `fit` solved its rows: an `IterationReport` of `fit.stopping`.
         Empty for `eigenbasis` with a fixed number of steps or `exact`, and for rungs without steps.
     user_feature_factors, item_feature_factors
         W (p, f) and V (q, f) of a fit with attributes: W'f_u is where user u would be without entries.
