@@ -11,6 +11,7 @@ from site_parts import (
     formulas,
     measured,
     notebook,
+    reference,
     reports,
     source_files,
 )
@@ -18,7 +19,10 @@ from site_parts import (
 
 def setup(app: Any) -> dict[str, bool]:
     """Add all parts to Sphinx's application."""
-    parts = (source_files, formulas, drawing, measured, exercises, commands, notebook, reports)
+    parts = (
+        *(source_files, formulas, drawing, measured, exercises, commands, notebook, reports),
+        reference,
+    )
     for part in parts:
         part.setup(app)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
