@@ -77,9 +77,11 @@ def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:
     Examples
     --------
     >>> import halfstep
-    >>> from implicit.cpu.als import AlternatingLeastSquares  # doctest: +SKIP
-    >>> theirs = AlternatingLeastSquares(factors=8)  # doctest: +SKIP
-    >>> theirs.fit(user_items)  # doctest: +SKIP
-    >>> ours = halfstep.from_implicit(theirs)  # doctest: +SKIP
+    >>> from implicit.cpu.als import AlternatingLeastSquares
+    >>> from threadpoolctl import threadpool_limits
+    >>> with threadpool_limits(1, "blas"):
+    ...     theirs = AlternatingLeastSquares(factors=8)
+    >>> halfstep.from_implicit(theirs, solver="cholesky")
+    AlternatingLeastSquares(factors=8, solver='cholesky')
     """
     return AlternatingLeastSquares.of(conversion.from_implicit(model, solver))
