@@ -44,7 +44,6 @@ def bm25_weight(
 
     See Also
     --------
-<<<<<<< HEAD
     halfstep.tfidf_weight : The other weight, which has no parameters.
     halfstep.AlternatingLeastSquares : Its `transform="bm25"` weighs inside the fit.
 
@@ -63,26 +62,6 @@ def bm25_weight(
     ((4, 3), 6)
     >>> bool(weighed[2, 2] > weighed[2, 0])  # nine plays of item 2 weigh more than one
     True
-=======
-    halfstep.tfidf_weight : The same with TF-IDF.
-    halfstep.Solver : Its argument `transform`.
-
-    Notes
-    -----
-    Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009), section 3.4,
-    with `implicit`'s idf.
-
-    Examples
-    --------
-    >>> import halfstep
-    >>> from scipy import sparse
-    >>> plays = sparse.csr_matrix([[5, 0, 3, 1, 0, 2], [0, 2, 0, 0, 4, 0], [1, 0, 0, 3, 0, 0]])
-    >>> weighed = halfstep.bm25_weight(plays.T)
-    >>> weighed.shape, weighed.dtype
-    ((6, 3), dtype('float64'))
-    >>> weighed[2].toarray().round(2)
-    array([[0.6, 0. , 0. ]])
->>>>>>> site-api-a
     """
     return _weighed(X, "bm25", K1, B)
 
@@ -92,14 +71,8 @@ def tfidf_weight(X: Any) -> sparse.csr_matrix:
 
     Parameters
     ----------
-<<<<<<< HEAD
     X : sparse matrix, shape (items, users)
         A row for each *item*: of a matrix (users, items) give the transpose. Not written to.
-=======
-    X
-        Sparse (items, users), with a row for each *item*: of a matrix (users, items) give the transpose.
-        Not written to.
->>>>>>> site-api-a
 
     Returns
     -------
@@ -112,7 +85,6 @@ def tfidf_weight(X: Any) -> sparse.csr_matrix:
 
     See Also
     --------
-<<<<<<< HEAD
     halfstep.bm25_weight : A weight that stops growing with the value.
     halfstep.AlternatingLeastSquares : Its `transform="tfidf"` weighs inside the fit.
 
@@ -126,18 +98,6 @@ def tfidf_weight(X: Any) -> sparse.csr_matrix:
            [0.   , 1.386, 0.   ],
            [0.288, 0.   , 2.079],
            [0.   , 0.   , 0.   ]])
-=======
-    halfstep.bm25_weight : The same with BM25.
-    halfstep.Solver : Its argument `transform`.
-
-    Examples
-    --------
-    >>> import halfstep
-    >>> from scipy import sparse
-    >>> plays = sparse.csr_matrix([[5, 0, 3, 1, 0, 2], [0, 2, 0, 0, 4, 0], [1, 0, 0, 3, 0, 0]])
-    >>> halfstep.tfidf_weight(plays.T)[3].toarray().round(2)
-    array([[0.18, 0.  , 1.2 ]])
->>>>>>> site-api-a
     """
     return _weighed(X, "tfidf", defaults.BM25_K1, defaults.BM25_B)
 
