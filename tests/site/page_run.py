@@ -63,7 +63,10 @@ class Page:
             program.chmod(0o755)
         os.environ.update(ENVIRONMENT)
         os.environ["PATH"] = f"{programs}{os.pathsep}{os.environ['PATH']}"
-        os.environ["PYTHONPATH"] = str(ROOT)
+        # This checkout's package; and the tests, whose emulator runs the CUDA kernels.
+        here = [str(ROOT), str(ROOT / "tests")]
+        sys.path[:0] = here
+        os.environ["PYTHONPATH"] = os.pathsep.join(here)
         os.chdir(self.folder)
 
     def run(self) -> Iterator[Ran]:

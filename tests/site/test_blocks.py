@@ -149,6 +149,18 @@ def test_a_page_that_shows_what_happens_passes(tmp_path):
     assert done.stdout == ""
 
 
+def test_a_page_gets_the_package_of_this_checkout(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    page = tmp_path / "page.md"
+    say = "import emulator, halfstep; print(halfstep.__file__)"
+    page.write_text(
+        f"```python\n{say}\n```\n```text\n{ROOT}/halfstep/__init__.py\n```\n"
+        f"```console\n$ python -c '{say}'\n{ROOT}/halfstep/__init__.py\n```\n"
+    )
+    done = run(page)
+    assert done.returncode == 0, done.stdout
+
+
 WRONG = {
     "output of Python": "```python\nprint(1)\n```\n```text\n2\n```\n",
     "Python that raises": "```python\n1 / 0\n```\n",
