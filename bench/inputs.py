@@ -14,7 +14,7 @@ from halfstep.bench.settings import DEFAULT_DATA, BenchSettings
 from halfstep.datasets import Dataset
 from halfstep.errors import InputError
 from halfstep.evaluation.protocols.draws import chosen_users, hashed
-from halfstep.evaluation.protocols.split import train_and_test
+from halfstep.evaluation.protocols.own_split import train_and_test
 from halfstep.files import plain
 
 EVALUATED_USERS = 10_000

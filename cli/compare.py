@@ -91,7 +91,7 @@ def compare(
     from halfstep.evaluation import exact
     from halfstep.evaluation.equivalence import OBJECTIVE_TOLERANCE, check_margins
     from halfstep.evaluation.equivalence import compare as compare_fits
-    from halfstep.evaluation.protocols.split import train_and_test
+    from halfstep.evaluation.protocols.own_split import train_and_test
     from halfstep.evaluation.trace import trace_fit
     from halfstep.solvers.fit.start import starting_factors
 

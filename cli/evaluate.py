@@ -206,9 +206,9 @@ def parts(
     A named protocol splits the training part and does not use the data set's test part.
     """
     from halfstep.evaluation.protocols.chronological import all_times, moment
+    from halfstep.evaluation.protocols.own_split import own_split, refuse_overlap
     from halfstep.evaluation.protocols.part import part_of
     from halfstep.evaluation.protocols.partitions import parts_of
-    from halfstep.evaluation.protocols.split import own_split, refuse_overlap
 
     ids: dict[str, Any] = {"user_ids": source.user_ids, "item_ids": source.item_ids}
 

@@ -49,6 +49,9 @@ def presets(console: Console) -> None:
 def summary(data: Dataset) -> dict[str, Any]:
     """Return the facts that `halfstep data info` shows about a data set."""
     values = data.interactions.data
+    origin = dict(data.provenance)
+    if "entries" in origin:  # of generated data, about how many there were to be
+        origin["requested entries"] = origin.pop("entries")
     return {
         "name": data.name,
         "users": data.users,
@@ -60,7 +63,7 @@ def summary(data: Dataset) -> dict[str, Any]:
         "largest value": float(values.max()),
         "held-out entries": 0 if data.test is None else data.test.nnz,
         "hash": data.content_hash,
-        **data.provenance,
+        **origin,
     }
 
 

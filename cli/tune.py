@@ -119,9 +119,9 @@ def tune(
     from halfstep.bench.environment import environment
     from halfstep.cli import show_tuning
     from halfstep.evaluation.protocols.early_stopping import list_length
+    from halfstep.evaluation.protocols.own_split import train_and_test
     from halfstep.evaluation.protocols.part import part_of
     from halfstep.evaluation.protocols.partitions import parts_of
-    from halfstep.evaluation.protocols.split import train_and_test
     from halfstep.evaluation.protocols.validation import validate
     from halfstep.evaluation.tuning.search import SEARCHES
     from halfstep.evaluation.tuning.store import missing

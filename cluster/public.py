@@ -76,7 +76,7 @@ def fit(
         Iterations between two checkpoints; 0 for none. With 1 a lost worker costs a half-step.
     init
         A model to start from, instead of with random factors: a `ShardedModel` or its folder, in another
-        folder than the fit's; or a `halfstep.Recommender` or its `.npz`. Its factors are taken by the
+        folder than the fit's; or a `halfstep.Recommender` or its .npz file. Its factors are taken by the
         original ids, of which a number and its text are the same; rows that it does not have start with
         the random numbers that they would have without `init`. Where it has all rows, the fit has the
         bits of `init_factors` in one process, and of `warm_start` of a model that was loaded:
@@ -101,7 +101,8 @@ def fit(
 
     Returns
     -------
-    The `ShardedModel` in `folder`.
+    ShardedModel
+        The model in `folder`.
 
     Raises
     ------
@@ -111,6 +112,23 @@ def fit(
         A row's factors are not finite; the message names side, row and id.
     ClusterLost
         No worker is left, or the scheduler is gone. The last manifest is whole.
+
+    See Also
+    --------
+    halfstep.distributed.ShardedModel : What comes back.
+    halfstep.Recommender.fit : A fit in this process.
+
+    Examples
+    --------
+    It starts a cluster of processes, which takes some seconds, so this example is not run as a test.
+
+    >>> from dask.distributed import Client, LocalCluster
+    >>> from halfstep import distributed, load_data
+    >>> if __name__ == "__main__":  # doctest: +SKIP
+    ...     with LocalCluster(n_workers=2, threads_per_worker=1) as cluster, Client(cluster) as client:
+    ...         model = distributed.fit(
+    ...             load_data("music-small"), folder="fit", client=client, factors=8, random_state=0
+    ...         )
     """
     from halfstep.distributed.fitting.arguments import check_run, seed_of, solver_of
     from halfstep.distributed.fitting.checks import check_folder, check_workers

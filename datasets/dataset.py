@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from halfstep.datasets.tables.options import Column, Duplicates, Negative, TableOptions
+from halfstep.datasets.in_memory import InMemory
 from halfstep.errors import InputError
 from halfstep.plural import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
-    """One data set; `halfstep.datasets.triples.from_triples` makes one from arrays.
+class Dataset(InMemory):
+    """One data set: a matrix of users and items with its ids, names, held-out part and origin.
+
+    `halfstep.load_data` reads one; `from_frame`, `from_arrays` and `from_csr` make one of data in
+    memory.
 
     Parameters
     ----------
@@ -37,10 +40,29 @@ class Dataset:
     negatives : ndarray or None
         int32, shape (users, k): the item indices to rank a user's test item among; -1 is padding.
     times : ndarray or None
-        float64, shape (entries,): when each entry of `interactions.data` happened, in seconds since 1970
-        (UTC); the latest time where several rows became one entry, NaN where it is not known.
+        float64, shape (entries,): when each entry of `interactions.data` happened, in seconds since
+        1970 (UTC); the latest time where several rows became one entry, NaN where it is not known.
     provenance : dict
         Format, source files (base names), rows read, malformed rows per file and kind, licence, seed.
+
+    Raises
+    ------
+    InputError
+        An array's length or the test part's shape does not fit the matrix.
+
+    See Also
+    --------
+    halfstep.load_data : Reads a preset, a file or a folder.
+    halfstep.datasets.from_triples : Makes one from arrays, with ids of one's own order.
+
+    Examples
+    --------
+    >>> from halfstep import Dataset
+    >>> plays = Dataset.from_arrays(["ann", "bob", "ann"], ["x", "x", "y"], [3, 1, 2])
+    >>> plays
+    <Dataset 'arrays': 2 users x 2 items, 3 entries>
+    >>> plays.interactions[plays.user_index("ann")].toarray()
+    array([[3., 2.]], dtype=float32)
     """
 
     name: str
@@ -68,131 +90,6 @@ class Dataset:
         if self.test is not None and self.test.shape != (users, items):
             raise InputError(f"test must have shape {(users, items)}, got {self.test.shape}")
 
-    @classmethod
-    def from_frame(
-        cls,
-        frame: Any,
-        *,
-        user: Column | None = None,
-        item: Column | None = None,
-        value: Column | None = None,
-        time: Column | None = None,
-        name: Column | None = None,
-        negative: Negative = "error",
-        duplicates: Duplicates | None = None,
-        half_life: float | None = None,
-        title: str = "frame",
-    ) -> Dataset:
-        """Build a data set from a table in memory, one row per observation.
-
-        Ids come back exactly: integers of any width stay integers, text stays text. A row with a missing
-        id or value is left out and counted in `provenance["reading"]`.
-
-        Parameters
-        ----------
-        frame
-            A pandas or polars frame, a pyarrow table, record batch or reader, or anything that has
-            `__arrow_c_stream__`. Named levels of a pandas index are columns.
-        user, item, value, time, name : str or int, optional
-            A column's name, or its number from 1; one that is not given is found by known names.
-        negative : {"error", "drop", "keep"}
-            What to do with rows whose value is below 0.
-        duplicates : {"add", "last", "mean"}, optional
-            What to make of several rows of one user and item. If None, the last rating counts, by time
-            if there is one; everything else is added.
-        half_life : float, optional
-            Days after which a value counts half.
-        title : str
-            The data set's name.
-
-        Raises
-        ------
-        InputError
-            A column cannot be told or cannot be what it is taken for, or no row is left.
-        """
-        from halfstep.datasets.tables.frames import frame_fields
-
-        options = TableOptions(
-            user=user,
-            item=item,
-            value=value,
-            time=time,
-            name=name,
-            negative=negative,
-            duplicates=duplicates,
-            half_life=half_life,
-        )
-        return cls(**frame_fields(frame, title, options))
-
-    @classmethod
-    def from_arrays(
-        cls,
-        users: Any,
-        items: Any,
-        values: Any = None,
-        times: Any = None,
-        *,
-        negative: Negative = "error",
-        duplicates: Duplicates | None = None,
-        title: str = "arrays",
-    ) -> Dataset:
-        """Build a data set from one array, list or series per column, all of one length.
-
-        Parameters
-        ----------
-        users, items : array_like
-            Ids, integers or text, shape (rows,).
-        values, times : array_like, optional
-            Numbers, and times as numbers, text or datetime64, shape (rows,).
-        negative, title
-            As in `from_frame`.
-        duplicates : {"add", "last", "mean"}, optional
-            As in `from_frame`; if None, values are added.
-
-        Raises
-        ------
-        InputError
-            As in `from_frame`, or if lengths differ.
-        """
-        from halfstep.datasets.tables.frames import array_fields
-
-        options = TableOptions(negative=negative, duplicates=duplicates)
-        return cls(**array_fields(users, items, values, times, title, options))
-
-    @classmethod
-    def from_csr(
-        cls,
-        matrix: Any,
-        user_ids: Any = None,
-        item_ids: Any = None,
-        *,
-        item_names: Any = None,
-        negative: Negative = "error",
-        title: str = "matrix",
-    ) -> Dataset:
-        """Build a data set from a users x items matrix, whose rows and columns keep their order.
-
-        Parameters
-        ----------
-        matrix : sparse matrix or array
-            Of SciPy, in any of its formats; entries that are there twice are added.
-        user_ids, item_ids : array_like, optional
-            Different integers or texts, shapes (users,) and (items,); by default 0, 1, 2 ...
-        item_names : sequence of str, optional
-            Shape (items,).
-        negative, title
-            As in `from_frame`.
-
-        Raises
-        ------
-        InputError
-            The matrix has no entries, or a value that is not finite or below 0; or ids do not fit.
-        """
-        from halfstep.datasets.matrix import matrix_fields
-
-        options = TableOptions(negative=negative)
-        return cls(**matrix_fields(matrix, user_ids, item_ids, item_names, title, options))
-
     @property
     def users(self) -> int:
         """Number of rows."""
@@ -214,11 +111,49 @@ class Dataset:
         return self.entries / (self.users * self.items)
 
     def user_index(self, user_id: object) -> int:
-        """Return the row of an original user id, or raise InputError if there is none."""
+        """Return the row of an original user id.
+
+        Parameters
+        ----------
+        user_id : int or str
+            An id; of integer ids also its text.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        InputError
+            Nobody has this id.
+
+        See Also
+        --------
+        item_index : The column of an item.
+        """
         return _position(self.user_ids, user_id, "user_id")
 
     def item_index(self, item_id: object) -> int:
-        """Return the column of an original item id, or raise InputError if there is none."""
+        """Return the column of an original item id.
+
+        Parameters
+        ----------
+        item_id : int or str
+            An id; of integer ids also its text.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        InputError
+            No item has this id.
+
+        See Also
+        --------
+        user_index : The row of a user.
+        """
         return _position(self.item_ids, item_id, "item_id")
 
     @cached_property
@@ -250,14 +185,42 @@ class Dataset:
         )
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the data set to one `.npz` without pickles; the file appears whole or not at all."""
+        """Write the data set to one .npz file without pickles; the file appears whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+
+        See Also
+        --------
+        load_npz : Reads the file.
+        """
         from halfstep.datasets.archive import write_archive
 
         write_archive(self, path)
 
     @classmethod
     def load_npz(cls, path: str | PathLike[str]) -> Dataset:
-        """Read a file written by `save` or `scipy.sparse.save_npz`."""
+        """Read a file written by `save` or `scipy.sparse.save_npz`.
+
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        InputError
+            There is no such file, or it is damaged or of another kind.
+
+        See Also
+        --------
+        save : Writes such a file.
+        halfstep.load_data : Reads it too, and other formats.
+        """
         from halfstep.datasets.archive import read_archive
 
         return read_archive(path, cls)

@@ -90,7 +90,32 @@ def unknown_item(
 
 
 def listener(data: Dataset, items: list[int]) -> csr_matrix:
-    """Return the row (1, items) of a new user who has these items, each with its mean value."""
+    """Return the row (1, items) of a new user who has these items, each with its mean value.
+
+    Parameters
+    ----------
+    data : Dataset
+    items : list of int
+        Columns of the items; one that is there twice counts once.
+
+    Returns
+    -------
+    csr_matrix, shape (1, items)
+        With the dtype of the data; an item that nobody has counts 1.
+
+    See Also
+    --------
+    halfstep.Recommender.recommend_new : Recommends to somebody new by names and ids.
+
+    Examples
+    --------
+    >>> from halfstep import Dataset
+    >>> from halfstep.datasets import listener
+    >>> from scipy.sparse import csr_matrix
+    >>> data = Dataset.from_csr(csr_matrix([[4, 0, 1], [2, 0, 0]]))
+    >>> listener(data, [0, 2]).toarray()
+    array([[3., 0., 1.]], dtype=float32)
+    """
     columns = np.unique(items)
     chosen = data.interactions[:, columns]
     entries = np.maximum(np.diff(chosen.tocsc().indptr), 1)

@@ -46,11 +46,27 @@ def load(source: str | Path, options: TableOptions | None = None) -> Dataset:
     options : TableOptions, optional
         What is known about the columns and rows of a table.
 
+    Returns
+    -------
+    Dataset
+
     Raises
     ------
     InputError
         The source is absent, not recognised or unreadable, or an option has no meaning for it; the
         message is one line that names it.
+
+    See Also
+    --------
+    halfstep.load_data : The same with the options as arguments.
+
+    Examples
+    --------
+    >>> from halfstep.datasets import PRESETS, load
+    >>> sorted(PRESETS)[:2]
+    ['music-full', 'music-medium']
+    >>> load("music-small")
+    <Dataset 'music-small': 2,000 users x 4,000 items, 99,635 entries>
     """
     options = options or TableOptions()
     with stage(_doing(source)):
@@ -90,7 +106,7 @@ def load_data(
     item_names: str | Path | None = None,
     half_life: float | None = None,
 ) -> Dataset:
-    """Load a data set from a preset, a folder or a file.
+    r"""Load a data set from a preset, a folder or a file.
 
     What was taken from a table is in the result's `provenance["reading"]`.
 
@@ -118,10 +134,29 @@ def load_data(
     half_life : float, optional
         Days after which a value counts half, as in `halfstep.datasets.tables.options.TableOptions`.
 
+    Returns
+    -------
+    Dataset
+
     Raises
     ------
     InputError
         As in `load`.
+
+    See Also
+    --------
+    halfstep.Dataset : What comes back; it has constructors for data in memory.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfstep import load_data
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "plays.csv"
+    ...     _ = path.write_text("customer,article,plays\nann,x,3\nbob,x,1\nann,y,2\n")
+    ...     load_data(path, user="customer", item="article")
+    <Dataset 'plays': 2 users x 2 items, 3 entries>
     """
     options = TableOptions(
         user=user,

@@ -33,15 +33,33 @@ def from_triples(
     values : array_like, optional
         Numbers, shape (n,); 1 if not given. Values of the same user and item are added up, in int64 if
         they are integers.
+    name : str
+        The data set's name.
     user_ids, item_ids : ndarray, optional
         Ids of the rows or columns. If given, `users` or `items` are row or column numbers already.
     item_names, provenance
-        As in `Dataset`.
+        As in `halfstep.Dataset`.
+
+    Returns
+    -------
+    Dataset
 
     Raises
     ------
     InputError
         If there are no triples, if lengths differ, or if an id is missing or a value is not finite.
+
+    See Also
+    --------
+    halfstep.Dataset.from_arrays : Takes times too, and other ways to treat duplicates.
+
+    Examples
+    --------
+    >>> from halfstep.datasets import from_triples
+    >>> plays = from_triples([7, 7, 9], [1, 1, 2], [3, 4, 1])
+    >>> plays.interactions.toarray()
+    array([[7., 0.],
+           [0., 1.]], dtype=float32)
     """
     user_column, item_column = np.asarray(users), np.asarray(items)
     value_column = np.ones(len(user_column), np.uint8) if values is None else np.asarray(values)

@@ -18,7 +18,8 @@ from halfstep.errors import InputError, NotFitted
 from halfstep.evaluation import equivalence
 from halfstep.evaluation.metrics.held_out import Evaluation
 from halfstep.evaluation.metrics.held_out import evaluate as evaluate_factors
-from halfstep.evaluation.protocols.split import Split, train_and_test
+from halfstep.evaluation.protocols.own_split import train_and_test
+from halfstep.evaluation.protocols.split import Split
 from halfstep.evaluation.trace import factors_of, trace_fit
 from halfstep.evaluation.tuning.search import Search
 from halfstep.interruption import interrupted_at_once
@@ -41,19 +42,19 @@ def evaluate(
 
     Parameters
     ----------
-    model
+    model : Solver
         Without `test`, its settings count: a copy is fitted on a part of `data`, and the model itself
         does not change. With `test`, the model must be fitted on `data`.
-    data
-        A `Dataset`, whose own test part is taken if it has one, or a sparse matrix (users, items).
-    test
-        Sparse (users, items), or a `Dataset` of the same ids: what was held out of the fit.
-    k
+    data : Dataset or sparse matrix, shape (users, items)
+        A `Dataset`, whose own test part is taken if it has one, or a matrix.
+    test : Dataset or sparse matrix, shape (users, items), optional
+        What was held out of the fit; a `Dataset` must have the same ids.
+    k : int
         The length of the recommended lists.
-    test_fraction
+    test_fraction : float in (0, 1)
         The share of each user's entries to hold out, if there is no test part.
-    random_state
-        An int: the seed of that draw.
+    random_state : int
+        The seed of that draw.
 
     Returns
     -------
@@ -66,6 +67,23 @@ def evaluate(
         The data are not as above, no user has enough entries, or `test` shares entries with `data`.
     NotFitted
         `test` is given, and the model is not fitted.
+
+    See Also
+    --------
+    halfstep.compare : Fit two models on the same part and say whether they are equally good.
+    halfstep.evaluation.evaluate : The same for factors, with more arguments and all definitions.
+    halfstep.evaluation.validate : Fit and evaluate by a protocol, with baselines and intervals.
+
+    Examples
+    --------
+    >>> from halfstep import AlternatingLeastSquares, evaluate, load_data
+    >>> plays = load_data("music-small")
+    >>> model = AlternatingLeastSquares(factors=8, iterations=3, confidence="log", random_state=0)
+    >>> found = evaluate(model, plays)
+    >>> 0 < found.means()["ndcg@10"] < 1
+    True
+    >>> sorted(found.per_user)[:3]
+    ['auc', 'hit_rate@10', 'map@10']
     """
     _check_model(model)
     if test is not None:
@@ -92,7 +110,21 @@ def compare(
     """Fit two models on the same part of the data, from the same start, and say whether they are equal.
 
     Equal means: in the objective, audited in float64, and in held-out ranking. The models themselves do
-    not change. Arguments as in `evaluate`; `random_state` is also the seed of the start.
+    not change.
+
+    Parameters
+    ----------
+    a, b : Solver
+        The models, with the same `factors` and `iterations`. The questions are asked about b, with a as
+        the reference.
+    data : Dataset or sparse matrix, shape (users, items)
+        A `Dataset`, whose own test part is taken if it has one, or a matrix.
+    k : int
+        The length of the recommended lists.
+    test_fraction : float in (0, 1)
+        The share of each user's entries to hold out, if there is no test part.
+    random_state : int
+        The seed of that draw and of the start.
 
     Returns
     -------
@@ -103,6 +135,21 @@ def compare(
     ------
     InputError
         The data are not as in `evaluate`, or the models differ in `factors` or `iterations`.
+
+    See Also
+    --------
+    halfstep.evaluate : How well one model ranks held-out items.
+    halfstep.evaluation.validate : Several models by a protocol, with intervals.
+
+    Examples
+    --------
+    >>> from halfstep import SOLVERS, compare, load_data
+    >>> settings = dict(factors=8, iterations=3, confidence="log", regularization=20, random_state=0)
+    >>> exact = SOLVERS["eigenbasis"](exact=True, **settings)
+    >>> stepped = SOLVERS["eigenbasis"](**settings)
+    >>> found = compare(exact, stepped, load_data("music-small"))
+    >>> found.verdict in ("equivalent", "better")
+    True
     """
     _check_model(a)
     _check_model(b)
@@ -145,22 +192,50 @@ def tune(
 
     Parameters
     ----------
-    data
-        A `Dataset` (its own test part is not looked at) or a sparse matrix (users, items).
-    seconds
+    data : Dataset or sparse matrix, shape (users, items)
+        The test part that a `Dataset` comes with is not looked at.
+    seconds : float
         At least 1.
-    metric, solver, max_factors, iterations
-        See `halfstep.evaluation.tuning`.
-    random_state
-        An int.
-    store
+    metric : str
+        What to maximise: `auc`, or `ndcg`, `precision`, `recall`, `recall_capped`, `map` or `hit_rate`
+        with `@` and the length of the list.
+    solver : str
+        A name of `halfstep.SOLVERS`, or `"auto"`, `"cpu"` or `"gpu"`.
+    max_factors : int
+        The most factors to try.
+    iterations : int
+        The most iterations of a trial; it ends sooner when it stops improving.
+    random_state : int
+        The seed of the draws and of the starts.
+    num_threads : int
+        Number of threads; 0 means all cores.
+    store : str or path, optional
         An SQLite file that keeps the trials; the search goes on from those that it holds.
+
+    Returns
+    -------
+    Search
+        Its `best.settings` are a solver's arguments, `best.iterations` their number of iterations.
 
     Raises
     ------
     InputError
         An argument is out of range, no user has enough entries, no trial ended in time, or Optuna is not
         installed.
+
+    See Also
+    --------
+    halfstep.evaluation.tune : One search in a space of one's own.
+    halfstep.evaluation.Search : What comes back.
+    halfstep.evaluate : Measure the choice on entries that no trial has seen.
+
+    Examples
+    --------
+    It takes the seconds that it is given, so this example is not run as a test.
+
+    >>> from halfstep import AlternatingLeastSquares, load_data, tune
+    >>> best = tune(load_data("music-small"), seconds=60).best  # doctest: +SKIP
+    >>> model = AlternatingLeastSquares(**best.settings, iterations=best.iterations)  # doctest: +SKIP
     """
     from halfstep.evaluation.tuning.budget import climb
     from halfstep.evaluation.tuning.store import missing

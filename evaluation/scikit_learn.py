@@ -28,7 +28,10 @@ from halfstep.solvers.inputs import as_csr
 class Scorer:
     """Calling it with a fitted model and the users (rows) of a fold returns the mean of a metric.
 
-    `metric`, `hide` and `random_state` are as in `scorer`.
+    Attributes
+    ----------
+    metric, hide, random_state
+        As in `scorer`.
     """
 
     metric: str
@@ -57,18 +60,44 @@ def scorer(
 
     Parameters
     ----------
-    metric
+    metric : str
         `auc`, or one of `precision`, `recall`, `recall_capped`, `ndcg`, `map` and `hit_rate` with
-        `@` and the length of the list: see `halfstep.evaluation.metrics.held_out.evaluate`.
-    hide
-        The share of each user's entries to hide and look for, in (0, 1); at least one entry.
-    random_state
+        `@` and the length of the list: see `halfstep.evaluation.evaluate`.
+    hide : float in (0, 1)
+        The share of each user's entries to hide and look for; at least one entry.
+    random_state : int
         The seed of that draw.
+
+    Returns
+    -------
+    Scorer
+        Called as `scorer(model, X)` with a fitted model and a sparse matrix (users, items) of a test
+        fold; returns the metric's mean over the users that have two entries or more.
 
     Raises
     ------
     InputError
         Another metric, or a share outside (0, 1).
+
+    See Also
+    --------
+    halfstep.evaluation.tune : A search that shares work between its trials and ends poor ones early.
+    halfstep.evaluation.parts_of : Its protocol "strong" holds out whole users too.
+
+    Notes
+    -----
+    Marlin, "Collaborative filtering: a machine learning perspective", 2004, ch. 3.3 (strong
+    generalisation).
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from halfstep import AlternatingLeastSquares, load_data
+    >>> from halfstep.evaluation import scorer
+    >>> plays = load_data("music-small").interactions[:200]
+    >>> model = AlternatingLeastSquares(factors=8, iterations=2, confidence="log", random_state=0)
+    >>> cross_val_score(model, plays, scoring=scorer("ndcg@10"), cv=2).shape
+    (2,)
     """
     list_length(metric)
     fraction_of(hide)

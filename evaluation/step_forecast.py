@@ -135,19 +135,43 @@ def steps_by_row(
 
     Parameters
     ----------
-    model
+    model : Solver
         `eigenbasis` or `conjugate_gradient`.
-    problem
+    problem : Problem
         The whole side; its number of rows enters the stopping rule.
-    X
-        (rows, f), the start. Not written to.
-    rows
+    X : array, shape (rows, factors)
+        The start. Not written to.
+    rows : int array, optional
         Indices of the rows; all rows if None.
+
+    Returns
+    -------
+    steps : int64 array, shape (len(rows),)
 
     Raises
     ------
     ValueError
         The model does not count its steps.
+
+    See Also
+    --------
+    halfstep.AlternatingLeastSquares : Its argument `cg_tolerance` is the stopping rule.
+
+    Notes
+    -----
+    Saad, "Iterative methods for sparse linear systems", 2003, ch. 6.7 (conjugate gradients).
+
+    Examples
+    --------
+    >>> from halfstep import SOLVERS, load_data
+    >>> from halfstep.evaluation import steps_by_row
+    >>> plays = load_data("music-small").interactions
+    >>> model = SOLVERS["eigenbasis"](factors=8, iterations=2, confidence="log", random_state=0)
+    >>> _ = model.fit(plays, show_progress=False)
+    >>> users, items = model.weights(plays)
+    >>> steps = steps_by_row(model, users.fixing(model.item_factors), model.user_factors, range(5))
+    >>> steps.shape
+    (5,)
     """
     chosen = np.arange(problem.rows) if rows is None else rows
     with blas_threads(1):

@@ -34,6 +34,16 @@ class Warmup:
         How many functions were compiled for it now; 0 if all was there.
     seconds
         How long it took.
+
+    See Also
+    --------
+    halfstep.warmup : What returns it.
+
+    Examples
+    --------
+    >>> from halfstep.evaluation.warmup import Warmup
+    >>> Warmup("/home/me/.cache/halfstep", files=2, bytes=90_000, compiled=0, seconds=0.5).compiled
+    0
     """
 
     folder: str
@@ -48,13 +58,30 @@ def warmup(dtype: npt.DTypeLike = np.float32) -> Warmup:
 
     Parameters
     ----------
-    dtype
+    dtype : dtype
         The factors' dtype, float32 or float64, for which to compile.
+
+    Returns
+    -------
+    Warmup
+        The folder, its files and bytes, how many functions were compiled now, and the seconds.
 
     Raises
     ------
     InputError
         No lasting folder can be written; the message names each with the reason. Nothing was compiled.
+
+    See Also
+    --------
+    halfstep.AlternatingLeastSquares : Whose `fit` and `recommend` then start at once.
+
+    Examples
+    --------
+    The first call on a machine may compile for minutes, so this example is not run as a test.
+
+    >>> from halfstep import warmup
+    >>> warmup().compiled  # doctest: +SKIP
+    0
     """
     from halfstep.kernels.compiled.cache import code_folders, compilations
 

@@ -5,10 +5,12 @@
     recommender.save("model.npz")
     Recommender.load("model.npz").recommend("user 7", n=10)
 
-`recommender` has the class, `stored` what makes, saves and loads it. `catalogue` finds users and items
-by id or name, `matching` takes from other data what the model knows, `archive` is the file, `new_users`
-makes the row of somebody new. `lists` ranks for many users in blocks and `writing` writes their lists;
-`tables` reads small tables of items or of users, `answers` is what comes back.
+`recommender` has the class, `stored` what makes, saves and loads it, and `histories` what its users
+have and whom they are like. `catalogue` finds users and items by id or name, with the arrays of `named`;
+`matching` takes from other data what the model knows, `archive` is the file, `new_users` makes the row
+of somebody new, and `explaining` says what a user's items add to a score. `lists` ranks for many users
+in blocks and `writing` writes their lists; `tables` reads small tables of items or of users, `answers`
+is what comes back.
 """
 
 from halfstep.lazy import offered

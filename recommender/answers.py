@@ -8,7 +8,21 @@ Id: TypeAlias = int | str
 
 
 class ScoredItem(NamedTuple):
-    """An item ("" if it has no name) with a score, a cosine, or what it adds to another's score."""
+    """An item with a number.
+
+    Attributes
+    ----------
+    item : int or str
+        The external id.
+    name : str
+        "" if it has no name.
+    score : float
+        A score, a cosine, or what it adds to another's score.
+
+    See Also
+    --------
+    halfstep.Recommender.recommend : Returns a list of them.
+    """
 
     item: Id
     name: str
@@ -16,7 +30,21 @@ class ScoredItem(NamedTuple):
 
 
 class OwnedItem(NamedTuple):
-    """An item that a user has, with its value."""
+    """An item that a user has, with its value.
+
+    Attributes
+    ----------
+    item : int or str
+        The external id.
+    name : str
+        "" if it has no name.
+    value : float
+        The value in the data, such as a number of plays.
+
+    See Also
+    --------
+    halfstep.Recommender.owned : Returns a list of them.
+    """
 
     item: Id
     name: str
@@ -24,7 +52,19 @@ class OwnedItem(NamedTuple):
 
 
 class ScoredUser(NamedTuple):
-    """A user with the cosine of the factors."""
+    """A user with the cosine of the factors.
+
+    Attributes
+    ----------
+    user : int or str
+        The external id.
+    score : float
+        The cosine.
+
+    See Also
+    --------
+    halfstep.Recommender.similar_users : Returns a list of them.
+    """
 
     user: Id
     score: float
@@ -35,19 +75,33 @@ class Explanation(NamedTuple):
 
     Attributes
     ----------
-    score
+    item : int or str
+        The external id.
+    name : str
+        "" if it has no name.
+    score : float
         By the fitted factors, as `recommend` gives it. Of a user whom the fit had no entries of, the
         score of the user solved anew.
-    contributions
+    contributions : list of ScoredItem
         The largest, of as many as `entries`. All of them add up to the score of the user solved anew
         from the entries with the items fixed.
-    unsolved
+    entries : int
+        How many items the user has.
+    unsolved : float
         `score` less the score of the user solved anew: the items moved after the user's last
         half-step, and a fit by few steps or with over-relaxation leaves users a little off their
         solution. Where the history is not the fit's, it is what the new entries would change, too.
-    has_attributes
+    has_attributes : bool
         Whether the fit knew attributes of users: what they gave is part of `unsolved` here, and
         `explain_features` of the model names it.
+
+    See Also
+    --------
+    halfstep.Recommender.explain : Returns it.
+
+    Notes
+    -----
+    Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008, sec. 5.
     """
 
     item: Id

@@ -7,20 +7,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from halfstep.datasets.dataset import Dataset
 from halfstep.datasets.lookup import item_place, unknown_item, unknown_user
 from halfstep.datasets.matching import place, places, repeated, texts
 from halfstep.errors import InputError
-from halfstep.recommender.answers import Id, OwnedItem, ScoredItem
-from halfstep.types import Floats, Integers
+from halfstep.recommender.named import Named
 
 _WHERE = "that the model knows"
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
+class Catalogue(Named):
     """The users and items of a model, in the order of its factors.
 
     Parameters
@@ -38,11 +36,21 @@ class Catalogue:
     ------
     InputError
         Lengths differ, or an id occurs twice.
+
+    See Also
+    --------
+    halfstep.Recommender : Has one as `catalogue`.
+
+    Examples
+    --------
+    >>> from halfstep import Dataset
+    >>> from halfstep.recommender import Catalogue
+    >>> plays = Dataset.from_arrays(["ann", "bob", "ann"], ["x", "x", "y"], [3, 1, 2])
+    >>> catalogue = Catalogue.of(plays)
+    >>> catalogue.item("y"), catalogue.usual.tolist()
+    (1, [2.0, 2.0])
     """
 
-    user_ids: NDArray[Any]
-    item_ids: NDArray[Any]
-    item_names: NDArray[Any] | None
     audience: NDArray[np.int64]
     usual: NDArray[np.float64]
 
@@ -60,7 +68,20 @@ class Catalogue:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Catalogue:
-        """Return the catalogue of a data set."""
+        """Return the catalogue of a data set.
+
+        Parameters
+        ----------
+        dataset : Dataset
+
+        Returns
+        -------
+        Catalogue
+
+        See Also
+        --------
+        halfstep.Recommender.fit : Keeps a data set's catalogue.
+        """
         matrix = dataset.interactions
         audience = np.bincount(matrix.indices, minlength=dataset.items).astype(np.int64)
         total = np.bincount(matrix.indices, matrix.data, dataset.items)
@@ -69,7 +90,26 @@ class Catalogue:
         return cls(dataset.user_ids, dataset.item_ids, dataset.item_names, audience, usual)
 
     def user(self, user: object) -> int:
-        """Return a user's row; raise InputError with the most similar ids if there is none."""
+        """Return a user's row.
+
+        Parameters
+        ----------
+        user : int or str
+            The external id, or its text.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        InputError
+            Nobody has this id; the message names the most similar ones.
+
+        See Also
+        --------
+        users : The rows of many.
+        """
         found = place(self.user_ids, user)
         if found is None and isinstance(user, str):
             found = place(self.user_ids, user.strip())
@@ -81,6 +121,24 @@ class Catalogue:
         """Return an item's column by its id, or if it is text by its name or id.
 
         A name comes before an id, and `id:979` is always an id, as in `halfstep.datasets.lookup`.
+
+        Parameters
+        ----------
+        item : int or str
+            An id, or text.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        InputError
+            There is no such item; the message names the most similar ones.
+
+        See Also
+        --------
+        places_of : The columns of many.
         """
         if isinstance(item, str):
             return item_place(self.item_ids, self.item_names, self.audience, item, _WHERE)
@@ -90,15 +148,32 @@ class Catalogue:
         return found
 
     def items(self, column: list[str], by: str | None = None) -> tuple[NDArray[np.int64], str]:
-        """Return the columns of a whole table column of items, -1 for unknown ones, and how it was read.
+        """Return the columns of a whole table column of items, and how it was read.
+
+        Unknown items are at -1.
 
         Parameters
         ----------
-        column
+        column : list of str
             Ids or names.
-        by
-            "id" or "name"; None reads the column as whichever fits more of it, so that a name that is
-            also an id is not read as another item.
+        by : {"id", "name"}, optional
+            None reads the column as whichever fits more of it, so that a name that is also an id is not
+            read as another item.
+
+        Returns
+        -------
+        columns : int64 array, shape (len(column),)
+        by : str
+            "id" or "name".
+
+        Raises
+        ------
+        InputError
+            The column is to be names, and the model has none.
+
+        See Also
+        --------
+        places_of : Each item by itself.
         """
         found = {}
         if by != "name":
@@ -111,7 +186,21 @@ class Catalogue:
         return found[how], how
 
     def places_of(self, items: list[Any]) -> NDArray[np.int64]:
-        """Return the column of each item as `item` finds it, or -1."""
+        """Return the column of each item as `item` finds it, or -1.
+
+        Parameters
+        ----------
+        items : list
+            Ids or names.
+
+        Returns
+        -------
+        columns : int64 array, shape (len(items),)
+
+        See Also
+        --------
+        item : One item; raises for one that is not known.
+        """
         words = [item for item in items if isinstance(item, str)]
         named = [word.strip() for word in words if not word.startswith("id:")]
         columns = [] if self.item_names is None else self._by_name(named).tolist()
@@ -127,38 +216,49 @@ class Catalogue:
         return np.array(found, np.int64)
 
     def users(self, users: list[Any]) -> NDArray[np.int64]:
-        """Return the rows of users; raise InputError for the first who is not known."""
+        """Return the rows of users.
+
+        Parameters
+        ----------
+        users : list
+            External ids.
+
+        Returns
+        -------
+        rows : int64 array, shape (len(users),)
+
+        Raises
+        ------
+        InputError
+            A user is not known; the message names the first.
+
+        See Also
+        --------
+        user : The row of one.
+        """
         found = places(self.user_ids, _as_ids(users))
         if (found < 0).any():
             raise unknown_user(self.user_ids, users[int(np.argmin(found))], _WHERE)
         return found
 
     def unknown_item(self, item: object) -> InputError:
-        """Return the error that says which items are like one that is not known."""
+        """Return the error that says which items are like one that is not known.
+
+        Parameters
+        ----------
+        item : object
+            What was asked for.
+
+        Returns
+        -------
+        InputError
+            It is not raised.
+
+        See Also
+        --------
+        item : Raises it.
+        """
         return unknown_item(self.item_ids, self.item_names, self.audience, item, _WHERE)
-
-    def item_id(self, item: int) -> Id:
-        """Return the external id of a column."""
-        return _external(self.item_ids[item])
-
-    def user_id(self, user: int) -> Id:
-        """Return the external id of a row."""
-        return _external(self.user_ids[user])
-
-    def name(self, item: int) -> str:
-        """Return the name of a column, "" if it has none."""
-        return "" if self.item_names is None else str(self.item_names[item])
-
-    def scored(self, items: Integers, scores: Floats) -> list[ScoredItem]:
-        """Return answers for columns and their scores, both (n,), in this order."""
-        pairs = zip(items.tolist(), scores.tolist(), strict=True)
-        return [ScoredItem(self.item_id(at), self.name(at), score) for at, score in pairs]
-
-    def owned(self, row: csr_matrix) -> list[OwnedItem]:
-        """Return the items of a row (1, items), the largest values first."""
-        order = np.argsort(-row.data, kind="stable")
-        pairs = zip(row.indices[order].tolist(), row.data[order].tolist(), strict=True)
-        return [OwnedItem(self.item_id(at), self.name(at), value) for at, value in pairs]
 
     def _by_name(self, column: list[str]) -> NDArray[np.int64]:
         """Return the columns of names: as written, else without regard to case, the best known first."""
@@ -181,7 +281,3 @@ def _as_ids(wanted: list[Any]) -> NDArray[Any]:
         str(one) if isinstance(one, kinds) and not isinstance(one, bool) else "\0" for one in wanted
     ]
     return np.array(texts_, object)
-
-
-def _external(one: Any) -> Id:
-    return one if isinstance(one, str) else int(one)

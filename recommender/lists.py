@@ -15,7 +15,7 @@ from halfstep.solvers.inputs import check_integers
 from halfstep.solvers.model.factors import needed
 
 if TYPE_CHECKING:
-    from halfstep.recommender.stored import StoredModel
+    from halfstep.recommender.histories import WithHistories
 
 # Users in a block, enough to spread over the cores and to pack the items seldom; places in its lists.
 _USERS = 16384
@@ -52,7 +52,7 @@ class Lists:
     """
 
     def __init__(
-        self, stored: StoredModel, n: int, places: NDArray[np.int64] | None = None
+        self, stored: WithHistories, n: int, places: NDArray[np.int64] | None = None
     ) -> None:
         check_integers({"n": n}, n=1)
         catalogue = stored.catalogue

@@ -6,19 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from halfstep import defaults
-from halfstep.errors import InputError
-from halfstep.recommender.answers import Explanation, OwnedItem, ScoredItem, ScoredUser
+from halfstep.recommender.answers import Explanation, ScoredItem
 from halfstep.recommender.attributes import encoded
+from halfstep.recommender.histories import WithHistories
 from halfstep.recommender.new_users import row_of
-from halfstep.recommender.stored import StoredModel
-from halfstep.solvers.inputs import check_integers
-from halfstep.solvers.model.factors import needed
-from halfstep.types import Floats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +20,7 @@ if TYPE_CHECKING:
     from halfstep.recommender.writing import Written
 
 
-class Recommender(StoredModel):
+class Recommender(WithHistories):
     """A fitted model and its data's users and items; `fit`, `load`, or the constructor make one.
 
     Users and items go in and out by their external ids, items by their names too.
@@ -50,7 +44,7 @@ class Recommender(StoredModel):
     present : ndarray or None
         (users,) bool, which users the data of `with_history` has; None without such data.
     name, fingerprint, provenance
-        Those of the data set: see `halfstep.datasets.Dataset`.
+        Those of the data set: see `halfstep.Dataset`.
     versions : dict
         Of halfstep, numpy and the file's format, as they were at the fit.
 
@@ -59,11 +53,24 @@ class Recommender(StoredModel):
     InputError
         The model has no factors, or they are not of the data's users and items; an id occurs twice. The
         factors of one side will do for what needs no others.
-    """
 
-    def owned(self, user: object) -> list[OwnedItem]:
-        """Return what a user has, the largest values first."""
-        return self.catalogue.owned(self.row(user))
+    See Also
+    --------
+    halfstep.load_data : Reads the data.
+    halfstep.AlternatingLeastSquares : The model inside, by numbers of rows and columns.
+
+    Examples
+    --------
+    >>> from halfstep import Dataset, Recommender
+    >>> plays = Dataset.from_arrays(
+    ...     ["ann", "ann", "bob", "bob", "cy", "cy"], ["x", "y", "x", "y", "y", "z"], [3, 2, 4, 1, 2, 5]
+    ... )
+    >>> shop = Recommender.fit(plays, factors=2, iterations=5, random_state=0, show_progress=False)
+    >>> [found.item for found in shop.recommend("ann")]
+    ['z']
+    >>> [found.item for found in shop.recommend_new({"z": 5}, n=1)]
+    ['y']
+    """
 
     def recommend(
         self, user: object, n: int = defaults.LIST_LENGTH, *, include_owned: bool = False
@@ -79,11 +86,19 @@ class Recommender(StoredModel):
         include_owned
             Rank the items that the user has too; this needs no histories.
 
+        Returns
+        -------
+        list of ScoredItem
+
         Raises
         ------
         InputError
             Nobody has this id (the message names similar ones); the model has no histories; or the user
             had no entries in the fit, and so has no factors to rank by.
+
+        See Also
+        --------
+        recommend_new : For somebody whom the fit did not see.
         """
         row = None if include_owned else self.row(user)
         place, _ = self._user(user)
@@ -110,11 +125,19 @@ class Recommender(StoredModel):
             The values of fields of the fit's `user_features`, or lists of tags: {"country": "FR"}. With
             them the history may be empty. What the fit did not see is left out, and the log says so.
 
+        Returns
+        -------
+        list of ScoredItem
+
         Raises
         ------
         InputError
             Without attributes, the history is empty; none of its items is known; a value is not a
             positive number; or the model was fitted without attributes of users.
+
+        See Also
+        --------
+        recommend : For a user of the fit.
         """
         if attributes is None:
             return self.recommend_row(row_of(self.catalogue, history), n)
@@ -131,7 +154,23 @@ class Recommender(StoredModel):
         *,
         attributes: Mapping[str, Any] | None = None,
     ) -> list[ScoredItem]:
-        """Return the n best items for somebody who has the entries of a row (1, items)."""
+        """Return the n best items for somebody who has the entries of a row.
+
+        Parameters
+        ----------
+        row : csr_matrix, shape (1, items)
+            Its columns are in the model's order.
+        n, attributes
+            As in `recommend_new`.
+
+        Returns
+        -------
+        list of ScoredItem
+
+        See Also
+        --------
+        recommend_new : Takes ids or names.
+        """
         given = None if attributes is None else encoded(self.model, "user", attributes)
         ids, scores = self.model.recommend(0, row, n, recalculate_user=True, user_features=given)
         return self.catalogue.scored(ids, scores)
@@ -141,13 +180,28 @@ class Recommender(StoredModel):
     ) -> Iterator[pa.Table]:
         """Yield tables of user, rank, item, name and score, each for a block of users.
 
-        `users` are ids, in the order of the lists; None for all. Users without factors, or whom the data
-        of `with_history` does not have, get no list. Memory is bounded by the block.
+        Users without factors, or whom the data of `with_history` does not have, get no list. Memory is
+        bounded by the block.
+
+        Parameters
+        ----------
+        n : int
+            At least 1.
+        users : iterable, optional
+            Ids, in the order of the lists; None for all.
+
+        Yields
+        ------
+        pyarrow.Table
 
         Raises
         ------
         InputError
             A user is not known, or the model has no histories.
+
+        See Also
+        --------
+        write_all : Writes them to a file.
         """
         from halfstep.recommender.lists import Lists
 
@@ -163,72 +217,58 @@ class Recommender(StoredModel):
     ) -> Written:
         """Write the lists of `recommend_all` to a .parquet, .csv or .jsonl, whole or not at all.
 
-        `show_progress` is as in a solver's `fit`.
-        """
-        from halfstep.recommender.writing import write_all
+        Parameters
+        ----------
+        path : str or path
+        n, users
+            As in `recommend_all`.
+        show_progress : bool
+            As in a solver's `fit`.
 
-        return write_all(self, path, n, self._places(users), show_progress)
-
-    def similar_items(self, item: object, n: int = defaults.LIST_LENGTH) -> list[ScoredItem]:
-        """Return the n other items whose factors have the highest cosine with an item's (id or name).
+        Returns
+        -------
+        Written
+            How many users have a list, the rows, and why others have none.
 
         Raises
         ------
         InputError
-            There is no such item, or nobody had it in the fit, so that it is like nothing.
-        """
-        place = self.catalogue.item(item)
-        (items,) = needed(self.model, "item_factors")
-        if not np.any(items.array()[place]):
-            raise InputError(f"nobody had the item {item!r} in the fit, so nothing is like it")
-        check_integers({"n": n}, n=1)
-        ids, cosines = self.model.similar_items(place, N=n + 1)
-        others = ids != place
-        return self.catalogue.scored(ids[others][:n], cosines[others][:n])
+            The file has another ending or cannot be written, or as in `recommend_all`.
 
-    def similar_users(self, user: object, n: int = defaults.LIST_LENGTH) -> list[ScoredUser]:
-        """Return the n other users whose factors have the highest cosine with a user's."""
-        place, _ = self._user(user)
-        check_integers({"n": n}, n=1)
-        ids, cosines = self.model.similar_users(place, N=n + 1)
-        others = ids != place
-        found = zip(ids[others][:n].tolist(), cosines[others][:n].tolist(), strict=True)
-        return [ScoredUser(self.catalogue.user_id(one), cosine) for one, cosine in found]
+        See Also
+        --------
+        recommend_all : Yields them.
+        """
+        from halfstep.recommender.writing import write_all
+
+        return write_all(self, path, n, self._places(users), show_progress)
 
     def explain(self, user: object, item: object, n: int = defaults.LIST_LENGTH) -> Explanation:
         """Return what each of a user's items adds to the user's score for an item, n of them at most.
 
         The score is that of `recommend`. What the items add belongs to the user solved anew from the
         history; the difference is named apart, as `Explanation.unsolved` says.
+
+        Parameters
+        ----------
+        user, item : int or str
+            External ids; an item by its name too.
+        n : int
+            At most so many of the user's items are named.
+
+        Returns
+        -------
+        Explanation
+
+        Raises
+        ------
+        InputError
+            The user or the item is not known, or the user has nothing.
+
+        See Also
+        --------
+        recommend : The scores of all items.
         """
-        row, catalogue = self.row(user), self.catalogue
-        place = catalogue.item(item)
-        if not row.nnz:
-            raise InputError(f"user {user!r} has nothing, so no score can be explained")
-        solved, parts, _ = self.model.explain(0, row, place, N=n)
-        score = float(solved)
-        if self.model.user_factors is not None:
-            X, Y = self.model._fitted()
-            fitted = X[catalogue.user(user)]
-            score = float(fitted @ Y[place]) if np.any(fitted) else score
-        ids = np.array([one for one, _ in parts], np.int64)
-        top = catalogue.scored(ids, np.array([share for _, share in parts], np.float64))
-        item_id, name = catalogue.item_id(place), catalogue.name(place)
-        known = self.model.user_feature_factors is not None
-        return Explanation(item_id, name, score, top, row.nnz, score - float(solved), known)
+        from halfstep.recommender.explaining import explained
 
-    def _user(self, user: object) -> tuple[int, Floats]:
-        """Return a user's row and factors; raise InputError if the fit had nothing to make them from."""
-        place = self.catalogue.user(user)
-        factors = self.factors_of_users()[place]
-        if not np.any(factors):
-            raise InputError(
-                f"user {user!r} had no entries in the fit, so the model has nothing to go by: "
-                "give a history (--history, or Recommender.recommend_new)"
-            )
-        return place, factors
-
-    def _places(self, users: Iterable[Any] | None) -> NDArray[np.int64] | None:
-        if users is None:
-            return None
-        return self.catalogue.users(list(users))
+        return explained(self, user, item, n)

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import copy
-import logging
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 
 from halfstep.datasets.dataset import Dataset
-from halfstep.errors import InputError, NotFitted
+from halfstep.errors import InputError
 from halfstep.plural import counted
 from halfstep.recommender import archive
 from halfstep.recommender.catalogue import Catalogue
-from halfstep.recommender.matching import match
 from halfstep.solvers import Solver
 from halfstep.solvers.inputs import as_csr
-from halfstep.solvers.model.factors import needed
 from halfstep.solvers.registry import make
-from halfstep.types import Floats
 from halfstep.version import __version__
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-log = logging.getLogger("halfstep")
 
 
 class StoredModel:
@@ -73,14 +65,35 @@ class StoredModel:
     ) -> Self:
         """Fit a model with `solver` and its `parameters`, and keep the data's ids, names and histories.
 
-        Ctrl-C during the fit raises KeyboardInterrupt; `on_interrupt="keep"` returns the recommender
-        with the model as it is then. `show_progress`, `user_features` and `item_features` are those of
-        the solver's `fit`; features that `halfstep.datasets.features` has read go by their fields later.
+        Parameters
+        ----------
+        dataset : Dataset
+        solver : str
+            A name of `halfstep.SOLVERS`, or `"auto"`, `"cpu"` or `"gpu"`.
+        history : bool
+            Whether to keep what each user has.
+        on_interrupt : {"raise", "keep"}
+            Ctrl-C raises KeyboardInterrupt, or returns the recommender with the model as it is then.
+        show_progress : bool
+            As in the solver's `fit`.
+        user_features, item_features : Features or matrix, optional
+            As in the solver's `fit`; features that `halfstep.datasets.features` has read go by their
+            fields later.
+        **parameters
+            The solver's arguments, such as `factors`.
+
+        Returns
+        -------
+        Recommender
 
         Raises
         ------
         InputError
             As the solver's constructor and `fit` do.
+
+        See Also
+        --------
+        load : Reads a model that was saved.
         """
         if not isinstance(dataset, Dataset):
             raise InputError(
@@ -99,23 +112,35 @@ class StoredModel:
     def load(cls, path: str | PathLike[str]) -> Self:
         """Read a file that `save` wrote; nothing in it is run.
 
+        Parameters
+        ----------
+        path : str or path
+
+        Returns
+        -------
+        Recommender
+
         Raises
         ------
         InputError
             There is no such file, it is no model, it is damaged, or it has a model without ids.
+
+        See Also
+        --------
+        save : Writes the file.
         """
         loaded = cls.__new__(cls)
         loaded._take(archive.load(path))
         return loaded
 
     def save(self, path: str | PathLike[str], *, history: bool = True) -> None:
-        """Write one `.npz`, whole or not at all; `AlternatingLeastSquares.load` reads the model in it.
+        """Write one .npz file, whole or not at all; `halfstep.load` reads the model in it.
 
         Parameters
         ----------
-        path
-            Gets the ending `.npz` if it has another one.
-        history
+        path : str or path
+            Gets the ending .npz if it has another one.
+        history : bool
             Whether to write what each user has.
 
         Raises
@@ -123,6 +148,10 @@ class StoredModel:
         InputError
             The file cannot be written; the model's factors are not those of the ids any more, or its
             own `save` would refuse it. An older file stays as it is.
+
+        See Also
+        --------
+        load : Reads it again.
         """
         about = {
             name: getattr(self, name) for name in ("name", "fingerprint", "provenance", "versions")
@@ -142,56 +171,3 @@ class StoredModel:
             f"{counted(users, 'users')} x {counted(items, 'items')}"
             f"{'' if self.history is not None else ', without histories'}>"
         )
-
-    def is_of(self, dataset: Dataset) -> bool:
-        """Return whether the model was fitted to just these users, items, pairs and values."""
-        return dataset.fingerprint == self.fingerprint
-
-    def with_history(self, dataset: Dataset) -> Self:
-        """Return a copy that takes what each user has from other data, matched by id.
-
-        The log says how many users, items and entries the model does not know, and how many of its users
-        the data does not have; these get no lists then. The factors stay those of the fit.
-
-        Raises
-        ------
-        InputError
-            The model knows none of the users or none of the items.
-        """
-        matched = match(self.catalogue, dataset)
-        if said := matched.said(dataset.name):
-            log.warning("%s", said)
-        changed = copy.copy(self)
-        changed.history, changed.present = matched.history, matched.present
-        return changed
-
-    def row(self, user: object) -> csr_matrix:
-        """Return what a user has, (1, items); raise InputError if that or the user is not known."""
-        place = self.catalogue.user(user)
-        history = self.histories()
-        if self.present is not None and not self.present[place]:
-            raise InputError(
-                f"the model knows the user {user!r}, the data that was given does not: "
-                "leave that data out to go by what the model carries"
-            )
-        return history[[place]]
-
-    def factors_of_users(self) -> Floats:
-        """Return the user factors; raise NotFitted, which says what else to ask, if there are none."""
-        try:
-            (users,) = needed(self.model, "user_factors")
-        except NotFitted as error:
-            raise NotFitted(
-                f"the model of {self.name} has no user factors, so it cannot rank for its own users or "
-                "compare them: give a history (--history, or Recommender.recommend_new), or fit again"
-            ) from error
-        return users.array()
-
-    def histories(self) -> csr_matrix:
-        """Return `history`, or raise InputError if the model was saved without."""
-        if self.history is None:
-            raise InputError(
-                f"the model of {self.name} was saved without what each user has: "
-                "give that data (--data, or Recommender.with_history)"
-            )
-        return self.history

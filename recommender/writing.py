@@ -21,7 +21,7 @@ from halfstep.progress import count_bar
 from halfstep.recommender.lists import Lists
 
 if TYPE_CHECKING:
-    from halfstep.recommender.stored import StoredModel
+    from halfstep.recommender.histories import WithHistories
 
 Write = Callable[[pa.Table], None]
 
@@ -47,7 +47,7 @@ class Written:
 
 
 def write_all(
-    stored: StoredModel,
+    stored: WithHistories,
     path: str | PathLike[str],
     n: int,
     places: NDArray[np.int64] | None = None,

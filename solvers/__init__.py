@@ -6,7 +6,7 @@ add a file and a line here.
 """
 
 from halfstep.solvers import registry
-from halfstep.solvers.als import AlternatingLeastSquares, from_implicit, load
+from halfstep.solvers.als import AlternatingLeastSquares
 from halfstep.solvers.base import Solver
 from halfstep.solvers.cholesky import Cholesky
 from halfstep.solvers.conjugate_gradient import ConjugateGradient
@@ -21,6 +21,7 @@ from halfstep.solvers.gpu.cg_7_half import GpuCgHalf
 from halfstep.solvers.gpu.cg_8_tensor import GpuCgTensor
 from halfstep.solvers.gpu.cg_9_gramian import GpuCgGramian
 from halfstep.solvers.gpu.cholesky import GpuCholesky
+from halfstep.solvers.model.opening import from_implicit, load
 from halfstep.solvers.naive import Naive
 from halfstep.solvers.peers.implicit_cpu import ImplicitCpu
 from halfstep.solvers.peers.implicit_gpu import ImplicitGpu

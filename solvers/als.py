@@ -19,12 +19,16 @@ from halfstep import defaults
 from halfstep.errors import InputError
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.start import RandomState
-from halfstep.solvers.model import conversion
-from halfstep.solvers.model.held import SIDES
-from halfstep.solvers.model.origin import note_origin, note_set_by_hand, set_by_hand
 from halfstep.solvers.problem import Problem
 from halfstep.solvers.registry import USES, check_known, choose, settings_for
-from halfstep.solvers.versions import arguments_of, empty, own_arguments, version_of
+from halfstep.solvers.versions import (
+    arguments_of,
+    empty,
+    own_arguments,
+    set_values,
+    values_of,
+    version_of,
+)
 from halfstep.types import Floats
 
 if TYPE_CHECKING:
@@ -38,19 +42,20 @@ class AlternatingLeastSquares(Solver):
     """An ALS model with the best solver for this machine, or with a named one.
 
     The arguments of `implicit`'s class of this name have the same order and meaning here: the same
-    objective, and for the same seed the same starting factors. `solver_` is the name of the solver.
+    objective, and for the same seed the same starting factors. Its attributes are those of
+    `halfstep.Solver`; `solver_` is the name of the solver.
 
     Parameters
     ----------
     factors, regularization, alpha, dtype, iterations, calculate_training_loss, num_threads, random_state
-        See `halfstep.solvers.Solver`.
+        See `halfstep.Solver`.
     use_native, use_cg, use_gpu
         How to solve, as in `implicit`: see `halfstep.solvers.registry`. None means the fastest solver
         here.
     confidence, epsilon, background, regularization_exponent, transform, bm25_k1, bm25_b
-        See `halfstep.solvers.Solver`.
+        See `halfstep.Solver`.
     init_factors, warm_start, feature_regularization
-        See `halfstep.solvers.Solver`.
+        See `halfstep.Solver`.
     solver
         `"auto"` for the best rung on any device, `"cpu"` or `"gpu"` for the best on that device, or a
         name in `halfstep.SOLVERS`.
@@ -62,7 +67,8 @@ class AlternatingLeastSquares(Solver):
     block_size
         See `halfstep.solvers.subspace.Subspace`.
     deterministic, devices, memory_limit, storage
-        Of solvers on a GPU: see `halfstep.solvers.gpu`.
+        Of solvers on a GPU: see `halfstep.solvers.gpu.base.GpuSolver`, and for `storage`
+        `halfstep.solvers.gpu.cg_7_half.GpuCgHalf`.
     method
         Of `irspack_cpu`: "cg" or "cholesky".
 
@@ -73,6 +79,29 @@ class AlternatingLeastSquares(Solver):
         contradict each other.
     SolverUnavailable
         The named solver cannot run here.
+
+    See Also
+    --------
+    halfstep.Solver : The interface of all solvers.
+    halfstep.solvers.choose : Which solver the arguments choose.
+    halfstep.Recommender : A model with the ids, names and histories of your data.
+    halfstep.evaluate : How good a model is on entries that it has not seen.
+
+    Notes
+    -----
+    Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (ICDM 2008).
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> data = halfstep.load_data("music-small")
+    >>> model = halfstep.AlternatingLeastSquares(factors=8, iterations=3, random_state=0)
+    >>> model = model.fit(data.interactions, show_progress=False)
+    >>> model.user_factors.shape, model.item_factors.shape
+    ((2000, 8), (4000, 8))
+    >>> ids, scores = model.recommend(7, data.interactions[7], N=3)
+    >>> ids.shape, scores.dtype
+    ((3,), dtype('float32'))
     """
 
     # Of the version of a caller's class for a rung (`halfstep.solvers.versions`): these two classes.
@@ -138,7 +167,7 @@ class AlternatingLeastSquares(Solver):
         rung.__init__(self, **settings)
 
     def half_step(self, problem: Problem, X: Floats) -> Floats:
-        """Return new factors (rows, f), as the chosen solver does: see `Solver.half_step`."""
+        """Return new factors (rows, f), as the chosen solver does: see `halfstep.Solver.half_step`."""
         return super().half_step(problem, X)  # type: ignore[safe-super]
 
     @classmethod
@@ -154,12 +183,26 @@ class AlternatingLeastSquares(Solver):
         InputError
             The file does not exist or is not a model, or a subclass's constructor does not take the
             arguments of this class.
+
+        See Also
+        --------
+        halfstep.Solver.save : Writes the file.
         """
         return cls.of(Solver.load(fileobj_or_path))
 
     @classmethod
     def of(cls, model: Solver) -> Self:
-        """Return a model of this class with the solver, settings and factors (shared) of `model`."""
+        """Return a model of this class with the solver, settings and factors (shared) of `model`.
+
+        Raises
+        ------
+        InputError
+            A subclass's constructor does not take the arguments of this class.
+
+        See Also
+        --------
+        halfstep.AlternatingLeastSquares.load : Reads a model of this class from a file.
+        """
         caller: Any = cls._caller()
         try:
             made = caller(solver=model.solver_, **model._settings())
@@ -172,7 +215,12 @@ class AlternatingLeastSquares(Solver):
         return made  # type: ignore[no-any-return]
 
     def to_cpu(self) -> Self:
-        """Return a copy of this model on the CPU, with the CPU's best rung if it is a GPU model."""
+        """Return a copy of this model on the CPU, with the CPU's best rung if it is a GPU model.
+
+        See Also
+        --------
+        halfstep.AlternatingLeastSquares.to_gpu : The other way.
+        """
         return self._version_of(super().to_cpu())
 
     def to_gpu(self) -> Self:
@@ -182,6 +230,10 @@ class AlternatingLeastSquares(Solver):
         ------
         SolverUnavailable
             No GPU can be used here. The message says what is missing.
+
+        See Also
+        --------
+        halfstep.AlternatingLeastSquares.to_cpu : The other way.
         """
         return self._version_of(super().to_gpu())
 
@@ -205,46 +257,28 @@ class AlternatingLeastSquares(Solver):
 
         An argument that was left to the solver is None, and one that a subclass's constructor takes but
         does not keep as an attribute of that name is left out.
+
+        See Also
+        --------
+        halfstep.AlternatingLeastSquares.set_params : Sets them.
         """
-        settings, defaults = self._settings(), self._rung().parameters()
-        values: dict[str, Any] = {}
-        for name, default in self.parameters().items():
-            if name in self._choosing:
-                values[name] = self._choosing[name]
-            elif name in settings:
-                value = settings[name]
-                left = self._implied.get(name, defaults[name])
-                if default is None and (value is left or np.array_equal(value, left)):
-                    value = None
-                values[name] = value
-            elif name in _DEFAULTS:
-                values[name] = default
-            elif name in vars(self):
-                values[name] = vars(self)[name]
-        return values
+        return values_of(self, _DEFAULTS)
 
     def set_params(self, **params: Any) -> Self:
         """Set constructor arguments by name and return the model. The next fit uses them.
 
-        They may choose another solver; the model's factors stay. Raises InputError for an unknown name
-        or a bad value, and then sets none of them.
+        They may choose another solver; the model's factors stay.
+
+        Raises
+        ------
+        InputError
+            An unknown name or a bad value. Then none of them is set.
+
+        See Also
+        --------
+        halfstep.AlternatingLeastSquares.get_params : Returns them.
         """
-        known = self.get_params()
-        check_known(type(self).__name__, params, known)
-        fresh = self._caller()(**{**known, **params})
-        kept, by_hand = {}, bool(set_by_hand(self))
-        if type(fresh) is not type(self):
-            kept = {name: getattr(self, name) for name in SIDES}
-            for name in self._settings():
-                vars(self).pop(name, None)
-            self.__class__ = type(fresh)
-        for name in {*fresh._settings(), *params} & {*vars(fresh)}:
-            setattr(self, name, getattr(fresh, name))
-        self._choosing, self._implied = fresh._choosing, fresh._implied
-        for name, value in kept.items():
-            setattr(self, name, value)
-        if kept:
-            (note_set_by_hand if by_hand else note_origin)(self)
+        set_values(self, params)
         return self
 
     @classmethod
@@ -257,34 +291,6 @@ class AlternatingLeastSquares(Solver):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return empty, (self._caller(), self._rung()), self.__getstate__()
-
-
-def load(fileobj_or_path: str | PathLike[str] | IO[bytes]) -> AlternatingLeastSquares:
-    """Read a model from a file that any solver, `halfstep fit` or `implicit`'s ALS saved.
-
-    The `load` of `halfstep.Recommender` reads ids, names and histories too, if the file has them.
-    Raises InputError if there is no such file or it is not a model.
-    """
-    return AlternatingLeastSquares.load(fileobj_or_path)
-
-
-def from_implicit(model: Any, solver: str = "auto") -> AlternatingLeastSquares:
-    """Return a model with the settings and factors of `implicit`'s AlternatingLeastSquares.
-
-    Parameters
-    ----------
-    model
-        A CPU or GPU model of `implicit`, fitted or not. Its factors are copied.
-    solver
-        As in `AlternatingLeastSquares`. With `"auto"`, the choice follows `use_cg` and `use_native`
-        of the given model.
-
-    Raises
-    ------
-    InputError
-        `model` is another kind of object.
-    """
-    return AlternatingLeastSquares.of(conversion.from_implicit(model, solver))
 
 
 _DEFAULTS = own_arguments(AlternatingLeastSquares)[0]

@@ -6,7 +6,6 @@ lists, so two solvers differ only in how they solve a row. Its parts are in `fit
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from os import PathLike
@@ -16,24 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 from halfstep import defaults
-from halfstep.errors import InputError
-from halfstep.solvers.features.in_fit import (
-    NOTHING,
-    Given,
-    check_ridge,
-)
-from halfstep.solvers.fit import weighing
+from halfstep.solvers.features.in_fit import NOTHING, Given
+from halfstep.solvers.fit.alternation import Alternation
+from halfstep.solvers.fit.arguments import check_arguments
 from halfstep.solvers.fit.memory import Size, compiled_scratch
-from halfstep.solvers.fit.monitor import Callback, Monitor, located, row_not_finite
+from halfstep.solvers.fit.monitor import Callback
 from halfstep.solvers.fit.run import run
-from halfstep.solvers.fit.start import RandomState, check_random_state
+from halfstep.solvers.fit.start import RandomState
 from halfstep.solvers.fit.stopping import HalfStepReport, IterationReport
 from halfstep.solvers.fit.weighed import Weighed
-from halfstep.solvers.inputs import check_dtype, check_integers
 from halfstep.solvers.model import FittedModel
-from halfstep.solvers.model.factors import assign_both
 from halfstep.solvers.model.origin import note_origin
-from halfstep.solvers.problem import Problem, Weights
+from halfstep.solvers.problem import Problem
 from halfstep.solvers.stages import Stages
 from halfstep.types import Floats
 
@@ -42,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, repr=False)
-class Solver(Stages, Weighed, FittedModel, ABC):
+class Solver(Alternation, Stages, Weighed, FittedModel, ABC):
     """Implicit-feedback matrix factorisation by alternating least squares.
 
     Parameters
@@ -89,13 +82,40 @@ class Solver(Stages, Weighed, FittedModel, ABC):
         The objective after each iteration, if calculated; the seconds that its two half-steps took; its
         over-relaxation factor, 1.0 without (`fit.over_relaxation`).
     report_
-        How far each iteration of the last `fit` solved its rows: `IterationReport`s of `fit.stopping`.
+        How far each iteration of the last `fit` solved its rows: an `IterationReport` of `fit.stopping`.
         Empty for `eigenbasis` with a fixed number of steps or `exact`, and for rungs without steps.
     user_feature_factors, item_feature_factors
         W (p, f) and V (q, f) of a fit with attributes: W'f_u is where user u would be without entries.
         None without attributes of that side.
     interrupted_
         How many whole iterations a fit had done when Ctrl-C ended it, or None.
+    fit_callback
+        The callback of fits that are given none.
+    feature_encoders_
+        What encodes attributes of other rows as those of the fit were, by side: "user", "item".
+    name, kind, device
+        Of the class: its key in `halfstep.SOLVERS`; "rung", "baseline" or "reference"; "cpu" or "gpu".
+    native, exact_only, not_by_default
+        Of the class: whether it is compiled; whether it always solves every row exactly; why "auto"
+        passes it over, or None.
+    not_shared, splits_hubs
+        Of the class: why several machines cannot share its half-step, or None; whether the entries of a
+        row may be on several of them.
+
+    See Also
+    --------
+    halfstep.AlternatingLeastSquares : The model with the fastest solver that runs here.
+    halfstep.SOLVERS : The solvers by name.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 1, 0, 2], [0, 2, 0, 0, 4, 0], [1, 0, 0, 3, 0, 0]])
+    >>> model = halfstep.SOLVERS["cholesky"](2, random_state=0, calculate_training_loss=True)
+    >>> model = model.fit(plays, show_progress=False)
+    >>> isinstance(model, halfstep.Solver), len(model.loss_history_)
+    (True, 15)
     """
 
     name: ClassVar[str]
@@ -149,11 +169,25 @@ class Solver(Stages, Weighed, FittedModel, ABC):
             solved the rows appends a `HalfStepReport` to `problem.reports`, unless that is None.
         X
             (rows, f), the factors before the half-step: the warm start. Not written to.
+
+        Raises
+        ------
+        NotFinite
+            A row's solution is not finite.
+
+        See Also
+        --------
+        halfstep.Solver.weights : The sides that half-steps solve.
         """
 
     @classmethod
     def unavailable(cls) -> str | None:
-        """Return why this solver cannot run here and what to install, or None if it can."""
+        """Return why this solver cannot run here and what to install, or None if it can.
+
+        See Also
+        --------
+        halfstep.solvers.choose : Which solver does.
+        """
         return None
 
     def fit(
@@ -224,6 +258,11 @@ class Solver(Stages, Weighed, FittedModel, ABC):
             fit, or if it had none, those of the last whole iteration.
         KeyboardInterrupt
             Ctrl-C was pressed.
+
+        See Also
+        --------
+        halfstep.Solver.recommend : The best items for users of a fitted model.
+        halfstep.Solver.partial_fit_users : New users, or new entries of users, without a fit.
         """
         self.check()
         run(
@@ -238,60 +277,19 @@ class Solver(Stages, Weighed, FittedModel, ABC):
         return self
 
     def scratch_bytes(self, size: Size) -> int:
-        """Return how many bytes a half-step allocates besides its result."""
+        """Return how many bytes a half-step allocates besides its result.
+
+        See Also
+        --------
+        halfstep.errors.NotEnoughMemory : What a fit raises that counts more than is free.
+        """
         return compiled_scratch(size)
 
     def check(self) -> None:
-        """Raise InputError for an argument that breaks its rule."""
-        values = self._settings()
-        check_integers(values, factors=1, iterations=0, num_threads=0)
-        weighing.check_weighing(values)
-        check_dtype(self.dtype)
-        if not isinstance(self.init_factors, tuple | list | None):
-            raise InputError(
-                f"init_factors must be (user_factors, item_factors), got {self.init_factors!r}"
-            )
-        check_random_state(self.random_state)
-        check_ridge(self.feature_regularization)
-        if not isinstance(self.warm_start, bool | np.bool_):
-            raise InputError(f"warm_start must be True or False, got {self.warm_start!r}")
+        """Raise InputError for an argument that breaks its rule.
 
-    def _alternate(self, users: Weights, items: Weights, X: Any, Y: Any, monitor: Monitor) -> None:
-        """Run iterations until `monitor(iteration, seconds, X, Y)` is True."""
-        for iteration in range(self.iterations):
-            start = time.perf_counter()
-            omega = self._omega(monitor.done)
-            X = self._half_step("user", users.fixing(Y, omega=omega, reports=[]), X, monitor.done)
-            if monitor.half_step_done(X, Y):
-                break
-            users.follow(X)
-            Y = self._half_step("item", items.fixing(X, omega=omega, reports=[]), Y, monitor.done)
-            items.follow(Y)
-            if monitor(iteration, time.perf_counter() - start, X, Y):
-                break
-
-    def _omega(self, done: int) -> float:
-        """Return the over-relaxation factor of the iteration that follows `done` whole ones."""
-        return 1.0
-
-    def _half_step(self, side: str, problem: Problem, X: Any, done: int) -> Any:
-        try:
-            solution = self.half_step(problem, X)
-        except (FloatingPointError, np.linalg.LinAlgError) as error:
-            raise located(error, done, side, problem) from error
-        self._half_reports[side] = problem.reports[-1] if problem.reports else None
-        return solution
-
-    def _row_not_finite(self, factors: Any) -> int | None:
-        """Return the first row of a side's factors that is not finite, or None."""
-        return row_not_finite(factors)
-
-    def _keep(self, iteration: int, X: Any, Y: Any) -> None:
-        """Store X and Y, both finite, as the model's factors."""
-        self._forget_derived()
-        assign_both(self, X, Y)
-        self._transform, self._plain = self._transform_of_fit, self._transform_of_fit is None
-
-    def _put_back(self, before: dict[str, Any], error: BaseException) -> None:
-        """Set the attributes that the model had before a fit; called when the fit has failed."""
-        self.__dict__.update(before)
+        See Also
+        --------
+        halfstep.Solver.set_params : Sets arguments, and checks them.
+        """
+        check_arguments(self._settings())

@@ -33,7 +33,29 @@ _SCRATCH_ENTRIES = 1 << 15
 
 @dataclass(eq=False, repr=False)
 class Cholesky(Solver):
-    """ALS with an exact Cholesky solve per row, on one Gramian for all rows."""
+    """ALS with an exact Cholesky solve per row, on one Gramian for all rows.
+
+    The parameters are those of `halfstep.Solver`.
+
+    See Also
+    --------
+    halfstep.solvers.naive.Naive : The equations as they are written.
+    halfstep.solvers.conjugate_gradient.ConjugateGradient : Steps instead of exact solutions.
+
+    Notes
+    -----
+    Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (ICDM 2008), section
+    4.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["cholesky"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape
+    (3, 2)
+    """
 
     name: ClassVar[str] = "cholesky"
     native: ClassVar[bool] = False

@@ -39,10 +39,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from halfstep.errors import NotFinite
 from halfstep.kernels.stopping import Stopping
 from halfstep.solvers.base import Solver
 from halfstep.solvers.fit.memory import Size
+from halfstep.solvers.fit.residuals import Doubles, dots, finite
 from halfstep.solvers.fit.stopping import HalfStepReport, check_stopping, stopping
 from halfstep.solvers.gramian import gramian
 from halfstep.solvers.problem import Problem
@@ -50,14 +50,13 @@ from halfstep.types import Floats, Integers
 
 _BLOCK_ENTRIES = 1 << 17
 
-Doubles = npt.NDArray[np.float64]
-
 
 @dataclass(eq=False, repr=False)
 class ConjugateGradient(Solver):
     """ALS by warm-started, preconditioned conjugate gradients; the rows of a block step together.
 
-    Without regularisation the steps lead to the solution of minimum norm.
+    Without regularisation the steps lead to the solution of minimum norm. The other parameters are those
+    of `halfstep.Solver`.
 
     Parameters
     ----------
@@ -69,6 +68,20 @@ class ConjugateGradient(Solver):
         in the cases that `halfstep.solvers.fit.stopping` lists.
     cg_max_steps
         The largest number of steps of a row, at least 1. None means 64.
+
+    See Also
+    --------
+    halfstep.solvers.eigenbasis.Eigenbasis : The same steps, compiled and in whitened coordinates.
+
+    Notes
+    -----
+    Takács, Pilászy and Tikk (RecSys 2011), with a preconditioner and a rule that ends the steps.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> halfstep.SOLVERS["conjugate_gradient"](factors=8, cg_steps=3)
+    ConjugateGradient(factors=8, cg_steps=3)
     """
 
     name: ClassVar[str] = "conjugate_gradient"
@@ -216,9 +229,9 @@ def _solve(
     B = block.right_hand_side()
     R = B - block.apply(X, shared.gramian)  # 1: r_0 = b - A x_0
     P = shared.solve(R, inverse)  # 1: z_0 = M^-1 r_0, p_0 = z_0
-    rs = _finite(_dots(R, P), row)
+    rs = finite(dots(R, P), row)
     # A residual below this is rounding error. If A is singular, steps along it would lead astray.
-    rounding = _finite(_dots(B, shared.solve(B, inverse)), row) * (X.shape[1] * shared.eps) ** 2
+    rounding = finite(dots(B, shared.solve(B, inverse)), row) * (X.shape[1] * shared.eps) ** 2
     negative = np.minimum.reduceat(block.w, block.indptr[:-1]) < 0
     least = np.where(negative, max(2, limits.least), limits.least)
     gained, bound = np.zeros_like(rs), np.ones_like(rs)
@@ -231,8 +244,8 @@ def _solve(
             return
         q = block.stored_products(s.P)
         wq = block.w * q
-        pmp = _dots(s.P, s.MP)
-        pap = _finite(pmp + np.add.reduceat(wq.astype(np.float64) * q, block.indptr[:-1]), s.row)
+        pmp = dots(s.P, s.MP)
+        pap = finite(pmp + np.add.reduceat(wq.astype(np.float64) * q, block.indptr[:-1]), s.row)
         # Only a row with a negative w, or with a0 = lambda_u = 0, can have a direction p with p'Ap <= 0.
         # It is rounding error, so the row takes no step along it.
         least = np.where((block.lam > 0) | (block.a0 > 0), shared.eps, 2.0) * pmp
@@ -251,7 +264,7 @@ def _solve(
             return
         R = s.R - alpha * (s.MP + block.scatter(wq))  # 5: r_j+1 = r_j - alpha_j A p_j
         Z = shared.solve(R, s.inverse)  # 6
-        rs = _finite(_dots(R, Z), s.row)
+        rs = finite(dots(R, Z), s.row)
         beta = (rs / s.rs).astype(X.dtype)[:, None]  # 7
         s = s._replace(
             R=R, P=Z + beta * s.P, MP=R + beta * s.MP, rs=rs, bound=_next(left, s, rs)
@@ -284,17 +297,3 @@ def _end(
     at = rows.row[done]
     ended.X[at], ended.steps[at] = rows.X[done], steps
     ended.gained[at], ended.left[at] = rows.gained[done], left[done]
-
-
-def _dots(A: Floats, B: Floats) -> Doubles:
-    """Return each row's dot product, in float64: squares of large float32 numbers overflow float32."""
-    dots: Doubles = np.einsum("uf,uf->u", A, B, dtype=np.float64)
-    return dots
-
-
-def _finite(values: Doubles, row: Integers) -> Doubles:
-    finite = np.isfinite(values)
-    if not finite.all():
-        at = int(row[np.argmin(finite)])
-        raise NotFinite(f"the residual of row {at} is not finite", at)
-    return values

@@ -90,9 +90,8 @@ _DUAL = 16
 _CACHED_BYTES = 1 << 19
 _LOOSE = 0.01
 KEPT, KEPT_BYTES = 256, 1 << 17
-COMPLETED_FACTORS = (
-    320  # with more factors, all the steps of a row may cost less than an exact solve
-)
+# With more factors, all the steps of a row may cost less than an exact solve.
+COMPLETED_FACTORS = 320
 
 
 @dataclass(eq=False, repr=False)
@@ -101,7 +100,7 @@ class Eigenbasis(WhitenedStages, Solver):
 
     Without regularisation the solution is the one of minimum norm. The exception is confidence
     `"explicit"`, where the shared part is zero too: a row of fewer entries than factors gets one of its
-    solutions.
+    solutions. The other parameters are those of `halfstep.Solver`.
 
     Parameters
     ----------
@@ -125,6 +124,16 @@ class Eigenbasis(WhitenedStages, Solver):
         sequence with that of each iteration, whose last one goes on. None means 1 with `exact` or more
         than three fixed steps, and 1.4 with up to three; otherwise omega follows what the iterations
         gain, as `fit.over_relaxation` says. `relaxation_` has the factors of a fit.
+
+    See Also
+    --------
+    halfstep.solvers.conjugate_gradient.ConjugateGradient : The same steps in NumPy.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> halfstep.SOLVERS["eigenbasis"](factors=8, exact=True)
+    Eigenbasis(factors=8, exact=True)
     """
 
     name: ClassVar[str] = "eigenbasis"

@@ -28,7 +28,27 @@ from halfstep.types import Floats
 
 @dataclass(eq=False, repr=False)
 class Naive(Solver):
-    """ALS by dense normal equations over all items of every row; for reading and for checking."""
+    """ALS by dense normal equations over all items of every row; for reading and for checking.
+
+    The parameters are those of `halfstep.Solver`.
+
+    See Also
+    --------
+    halfstep.solvers.cholesky.Cholesky : Shares one Gramian among all rows.
+
+    Notes
+    -----
+    Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (ICDM 2008), eq. 4.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["naive"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape
+    (3, 2)
+    """
 
     name: ClassVar[str] = "naive"
     native: ClassVar[bool] = False

@@ -21,7 +21,23 @@ from halfstep.types import Floats
 
 @dataclass(eq=False, repr=False)
 class Popularity(Solver):
-    """Rank items by their number of users, the same for everybody."""
+    """Rank items by their number of users, the same for everybody.
+
+    The parameters are those of `halfstep.Solver`.
+
+    See Also
+    --------
+    halfstep.evaluate : Measures how much better than this a model is.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["popularity"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape
+    (3, 2)
+    """
 
     name: ClassVar[str] = "popularity"
     kind: ClassVar[str] = "baseline"

@@ -46,7 +46,36 @@ USES = ("use_native", "use_cg", "use_gpu")
 
 
 def make(solver: str, *, fallback: str | None = None, **settings: Any) -> Any:
-    """Return an unfitted model of the rung that `AlternatingLeastSquares` takes for these arguments."""
+    """Return an unfitted model of the rung that `AlternatingLeastSquares` takes for these arguments.
+
+    Parameters
+    ----------
+    solver, fallback
+        As in `choose`.
+    settings
+        Arguments of the solver's constructor, and `use_native`, `use_cg` and `use_gpu`.
+
+    Returns
+    -------
+    Solver
+        Of the solver's own class.
+
+    Raises
+    ------
+    InputError, SolverUnavailable
+        As `choose` does; InputError also for an argument that the solver does not have.
+
+    See Also
+    --------
+    halfstep.AlternatingLeastSquares : Makes a model that can change its solver.
+    halfstep.solvers.choose : The class alone.
+
+    Examples
+    --------
+    >>> from halfstep.solvers import make
+    >>> make("cpu", factors=8, use_cg=False)
+    Eigenbasis(factors=8, exact=True)
+    """
     uses = {name: settings.pop(name) for name in USES if name in settings}
     chosen = choose(solver, fallback, uses)
     settings = settings_for(chosen, uses, settings)
@@ -57,7 +86,38 @@ def make(solver: str, *, fallback: str | None = None, **settings: Any) -> Any:
 def choose(
     solver: str = "auto", fallback: str | None = None, uses: Mapping[str, Any] | None = None
 ) -> Rung:
-    """Return the class that `AlternatingLeastSquares` uses for these arguments."""
+    """Return the class that `AlternatingLeastSquares` uses for these arguments.
+
+    Parameters
+    ----------
+    solver
+        `"auto"` for the best rung on any device, `"cpu"` or `"gpu"` for the best on that device, or a
+        name in `halfstep.SOLVERS`.
+    fallback
+        With `solver="gpu"` or `use_gpu=True`, `"cpu"` allows the best CPU rung if no GPU can be used.
+    uses
+        `use_native`, `use_cg` and `use_gpu` by name, each True, False or None.
+
+    Raises
+    ------
+    InputError
+        An unknown solver, arguments that contradict each other, or a combination that no rung satisfies.
+    SolverUnavailable
+        The named solver cannot run here, or no GPU can be used.
+
+    See Also
+    --------
+    halfstep.solvers.make : A model of this class.
+    halfstep.SOLVERS : All solvers by name.
+
+    Examples
+    --------
+    >>> from halfstep.solvers import choose
+    >>> choose("cpu").name
+    'eigenbasis'
+    >>> choose("cpu", uses={"use_native": False, "use_cg": False}).name
+    'cholesky'
+    """
     uses = {k: v for k, v in (uses or {}).items() if v is not None}
     check_uses(uses)
     use_gpu = uses.get("use_gpu")

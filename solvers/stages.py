@@ -38,25 +38,62 @@ class Stages:
     def gramian_type(self, frame: Frame, squared: float) -> np.dtype[Any]:
         """Return the dtype of the products of which the fixed side's Gramian is the sum.
 
-        `squared` is the sum of the squares of the fixed side's factors.
+        Parameters
+        ----------
+        frame
+            What is known of the half-step before any factor is.
+        squared
+            The sum of the squares of the fixed side's factors.
+
+        See Also
+        --------
+        halfstep.Solver.share : The next stage.
         """
         return gramian_type(frame, squared, narrow=False)
 
     def share(self, frame: Frame, squared: float, YtY: Matrix | None) -> Shared:
-        """Return what all rows share, given the sum of squares and the Gramian of the fixed side."""
+        """Return what all rows share, given the sum of squares and the Gramian of the fixed side.
+
+        Parameters
+        ----------
+        frame, squared
+            As in `gramian_type`.
+        YtY
+            Gramian (f, f) of the fixed side, float64; None without a background weight.
+
+        See Also
+        --------
+        halfstep.Solver.rotate : The next stage.
+        """
         return Shared(frame, YtY, None)
 
     def rotate(self, Y: Floats, shared: Shared) -> Rows:
-        """Return rows of the fixed side, Y (rows, f), as they travel and are read: (rows, ·)."""
+        """Return rows of the fixed side, Y (rows, f), as they travel and are read: (rows, ·).
+
+        See Also
+        --------
+        halfstep.Solver.room : Room for such rows.
+        halfstep.Solver.solve : The next stage, which reads them.
+        """
         return Rows(Y, np.empty(0, Y.dtype))
 
     def room(self, count: int, shared: Shared) -> Rows:
-        """Return room for `count` rows as `rotate` returns them, to be filled and given to `solve`."""
+        """Return room for `count` rows as `rotate` returns them, to be filled and given to `solve`.
+
+        See Also
+        --------
+        halfstep.Solver.rotate : The rows.
+        """
         frame = shared.frame
         return Rows(np.empty((count, frame.factors), frame.dtype), np.empty(0, frame.dtype))
 
     def row_bytes(self, frame: Frame) -> int:
-        """Return the bytes of a row of the fixed side as it travels."""
+        """Return the bytes of a row of the fixed side as it travels.
+
+        See Also
+        --------
+        halfstep.Solver.rotate : The rows.
+        """
         return frame.factors * frame.dtype.itemsize
 
     def solve(
@@ -71,7 +108,24 @@ class Stages:
     ) -> Floats:
         """Return the solved rows (rows, f) of `weights`, whose indices count the gathered `rows`.
 
-        X (rows, f) is their start; `omega` and `reports` as in `Problem`.
+        Parameters
+        ----------
+        weights
+            The rows to solve.
+        X
+            (rows, f), their start.
+        rows
+            The rows of the fixed side that the entries name, as `rotate` returns them.
+        shared
+            What `share` returned.
+        omega
+            The over-relaxation factor.
+        reports
+            A list to which a `HalfStepReport` is appended, or None.
+
+        See Also
+        --------
+        halfstep.Solver.half_step : All stages, on one machine.
         """
         Z = rows.Z
         given = weights if weights.columns == len(Z) else replace(weights, columns=len(Z))
@@ -79,7 +133,12 @@ class Stages:
         return self.half_step(given.fixing(Z, omega=omega, reports=reports, **more), X)
 
     def piece(self, weights: Weights, rows: Rows, shared: Shared, what: str, given: Any) -> Any:
-        """Return what a piece of a hub adds to a pass; only where `splits_hubs`."""
+        """Return what a piece of a hub adds to a pass; only where `splits_hubs`.
+
+        See Also
+        --------
+        halfstep.Solver.solve_hub : Asks the pieces.
+        """
         raise NotImplementedError
 
     def solve_hub(
@@ -93,7 +152,13 @@ class Stages:
         omega: float = 1.0,
         reports: list[Any] | None = None,
     ) -> Floats:
-        """Return the solved row of a hub; only where `splits_hubs`."""
+        """Return the solved row of a hub; only where `splits_hubs`.
+
+        See Also
+        --------
+        halfstep.Solver.piece : What a piece of the hub answers.
+        halfstep.Solver.solve : Solves all other rows.
+        """
         raise NotImplementedError
 
 

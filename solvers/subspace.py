@@ -50,11 +50,31 @@ _DUAL = 16
 class Subspace(WhitenedStages, Solver):
     """ALS by iALS++: one sweep of exact solutions on blocks of coordinates; compiled, on all cores.
 
+    The other parameters are those of `halfstep.Solver`.
+
     Parameters
     ----------
     block_size
         The number b of coordinates that are solved for at once, at least 1; rounded up to whole pairs
         of vectors (32 numbers in float32 with AVX-512). With b >= f every row is solved exactly.
+
+    See Also
+    --------
+    halfstep.solvers.eigenbasis.Eigenbasis : Conjugate gradient steps in the same coordinates.
+
+    Notes
+    -----
+    Rendle, Krichene, Zhang and Koren, iALS++: Speeding up Matrix Factorization with Subspace
+    Optimization (2021), algorithm 2.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["subspace"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape
+    (3, 2)
     """
 
     name: ClassVar[str] = "subspace"

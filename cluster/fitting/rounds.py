@@ -26,7 +26,12 @@ class WorkerLost(Exception):
 
 
 class ClusterLost(RuntimeError):
-    """No worker, or no scheduler, is left; the message says how to go on."""
+    """No worker, or no scheduler, is left; the message says how to go on.
+
+    See Also
+    --------
+    halfstep.distributed.fit : Raises it; with `resume=True` it goes on.
+    """
 
 
 class SchedulerLost(OSError):

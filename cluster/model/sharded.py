@@ -6,23 +6,19 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from halfstep import defaults
-from halfstep.distributed.model import copies, evaluating, recommending
+from halfstep.distributed.model import evaluating, recommending
 from halfstep.distributed.model.recommending import Written
-from halfstep.distributed.model.record import Record, read_model
+from halfstep.distributed.model.stored import StoredShards
 from halfstep.distributed.storage import Folder
-from halfstep.errors import InputError
 from halfstep.evaluation.metrics.held_out import Evaluation
-from halfstep.plural import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from typing_extensions import Self
 
     from halfstep.evaluation.metrics.judged import Overlap
-    from halfstep.recommender.recommender import Recommender
 
 
-class ShardedModel:
+class ShardedModel(StoredShards):
     """Factors of users and items in files, a shard each, and what can be asked of them.
 
     `halfstep.distributed.fit` returns one, and `load` reads one again. It holds no factors: each method
@@ -44,61 +40,21 @@ class ShardedModel:
         As a solver's.
     interrupted_
         How many whole iterations the fit that returned this had done when Ctrl-C ended it, or None.
+
+    See Also
+    --------
+    halfstep.distributed.fit : Makes one.
+    halfstep.Recommender : A model in memory.
+
+    Examples
+    --------
+    It needs the folder of a fit over a cluster, so this example is not run as a test.
+
+    >>> from halfstep.distributed import ShardedModel
+    >>> model = ShardedModel.load("fit")  # doctest: +SKIP
+    >>> model.recommend(1000066, N=3).column_names  # doctest: +SKIP
+    ['user', 'item', 'score', 'rank']
     """
-
-    def __init__(self, folder: Folder, record: Record) -> None:
-        self.folder, self._record = folder, record
-        self.facts, self.settings = record.facts, dict(record.settings)
-        self.solver_, self.iterations_ = record.solver, record.iterations
-        self.loss_history_ = list(record.loss_history)
-        self.seconds_, self.relaxation_ = list(record.seconds), list(record.relaxation)
-        self.interrupted_: int | None = None
-
-    @classmethod
-    def load(cls, folder: str | Folder, storage_options: dict[str, Any] | None = None) -> Self:
-        """Read the model of a fit's folder, or of one that `save` wrote.
-
-        Raises
-        ------
-        InputError
-            There is no model, it is damaged or of another format, or of other data than the folder's.
-        """
-        where = _folder(folder, storage_options)
-        return cls(where, read_model(where))
-
-    def __repr__(self) -> str:
-        users, items = self.facts.rows("user"), self.facts.rows("item")
-        return (
-            f"<ShardedModel in {self.folder.url!r}: {self.solver_}, {self._record.factors} factors, "
-            f"{counted(self.iterations_, 'iterations')}, {counted(users, 'users')} x "
-            f"{counted(items, 'items')}, {counted(self.facts.shards, 'shards')}>"
-        )
-
-    def save(
-        self,
-        folder: str | Folder,
-        storage_options: dict[str, Any] | None = None,
-        *,
-        history: bool = False,
-    ) -> ShardedModel:
-        """Copy the model and its ids to another folder, and return the copy.
-
-        A model that `folder` has is replaced; from the first byte to the last it has none, so that what
-        was broken off is not taken for whole.
-
-        Parameters
-        ----------
-        history
-            Whether to copy what each user has, too: the lists leave it out, and evaluations need it.
-
-        Raises
-        ------
-        InputError
-            `folder` has files and no model; a file of this model is missing or damaged.
-        """
-        target = _folder(folder, storage_options)
-        copies.save(self.folder, self._record, target, history)
-        return type(self)(target, self._record)
 
     def recommend_all(
         self,
@@ -120,14 +76,22 @@ class ShardedModel:
 
         Parameters
         ----------
-        folder
+        folder : str
             For the files. They may be read as one table.
-        items
+        N : int
+            The length of the lists, at least 1.
+        client : distributed.Client, optional
+            Of Dask, whose workers share the shards; None does all in this process.
+        filter_already_liked_items : bool
+            Leave out what a user has.
+        items : array_like, optional
             Original ids of the items to choose among; None for all.
-        num_threads
+        num_threads : int, optional
             For each shard; None for the fit's setting, 0 for all cores of a machine, shared by what it
             does at one time.
-        storage_options
+        show_progress : bool
+            As in a solver's `fit`.
+        storage_options : dict, optional
             Of `folder`; None for those of the model's folder.
 
         Returns
@@ -139,6 +103,10 @@ class ShardedModel:
         ------
         InputError
             N is below 1, an item is not known, a score overflows, or a file is missing or damaged.
+
+        See Also
+        --------
+        recommend : The lists of one user or of a few.
         """
         return recommending.recommend_all(
             self.folder, self._record, self._target(folder, storage_options), N, client=client,
@@ -160,13 +128,23 @@ class ShardedModel:
 
         Parameters
         ----------
-        user_ids
+        user_ids : int, str or array_like
             An original id, or some; a number and its text are the same id.
+        N, filter_already_liked_items, items
+            As in `recommend_all`.
+
+        Returns
+        -------
+        pyarrow.Table
 
         Raises
         ------
         InputError
             Users or items are not known; the message names them.
+
+        See Also
+        --------
+        recommend_all : The lists of all users, to files.
         """
         return recommending.recommend(
             self.folder, self._record, user_ids, N,
@@ -227,6 +205,10 @@ class ShardedModel:
             or nothing relevant; or an argument is outside its range.
         NotEnoughMemory
             The item factors do not fit into a worker's memory.
+
+        See Also
+        --------
+        halfstep.evaluation.evaluate : The same in one process, with the definitions.
         """
         names = (metrics,) if isinstance(metrics, str) else tuple(metrics)
         wanted = evaluating.Wanted(k, names, min_value, overlap)
@@ -236,49 +218,3 @@ class ShardedModel:
             target=None if folder is None else self._target(folder, storage_options),
             num_threads=self._threads(num_threads), show_progress=show_progress,
         )  # fmt: skip
-
-    def to_model(self) -> Any:
-        """Return the solver in this process, as if it had been fitted here, with all factors.
-
-        Rows are in the numbering of the fit's data; `to_recommender` has the ids as well.
-
-        Raises
-        ------
-        NotEnoughMemory
-            The factors do not fit into this process's memory.
-        """
-        return copies.to_model(self.folder, self._record)
-
-    def to_recommender(self, *, history: bool = True) -> Recommender:
-        """Return the model with the original ids, whose `save` writes what `halfstep fit` writes.
-
-        Parameters
-        ----------
-        history
-            Whether it keeps what each user has.
-
-        Raises
-        ------
-        NotEnoughMemory
-            Factors, ids and entries do not fit into this process's memory.
-        InputError
-            The folder is a copy without what the users have.
-        """
-        return copies.to_recommender(self.folder, self._record, history)
-
-    def _threads(self, num_threads: int | None) -> int:
-        given = self._record.settings.get("num_threads", 0) if num_threads is None else num_threads
-        return int(given or 0)
-
-    def _target(self, folder: str | Folder, storage_options: dict[str, Any] | None) -> Folder:
-        if storage_options is None:
-            storage_options = self.folder.options_for(folder)
-        return _folder(folder, storage_options)
-
-
-def _folder(folder: Any, storage_options: dict[str, Any] | None) -> Folder:
-    if isinstance(folder, Folder):
-        return folder
-    if not isinstance(folder, str) and not hasattr(folder, "__fspath__"):
-        raise InputError(f"folder must be a path or a URL, got {type(folder).__name__}")
-    return Folder(str(folder), storage_options)

@@ -20,14 +20,29 @@ class Filters:
 
     Parameters
     ----------
-    pseudo_artists
-        Leave out `PSEUDO_ARTISTS`.
-    outlier_percentile
+    pseudo_artists : bool
+        Leave out the three entries that are no artists, such as "Various Artists".
+    outlier_percentile : float, optional
         Leave out users with more plays than this percentile of all users' plays (above 0, below 100);
         None keeps all. Some of these users are programs or shops.
-    min_audience, min_artists
+    min_audience, min_artists : int
         Leave out artists with fewer listeners and users with fewer artists. Leaving out artists lowers
         the users' numbers, and the reverse, so both repeat until all that remain have enough.
+
+    Raises
+    ------
+    InputError
+        A number is out of range.
+
+    See Also
+    --------
+    halfstep.datasets.read_audioscrobbler : Applies them.
+
+    Examples
+    --------
+    >>> from halfstep.datasets import Filters
+    >>> Filters(min_audience=2).any, Filters().any
+    (True, False)
     """
 
     pseudo_artists: bool = False

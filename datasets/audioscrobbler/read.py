@@ -63,6 +63,23 @@ def read_audioscrobbler(
     Raises
     ------
     InputError
+        A file is absent or cannot be read, or the filters leave nothing.
+
+    See Also
+    --------
+    halfstep.datasets.generate_dump : Writes a dump of the same form.
+    halfstep.load_data : Reads it too, with "audioscrobbler:" before the path.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfstep.datasets import Filters, generate_dump, read_audioscrobbler
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = generate_dump(Path(folder), 5_000)
+    ...     plays = read_audioscrobbler(Path(folder), filters=Filters(pseudo_artists=True))
+    >>> plays.provenance["format"], plays.provenance["aliases"]
+    ('audioscrobbler', 'resolved')
     """
     check_policy(aliases)
     files = read_dump(find_dump(path), aliases != "none", listing, advance)

@@ -21,10 +21,33 @@ _HEIGHT = 3.5  # inches
 def draw_plots(described: dict[str, Any]) -> dict[str, bytes]:
     """Return the plots of a description: names and contents of SVG files.
 
+    Parameters
+    ----------
+    described : dict
+        As `halfstep.datasets.describe` returns it.
+
+    Returns
+    -------
+    dict of str to bytes
+        Four distributions and the long tail, each with a light and a dark look.
+
     Raises
     ------
     InputError
         Matplotlib is not installed.
+
+    See Also
+    --------
+    halfstep.datasets.describe : The numbers that are drawn.
+
+    Examples
+    --------
+    Five drawings take some seconds, so this example is not run as a test.
+
+    >>> from halfstep import load_data
+    >>> from halfstep.datasets import describe, draw_plots
+    >>> sorted(draw_plots(describe(load_data("music-small"))))[:2]  # doctest: +SKIP
+    ['artists-per-user.svg', 'audience-per-artist.svg']
     """
     pictures.require_matplotlib()
     plots = {

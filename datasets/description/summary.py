@@ -19,9 +19,9 @@ def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
 
     Parameters
     ----------
-    data
+    data : Dataset
         Its values are finite numbers from 0: counts, ratings, hours.
-    top
+    top : int
         Number of rows of each table, at least 1.
 
     Returns
@@ -37,6 +37,18 @@ def describe(data: Dataset, top: int = 10) -> dict[str, Any]:
     ------
     InputError
         A value is below 0 or not finite, or `top` is not positive.
+
+    See Also
+    --------
+    halfstep.datasets.draw_plots : Draws it.
+
+    Examples
+    --------
+    >>> from halfstep import load_data
+    >>> from halfstep.datasets import describe
+    >>> described = describe(load_data("music-small"), top=3)
+    >>> described["prepared"]["users"], len(described["artists by plays"])
+    (2000, 3)
     """
     if top < 1:
         raise InputError(f"top must be at least 1, got {top}")

@@ -22,8 +22,16 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from halfstep.datasets.features.kinds import Field, field_of, kind_of, number, numbers_of
-from halfstep.datasets.features.table import MARK, Table, is_missing
+from halfstep.datasets.features.kinds import (
+    Field,
+    check_single,
+    field_of,
+    kind_of,
+    number,
+    numbers_of,
+    texts_of,
+)
+from halfstep.datasets.features.table import Table, is_missing
 from halfstep.errors import InputError
 
 KINDS = ("number", "strength", "category", "tags")
@@ -34,12 +42,29 @@ _FORMAT = "halfstep features 1"
 class FeatureEncoder:
     """The columns of a table of attributes; encodes rows of the same fields in the same way.
 
+    Make one with `of`.
+
     Attributes
     ----------
-    names, fields
-        (p,) the name of each column, and of its field.
-    unknown
+    names, fields : list of str, length p
+        The name of each column, and of its field.
+    unknown : Counter
         How many categories and tags of the rows that were encoded last are not known, by field.
+
+    See Also
+    --------
+    halfstep.datasets.features.read_features : Reads a file and encodes it.
+    halfstep.datasets.features.Table : What it is made of.
+
+    Examples
+    --------
+    >>> from halfstep.datasets.features import FeatureEncoder, Table
+    >>> table = Table(["a", "b"], {"genre": [(0, "jazz"), (1, "folk")]}, frozenset(), [])
+    >>> encoder, notes = FeatureEncoder.of(table)
+    >>> encoder.names
+    ['genre=folk', 'genre=jazz', '(all)']
+    >>> encoder.encode_records([{"genre": "jazz"}]).toarray()
+    array([[0., 1., 1.]])
     """
 
     def __init__(self, known: Sequence[Field], constant: bool = False) -> None:
@@ -59,18 +84,29 @@ class FeatureEncoder:
 
         Parameters
         ----------
-        min_count
+        table : Table
+        min_count : int
             How many records a category or tag must have, to be a column.
-        kinds
-            The kind of a field, where the rules above would choose another.
-        constant
-            Whether a column "(all)" has a 1 in each row, so that a row without attributes is pulled to a
-            mean of all rows, not to zero.
+        kinds : dict, optional
+            By field, one of `KINDS` instead of what the rules above would choose.
+        constant : bool
+            Whether a column "(all)" has a 1 in each row, so that a row without attributes is pulled to
+            a mean of all rows, not to zero.
+
+        Returns
+        -------
+        encoder : FeatureEncoder
+        notes : list of str
+            What was left out, a sentence each.
 
         Raises
         ------
         InputError
             A field of numbers has none, or an infinite one; no column is left; an unknown kind.
+
+        See Also
+        --------
+        halfstep.datasets.features.read_features : Makes one of a file.
         """
         kinds = dict(kinds or {})
         for name, kind in kinds.items():
@@ -124,13 +160,28 @@ class FeatureEncoder:
     def encode(
         self, records: int, fields: Mapping[str, Iterable[tuple[int, str]]]
     ) -> sparse.csr_matrix:
-        """Return the (record, text) pairs of fields as CSR (records, p), float64.
+        """Return the (record, text) pairs of fields as a matrix.
+
+        Parameters
+        ----------
+        records : int
+            The number of rows.
+        fields : dict of str to (record, text) pairs
+            As in a `Table`.
+
+        Returns
+        -------
+        csr_matrix, shape (records, p), float64
 
         Raises
         ------
         InputError
-            A value of a field of numbers is not a number, or a row has two values of a field that has no
-            tags.
+            A value of a field of numbers is not a number, or a row has two values of a field that has
+            no tags.
+
+        See Also
+        --------
+        encode_records : Takes a mapping for each record.
         """
         rows: list[int] = []
         columns: list[int] = []
@@ -140,7 +191,7 @@ class FeatureEncoder:
         for one in self.known:
             pairs = list(fields.get(one.name, ()))
             if one.kind != "tags":
-                _check_single(one.name, pairs)
+                check_single(one.name, pairs)
             if one.kind in ("number", "strength"):
                 for row, text in pairs:
                     rows.append(row)
@@ -166,15 +217,32 @@ class FeatureEncoder:
         )
 
     def encode_records(self, records: Sequence[Mapping[str, Any]]) -> sparse.csr_matrix:
-        """Return records as CSR (records, p): each a mapping of fields to a value or a list of tags.
+        """Return records as a matrix: each a mapping of fields to a value or a list of tags.
 
         Tags in one text are parted by `|`. Fields that are not known are counted in `unknown`.
+
+        Parameters
+        ----------
+        records : sequence of dict
+
+        Returns
+        -------
+        csr_matrix, shape (records, p), float64
+
+        Raises
+        ------
+        InputError
+            As in `encode`.
+
+        See Also
+        --------
+        encode : Takes pairs, field by field.
         """
         known = {one.name: one for one in self.known}
         fields: dict[str, list[tuple[int, str]]] = {}
         for row, record in enumerate(records):
             for name, value in record.items():
-                given = _texts_of(value, name in known and known[name].kind != "tags")
+                given = texts_of(value, name in known and known[name].kind != "tags")
                 texts = [str(one).strip() for one in given]
                 pairs = [(row, text) for text in texts if not is_missing(text)]
                 fields.setdefault(str(name), []).extend(dict.fromkeys(pairs))
@@ -184,17 +252,19 @@ class FeatureEncoder:
         return encoded
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all of the encoder as plain lists, texts and numbers."""
+        """Return all of the encoder as plain lists, texts and numbers.
+
+        See Also
+        --------
+        from_dict : Makes an encoder of it.
+        """
         return {
             "format": _FORMAT,
             "constant": self.constant,
             "fields": [
                 {
-                    "name": one.name,
-                    "kind": one.kind,
-                    "categories": one.categories,
-                    "centre": one.centre,
-                    "scale": one.scale,
+                    name: getattr(one, name)
+                    for name in ("name", "kind", "categories", "centre", "scale")
                 }
                 for one in self.known
             ],
@@ -202,26 +272,28 @@ class FeatureEncoder:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> FeatureEncoder:
-        """Return the encoder that `to_dict` described; raise InputError if it did not."""
+        """Return the encoder that `to_dict` described.
+
+        Parameters
+        ----------
+        value : dict
+
+        Returns
+        -------
+        FeatureEncoder
+
+        Raises
+        ------
+        InputError
+            This is no description of an encoder.
+
+        See Also
+        --------
+        to_dict : Describes an encoder.
+        """
         try:
             if value["format"] != _FORMAT:
                 raise InputError(f"must be {_FORMAT!r}, got {value['format']!r}")
             return cls([Field(**one) for one in value["fields"]], bool(value["constant"]))
         except (KeyError, TypeError) as error:
             raise InputError(f"this is no description of attributes: {error}") from error
-
-
-def _texts_of(value: Any, single: bool) -> list[Any]:
-    """Return the values of a field of a record: one, several tags, or none."""
-    if value is None:
-        return []
-    if isinstance(value, list | tuple | set):
-        return list(value)
-    return [value] if single else str(value).split(MARK)
-
-
-def _check_single(name: str, pairs: Sequence[tuple[int, str]]) -> None:
-    first: dict[int, str] = {}
-    for row, text in pairs:
-        if first.setdefault(row, text) != text:
-            raise InputError(f"{name} must have one value a row, got {first[row]!r} and {text!r}")

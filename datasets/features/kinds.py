@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from halfstep.datasets.features.table import Table
+from halfstep.datasets.features.table import MARK, Table
 from halfstep.errors import InputError
 
 _LARGEST = 1e100
@@ -103,3 +104,20 @@ def number(name: str, text: str) -> float:
     if not abs(value) < _LARGEST:
         raise InputError(f"{name} must be a number below {_LARGEST:.0e} in size, got {text!r}")
     return value
+
+
+def texts_of(value: Any, single: bool) -> list[Any]:
+    """Return the values of a field of a record: one, several tags, or none."""
+    if value is None:
+        return []
+    if isinstance(value, list | tuple | set):
+        return list(value)
+    return [value] if single else str(value).split(MARK)
+
+
+def check_single(name: str, pairs: Sequence[tuple[int, str]]) -> None:
+    """Raise InputError if a row has two values of a field."""
+    first: dict[int, str] = {}
+    for row, text in pairs:
+        if first.setdefault(row, text) != text:
+            raise InputError(f"{name} must have one value a row, got {first[row]!r} and {text!r}")

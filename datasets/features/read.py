@@ -35,6 +35,18 @@ class Features:
         How many of the data's rows have no attribute.
     notes
         What was left out, a sentence each.
+
+    See Also
+    --------
+    halfstep.datasets.features.read_features : Reads them from a file.
+
+    Examples
+    --------
+    >>> from halfstep.datasets.features import Table, encode_features
+    >>> table = Table(["b"], {"genre": [(0, "folk")]}, frozenset(), [])
+    >>> genres = encode_features(table, ["a", "b"])
+    >>> genres.shape, genres.without
+    ((2, 2), 1)
     """
 
     matrix: sparse.csr_matrix
@@ -51,7 +63,16 @@ class Features:
         return int(rows), int(columns)
 
     def sentences(self) -> list[str]:
-        """Return what a reader should know of the attributes, a sentence each."""
+        """Return what a reader should know of the attributes, a sentence each.
+
+        Returns
+        -------
+        list of str
+
+        See Also
+        --------
+        halfstep.datasets.features.read_features : Reads the attributes from a file.
+        """
         rows, columns = self.shape
         kinds = [f"{one.name} ({one.kind}, {len(one.columns):,})" for one in self.encoder.known]
         shown = ", ".join(kinds[:8]) + (f" and {len(kinds) - 8} more" if len(kinds) > 8 else "")
@@ -79,29 +100,54 @@ def read_features(
     constant: bool = True,
     encoder: FeatureEncoder | None = None,
 ) -> Features:
-    """Read the attributes of users or items from a file.
+    r"""Read the attributes of users or items from a file.
 
     Parameters
     ----------
-    path
+    path : str or path
         A table of text (CSV, TSV, `::`), Parquet or Feather; long or wide: see `table`.
-    ids
-        The data's external ids in the order of its rows, such as `dataset.item_ids`; an integer n stands
-        for the ids 0 to n - 1.
-    side
-        "user" or "item".
-    table, id_column
-        See `halfstep.datasets.features.table`.
+    ids : array or int
+        The data's external ids in the order of its rows, such as `dataset.item_ids`; an integer n
+        stands for the ids 0 to n - 1.
+    side : {"user", "item"}
+        Whose attributes they are: by it the column of ids is known.
+    table : {"long", "wide"}, optional
+        Whether a row is one attribute (id, name, value) or one id with a column for each field; found
+        out by default.
+    id_column : str, optional
+        The name of the column of ids; found out by default.
     min_count, kinds, constant
         See `FeatureEncoder.of`.
-    encoder
+    encoder : FeatureEncoder, optional
         Encode by the columns of another file instead, which may be a fit's.
+
+    Returns
+    -------
+    Features
+        Give it to `fit` as `user_features` or `item_features`.
 
     Raises
     ------
     InputError
         The file cannot be read; no id of it is the data's; or as `FeatureEncoder.of` and
         `read_feature_table` do.
+
+    See Also
+    --------
+    halfstep.datasets.features.encode_features : The same for a table in memory.
+    halfstep.AlternatingLeastSquares : Its `fit` takes the result.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfstep.datasets.features import read_features
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "tags.csv"
+    ...     _ = path.write_text("item,tag\nx,folk\nx,live\ny,folk\ny,live\n")
+    ...     tags = read_features(path, ["x", "y", "z"])
+    >>> tags.encoder.names, tags.without
+    (['tag=folk', 'tag=live', '(all)'], 1)
     """
     if side not in ("user", "item"):
         raise InputError(f"side must be 'user' or 'item', got {side!r}")
@@ -128,7 +174,38 @@ def encode_features(
     constant: bool = True,
     encoder: FeatureEncoder | None = None,
 ) -> Features:
-    """Return a table's attributes in the order of `ids`; the arguments are those of `read_features`."""
+    """Return a table's attributes in the order of `ids`.
+
+    Parameters
+    ----------
+    table : Table
+        The attributes.
+    ids : list of str
+        The data's ids in the order of its rows, as text.
+    side, min_count, kinds, constant, encoder
+        As in `halfstep.datasets.features.read_features`.
+
+    Returns
+    -------
+    Features
+
+    Raises
+    ------
+    InputError
+        No id of the table is in `ids`, or `kinds` or `min_count` comes with an encoder.
+
+    See Also
+    --------
+    halfstep.datasets.features.read_features : Reads the table from a file.
+
+    Examples
+    --------
+    >>> from halfstep.datasets.features import Table, encode_features
+    >>> table = Table(["a", "b"], {"year": [(0, "1990"), (1, "2010")]}, frozenset(), [])
+    >>> encode_features(table, ["b", "a"]).matrix.toarray()
+    array([[ 1.,  1.],
+           [-1.,  1.]])
+    """
     place = {one: row for row, one in enumerate(ids)}
     rows = [place.get(one, -1) for one in table.ids]
     there = sum(row >= 0 for row in rows)

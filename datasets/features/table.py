@@ -38,6 +38,10 @@ class Table(NamedTuple):
         Fields that hold tags whatever their texts look like.
     notes
         What was left out while reading, a sentence each.
+
+    See Also
+    --------
+    halfstep.datasets.features.read_feature_table : Reads one from a file.
     """
 
     ids: list[str]
@@ -54,24 +58,53 @@ def read_feature_table(
     id_column: str | None = None,
     known: frozenset[str] = frozenset(),
 ) -> Table:
-    """Read attributes from a text table, Parquet or Feather.
+    r"""Read attributes from a text table, Parquet or Feather.
 
     Parameters
     ----------
-    side
-        "user" or "item": by which names the column of ids may be known.
-    table
-        "long", "wide", or None: see above.
-    id_column
+    path : Path
+        CSV, TSV or `::`, Parquet or Feather.
+    side : {"user", "item"}
+        By which names the column of ids may be known.
+    table : {"long", "wide"}, optional
+        None finds it out.
+    id_column : str, optional
         The name of the column of ids; None finds it.
-    known
+    known : frozenset of str
         The data's ids as text: a first line with one of them is no header.
+
+    Returns
+    -------
+    Table
 
     Raises
     ------
     InputError
         The file cannot be read or has no columns beside the ids; `id_column` is not there; or an id has
         two rows with different values in a wide table.
+
+    See Also
+    --------
+    halfstep.datasets.features.read_features : Reads and encodes in one call.
+
+    Notes
+    -----
+    A file is long if it has columns that are called as a name and a value, and names that occur twice
+    or more on average; or if more than a tenth of its rows repeat an id, and a column is called as a
+    name, or there is one beside the ids, or two without a header. Otherwise it is wide, and `|` parts
+    several tags.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfstep.datasets.features import read_feature_table
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "films.csv"
+    ...     _ = path.write_text("item,year,genre\nx,1990,folk|live\ny,2010,jazz\n")
+    ...     table = read_feature_table(path, "item")
+    >>> table.ids, table.fields["genre"]
+    (['x', 'y'], [(0, 'folk'), (0, 'live'), (1, 'jazz')])
     """
     if table not in (None, "long", "wide"):
         raise InputError(f"table must be 'long', 'wide' or None, got {table!r}")

@@ -49,10 +49,14 @@ def generate_dump(
 
     Parameters
     ----------
-    entries
+    folder : Path
+        Gets `user_artist_data.txt`, `artist_data.txt` and `artist_alias.txt`.
+    entries : int
         Approximate number of rows of plays, at least 1,000.
+    seed : int
+        Seed of the random generator, at least 0.
     users, items, tail
-        As in `halfstep.datasets.generated.presets.generate_music`.
+        As in `halfstep.datasets.generate_music`.
 
     Returns
     -------
@@ -63,6 +67,20 @@ def generate_dump(
     ------
     InputError
         An argument is out of range, or a file cannot be written.
+
+    See Also
+    --------
+    halfstep.datasets.read_audioscrobbler : Reads the files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from halfstep.datasets import generate_dump
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lines = generate_dump(Path(folder), 5_000)
+    >>> sorted(lines)
+    ['artist_alias.txt', 'artist_data.txt', 'user_artist_data.txt']
     """
     music = generate_music(entries, users=users, items=items, tail=tail, seed=seed)
     rng = np.random.default_rng([seed, 1])

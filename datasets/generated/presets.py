@@ -122,6 +122,23 @@ def generate_music(
     Dataset
         Every user has an entry; an item of the long tail may have none. Item numbers say nothing about
         popularity. Besides the result, memory holds one block of about a million entries.
+
+    Raises
+    ------
+    InputError
+        An argument is out of range, or there are more entries than an eighth of all pairs.
+
+    See Also
+    --------
+    halfstep.datasets.generate_dump : The same plays as files.
+    halfstep.load_data : Its presets, such as "music-small", are made by this function.
+
+    Examples
+    --------
+    >>> from halfstep.datasets import generate_music
+    >>> plays = generate_music(2_000, seed=1)
+    >>> plays.name, abs(plays.entries - 2_000) <= 100
+    ('music-2000-1', True)
     """
     _check_range("entries", entries, 1_000, 100_000_000)
     scale = entries / 1e5

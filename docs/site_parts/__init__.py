@@ -12,6 +12,7 @@ from site_parts import (
     formulas,
     measured,
     notebook,
+    reference,
     reports,
     source_files,
 )
@@ -20,15 +21,8 @@ from site_parts import (
 def setup(app: Any) -> dict[str, bool]:
     """Add all parts to Sphinx's application."""
     parts = (
-        source_files,
-        formulas,
-        drawing,
-        measured,
-        exercises,
-        commands,
-        notebook,
-        reports,
-        accessible,
+        *(source_files, formulas, drawing, measured, exercises, commands, notebook, reports),
+        *(reference, accessible),
     )
     for part in parts:
         part.setup(app)

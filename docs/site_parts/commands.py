@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -39,7 +39,11 @@ class Command(SphinxDirective):
         name = " ".join(self.arguments[0].split())
         if name not in known:
             raise self.error(f"no command {name}; there are {', '.join(known)}")
-        return self.parse_text_to_nodes(help_of(name, known[name]))
+        made = self.parse_text_to_nodes(help_of(name, known[name]))
+        for part in made:
+            for table in part.findall(nodes.table):
+                table["classes"].append("options")
+        return made
 
 
 def help_of(name: str, command: Any) -> str:
@@ -49,12 +53,12 @@ def help_of(name: str, command: Any) -> str:
     usage = " ".join(
         [
             f"halfstep {name}",
-            *(_placed(p) for p in arguments),
             "[OPTIONS]" if shown != arguments else "",
+            *(_placed(p) for p in arguments),
         ]
     )
     text = "\n\n".join(" ".join(part.split()) for part in (command.help or "").split("\n\n"))
-    parts = [text, f"```text\n{usage.strip()}\n```"]
+    parts = [_escaped(text), f"```text\n{' '.join(usage.split())}\n```"]
     groups: dict[str, list[str]] = {}
     for p in shown:
         title = getattr(p, "rich_help_panel", None) or (
@@ -62,43 +66,84 @@ def help_of(name: str, command: Any) -> str:
         )
         groups.setdefault(title, []).append(_row(p))
     for title, rows in groups.items():
-        parts += [f"**{title}**", "\n".join(["| | |", "| --- | --- |", *rows])]
+        kind = "Argument" if title == "Arguments" else "Option"
+        parts += [
+            f"**{title}**",
+            "\n".join([f"| {kind} | Meaning | Default |", "| --- | --- | --- |", *rows]),
+        ]
     return "\n\n".join(parts)
 
 
 def _placed(parameter: Any) -> str:
-    word = parameter.human_readable_name.upper()
-    return word if parameter.required else f"[{word}]"
+    word = parameter.metavar or parameter.name.upper()
+    # A metavar of several words says itself which of them may be left out.
+    return word if parameter.required or " " in word else f"[{word}]"
 
 
 def _row(parameter: Any) -> str:
+    said = " ".join((parameter.help or "").split())
     if parameter.param_type_name == "argument":
         names = f"`{_placed(parameter)}`"
     else:
         opts = [*parameter.opts, *parameter.secondary_opts]
-        names = ", ".join(f"`{opt}`" for opt in opts)
+        names = ", ".join(f"`{opt}`" for opt in sorted(opts, key=len, reverse=True))
         if not getattr(parameter, "is_flag", False):
             names += f" {_kind(parameter)}"
-    said = " ".join((parameter.help or "").split())
+        if _repeated(parameter) and "repeat" not in said:
+            said += " It may be given more than once."
+    return f"| {names} | {_escaped(said)} | {_default(parameter)} |"
+
+
+def _default(parameter: Any) -> str:
+    """Return what holds without the option; nothing where its help says so or there is nothing."""
+    if parameter.required:
+        return "required"
     default = parameter.default
-    if default not in (None, False, (), []) and not callable(default) and "default" not in said:
-        said += f" Default: `{getattr(default, 'value', default)}`."
-    if parameter.required and parameter.param_type_name == "option":
-        said += " Required."
-    return f"| {names} | {_escaped(said)} |"
+    if default is None or isinstance(default, bool) or callable(default) or default in ((), []):
+        return ""
+    if isinstance(default, list | tuple):
+        default = ",".join(map(str, default))
+    return f"`{_cell(str(getattr(default, 'value', default)))}`"
+
+
+_KINDS = {"int": "integer", "float": "number", "str": "text", "Path": "path"}
+
+
+def _annotation(parameter: Any) -> Any:
+    """Return the Python type of an option's value, None in releases of Typer that do not keep it."""
+    return getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+
+
+def _repeated(parameter: Any) -> bool:
+    return bool(getattr(parameter, "multiple", False)) or (
+        get_origin(_annotation(parameter)) is list
+    )
 
 
 def _kind(parameter: Any) -> str:
-    metavar = parameter.metavar
-    if metavar:
-        return f"`{metavar}`"
-    choices = getattr(parameter.type, "choices", None) if hasattr(parameter, "type") else None
-    return f"`{'|'.join(map(str, choices))}`" if choices else ""
+    """Return the option's metavar, its choices, or in a word what its value is."""
+    choices = getattr(getattr(parameter, "type", None), "choices", None)
+    if parameter.metavar or choices:
+        return f"`{_cell(parameter.metavar or '|'.join(map(str, choices)))}`"
+    annotation = _annotation(parameter)
+    if get_origin(annotation) is list:
+        (annotation,) = get_args(annotation)
+    name = getattr(annotation, "__name__", getattr(getattr(parameter, "type", None), "name", ""))
+    return _KINDS.get(name, {"integer": "integer", "float": "number"}.get(name, "text"))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _escaped(text: str) -> str:
+    """Return a help text as Markdown: its spans of code stay, and its options become some."""
     plain = re.sub(r"\[/?(?:bold|dim|italic)\]", "", text)
-    return plain.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    spans = re.split(r"(`[^`]*`)", plain)
+    for place in range(0, len(spans), 2):
+        other = spans[place].replace("<", "&lt;").replace("*", "\\*").replace("\\t", "\\\\t")
+        spans[place] = re.sub(r"(?<![\w-])(--[a-z][\w-]*)", r"`\1`", other)
+    return _cell("".join(spans))
 
 
 def setup(app: Any) -> None:

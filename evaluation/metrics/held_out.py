@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
 
 from halfstep import defaults
 from halfstep.errors import InputError
@@ -22,13 +21,17 @@ from halfstep.evaluation.metrics.inputs import (
     Indices,
     cut_offs,
     factor_pair,
-    index_array,
     whole_number,
 )
-from halfstep.evaluation.metrics.judged import Overlap, among, judged
+from halfstep.evaluation.metrics.judged import (
+    Overlap,
+    among,
+    distinct_places,
+    judged,
+    nobody,
+)
 from halfstep.evaluation.metrics.ranking import rank
 from halfstep.evaluation.metrics.ties import Hits, expected_hits
-from halfstep.plural import counted
 from halfstep.solvers.inputs import as_csr
 
 PerUser = dict[str, npt.NDArray[np.float64]]
@@ -59,6 +62,18 @@ class Evaluation:
         lists are those of `coverage`.
     gini : dict of int to float
         If asked for: for each k, the Gini index of how often items are in these lists.
+
+    See Also
+    --------
+    halfstep.evaluation.evaluate : What returns it, with the definitions of all metrics.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfstep.evaluation import Evaluation
+    >>> ndcg = {"ndcg@10": np.array([0.2, 0.6])}
+    >>> Evaluation(users=np.array([0, 4]), per_user=ndcg, coverage={10: 0.5}).means()
+    {'ndcg@10': 0.4}
     """
 
     users: Indices
@@ -70,7 +85,12 @@ class Evaluation:
     gini: dict[int, float] = field(default_factory=dict)
 
     def means(self) -> dict[str, float]:
-        """Return each metric's mean over the evaluated users, with equal weights."""
+        """Return each metric's mean over the evaluated users, with equal weights.
+
+        See Also
+        --------
+        halfstep.evaluation.validate : Means with intervals over users.
+        """
         return {name: float(values.mean()) for name, values in self.per_user.items()}
 
 
@@ -146,6 +166,11 @@ def evaluate(
         True measures the lists beside their accuracy as well, with the items' popularity counted in
         `train`; a matrix, in this matrix: what the model was fitted on, where that is not `train`.
 
+    Returns
+    -------
+    Evaluation
+        Each evaluated user's metrics; `means()` has their means.
+
     Raises
     ------
     SolverUnavailable
@@ -154,10 +179,29 @@ def evaluate(
         Shapes disagree, a factor or score is NaN or infinite, train and test share an entry, none of
         `users` has a relevant held-out item to rank, or another argument is outside its range.
 
+    See Also
+    --------
+    halfstep.evaluate : The same for a model and its data in one call.
+    halfstep.evaluation.per_user : Hold out a share of each user's entries.
+
     Notes
     -----
     Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", TOIS 2002 (NDCG).
     Both recalls are in use: papers on graph models divide by n, papers on autoencoders by min(k, n).
+
+    Examples
+    --------
+    Of user 0, item 1 was held out and is ranked first; of user 1, item 0 is ranked second.
+
+    >>> import numpy as np
+    >>> from halfstep.evaluation import evaluate
+    >>> from scipy.sparse import csr_matrix
+    >>> X, Y = np.eye(2), np.array([[0.1, 0.3], [0.9, 0.2], [0.2, 0.8], [0.3, 0.1]])
+    >>> train = csr_matrix([[0, 0, 1, 0], [0, 1, 0, 0]])
+    >>> test = csr_matrix([[0, 1, 0, 0], [1, 0, 0, 0]])
+    >>> found = evaluate(X, Y, train, test, ks=[2])
+    >>> found.per_user["ndcg@2"].round(3)
+    array([1.   , 0.631])
     """
     X, Y = factor_pair(user_factors, item_factors)
     seen, held_out = as_csr(train, "train"), as_csr(test, "test")
@@ -167,8 +211,8 @@ def evaluate(
                 f"{name} must have the factors' shape {(X.shape[0], Y.shape[0])}, got {matrix.shape}"
             )
     lengths = cut_offs(ks)
-    asked = _distinct("users", users, held_out.shape[0])
-    columns = None if items is None else _distinct("items", items, held_out.shape[1])
+    asked = distinct_places("users", users, held_out.shape[0])
+    columns = None if items is None else distinct_places("items", items, held_out.shape[1])
     history, whole = seen, Y
     counted = None if beyond is False else seen if beyond is True else as_csr(beyond, "beyond")
     compared = judged(seen, held_out, min_value, overlap)
@@ -177,7 +221,7 @@ def evaluate(
     seen, held_out, ignored, has_history = compared
     rows = asked[np.diff(held_out.indptr)[asked] > 0]
     if rows.size == 0:
-        raise InputError(_nobody(ignored, asked, min_value))
+        raise InputError(nobody(ignored, asked, min_value))
     if device not in ("cpu", "gpu"):
         raise InputError(f"device must be cpu or gpu, got {device!r}")
     block_bytes = whole_number("block_bytes", block_bytes, least=1)
@@ -251,32 +295,3 @@ def _coverage(top: npt.NDArray[np.int32], items: int) -> float:
     recommended = np.zeros(items + 1, dtype=bool)
     recommended[top] = True  # -1, which means no item, marks the extra place at the end
     return float(recommended[:items].mean())
-
-
-def _distinct(name: str, chosen: Any, count: int) -> Indices:
-    if chosen is None:
-        return np.arange(count, dtype=np.int64)
-    places = index_array(name, chosen, dimensions=1, below=count)
-    if np.unique(places).size < places.size:
-        repeated = np.flatnonzero(np.bincount(places) > 1)[0]
-        what = "a row" if name == "users" else "a column"
-        raise InputError(f"{name} must not repeat {what}, got {repeated} more than once")
-    return places
-
-
-def _nobody(ignored: csr_matrix, asked: Indices, min_value: float | None) -> str:
-    # Where nobody is asked, it was because nobody has a relevant entry.
-    of_asked = ignored[asked].data if asked.size else ignored.data
-    if of_asked.size == 0:
-        return "test must hold out an item of a user to evaluate, got none"
-    held_out = counted(len(of_asked), "entries")
-    if min_value is None:
-        return (
-            f"test must hold out a relevant item, got {held_out}, none with a value above 0; the "
-            f"highest is {of_asked.max():g}: say from which on they are relevant with --min-value "
-            "(min_value= in Python)"
-        )
-    return (
-        f"--min-value (min_value= in Python) is {min_value:g}, and the highest of the values held out, "
-        f"{held_out}, is {of_asked.max():g}: choose one that is not above it"
-    )

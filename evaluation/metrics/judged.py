@@ -14,7 +14,8 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from halfstep.errors import InputError
-from halfstep.evaluation.metrics.inputs import Indices
+from halfstep.evaluation.metrics.inputs import Indices, index_array
+from halfstep.plural import counted
 
 Overlap = Literal["error", "drop", "keep"]
 OVERLAPS: tuple[Overlap, ...] = ("error", "drop", "keep")
@@ -159,4 +160,35 @@ def entries_of(matrix: csr_matrix, chosen: npt.NDArray[np.bool_]) -> csr_matrix:
     np.cumsum(chosen, out=before[1:])
     return csr_matrix(
         (matrix.data[chosen], matrix.indices[chosen], before[matrix.indptr]), shape=matrix.shape
+    )
+
+
+def distinct_places(name: str, chosen: Any, count: int) -> Indices:
+    """Return chosen rows or columns, all `count` if None; raise InputError if one is there twice."""
+    if chosen is None:
+        return np.arange(count, dtype=np.int64)
+    places = index_array(name, chosen, dimensions=1, below=count)
+    if np.unique(places).size < places.size:
+        repeated = np.flatnonzero(np.bincount(places) > 1)[0]
+        what = "a row" if name == "users" else "a column"
+        raise InputError(f"{name} must not repeat {what}, got {repeated} more than once")
+    return places
+
+
+def nobody(ignored: csr_matrix, asked: Indices, min_value: float | None) -> str:
+    """Return what to say if none of the asked users has a relevant entry; `ignored` are the others."""
+    # Where nobody is asked, it was because nobody has a relevant entry.
+    of_asked = ignored[asked].data if asked.size else ignored.data
+    if of_asked.size == 0:
+        return "test must hold out an item of a user to evaluate, got none"
+    held_out = counted(len(of_asked), "entries")
+    if min_value is None:
+        return (
+            f"test must hold out a relevant item, got {held_out}, none with a value above 0; the "
+            f"highest is {of_asked.max():g}: say from which on they are relevant with --min-value "
+            "(min_value= in Python)"
+        )
+    return (
+        f"--min-value (min_value= in Python) is {min_value:g}, and the highest of the values held out, "
+        f"{held_out}, is {of_asked.max():g}: choose one that is not above it"
     )

@@ -1,8 +1,9 @@
 """Hold entries out, and compare models on them.
 
-`split` divides a matrix into train and test, `partitions` has eight protocols by name, and `validation`
-fits and evaluates models by a protocol. `baselines` has the scores that every model must beat,
-`early_stopping` ends a fit by held-out quality, and `curve_plot` draws a split-ratio curve.
+`split` divides a matrix into train and test, `own_split` takes the split that data come with, and
+`partitions` has ten protocols by name. `validation` fits and evaluates models by a protocol, beside
+`baselines`, the scores that every model must beat. `early_stopping` ends a fit by held-out quality, and
+`curve_plot` draws a split-ratio curve.
 """
 
 from halfstep.lazy import offered

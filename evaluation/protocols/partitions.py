@@ -102,10 +102,32 @@ def parts_of(
         For `"last"`: the number of held-out entries of each user, 1 by default.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
 
+    Yields
+    ------
+    Part
+        What a fit sees in `train`, what the judged users have in `history`, what was held out of them in
+        `test`, and their rows in `users`.
+
     Raises
     ------
     InputError
         The protocol is unknown, an argument is outside its range, or nothing can be held out.
+
+    See Also
+    --------
+    halfstep.evaluation.validate : Fits and evaluates models on the parts.
+    halfstep.evaluation.per_user : The split that most protocols are made of.
+
+    Examples
+    --------
+    >>> from halfstep import load_data
+    >>> from halfstep.evaluation import parts_of
+    >>> plays = load_data("music-small").interactions
+    >>> parts = list(parts_of("k-fold", plays, folds=4))
+    >>> [part.label for part in parts]
+    ['fold 1', 'fold 2', 'fold 3', 'fold 4']
+    >>> sum(part.test.nnz for part in parts) == plays.nnz  # each entry is held out once
+    True
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol must be one of {', '.join(PROTOCOLS)}, got {protocol!r}")

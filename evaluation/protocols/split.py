@@ -15,10 +15,9 @@ import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from halfstep import defaults
-from halfstep.datasets.dataset import Dataset
 from halfstep.errors import InputError
 from halfstep.evaluation.metrics.inputs import whole_number
-from halfstep.evaluation.metrics.judged import Overlap, entries_of, shared_entries
+from halfstep.evaluation.metrics.judged import entries_of
 from halfstep.evaluation.protocols.draws import (
     Numbers,
     drawn_seed,
@@ -27,8 +26,6 @@ from halfstep.evaluation.protocols.draws import (
 )
 from halfstep.solvers.fit.start import RandomState
 from halfstep.solvers.inputs import as_csr
-
-_NAMED = 3  # entries that an error names
 
 
 @dataclass(frozen=True)
@@ -42,6 +39,10 @@ class Split:
         a row, and duplicate entries of the input are summed. The arrays are copies.
     label : str
         What distinguishes the split, such as its moment.
+
+    See Also
+    --------
+    halfstep.evaluation.per_user : One of the functions that return it.
     """
 
     train: csr_matrix
@@ -71,11 +72,30 @@ def random_rows(
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
+    Returns
+    -------
+    Split
+        Matrices `train` and `test`, both (users, items).
+
     Raises
     ------
     InputError
         `user_items` is not a matrix of finite numbers, `test_fraction` is outside (0, 1), or
         `random_state` is invalid.
+
+    See Also
+    --------
+    halfstep.evaluation.per_user : A share of each user's entries instead.
+    halfstep.evaluation.parts_of : This and nine other protocols, by name.
+
+    Examples
+    --------
+    >>> from halfstep.evaluation import random_rows
+    >>> from scipy.sparse import csr_matrix
+    >>> plays = csr_matrix([[5, 0, 1, 0, 2, 0], [0, 3, 0, 1, 0, 4], [1, 0, 7, 0, 0, 2]])
+    >>> split = random_rows(plays, 0.3, random_state=0)
+    >>> split.train.nnz, split.test.nnz
+    (6, 3)
     """
     matrix = as_csr(user_items)
     held_out = round(fraction_of(test_fraction) * matrix.nnz)
@@ -113,11 +133,31 @@ def per_user(
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
+    Returns
+    -------
+    Split
+        Matrices `train` and `test`, both (users, items).
+
     Raises
     ------
     InputError
         `user_items` is not a matrix of finite numbers, `test_fraction` is outside (0, 1), `min_train`
         or `min_test` is negative, or `random_state` is invalid.
+
+    See Also
+    --------
+    halfstep.evaluation.leave_one_out : One entry of each user.
+    halfstep.evaluation.random_rows : A share of all entries.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from halfstep.evaluation import per_user
+    >>> from scipy.sparse import csr_matrix
+    >>> plays = csr_matrix([[5, 0, 1, 0, 2, 0], [0, 3, 0, 1, 0, 4], [1, 0, 7, 0, 0, 2]])
+    >>> split = per_user(plays, 0.3, random_state=0)
+    >>> np.diff(split.test.indptr)
+    array([1, 1, 1]...)
     """
     matrix = as_csr(user_items)
     fraction = fraction_of(test_fraction)
@@ -144,10 +184,33 @@ def leave_one_out(
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None
         The same seed gives the same split.
 
+    Returns
+    -------
+    Split
+        Matrices `train` and `test`, both (users, items).
+
     Raises
     ------
     InputError
         `user_items` is not a matrix of finite numbers, or `random_state` is invalid.
+
+    See Also
+    --------
+    halfstep.evaluation.per_user : A share of each user's entries.
+    halfstep.evaluation.parts_of : Its protocol "last" takes the last entry by time.
+
+    Notes
+    -----
+    He, Liao, Zhang, Nie, Hu and Chua, "Neural collaborative filtering", WWW 2017, hold out the last
+    entry.
+
+    Examples
+    --------
+    >>> from halfstep.evaluation import leave_one_out
+    >>> from scipy.sparse import csr_matrix
+    >>> plays = csr_matrix([[5, 0, 1, 0], [0, 3, 0, 0], [1, 0, 7, 2]])
+    >>> leave_one_out(plays, random_state=0).test.getnnz(axis=1)  # user 1 has one entry, and keeps it
+    array([1, 0, 1]...)
     """
     matrix = as_csr(user_items)
     counts = np.diff(matrix.indptr)
@@ -194,74 +257,3 @@ def fraction_of(value: float, name: str = "test_fraction") -> float:
 
 def _parts(matrix: csr_matrix, in_test: npt.NDArray[np.bool_]) -> Split:
     return Split(train=entries_of(matrix, ~in_test), test=entries_of(matrix, in_test))
-
-
-def train_and_test(
-    data: Dataset, test_fraction: float, seed: int, *, overlap: Overlap = "error"
-) -> Split:
-    """Return the split that the data set comes with, or else hold out a share of each user's entries.
-
-    Raises
-    ------
-    InputError
-        `test_fraction` is outside (0, 1), no user has enough entries to hold one out, the data's own
-        parts share entries, or `overlap` is given for data without parts of their own.
-    """
-    if data.test is not None:
-        return own_split(data, overlap)
-    refuse_overlap(data, overlap)
-    split = per_user(
-        data.interactions, test_fraction, user_ids=data.user_ids, item_ids=data.item_ids,
-        random_state=seed,
-    )  # fmt: skip
-    if split.test.nnz == 0:
-        raise InputError(
-            f"{data.name}: no user has enough entries to hold {test_fraction:.0%} of them out"
-        )
-    return split
-
-
-def own_split(data: Dataset, overlap: Overlap = "error") -> Split:
-    """Return the split that a data set comes with.
-
-    Parameters
-    ----------
-    overlap
-        What to do with entries in both parts: "error" raises, "drop" takes them out of the test part,
-        and "keep" leaves them, for an evaluation that is told the same.
-
-    Raises
-    ------
-    InputError
-        The parts share entries, or there is no test part.
-    """
-    if data.test is None:
-        raise InputError(f"{data.name}: the data has no test part")
-    train, test = data.interactions, data.test
-    both = shared_entries(train, test)
-    if not both.any() or overlap == "keep":
-        return Split(train, test)
-    if overlap == "drop":
-        return Split(train, entries_of(test, ~both))
-    rows = np.repeat(np.arange(data.users), np.diff(test.indptr))
-    pairs = [
-        f"user {data.user_ids[rows[place]]} item {data.item_ids[test.indices[place]]}"
-        for place in np.flatnonzero(both)[:_NAMED]
-    ]
-    files = data.provenance.get("files")
-    where = ", ".join(map(str, files)) if isinstance(files, list | tuple) and files else data.name
-    more = "" if both.sum() <= _NAMED else ", ..."
-    raise InputError(
-        f"{where}: {both.sum()} of {test.nnz} test entries are in the training part too "
-        f"({', '.join(pairs)}{more}); `--overlap drop` takes them out of the test part, "
-        "`--overlap keep` judges by them although the model was fitted on them (evaluate, tune, compare)"
-    )
-
-
-def refuse_overlap(data: Dataset, overlap: Overlap) -> None:
-    """Raise InputError if `overlap` is anything but "error": parts that are drawn share no entry."""
-    if overlap != "error":
-        raise InputError(
-            f"--overlap is about a split that comes with the data, got {overlap!r} for {data.name}, "
-            "of which entries are held out"
-        )

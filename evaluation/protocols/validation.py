@@ -190,10 +190,33 @@ def validate(
     after
         Called as `after(part, model)` when a model has been evaluated on a part.
 
+    Returns
+    -------
+    Validation
+        `summaries(name)` has each metric's mean, interval and spread, and `paired(a, b, metric)` says
+        whether a is better than b.
+
     Raises
     ------
     InputError
         There is no part, a model has a baseline's name, or a fit or an evaluation raises it.
+
+    See Also
+    --------
+    halfstep.evaluation.parts_of : Makes the parts.
+    halfstep.evaluate : One model on one split.
+
+    Examples
+    --------
+    >>> from halfstep import AlternatingLeastSquares, load_data
+    >>> from halfstep.evaluation import parts_of, validate
+    >>> plays = load_data("music-small").interactions
+    >>> als = lambda: AlternatingLeastSquares(factors=8, iterations=2, confidence="log", random_state=0)
+    >>> found = validate({"als": als}, parts_of("per-user", plays))
+    >>> list(found.judged)
+    ['random', 'popularity', 'als']
+    >>> found.paired("als", "random", "ndcg@10").verdict
+    'better'
     """
     lengths = tuple(ks)
     for name in models:

@@ -32,10 +32,35 @@ def plot_search(search: Search, path: Path, title: str) -> None:
     certain. Grey dots without bars are pruned trials. Trials far below the rest are only counted, at
     the lower edge, so that they do not flatten the others.
 
+    Parameters
+    ----------
+    search : Search
+        With at least one trial that was not pruned.
+    path : Path
+        The SVG file to write; the drawing has both a light and a dark look.
+    title : str
+        A line above the panels.
+
     Raises
     ------
     InputError
         There is no complete trial, matplotlib is missing, or the file cannot be written.
+
+    See Also
+    --------
+    halfstep.evaluation.tune : What makes a search.
+
+    Examples
+    --------
+    A drawing takes some seconds, so this example is not run as a test.
+
+    >>> from pathlib import Path
+    >>> from halfstep import load_data
+    >>> from halfstep.evaluation import Choice, Tuner, parts_of, plot_search, tune
+    >>> parts = list(parts_of("per-user", load_data("music-small").interactions))
+    >>> tuner = Tuner(parts, fixed={"confidence": "log"}, iterations=2, users=200)
+    >>> search = tune(tuner, {"factors": Choice((4, 8))}, search="grid")
+    >>> plot_search(search, Path("search.svg"), "two sizes")  # doctest: +SKIP
     """
     pictures.require_matplotlib()
     if not search.complete:

@@ -55,6 +55,18 @@ class Search:
         The metric that was maximised, and the space that was searched.
     trials
         The trials in the order in which they ran.
+
+    See Also
+    --------
+    halfstep.evaluation.tune : What returns it.
+    halfstep.evaluation.plot_search : Draws it.
+
+    Examples
+    --------
+    >>> from halfstep.evaluation import Choice, Search
+    >>> search = Search("ndcg@10", {"factors": Choice((8, 16))}, trials=[])
+    >>> search.complete
+    []
     """
 
     metric: str
@@ -115,31 +127,56 @@ def tune(
 
     Parameters
     ----------
-    search
+    tuner : Tuner
+        What all trials share: the parts, the metric, the solver.
+    space : dict of str to Choice or LogUniform
+        The axes, by the names of a solver's arguments.
+    search : str
         `"grid"`: all combinations in order; the space must consist of choices. `"random"`: random
         configurations, none twice in a space of choices. `"tpe"`: Optuna's TPE, raced.
-    trials
+    trials : int, optional
         Largest number of trials. None means the whole grid, 12 random trials or 40 TPE trials.
-    seconds
+    seconds : float, optional
         Limit on the whole search: a trial begins only if, at the median duration of the trials before
         (`expected` seconds for the first), it would end in time. Time before an interruption counts.
-    first
+    expected : float
+        Seconds that the first trial is taken to need.
+    first : iterable of dict
         Configurations that `"tpe"` tries first, if they are in `space`.
-    random
+    random : int
         Number of trials, `first` included, before `"tpe"` begins to learn from them.
-    store
+    store : Path, optional
         SQLite file that keeps the trials; trials of this search that it already holds are not repeated.
         It does not keep the users' values: the race begins anew with the first trial that runs.
-    name
+    name : str, optional
         The search's name in the file; if None, a hash of its data and settings.
-    after
+    after : callable, optional
         Called as `after(trial, total)` for each trial, including those from the file; total is None if
         only the time limits the search.
+
+    Returns
+    -------
+    Search
 
     Raises
     ------
     InputError
         An argument is out of range, Optuna is missing, or the file is not a search's file.
+
+    See Also
+    --------
+    halfstep.tune : A search for given seconds, in one call.
+    halfstep.evaluation.Tuner : What all trials share.
+
+    Examples
+    --------
+    >>> from halfstep import load_data
+    >>> from halfstep.evaluation import Choice, Tuner, parts_of, tune
+    >>> parts = list(parts_of("per-user", load_data("music-small").interactions))
+    >>> tuner = Tuner(parts, fixed={"confidence": "log"}, iterations=2)
+    >>> search = tune(tuner, {"factors": Choice((4, 8))}, search="grid")
+    >>> len(search.trials), search.best.settings["factors"] in (4, 8)
+    (2, True)
     """
     if search not in SEARCHES:
         raise InputError(f"search must be one of {', '.join(SEARCHES)}, got {search!r}")

@@ -36,7 +36,29 @@ from halfstep.errors import InputError
 
 @dataclass(frozen=True)
 class Choice:
-    """An axis with a list of values."""
+    """An axis with a list of values.
+
+    Parameters
+    ----------
+    values : tuple
+        At least one value, none twice; a grid tries them in this order.
+
+    Raises
+    ------
+    InputError
+        There is no value, or one occurs twice.
+
+    See Also
+    --------
+    halfstep.evaluation.LogUniform : An axis with a range.
+    halfstep.evaluation.tune : Searches a space, which is a dict of axes by the names of arguments.
+
+    Examples
+    --------
+    >>> from halfstep.evaluation import Choice
+    >>> Choice((8, 16, 32)).logarithmic, Choice((1, 100)).logarithmic
+    (False, True)
+    """
 
     values: tuple[Any, ...]
 
@@ -55,7 +77,34 @@ class Choice:
 
 @dataclass(frozen=True)
 class LogUniform:
-    """An axis from low to high whose logarithm is uniform."""
+    """An axis from low to high whose logarithm is uniform.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends, 0 < low < high.
+
+    Attributes
+    ----------
+    logarithmic : bool
+        True: a plot's axis is logarithmic.
+
+    Raises
+    ------
+    InputError
+        The ends are not as above.
+
+    See Also
+    --------
+    halfstep.evaluation.Choice : An axis with a list of values.
+
+    Examples
+    --------
+    >>> from halfstep.evaluation import LogUniform
+    >>> space = {"regularization": LogUniform(0.01, 100)}
+    >>> space["regularization"].high
+    100
+    """
 
     low: float
     high: float

@@ -40,21 +40,47 @@ class Tuner:
 
     Parameters
     ----------
-    parts
+    parts : sequence of Part
         The parts to fit and evaluate each trial on, as `halfstep.evaluation.parts_of` yields them; with
         the features of `Part.with_features`, if the search is of a model with features.
-    metric, patience
-        See `halfstep.evaluation.protocols.early_stopping`.
-    solver, fixed
-        The solver, and its arguments that are not searched for.
-    iterations
+    metric : str
+        What to maximise: `auc`, or `ndcg`, `precision`, `recall`, `recall_capped`, `map` or `hit_rate`
+        with `@` and the length of the list.
+    solver : str
+        A name of `halfstep.SOLVERS`, or `"auto"`, `"cpu"` or `"gpu"`.
+    fixed : dict, optional
+        The solver's arguments that are not searched for.
+    iterations : int
         Largest number of iterations.
-    users
+    patience : int
+        A fit ends after this many iterations without a new best value.
+    users : int
         Largest number of users to evaluate in each part; they are drawn once, by their ids.
-    seed
+    seed : int
         Seed of the start, of the drawn users and of the search.
-    min_value
+    num_threads : int
+        Number of threads; 0 means all cores.
+    min_value : float, optional
         The least value of a relevant held-out entry; above 0 if None.
+
+    Raises
+    ------
+    InputError
+        There is no part, the metric is not known, or a number is out of range.
+
+    See Also
+    --------
+    halfstep.evaluation.tune : Runs a search with it.
+
+    Examples
+    --------
+    >>> from halfstep import load_data
+    >>> from halfstep.evaluation import Tuner, parts_of
+    >>> parts = list(parts_of("per-user", load_data("music-small").interactions))
+    >>> tuner = Tuner(parts, fixed={"confidence": "log"}, iterations=2, users=100)
+    >>> facts = tuner.run({"factors": 4}, prune=lambda iterations, value: False)
+    >>> facts["settings"], len(facts["curve"])
+    ({'confidence': 'log', 'factors': 4}, 2)
     """
 
     parts: Sequence[Part]
@@ -78,7 +104,17 @@ class Tuner:
             raise InputError("parts must hold at least one part, got none")
 
     def name(self, **more: Any) -> str:
-        """Return the name of a search by this tuner, a hash of the data and the settings."""
+        """Return the name of a search by this tuner, a hash of the data and the settings.
+
+        Parameters
+        ----------
+        **more
+            What else distinguishes the search, such as its space.
+
+        See Also
+        --------
+        halfstep.evaluation.tune : Finds the trials of this search in a file by it.
+        """
         names = self.__dataclass_fields__.keys() - {"parts", "num_threads"}
         settings = {name: getattr(self, name) for name in sorted(names)}
         return fingerprint(self.parts, **settings, rules=_RULES, **more)
@@ -90,7 +126,17 @@ class Tuner:
         return [(Judge(part, *judging), SharedWeights()) for part in self.parts]
 
     def with_fixed(self, fixed: dict[str, Any]) -> Tuner:
-        """Return a tuner with other fixed arguments, which shares what these trials share."""
+        """Return a tuner with other fixed arguments, which shares what these trials share.
+
+        Parameters
+        ----------
+        fixed : dict
+            A solver's arguments.
+
+        See Also
+        --------
+        run : Runs a trial with them.
+        """
         from dataclasses import replace
 
         other = replace(self, fixed=fixed)
@@ -98,7 +144,21 @@ class Tuner:
         return other
 
     def judged_users(self, part: Part) -> Indices:
-        """Return the rows of a part on which trials are evaluated: users with a history, if any has."""
+        """Return the rows of a part on which trials are evaluated: users with a history, if any has.
+
+        Parameters
+        ----------
+        part : Part
+            One of `parts`.
+
+        Returns
+        -------
+        rows : int64 array, shape (judged,)
+
+        See Also
+        --------
+        run : Evaluates on these users.
+        """
         place = next(k for k, one in enumerate(self.parts) if one is part)
         return self.shared[place][0].rows
 
@@ -112,12 +172,23 @@ class Tuner:
 
         Parameters
         ----------
-        prune
+        params : dict
+            A choice from the space.
+        prune : callable
             Called as `prune(iterations, value)` after each iteration on the first part; True ends the
             trial.
-        race
+        race : Race, optional
             The race that the trial takes part in, on the first part; a trial that runs to its end may
             take the lead.
+
+        Returns
+        -------
+        dict
+            The fields of a `halfstep.evaluation.tuning.store.Trial` but `number` and `params`.
+
+        See Also
+        --------
+        halfstep.evaluation.tune : Runs one trial after the other.
         """
         begin = time.perf_counter()
         settings = (self.fixed or {}) | settings_of(params, self.parts[0].train)

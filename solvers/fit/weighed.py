@@ -44,6 +44,17 @@ class Weighed:
 
         With attributes, as for `fit`, they have the pulls to the prior means of the model's W and V, or
         to zero if it has none.
+
+        Parameters
+        ----------
+        matrix
+            (users, items), with its indices sorted and without duplicates.
+        user_features, item_features
+            (users, p) and (items, q), as for `fit`.
+
+        See Also
+        --------
+        halfstep.Solver.half_step : Solves a side of these weights, with the other side's factors fixed.
         """
         transform = weighing.transform_of(self, matrix)
         transformed = weighing.transformed_by(self, matrix, transform)

@@ -46,10 +46,30 @@ class Own(NamedTuple):
 class GpuCgNaive(GpuSolver):
     """ALS with conjugate gradient steps, a block of threads per row and a thread per factor.
 
+    The other parameters are those of `halfstep.solvers.gpu.base.GpuSolver`.
+
     Parameters
     ----------
     cg_steps
         Steps per half-step, at least 1.
+
+    See Also
+    --------
+    halfstep.solvers.conjugate_gradient.ConjugateGradient : The algorithm on the CPU, preconditioned.
+    halfstep.solvers.gpu.base.GpuSolver : The arguments of all GPU rungs.
+
+    Notes
+    -----
+    Takács, Pilászy and Tikk (RecSys 2011).
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cg_1_naive"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
     """
 
     name: ClassVar[str] = "gpu_cg_1_naive"

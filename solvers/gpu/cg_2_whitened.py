@@ -36,7 +36,24 @@ _BLOCKS_PER_MULTIPROCESSOR = 32
 
 @dataclass(eq=False, repr=False)
 class GpuCgWhitened(WhitenedSolver):
-    """ALS with preconditioned conjugate gradients, a block of threads per row."""
+    """ALS with preconditioned conjugate gradients, a block of threads per row.
+
+    The parameters are those of `halfstep.solvers.gpu.whitened.WhitenedSolver`.
+
+    See Also
+    --------
+    halfstep.solvers.gpu.cg_1_naive.GpuCgNaive : The rung before.
+    halfstep.solvers.gpu.whitened.WhitenedSolver : What the rungs from here on share.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cg_2_whitened"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
+    """
 
     name: ClassVar[str] = "gpu_cg_2_whitened"
     # A thread holds one factor, so the registers set no lower limit than MAX_FACTORS.

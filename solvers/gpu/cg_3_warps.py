@@ -27,7 +27,23 @@ from halfstep.solvers.gpu.whitened import DeviceBasis, Ends, WhitenedSolver, ker
 
 @dataclass(eq=False, repr=False)
 class GpuCgWarps(WhitenedSolver):
-    """ALS with preconditioned conjugate gradients, a warp per row."""
+    """ALS with preconditioned conjugate gradients, a warp per row.
+
+    The parameters are those of `halfstep.solvers.gpu.whitened.WhitenedSolver`.
+
+    See Also
+    --------
+    halfstep.solvers.gpu.cg_2_whitened.GpuCgWhitened : The rung before.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cg_3_warps"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
+    """
 
     name: ClassVar[str] = "gpu_cg_3_warps"
 

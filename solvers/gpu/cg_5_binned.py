@@ -59,10 +59,26 @@ _SMALLEST = np.float32(2.0**-32).view(np.uint32) >> _HALF_OCTAVE
 class GpuCgBinned(RuledSolver):
     """ALS with preconditioned conjugate gradients, rows binned by degree.
 
+    The other parameters are those of `halfstep.solvers.gpu.base.GpuSolver`.
+
     Parameters
     ----------
     cg_steps, cg_tolerance, cg_max_steps, relaxation
         See `halfstep.solvers.gpu.by_rule.RuledSolver`.
+
+    See Also
+    --------
+    halfstep.solvers.gpu.cg_4_shared.GpuCgShared : The rung before.
+    halfstep.solvers.gpu.by_rule.RuledSolver : The rule that ends each row's steps.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cg_5_binned"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
     """
 
     name: ClassVar[str] = "gpu_cg_5_binned"

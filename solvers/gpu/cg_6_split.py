@@ -43,10 +43,25 @@ _PARTS = 256
 class GpuCgSplit(RuledSolver):
     """ALS with preconditioned conjugate gradients, rows binned by degree and the largest ones split.
 
+    The other parameters are those of `halfstep.solvers.gpu.base.GpuSolver`.
+
     Parameters
     ----------
     cg_steps, cg_tolerance, cg_max_steps, relaxation
         See `halfstep.solvers.gpu.by_rule.RuledSolver`.
+
+    See Also
+    --------
+    halfstep.solvers.gpu.cg_5_binned.GpuCgBinned : The rung before.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cg_6_split"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
     """
 
     name: ClassVar[str] = "gpu_cg_6_split"

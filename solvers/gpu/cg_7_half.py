@@ -43,6 +43,8 @@ _STEPS = 2
 class GpuCgHalf(RuledSolver):
     """ALS with preconditioned conjugate gradients: the GPU's best.
 
+    The other parameters are those of `halfstep.solvers.gpu.base.GpuSolver`.
+
     Parameters
     ----------
     storage
@@ -52,6 +54,19 @@ class GpuCgHalf(RuledSolver):
         on several machines does not measure this: it stores float32 with confidence `"explicit"` alone.
     cg_steps, cg_tolerance, cg_max_steps, relaxation
         See `halfstep.solvers.gpu.by_rule.RuledSolver`.
+
+    See Also
+    --------
+    halfstep.solvers.gpu.cg_6_split.GpuCgSplit : The rung before, in float32.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cg_7_half"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
     """
 
     name: ClassVar[str] = "gpu_cg_7_half"

@@ -53,6 +53,8 @@ _KEPT, _STREAMED = "cg_8_tensor.cu", "cg_8_stream.cu"
 class GpuCgTensor(GpuCgHalf):
     """ALS with preconditioned conjugate gradients on tensor cores.
 
+    The other parameters are those of `halfstep.solvers.gpu.base.GpuSolver`.
+
     Parameters
     ----------
     storage
@@ -60,6 +62,19 @@ class GpuCgTensor(GpuCgHalf):
         rung.
     cg_steps, cg_tolerance, cg_max_steps, relaxation
         See `halfstep.solvers.gpu.by_rule.RuledSolver`.
+
+    See Also
+    --------
+    halfstep.solvers.gpu.cg_7_half.GpuCgHalf : The rung before.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cg_8_tensor"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
     """
 
     name: ClassVar[str] = "gpu_cg_8_tensor"

@@ -59,6 +59,8 @@ class LongRows(NamedTuple):
 class GpuCgGramian(GpuCgTensor):
     """ALS with conjugate gradients on tensor cores, and exact solutions of the longest rows.
 
+    The other parameters are those of `halfstep.solvers.gpu.base.GpuSolver`.
+
     Parameters
     ----------
     storage
@@ -66,6 +68,19 @@ class GpuCgGramian(GpuCgTensor):
     cg_steps, cg_tolerance, cg_max_steps, relaxation
         See `halfstep.solvers.gpu.by_rule.RuledSolver`. The longest rows are solved exactly unless
         `cg_steps` is given.
+
+    See Also
+    --------
+    halfstep.solvers.gpu.cg_8_tensor.GpuCgTensor : The rung before.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cg_9_gramian"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
     """
 
     name: ClassVar[str] = "gpu_cg_9_gramian"

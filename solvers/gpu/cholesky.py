@@ -66,6 +66,22 @@ class GpuCholesky(GpuSolver):
     Without regularisation a row gets its solution of least norm. The exception is confidence
     `"explicit"`, whose rows share nothing: there a row of fewer entries than factors gets any one of its
     solutions.
+
+    The parameters are those of `halfstep.solvers.gpu.base.GpuSolver`.
+
+    See Also
+    --------
+    halfstep.solvers.eigenbasis.Eigenbasis : Does the same on the CPU with `exact=True`.
+    halfstep.solvers.gpu.base.GpuSolver : The arguments of all GPU rungs.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["gpu_cholesky"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
     """
 
     name: ClassVar[str] = "gpu_cholesky"

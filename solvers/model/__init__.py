@@ -1,8 +1,9 @@
 """What a fitted model can do: the class `FittedModel`, and one file for each group of its methods.
 
-* `recommend` returns the best items for a user, and similar items or users; `queries` applies filters
-  and masks short lists, `top_k` selects the best candidates;
-* `fold_in` solves rows from new entries after the fit; `explain` says why an item is recommended;
+* `recommend` returns the best items for a user, `similar` similar items or users; `queries` applies
+  filters and masks short lists, `top_k` selects the best candidates;
+* `fold_in` solves rows from new entries after the fit, `partial_fit` stores them; `explain` says why an
+  item is recommended;
 * `persistence` saves and loads models; `conversion` moves them to another device or to `implicit`;
   `nearest_neighbour_index` exports factors for an external index;
 * `parameters` handles the constructor's arguments by name; `factors` reads, sets and checks the two
@@ -22,12 +23,13 @@ from typing import IO, TYPE_CHECKING, Any, ClassVar
 import numpy.typing as npt
 from scipy import sparse
 
-from halfstep.solvers.model import conversion, explain_features, held, origin, persistence
+from halfstep.solvers.model import conversion, explain_features, held, origin, persistence, similar
 from halfstep.solvers.model import explain as explaining
 from halfstep.solvers.model import factors as matrices
 from halfstep.solvers.model import fold_in as folding_in
 from halfstep.solvers.model import nearest_neighbour_index as index
 from halfstep.solvers.model import parameters as arguments
+from halfstep.solvers.model import partial_fit as storing
 from halfstep.solvers.model import recommend as recommending
 from halfstep.solvers.model import top_k as selection
 
@@ -90,12 +92,12 @@ class FittedModel:
     recommend = recommending.recommend
     recommend_all = recommending.recommend_all
     rank_items = recommending.rank_items
-    similar_items = recommending.similar_items
-    similar_users = recommending.similar_users
+    similar_items = similar.similar_items
+    similar_users = similar.similar_users
     recalculate_user = folding_in.recalculate_user
     recalculate_item = folding_in.recalculate_item
-    partial_fit_users = folding_in.partial_fit_users
-    partial_fit_items = folding_in.partial_fit_items
+    partial_fit_users = storing.partial_fit_users
+    partial_fit_items = storing.partial_fit_items
     explain = explaining.explain
     explain_features = explain_features.explain_features
     export_index = index.export_index
@@ -131,6 +133,10 @@ class FittedModel:
         ------
         InputError
             The file does not exist or is not a model.
+
+        See Also
+        --------
+        halfstep.Solver.save : Writes the file.
         """
         return persistence.load_model(cls, fileobj_or_path)
 
@@ -141,7 +147,11 @@ class FittedModel:
 
     @property
     def user_factors(self) -> Floats | None:
-        """(users, f), or None: see the class."""
+        """The factors of the users, (users, f) float32 or float64; None before a fit.
+
+        An array that is assigned answers at once. It is checked at its first use: see
+        `halfstep.solvers.model.held`. Of a GPU model this is a copy on the host.
+        """
         return matrices.read(self, "user_factors")  # type: ignore[no-any-return]
 
     @user_factors.setter
@@ -150,7 +160,11 @@ class FittedModel:
 
     @property
     def item_factors(self) -> Floats | None:
-        """(items, f), or None: see the class."""
+        """The factors of the items, (items, f) float32 or float64; None before a fit.
+
+        An array that is assigned answers at once. It is checked at its first use: see
+        `halfstep.solvers.model.held`. Of a GPU model this is a copy on the host.
+        """
         return matrices.read(self, "item_factors")  # type: ignore[no-any-return]
 
     @item_factors.setter
@@ -159,7 +173,12 @@ class FittedModel:
 
     @property
     def solver_(self) -> str:
-        """Name of the solver, as in `halfstep.SOLVERS`."""
+        """Name of the solver, as in `halfstep.SOLVERS`.
+
+        See Also
+        --------
+        halfstep.solvers.choose : Which one the constructor's arguments choose.
+        """
         name: str = self._rung().name
         return name
 

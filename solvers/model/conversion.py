@@ -82,10 +82,14 @@ def to_implicit(model: FittedModel) -> Any:
     ------
     InputError
         The convention is not `confidence="implicit"` with one regularization for all rows, or the values
-        were transformed. `implicit`
-        would then recalculate rows for another objective than the one that these factors minimise.
+        were transformed. `implicit` would then recalculate rows for another objective than the one that
+        these factors minimise.
     SolverUnavailable
         `implicit` is not installed.
+
+    See Also
+    --------
+    halfstep.from_implicit : The other way.
     """
     if model.confidence != "implicit" or model.regularization_exponent != 0:
         raise InputError(
@@ -115,7 +119,12 @@ def to_implicit(model: FittedModel) -> Any:
 
 
 def to_cpu(model: FittedModel) -> Any:
-    """Return a copy of this model on the CPU, of the CPU's best rung if it is a GPU model."""
+    """Return a copy of this model on the CPU, of the CPU's best rung if it is a GPU model.
+
+    See Also
+    --------
+    halfstep.Solver.to_gpu : The other way.
+    """
     return to_device(model, "cpu")
 
 
@@ -126,6 +135,10 @@ def to_gpu(model: FittedModel) -> Any:
     ------
     SolverUnavailable
         No GPU can be used here. The message says what is missing.
+
+    See Also
+    --------
+    halfstep.Solver.to_cpu : The other way.
     """
     return to_device(model, "gpu")
 

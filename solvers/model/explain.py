@@ -68,6 +68,29 @@ def explain(
     InputError, UnknownId
     NotFitted
         The model has no item factors; user factors are not needed.
+
+    See Also
+    --------
+    halfstep.Solver.explain_features : What attributes gave to a score.
+    halfstep.Solver.recommend : The scores.
+
+    Notes
+    -----
+    Hu, Koren and Volinsky, Collaborative Filtering for Implicit Feedback Datasets (ICDM 2008), section
+    5.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 1, 0, 2], [0, 2, 0, 0, 4, 0], [1, 0, 0, 3, 0, 0]])
+    >>> model = halfstep.AlternatingLeastSquares(2, solver="cholesky", random_state=0)
+    >>> model = model.fit(plays, show_progress=False)
+    >>> score, parts, _ = model.explain(0, plays, itemid=3)
+    >>> sorted(int(item) for item, _ in parts)
+    [0, 2, 3, 5]
+    >>> bool(abs(score - sum(part for _, part in parts)) < 1e-9)
+    True
     """
     check_integers({"N": N}, N=0)
     with Reading(model, "item_factors") as (items,):

@@ -77,10 +77,21 @@ def explain_features(
     N
         The largest number of attributes to name, at least 0.
 
+    Returns
+    -------
+    FeatureExplanation
+        `score`, and its `Parts` by the user's and by the item's attributes, `user` and `item`: `history`
+        and `attributes`, which add up to the score, and `top`, the (column, contribution) of the
+        attributes. None for a side whose attributes were not given.
+
     Raises
     ------
     InputError, UnknownId
         Also if the model was fitted without attributes of a side that are given here.
+
+    See Also
+    --------
+    halfstep.Solver.explain : What each of the user's entries gave to a score.
     """
     check_integers({"N": N}, N=0)
     item = one_id(itemid, np.iinfo(np.int64).max, "itemid")

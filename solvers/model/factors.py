@@ -35,22 +35,62 @@ _WITHOUT = {
 
 
 def item_gramian(model: FittedModel) -> Floats:
-    """Gramian Y'Y of the item factors, (f, f)."""
+    """Gramian Y'Y of the item factors, (f, f).
+
+    Raises
+    ------
+    NotFitted
+        The model has no such factors.
+
+    See Also
+    --------
+    halfstep.Solver.XtX : That of the user factors.
+    """
     return needed(model, "item_factors")[0].gramian()
 
 
 def user_gramian(model: FittedModel) -> Floats:
-    """Gramian X'X of the user factors, (f, f)."""
+    """Gramian X'X of the user factors, (f, f).
+
+    Raises
+    ------
+    NotFitted
+        The model has no such factors.
+
+    See Also
+    --------
+    halfstep.Solver.YtY : That of the item factors.
+    """
     return needed(model, "user_factors")[0].gramian()
 
 
 def user_norms(model: FittedModel) -> Floats:
-    """Euclidean norm of each user's factors, (users,); 1 where they are zero."""
+    """Euclidean norm of each user's factors, (users,); 1 where they are zero.
+
+    Raises
+    ------
+    NotFitted
+        The model has no such factors.
+
+    See Also
+    --------
+    halfstep.Solver.item_norms : Those of the items.
+    """
     return needed(model, "user_factors")[0].norms()
 
 
 def item_norms(model: FittedModel) -> Floats:
-    """Euclidean norm of each item's factors, (items,); 1 where they are zero."""
+    """Euclidean norm of each item's factors, (items,); 1 where they are zero.
+
+    Raises
+    ------
+    NotFitted
+        The model has no such factors.
+
+    See Also
+    --------
+    halfstep.Solver.user_norms : Those of the users.
+    """
     return needed(model, "item_factors")[0].norms()
 
 

@@ -85,6 +85,25 @@ def export_index(
         An unknown metric or query.
     NotFitted
         A side that the query needs is None: both to recommend, else the one that is compared.
+
+    See Also
+    --------
+    halfstep.Solver.recommend : The exact answers.
+
+    Notes
+    -----
+    Bachrach et al., Speeding Up the Xbox Recommender System Using a Euclidean Transformation for
+    Inner-Product Spaces (RecSys 2014), for the coordinate that `"cosine"` and `"l2"` add.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> import numpy as np
+    >>> model = halfstep.AlternatingLeastSquares()
+    >>> model.user_factors, model.item_factors = np.ones((2, 3)), np.ones((5, 3))
+    >>> index = model.export_index("l2")
+    >>> index.vectors.shape, index.queries.shape
+    ((5, 4), (2, 4))
     """
     if metric not in METRICS:
         raise InputError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}")

@@ -16,7 +16,12 @@ Model = TypeVar("Model", bound="FittedModel")
 
 
 def parameters(cls: type[FittedModel]) -> dict[str, Any]:
-    """Return the names of the constructor's arguments with their defaults."""
+    """Return the names of the constructor's arguments with their defaults.
+
+    See Also
+    --------
+    halfstep.Solver.get_params : The values of a model.
+    """
     return {f.name: f.default for f in fields(cls) if f.init}  # type: ignore[arg-type]
 
 
@@ -26,14 +31,26 @@ def settings_of(model: FittedModel) -> dict[str, Any]:
 
 
 def get_params(model: FittedModel, deep: bool = True) -> dict[str, Any]:
-    """Return the constructor's arguments by name; `deep` is there for scikit-learn and has no effect."""
+    """Return the constructor's arguments by name; `deep` is there for scikit-learn and has no effect.
+
+    See Also
+    --------
+    halfstep.Solver.set_params : Sets them.
+    """
     return settings_of(model)
 
 
 def set_params(model: Model, **params: Any) -> Model:
     """Set constructor arguments by name and return the model. The next fit uses them.
 
-    Raises InputError for an unknown name or a bad value, and then sets none of them.
+    Raises
+    ------
+    InputError
+        An unknown name or a bad value. Then none of them is set.
+
+    See Also
+    --------
+    halfstep.Solver.get_params : Returns them.
     """
     known = get_params(model)
     check_known(type(model).__name__, params, known)

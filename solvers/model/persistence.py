@@ -46,16 +46,39 @@ Model = TypeVar("Model", bound="FittedModel")
 def save(model: FittedModel, fileobj_or_path: str | PathLike[str] | IO[bytes]) -> None:
     """Write constructor arguments and factors to one `.npz` file without pickle, for `load` to read.
 
+    Parameters
+    ----------
+    fileobj_or_path
+        A path, or a file that is open for writing bytes.
+
+    Raises
+    ------
+    InputError
+        The file cannot be written, or `load` would not take it: the factors are not matrices of float32
+        or float64 of one width, or not finite; or an argument that was set by hand breaks its rule.
+
+    See Also
+    --------
+    halfstep.load : Reads the file.
+    halfstep.Recommender : Its file has ids, names and histories too.
+
+    Notes
+    -----
     A path without the ending `.npz` gets it, as `numpy.savez` does. The file is replaced in one step, so
     that a failure leaves the old one. A model without factors, or with those of one side, is saved as
     it is. `init_factors` is not written, nor is a `random_state` that is not an int. The arguments
     `factors` and `dtype` are written as the factor matrices have them: these may have been assigned, or
     the arguments changed.
 
-    Raises
-    ------
-    InputError
-        The file cannot be written, or `load` would not take it: see `members_of`.
+    Examples
+    --------
+    >>> import halfstep
+    >>> import numpy as np
+    >>> model = halfstep.AlternatingLeastSquares(factors=2, solver="cpu")
+    >>> model.item_factors = np.ones((3, 2), np.float32)
+    >>> model.save("model.npz")
+    >>> halfstep.load("model.npz").item_factors.shape
+    (3, 2)
     """
     write(members_of(model), fileobj_or_path)
 

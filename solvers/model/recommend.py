@@ -1,4 +1,4 @@
-"""Return the best items for users, and the items or users that are most similar to others.
+"""Return the best items for users; `similar` returns what is most similar to items or users.
 
 These functions use the two factor matrices only, so they work for every solver and for the popularity
 baseline. Names, order of arguments, defaults, shapes and dtypes are those of `implicit` 0.7.3. The
@@ -21,10 +21,10 @@ import numpy.typing as npt
 
 from halfstep import defaults
 from halfstep.errors import InputError
-from halfstep.solvers.inputs import as_ids, rows_of
+from halfstep.solvers.inputs import as_ids
 from halfstep.solvers.model.factors import check_scores, rows_at
 from halfstep.solvers.model.fold_in import entries_of, fold_in
-from halfstep.solvers.model.queries import Query, answer, nearest
+from halfstep.solvers.model.queries import Query, answer
 from halfstep.solvers.model.reading import Reading
 from halfstep.types import Floats, Integers
 
@@ -45,6 +45,8 @@ def recommend(
     user_features: Any = None,
 ) -> tuple[Integers, Floats]:
     """Return the N best items for one user or for several.
+
+    A score is the dot product of the user's and the item's factors.
 
     Parameters
     ----------
@@ -80,6 +82,29 @@ def recommend(
     InputError, UnknownId
     NotFitted
         A side that the query needs is None: the items, and the users unless they are recalculated.
+
+    See Also
+    --------
+    halfstep.recommend_all : The ids of the best items for all rows of a matrix.
+    halfstep.Solver.similar_items : Items for an item.
+    halfstep.Solver.explain : Why an item has its score.
+    halfstep.Recommender : Answers by your own ids, and with names.
+
+    Examples
+    --------
+    A user who has all items but two gets these two, however many are asked for:
+
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 1, 0, 2], [0, 2, 0, 0, 4, 0], [1, 0, 0, 3, 0, 0]])
+    >>> model = halfstep.AlternatingLeastSquares(2, solver="cholesky", random_state=0)
+    >>> model = model.fit(plays, show_progress=False)
+    >>> ids, scores = model.recommend(0, plays[0], N=3)
+    >>> sorted(ids.tolist())
+    [1, 4]
+    >>> ids, scores = model.recommend([0, 1], plays[[0, 1]], N=3)
+    >>> ids.shape, int(ids[0, 2]), float(scores[0, 2])
+    ((2, 3), -1, -inf)
     """
     sides = ("item_factors",) if recalculate_user else ("item_factors", "user_factors")
     with Reading(model, *sides, sparingly="user_factors") as (item_side, *others):
@@ -110,7 +135,28 @@ def rank_items(
     """Return all of `selected_items`, best first, and their scores; items in `user_items` included.
 
     In `implicit` this is a deprecated form of `recommend(items=...)`, which since version 0.5 returns
-    ten items at most. `user_items` may be None if `recalculate_user` is False.
+    ten items at most.
+
+    Parameters
+    ----------
+    userid, user_items, recalculate_user
+        As in `recommend`. `user_items` may be None if `recalculate_user` is False.
+    selected_items
+        (k,) the ids to rank, each counted once.
+
+    Returns
+    -------
+    ids, scores
+        (k,) for one user, (len(userid), k) for several.
+
+    Raises
+    ------
+    InputError, UnknownId, NotFitted
+        As `recommend` does.
+
+    See Also
+    --------
+    halfstep.Solver.recommend : The best of all items, or of some.
     """
     count = len(np.unique(as_ids(selected_items, "selected_items")[1]))
     return model.recommend(
@@ -134,7 +180,54 @@ def recommend_all(
 ) -> Integers:
     """Return the ids of the N best items, (rows, N), for the users of all rows of `user_items`.
 
-    Row r belongs to user r + `users_items_offset`. Use `recommend` for scores and for users by id.
+    A method `recommend` of the model gives the scores too, and takes users by their numbers.
+
+    Parameters
+    ----------
+    model : Solver
+        A fitted model.
+    user_items : sparse matrix, shape (rows, items)
+        What the users have; row r belongs to user r + `users_items_offset`.
+    N : int
+        The number of items to return, at least 1.
+    recalculate_user : bool
+        Solve for the users' factors from `user_items` instead of using the fitted ones.
+    filter_already_liked_items : bool
+        Leave out the items that `user_items` stores for the user.
+    filter_items : array_like, optional
+        Leave out these items for all users.
+    users_items_offset : int
+        The user of the first row.
+
+    Returns
+    -------
+    ids : int32 array, shape (rows, N)
+        Best first; a row with fewer items left ends in -1.
+
+    Raises
+    ------
+    InputError, UnknownId
+        The matrix has other shapes than the model, or a user is not in it.
+    NotFitted
+        The model has no factors.
+
+    See Also
+    --------
+    halfstep.Recommender.recommend_all : Lists with external ids and names, a block of users at a time.
+
+    Examples
+    --------
+    >>> from halfstep import AlternatingLeastSquares, recommend_all
+    >>> from scipy.sparse import csr_matrix
+    >>> plays = csr_matrix([[5, 0, 1, 0, 2, 0], [0, 3, 0, 1, 0, 4], [1, 0, 7, 0, 0, 2],
+    ...                     [0, 2, 0, 3, 1, 0], [4, 0, 2, 0, 3, 0]])
+    >>> model = AlternatingLeastSquares(factors=2, iterations=5, random_state=0)
+    >>> _ = model.fit(plays, show_progress=False)
+    >>> ids = recommend_all(model, plays, N=2)
+    >>> ids.shape
+    (5, 2)
+    >>> set(ids[0].tolist()) <= {1, 3, 5}  # not items that user 0 has
+    True
     """
     rows = getattr(user_items, "shape", (0,))[0]
     users = np.arange(rows, dtype=np.int64) + users_items_offset
@@ -142,47 +235,3 @@ def recommend_all(
         users, user_items, N, filter_already_liked_items, filter_items, recalculate_user
     )
     return ids
-
-
-def similar_items(
-    model: FittedModel,
-    itemid: int | npt.ArrayLike,
-    N: int = defaults.LIST_LENGTH,
-    recalculate_item: bool = False,
-    item_users: Any = None,
-    filter_items: npt.ArrayLike | None = None,
-    items: npt.ArrayLike | None = None,
-) -> tuple[Integers, Floats]:
-    """Return the N items whose factors have the highest cosine with the factors of `itemid`.
-
-    An item is most similar to itself, unless its factors are zero; then all its cosines are 0. Shapes,
-    dtypes and masked tails are those of `recommend`. `item_users` (1 or len(itemid), users) is needed
-    only with `recalculate_item`.
-    """
-    sides = ("item_factors", "user_factors") if recalculate_item else ("item_factors",)
-    with Reading(model, *sides) as (item_side, *others):
-        Y = item_side.array()
-        single, ids = as_ids(itemid, "itemid")
-        query = Query(single, N, items, filter_items, "items", model.num_threads, model._select)
-        if recalculate_item:
-            rows = rows_of(item_users, len(ids), len(others[0].array()), "item_users")
-            vectors = fold_in(model, rows, others[0], "item").astype(Y.dtype, copy=False)
-        else:
-            vectors = rows_at(item_side, ids, "itemid", Y.dtype)
-        return nearest(query, vectors, Y, item_side.scales())
-
-
-def similar_users(
-    model: FittedModel,
-    userid: int | npt.ArrayLike,
-    N: int = defaults.LIST_LENGTH,
-    filter_users: npt.ArrayLike | None = None,
-    users: npt.ArrayLike | None = None,
-) -> tuple[Integers, Floats]:
-    """Return the N users whose factors have the highest cosine with the factors of `userid`."""
-    with Reading(model, "user_factors") as (user_side,):
-        X = user_side.array()
-        single, ids = as_ids(userid, "userid")
-        query = Query(single, N, users, filter_users, "users", model.num_threads, model._select)
-        vectors = rows_at(user_side, ids, "userid", X.dtype)
-        return nearest(query, vectors, X, user_side.scales())

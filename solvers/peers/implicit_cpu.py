@@ -39,12 +39,28 @@ class _Stop(Exception):
 class ImplicitCpu(Solver):
     """The peer `implicit` on the CPU.
 
+    The other parameters are those of `halfstep.Solver`.
+
     Parameters
     ----------
     use_cg
         True takes `cg_steps` conjugate gradient steps per half-step, False its Cholesky solver.
     cg_steps
         The number of steps; must keep its default without `use_cg`.
+
+    See Also
+    --------
+    halfstep.from_implicit : Takes over a model of `implicit`.
+    halfstep.compare : Compares solvers on one data set.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["implicit_cpu"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape
+    (3, 2)
     """
 
     name: ClassVar[str] = "implicit_cpu"

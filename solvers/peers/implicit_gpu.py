@@ -56,12 +56,27 @@ _CUDA = "pip install nvidia-cuda-runtime nvidia-cublas nvidia-curand cuda-pathfi
 class ImplicitGpu(Solver):
     """The peer `implicit` on a CUDA device.
 
+    The other parameters are those of `halfstep.Solver`.
+
     Parameters
     ----------
     cg_steps
         Conjugate gradient steps per half-step.
     storage
         How the device stores both factors: `"float32"` or `"float16"`. The model's factors are float32.
+
+    See Also
+    --------
+    halfstep.solvers.peers.implicit_cpu.ImplicitCpu : The same on the CPU.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["implicit_gpu"](factors=2, random_state=0)
+    >>> model.fit(plays, show_progress=False).user_factors.shape  # doctest: +SKIP
+    (3, 2)
     """
 
     name: ClassVar[str] = "implicit_gpu"

@@ -40,12 +40,27 @@ METHODS = ("cg", "cholesky", "ialspp")
 class IrspackCpu(Solver):
     """The peer `irspack` on the CPU.
 
+    The other parameters are those of `halfstep.Solver`.
+
     Parameters
     ----------
     method
         `"cg"`, `"cholesky"` or `"ialspp"`.
     cg_steps
         Conjugate gradient steps per half-step with `"cg"`; must keep its default otherwise.
+
+    See Also
+    --------
+    halfstep.solvers.peers.implicit_cpu.ImplicitCpu : Another library on the CPU.
+
+    Examples
+    --------
+    >>> import halfstep
+    >>> from scipy import sparse
+    >>> plays = sparse.csr_matrix([[5, 0, 3, 0], [0, 2, 0, 4], [1, 0, 0, 3]])
+    >>> model = halfstep.SOLVERS["irspack_cpu"](factors=2, confidence="log")
+    >>> model.fit(plays, show_progress=False).user_factors.shape
+    (3, 2)
     """
 
     name: ClassVar[str] = "irspack_cpu"

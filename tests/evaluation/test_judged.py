@@ -10,10 +10,10 @@ from halfstep.datasets.triples import from_triples
 from halfstep.evaluation.metrics.auc import exact_auc
 from halfstep.evaluation.metrics.held_out import evaluate
 from halfstep.evaluation.protocols.early_stopping import EarlyStopping
+from halfstep.evaluation.protocols.own_split import own_split
 from halfstep.evaluation.protocols.part import Part
 from halfstep.evaluation.protocols.part_result import SAMPLED
 from halfstep.evaluation.protocols.partitions import parts_of
-from halfstep.evaluation.protocols.split import own_split
 from halfstep.evaluation.protocols.validation import validate
 from halfstep.evaluation.tuning.trial import Tuner
 

@@ -107,7 +107,9 @@ class Names:
                         return (where, found) if found else (module, node)
         for node in _tree(self.known[module]).body:
             if _defines(node, name):
-                return module, node
+                offered = _offered(node).get(name)
+                inside = f"{module}.{offered}"
+                return self._find(inside, name) if inside in self.known else (module, node)
         return module, None
 
     def _attribute(self, module: str, owner: ast.ClassDef, name: str) -> bool:
@@ -142,6 +144,12 @@ def _dotted(text: str) -> Iterator[str]:
     for span in _SPAN.findall(text):
         if _SHORT.fullmatch(span) and not span.endswith(_SUFFIXES):
             yield f"halfstep.{span}"
+
+
+def _offered(node: ast.AST) -> dict[str, str]:
+    """Return the dict of a module's `_OFFERED`, empty of any other statement."""
+    names = [getattr(target, "id", None) for target in getattr(node, "targets", ())]
+    return ast.literal_eval(node.value) if names == ["_OFFERED"] else {}
 
 
 def _is_path(span: str) -> bool:

@@ -85,5 +85,6 @@ def test_what_ci_makes_can_be_made():
 
 
 def test_targets_are_found_in_commands():
-    text = 'make check\n  make soak SHARE=0.1 ARGS="tests/faults x"\nX=1 Y=$(w z) make a b # make c\necho make d\n'
+    text = 'make check\n  make soak SHARE=0.1 ARGS="tests/faults x"\n'
+    text += "X=1 Y=$(w z) make a b # make c\necho make d\n"
     assert commands(text) == ["check", "soak", "a", "b"]

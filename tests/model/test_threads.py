@@ -15,7 +15,7 @@ import pytest
 from scipy import sparse
 
 from halfstep import SOLVERS, InputError
-from halfstep.solvers.model import fold_in
+from halfstep.solvers.model import partial_fit
 from halfstep.solvers.model.reading import Reading
 
 USERS, ITEMS, FACTORS = 1500, 700, 8
@@ -158,7 +158,7 @@ def test_rows_are_stored(model, entries, side):
 
     def change(model, state):
         # What partial_fit_users and partial_fit_items end with; they would be solving all the time.
-        fold_in._store(model, f"{side}_factors", rows, stored[state], "ids")
+        partial_fit._store(model, f"{side}_factors", rows, stored[state], "ids")
 
     states = [copy.copy(model), copy.copy(model)]
     for state, one in enumerate(states):
