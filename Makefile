@@ -74,7 +74,7 @@ threads: $(VENV)/.bench
 
 # The site, in build/site: open build/site/index.html. Warnings are errors.
 site: $(VENV)/.docs
-	$(BIN)/python -m sphinx -W --keep-going -q -b html -j 2 docs build/site
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -j 2 -d build/doctrees docs build/site
 	@echo "the site is built: open build/site/index.html"
 
 # Its code blocks, links, names and pages in a browser (Debian's chromium, where it is installed).

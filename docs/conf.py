@@ -45,6 +45,7 @@ html_theme = "furo"
 html_title = "halfstep"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_logo = html_favicon = "_static/logo.svg"
 # The search page would fetch each page that it finds, which a browser refuses to a file.
 html_show_search_summary = False
 html_show_sphinx = False
@@ -52,5 +53,6 @@ html_copy_source = False
 html_theme_options = {"navigation_with_keys": False}
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
-pygments_style = "friendly"
-pygments_dark_style = "github-dark"
+# Of those with enough contrast for all kinds of words.
+pygments_style = "a11y-light"
+pygments_dark_style = "github-dark-high-contrast"

@@ -10,6 +10,7 @@ bench/       the benchmark: its method, its suites, its report
 cli/         the command, the lab, the installed package
 lab/         the ladder's exercises: their check, their stubs, the commands for them
 house/       the rules of the layout, and that the pages are what the program prints
+site/        the built site: its links, its pages in a browser; `make site-check` runs it
 cluster/     more than one machine: blocks, numbering, fits over Dask workers, their faults
 faults/      processes killed, disks full, files spoilt; soak.py counts, reliability.py writes a page
 cases/       what several files share: solvers.py (solvers, conventions, the awkward matrix), rows.py

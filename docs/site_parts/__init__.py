@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from site_parts import (
+    accessible,
     commands,
     drawing,
     exercises,
@@ -21,7 +22,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Add all parts to Sphinx's application."""
     parts = (
         *(source_files, formulas, drawing, measured, exercises, commands, notebook, reports),
-        reference,
+        *(reference, accessible),
     )
     for part in parts:
         part.setup(app)

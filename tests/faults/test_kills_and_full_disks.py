@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from faults.soak import few_or_many, tally, worst
 from halfstep import InputError, Solver
 from halfstep.solvers.fit.start import starting_factors
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and POSIX signals")
+resource = pytest.importorskip("resource", reason="needs fork and POSIX signals")
 KILLED = -signal.SIGKILL
 FIRST_BY_DEFAULT = [
     SOLVERS_TO_KILL[0],
