@@ -14,7 +14,8 @@ from typing import Any
 
 from docutils import nodes
 from numpydoc.docscrape import ClassDoc
-from sphinx.ext.autosummary import import_by_name
+from sphinx.ext.autosummary import autosummary_toc, import_by_name
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
 from site_parts.source_files import DOCS, PAGES, ROOT
@@ -220,10 +221,22 @@ def remove_old(_: Any) -> None:
             page.unlink()
 
 
+class NoTree(SphinxTransform):
+    """Keeps the reference's pages out of the sidebar, which every page would repeat with all names."""
+
+    default_priority = 300
+
+    def apply(self, **kwargs: Any) -> None:
+        """Remove the trees that tables of names bring along."""
+        for node in list(self.document.findall(autosummary_toc)):
+            node.parent.remove(node)
+
+
 def setup(app: Any) -> None:
     """Add the directives; old pages go before new ones are made."""
     app.add_directive("members", Members)
     app.add_directive("written-in", WrittenIn)
+    app.add_transform(NoTree)
     app.add_role("backticks", in_backticks)
     app.connect("autodoc-process-signature", plain_signature)
     app.connect("builder-inited", remove_old, priority=100)
