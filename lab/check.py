@@ -16,6 +16,7 @@ import numpy as np
 
 from halfstep.errors import InputError
 from halfstep.lab import smaller
+from halfstep.lab.few_steps import few_steps
 from halfstep.lab.judging import (
     Finding,
     Judged,
@@ -133,6 +134,8 @@ def _half_steps(name: str, function: Callable[..., Any]) -> Iterator[_Call]:
 
             yield f"iteration {iteration}, {side}", f"an array of shape {right.shape}", compare
             X, Y = (right, Y) if side == "users" else (X, right)
+    if name == "cg_half_step":
+        yield from few_steps(function)
 
 
 def _solved(

@@ -40,8 +40,10 @@ def conjugate_gradients(A, b, x, steps):
 def cg_half_step(Y, plays, alpha, regularization, X, steps):
     """Return X (rows, f) after `steps` steps of conjugate gradients in every row.
 
-    `plays` is as in `cholesky_half_step`. Form no matrix of a row: a step needs
-    only its product with a vector.
+    The steps begin from X, which stays as it is; plain steps and steps with
+    Y'Y + lambda I as preconditioner are both right. `plays` (rows, columns) is a
+    CSR matrix of counts r with weights 1 + alpha r. Form no matrix of a row: a
+    step needs only its product with a vector.
     """
     raise NotImplementedError
 
