@@ -46,8 +46,8 @@ def hub_in_parts() -> Drawing:
 
     From top to bottom: the entries of one hub as a long bar, cut into four parts of equal length. In the
     first launch each part goes to a block of eight warps, which leaves one vector of f numbers. In the
-    second launch one block adds the four vectors in the order of the parts and takes the step of
-    conjugate gradients.
+    second launch one block adds the four vectors in a fixed order and takes the step of conjugate
+    gradients.
     """
     d = Drawing(640, 300)
     d.text(20, 20, "entries of the hub, in the order in which they are stored", small=True)
@@ -66,7 +66,7 @@ def hub_in_parts() -> Drawing:
     d.text(10, 234, "launch 2", bold=True)
     d.box(210, 210, 300, 40, "shared")
     d.text(360, 222, "a block for the hub: the vectors of", middle=True, small=True)
-    d.text(360, 238, "parts 1, 2, 3, 4 in this order, and the step", middle=True, small=True)
+    d.text(360, 238, "parts 1 to 4 in a fixed order, and the step", middle=True, small=True)
     d.arrow(360, 252, 360, 272)
     d.cells(324, 276, 1, 6, 12, "solved").text(410, 287, "x, r, p of the hub", small=True)
     return d
