@@ -110,10 +110,13 @@ def write_pages(_: Any = None) -> None:
     pages = {
         f"source/{path}.md": _whole(path) for path in sorted(wanted) if (ROOT / path).is_file()
     }
-    listed = "\n".join(f"{path.removeprefix('source/')}" for path in pages)
+    # Links, and no toctree: the sidebar of every page would list all files.
+    listed = "\n".join(
+        f"* [`{path.removeprefix('source/').removesuffix('.md')}`](/generated/{path})"
+        for path in pages
+    )
     pages["source/index.md"] = (
-        "# Source files\n\nThe files that these pages show lines of, whole.\n\n"
-        f"```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
+        f"# Source files\n\nThe files that these pages show lines of, whole.\n\n{listed}\n"
     )
     for name, there in OF_ROOT.items():
         if (ROOT / name).is_file():
@@ -155,7 +158,7 @@ def _whole(path: str) -> str:
     text = file.read_text(encoding="utf-8")
     language = LANGUAGES[file.suffix]
     return (
-        f"---\nnosearch: true\n---\n\n# {path}\n\n"
+        f"---\nnosearch: true\norphan: true\n---\n\n# {path}\n\n"
         f"`````{{code-block}} {language}\n:linenos:\n\n{text}`````\n"
     )
 
