@@ -22,7 +22,7 @@ SAMPLE = (
     *("index.html", "search.html", "genindex.html", "ladder/**/*.html", "how-to/[!i]*.html"),
     *("generated/api/*AlternatingLeastSquares.html", "reference/commands/[!i]*.html"),
     *("generated/notebook.html", "generated/reports/[!i]*.html", "measurements.html"),
-    *("explanation/[!i]*.html", "glossary.html"),
+    *("explanation/[!i]*.html", "glossary.html", "generated/source/solvers/c*.html"),
 )
 SHOTS = ROOT / "build" / "site-shots"
 ARGUMENTS = (
