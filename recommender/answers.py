@@ -22,6 +22,12 @@ class ScoredItem(NamedTuple):
     See Also
     --------
     halfstep.Recommender.recommend : Returns a list of them.
+
+    Examples
+    --------
+    >>> from halfstep.recommender import ScoredItem
+    >>> ScoredItem(31, "Gentle Candles", 0.29).name
+    'Gentle Candles'
     """
 
     item: Id
@@ -44,6 +50,13 @@ class OwnedItem(NamedTuple):
     See Also
     --------
     halfstep.Recommender.owned : Returns a list of them.
+
+    Examples
+    --------
+    >>> from halfstep.recommender import OwnedItem
+    >>> item, name, value = OwnedItem("B07", "", 3.0)
+    >>> value
+    3.0
     """
 
     item: Id
@@ -64,6 +77,12 @@ class ScoredUser(NamedTuple):
     See Also
     --------
     halfstep.Recommender.similar_users : Returns a list of them.
+
+    Examples
+    --------
+    >>> from halfstep.recommender import ScoredUser
+    >>> ScoredUser("ada", 0.91)._asdict()
+    {'user': 'ada', 'score': 0.91}
     """
 
     user: Id
@@ -102,6 +121,12 @@ class Explanation(NamedTuple):
     Notes
     -----
     Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", 2008, sec. 5.
+
+    Examples
+    --------
+    >>> from halfstep.recommender import Explanation, ScoredItem
+    >>> Explanation._fields[:3]
+    ('item', 'name', 'score')
     """
 
     item: Id

@@ -31,6 +31,12 @@ class ClusterLost(RuntimeError):
     See Also
     --------
     halfstep.distributed.fit : Raises it; with `resume=True` it goes on.
+
+    Examples
+    --------
+    >>> from halfstep.distributed import ClusterLost
+    >>> issubclass(ClusterLost, RuntimeError)
+    True
     """
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from site_parts import (
     accessible,
+    arguments,
     commands,
     drawing,
     exercises,
@@ -22,7 +23,7 @@ def setup(app: Any) -> dict[str, bool]:
     """Add all parts to Sphinx's application."""
     parts = (
         *(source_files, formulas, drawing, measured, exercises, commands, notebook, reports),
-        *(reference, accessible),
+        *(reference, arguments, accessible),
     )
     for part in parts:
         part.setup(app)

@@ -1,7 +1,7 @@
 """What the theme's pages lack for readers with a keyboard or a screen reader.
 
 Boxes that scroll can be reached by the Tab key, and the captions of a list of pages have the level that
-a heading needs. A signature of several lines is no list of meanings without words.
+a heading needs.
 """
 
 from __future__ import annotations
@@ -17,19 +17,13 @@ _REPAIRS = (
         '<div tabindex="0" role="group" aria-label="table" class="table-wrapper',
     ),
 )
-_LINES = re.compile(r"<dl>\s*((?:<dd>.*?</dd>\s*)+)</dl>", re.DOTALL)
 
 
 def repair(html: str) -> str:
     """Return a part of a page with what it lacks."""
     for pattern, text in _REPAIRS:
         html = pattern.sub(text, html)
-    return _LINES.sub(_of_signature, html)
-
-
-def _of_signature(lines: re.Match[str]) -> str:
-    within = lines[1].replace("<dd>", "<div>").replace("</dd>", "</div>")
-    return f'<div class="arguments">{within}</div>'
+    return html
 
 
 def repair_page(_: Any, __: str, ___: str, context: dict[str, Any], ____: Any) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from docutils import nodes
 from numpydoc.docscrape import ClassDoc
-from sphinx.ext.autosummary import import_by_name
+from sphinx.ext.autosummary import autosummary_toc, import_by_name
+from sphinx.transforms import SphinxTransform
 from sphinx.util.docutils import SphinxDirective
 
 from site_parts.source_files import DOCS, PAGES, ROOT
@@ -22,6 +23,7 @@ from site_parts.source_files import DOCS, PAGES, ROOT
 REFERENCE = DOCS / "reference"
 API = DOCS / "generated" / "api"
 _AUTOSUMMARY = re.compile(r"^\.\. autosummary::\n((?: {3}.*\n|\n)+)", re.MULTILINE)
+_PARAMETERS = re.compile(r"<dl>\s*((?:<dd>(?:(?!</?d[dl]).)*</dd>\s*)+)</dl>", re.DOTALL)
 _NAME = re.compile(r"^ {3}~?(halfstep(?:\.\w+)+)$", re.MULTILINE)
 
 
@@ -220,10 +222,36 @@ def remove_old(_: Any) -> None:
             page.unlink()
 
 
+class NoTree(SphinxTransform):
+    """Keeps the reference's pages out of the sidebar, which every page would repeat with all names."""
+
+    default_priority = 300
+
+    def apply(self, **kwargs: Any) -> None:
+        """Remove the trees that tables of names bring along."""
+        for node in list(self.document.findall(autosummary_toc)):
+            node.parent.remove(node)
+
+
+def parameters_as_list(_: Any, name: str, template: str, context: dict[str, Any], __: Any) -> None:
+    """Let a long signature be a list: Sphinx writes definitions without terms, which is no HTML."""
+    if "sig-param" in context.get("body", ""):
+        context["body"] = _PARAMETERS.sub(
+            lambda match: (
+                '<ul class="parameters">'
+                + match[1].replace("<dd>", "<li>").replace("</dd>", "</li>")
+                + "</ul>"
+            ),
+            context["body"],
+        )
+
+
 def setup(app: Any) -> None:
     """Add the directives; old pages go before new ones are made."""
     app.add_directive("members", Members)
     app.add_directive("written-in", WrittenIn)
+    app.add_transform(NoTree)
+    app.connect("html-page-context", parameters_as_list)
     app.add_role("backticks", in_backticks)
     app.connect("autodoc-process-signature", plain_signature)
     app.connect("builder-inited", remove_old, priority=100)

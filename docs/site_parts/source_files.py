@@ -110,13 +110,14 @@ def write_pages(_: Any = None) -> None:
     pages = {
         f"source/{path}.md": _whole(path) for path in sorted(wanted) if (ROOT / path).is_file()
     }
-    # Links, and no toctree: the sidebar of every page would list all files.
+    # Links in place of a tree: every page's sidebar would list them all.
     listed = "\n".join(
-        f"* [`{path.removeprefix('source/').removesuffix('.md')}`](/generated/{path})"
-        for path in pages
+        f"* [{path}](/generated/source/{path}.md)"
+        for path in sorted(wanted)
+        if (ROOT / path).is_file()
     )
     pages["source/index.md"] = (
-        f"# Source files\n\nThe files that these pages show lines of, whole.\n\n{listed}\n"
+        f"# Source files\n\nThe files that these pages show lines of or lead to, whole.\n\n{listed}\n"
     )
     for name, there in OF_ROOT.items():
         if (ROOT / name).is_file():

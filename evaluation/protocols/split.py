@@ -156,8 +156,8 @@ def per_user(
     >>> from scipy.sparse import csr_matrix
     >>> plays = csr_matrix([[5, 0, 1, 0, 2, 0], [0, 3, 0, 1, 0, 4], [1, 0, 7, 0, 0, 2]])
     >>> split = per_user(plays, 0.3, random_state=0)
-    >>> np.diff(split.test.indptr)
-    array([1, 1, 1]...)
+    >>> np.diff(split.test.indptr).tolist()
+    [1, 1, 1]
     """
     matrix = as_csr(user_items)
     fraction = fraction_of(test_fraction)
@@ -209,8 +209,8 @@ def leave_one_out(
     >>> from halfstep.evaluation import leave_one_out
     >>> from scipy.sparse import csr_matrix
     >>> plays = csr_matrix([[5, 0, 1, 0], [0, 3, 0, 0], [1, 0, 7, 2]])
-    >>> leave_one_out(plays, random_state=0).test.getnnz(axis=1)  # user 1 has one entry, and keeps it
-    array([1, 0, 1]...)
+    >>> leave_one_out(plays, random_state=0).test.getnnz(axis=1).tolist()  # user 1 keeps its only entry
+    [1, 0, 1]
     """
     matrix = as_csr(user_items)
     counts = np.diff(matrix.indptr)
