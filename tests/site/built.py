@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -97,16 +98,26 @@ def broken(site: Path) -> Iterator[str]:
                 yield f"{file.relative_to(site)}: {url[:200]}: {said}"
 
 
+@cache
+def _place(folder: Path, path: str) -> Path:
+    return Path(os.path.normpath(folder / unquote(path)))
+
+
+@cache
+def _is_there(file: Path) -> bool:
+    return file.is_file()
+
+
 def _wrong(site: Path, file: Path, tag: str, url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "data" and tag in ("img", "style", "image"):
         return ""
     if parts.scheme or parts.netloc:
         return "" if tag == "a" and parts.scheme in ("http", "https") else "leaves the site"
-    there = (file.parent / unquote(parts.path)).resolve() if parts.path else file
-    if there != site and site not in there.parents:
+    there = _place(file.parent, parts.path) if parts.path else file
+    if site not in there.parents:
         return "leaves the folder"
-    if not there.is_file():
+    if not _is_there(there):
         return "no such file"
     anchor = unquote(parts.fragment)
     if not anchor or tag == "style" or there.suffix != ".html":

@@ -22,7 +22,7 @@ SAMPLE = (
     *("index.html", "search.html", "genindex.html", "ladder/**/*.html", "how-to/[!i]*.html"),
     *("generated/api/*AlternatingLeastSquares.html", "reference/commands/[!i]*.html"),
     *("generated/notebook.html", "generated/reports/[!i]*.html", "measurements.html"),
-    *("explanation/[!i]*.html", "glossary.html"),
+    *("explanation/[!i]*.html", "glossary.html", "generated/source/solvers/c*.html"),
 )
 SHOTS = ROOT / "build" / "site-shots"
 ARGUMENTS = (
@@ -31,10 +31,11 @@ ARGUMENTS = (
 )
 # Rows of a table, and blocks and words of code, look alike: the first of them tell of all.
 SHORTEN = """() => {
-    const far = ["tbody tr:nth-child(n+4)", "svg *:nth-child(n+20)", ".highlight span:nth-child(n+80)",
-                 ".sidebar-tree li li:nth-child(n+4)"];
+    const far = ["tbody tr:nth-child(n+4)", "svg *:nth-child(n+20)", ".highlight span:nth-child(n+50)",
+                 ".sidebar-tree li li:nth-child(n+4)", "table.genindextable li:nth-child(n+9)"];
     far.forEach(one => document.querySelectorAll(one).forEach(node => node.remove()));
-    for (const [kind, most] of [[".highlight", 6], ["table", 6], ["math", 12], ["article p", 25]])
+    const kinds = {".highlight": 4, "table": 4, "math": 10, "dd > dl.py": 4, "article p": 20};
+    for (const [kind, most] of Object.entries(kinds))
         [...document.querySelectorAll(kind)].slice(most).forEach(node => node.remove());
 }"""
 FORMULAS = """() => [...document.querySelectorAll("math")]
