@@ -122,7 +122,7 @@ def on_cpu(runs: Sequence[Results]) -> tuple[dict[str, tuple[str, str, str]], st
         f"On {data.name} ({data.users:,} users × {data.items:,} items, {data.entries:,} entries), "
         f"f = {case.factors}, {weighting(case.convention or run.settings)}; {machine(run.environment)}; "
         f"medians of {repeats} fits that take turns. {_TO_EXACT} {case.iterations} iterations. Sooner: "
-        f"the ratio of these times within each turn, with its extremes. {RATIOS}"
+        f"the median ratio of these times within a turn, in brackets the extremes. {RATIOS}"
     )
     return cells, said
 
