@@ -79,7 +79,7 @@ site: $(VENV)/.docs
 
 # Its code blocks, links, names and pages in a browser (Debian's chromium, where it is installed).
 site-check: $(VENV)/.browser site
-	$(BIN)/python -m pytest -m site $(ARGS)
+	$(BIN)/python -m pytest -m site tests/site $(ARGS)
 
 microbench: $(VENV)/.test
 	$(BIN)/python -m pytest -o addopts=--import-mode=importlib bench/micro_benchmarks.py --benchmark-only $(ARGS)

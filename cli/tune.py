@@ -40,7 +40,8 @@ def tune(
     budget: Annotated[
         str | None,
         typer.Option(
-            help="Time for the whole command, as 90s, 20m or 1h; climb takes 20m without --trials."
+            help="About the time for the whole command, as 90s, 20m or 1h; climb takes 20m without "
+            "--trials."
         ),
     ] = None,
     trials: Annotated[

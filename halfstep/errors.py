@@ -25,7 +25,7 @@ class InputError(ValueError):
 
 
 class NotFinite(FloatingPointError):
-    """A half-step led to NaN or infinity; the model keeps the factors of the last good iteration.
+    """A half-step led to NaN or infinity; `fit` says which factors the model then has.
 
     Parameters
     ----------

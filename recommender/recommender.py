@@ -132,8 +132,8 @@ class Recommender(WithHistories):
         Raises
         ------
         InputError
-            Without attributes, the history is empty; none of its items is known; a value is not a
-            positive number; or the model was fitted without attributes of users.
+            Without attributes, the history is empty; none of its items is known; a value is no
+            finite number; or the model was fitted without attributes of users.
 
         See Also
         --------
@@ -201,7 +201,7 @@ class Recommender(WithHistories):
 
         See Also
         --------
-        write_all : Writes them to a file.
+        halfstep.Recommender.write_all : Writes them to a file.
         """
         from halfstep.recommender.lists import Lists
 
@@ -237,7 +237,7 @@ class Recommender(WithHistories):
 
         See Also
         --------
-        recommend_all : Yields them.
+        halfstep.Recommender.recommend_all : Yields them.
         """
         from halfstep.recommender.writing import write_all
 

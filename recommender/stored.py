@@ -93,7 +93,7 @@ class StoredModel:
 
         See Also
         --------
-        load : Reads a model that was saved.
+        halfstep.Recommender.load : Reads a model that was saved.
         """
         if not isinstance(dataset, Dataset):
             raise InputError(
@@ -127,7 +127,7 @@ class StoredModel:
 
         See Also
         --------
-        save : Writes the file.
+        halfstep.Recommender.save : Writes the file.
         """
         loaded = cls.__new__(cls)
         loaded._take(archive.load(path))
@@ -151,7 +151,7 @@ class StoredModel:
 
         See Also
         --------
-        load : Reads it again.
+        halfstep.Recommender.load : Reads it again.
         """
         about = {
             name: getattr(self, name) for name in ("name", "fingerprint", "provenance", "versions")

@@ -36,6 +36,8 @@ ENVIRONMENT = {
 }
 _TIME = re.compile(r"\b\d+(?:[.,]\d+)* ?(?:ms|s|min|h)\b")
 _ANY = "..."
+# What another processor may round otherwise: fractions, and the objective.
+_NUMBER = re.compile(r"(?<![\w.])[-+−]?\d[\d,]*\.\d+(?![\w.])|(?<=objective )\d+")
 
 
 @dataclass
@@ -135,8 +137,10 @@ class Page:
         """Return how the lines that a page shows differ from what was printed; [] if they do not."""
         expected = [part for line in shown if (part := _plain(line))]
         actual = [part for line in self._clean(printed).splitlines() if (part := _plain(line))]
-        pattern = "".join(r"(?:.*\n)*?" if e == _ANY else re.escape(f"{e}\n") for e in expected)
-        if re.fullmatch(pattern, "".join(f"{line}\n" for line in actual)):
+        pattern = "".join(r"(?:.*\n)*?" if e == _ANY else _pattern(f"{e}\n") for e in expected)
+        found = re.fullmatch(pattern, "".join(f"{line}\n" for line in actual))
+        numbers = [number for e in expected if e != _ANY for number in _NUMBER.findall(e)]
+        if found and all(map(_near, numbers, found.groups())):
             return []
         return ["\n".join(difflib.unified_diff(expected, actual, "shown", "printed", lineterm=""))]
 
@@ -151,6 +155,19 @@ def _plain(line: str) -> str:
     if timed != line.rstrip() or set(timed) <= set(" ─━"):
         timed = re.sub(r"([ ─━])\1+", r"\1", timed)
     return timed.strip() if set(timed) <= set(" ─━") else timed
+
+
+def _pattern(line: str) -> str:
+    """Return a pattern of the line with a group for each of its fractions."""
+    between = map(re.escape, _NUMBER.split(line))
+    return r"([-+−]?[\d,]+(?:\.\d+)?)".join(between)
+
+
+def _near(shown: str, printed: str) -> bool:
+    """Return whether a number is the one shown, but for what another processor rounds otherwise."""
+    a, b = (float(text.replace(",", "").replace("−", "-")) for text in (shown, printed))
+    last = 10.0 ** -len(shown.partition(".")[2])
+    return abs(a - b) <= max(2 * last if "." in shown else 0, 0.01 * abs(a)) * (1 + 1e-9)
 
 
 def write(path: Path, ran: list[Ran]) -> None:

@@ -226,3 +226,22 @@ def test_a_page_can_be_filled_with_what_is_printed(tmp_path):
     assert run(page, "--write").returncode == 1
     assert page.read_text() == sound
     assert run(page).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("printed", "passes"),
+    [("0.2041", True), ("0.2043", True), ("0.2104", False), ("0.20", False), ("nan", False)],
+)
+def test_a_fraction_may_be_rounded_otherwise(printed, passes, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        f"# Page\n\n```python\nprint('NDCG', '{printed}')\n```\n\n```text\nNDCG 0.2041\n```\n"
+    )
+    assert (run(page).returncode == 0) == passes
+
+
+@pytest.mark.parametrize(("printed", "passes"), [("7 items", True), ("8 items", False)])
+def test_a_whole_number_may_not(printed, passes, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"# Page\n\n```python\nprint('{printed}')\n```\n\n```text\n7 items\n```\n")
+    assert (run(page).returncode == 0) == passes
