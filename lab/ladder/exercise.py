@@ -113,15 +113,22 @@ class Exercise:
 
 
 def most_bytes(call: Callable[[], Any]) -> int:
-    """Return the largest number of bytes that a call held at a time, NumPy's arrays included."""
+    """Return the largest number of bytes that a call held at a time, NumPy's arrays included.
+
+    It is called three times, and the least counts: what other threads of the process allocate
+    meanwhile is traced, too.
+    """
     traced = tracemalloc.is_tracing()
     if not traced:
         tracemalloc.start()
     try:
-        tracemalloc.reset_peak()
-        before = tracemalloc.get_traced_memory()[0]
-        call()
-        return tracemalloc.get_traced_memory()[1] - before
+        found = []
+        for _ in range(3):
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            call()
+            found.append(tracemalloc.get_traced_memory()[1] - before)
+        return min(found)
     finally:
         if not traced:
             tracemalloc.stop()
