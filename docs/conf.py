@@ -43,7 +43,7 @@ numpydoc_xref_param_type = False
 
 html_theme = "furo"
 html_title = "halfstep"
-html_static_path = ["_static"]
+html_static_path = ["_static", "generated/static"]
 html_css_files = ["site.css"]
 html_logo = html_favicon = "_static/logo.svg"
 # The search page would fetch each page that it finds, which a browser refuses to a file.

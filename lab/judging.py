@@ -119,6 +119,14 @@ def compare_rows(result: Any, right: Array, mistakes: Callable[[], Mapping[str, 
     return Judged("wrong", message + _same(answer, mistakes()), *_both(rows, answers, worst))
 
 
+def unchanged(judged: Judged, name: str, given: Array, before: Array) -> Judged:
+    """Return what was found, or that a right result was paid for by writing into an argument."""
+    if judged.state != "right" or np.array_equal(given, before):
+        return judged
+    said = f"it writes into its argument {name}, which must stay as it is"
+    return Judged("wrong", said, f"{name} as it was", f"{name} changed")
+
+
 def misshapen(result: Any, right: Mapping[str, Array]) -> Judged | None:
     """Return what is wrong with a result that is not two arrays of the right shapes; None if it is."""
     if result is None:

@@ -13,6 +13,7 @@ from site_parts import (
     formulas,
     measured,
     notebook,
+    palette,
     reference,
     reports,
     source_files,
@@ -22,8 +23,8 @@ from site_parts import (
 def setup(app: Any) -> dict[str, bool]:
     """Add all parts to Sphinx's application."""
     parts = (
-        *(source_files, formulas, drawing, measured, exercises, commands, notebook, reports),
-        *(reference, arguments, accessible),
+        *(palette, source_files, formulas, drawing, measured, exercises, commands, notebook),
+        *(reports, reference, arguments, accessible),
     )
     for part in parts:
         part.setup(app)

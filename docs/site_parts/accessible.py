@@ -11,6 +11,10 @@ from typing import Any
 
 _REPAIRS = (
     (re.compile(r'role="heading"(?! aria-level)'), 'role="heading" aria-level="2"'),
+    (
+        re.compile(r'<div class="scroll">'),
+        '<div class="scroll" tabindex="0" role="group" aria-label="table">',
+    ),
     (re.compile(r"<pre>"), '<pre tabindex="0">'),
     (
         re.compile(r'<div class="table-wrapper'),

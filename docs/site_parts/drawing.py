@@ -13,13 +13,13 @@ import inspect
 import math
 import pkgutil
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-# What an area or a line means. The style sheet has a colour for each, in the light and in the dark.
-ROLES = ("row", "fixed", "stored", "shared", "solved", "result", "plain", "faint", "warn")
+from site_parts.palette import AREAS
 
 
 class Drawing:
@@ -129,11 +129,12 @@ class Drawing:
 
 
 def _role(role: str) -> str:
-    if role not in ROLES:
-        raise ValueError(f"role must be one of {', '.join(ROLES)}, got {role!r}")
+    if role not in AREAS:
+        raise ValueError(f"role must be one of {', '.join(AREAS)}, got {role!r}")
     return f"area {role}"
 
 
+@cache
 def figures() -> dict[str, Callable[[], Drawing]]:
     """Return all figures by name: the public functions of the modules of `site_parts.figures`."""
     package = importlib.import_module("site_parts.figures")

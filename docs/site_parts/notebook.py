@@ -10,6 +10,7 @@ from typing import Any
 
 from halfstep.lab.page import notes
 from halfstep.lab.run import executed
+from site_parts.generated import raw, write_text
 from site_parts.source_files import DOCS, ROOT
 
 NOTEBOOK = ROOT / "lab" / "music_recommender.ipynb"
@@ -29,22 +30,13 @@ def write_page(app: Any) -> None:
     mark = _MARK.format(_digest())
     if PAGE.is_file() and mark in PAGE.read_text(encoding="utf-8"):
         return
-    before = os.environ.get("HALFSTEP_LAB_ENTRIES"), os.environ.pop("HALFSTEP_AUDIOSCROBBLER", None)
+    # Of the build's own process, which runs nothing else that reads them.
     os.environ["HALFSTEP_LAB_ENTRIES"] = ENTRIES
-    try:
-        notebook, stopped = executed(NOTEBOOK)
-    finally:
-        for name, value in zip(
-            ("HALFSTEP_LAB_ENTRIES", "HALFSTEP_AUDIOSCROBBLER"), before, strict=True
-        ):
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    os.environ.pop("HALFSTEP_AUDIOSCROBBLER", None)
+    notebook, stopped = executed(NOTEBOOK)
     if stopped:
         raise RuntimeError(f"{NOTEBOOK}: {stopped}")
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(page_of(notebook) + f"\n{mark}\n", encoding="utf-8")
+    write_text(PAGE, page_of(notebook) + f"\n{mark}\n")
 
 
 def page_of(notebook: Any) -> str:
@@ -52,17 +44,12 @@ def page_of(notebook: Any) -> str:
     parts = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            parts.append(_text(cell.source))
+            parts.append(cell.source)
         elif cell.cell_type == "code" and cell.source.strip():
             parts.append(f"````python\n{cell.source}\n````")
             parts += [part for output in cell.outputs if (part := _output(output))]
     title, _, rest = "\n\n".join(parts).partition("\n")
     return f"{title}\n{_OPENING}\n{rest}\n"
-
-
-def _text(source: str) -> str:
-    """Return Markdown as MyST reads it: `aligned` is a formula by itself there."""
-    return source
 
 
 def _output(output: Any) -> str:
@@ -86,11 +73,7 @@ def _raw(body: str) -> str:
     """Return HTML as it is, where it scrolls if it is wide, without styles of its own."""
     plain = re.sub(r"<style.*?</style>|<script.*?</script>", "", body, flags=re.DOTALL)
     plain = re.sub(r' (border|style)="[^"]*"(?=[^<]*>)', "", plain) if "<table" in plain else plain
-    plain = re.sub(r"\n\s*\n", "\n", plain)
-    return (
-        '````{raw} html\n<div class="output" tabindex="0" role="group" aria-label="result">\n'
-        f"{plain}\n</div>\n````"
-    )
+    return raw(plain, 'class="output" tabindex="0" role="group" aria-label="result"')
 
 
 def _digest() -> str:

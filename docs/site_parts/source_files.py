@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,11 +15,14 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
 
+from site_parts.generated import write_folder, write_text
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = DOCS / "generated" / "source"
 LANGUAGES = {".py": "python", ".cu": "cuda", ".cuh": "cuda", ".toml": "toml"}
 _DIRECTIVE = re.compile(r"^(?:```|:::)\{source\} (\S+)", re.MULTILINE)
+_TARGET = re.compile(r"\]\(([\w./-]+)")
 _LINK = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+)([\w./-]+?)(#[\w-]+)?\)")
 # Pages at the root of the repository, and where they are on the site.
 OF_ROOT = {
@@ -100,53 +102,27 @@ def _of_object(text: str, dotted: str) -> tuple[int, int]:
 
 def write_pages(_: Any = None) -> None:
     """Write a page for each file that a page shows lines of or leads to, and for those of the root."""
-    wanted = set()
-    for page in _pages():
-        text = page.read_text(encoding="utf-8")
-        wanted |= set(_DIRECTIVE.findall(text))
-        for _, _, target, _ in _LINK.findall(text):
-            wanted |= {target} if Path(target).suffix in LANGUAGES else set()
-    wanted |= {str(file.relative_to(ROOT)) for file in _sources_of_readme()}
-    pages = {
-        f"source/{path}.md": _whole(path) for path in sorted(wanted) if (ROOT / path).is_file()
-    }
+    of_root = {name: (ROOT / name).read_text(encoding="utf-8") for name in OF_ROOT}
+    texts = [page.read_text(encoding="utf-8") for page in _pages()]
+    led_to = [target for text in texts for _, _, target, _ in _LINK.findall(text)]
+    led_to += [target for text in of_root.values() for target in _TARGET.findall(text)]
+    wanted = {target for target in led_to if Path(target).suffix in LANGUAGES}
+    wanted.update(path for text in texts for path in _DIRECTIVE.findall(text))
+    paths = sorted(path for path in wanted if (ROOT / path).is_file())
     # Links in place of a tree: every page's sidebar would list them all.
-    listed = "\n".join(
-        f"* [{path}](/generated/source/{path}.md)"
-        for path in sorted(wanted)
-        if (ROOT / path).is_file()
-    )
-    pages["source/index.md"] = (
+    listed = "\n".join(f"* [{path}](/generated/source/{path}.md)" for path in paths)
+    pages = {f"{path}.md": _whole(path) for path in paths}
+    pages["index.md"] = (
         f"# Source files\n\nThe files that these pages show lines of or lead to, whole.\n\n{listed}\n"
     )
-    for name, there in OF_ROOT.items():
-        if (ROOT / name).is_file():
-            text = (ROOT / name).read_text(encoding="utf-8")
-            if name == "LICENSE":
-                title, _, rest = text.partition("\n")
-                text = f"# {title}\n{rest}"
-            # As a page of docs/ would write its links.
-            text = re.sub(r"\]\((?![a-z]+:|#|docs/)([\w./-]+)", r"](../\1", text)
-            text = re.sub(r"\]\(docs/", "](/", text)
-            pages[f"{there}.md"] = text
-    written = {DOCS / "generated" / path for path in pages}
-    for path, text in pages.items():
-        file = DOCS / "generated" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if not file.is_file() or file.read_text(encoding="utf-8") != text:
-            file.write_text(text, encoding="utf-8")
-    for old in PAGES.rglob("*.md"):
-        if old not in written:
-            old.unlink()
-
-
-def _sources_of_readme() -> Iterator[Path]:
-    for name in OF_ROOT:
-        if (ROOT / name).is_file():
-            text = (ROOT / name).read_text(encoding="utf-8")
-            for target in re.findall(r"\]\(([\w./-]+)", text):
-                if Path(target).suffix in LANGUAGES and (ROOT / target).is_file():
-                    yield ROOT / target
+    write_folder(PAGES, pages)
+    for name, text in of_root.items():
+        if name == "LICENSE":
+            text = f"# {text}"
+        # As a page of docs/ would write its links.
+        text = re.sub(r"\]\((?![a-z]+:|#|docs/)([\w./-]+)", r"](../\1", text)
+        text = re.sub(r"\]\(docs/", "](/", text)
+        write_text(DOCS / "generated" / f"{OF_ROOT[name]}.md", text)
 
 
 def _pages() -> list[Path]:

@@ -112,6 +112,15 @@ class Exercise:
             return False
 
 
+def judge_memory(call: Callable[[], Any], limit: int, expected: str, said: str) -> Judged:
+    """Return whether a call held fewer than `limit` bytes at a time; `said` follows those it held."""
+    most = most_bytes(call)
+    if most < limit:
+        return Judged("right", "")
+    message = f"it holds {most:,} bytes at a time, {said}"
+    return Judged("wrong", message, expected, f"{most:,} bytes")
+
+
 def most_bytes(call: Callable[[], Any]) -> int:
     """Return the largest number of bytes that a call held at a time, NumPy's arrays included.
 

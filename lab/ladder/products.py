@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from halfstep.lab.judging import Judged
 from halfstep.lab.ladder.comparing import rows
-from halfstep.lab.ladder.exercise import Call, Exercise, Function, Problem, most_bytes
+from halfstep.lab.ladder.exercise import Call, Exercise, Function, Problem, judge_memory
 from halfstep.lab.reference import Array
 
 Numbers: TypeAlias = npt.NDArray[Any]
@@ -39,14 +39,11 @@ def _without_a_matrix(function: Function) -> Iterator[Call]:
     arguments = rng.standard_normal((n, f)), rng.uniform(0.5, 5, n), rng.standard_normal(f)
 
     def judge() -> Judged:
-        most = most_bytes(lambda: function(*arguments))
-        if most < 4 * f * f:
-            return Judged("right", "")
         said = (
-            f"it holds {most:,} bytes at a time, as if it formed the matrix of {f} x {f} numbers; "
-            f"the vectors and the entries take {8 * f * (n + 2):,}"
+            f"as if it formed the matrix of {f} x {f} numbers; the vectors and the entries take "
+            f"{8 * f * (n + 2):,}"
         )
-        return Judged("wrong", said, "no matrix (f, f)", f"{most:,} bytes")
+        return judge_memory(lambda: function(*arguments), 4 * f * f, "no matrix (f, f)", said)
 
     yield f"{n} entries, {f} factors", f"an array of shape ({f},)", judge
 

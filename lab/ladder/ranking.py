@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from halfstep.lab.judging import Judged
 from halfstep.lab.ladder.comparing import whole_numbers
-from halfstep.lab.ladder.exercise import Call, Exercise, Function, Problem, most_bytes
+from halfstep.lab.ladder.exercise import Call, Exercise, Function, Problem, judge_memory
 
 Items: TypeAlias = npt.NDArray[np.int64]
 Scores: TypeAlias = npt.NDArray[Any]
@@ -75,14 +75,12 @@ def _streamed(function: Function) -> Iterator[Call]:
     scores = np.random.default_rng(30).standard_normal(items).astype(np.float32)
 
     def judge() -> Judged:
-        most = most_bytes(lambda: function(scores, n, tile))
-        if most < items * scores.itemsize:
-            return Judged("right", "")
         said = (
-            f"it holds {most:,} bytes at a time, as many as all {items:,} scores take; a tile of "
-            f"{tile} has {tile * scores.itemsize:,}"
+            f"as many as all {items:,} scores take; a tile of {tile} has {tile * scores.itemsize:,}"
         )
-        return Judged("wrong", said, "a tile and the best so far", f"{most:,} bytes")
+        return judge_memory(
+            lambda: function(scores, n, tile), scores.nbytes, "a tile and the best so far", said
+        )
 
     yield f"{items:,} items, tiles of {tile}", f"an array of shape ({n},)", judge
 
