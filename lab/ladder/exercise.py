@@ -6,6 +6,7 @@ result is compared with theirs, so that the student is told which one was made.
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
@@ -124,20 +125,28 @@ def judge_memory(call: Callable[[], Any], limit: int, expected: str, said: str) 
 def most_bytes(call: Callable[[], Any]) -> int:
     """Return the largest number of bytes that a call held at a time, NumPy's arrays included.
 
-    It is called three times, and the least counts: what other threads of the process allocate
-    meanwhile is traced, too.
+    What other threads of the process hold is traced, too. So the call takes turns with waiting as long,
+    three times, and of the least that was held in either the difference counts.
     """
     traced = tracemalloc.is_tracing()
     if not traced:
         tracemalloc.start()
     try:
-        found = []
+        working, waiting = [], []
         for _ in range(3):
-            tracemalloc.reset_peak()
-            before = tracemalloc.get_traced_memory()[0]
-            call()
-            found.append(tracemalloc.get_traced_memory()[1] - before)
-        return min(found)
+            begin = time.perf_counter()
+            working.append(_peak(call))
+            seconds = time.perf_counter() - begin
+            waiting.append(_peak(lambda: time.sleep(seconds)))  # noqa: B023 - called at once
+        return min(working) - min(waiting)
     finally:
         if not traced:
             tracemalloc.stop()
+
+
+def _peak(call: Callable[[], Any]) -> int:
+    """Return the bytes that were held during a call beyond those that were held before it."""
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    call()
+    return tracemalloc.get_traced_memory()[1] - before
