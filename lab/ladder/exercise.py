@@ -125,8 +125,8 @@ def judge_memory(call: Callable[[], Any], limit: int, expected: str, said: str) 
 def most_bytes(call: Callable[[], Any]) -> int:
     """Return the largest number of bytes that a call held at a time, NumPy's arrays included.
 
-    What other threads of the process hold is traced, too. So the call takes turns with waiting as long,
-    three times, and of the least that was held in either the difference counts.
+    What else the process holds is traced, too, and so is what its other threads take meanwhile. So the
+    call takes turns with waiting as long, and what is held at most by either is compared.
     """
     traced = tracemalloc.is_tracing()
     if not traced:
@@ -138,15 +138,14 @@ def most_bytes(call: Callable[[], Any]) -> int:
             working.append(_peak(call))
             seconds = time.perf_counter() - begin
             waiting.append(_peak(lambda: time.sleep(seconds)))  # noqa: B023 - called at once
-        return min(working) - min(waiting)
+        return max(0, min(working) - max(waiting))
     finally:
         if not traced:
             tracemalloc.stop()
 
 
 def _peak(call: Callable[[], Any]) -> int:
-    """Return the bytes that were held during a call beyond those that were held before it."""
+    """Return the largest number of bytes that the process held during a call."""
     tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
     call()
-    return tracemalloc.get_traced_memory()[1] - before
+    return tracemalloc.get_traced_memory()[1]
